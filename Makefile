@@ -1,0 +1,98 @@
+# The targets a person types; make help lists them. .ci/run puts them together.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64
+MAX_BYTES   := 31457280
+
+# What is built twice is the same twice: no paths, no build id, no time, no C.
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
+
+# The real servers that tests start, and the tools that the benchmark does.
+TEST_PARTS  := jaeger zipkin prometheus haproxy nginx
+BENCH_PARTS := haproxy nginx wrk
+
+# -p 2: several packages start servers of their own, which need memory and cores too.
+TEST_FLAGS ?=
+TIMEOUT    ?= 15m
+# Any flags of the benchmark: go run ./bench -help.
+BENCH_FLAGS ?= -targets
+# A count, not a time: with a time, Go before 1.27 now and then fails a good run at
+# its very end (go.dev/issue/75804).
+FUZZ_COUNT ?= 20000x
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: build ## build, then see a mesh of six services name its failing hop (Ctrl-C ends it)
+	bin/hopscope demo
+
+.PHONY: build
+build: ## build bin/hopscope, a static binary
+	$(BUILD) -o bin/hopscope .
+
+.PHONY: test
+test: ## all tests with the race detector, against real servers (installed if missing)
+	deploy/backends/setup $(TEST_PARTS) >/dev/null
+	HOPSCOPE_REQUIRE_BACKENDS=1 go test -race -p 2 -timeout $(TIMEOUT) $(TEST_FLAGS) ./...
+
+.PHONY: bench
+bench: build ## compare with HAProxy and nginx on this machine
+	deploy/backends/setup $(BENCH_PARTS) >/dev/null
+	go run ./bench -hopscope bin/hopscope $(BENCH_FLAGS)
+
+.PHONY: fuzz
+fuzz: ## a short run of every fuzz target (FUZZ_COUNT=20000x executions each)
+	@grep -rhoE --include='*_test.go' -H '^func Fuzz[A-Za-z0-9_]+' . | sort | \
+	while IFS=: read -r file func; do \
+		printf 'fuzz %s %s\n' "$$(dirname "$$file")" "$${func#func }"; \
+		go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZ_COUNT) "$$(dirname "$$file")" </dev/null; \
+	done
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck, none of which may complain
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { printf 'not gofmt-ed (make fmt does it):\n%s\n' "$$bad"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+.PHONY: fmt
+fmt: ## gofmt all files
+	gofmt -w .
+
+.PHONY: generate
+generate: ## write the generated files: docs/config.md
+	mkdir -p docs
+	go run . config reference >docs/config.md.new
+	mv docs/config.md.new docs/config.md
+
+.PHONY: check-generated
+check-generated: ## fail if a generated file is not what make generate writes
+	@go run . config reference | diff -u docs/config.md - || \
+		{ echo 'docs/config.md is out of date: run make generate and commit it'; exit 1; }
+
+.PHONY: cross
+cross: ## compile everything for every platform
+	@for platform in $(PLATFORMS); do \
+		echo "compile $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./...; \
+	done
+
+.PHONY: size
+size: build ## fail unless the binary is static and under 30 MiB
+	@bytes=$$(wc -c <bin/hopscope); echo "bin/hopscope: $$bytes bytes"; \
+	[ "$$bytes" -lt $(MAX_BYTES) ] || { echo "that is more than $(MAX_BYTES)"; exit 1; }
+	@! ldd bin/hopscope 2>/dev/null || { echo 'bin/hopscope is not static: it needs the libraries above'; exit 1; }
+
+.PHONY: reproducible
+reproducible: build ## fail unless a build elsewhere, with an empty build cache, gives the same bytes
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	tar --exclude=./.git --exclude=./bin --exclude=node_modules -cf - . | tar -xf - -C "$$dir"; \
+	cd "$$dir"; GOCACHE="$$dir/.cache" $(BUILD) -o again .; \
+	cmp again "$(CURDIR)/bin/hopscope"; echo 'built twice: the same bytes'
