@@ -1,0 +1,288 @@
+package hop
+
+import (
+	"sync"
+	"time"
+)
+
+// Hop is the record of one request passing through one proxy. It is flat and
+// pooled: the data plane takes one from its [Sink], fills it in without
+// allocating, and gives it back with [Sink.Record], after which it must not be
+// touched.
+//
+// Instants are durations since Start on the monotonic clock; zero means that
+// the thing did not happen.
+type Hop struct {
+	// Labels is what the configuration says about the request. It is never
+	// nil; until a route is chosen it is the listener's.
+	Labels *Labels
+	// Kind tells requests from tunnels and from connections that ended
+	// before a request could be understood.
+	Kind Kind
+
+	// Trace, Span and Parent are the identity of the SERVER span. Parent is
+	// zero for a root.
+	Trace  TraceID
+	Span   SpanID
+	Parent SpanID
+	// Sampled is the decision that was received or, at a root, made; it is
+	// what goes out. Keep says why the spans of this hop are exported.
+	Sampled bool
+	Keep    Keep
+
+	// Start is when the first byte of the request arrived.
+	Start     time.Time
+	Routed    time.Duration // route chosen
+	FirstByte time.Duration // first byte of the response sent downstream
+	End       time.Duration // last byte sent, or given up
+
+	// Method is the request's method where it is a known one, else "_OTHER".
+	Method string
+	// Version is the protocol spoken downstream.
+	Version Version
+	// Scheme is "http" or "https", as the client used it.
+	Scheme string
+	// Status is the status sent downstream, 0 where no response began.
+	Status int
+	// Flags says what went wrong, if anything did.
+	Flags Flags
+	// ProxyError is the RFC 9209 section 2.3 error type, empty where this
+	// proxy made no error.
+	ProxyError string
+	// Details is a short machine-readable cause in Envoy's manner, such as
+	// "upstream_reset_before_response_started{connection_refused}" or
+	// "via_upstream".
+	Details string
+	// Failure says who made the failure; zero where nothing failed.
+	Failure Failure
+
+	// BytesIn and BytesOut count body bytes received from and sent to the
+	// client, without framing.
+	BytesIn, BytesOut int64
+
+	// Client is the address of the client, after trusted proxies; Peer is
+	// the address at the other end of the connection ("host:port").
+	Client, Peer string
+
+	// What the request said, kept in the Hop's own storage; read them with
+	// [Hop.String] or [Hop.Bytes].
+	MethodText  Text // the method as sent, only where Method is "_OTHER"
+	Host        Text
+	Path        Text
+	Query       Text // without the question mark
+	UserAgent   Text
+	RequestID   Text
+	TraceState  Text
+	UpstreamHop Text // the Proxy-Status that came back from upstream, joined by ", "
+
+	// Attempts has one entry for each try at an endpoint, in order.
+	Attempts []Attempt
+
+	text []byte
+}
+
+// Attempt is one try at one endpoint.
+type Attempt struct {
+	// Span is the id of the CLIENT span, which the endpoint sees as its
+	// parent.
+	Span SpanID
+	// Endpoint is the address that was tried, "host:port"; Cluster is the
+	// cluster it was picked from.
+	Endpoint, Cluster string
+	// Reused is true where the connection came from the pool.
+	Reused bool
+	// Version is the protocol spoken upstream.
+	Version Version
+
+	Start     time.Duration
+	Connected time.Duration // connection in hand, dialled or reused
+	Sent      time.Duration // request head written
+	FirstByte time.Duration // first byte of the response head received
+	End       time.Duration
+
+	// Status is the response's status, 0 where none came.
+	Status int
+	// Flags and ProxyError say why the attempt failed, as on the Hop.
+	Flags      Flags
+	ProxyError string
+	Details    string
+	// Reason says the same in words, such as "connection refused".
+	Reason string
+
+	// BytesSent and BytesReceived count body bytes, without framing.
+	BytesSent, BytesReceived int64
+}
+
+// Labels is what the configuration fixes about a request before it arrives:
+// one value for each route, shared by all its Hops, never changed once built.
+type Labels struct {
+	Service   string
+	Direction Direction
+	Listener  string
+	// Route and Cluster are empty until a route has been chosen, or where
+	// none matched.
+	Route, Cluster string
+	// Slow is the duration from which a hop is kept as slow; 0 means never.
+	Slow time.Duration
+	// Metrics is the metrics view's resolved series for these labels, made
+	// when the configuration is built and opaque to everybody else.
+	Metrics any
+}
+
+// Failure says which hop made a failure, and why. Whoever reads it needs no
+// other hop's record.
+type Failure struct {
+	// Origin tells a failure that was made here from one that was relayed.
+	Origin Origin
+	// Hop is the name of the service whose hop made the failure.
+	Hop string
+	// Reason is a sentence for a person: what happened, to which endpoint.
+	Reason string
+}
+
+// Origin is where a failure was made.
+type Origin uint8
+
+const (
+	// OriginNone means that nothing failed.
+	OriginNone Origin = iota
+	// OriginDownstream means that the client made it: it went away, or sent
+	// what can't be understood.
+	OriginDownstream
+	// OriginProxy means that this proxy made the response: no route, no
+	// healthy endpoint, connection refused, timeout.
+	OriginProxy
+	// OriginEndpoint means that the application behind this proxy answered
+	// with the failure.
+	OriginEndpoint
+	// OriginRelayed means that a hop farther upstream made it, and this one
+	// passed it on.
+	OriginRelayed
+)
+
+func (o Origin) String() string {
+	return [...]string{"", "downstream", "proxy", "endpoint", "relayed"}[o]
+}
+
+// Kind is what a Hop is the record of.
+type Kind uint8
+
+const (
+	// KindRequest is an HTTP request.
+	KindRequest Kind = iota
+	// KindTunnel is a CONNECT or an upgraded connection.
+	KindTunnel
+	// KindConnection is a connection whose request could not be understood.
+	KindConnection
+)
+
+// Direction tells what comes in to a service from what it calls.
+type Direction uint8
+
+const (
+	// Inbound hops are requests to the service.
+	Inbound Direction = iota
+	// Outbound hops are requests the service makes.
+	Outbound
+)
+
+func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
+
+// Version is a protocol version.
+type Version uint8
+
+const (
+	// VersionUnknown is used where nothing was understood.
+	VersionUnknown Version = iota
+	// HTTP10 is HTTP/1.0.
+	HTTP10
+	// HTTP11 is HTTP/1.1.
+	HTTP11
+	// HTTP2 is HTTP/2.
+	HTTP2
+)
+
+// String is the form of access logs: "HTTP/1.1".
+func (v Version) String() string { return [...]string{"", "HTTP/1.0", "HTTP/1.1", "HTTP/2"}[v] }
+
+// Number is OpenTelemetry's network.protocol.version: "1.1".
+func (v Version) Number() string { return [...]string{"", "1.0", "1.1", "2"}[v] }
+
+// Keep is the reason for which a hop's spans are exported; its name is the
+// span attribute hopscope.sampled_by.
+type Keep uint8
+
+const (
+	// KeepNot means that they are not.
+	KeepNot Keep = iota
+	// KeepParent means that the caller had sampled the trace.
+	KeepParent
+	// KeepRatio means that this hop is the root and the ratio chose it.
+	KeepRatio
+	// KeepDebug means that the caller asked for it (B3 debug).
+	KeepDebug
+	// KeepFailed and KeepSlow mean that the trace was not sampled, but the
+	// hop failed or was slow.
+	KeepFailed
+	KeepSlow
+)
+
+func (k Keep) String() string {
+	return [...]string{"", "parent", "ratio", "debug", "failed", "slow"}[k]
+}
+
+// Failed reports whether the hop counts as an error: a status of 500 and
+// above, or a flag that means one.
+func (h *Hop) Failed() bool { return h.Status >= 500 || h.Flags&Failures != 0 }
+
+// Slow reports whether the hop took at least its route's slow threshold.
+// Tunnels are never slow: they last as long as their users like.
+func (h *Hop) Slow() bool {
+	return h.Kind == KindRequest && h.Labels.Slow > 0 && h.End >= h.Labels.Slow
+}
+
+// Attempt opens one more attempt and returns it; the pointer is good until the
+// next call.
+func (h *Hop) Attempt() *Attempt {
+	h.Attempts = append(h.Attempts, Attempt{})
+	return &h.Attempts[len(h.Attempts)-1]
+}
+
+// LastAttempt is the latest attempt, or nil.
+func (h *Hop) LastAttempt() *Attempt {
+	if len(h.Attempts) == 0 {
+		return nil
+	}
+	return &h.Attempts[len(h.Attempts)-1]
+}
+
+// Sink takes finished Hops. Record never blocks and never fails; what can't be
+// taken is dropped and counted.
+type Sink interface {
+	// Open returns an empty Hop.
+	Open() *Hop
+	// Record takes a finished Hop back; the caller must not touch it again.
+	Record(*Hop)
+}
+
+// Pool keeps Hops for reuse. The zero value is ready.
+type Pool struct{ pool sync.Pool }
+
+// Get returns an empty Hop.
+func (p *Pool) Get() *Hop {
+	if h, ok := p.pool.Get().(*Hop); ok {
+		return h
+	}
+	return &Hop{Attempts: make([]Attempt, 0, 1), text: make([]byte, 0, 512)}
+}
+
+// Put empties h and keeps it. A Hop that grew large is left to the collector.
+func (p *Pool) Put(h *Hop) {
+	if cap(h.text) > 4096 || cap(h.Attempts) > 8 {
+		return
+	}
+	attempts, text := h.Attempts, h.text
+	clear(attempts)
+	*h = Hop{Attempts: attempts[:0], text: text[:0]}
+	p.pool.Put(h)
+}

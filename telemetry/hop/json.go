@@ -1,0 +1,224 @@
+package hop
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// document is the JSON form of a Hop. Durations are nanoseconds, so that a Hop
+// that another proxy sent is the one it recorded.
+type document struct {
+	Service    string        `json:"service"`
+	Direction  string        `json:"direction"`
+	Kind       string        `json:"kind"`
+	Listener   string        `json:"listener,omitempty"`
+	Route      string        `json:"route,omitempty"`
+	Cluster    string        `json:"cluster,omitempty"`
+	SlowNS     time.Duration `json:"slow_ns,omitempty"`
+	TraceID    string        `json:"trace_id,omitempty"`
+	SpanID     string        `json:"span_id,omitempty"`
+	ParentID   string        `json:"parent_id,omitempty"`
+	Sampled    bool          `json:"sampled"`
+	SampledBy  string        `json:"sampled_by,omitempty"`
+	Start      time.Time     `json:"start"`
+	RoutedNS   time.Duration `json:"routed_ns,omitempty"`
+	FirstByte  time.Duration `json:"first_byte_ns,omitempty"`
+	EndNS      time.Duration `json:"end_ns"`
+	Method     string        `json:"method,omitempty"`
+	MethodText string        `json:"method_original,omitempty"`
+	Version    string        `json:"version,omitempty"`
+	Scheme     string        `json:"scheme,omitempty"`
+	Status     int           `json:"status"`
+	Flags      string        `json:"flags,omitempty"`
+	ProxyError string        `json:"proxy_error,omitempty"`
+	Details    string        `json:"details,omitempty"`
+	Failure    *failure      `json:"failure,omitempty"`
+	BytesIn    int64         `json:"bytes_in"`
+	BytesOut   int64         `json:"bytes_out"`
+	Client     string        `json:"client,omitempty"`
+	Peer       string        `json:"peer,omitempty"`
+	Host       string        `json:"host,omitempty"`
+	Path       string        `json:"path,omitempty"`
+	Query      string        `json:"query,omitempty"`
+	UserAgent  string        `json:"user_agent,omitempty"`
+	RequestID  string        `json:"request_id,omitempty"`
+	TraceState string        `json:"tracestate,omitempty"`
+	Upstream   string        `json:"upstream_proxy_status,omitempty"`
+	Attempts   []attempt     `json:"attempts,omitempty"`
+}
+
+type failure struct {
+	Origin string `json:"origin"`
+	Hop    string `json:"hop,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+type attempt struct {
+	SpanID        string        `json:"span_id,omitempty"`
+	Endpoint      string        `json:"endpoint"`
+	Cluster       string        `json:"cluster,omitempty"`
+	Reused        bool          `json:"reused"`
+	Version       string        `json:"version,omitempty"`
+	StartNS       time.Duration `json:"start_ns"`
+	ConnectedNS   time.Duration `json:"connected_ns,omitempty"`
+	SentNS        time.Duration `json:"sent_ns,omitempty"`
+	FirstByteNS   time.Duration `json:"first_byte_ns,omitempty"`
+	EndNS         time.Duration `json:"end_ns"`
+	Status        int           `json:"status"`
+	Flags         string        `json:"flags,omitempty"`
+	ProxyError    string        `json:"proxy_error,omitempty"`
+	Details       string        `json:"details,omitempty"`
+	Reason        string        `json:"reason,omitempty"`
+	BytesSent     int64         `json:"bytes_sent"`
+	BytesReceived int64         `json:"bytes_received"`
+}
+
+// MarshalJSON writes every fact of the Hop under the names of the access log,
+// durations as nanoseconds (_ns). The query is redacted by
+// [AppendRedactedQuery]; bytes that are no UTF-8 become U+FFFD.
+func (h *Hop) MarshalJSON() ([]byte, error) {
+	l := h.Labels
+	if l == nil {
+		l = &Labels{}
+	}
+	d := document{
+		Service: l.Service, Direction: l.Direction.String(), Kind: kindNames[h.Kind],
+		Listener: l.Listener, Route: l.Route, Cluster: l.Cluster, SlowNS: l.Slow,
+		TraceID: idText(h.Trace[:]), SpanID: idText(h.Span[:]), ParentID: idText(h.Parent[:]),
+		Sampled: h.Sampled, SampledBy: h.Keep.String(),
+		Start: h.Start.UTC(), RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
+		Method: h.Method, MethodText: h.String(h.MethodText), Version: h.Version.String(),
+		Scheme: h.Scheme, Status: h.Status, Flags: h.Flags.String(),
+		ProxyError: h.ProxyError, Details: h.Details,
+		BytesIn: h.BytesIn, BytesOut: h.BytesOut, Client: h.Client, Peer: h.Peer,
+		Host: h.String(h.Host), Path: h.String(h.Path),
+		Query:     string(AppendRedactedQuery(nil, h.Bytes(h.Query))),
+		UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
+		TraceState: h.String(h.TraceState), Upstream: h.String(h.UpstreamHop),
+	}
+	if h.Failure != (Failure{}) {
+		d.Failure = &failure{h.Failure.Origin.String(), h.Failure.Hop, h.Failure.Reason}
+	}
+	for i := range h.Attempts {
+		a := &h.Attempts[i]
+		d.Attempts = append(d.Attempts, attempt{
+			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused,
+			Version: a.Version.String(), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
+			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
+			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason,
+			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived,
+		})
+	}
+	return json.Marshal(&d)
+}
+
+// UnmarshalJSON replaces h by what [Hop.MarshalJSON] wrote, with Labels of its
+// own. Words it does not know, which a newer proxy may send, count as absent;
+// an id that is malformed is an error.
+func (h *Hop) UnmarshalJSON(data []byte) error {
+	var d document
+	if err := json.Unmarshal(data, &d); err != nil {
+		return fmt.Errorf("hop: %w", err)
+	}
+	*h = Hop{
+		Labels: &Labels{
+			Service: d.Service, Direction: parse(d.Direction, Inbound, Outbound),
+			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Slow: d.SlowNS,
+		},
+		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepSlow),
+		Start: d.Start, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,
+		Method: d.Method, Version: parse(d.Version, VersionUnknown, HTTP2),
+		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),
+		ProxyError: d.ProxyError, Details: d.Details,
+		BytesIn: d.BytesIn, BytesOut: d.BytesOut, Client: d.Client, Peer: d.Peer,
+	}
+	for k, name := range kindNames {
+		if d.Kind == name {
+			h.Kind = Kind(k)
+		}
+	}
+	if d.Failure != nil {
+		h.Failure = Failure{parse(d.Failure.Origin, OriginNone, OriginRelayed), d.Failure.Hop, d.Failure.Reason}
+	}
+	err := errors.Join(parseID(h.Trace[:], "trace_id", d.TraceID),
+		parseID(h.Span[:], "span_id", d.SpanID), parseID(h.Parent[:], "parent_id", d.ParentID))
+	for i := range d.Attempts {
+		from, a := &d.Attempts[i], h.Attempt()
+		*a = Attempt{
+			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused,
+			Version: parse(from.Version, VersionUnknown, HTTP2),
+			Start:   from.StartNS, Connected: from.ConnectedNS, Sent: from.SentNS,
+			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,
+			Flags: parseFlags(from.Flags), ProxyError: from.ProxyError, Details: from.Details,
+			Reason: from.Reason, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
+		}
+		err = errors.Join(err, parseID(a.Span[:], fmt.Sprintf("attempts[%d].span_id", i), from.SpanID))
+	}
+	for _, piece := range []struct {
+		text *Text
+		s    string
+	}{
+		{&h.MethodText, d.MethodText}, {&h.Host, d.Host}, {&h.Path, d.Path}, {&h.Query, d.Query},
+		{&h.UserAgent, d.UserAgent}, {&h.RequestID, d.RequestID}, {&h.TraceState, d.TraceState},
+		{&h.UpstreamHop, d.Upstream},
+	} {
+		if piece.s != "" {
+			h.SetString(piece.text, piece.s)
+		}
+	}
+	return err
+}
+
+var kindNames = [...]string{"request", "tunnel", "connection"}
+
+// parse finds the value from first to last whose String is s; it is first
+// where there is none.
+func parse[T interface {
+	~uint8
+	String() string
+}](s string, first, last T) T {
+	for v := first; v <= last; v++ {
+		if v.String() == s {
+			return v
+		}
+	}
+	return first
+}
+
+// parseFlags reads codes joined by commas.
+func parseFlags(s string) (set Flags) {
+	for code := range strings.SplitSeq(s, ",") {
+		for i := range flags {
+			if code == flags[i].code {
+				set |= 1 << i
+			}
+		}
+	}
+	return set
+}
+
+func idText(id []byte) string {
+	for _, b := range id {
+		if b != 0 {
+			return hex.EncodeToString(id)
+		}
+	}
+	return ""
+}
+
+func parseID(id []byte, name, s string) error {
+	if s == "" {
+		return nil
+	}
+	if len(s) != 2*len(id) {
+		return fmt.Errorf("hop: %s has %d characters, not the %d hex digits of an id", name, len(s), 2*len(id))
+	}
+	if _, err := hex.Decode(id, []byte(s)); err != nil {
+		return fmt.Errorf("hop: %s: %w", name, err)
+	}
+	return nil
+}

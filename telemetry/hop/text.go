@@ -1,0 +1,52 @@
+package hop
+
+// Text is a piece of a Hop's own storage: request bytes that outlive the
+// connection's buffer without an allocation each.
+type Text struct{ off, len uint32 }
+
+// MaxText is the longest piece that a Hop keeps, in bytes; what is longer is
+// cut.
+const MaxText = 4096
+
+// Len is the length in bytes.
+func (t Text) Len() int { return int(t.len) }
+
+// Set copies b into the Hop's storage and points t, one of h's fields, at it.
+func (h *Hop) Set(t *Text, b []byte) {
+	if len(b) > MaxText {
+		b = b[:MaxText]
+	}
+	*t = Text{uint32(len(h.text)), uint32(len(b))}
+	h.text = append(h.text, b...)
+}
+
+// SetString is [Hop.Set] for a string.
+func (h *Hop) SetString(t *Text, s string) {
+	if len(s) > MaxText {
+		s = s[:MaxText]
+	}
+	*t = Text{uint32(len(h.text)), uint32(len(s))}
+	h.text = append(h.text, s...)
+}
+
+// Bytes returns the piece; it is good until the Hop is recorded.
+func (h *Hop) Bytes(t Text) []byte { return h.text[t.off : t.off+t.len] }
+
+// String returns a copy of the piece.
+func (h *Hop) String(t Text) string { return string(h.Bytes(t)) }
+
+// Clone returns a copy of h that shares nothing with it but Labels, sized to
+// what it holds.
+func (h *Hop) Clone() *Hop {
+	c := *h
+	c.text = append(make([]byte, 0, len(h.text)), h.text...)
+	c.Attempts = append(make([]Attempt, 0, len(h.Attempts)), h.Attempts...)
+	return &c
+}
+
+// Size is about how many bytes of memory a [Hop.Clone] of h takes.
+func (h *Hop) Size() int {
+	const fixed, attempt = 512, 224
+	return fixed + len(h.text) + attempt*len(h.Attempts) +
+		len(h.Failure.Hop) + len(h.Failure.Reason) + len(h.Details)
+}
