@@ -1,0 +1,183 @@
+package fault
+
+import (
+	"errors"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// Error is a failure in the data plane.
+type Error struct {
+	Kind Kind
+	// Reason says what happened in words a person can act on: the place and,
+	// where there is one, the remedy.
+	Reason string
+	// Cause is the underlying error, or nil.
+	Cause error
+}
+
+// New returns an Error of the kind with its reason.
+func New(k Kind, reason string) *Error { return &Error{Kind: k, Reason: reason} }
+
+// Wrap returns an Error of the kind that was caused by err.
+func Wrap(k Kind, reason string, err error) *Error {
+	return &Error{Kind: k, Reason: reason, Cause: err}
+}
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Reason + ": " + e.Cause.Error()
+	}
+	return e.Reason
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Of finds the Error in err's chain, or makes an [Internal] one of it. Of(nil)
+// is nil.
+func Of(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Wrap(Internal, "internal error", err)
+}
+
+// Side is who made a failure.
+type Side uint8
+
+// The sides.
+const (
+	Downstream Side = iota + 1
+	Upstream
+	Proxy
+)
+
+// Kind is what went wrong.
+type Kind uint8
+
+// The kinds. Those of a client's request come first, then those of routing,
+// then those of an attempt, then the proxy's own.
+const (
+	None Kind = iota
+
+	BadRequest         // the request breaks the protocol's grammar
+	BadFraming         // the request's length is ambiguous
+	BadHeader          // a field is not acceptable
+	HeaderTooLarge     // too many fields, or too many bytes of them
+	URITooLong         // the request line does not fit
+	NotImplemented     // a transfer coding that is not chunked
+	VersionUnsupported // not HTTP/1.0 or HTTP/1.1
+	RequestTimeout     // the head did not arrive in time
+	ClientClosed       // the client went away
+	ClientReset        // the client reset its stream
+	RequestIdle        // the request's body stalled
+
+	Forbidden  // this client may not use this forward proxy, or not reach that destination
+	NotFound   // no route matched
+	NoCluster  // the route's cluster does not exist
+	NoHealthy  // the cluster has no endpoint to try
+	Overflow   // the cluster's connection limit was reached
+	LoopFound  // the request has passed through here before
+	BadGateway // the destination of a forward-proxy request makes no sense
+
+	ConnectRefused    // the endpoint refused the connection
+	ConnectTimeout    // it did not answer in time
+	ConnectUnroutable // there is no way to it
+	ConnectFailed     // any other failure to connect
+	DNSFailed         // its name could not be resolved
+	UpstreamClosed    // it closed before or within its response
+	UpstreamReset     // it reset the connection
+	UpstreamProtocol  // its response breaks the protocol's grammar
+	UpstreamHeader    // its response's header is too large
+	UpstreamTimeout   // its response did not come in time
+	UpstreamIdle      // its response stalled
+
+	Draining // the proxy is shutting down
+	Internal // a defect of the proxy
+	lastKind
+)
+
+// kind is a row of the one table that maps failures to everything a person
+// sees of them. Proxy is the RFC 9209 section 2.3 error type.
+type kind struct {
+	name      string
+	side      Side
+	retryable bool
+	status    int
+	flag      hop.Flags
+	proxy     string
+	details   string
+}
+
+var kinds = [lastKind]kind{
+	BadRequest:         {"bad_request", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error"},
+	BadFraming:         {"bad_framing", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error{framing}"},
+	BadHeader:          {"bad_header", Downstream, false, 400, hop.InvalidHeader, "http_request_error", "invalid_header"},
+	HeaderTooLarge:     {"header_too_large", Downstream, false, 431, hop.InvalidHeader, "http_request_error", "request_headers_too_large"},
+	URITooLong:         {"uri_too_long", Downstream, false, 414, hop.DownstreamProtocolError, "http_request_error", "request_uri_too_long"},
+	NotImplemented:     {"not_implemented", Downstream, false, 501, hop.DownstreamProtocolError, "http_request_error", "transfer_coding_not_implemented"},
+	VersionUnsupported: {"version_unsupported", Downstream, false, 505, hop.DownstreamProtocolError, "http_request_error", "http_version_not_supported"},
+	RequestTimeout:     {"request_timeout", Downstream, false, 408, hop.StreamIdleTimeout, "http_request_error", "request_header_timeout"},
+	ClientClosed:       {"client_closed", Downstream, false, 0, hop.DownstreamClosed, "", "downstream_remote_disconnect"},
+	ClientReset:        {"client_reset", Downstream, false, 0, hop.DownstreamReset, "", "downstream_remote_reset"},
+	RequestIdle:        {"request_idle", Downstream, false, 408, hop.StreamIdleTimeout, "http_request_error", "stream_idle_timeout{request}"},
+
+	Forbidden:  {"forbidden", Proxy, false, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
+	NotFound:   {"not_found", Proxy, false, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
+	NoCluster:  {"no_cluster", Proxy, false, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
+	NoHealthy:  {"no_healthy", Proxy, false, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
+	Overflow:   {"overflow", Proxy, false, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
+	LoopFound:  {"loop", Proxy, false, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
+	BadGateway: {"bad_destination", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
+
+	ConnectRefused:    {"connect_refused", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},
+	ConnectTimeout:    {"connect_timeout", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_reset_before_response_started{connection_timeout}"},
+	ConnectUnroutable: {"connect_unroutable", Upstream, true, 503, hop.UpstreamConnectionFailure, "destination_ip_unroutable", "upstream_reset_before_response_started{destination_unroutable}"},
+	ConnectFailed:     {"connect_failed", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_terminated", "upstream_reset_before_response_started{connection_failure}"},
+	DNSFailed:         {"dns_failed", Upstream, true, 503, hop.DNSFailure, "dns_error", "dns_resolution_failed"},
+	UpstreamClosed:    {"upstream_closed", Upstream, true, 503, hop.UpstreamConnectionClosed, "connection_terminated", "upstream_reset_before_response_started{connection_termination}"},
+	UpstreamReset:     {"upstream_reset", Upstream, true, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{remote_reset}"},
+	UpstreamProtocol:  {"upstream_protocol", Upstream, false, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{protocol_error}"},
+	UpstreamHeader:    {"upstream_header", Upstream, false, 502, hop.UpstreamProtocolError, "http_response_header_section_size", "upstream_reset_before_response_started{header_too_large}"},
+	UpstreamTimeout:   {"upstream_timeout", Upstream, true, 504, hop.UpstreamTimeout, "http_response_timeout", "response_timeout"},
+	UpstreamIdle:      {"upstream_idle", Upstream, false, 504, hop.StreamIdleTimeout, "http_response_timeout", "stream_idle_timeout{response}"},
+
+	Draining: {"draining", Proxy, true, 503, hop.LocalReset, "proxy_internal_response", "draining"},
+	Internal: {"internal", Proxy, false, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
+}
+
+// String is the kind's name, such as "connect_refused".
+func (k Kind) String() string { return kinds[k].name }
+
+// Side is who made the failure.
+func (k Kind) Side() Side { return kinds[k].side }
+
+// Retryable reports whether another try, on another connection or endpoint,
+// may succeed, as far as the failure's kind can tell.
+func (k Kind) Retryable() bool { return kinds[k].retryable }
+
+// Status is the HTTP status of the proxy's own response, 0 where there is
+// nobody left to answer.
+func (k Kind) Status() int { return kinds[k].status }
+
+// Flag is the response flag.
+func (k Kind) Flag() hop.Flags { return kinds[k].flag }
+
+// ProxyError is the RFC 9209 section 2.3 error type, "" where there is none.
+func (k Kind) ProxyError() string { return kinds[k].proxy }
+
+// Details is the machine-readable cause, in Envoy's manner.
+func (k Kind) Details() string { return kinds[k].details }
+
+// All returns every kind but None.
+func All() []Kind {
+	var all []Kind
+	for k := None + 1; k < lastKind; k++ {
+		all = append(all, k)
+	}
+	return all
+}

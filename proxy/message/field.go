@@ -1,0 +1,170 @@
+package message
+
+// FieldID is the number of a field name that the proxy has to do with: found
+// once when a head is decoded, compared as an integer ever after.
+type FieldID uint8
+
+// The known fields. Unknown must stay the first; there is room for 64.
+const (
+	Unknown FieldID = iota
+	Connection
+	KeepAlive
+	ProxyConnection
+	TE
+	Trailer
+	TransferEncoding
+	Upgrade
+	ContentLength
+	ContentType
+	Host
+	Expect
+	UserAgent
+	Via
+	Forwarded
+	XForwardedFor
+	XForwardedProto
+	XForwardedHost
+	XRequestID
+	ProxyStatus
+	ServerTiming
+	Server
+	Date
+	Traceparent
+	Tracestate
+	B3
+	XB3TraceID
+	XB3SpanID
+	XB3ParentSpanID
+	XB3Sampled
+	XB3Flags
+	Baggage
+	ProxyAuthorization
+	ProxyAuthenticate
+	lastField
+)
+
+var names = [lastField]string{
+	Connection:         "connection",
+	KeepAlive:          "keep-alive",
+	ProxyConnection:    "proxy-connection",
+	TE:                 "te",
+	Trailer:            "trailer",
+	TransferEncoding:   "transfer-encoding",
+	Upgrade:            "upgrade",
+	ContentLength:      "content-length",
+	ContentType:        "content-type",
+	Host:               "host",
+	Expect:             "expect",
+	UserAgent:          "user-agent",
+	Via:                "via",
+	Forwarded:          "forwarded",
+	XForwardedFor:      "x-forwarded-for",
+	XForwardedProto:    "x-forwarded-proto",
+	XForwardedHost:     "x-forwarded-host",
+	XRequestID:         "x-request-id",
+	ProxyStatus:        "proxy-status",
+	ServerTiming:       "server-timing",
+	Server:             "server",
+	Date:               "date",
+	Traceparent:        "traceparent",
+	Tracestate:         "tracestate",
+	B3:                 "b3",
+	XB3TraceID:         "x-b3-traceid",
+	XB3SpanID:          "x-b3-spanid",
+	XB3ParentSpanID:    "x-b3-parentspanid",
+	XB3Sampled:         "x-b3-sampled",
+	XB3Flags:           "x-b3-flags",
+	Baggage:            "baggage",
+	ProxyAuthorization: "proxy-authorization",
+	ProxyAuthenticate:  "proxy-authenticate",
+}
+
+// String is the name in lower case, "" for Unknown.
+func (id FieldID) String() string { return names[id] }
+
+// FieldSet is a set of known fields, a bit for each number: 1<<Host | 1<<Via.
+type FieldSet uint64
+
+// SetOf returns the set of these fields.
+func SetOf(ids ...FieldID) (set FieldSet) {
+	for _, id := range ids {
+		set |= 1 << id
+	}
+	return set
+}
+
+// FieldByName returns the number of a name, whatever its case, or Unknown.
+func FieldByName(name []byte) FieldID {
+	if len(name) < 2 || len(name) > maxName {
+		return Unknown
+	}
+	// The length and the first letter leave at most a few candidates.
+	for _, id := range candidates[len(name)] {
+		if id == Unknown {
+			break
+		}
+		if s := names[id]; s[0] == lower(name[0]) && EqualFold(name, s) {
+			return id
+		}
+	}
+	return Unknown
+}
+
+const (
+	maxName    = len("proxy-authorization")
+	sameLength = 5
+)
+
+// candidates holds the numbers of the names of each length.
+var candidates = func() (table [maxName + 1][sameLength]FieldID) {
+	var n [maxName + 1]int
+	for id := Unknown + 1; id < lastField; id++ {
+		l := len(names[id])
+		table[l][n[l]] = id
+		n[l]++
+	}
+	return table
+}()
+
+// Method is a request method by number.
+type Method uint8
+
+// The methods of RFC 9110 section 9.3 and RFC 5789; any other is MethodOther.
+const (
+	MethodOther Method = iota
+	GET
+	HEAD
+	POST
+	PUT
+	DELETE
+	CONNECT
+	OPTIONS
+	TRACE
+	PATCH
+)
+
+var methods = [...]string{"_OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+
+// String is the method's name, "_OTHER" for one that is not known: a value for
+// labels and attributes, never for the wire.
+func (m Method) String() string { return methods[m] }
+
+// MethodByName returns the number of a method; methods are case-sensitive.
+func MethodByName(b []byte) Method {
+	for m := GET; m <= PATCH; m++ {
+		if string(b) == methods[m] {
+			return m
+		}
+	}
+	return MethodOther
+}
+
+// Idempotent reports whether a request with the method may be sent again when
+// its outcome is not known (RFC 9110 section 9.2.2).
+func (m Method) Idempotent() bool {
+	switch m {
+	case GET, HEAD, PUT, DELETE, OPTIONS, TRACE:
+		return true
+	}
+	return false
+}

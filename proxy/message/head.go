@@ -1,0 +1,323 @@
+package message
+
+import "github.com/hopscope/hopscope/telemetry/hop"
+
+// Head is the head of a request or a response: its first line, its fields and
+// how its body is framed. The zero value is empty and ready; [Head.Reset]
+// empties it for reuse.
+//
+// A Head borrows the bytes that it was decoded from (see [Head.Begin]); they
+// must stay as they are for as long as it is in use.
+type Head struct {
+	// Version is the version of the protocol the message came in.
+	Version hop.Version
+	// Framing and Length say how the body is delimited; Length is -1 where it
+	// is not known beforehand.
+	Framing Framing
+	Length  int64
+	// Close is true where the sender will not reuse the connection.
+	Close bool
+	// Upgrade is true where a request asks to change protocols, or where a
+	// response of 101 agrees to.
+	Upgrade bool
+	// Expect is true where a request waits for 100 (Continue).
+	Expect bool
+
+	// Method is what the request does; the text is [Head.MethodText].
+	Method Method
+	// Form is the form of the request's target (RFC 9112 section 3.2).
+	Form Form
+	// Status is the response's status.
+	Status int
+
+	// Fields are the fields in the order of the wire, those that were added
+	// last. Fields that were removed stay, marked.
+	Fields []Field
+
+	method, target, scheme, authority, path, query, reason Span
+
+	wire  []byte // what was received
+	extra []byte // what was added here
+	known FieldSet
+}
+
+// Field is one field line.
+type Field struct {
+	// ID is the field's number where its name is a known one.
+	ID FieldID
+	// Removed marks a field that is not sent on.
+	Removed bool
+	// Name and Value point into the Head; read them with [Head.Bytes].
+	Name, Value Span
+}
+
+// Span is a piece of a Head's bytes: of those received, or, where the highest
+// bit of Off is set, of those added.
+type Span struct{ Off, Len uint32 }
+
+const added = 1 << 31
+
+// Added reports whether s lies in the head's own storage, not in the bytes
+// that were received.
+func (s Span) Added() bool { return s.Off&added != 0 }
+
+// Framing is how a body is delimited on the wire (RFC 9112 section 6).
+type Framing uint8
+
+const (
+	// NoBody is a message without content.
+	NoBody Framing = iota
+	// ByLength is delimited by Content-Length.
+	ByLength
+	// Chunked is the chunked transfer coding.
+	Chunked
+	// UntilClose is a response that lasts until the connection ends.
+	UntilClose
+	// Tunnel is not HTTP any more: CONNECT or 101.
+	Tunnel
+)
+
+// HasBody reports whether content follows the head: it may still turn out to
+// be of length zero where that is not known beforehand.
+func (h *Head) HasBody() bool {
+	return h.Framing == Chunked || h.Framing == UntilClose || h.Framing == ByLength && h.Length != 0
+}
+
+// Form is the form of a request's target (RFC 9112 section 3.2).
+type Form uint8
+
+const (
+	// Origin is "/path?query".
+	Origin Form = iota
+	// Absolute is "http://host/path?query".
+	Absolute
+	// Authority is "host:port", with CONNECT alone.
+	Authority
+	// Asterisk is "*", with OPTIONS alone.
+	Asterisk
+)
+
+// Reset empties h, keeping its storage.
+func (h *Head) Reset() {
+	fields, extra := h.Fields[:0], h.extra[:0]
+	*h = Head{Fields: fields, extra: extra}
+}
+
+// Begin empties h and gives it the bytes that its spans will point into. A
+// codec that reads on calls [Head.Rebase] when its buffer has grown or moved.
+func (h *Head) Begin(wire []byte) {
+	h.Reset()
+	h.wire = wire
+}
+
+// Rebase replaces the received bytes by the same bytes at another place.
+func (h *Head) Rebase(wire []byte) { h.wire = wire }
+
+// Wire is the bytes that the head was decoded from.
+func (h *Head) Wire() []byte { return h.wire }
+
+// Bytes returns what s points at.
+func (h *Head) Bytes(s Span) []byte {
+	if s.Off&added != 0 {
+		off := s.Off &^ added
+		return h.extra[off : off+s.Len]
+	}
+	return h.wire[s.Off : s.Off+s.Len]
+}
+
+// Own copies s into the head's own storage and returns the place.
+func (h *Head) Own(s string) Span {
+	span := Span{uint32(len(h.extra)) | added, uint32(len(s))}
+	h.extra = append(h.extra, s...)
+	return span
+}
+
+// OwnBytes is [Head.Own] for bytes.
+func (h *Head) OwnBytes(b []byte) Span {
+	span := Span{uint32(len(h.extra)) | added, uint32(len(b))}
+	h.extra = append(h.extra, b...)
+	return span
+}
+
+// Scratch returns the head's own storage for appending; give the longer slice
+// to [Head.Keep], which returns the place of what was appended. It spares a
+// copy where a value is made in place.
+func (h *Head) Scratch() []byte { return h.extra }
+
+// Keep takes back what [Head.Scratch] returned, appended to.
+func (h *Head) Keep(extra []byte) Span {
+	off := len(h.extra)
+	h.extra = extra
+	return Span{uint32(off) | added, uint32(len(extra) - off)}
+}
+
+// AddDecoded appends a field that a codec found in the received bytes.
+func (h *Head) AddDecoded(id FieldID, name, value Span) {
+	h.Fields = append(h.Fields, Field{ID: id, Name: name, Value: value})
+	h.known |= 1 << id
+}
+
+// Add appends a field. The name is written as it is; id is [Unknown] where the
+// name has no number.
+func (h *Head) Add(id FieldID, name, value string) {
+	h.AddDecoded(id, h.Own(name), h.Own(value))
+}
+
+// AddSpan appends a field whose value is already in the head's storage.
+func (h *Head) AddSpan(id FieldID, name string, value Span) {
+	h.AddDecoded(id, h.Own(name), value)
+}
+
+// Has reports whether a field of that number is there. It may say so of one
+// that was removed by hand, not by [Head.Remove].
+func (h *Head) Has(id FieldID) bool { return h.known&(1<<id) != 0 }
+
+// HasAny is [Head.Has] for any field of a set.
+func (h *Head) HasAny(set FieldSet) bool { return h.known&set != 0 }
+
+// Get returns the value of the first field of that number.
+func (h *Head) Get(id FieldID) ([]byte, bool) {
+	if !h.Has(id) {
+		return nil, false
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == id && !f.Removed {
+			return h.Bytes(f.Value), true
+		}
+	}
+	return nil, false
+}
+
+// Lookup returns the value of the first field of that name, whatever its case.
+func (h *Head) Lookup(name string) ([]byte, bool) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; !f.Removed && EqualFold(h.Bytes(f.Name), name) {
+			return h.Bytes(f.Value), true
+		}
+	}
+	return nil, false
+}
+
+// Count is how many fields of that number there are.
+func (h *Head) Count(id FieldID) int {
+	n := 0
+	if h.Has(id) {
+		for i := range h.Fields {
+			if f := &h.Fields[i]; f.ID == id && !f.Removed {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Replace gives the first field of that number another value, in its place, and
+// removes the others; it adds the field where there is none.
+func (h *Head) Replace(id FieldID, value string) {
+	first := true
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID != id || f.Removed {
+			continue
+		}
+		if f.Removed = !first; first {
+			f.Value = h.Own(value)
+		}
+		first = false
+	}
+	if first {
+		h.Add(id, id.String(), value)
+	}
+}
+
+// Remove marks every field of that number as removed.
+func (h *Head) Remove(id FieldID) {
+	if !h.Has(id) {
+		return
+	}
+	for i := range h.Fields {
+		if h.Fields[i].ID == id {
+			h.Fields[i].Removed = true
+		}
+	}
+	h.known &^= 1 << id
+}
+
+// RemoveName marks every field of that name as removed, whatever its case.
+func (h *Head) RemoveName(name []byte) {
+	if id := FieldByName(name); id != Unknown {
+		h.Remove(id)
+		return
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == Unknown && equalFold(h.Bytes(f.Name), name) {
+			f.Removed = true
+		}
+	}
+}
+
+// SetRequestLine is for codecs: the method and the target as they stand in the
+// received bytes, and the target's parts.
+func (h *Head) SetRequestLine(method, target, scheme, authority, path, query Span) {
+	h.method, h.target, h.scheme = method, target, scheme
+	h.authority, h.path, h.query = authority, path, query
+}
+
+// SetReason is for codecs: the reason phrase of a response.
+func (h *Head) SetReason(reason Span) { h.reason = reason }
+
+// MethodText is the request's method as it was sent.
+func (h *Head) MethodText() []byte { return h.Bytes(h.method) }
+
+// Target is the request's target as it was sent.
+func (h *Head) Target() []byte { return h.Bytes(h.target) }
+
+// Scheme is the scheme of an absolute-form target, empty for others.
+func (h *Head) Scheme() []byte { return h.Bytes(h.scheme) }
+
+// Authority is host and port of an absolute-form or authority-form target,
+// else empty: see [Head.Host].
+func (h *Head) Authority() []byte { return h.Bytes(h.authority) }
+
+// Path is the path of the target, without the query; "*" for asterisk-form,
+// empty for authority-form.
+func (h *Head) Path() []byte { return h.Bytes(h.path) }
+
+// Query is the query of the target, without the question mark.
+func (h *Head) Query() []byte { return h.Bytes(h.query) }
+
+// Host is whom the request is for: the target's authority where it has one,
+// else the Host field (RFC 9112 section 3.3).
+func (h *Head) Host() []byte {
+	if h.authority.Len > 0 {
+		return h.Bytes(h.authority)
+	}
+	host, _ := h.Get(Host)
+	return host
+}
+
+// Reason is the reason phrase of a response.
+func (h *Head) Reason() []byte { return h.Bytes(h.reason) }
+
+// EqualFold reports whether b equals the ASCII string s, whatever the case of
+// letters.
+func EqualFold(b []byte, s string) bool { return equalFold(b, s) }
+
+func equalFold[T string | []byte](b []byte, s T) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}
