@@ -1,0 +1,162 @@
+package headers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dunglas/httpsfv"
+)
+
+// The limits of a Proxy-Status that is read: bytes in all lines together, and
+// members.
+const (
+	MaxProxyStatusBytes   = 8 << 10
+	MaxProxyStatusMembers = 64
+)
+
+// ErrTooLarge is the error for a Proxy-Status over a limit.
+var ErrTooLarge = errors.New("headers: Proxy-Status is too large")
+
+// Member is what one proxy on the way said, ours or another's. The zero value
+// of a field means that it said nothing of the kind.
+type Member struct {
+	Name           string
+	Error          string // the RFC 9209 error type
+	Details        string
+	ReceivedStatus int
+	NextHop        string
+	FailedHop      string // the parameter hopscope-failed-hop
+}
+
+// ParseProxyStatus reads the Proxy-Status lines of a response: the first
+// member is of the proxy nearest to the origin. Parameters that are unknown or
+// of the wrong type are ignored (RFC 9209 section 2.1).
+//
+// Where a member is malformed, which would void the whole list, the others are
+// read all the same and returned with an error that quotes it. A list over a
+// limit is not read at all.
+func ParseProxyStatus(lines [][]byte) ([]Member, error) {
+	size := 0
+	for _, line := range lines {
+		size += len(line) + 2
+	}
+	if size > MaxProxyStatusBytes {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrTooLarge, size, MaxProxyStatusBytes)
+	}
+	text := make([]string, len(lines))
+	for i, line := range lines {
+		text[i] = string(line)
+	}
+	list, err := httpsfv.UnmarshalList(text)
+	if err != nil {
+		list, err = piecewise(text)
+	}
+	if len(list) > MaxProxyStatusMembers {
+		return nil, fmt.Errorf("%w: %d members, more than %d", ErrTooLarge, len(list), MaxProxyStatusMembers)
+	}
+	var members []Member
+	for _, m := range list {
+		if item, ok := m.(httpsfv.Item); ok {
+			if member, ok := read(item); ok {
+				members = append(members, member)
+			}
+		}
+	}
+	return members, err
+}
+
+// piecewise reads a list that does not parse as a whole member by member; the
+// error is that of the first one that is malformed.
+func piecewise(lines []string) (list httpsfv.List, first error) {
+	for _, line := range lines {
+		for rest := line; rest != ""; {
+			var piece string
+			piece, rest = cutMember(rest)
+			if piece = strings.Trim(piece, " \t"); piece == "" {
+				continue
+			}
+			item, err := httpsfv.UnmarshalItem([]string{piece})
+			if err == nil {
+				list = append(list, item)
+			} else if first == nil {
+				first = fmt.Errorf("malformed Proxy-Status member %.80q: %w", piece, err)
+			}
+		}
+	}
+	return list, first
+}
+
+// cutMember cuts at the first comma that is outside a String.
+func cutMember(s string) (member, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
+}
+
+func read(item httpsfv.Item) (m Member, ok bool) {
+	if m.Name, ok = text(item.Value); !ok {
+		return m, false
+	}
+	param := func(name string) string {
+		v, _ := item.Params.Get(name)
+		s, _ := text(v)
+		return s
+	}
+	m.Error = param("error")
+	m.Details = param("details")
+	m.NextHop = param("next-hop")
+	m.FailedHop = param(FailedHop)
+	if v, there := item.Params.Get("received-status"); there {
+		if status, isInt := v.(int64); isInt && status >= 100 && status <= 999 {
+			m.ReceivedStatus = int(status)
+		}
+	}
+	return m, true
+}
+
+// text is the value of a Token or a String.
+func text(v any) (string, bool) {
+	switch v := v.(type) {
+	case httpsfv.Token:
+		return string(v), true
+	case string:
+		return v, true
+	}
+	return "", false
+}
+
+// Failure tells which hop made the failure of a response, and why. It is the
+// first member, which is the nearest to the origin, that says "error", or that
+// names the failed hop; all members after it only relayed the failure. ok is
+// false where no member says so: then the application itself answered.
+func Failure(members []Member) (failedHop, reason string, ok bool) {
+	for i := range members {
+		m := &members[i]
+		switch {
+		case m.FailedHop != "":
+			failedHop, reason = m.FailedHop, m.Details
+			if _, sentence, found := strings.Cut(m.Details, reasonMark); found {
+				reason = sentence
+			}
+		case m.Error != "":
+			failedHop, reason = m.Name, m.Details
+		default:
+			continue
+		}
+		if reason == "" {
+			reason = strings.ReplaceAll(m.Error, "_", " ")
+		}
+		return failedHop, reason, true
+	}
+	return "", "", false
+}

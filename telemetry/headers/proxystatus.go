@@ -1,0 +1,113 @@
+package headers
+
+import (
+	"strings"
+
+	"github.com/dunglas/httpsfv"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// FailedHop is our own parameter: the name of the service whose hop made the
+// failure, as a String.
+const FailedHop = "hopscope-failed-hop"
+
+// maxText bounds a name and a text that go into a member, in bytes.
+const (
+	maxName = 128
+	maxText = 512
+)
+
+// ProxyStatus writes the Proxy-Status member of one service.
+type ProxyStatus struct {
+	name    any    // httpsfv.Token, or string where the name is no token
+	success []byte // the whole member of a hop on which nothing failed
+}
+
+// NewProxyStatus prepares the member of a service, which is done once, when a
+// configuration is built. A name that RFC 9651 can't have as a Token is sent
+// as a String, without what a String can't hold.
+func NewProxyStatus(service string) *ProxyStatus {
+	p := &ProxyStatus{name: httpsfv.Token(service)}
+	text, err := httpsfv.Marshal(httpsfv.NewItem(p.name))
+	if err != nil || len(service) > maxName {
+		name := ascii(service, maxName)
+		p.name = name
+		text, err = httpsfv.Marshal(httpsfv.NewItem(name))
+	}
+	if err != nil { // not reached: ascii leaves nothing to object to
+		text = `"hopscope"`
+	}
+	p.success = []byte(text)
+	return p
+}
+
+// Append appends this hop's member. Where nothing failed, that is the name
+// alone and allocates nothing. The hop's Status, Flags, ProxyError, Details,
+// Failure and Attempts must be known, which they are when the response's head
+// is sent.
+//
+// A failed hop says "error" only if this proxy made the failure, and
+// "received-status" only if a response came from upstream (RFC 9209 section
+// 2.1).
+func (p *ProxyStatus) Append(dst []byte, h *hop.Hop) []byte {
+	if !h.Failed() && h.ProxyError == "" && h.Failure.Origin == hop.OriginNone {
+		return append(dst, p.success...)
+	}
+	text, err := httpsfv.Marshal(p.member(h))
+	if err != nil { // not reached: every value was made fit
+		return append(dst, p.success...)
+	}
+	return append(dst, text...)
+}
+
+func (p *ProxyStatus) member(h *hop.Hop) httpsfv.Item {
+	m := httpsfv.NewItem(p.name)
+	if h.ProxyError != "" {
+		m.Params.Add("error", httpsfv.Token(h.ProxyError))
+	}
+	if a := h.LastAttempt(); a != nil {
+		if a.Status >= 100 && a.Status <= 999 {
+			m.Params.Add("received-status", int64(a.Status))
+		}
+		if a.Endpoint != "" {
+			m.Params.Add("next-hop", ascii(a.Endpoint, maxName))
+		}
+	}
+	if text := details(h); text != "" {
+		m.Params.Add("details", ascii(text, maxText))
+	}
+	if h.Failure.Hop != "" {
+		m.Params.Add(FailedHop, ascii(h.Failure.Hop, maxName))
+	}
+	return m
+}
+
+// details is "FLAGS details: reason", without the parts that are empty.
+func details(h *hop.Hop) string {
+	head := strings.TrimSpace(h.Flags.String() + " " + h.Details)
+	switch {
+	case head == "":
+		return h.Failure.Reason
+	case h.Failure.Reason == "":
+		return head
+	}
+	return head + reasonMark + h.Failure.Reason
+}
+
+// reasonMark stands between the codes and the sentence in our details.
+const reasonMark = ": "
+
+// ascii makes s fit for a String of RFC 9651 section 3.3.3: printable ASCII,
+// at most limit bytes.
+func ascii(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit-3] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
