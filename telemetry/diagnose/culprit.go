@@ -1,0 +1,223 @@
+package diagnose
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// Culprit is what made a trace fail, or slow.
+type Culprit struct {
+	// Node is the hop or attempt that says so.
+	Node *Node
+	// Service is the one to look at. Where Edge is true it is the caller, and
+	// what failed is its way to Endpoint.
+	Service  string
+	Endpoint string
+	Edge     bool
+	Flags    hop.Flags
+	// Reason says what happened, in words.
+	Reason string
+	// Took is the time that was spent there, for a slow trace.
+	Took time.Duration
+	// Unseen is true where the service's own hop is not among the hops, and
+	// others told of it.
+	Unseen bool
+}
+
+// String is a line such as
+// "payments -> 127.0.0.1:4003 connection refused (UF)".
+func (c *Culprit) String() string {
+	s := c.Service + ": " + c.Reason
+	if c.Edge && c.Endpoint != "" {
+		s = c.Service + " -> " + c.Endpoint + " " + c.Reason
+	}
+	if c.Flags != 0 {
+		s += " (" + c.Flags.String() + ")"
+	}
+	return s
+}
+
+// blame finds the culprit of the first root that failed.
+func (t *Trace) blame() *Culprit {
+	for _, root := range t.Roots {
+		if root.failed() {
+			return failure(root.cause())
+		}
+	}
+	return nil
+}
+
+// failed reports whether the node ended in an error. That a client went away,
+// or sent what it should not have, is none.
+func (n *Node) failed() bool {
+	if a := n.Attempt; a != nil {
+		return a.Status >= 500 || a.ProxyError != "" || a.Flags&hop.Failures != 0
+	}
+	return n.Hop.Failed()
+}
+
+// cutShort reports whether the caller went away before the hop was done. Such
+// a hop has not failed, but what failed under it may be why it took too long.
+func (n *Node) cutShort() bool {
+	return n.Hop.Status == 0 || n.Hop.Flags&(hop.DownstreamClosed|hop.DownstreamReset) != 0
+}
+
+// cause is the deepest node that made the failure of n: n itself, unless a
+// failed child explains it. It is nil where n did not fail.
+func (n *Node) cause() *Node {
+	if !n.failed() && !n.cutShort() {
+		return nil
+	}
+	type pair struct{ child, cause *Node }
+	var all []pair
+	for i, c := range n.Children {
+		switch {
+		case c.Attempt != nil && c.Attempt != n.Hop.LastAttempt(): // it was tried again
+		case c.Attempt == nil && recovered(c, n.Children[i+1:]):
+		default:
+			if why := c.cause(); why != nil {
+				all = append(all, pair{c, why})
+			}
+		}
+	}
+	if len(all) == 0 {
+		if n.failed() {
+			return n
+		}
+		return nil
+	}
+	// The last one that failed is what could not be made good; of those that
+	// ran beside it, the first to fail is what ended the others.
+	last := slices.MaxFunc(all, func(a, b pair) int { return cmp.Compare(a.child.end(), b.child.end()) })
+	first := last
+	for _, p := range all {
+		if p.child.end() > last.child.Start && p.child.end() < first.child.end() {
+			first = p
+		}
+	}
+	return first.cause
+}
+
+// recovered reports whether the application made the failed call again, and
+// then it went well.
+func recovered(c *Node, later []*Node) bool {
+	for _, l := range later {
+		if l.Attempt == nil && l.Start >= c.end() && !l.failed() && l.Hop.Status > 0 &&
+			l.service() == c.service() && l.Hop.Method == c.Hop.Method &&
+			l.Hop.String(l.Hop.Host) == c.Hop.String(c.Hop.Host) &&
+			l.Hop.String(l.Hop.Path) == c.Hop.String(c.Hop.Path) {
+			return true
+		}
+	}
+	return false
+}
+
+// failure describes a node that made a failure.
+func failure(n *Node) *Culprit {
+	h, a := n.Hop, n.Attempt
+	c := &Culprit{Node: n, Service: n.service(), Flags: h.Flags}
+	flags, proxyError, reason, status := h.Flags, h.ProxyError, h.Failure.Reason, h.Status
+	if a != nil {
+		c.Endpoint = a.Endpoint
+		flags, proxyError, status = a.Flags, a.ProxyError, a.Status
+		c.Flags = cmp.Or(flags, h.Flags)
+		reason = cmp.Or(a.Reason, reason)
+	}
+	f := h.Failure
+	switch {
+	case f.Origin == hop.OriginRelayed && f.Hop != "":
+		c.Service, c.Endpoint, c.Unseen = f.Hop, "", true
+		c.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
+	case proxyError != "" || flags&hop.Failures != 0:
+		c.Edge = a != nil
+		c.Reason = cmp.Or(reason, strings.ReplaceAll(proxyError, "_", " "), c.Flags.Hint())
+		c.Reason += n.whatItWaitedFor()
+	case a != nil && h.Labels.Direction == hop.Outbound:
+		c.Service, c.Unseen = destination(n), true
+		c.Reason = fmt.Sprintf("answered %d to %s", status, n.service())
+	case a != nil:
+		c.Reason = fmt.Sprintf("the application at %s answered %d", a.Endpoint, status)
+	default:
+		c.Reason = cmp.Or(reason, fmt.Sprintf("answered %d", status))
+	}
+	return c
+}
+
+// whatItWaitedFor tells, of a timeout, where the time went, if hops under it
+// can tell.
+func (n *Node) whatItWaitedFor() string {
+	if n.Attempt == nil || n.Attempt.Flags&hop.UpstreamTimeout == 0 {
+		return ""
+	}
+	var top *Node
+	var took time.Duration
+	n.criticalPath(n.end(), func(m *Node, own time.Duration) {
+		if top == nil || own > took {
+			top, took = m, own
+		}
+	})
+	if top == n {
+		return ""
+	}
+	return "; it waited for " + slow(top, took).String()
+}
+
+// destination is a name for what an outbound attempt called.
+func destination(n *Node) string {
+	name := n.Hop.Failure.Hop
+	if name == "" || name == n.service() {
+		name = n.Hop.String(n.Hop.Host)
+		if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
+			name = name[:colon] // without the port
+		}
+	}
+	return cmp.Or(name, n.Attempt.Cluster, n.Attempt.Endpoint)
+}
+
+// slow describes a node that took long.
+func slow(n *Node, took time.Duration) *Culprit {
+	c := &Culprit{Node: n, Service: n.service(), Took: took}
+	if n.Attempt == nil {
+		c.Reason = duration(took) + " in its proxy, before and after its attempts"
+		if len(n.Hop.Attempts) == 0 {
+			c.Reason = duration(took) + " in its proxy, and no attempt"
+		}
+		return c
+	}
+	c.Endpoint = n.Attempt.Endpoint
+	connecting := n.Attempt.Connected - n.Attempt.Start
+	if n.Attempt.Connected == 0 && n.Attempt.Status == 0 && n.Attempt.Sent == 0 {
+		connecting = n.Duration
+	}
+	switch {
+	case connecting > took/2:
+		c.Edge = true
+		c.Reason = duration(connecting) + " to get a connection"
+	case n.Hop.Labels.Direction == hop.Inbound:
+		c.Reason = duration(took) + " in the application at " + c.Endpoint
+	case len(n.Children) > 0:
+		c.Edge = true
+		c.Reason = duration(took) + " on the way"
+	default:
+		c.Service, c.Unseen = destination(n), true
+		c.Reason = duration(took) + " to answer " + n.service()
+	}
+	return c
+}
+
+// duration is d with the digits that matter to a reader.
+func duration(d time.Duration) string {
+	switch ms := float64(d) / float64(time.Millisecond); {
+	case ms < 100:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0f ms", ms)
+	default:
+		return fmt.Sprintf("%.2f s", ms/1000)
+	}
+}

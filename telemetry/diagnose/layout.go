@@ -1,0 +1,90 @@
+package diagnose
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// tolerance is how far a callee may lie outside of its call before its clock
+// is taken to be wrong.
+const tolerance = time.Millisecond
+
+// layout gives every node its place in time, callers first.
+func (t *Trace) layout() {
+	for _, root := range t.Roots {
+		root.place(t.Roots[0].Hop.Start, root.Hop.Start.Sub(t.Roots[0].Hop.Start))
+	}
+}
+
+// place puts the hop n at start, and everything below where it belongs then.
+// zero is the start of the trace, by the clock of the first root.
+func (n *Node) place(zero time.Time, start time.Duration) {
+	n.Start, n.Duration = start, max(n.Hop.End, 0)
+	shift := start - n.Hop.Start.Sub(zero)
+	for _, c := range n.Children {
+		if c.Attempt == nil {
+			c.place(zero, n.placeOf(c, c.Hop.Start.Sub(zero), shift))
+			continue
+		}
+		c.Start = start + max(c.Attempt.Start, 0)
+		c.Duration = max(c.ended().Sub(c.began()), 0)
+		for _, g := range c.Children {
+			g.place(zero, c.placeOf(g, g.Hop.Start.Sub(zero), shift))
+		}
+	}
+}
+
+// placeOf is the start of the hop that n called. raw is what its clock says,
+// shift the correction of n's own clock. What a service called is recorded by
+// the proxy that recorded the service, and needs the same correction. Another
+// proxy's clock is believed if the hop then lies within the call; if not, the
+// hop is put in the middle of it, as though both ways had taken as long.
+func (n *Node) placeOf(callee *Node, raw, shift time.Duration) time.Duration {
+	length := max(callee.Hop.End, 0)
+	if callee.Hop.Labels.Direction == hop.Outbound && callee.service() == n.service() {
+		return raw + shift
+	}
+	for _, start := range [...]time.Duration{raw, raw + shift} {
+		outlives := length > n.Duration && start <= n.end()
+		if start >= n.Start-tolerance && (outlives || start+length <= n.end()+tolerance) {
+			return start
+		}
+	}
+	return n.Start + max(n.Duration-length, 0)/2
+}
+
+// criticalPath walks back from until, a time within n, along what n was
+// waiting for, and tells each node's own share of it. Siblings that ran beside
+// the one that ended last are not on the path.
+func (n *Node) criticalPath(until time.Duration, share func(*Node, time.Duration)) {
+	children := slices.SortedStableFunc(slices.Values(n.Children), func(a, b *Node) int {
+		return cmp.Compare(b.end(), a.end())
+	})
+	var own time.Duration
+	for _, c := range children {
+		begin, end := max(c.Start, n.Start), min(c.end(), until)
+		if end <= begin {
+			continue
+		}
+		own += until - end
+		c.criticalPath(end, share)
+		until = begin
+	}
+	share(n, own+max(until-n.Start, 0))
+}
+
+// slowest notes the shares of the critical path under root, and returns the
+// largest.
+func slowest(root *Node) *Culprit {
+	var top *Node
+	root.criticalPath(root.end(), func(n *Node, own time.Duration) {
+		n.Exclusive = own
+		if top == nil || own > top.Exclusive {
+			top = n
+		}
+	})
+	return slow(top, top.Exclusive)
+}

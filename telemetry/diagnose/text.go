@@ -1,0 +1,336 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// TextOptions say how a trace is drawn.
+type TextOptions struct {
+	// Width is the number of columns; 0 is 100, and less than 60 is 60.
+	Width int
+	// Color adds the escape codes of a terminal.
+	Color bool
+}
+
+// Text draws the trace as a tree with its waterfall, 100 columns wide and
+// without colour.
+func (t *Trace) Text() string { return string(t.AppendText(nil, TextOptions{})) }
+
+// AppendText appends the drawing of the trace. What came from requests is
+// shown without control characters.
+func (t *Trace) AppendText(dst []byte, o TextOptions) []byte {
+	if o.Width == 0 {
+		o.Width = 100
+	}
+	p := &painter{trace: t, dst: dst, width: max(o.Width, 60), color: o.Color}
+	p.head()
+	for i, root := range t.Roots {
+		if i > 0 {
+			p.rows = append(p.rows, row{})
+		}
+		p.collect(root, "", "")
+	}
+	p.measure()
+	for i := range p.rows {
+		p.draw(&p.rows[i])
+	}
+	p.foot()
+	return p.dst
+}
+
+// foot explains what is not as it should be.
+func (p *painter) foot() {
+	inferred := slices.ContainsFunc(p.rows, func(r row) bool { return r.node != nil && r.node.Inferred })
+	if inferred || len(p.trace.Breaks) > 0 {
+		p.dst = append(p.dst, '\n')
+	}
+	if inferred {
+		p.print(dim, "┄ put there by service and time, for the hop names a parent that no hop has\n")
+	}
+	for _, b := range p.trace.Breaks {
+		p.print(yellow, "cut at "+clean(b.String())+"\n")
+	}
+}
+
+// The colours.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	dim    = "2"
+	bold   = "1"
+)
+
+// The most columns of a row's texts.
+const (
+	maxNameColumns    = 36
+	maxRequestColumns = 28
+	maxBarColumns     = 40
+	minBarColumns     = 12
+)
+
+type painter struct {
+	trace *Trace
+	dst   []byte
+	width int
+	color bool
+
+	rows                []row
+	name, request, bars int // columns
+	until               time.Duration
+}
+
+// row is a line of the tree; one without a node is empty.
+type row struct {
+	node          *Node
+	name, request string
+	note, tint    string
+}
+
+// head says the outcome before the details.
+func (p *painter) head() {
+	t := p.trace
+	p.print(bold, "trace "+t.ID.String())
+	if len(t.Roots) == 0 {
+		p.print("", "  no hops\n")
+		return
+	}
+	root := t.Roots[0]
+	p.print("", fmt.Sprintf("  %s in %s, %d %s\n", status(root), duration(root.Duration), t.Hops, plural("hop", t.Hops)))
+	if t.Culprit != nil {
+		p.print(red, "culprit: "+clean(t.Culprit.String())+"\n")
+	}
+	if t.Slowest != nil && (t.Culprit == nil || root.Hop.Slow()) {
+		p.print("", "slowest: "+clean(t.Slowest.String())+"\n")
+	}
+	p.dst = append(p.dst, '\n')
+}
+
+func plural(word string, n int) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// collect makes the rows of n, a hop, and of what is below. A single attempt
+// has no row of its own.
+func (p *painter) collect(n *Node, lead, branch string) {
+	h := n.Hop
+	r := row{node: n, name: lead + branch + clean(n.service()), request: clean(request(h))}
+	if h.Labels.Direction == hop.Outbound {
+		r.name += " → " + clean(h.String(h.Host))
+	}
+	below := lead + indent(branch)
+	var children []*Node
+	tries := 0
+	for _, c := range n.Children {
+		if c.Attempt != nil {
+			tries++
+		}
+	}
+	for _, c := range n.Children {
+		if tries == 1 && c.Attempt != nil {
+			children = append(children, c.Children...)
+			p.annotate(&r, c)
+			continue
+		}
+		children = append(children, c)
+	}
+	p.annotate(&r, n)
+	p.rows = append(p.rows, r)
+	for i, c := range children {
+		branch := branchOf(c, i == len(children)-1)
+		if c.Attempt == nil {
+			p.collect(c, below, branch)
+			continue
+		}
+		try := row{node: c, name: below + branch + "try " + clean(c.Attempt.Endpoint)}
+		p.annotate(&try, c)
+		p.rows = append(p.rows, try)
+		for j, g := range c.Children {
+			p.collect(g, below+indent(branch), branchOf(g, j == len(c.Children)-1))
+		}
+	}
+}
+
+// branchOf is what joins a row to its parent; a dotted line was inferred.
+func branchOf(n *Node, last bool) string {
+	switch {
+	case n.Inferred && last:
+		return "└┄"
+	case n.Inferred:
+		return "├┄"
+	case last:
+		return "└ "
+	}
+	return "├ "
+}
+
+// indent continues a branch on the rows below.
+func indent(branch string) string {
+	switch {
+	case branch == "":
+		return ""
+	case strings.HasPrefix(branch, "├"):
+		return "│ "
+	}
+	return "  "
+}
+
+func request(h *hop.Hop) string {
+	method := h.Method
+	if h.MethodText.Len() > 0 {
+		method = h.String(h.MethodText)
+	}
+	return strings.TrimSpace(method + " " + h.String(h.Path))
+}
+
+// annotate notes at the row what n has to do with the failure, or with the
+// slowness where nothing failed.
+func (p *painter) annotate(r *row, n *Node) {
+	culprit, slowest := p.trace.Culprit, p.trace.Slowest
+	switch {
+	case r.note != "":
+	case culprit != nil && culprit.Node == n:
+		r.note, r.tint = "✗ "+note(culprit), red
+	case n.failed() && n.cause() == n:
+		r.note, r.tint = "! "+note(failure(n)), yellow
+	case culprit == nil && slowest != nil && slowest.Node == n && p.trace.Roots[0].Hop.Slow():
+		r.note, r.tint = "◆ "+clean(slowest.Reason), yellow
+	}
+}
+
+// note is a failure in the words of its own row.
+func note(c *Culprit) string {
+	reason := c.Reason
+	if f := c.Node.Hop.Failure; c.Edge && f.Origin == hop.OriginProxy && f.Reason != "" &&
+		strings.HasPrefix(f.Reason, c.Reason) {
+		reason = f.Reason // which names the endpoint, too
+	}
+	return clean(strings.TrimSpace(c.Flags.String() + " " + reason))
+}
+
+// measure finds the columns: names and requests as wide as they need to be,
+// notes if they fit, and the bars the rest.
+func (p *painter) measure() {
+	longest := 0
+	for _, r := range p.rows {
+		p.name = max(p.name, min(columns(r.name), maxNameColumns))
+		p.request = max(p.request, min(columns(r.request), maxRequestColumns))
+		longest = max(longest, columns(r.note))
+		if r.node != nil {
+			p.until = max(p.until, r.node.end())
+		}
+	}
+	rest := p.width - p.name - p.request - len("    503  12.3 ms    ")
+	p.bars = min(max(rest-longest-2, minBarColumns), maxBarColumns)
+	p.bars = min(p.bars, max(rest, 1))
+}
+
+func (p *painter) draw(r *row) {
+	n := r.node
+	if n == nil {
+		p.dst = append(p.dst, '\n')
+		return
+	}
+	first := len(p.dst)
+	p.print("", pad(r.name, p.name)+"  "+pad(r.request, p.request)+"  ")
+	p.print(statusTint(n), fmt.Sprintf("%3s", status(n)))
+	p.print("", fmt.Sprintf("  %8s  ", duration(n.Duration)))
+	bar, end := p.bar(n)
+	tint := r.tint
+	if tint == "" {
+		tint = green
+	}
+	p.print(tint, bar)
+	if r.note != "" {
+		used := p.name + 2 + p.request + 2 + 3 + 2 + 8 + 2 + end
+		if used+2+columns(r.note) > p.width {
+			p.dst = append(p.dst, '\n')
+			p.print("", strings.Repeat(" ", p.name+2))
+		} else {
+			p.print("", "  ")
+		}
+		p.print(r.tint, r.note)
+	}
+	p.dst = append(trimRight(p.dst, first), '\n')
+}
+
+// bar is the node's place in the waterfall, and the column where it ends. An
+// attempt's is lighter than a hop's.
+func (p *painter) bar(n *Node) (bar string, end int) {
+	cell := func(d time.Duration) int {
+		return int(int64(p.bars) * int64(max(d, 0)) / max(int64(p.until), 1))
+	}
+	from := min(cell(n.Start), p.bars-1)
+	to := min(max(cell(n.end()), from+1), p.bars)
+	block := "█"
+	if n.Attempt != nil {
+		block = "▒"
+	}
+	return strings.Repeat(" ", from) + strings.Repeat(block, to-from), to
+}
+
+func status(n *Node) string {
+	s := n.Hop.Status
+	if n.Attempt != nil {
+		s = n.Attempt.Status
+	}
+	if s == 0 {
+		return "-"
+	}
+	return strconv.Itoa(s)
+}
+
+func statusTint(n *Node) string {
+	if n.failed() {
+		return red
+	}
+	return ""
+}
+
+// print appends s in a colour, if colours are wanted.
+func (p *painter) print(tint, s string) {
+	if !p.color || tint == "" {
+		p.dst = append(p.dst, s...)
+		return
+	}
+	p.dst = append(p.dst, "\x1b["+tint+"m"+s+"\x1b[0m"...)
+}
+
+func trimRight(b []byte, from int) []byte {
+	for len(b) > from && b[len(b)-1] == ' ' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// columns counts the characters of s.
+func columns(s string) int { return utf8.RuneCountInString(s) }
+
+// pad makes s exactly n columns wide.
+func pad(s string, n int) string {
+	if have := columns(s); have <= n {
+		return s + strings.Repeat(" ", n-have)
+	}
+	return string(slices.Concat([]rune(s)[:n-1], []rune{'…'}))
+}
+
+// clean replaces what a terminal might obey, or not show.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,221 @@
+package diagnose
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// Trace is the hops of one trace, put together.
+type Trace struct {
+	ID hop.TraceID
+	// Roots are the trees, the earliest first: one, unless hops are missing.
+	Roots []*Node
+	// Hops is how many different hops there are.
+	Hops int
+	// Culprit made the trace fail; nil where no root failed. A failure that
+	// was made good, by a retry or by the application, has none.
+	Culprit *Culprit
+	// Slowest is where most of the first root's time went; nil where there
+	// are no hops.
+	Slowest *Culprit
+	// Breaks are the places at which the trace is cut.
+	Breaks []Break
+}
+
+// Node is a hop, or one of its attempts. A hop's children are its attempts;
+// those of an attempt are the hops that came of it: the endpoint's own, and
+// what the application behind it called.
+type Node struct {
+	Hop *hop.Hop
+	// Attempt is nil where the node is the hop itself.
+	Attempt  *hop.Attempt
+	Children []*Node
+	// Inferred is true where the parent was not named by the hop, but found
+	// by service and time.
+	Inferred bool
+	// Start is the time since the start of the trace, Duration how long it
+	// took. Clocks that disagree are corrected, so that what was called lies
+	// within the call.
+	Start, Duration time.Duration
+	// Exclusive is the time on the trace's critical path that this node, and
+	// none of its children, took; 0 off the path.
+	Exclusive time.Duration
+
+	parent *Node
+}
+
+func (n *Node) end() time.Duration { return n.Start + n.Duration }
+
+// service is the name of the service whose proxy recorded the node.
+func (n *Node) service() string { return n.Hop.Labels.Service }
+
+// Build puts the hops of the trace together. Hops may repeat; hops of other
+// traces are looked at only for [Trace.Breaks]. It does not change the hops,
+// but its result points to them.
+func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
+	nodes := collect(id, hops)
+	link(nodes)
+	inferCallers(nodes)
+	inferRest(nodes)
+
+	t := &Trace{ID: id, Hops: len(nodes)}
+	for _, n := range nodes {
+		slices.SortStableFunc(n.Children, byStart)
+		for _, a := range n.Children {
+			slices.SortStableFunc(a.Children, byStart)
+		}
+		if n.parent == nil {
+			t.Roots = append(t.Roots, n)
+		}
+	}
+	t.layout()
+	if len(t.Roots) > 0 {
+		t.Slowest = slowest(t.Roots[0])
+	}
+	t.Culprit = t.blame()
+	t.Breaks = append(t.cuts(), lostContext(hops, id)...)
+	return t
+}
+
+// collect makes a node of each hop of the trace and of each attempt, without
+// repetitions, in the order of their start.
+func collect(id hop.TraceID, hops []*hop.Hop) []*Node {
+	seen := make(map[hop.SpanID]*Node)
+	var nodes []*Node
+	for _, h := range hops {
+		if h == nil || h.Labels == nil || h.Trace != id {
+			continue
+		}
+		if n := seen[h.Span]; n != nil && !h.Span.IsZero() {
+			if len(h.Attempts) > len(n.Hop.Attempts) { // the fuller record of the two
+				n.Hop = h
+			}
+			continue
+		}
+		n := &Node{Hop: h}
+		seen[h.Span] = n
+		nodes = append(nodes, n)
+	}
+	for _, n := range nodes {
+		for i := range n.Hop.Attempts {
+			n.Children = append(n.Children, &Node{Hop: n.Hop, Attempt: &n.Hop.Attempts[i], parent: n})
+		}
+	}
+	slices.SortStableFunc(nodes, byStart)
+	return nodes
+}
+
+func byStart(a, b *Node) int {
+	return cmp.Or(a.began().Compare(b.began()), bytes.Compare(a.Hop.Span[:], b.Hop.Span[:]))
+}
+
+// began and ended are the instants by the clock of the node's own proxy.
+func (n *Node) began() time.Time {
+	if n.Attempt != nil {
+		return n.Hop.Start.Add(n.Attempt.Start)
+	}
+	return n.Hop.Start
+}
+
+func (n *Node) ended() time.Time {
+	if n.Attempt != nil && n.Attempt.End > 0 {
+		return n.Hop.Start.Add(n.Attempt.End)
+	}
+	return n.Hop.Start.Add(n.Hop.End)
+}
+
+// link gives each hop the parent it names.
+func link(nodes []*Node) {
+	spans := make(map[hop.SpanID]*Node, 2*len(nodes))
+	for _, n := range nodes {
+		spans[n.Hop.Span] = n
+		for _, a := range n.Children {
+			spans[a.Attempt.Span] = a
+		}
+	}
+	delete(spans, hop.SpanID{})
+	for _, n := range nodes {
+		if parent := spans[n.Hop.Parent]; parent != nil {
+			adopt(parent, n, false)
+		}
+	}
+}
+
+// adopt makes child a child of parent, unless that closes a circle, which
+// only a broken record can.
+func adopt(parent, child *Node, inferred bool) bool {
+	for n := parent; n != nil; n = n.parent {
+		if n == child {
+			return false
+		}
+	}
+	child.parent, child.Inferred = parent, inferred
+	parent.Children = append(parent.Children, child)
+	return true
+}
+
+// inferCallers finds the inbound hop behind an outbound one whose parent is a
+// span of the application's own tracer: it is of the same service, and was
+// running at the time; the one that began last, if several were. The clock is
+// the same, for it is one proxy that recorded both.
+func inferCallers(nodes []*Node) {
+	inbound := make(map[string][]*Node)
+	for _, n := range nodes {
+		if n.Hop.Labels.Direction == hop.Inbound {
+			inbound[n.service()] = append(inbound[n.service()], n)
+		}
+	}
+	for _, n := range nodes {
+		if n.parent != nil || n.Hop.Parent.IsZero() || n.Hop.Labels.Direction != hop.Outbound {
+			continue
+		}
+		candidates := inbound[n.service()]
+		var best *Node
+		for _, c := range candidates {
+			if c.began().After(n.began()) {
+				break
+			}
+			if !c.ended().Before(n.began()) && (best == nil || !c.ended().Before(n.ended()) || best.ended().Before(n.ended())) {
+				best = c
+			}
+		}
+		if best == nil && len(candidates) == 1 {
+			best = candidates[0]
+		}
+		if best != nil {
+			adopt(best.running(n), n, true)
+		}
+	}
+}
+
+// running is the attempt of the hop that was running when child began, or the
+// hop where none was.
+func (n *Node) running(child *Node) *Node {
+	at := n
+	for _, a := range n.Children {
+		if a.Attempt != nil && !a.began().After(child.began()) {
+			at = a
+		}
+	}
+	return at
+}
+
+// inferRest attaches hops whose parent is unknown still to the first root, if
+// they lie within it: they are of its trace, so it is how they came about,
+// though what is between may be missing.
+func inferRest(nodes []*Node) {
+	var first *Node
+	for _, n := range nodes {
+		switch {
+		case n.parent != nil:
+		case first == nil:
+			first = n
+		case !n.Hop.Parent.IsZero() && !n.ended().After(first.ended()):
+			adopt(first.running(n), n, true)
+		}
+	}
+}
