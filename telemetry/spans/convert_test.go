@@ -1,0 +1,452 @@
+package spans
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+var start = time.Unix(1_700_000_000, 42)
+
+// okHop is a request that was answered at the first try; change makes a case
+// of it.
+func okHop(change func(h *hop.Hop)) *hop.Hop {
+	h := &hop.Hop{
+		Labels: &hop.Labels{
+			Service: "web", Direction: hop.Inbound, Listener: "ingress",
+			Route: "/api/", Cluster: "api",
+		},
+		Trace:   hop.TraceID{0: 0xaa, 15: 1},
+		Span:    hop.SpanID{7: 2},
+		Parent:  hop.SpanID{7: 1},
+		Sampled: true,
+		Keep:    hop.KeepParent,
+		Start:   start,
+		End:     30 * time.Millisecond,
+		Method:  "GET", Version: hop.HTTP11, Scheme: "http", Status: 200,
+		BytesIn: 0, BytesOut: 98,
+		Client: "203.0.113.9:5123", Peer: "10.0.0.7:40000",
+	}
+	h.SetString(&h.Host, "shop.example:8080")
+	h.SetString(&h.Path, "/api/cart/77")
+	h.SetString(&h.Query, "page=2")
+	h.SetString(&h.UserAgent, "curl/8")
+	h.SetString(&h.RequestID, "rid-1")
+	a := h.Attempt()
+	*a = hop.Attempt{
+		Span: hop.SpanID{7: 3}, Endpoint: "127.0.0.1:4000", Cluster: "api",
+		Version: hop.HTTP11, Start: time.Millisecond, Connected: 2 * time.Millisecond,
+		Sent: 3 * time.Millisecond, FirstByte: 20 * time.Millisecond, End: 29 * time.Millisecond,
+		Status: 200, BytesReceived: 98,
+	}
+	if change != nil {
+		change(h)
+	}
+	return h
+}
+
+// convert returns the spans of h as whoever receives them sees them.
+func convert(t testing.TB, h *hop.Hop) []*tracepb.Span {
+	t.Helper()
+	var b Batch
+	b.hop(h)
+	spans, err := b.Spans()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(spans) != b.Len() {
+		t.Fatalf("%d spans in a batch that says it has %d", len(spans), b.Len())
+	}
+	return spans
+}
+
+func attributes(t testing.TB, s *tracepb.Span) map[string]any {
+	t.Helper()
+	m := make(map[string]any)
+	for _, a := range s.Attributes {
+		if _, twice := m[a.Key]; twice {
+			t.Errorf("attribute %s twice", a.Key)
+		}
+		switch v := a.Value.Value.(type) {
+		case *commonpb.AnyValue_StringValue:
+			m[a.Key] = v.StringValue
+		case *commonpb.AnyValue_IntValue:
+			m[a.Key] = v.IntValue
+		case *commonpb.AnyValue_BoolValue:
+			m[a.Key] = v.BoolValue
+		default:
+			t.Errorf("attribute %s of type %T", a.Key, v)
+		}
+	}
+	return m
+}
+
+func TestOneHopWhole(t *testing.T) {
+	h := okHop(func(h *hop.Hop) { h.SetString(&h.TraceState, "rojo=1,congo=2") })
+	spans := convert(t, h)
+	if len(spans) != 2 {
+		t.Fatalf("%d spans for a hop of one attempt, want 2", len(spans))
+	}
+	nano := uint64(start.UnixNano())
+	ms := uint64(time.Millisecond)
+	want := []*tracepb.Span{{
+		TraceId: h.Trace[:], SpanId: h.Span[:], ParentSpanId: h.Parent[:], TraceState: "rojo=1,congo=2",
+		Name: "GET /api/", Kind: tracepb.Span_SPAN_KIND_SERVER, Flags: 0x301,
+		StartTimeUnixNano: nano, EndTimeUnixNano: nano + 30*ms,
+	}, {
+		TraceId: h.Trace[:], SpanId: h.Attempts[0].Span[:], ParentSpanId: h.Span[:], TraceState: "rojo=1,congo=2",
+		Name: "GET /api/", Kind: tracepb.Span_SPAN_KIND_CLIENT, Flags: 0x101,
+		StartTimeUnixNano: nano + ms, EndTimeUnixNano: nano + 29*ms,
+		Events: []*tracepb.Span_Event{
+			{Name: "connected", TimeUnixNano: nano + 2*ms},
+			{Name: "first_byte", TimeUnixNano: nano + 20*ms},
+		},
+	}}
+	wantAttributes := []map[string]any{{
+		"http.request.method": "GET", "http.route": "/api/", "http.response.status_code": int64(200),
+		"http.request.body.size": int64(0), "http.response.body.size": int64(98),
+		"url.scheme": "http", "url.path": "/api/cart/77", "url.query": "page=2",
+		"server.address": "shop.example", "server.port": int64(8080),
+		"client.address": "203.0.113.9", "network.peer.address": "10.0.0.7", "network.peer.port": int64(40000),
+		"network.protocol.version": "1.1", "user_agent.original": "curl/8",
+		"hopscope.direction": "inbound", "hopscope.cluster": "api", "hopscope.sampled_by": "parent",
+		"hopscope.request_id": "rid-1",
+	}, {
+		"http.request.method": "GET", "http.response.status_code": int64(200),
+		"http.request.body.size": int64(0), "http.response.body.size": int64(98),
+		"url.full":       "http://shop.example:8080/api/cart/77?page=2",
+		"server.address": "shop.example", "server.port": int64(8080),
+		"network.peer.address": "127.0.0.1", "network.peer.port": int64(4000),
+		"network.protocol.version": "1.1", "hopscope.cluster": "api",
+	}}
+	for i, got := range spans {
+		if diff := cmp.Diff(wantAttributes[i], attributes(t, got)); diff != "" {
+			t.Errorf("attributes of span %d (-want +got):\n%s", i, diff)
+		}
+		got.Attributes = nil
+		if !proto.Equal(want[i], got) {
+			t.Errorf("span %d:\n got %v\nwant %v", i, got, want[i])
+		}
+	}
+}
+
+// unset is an attribute that must not be there.
+type unset struct{}
+
+func TestConventions(t *testing.T) {
+	type want struct {
+		name    string
+		status  tracepb.Status_StatusCode
+		message string
+		flags   uint32
+		attrs   map[string]any
+	}
+	const failed = tracepb.Status_STATUS_CODE_ERROR
+	tests := []struct {
+		name           string
+		change         func(h *hop.Hop)
+		server, client want
+	}{{
+		name: "no route: the method alone is the name",
+		change: func(h *hop.Hop) {
+			h.Labels = &hop.Labels{Service: "web"}
+			h.Status, h.Flags, h.ProxyError = 404, hop.NoRoute, "destination_not_found"
+			h.Failure = hop.Failure{Origin: hop.OriginDownstream, Hop: "web", Reason: "no route matched"}
+			h.Attempts = nil
+		},
+		server: want{name: "GET", attrs: map[string]any{
+			"http.route": unset{}, "error.type": unset{}, "hopscope.flags": "NR",
+			"hopscope.failed_hop": "web", "hopscope.failure_origin": "downstream",
+			"hopscope.failure_reason": "no route matched", "hopscope.cluster": unset{},
+		}},
+	}, {
+		name:   "a 4xx of the endpoint: unset for the server, an error for the client",
+		change: func(h *hop.Hop) { h.Status, h.Attempts[0].Status = 409, 409 },
+		server: want{name: "GET /api/", attrs: map[string]any{"error.type": unset{}, "http.response.status_code": int64(409)}},
+		client: want{name: "GET /api/", status: failed, attrs: map[string]any{"error.type": "409"}},
+	}, {
+		name: "a 5xx of the endpoint",
+		change: func(h *hop.Hop) {
+			h.Status, h.Attempts[0].Status = 500, 500
+			h.Details = "via_upstream"
+			h.Failure = hop.Failure{Origin: hop.OriginEndpoint, Hop: "web", Reason: "the endpoint answered 500"}
+		},
+		server: want{name: "GET /api/", status: failed, message: "the endpoint answered 500", attrs: map[string]any{
+			"error.type": "500", "hopscope.failure_origin": "endpoint", "hopscope.details": "via_upstream",
+			"hopscope.flags": unset{},
+		}},
+		client: want{name: "GET /api/", status: failed, attrs: map[string]any{"error.type": "500"}},
+	}, {
+		name: "connection refused, kept though the trace was not sampled",
+		change: func(h *hop.Hop) {
+			h.Sampled, h.Keep = false, hop.KeepFailed
+			h.Parent = hop.SpanID{}
+			h.Status, h.Flags, h.ProxyError = 503, hop.UpstreamConnectionFailure|hop.RetriesExhausted, "connection_refused"
+			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "web", Reason: "127.0.0.1:4000: connection refused"}
+			a := &h.Attempts[0]
+			a.Connected, a.FirstByte, a.Status, a.Version = 0, 0, 0, hop.VersionUnknown
+			a.Flags, a.ProxyError, a.Reason = hop.UpstreamConnectionFailure, "connection_refused", "connection refused"
+			a.Details = "upstream_reset_before_response_started{connection_refused}"
+		},
+		server: want{name: "GET /api/", status: failed, message: "127.0.0.1:4000: connection refused", flags: 0x100, attrs: map[string]any{
+			"error.type": "connection_refused", "hopscope.flags": "UF,URX", "hopscope.sampled_by": "failed",
+			"hopscope.failure_origin": "proxy",
+		}},
+		client: want{name: "GET /api/", status: failed, message: "connection refused", flags: 0x100, attrs: map[string]any{
+			"error.type": "connection_refused", "hopscope.flags": "UF", "http.response.status_code": unset{},
+			"network.protocol.version": unset{}, "hopscope.failure_reason": "connection refused",
+			"hopscope.details": "upstream_reset_before_response_started{connection_refused}",
+		}},
+	}, {
+		name: "the response broke off after its head",
+		change: func(h *hop.Hop) {
+			h.Flags, h.Attempts[0].Flags = hop.UpstreamConnectionClosed, hop.UpstreamConnectionClosed
+		},
+		server: want{name: "GET /api/", status: failed, attrs: map[string]any{"error.type": "UC"}},
+		client: want{name: "GET /api/", status: failed, attrs: map[string]any{"error.type": "UC"}},
+	}, {
+		name: "the client went away: nobody's error",
+		change: func(h *hop.Hop) {
+			h.Status, h.Flags = 0, hop.DownstreamClosed
+			h.Attempts[0].Status = 0
+		},
+		server: want{name: "GET /api/", attrs: map[string]any{
+			"error.type": unset{}, "hopscope.flags": "DC", "http.response.status_code": unset{},
+		}},
+		client: want{name: "GET /api/", attrs: map[string]any{"error.type": unset{}}},
+	}, {
+		name: "a method nobody knows",
+		change: func(h *hop.Hop) {
+			h.Method = "_OTHER"
+			h.SetString(&h.MethodText, "BREW")
+		},
+		server: want{name: "HTTP /api/", attrs: map[string]any{
+			"http.request.method": "_OTHER", "http.request.method_original": "BREW"}},
+		client: want{name: "HTTP /api/", attrs: map[string]any{
+			"http.request.method": "_OTHER", "http.request.method_original": "BREW"}},
+	}, {
+		name: "bytes that are no HTTP",
+		change: func(h *hop.Hop) {
+			*h = hop.Hop{Labels: &hop.Labels{Service: "web"}, Kind: hop.KindConnection,
+				Trace: h.Trace, Span: h.Span, Keep: hop.KeepFailed, Start: h.Start, Peer: "[::1]:99",
+				Status: 400, Flags: hop.DownstreamProtocolError}
+		},
+		server: want{name: "HTTP", flags: 0x100, attrs: map[string]any{
+			"http.request.method": "_OTHER", "http.request.body.size": unset{}, "hopscope.flags": "DPE",
+			"network.peer.address": "::1", "network.peer.port": int64(99), "url.path": unset{},
+		}},
+	}, {
+		name: "a tunnel: bytes, and no URL where there is no path",
+		change: func(h *hop.Hop) {
+			h.Kind, h.Method, h.BytesIn, h.BytesOut = hop.KindTunnel, "CONNECT", 5, 7
+			h.Path, h.Query = hop.Text{}, hop.Text{}
+			h.Attempts[0].Status = 0
+			h.Attempts[0].BytesSent, h.Attempts[0].BytesReceived = 5, 7
+		},
+		server: want{name: "CONNECT /api/", attrs: map[string]any{
+			"hopscope.tunnel.bytes_in": int64(5), "hopscope.tunnel.bytes_out": int64(7),
+			"http.request.body.size": unset{}, "url.path": unset{}, "server.address": "shop.example",
+		}},
+		client: want{name: "CONNECT /api/", attrs: map[string]any{
+			"hopscope.tunnel.bytes_in": int64(5), "url.full": unset{}, "error.type": unset{},
+		}},
+	}, {
+		name: "an outbound hop",
+		change: func(h *hop.Hop) {
+			h.Labels = &hop.Labels{Service: "web", Direction: hop.Outbound, Route: "egress"}
+			h.Attempts[0].Reused = true
+		},
+		server: want{name: "GET egress", attrs: map[string]any{"hopscope.direction": "outbound"}},
+		client: want{name: "GET egress", attrs: map[string]any{"hopscope.connection_reused": true}},
+	}, {
+		name:   "a user and password in the host",
+		change: func(h *hop.Hop) { h.SetString(&h.Host, "me:pw@shop.example") },
+		server: want{name: "GET /api/", attrs: map[string]any{"server.address": "shop.example", "server.port": unset{}}},
+		client: want{name: "GET /api/", attrs: map[string]any{"url.full": "http://shop.example/api/cart/77?page=2"}},
+	}, {
+		name: "what is no UTF-8 is replaced",
+		change: func(h *hop.Hop) {
+			h.SetString(&h.Path, "/caf\xe9")
+			h.SetString(&h.UserAgent, "\xff")
+			h.SetString(&h.TraceState, "a=\x80")
+		},
+		server: want{name: "GET /api/", attrs: map[string]any{"url.path": "/caf\uFFFD", "user_agent.original": "\uFFFD"}},
+		client: want{name: "GET /api/", attrs: map[string]any{"url.full": "http://shop.example:8080/caf\uFFFD?page=2"}},
+	}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			spans := convert(t, okHop(tt.change))
+			wants := []want{tt.server}
+			if tt.client.name != "" {
+				wants = append(wants, tt.client)
+			}
+			if len(spans) != len(wants) {
+				t.Fatalf("%d spans, want %d", len(spans), len(wants))
+			}
+			for i, w := range wants {
+				s := spans[i]
+				if s.Name != w.name || s.GetStatus().GetCode() != w.status || s.GetStatus().GetMessage() != w.message {
+					t.Errorf("%v: name %q status %v, want %q %v %q", s.Kind, s.Name, s.Status, w.name, w.status, w.message)
+				}
+				if w.flags != 0 && s.Flags != w.flags {
+					t.Errorf("%v: flags %#x, want %#x", s.Kind, s.Flags, w.flags)
+				}
+				got := attributes(t, s)
+				for name, value := range w.attrs {
+					if value == (unset{}) {
+						if v, ok := got[name]; ok {
+							t.Errorf("%v: %s = %v, want none", s.Kind, name, v)
+						}
+					} else if got[name] != value {
+						t.Errorf("%v: %s = %v, want %v", s.Kind, name, got[name], value)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Every flag there is shows on the SERVER span, and those that mean a failure
+// make it an error.
+func TestEveryFlag(t *testing.T) {
+	for _, f := range hop.All() {
+		s := convert(t, okHop(func(h *hop.Hop) { h.Flags = f }))[0]
+		if got := attributes(t, s)["hopscope.flags"]; got != f.Code() {
+			t.Errorf("hopscope.flags = %v, want %s", got, f.Code())
+		}
+		failed := s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR
+		if want := f&hop.Failures != 0; failed != want {
+			t.Errorf("%s: error %v, want %v", f, failed, want)
+		}
+	}
+}
+
+func TestRetries(t *testing.T) {
+	spans := convert(t, okHop(func(h *hop.Hop) {
+		second := h.Attempts[0]
+		second.Span = hop.SpanID{7: 4}
+		h.Attempts[0].Status, h.Attempts[0].End = 503, 0
+		h.Attempts = append(h.Attempts, second)
+	}))
+	if len(spans) != 3 {
+		t.Fatalf("%d spans, want 3", len(spans))
+	}
+	first, second := attributes(t, spans[1]), attributes(t, spans[2])
+	if n, ok := first["http.request.resend_count"]; ok {
+		t.Errorf("resend_count %v on the first attempt", n)
+	}
+	if n := second["http.request.resend_count"]; n != int64(1) {
+		t.Errorf("resend_count %v on the second attempt, want 1", n)
+	}
+	if spans[1].EndTimeUnixNano != spans[0].EndTimeUnixNano {
+		t.Error("an attempt without an end of its own does not end with the hop")
+	}
+	for _, s := range spans[1:] {
+		if string(s.ParentSpanId) != string(spans[0].SpanId) {
+			t.Error("an attempt is not the child of its hop")
+		}
+	}
+}
+
+func TestRedaction(t *testing.T) {
+	spans := convert(t, okHop(func(h *hop.Hop) { h.SetString(&h.Query, "a=1&X-Amz-Signature=s3cret") }))
+	for _, s := range spans {
+		for k, v := range attributes(t, s) {
+			if strings.Contains(fmt.Sprint(v), "s3cret") {
+				t.Errorf("%s shows a signature: %v", k, v)
+			}
+		}
+	}
+}
+
+func TestSplitHostPort(t *testing.T) {
+	for _, tt := range []struct {
+		in, host string
+		port     int64
+	}{
+		{"", "", 0}, {"a.example", "a.example", 0}, {"a.example:80", "a.example", 80},
+		{"[::1]:443", "::1", 443}, {"[::1]", "::1", 0}, {"::1", "::1", 0}, {"2001:db8::2:80", "2001:db8::2:80", 0},
+		{"a:", "a", 0}, {"a:99999", "a", 0}, {"a:8x", "a:8x", 0}, {":80", "", 80}, {"[", "[", 0}, {"[:1", "[:1", 0},
+		{"[fe80::1%eth0]:1", "fe80::1%eth0", 1},
+	} {
+		host, port := splitHostPort(tt.in)
+		if host != tt.host || port != tt.port {
+			t.Errorf("%q: %q %d, want %q %d", tt.in, host, port, tt.host, tt.port)
+		}
+	}
+}
+
+// Whatever clients and endpoints send, what we write is what a collector can
+// read, and a batch of many hops is the sum of their spans.
+func FuzzHopIsReadable(f *testing.F) {
+	f.Add("GET", "shop.example:1", "/p", "q=1", "curl", "a=b", "reason", "1.2.3.4:5", 200, uint64(0))
+	f.Add("", "[", "\xff", "=&=", strings.Repeat("é", 3000), "\x00", strings.Repeat("x", 20000), "::", -1, ^uint64(0))
+	f.Fuzz(func(t *testing.T, method, host, path, query, agent, state, reason, peer string, status int, flags uint64) {
+		all := hop.All()
+		h := okHop(func(h *hop.Hop) {
+			h.Method, h.Status, h.Client, h.Peer = "_OTHER", status, peer, peer
+			h.Flags = hop.Flags(flags) & (all[len(all)-1]<<1 - 1)
+			h.SetString(&h.MethodText, method)
+			h.SetString(&h.Host, host)
+			h.SetString(&h.Path, path)
+			h.SetString(&h.Query, query)
+			h.SetString(&h.UserAgent, agent)
+			h.SetString(&h.TraceState, state)
+			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: method, Reason: reason}
+			h.Attempts[0].Reason, h.Attempts[0].Endpoint, h.Attempts[0].Flags = reason, peer, h.Flags
+		})
+		var b Batch
+		b.resource = newResource(method, Options{HostName: host})
+		b.hop(h)
+		b.hop(h)
+		wire, err := proto.Marshal(b.ResourceSpans())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var received tracepb.ResourceSpans
+		if err := proto.Unmarshal(wire, &received); err != nil {
+			t.Fatal(err)
+		}
+		spans := received.ScopeSpans[0].Spans
+		if len(spans) != 4 || b.Len() != 4 {
+			t.Fatalf("%d spans received, %d said, want 4", len(spans), b.Len())
+		}
+		for _, s := range spans {
+			attributes(t, s)
+			if len(s.ProtoReflect().GetUnknown()) > 0 {
+				t.Error("a span has fields that OTLP does not know")
+			}
+		}
+		if again, _ := proto.Marshal(&received); len(again) != len(wire) {
+			t.Errorf("%d bytes written, %d are enough", len(wire), len(again))
+		}
+	})
+}
+
+func BenchmarkHop(b *testing.B) {
+	h := okHop(nil)
+	var batch Batch
+	batch.resource = newResource("web", Options{HostName: "host"})
+	var wire []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		batch.hop(h)
+		if batch.spans >= maxBatchSpans || len(batch.out) >= maxBatchBytes {
+			var err error
+			wire, err = proto.MarshalOptions{}.MarshalAppend(wire[:0], batch.ResourceSpans())
+			if err != nil {
+				b.Fatal(err)
+			}
+			batch.out, batch.spans = batch.out[:0], 0
+		}
+	}
+	b.ReportMetric(float64(len(batch.out))/float64(max(batch.spans/2, 1)), "bytes/hop")
+}

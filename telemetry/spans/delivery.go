@@ -1,0 +1,153 @@
+package spans
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxQueued limits how many batches wait for an exporter: at ten Ticks a
+	// second, what half a minute of little traffic makes.
+	maxQueued = 300
+	// warnEvery is how often an exporter that fails is spoken of.
+	warnEvery = time.Minute
+	// maxErrorText is how much of an exporter's error is logged, in bytes:
+	// the other end has a say in it.
+	maxErrorText = 400
+)
+
+// RejectedError is what an exporter returns when the collector took the batch
+// but refused some of its spans. They must not be sent again.
+type RejectedError struct {
+	Spans   int    // how many were refused; 0 where the collector only warned
+	Message string // what the collector said
+}
+
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("the collector refused %d spans: %s", e.Spans, e.Message)
+}
+
+// delivery takes batches to one exporter, one after the other, in a goroutine
+// of its own.
+type delivery struct {
+	spans    *Spans
+	exporter Exporter
+	queue    chan *Batch
+	waiting  atomic.Int64 // bytes in queue and in Export
+
+	ctx    context.Context // ends when the time to close is up
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	// What the goroutine knows of its troubles.
+	warned    time.Time // when it last said so
+	troubled  bool      // it said so, and not yet that it is over
+	dropsSeen uint64    // how many drops there were at the last report
+}
+
+func startDelivery(e Exporter, s *Spans) *delivery {
+	d := &delivery{
+		spans:    s,
+		exporter: e,
+		queue:    make(chan *Batch, maxQueued),
+		ended:    make(chan struct{}),
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	go d.run()
+	return d
+}
+
+// offer queues b, or reports that there is no room. An empty queue takes a
+// batch of any size.
+func (d *delivery) offer(b *Batch) bool {
+	size := int64(len(b.out))
+	if w := d.waiting.Load(); w > 0 && w+size > int64(d.spans.options.QueueBytes) {
+		return false
+	}
+	d.waiting.Add(size)
+	select {
+	case d.queue <- b:
+		return true
+	default:
+		d.waiting.Add(-size)
+		return false
+	}
+}
+
+func (d *delivery) run() {
+	defer close(d.ended)
+	for b := range d.queue {
+		size := int64(len(b.out))
+		if d.ctx.Err() != nil {
+			d.spans.dropped.closed.Add(uint64(b.spans))
+		} else {
+			d.export(b)
+		}
+		d.spans.done(b)
+		d.waiting.Add(-size)
+	}
+}
+
+func (d *delivery) export(b *Batch) {
+	err := d.exporter.Export(d.ctx, b)
+	dropped := &d.spans.dropped
+	var rejected *RejectedError
+	switch {
+	case err == nil:
+	case errors.As(err, &rejected):
+		dropped.rejected.Add(uint64(max(0, min(rejected.Spans, b.spans))))
+	case d.ctx.Err() != nil:
+		dropped.closed.Add(uint64(b.spans))
+	default:
+		dropped.failed.Add(uint64(b.spans))
+	}
+	d.report(time.Now(), err)
+}
+
+// report logs trouble at most once every warnEvery, and its end once. It is
+// called from the goroutine that exports and from no other: a log may block.
+func (d *delivery) report(now time.Time, err error) {
+	c := &d.spans.dropped
+	drops := c.queueFull.Load() + c.failed.Load() + c.rejected.Load()
+	fine := err == nil && drops == d.dropsSeen
+	d.dropsSeen = drops
+	if fine {
+		if d.troubled {
+			d.troubled = false
+			d.spans.options.Log.Info("spans are exported again", "exporter", d.exporter.Name())
+		}
+		return
+	}
+	if !d.warned.IsZero() && now.Sub(d.warned) < warnEvery {
+		return
+	}
+	reason := "the exporter is slower than the traffic"
+	if err != nil {
+		reason = err.Error()
+		reason = reason[:min(len(reason), maxErrorText)]
+	}
+	d.spans.options.Log.Warn("spans are lost", "exporter", d.exporter.Name(), "reason", reason,
+		slog.Group("dropped_so_far", "queue_full", c.queueFull.Load(),
+			"export_failed", c.failed.Load(), "rejected", c.rejected.Load()))
+	d.warned, d.troubled = now, true
+}
+
+// close waits for the goroutine to send what is queued, until ctx ends, and
+// closes the exporter. The queue has been closed.
+func (d *delivery) close(ctx context.Context) error {
+	select {
+	case <-d.ended:
+	case <-ctx.Done():
+		d.cancel()
+		<-d.ended
+	}
+	d.cancel()
+	if err := d.exporter.Close(ctx); err != nil {
+		return fmt.Errorf("%s: %w", d.exporter.Name(), err)
+	}
+	return nil
+}

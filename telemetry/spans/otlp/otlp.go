@@ -1,0 +1,144 @@
+package otlp
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hopscope/hopscope/telemetry/spans"
+)
+
+// Options say where the collector is and how to speak to it.
+type Options struct {
+	// Endpoint is the collector's "host:port"; 4317 is OTLP's port over gRPC.
+	Endpoint string
+	// Headers are sent with every call, for collectors that ask for a key.
+	Headers map[string]string
+	// Timeout limits one batch with all its retries; default 10 s.
+	Timeout time.Duration
+	// Compression is "gzip", or empty for none.
+	Compression string
+	// TLS has the connection encrypted and the collector's certificate
+	// verified with the machine's roots; default is plain text.
+	TLS bool
+}
+
+// Exporter implements [spans.Exporter].
+type Exporter struct {
+	client otlptrace.Client
+	name   string
+}
+
+// New returns an exporter that connects when it has something to send, so a
+// collector may be started later. The error is about the options.
+func New(o Options) (*Exporter, error) {
+	if err := checkEndpoint(o.Endpoint); err != nil {
+		return nil, err
+	}
+	if o.Compression != "" && o.Compression != "gzip" {
+		return nil, fmt.Errorf("otlp: compression %q is not known; use \"gzip\", or leave it out", o.Compression)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	creds := insecure.NewCredentials()
+	if o.TLS {
+		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	}
+	options := []otlptracegrpc.Option{
+		otlptracegrpc.WithEndpoint(o.Endpoint),
+		otlptracegrpc.WithTLSCredentials(creds),
+		otlptracegrpc.WithTimeout(o.Timeout),
+		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{
+			Enabled:         true,
+			InitialInterval: 500 * time.Millisecond,
+			MaxInterval:     5 * time.Second,
+			MaxElapsedTime:  o.Timeout,
+		}),
+		otlptracegrpc.WithDialOption(
+			grpc.WithChainUnaryInterceptor(rejections),
+			// gRPC's own back-off grows to two minutes: too long to look
+			// at an empty trace view after the collector came back.
+			grpc.WithConnectParams(grpc.ConnectParams{
+				Backoff: backoff.Config{
+					BaseDelay: 500 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second,
+				},
+				MinConnectTimeout: 5 * time.Second,
+			}),
+		),
+	}
+	if len(o.Headers) > 0 {
+		options = append(options, otlptracegrpc.WithHeaders(o.Headers))
+	}
+	if o.Compression != "" {
+		options = append(options, otlptracegrpc.WithCompressor(o.Compression))
+	}
+	e := &Exporter{client: otlptracegrpc.NewClient(options...), name: "otlp " + o.Endpoint}
+	if err := e.client.Start(context.Background()); err != nil {
+		return nil, fmt.Errorf("otlp: %w", err)
+	}
+	return e, nil
+}
+
+// checkEndpoint finds the mistakes that gRPC would tell only with the first
+// batch.
+func checkEndpoint(endpoint string) error {
+	if strings.Contains(endpoint, "://") {
+		return fmt.Errorf("otlp: endpoint %q is a URL; write \"host:port\", and set tls for https", endpoint)
+	}
+	_, port, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return fmt.Errorf("otlp: endpoint %q is not \"host:port\", such as \"127.0.0.1:4317\": %w", endpoint, err)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("otlp: endpoint %q has no port between 1 and 65535", endpoint)
+	}
+	return nil
+}
+
+// Name implements [spans.Exporter].
+func (e *Exporter) Name() string { return e.name }
+
+// Export implements [spans.Exporter]. What may be sent again is, as the OTLP
+// specification has it; a partial success is not.
+func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
+	return e.client.UploadTraces(ctx, []*tracepb.ResourceSpans{b.ResourceSpans()})
+}
+
+// Close implements [spans.Exporter].
+func (e *Exporter) Close(ctx context.Context) error { return e.client.Stop(ctx) }
+
+// rejections makes a partial success the error that says how many spans were
+// refused: the library knows it, but keeps its type to itself.
+func rejections(
+	ctx context.Context, method string, request, reply any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	if err := invoke(ctx, method, request, reply, conn, options...); err != nil {
+		return err
+	}
+	r, ok := reply.(*coltracepb.ExportTraceServiceResponse)
+	if !ok {
+		return nil
+	}
+	p := r.GetPartialSuccess()
+	if p.GetRejectedSpans() == 0 && p.GetErrorMessage() == "" {
+		return nil
+	}
+	// Not a status of gRPC, so the library does not take it for one that
+	// asks for another try.
+	return &spans.RejectedError{Spans: int(p.GetRejectedSpans()), Message: p.GetErrorMessage()}
+}

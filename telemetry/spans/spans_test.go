@@ -1,0 +1,284 @@
+package spans
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/record"
+)
+
+var _ record.View = (*Spans)(nil)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// exporter answers as its function says and remembers what it was given.
+type exporter struct {
+	answer func(ctx context.Context, call int) error
+
+	mu       sync.Mutex
+	calls    int
+	spans    int
+	services map[string]int
+	closed   int
+}
+
+func (e *exporter) Name() string { return "test" }
+
+func (e *exporter) Export(ctx context.Context, b *Batch) error {
+	e.mu.Lock()
+	e.calls++
+	call := e.calls
+	e.mu.Unlock()
+	if e.answer != nil {
+		if err := e.answer(ctx, call); err != nil {
+			return err
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	spans, err := b.Spans()
+	if err != nil {
+		return err
+	}
+	e.spans += len(spans)
+	if e.services == nil {
+		e.services = make(map[string]int)
+	}
+	e.services[b.Service()] += len(spans)
+	return nil
+}
+
+func (e *exporter) Close(context.Context) error { e.closed++; return nil }
+
+func (e *exporter) seen() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.spans
+}
+
+func hang(ctx context.Context, _ int) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func lostSpans(s *Spans) map[string]int {
+	m := make(map[string]int)
+	s.Dropped(func(value float64, labels ...string) {
+		if value > 0 {
+			m[strings.Join(labels, "/")] = int(value)
+		}
+	})
+	return m
+}
+
+func TestBatchesReachEveryExporter(t *testing.T) {
+	a, b := &exporter{}, &exporter{}
+	s := New([]Exporter{a, b}, Options{})
+	const hops = 3000 // more than one full batch, and a rest
+	for range hops {
+		s.Observe(okHop(nil))
+	}
+	other := okHop(func(h *hop.Hop) { h.Labels = &hop.Labels{Service: "other"} })
+	s.Observe(other)
+	s.Observe(okHop(func(h *hop.Hop) { h.Keep = hop.KeepNot }))
+	s.Observe(okHop(func(h *hop.Hop) { h.Trace = hop.TraceID{} }))
+	s.Tick(time.Time{})
+	s.Observe(other)
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []*exporter{a, b} {
+		if e.services["web"] != 2*hops || e.services["other"] != 4 {
+			t.Errorf("spans by service: %v, want web %d, other 4", e.services, 2*hops)
+		}
+		if e.calls < 5 || e.calls > 10 {
+			t.Errorf("%d spans came in %d batches", e.spans, e.calls)
+		}
+		if e.closed != 1 {
+			t.Errorf("closed %d times", e.closed)
+		}
+	}
+	if d := lostSpans(s); len(d) != 1 || d["spans/no_trace"] != 1 {
+		t.Errorf("dropped %v, want one hop without a trace", d)
+	}
+}
+
+// One exporter that hangs neither blocks Observe nor takes from another; what
+// it could not take is counted, and at Close it is given up.
+func TestAnExporterThatHangs(t *testing.T) {
+	healthy, stuck := &exporter{}, &exporter{answer: hang}
+	s := New([]Exporter{healthy, stuck}, Options{QueueBytes: 1 << 20})
+	const hops = 5 * maxBatchSpans / 2 // of two spans each: five full batches
+	for range hops {
+		s.Observe(okHop(nil))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	d := lostSpans(s)
+	if lost := d["spans/queue_full"] + d["spans/closed"]; lost+healthy.seen()+stuck.seen() != 2*2*hops {
+		t.Errorf("dropped %v, sent %d and %d: not the sum of two times %d", d, healthy.seen(), stuck.seen(), 2*hops)
+	}
+	if stuck.seen() != 0 {
+		t.Errorf("the stuck exporter sent %d spans", stuck.seen())
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		e := &exporter{answer: func(ctx context.Context, call int) error {
+			<-release
+			return nil
+		}}
+		s := New([]Exporter{e}, Options{QueueBytes: 100 << 10})
+		for range 1000 { // about one KiB each, each a batch of its own
+			s.Observe(okHop(nil))
+			s.Tick(time.Time{})
+		}
+		synctest.Wait()
+		if w := s.deliveries[0].waiting.Load(); w > 100<<10 || w < 90<<10 {
+			t.Errorf("%d bytes wait, want just under %d", w, 100<<10)
+		}
+		full := lostSpans(s)["spans/queue_full"]
+		if full < 1700 {
+			t.Errorf("only %d spans dropped", full)
+		}
+		close(release)
+		synctest.Wait()
+		if w := s.deliveries[0].waiting.Load(); w != 0 {
+			t.Errorf("%d bytes wait after all was sent", w)
+		}
+		s.Observe(okHop(nil)) // back to normal, without a restart
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.seen(); got != 2000-full+2 {
+			t.Errorf("%d spans sent and %d dropped of 2002", got, full)
+		}
+	})
+}
+
+// Little traffic fills the count of batches, not their bytes.
+func TestManySmallBatchesAreBounded(t *testing.T) {
+	stuck := &exporter{answer: hang}
+	s := New([]Exporter{stuck}, Options{})
+	for range 2 * maxQueued {
+		s.Observe(okHop(nil))
+		s.Tick(time.Time{})
+	}
+	if full := lostSpans(s)["spans/queue_full"]; full < 2*(maxQueued-2) {
+		t.Errorf("%d spans dropped, want at least %d", full, 2*(maxQueued-2))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A collector that is down for ten minutes is spoken of once a minute, and its
+// return once.
+func TestWarningsAreThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		down := true
+		e := &exporter{answer: func(context.Context, int) error {
+			if down {
+				return errors.New("connection refused: " + strings.Repeat("x", 2*maxErrorText))
+			}
+			return nil
+		}}
+		s := New([]Exporter{e}, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		second := func() {
+			s.Observe(okHop(nil))
+			s.Tick(time.Now())
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		for range 600 {
+			second()
+		}
+		down = false
+		for range 100 {
+			second()
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) != 11 {
+			t.Fatalf("%d lines in the log, want ten warnings and one all-clear:\n%s", len(lines), log.String())
+		}
+		if !strings.Contains(lines[0], "connection refused") || !strings.Contains(lines[0], "export_failed=2") {
+			t.Errorf("the warning does not say what happened: %s", lines[0])
+		}
+		if len(lines[0]) > maxErrorText+300 {
+			t.Errorf("a warning of %d bytes", len(lines[0]))
+		}
+		if !strings.Contains(lines[10], "again") {
+			t.Errorf("the last line is no all-clear: %s", lines[10])
+		}
+		if d := lostSpans(s); d["spans/export_failed"] != 1200 || len(d) != 1 {
+			t.Errorf("dropped %v, want 1200 spans that could not be exported", d)
+		}
+	})
+}
+
+func TestRejectedSpansAreCounted(t *testing.T) {
+	e := &exporter{answer: func(context.Context, int) error {
+		return errors.Join(errors.New("partial"), &RejectedError{Spans: 1, Message: "no thanks"})
+	}}
+	s := New([]Exporter{e}, Options{})
+	s.Observe(okHop(nil))
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := lostSpans(s); len(d) != 1 || d["spans/rejected"] != 1 {
+		t.Errorf("dropped %v, want one rejected span", d)
+	}
+}
+
+// A batch that waits is not much larger than what is in it, or the limit on
+// what waits would be none.
+func TestSmallBatchesAreSmall(t *testing.T) {
+	s := &Spans{}
+	d := &delivery{spans: s, queue: make(chan *Batch, 1)}
+	s.options.QueueBytes = 1 << 20
+	s.deliveries = []*delivery{d}
+	s.Observe(okHop(nil))
+	s.open[0].out = append(make([]byte, 0, maxBatchBytes), s.open[0].out...)
+	s.flush()
+	b := <-d.queue
+	if cap(b.out) > 8<<10 || b.Len() != 2 {
+		t.Errorf("%d spans wait in %d bytes", b.Len(), cap(b.out))
+	}
+	if spans, err := b.Spans(); err != nil || len(spans) != 2 {
+		t.Errorf("the copy holds %d spans: %v", len(spans), err)
+	}
+}
+
+func TestObserveDoesNotAllocate(t *testing.T) {
+	s := &Spans{}
+	s.deliveries = []*delivery{{spans: s}}
+	s.open = []*Batch{{resource: newResource("web", Options{})}}
+	h := okHop(nil)
+	if n := testing.AllocsPerRun(100, func() {
+		s.Observe(h)
+		s.open[0].out, s.open[0].spans = s.open[0].out[:0], 0
+	}); n != 0 {
+		t.Errorf("%v allocations a hop, want none", n)
+	}
+}
