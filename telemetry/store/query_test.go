@@ -1,0 +1,104 @@
+package store
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+func TestQueries(t *testing.T) {
+	s := New(1 << 20)
+	other := &hop.Labels{Service: "api", Route: "/v1/", Slow: time.Second}
+	at := func(n uint64, change func(h *hop.Hop)) {
+		s.Observe(newHop(number(n), func(h *hop.Hop) {
+			h.Start = start.Add(time.Duration(n) * time.Minute)
+			if change != nil {
+				change(h)
+			}
+		}))
+	}
+	at(1, nil)
+	at(2, failed)
+	at(3, func(h *hop.Hop) { h.End = 3 * time.Second })
+	at(4, func(h *hop.Hop) { h.Labels = other })
+	at(5, func(h *hop.Hop) { h.Labels = other; failed(h) })
+	at(1, func(h *hop.Hop) { h.Labels, h.Span, h.Parent = other, hop.SpanID{3}, hop.SpanID{2} }) // trace 1 goes on
+	for _, tt := range []struct {
+		name  string
+		query Query
+		want  []uint64
+	}{
+		{"all, the one with the latest hop first", Query{}, []uint64{1, 5, 4, 3, 2}},
+		{"limit", Query{Limit: 2}, []uint64{1, 5}},
+		{"failed", Query{Failed: true}, []uint64{5, 2}},
+		{"slow", Query{Slow: true}, []uint64{3}},
+		{"failed or slow", Query{Failed: true, Slow: true}, []uint64{5, 3, 2}},
+		{"failed, limit", Query{Failed: true, Limit: 1}, []uint64{5}},
+		{"service", Query{Service: "api"}, []uint64{1, 5, 4}},
+		{"service, limit", Query{Service: "web", Limit: 2}, []uint64{1, 3}},
+		{"service and route of one hop", Query{Service: "web", Route: "/v1/"}, nil},
+		{"route", Query{Route: "/v1/", Failed: true}, []uint64{5}},
+		{"since", Query{Since: start.Add(4 * time.Minute)}, []uint64{5, 4}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []hop.TraceID
+			for _, sum := range s.Traces(tt.query) {
+				got = append(got, sum.Trace)
+			}
+			var want []hop.TraceID
+			for _, n := range tt.want {
+				want = append(want, number(n))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Three hops of a mesh in one process, in the order in which they end: the
+// deepest first.
+func TestSummary(t *testing.T) {
+	s := New(1 << 20)
+	id := number(9)
+	add := func(span, parent byte, offset, length time.Duration, change func(h *hop.Hop)) {
+		s.Observe(newHop(id, func(h *hop.Hop) {
+			h.Span, h.Parent = hop.SpanID{span}, hop.SpanID{parent}
+			h.Attempts[0].Span = hop.SpanID{span + 1}
+			h.Start, h.End, h.Status = start.Add(offset), length, 503
+			change(h)
+		}))
+	}
+	made := hop.Failure{Origin: hop.OriginProxy, Hop: "cart", Reason: "10.0.0.3:80: connection refused"}
+	relayed := hop.Failure{Origin: hop.OriginRelayed, Hop: "cart", Reason: "relayed from cart"}
+	add(30, 21, 3*time.Millisecond, time.Millisecond, func(h *hop.Hop) {
+		h.Failure, h.Flags = made, hop.UpstreamConnectionFailure
+	})
+	add(10, 7, 0, 40*time.Millisecond, func(h *hop.Hop) { // its parent, 7, is no hop of ours
+		h.Failure = relayed
+		h.SetString(&h.Host, "shop.example")
+	})
+	add(20, 11, -time.Millisecond, 30*time.Millisecond, func(h *hop.Hop) { h.Failure = relayed }) // its clock is behind
+	sums := s.Traces(Query{})
+	if len(sums) != 1 {
+		t.Fatalf("%d traces, want 1", len(sums))
+	}
+	got, err := json.Marshal(sums[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"trace_id":"` + id.String() + `","service":"web","direction":"inbound","route":"/","method":"GET",` +
+		`"host":"shop.example","path":"/a/path/of/some/length","start":"2023-11-14T22:13:20Z","duration_ns":40000000,` +
+		`"status":503,"flags":"UF","failed":true,"slow":false,"failed_hop":"cart",` +
+		`"failure_reason":"10.0.0.3:80: connection refused","hops":3}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if sums[0].Root.Span != (hop.SpanID{10}) {
+		t.Errorf("the root-most hop is %s", sums[0].Root.Span)
+	}
+}

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+const (
+	// ordinaryPerSecond is about how many ordinary hops are kept a second
+	// at most. It bounds the work; at lower rates every hop is kept.
+	ordinaryPerSecond = 200
+	// maxLevel is where the sample gets no smaller: one trace in a million.
+	maxLevel = 20
+)
+
+// sample chooses ordinary hops by their trace id: at level n one trace in 2^n,
+// and those of a level are among those of every lower one. So the traces that
+// the busiest proxy of a mesh keeps are kept by every other too. The level rises within the second when more
+// come than are wanted, and falls at the end of one in which few did.
+type sample struct {
+	level  uint
+	kept   int // in this second
+	budget int // what may be kept before the level rises
+	raised bool
+	since  time.Time // when this second began
+}
+
+// keep reports whether the hop of the trace is in the sample, and counts it.
+func (s *sample) keep(id hop.TraceID) bool {
+	if s.level > 0 && spread(id)>>(64-s.level) != 0 {
+		return false
+	}
+	if s.kept >= s.budget && !s.raise() {
+		return false
+	}
+	s.kept++
+	return true
+}
+
+// raise makes the sample half as large, or reports that it can't. The hop at
+// hand stays in: at each level of a second some hops come in, so that a burst
+// keeps a few times what a steady second does.
+func (s *sample) raise() bool {
+	if s.level == maxLevel {
+		return false
+	}
+	s.level++
+	s.raised = true
+	s.budget += ordinaryPerSecond / 2
+	return true
+}
+
+// roll begins a new second if the last one is over. It may come late, when
+// nothing happened in between.
+func (s *sample) roll(now time.Time) {
+	elapsed := now.Sub(s.since)
+	if elapsed < time.Second {
+		return
+	}
+	if !s.raised && !s.since.IsZero() {
+		rate := float64(s.kept) / elapsed.Seconds()
+		for s.level > 0 && 2*rate <= ordinaryPerSecond {
+			s.level--
+			rate *= 2
+		}
+	}
+	s.kept, s.budget, s.raised, s.since = 0, ordinaryPerSecond, false, now
+}
+
+// spread mixes the bits of a trace id (the finalizer of SplitMix64), because
+// not everybody's ids are random: some are 64 bits, some count up.
+func spread(id hop.TraceID) uint64 {
+	x := binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// overhead is about what the store needs for a hop beside the hop itself: its
+// entry, and its trace and that one's place in the index where it is the only
+// one.
+const overhead = 224
+
+// Store is the view that remembers. It implements record.View: its view
+// methods are called from one goroutine, Trace, Traces and Stats from any. The
+// hops it returns are shared and must not be changed.
+type Store struct {
+	maxBytes int
+	sample   sample // of the observing goroutine
+
+	mu     sync.Mutex
+	halves [2]half
+	traces map[hop.TraceID]*trace
+	newest *trace // the trace that got a hop last
+	oldest *trace
+
+	kept, skipped, evicted, tooLarge atomic.Uint64
+	level                            atomic.Uint32 // sample.level, for Stats
+}
+
+// half is one of the two queues of hops, the first to come the first to go.
+type half struct {
+	maxBytes, bytes int
+	hops            int
+	first, last     *entry
+}
+
+// The halves of a Store.
+const (
+	ordinary = iota
+	notable  // failed, slow or flagged
+)
+
+// entry is one hop in its half and in its trace.
+type entry struct {
+	hop       *hop.Hop
+	trace     *trace
+	size      int
+	next      *entry // in its half
+	prevOther *entry // in its trace
+	nextOther *entry
+}
+
+// trace is the hops of one trace in order of arrival, and its place among the
+// traces.
+type trace struct {
+	id           hop.TraceID
+	first, last  *entry
+	failed, slow int // how many hops are
+	newer, older *trace
+}
+
+// New returns a store of at most about maxBytes bytes. With 0 it keeps nothing.
+func New(maxBytes int) *Store {
+	s := &Store{
+		maxBytes: max(maxBytes, 0),
+		sample:   sample{budget: ordinaryPerSecond},
+		traces:   make(map[hop.TraceID]*trace),
+	}
+	s.halves[notable].maxBytes = s.maxBytes / 2
+	s.halves[ordinary].maxBytes = s.maxBytes - s.maxBytes/2
+	return s
+}
+
+// Name implements record.View.
+func (s *Store) Name() string { return "store" }
+
+// Observe keeps a copy of the hop if it is notable or its trace is in the
+// sample, and has a trace at all.
+func (s *Store) Observe(h *hop.Hop) {
+	if s.maxBytes == 0 || h.Trace.IsZero() {
+		return
+	}
+	which := ordinary
+	if h.Flags != 0 || h.Failed() || h.Slow() {
+		which = notable
+	} else if !s.sample.keep(h.Trace) {
+		s.skipped.Add(1)
+		return
+	}
+	size := h.Size() + overhead
+	if size > s.halves[which].maxBytes {
+		s.tooLarge.Add(1)
+		return
+	}
+	e := &entry{hop: h.Clone(), size: size} // not under the lock: it is most of the work
+	s.kept.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(which, e)
+}
+
+// Tick implements record.View.
+func (s *Store) Tick(now time.Time) {
+	s.sample.roll(now)
+	s.level.Store(uint32(s.sample.level))
+}
+
+// Close implements record.View. What is kept can still be asked for.
+func (s *Store) Close(context.Context) error { return nil }
+
+// Trace returns the hops of a trace that are still there, in order of arrival:
+// one that is called ends, and arrives, before its caller.
+func (s *Store) Trace(id hop.TraceID) []*hop.Hop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.traces[id]
+	if !ok {
+		return nil
+	}
+	return t.appendHops(nil)
+}
+
+// Stats are what the store holds and what became of the hops that it saw.
+type Stats struct {
+	MaxBytes int `json:"max_bytes"`
+	Bytes    int `json:"bytes"`
+	Traces   int `json:"traces"`
+	Hops     int `json:"hops"`
+	// Notable is how many of Hops failed, were slow or carry a flag.
+	Notable int `json:"notable_hops"`
+	// Kept, Skipped, Evicted and TooLarge count hops since the start: kept,
+	// ordinary and not in the sample, removed for newer ones, and larger
+	// than a half.
+	Kept     uint64 `json:"kept_total"`
+	Skipped  uint64 `json:"skipped_total"`
+	Evicted  uint64 `json:"evicted_total"`
+	TooLarge uint64 `json:"too_large_total"`
+	// Sample is the share of ordinary traces that is kept now: 1 is all.
+	Sample float64 `json:"sample"`
+	// Oldest is when the oldest hop that is still there started; zero where
+	// there is none.
+	Oldest time.Time `json:"oldest"`
+}
+
+// Stats returns the state of the store.
+func (s *Store) Stats() Stats {
+	stats := Stats{
+		MaxBytes: s.maxBytes,
+		Kept:     s.kept.Load(),
+		Skipped:  s.skipped.Load(),
+		Evicted:  s.evicted.Load(),
+		TooLarge: s.tooLarge.Load(),
+		Sample:   1 / float64(uint64(1)<<s.level.Load()),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats.Traces = len(s.traces)
+	stats.Notable = s.halves[notable].hops
+	for _, h := range s.halves {
+		stats.Bytes += h.bytes
+		stats.Hops += h.hops
+		if h.first != nil && (stats.Oldest.IsZero() || h.first.hop.Start.Before(stats.Oldest)) {
+			stats.Oldest = h.first.hop.Start
+		}
+	}
+	return stats
+}
+
+// add puts e into its half and its trace, after making room.
+func (s *Store) add(which int, e *entry) {
+	h := &s.halves[which]
+	for h.bytes+e.size > h.maxBytes {
+		s.evict(h)
+	}
+	if h.last == nil {
+		h.first = e
+	} else {
+		h.last.next = e
+	}
+	h.last = e
+	h.bytes += e.size
+	h.hops++
+
+	t, ok := s.traces[e.hop.Trace]
+	if ok {
+		s.unlink(t)
+	} else {
+		t = &trace{id: e.hop.Trace}
+		s.traces[t.id] = t
+	}
+	t.add(e)
+	t.older = s.newest
+	if s.newest == nil {
+		s.oldest = t
+	} else {
+		s.newest.newer = t
+	}
+	s.newest = t
+}
+
+// evict removes the oldest hop of h, and its trace where it was the last of it.
+func (s *Store) evict(h *half) {
+	e := h.first
+	h.first = e.next
+	if h.first == nil {
+		h.last = nil
+	}
+	h.bytes -= e.size
+	h.hops--
+	s.evicted.Add(1)
+	e.trace.remove(e)
+	if e.trace.first == nil {
+		s.unlink(e.trace)
+		delete(s.traces, e.trace.id)
+	}
+}
+
+// unlink takes t out of the order of traces.
+func (s *Store) unlink(t *trace) {
+	if t.newer == nil {
+		s.newest = t.older
+	} else {
+		t.newer.older = t.older
+	}
+	if t.older == nil {
+		s.oldest = t.newer
+	} else {
+		t.older.newer = t.newer
+	}
+	t.newer, t.older = nil, nil
+}
+
+func (t *trace) add(e *entry) {
+	e.trace = t
+	e.prevOther = t.last
+	if t.last == nil {
+		t.first = e
+	} else {
+		t.last.nextOther = e
+	}
+	t.last = e
+	t.count(e.hop, 1)
+}
+
+func (t *trace) remove(e *entry) {
+	if e.prevOther == nil {
+		t.first = e.nextOther
+	} else {
+		e.prevOther.nextOther = e.nextOther
+	}
+	if e.nextOther == nil {
+		t.last = e.prevOther
+	} else {
+		e.nextOther.prevOther = e.prevOther
+	}
+	t.count(e.hop, -1)
+}
+
+func (t *trace) count(h *hop.Hop, n int) {
+	if h.Failed() {
+		t.failed += n
+	}
+	if h.Slow() {
+		t.slow += n
+	}
+}
+
+func (t *trace) appendHops(dst []*hop.Hop) []*hop.Hop {
+	for e := t.first; e != nil; e = e.nextOther {
+		dst = append(dst, e.hop)
+	}
+	return dst
+}
