@@ -232,8 +232,10 @@ func (k Keep) String() string {
 }
 
 // Failed reports whether the hop counts as an error: a status of 500 and
-// above, or a flag that means one.
-func (h *Hop) Failed() bool { return h.Status >= 500 || h.Flags&Failures != 0 }
+// above, or a flag that means one, unless the client made it.
+func (h *Hop) Failed() bool {
+	return h.Status >= 500 || h.Flags&Failures != 0 && h.Failure.Origin != OriginDownstream
+}
 
 // Slow reports whether the hop took at least its route's slow threshold.
 // Tunnels are never slow: they last as long as their users like.
