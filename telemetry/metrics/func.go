@@ -1,0 +1,54 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Kind tells numbers that only grow from those that come and go.
+type Kind int
+
+const (
+	// Counter is for numbers that only grow; their names end in "_total".
+	Counter Kind = iota
+	// Gauge is for numbers that come and go.
+	Gauge
+)
+
+// Func registers a metric whose values are read when it is scraped: collect
+// calls emit once for each combination of label values, in the order of
+// labels. It may be called from several goroutines at once. A name that is
+// taken, or that Prometheus does not allow, is a defect of the caller and
+// panics; a combination that is emitted twice, or with the wrong number of
+// values, is left out of the scrape and logged.
+func (m *Metrics) Func(name, help string, kind Kind, labels []string,
+	collect func(emit func(value float64, labelValues ...string))) {
+	f := &funcCollector{
+		desc:    prometheus.NewDesc(name, help, labels, nil),
+		kind:    prometheus.CounterValue,
+		collect: collect,
+	}
+	if kind == Gauge {
+		f.kind = prometheus.GaugeValue
+	}
+	m.registry.MustRegister(f)
+}
+
+type funcCollector struct {
+	desc    *prometheus.Desc
+	kind    prometheus.ValueType
+	collect func(emit func(value float64, labelValues ...string))
+}
+
+// Describe implements [prometheus.Collector].
+func (f *funcCollector) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc }
+
+// Collect implements [prometheus.Collector].
+func (f *funcCollector) Collect(ch chan<- prometheus.Metric) {
+	f.collect(func(value float64, labelValues ...string) {
+		metric, err := prometheus.NewConstMetric(f.desc, f.kind, value, labelValues...)
+		if err != nil {
+			metric = prometheus.NewInvalidMetric(f.desc, err)
+		}
+		ch <- metric
+	})
+}

@@ -1,0 +1,223 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// seriesKey is the part of hop.Labels that goes into metric labels.
+type seriesKey struct {
+	service        string
+	direction      hop.Direction
+	route, cluster string
+}
+
+// series is everything that is counted under one seriesKey. Which methods,
+// codes and flags occur is seen only at run time; the combinations that did
+// are kept in short lists, the frequent ones in front.
+type series struct {
+	seriesKey
+	retired           bool
+	bytesIn, bytesOut *counter
+	failures          [hop.OriginRelayed + 1]*counter
+	hops              []hopCell
+	attempts          []attemptCell
+}
+
+// hopCell is what is counted for one combination on a hop.
+type hopCell struct {
+	method string
+	status int
+	flag   hop.Flags
+
+	requests *counter
+	duration *histogram
+}
+
+// attemptCell is what is counted for one combination on an attempt.
+type attemptCell struct {
+	method, cluster, proxyError string
+	status                      int
+	flag                        hop.Flags
+
+	attempts *counter
+	duration *histogram
+}
+
+// Series returns the series of l, to be kept in l.Metrics when a configuration
+// is built. Labels that are equal in service, direction, route and cluster
+// have the same.
+func (m *Metrics) Series(l *hop.Labels) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.resolve(l)
+}
+
+// Retain removes all series but those of live: after a reload, and once the
+// old configuration has drained, those of routes and clusters that went away.
+// Hops of removed series that end later are not counted.
+func (m *Metrics) Retain(live []*hop.Labels) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keep := make(map[seriesKey]bool, len(live))
+	for _, l := range live {
+		keep[seriesKeyOf(l)] = true
+	}
+	used := map[child]bool{}
+	for key, s := range m.series {
+		if keep[key] {
+			s.mark(used)
+		} else {
+			s.retired = true
+			delete(m.series, key)
+		}
+	}
+	for _, f := range m.families() {
+		f.retain(used)
+	}
+}
+
+func seriesKeyOf(l *hop.Labels) seriesKey {
+	return seriesKey{l.Service, l.Direction, l.Route, l.Cluster}
+}
+
+func (m *Metrics) resolve(l *hop.Labels) *series {
+	key := seriesKeyOf(l)
+	if s := m.series[key]; s != nil {
+		return s
+	}
+	direction := key.direction.String()
+	s := &series{
+		seriesKey: key,
+		bytesIn:   m.bytesIn.counter(key.service, direction, key.route, key.cluster),
+		bytesOut:  m.bytesOut.counter(key.service, direction, key.route, key.cluster),
+	}
+	m.series[key] = s
+	return s
+}
+
+// mark adds to used what s counts into.
+func (s *series) mark(used map[child]bool) {
+	used[s.bytesIn], used[s.bytesOut] = true, true
+	for _, c := range s.failures {
+		if c != nil {
+			used[c] = true
+		}
+	}
+	for i := range s.hops {
+		used[s.hops[i].requests], used[s.hops[i].duration] = true, true
+	}
+	for i := range s.attempts {
+		used[s.attempts[i].attempts], used[s.attempts[i].duration] = true, true
+	}
+}
+
+// count adds one hop to s.
+func (m *Metrics) count(s *series, h *hop.Hop) {
+	c := m.hopCell(s, h)
+	c.requests.n++
+	s.bytesIn.n += uint64(max(h.BytesIn, 0))
+	s.bytesOut.n += uint64(max(h.BytesOut, 0))
+	if h.Failure.Origin != hop.OriginNone {
+		m.failure(s, h.Failure.Origin).n++
+	}
+	// A tunnel lasts as long as its users like, and a connection that was
+	// not understood has no request: neither says how fast requests are.
+	timed := h.Kind == hop.KindRequest
+	if timed {
+		c.duration.observe(h.End, h, h.End)
+	}
+	for i := range h.Attempts {
+		a := &h.Attempts[i]
+		c := m.attemptCell(s, h, a)
+		c.attempts.n++
+		if timed {
+			c.duration.observe(a.End-a.Start, h, a.End)
+		}
+	}
+}
+
+// hopCell finds the cell of h, or makes it.
+func (m *Metrics) hopCell(s *series, h *hop.Hop) *hopCell {
+	method, status, flag := methodOf(h), statusOf(h.Status), h.Flags.First()
+	for i := range s.hops {
+		c := &s.hops[i]
+		if c.status == status && c.flag == flag && c.method == method {
+			if i == 0 {
+				return c
+			}
+			s.hops[i-1], s.hops[i] = s.hops[i], s.hops[i-1]
+			return &s.hops[i-1]
+		}
+	}
+	s.hops = append(s.hops, hopCell{
+		method: method, status: status, flag: flag,
+		requests: m.requests.counter(s.service, s.route, s.cluster, method, strconv.Itoa(status), flag.Code()),
+		duration: m.server.histogram(m.native, s.service, s.direction.String(), s.route, s.cluster,
+			method, responseCode(status)),
+	})
+	return &s.hops[len(s.hops)-1]
+}
+
+// attemptCell finds the cell of a, or makes it.
+func (m *Metrics) attemptCell(s *series, h *hop.Hop, a *hop.Attempt) *attemptCell {
+	method, status, flag := methodOf(h), statusOf(a.Status), a.Flags.First()
+	cluster := a.Cluster
+	if cluster == "" {
+		cluster = s.cluster
+	}
+	for i := range s.attempts {
+		c := &s.attempts[i]
+		if c.status == status && c.flag == flag && c.method == method &&
+			c.proxyError == a.ProxyError && c.cluster == cluster {
+			if i == 0 {
+				return c
+			}
+			s.attempts[i-1], s.attempts[i] = s.attempts[i], s.attempts[i-1]
+			return &s.attempts[i-1]
+		}
+	}
+	errorType := a.ProxyError
+	if errorType == "" && status >= 400 {
+		errorType = strconv.Itoa(status) // a client counts 4xx as errors too
+	}
+	s.attempts = append(s.attempts, attemptCell{
+		method: method, cluster: cluster, proxyError: a.ProxyError, status: status, flag: flag,
+		attempts: m.attempts.counter(s.service, s.route, cluster, strconv.Itoa(status), flag.Code()),
+		duration: m.client.histogram(m.native, s.service, s.direction.String(), s.route, cluster,
+			method, responseCode(status), errorType, flag.Code()),
+	})
+	return &s.attempts[len(s.attempts)-1]
+}
+
+func (m *Metrics) failure(s *series, o hop.Origin) *counter {
+	if s.failures[o] == nil {
+		s.failures[o] = m.failures.counter(s.service, s.route, s.cluster, o.String())
+	}
+	return s.failures[o]
+}
+
+// methodOf is a method of a known set.
+func methodOf(h *hop.Hop) string {
+	if h.Method == "" {
+		return "_OTHER"
+	}
+	return h.Method
+}
+
+// statusOf is the status, or 0 where it is none that HTTP knows.
+func statusOf(status int) int {
+	if status < 100 || status > 999 {
+		return 0
+	}
+	return status
+}
+
+// responseCode is OpenTelemetry's attribute, absent where there is no status.
+func responseCode(status int) string {
+	if status == 0 {
+		return ""
+	}
+	return strconv.Itoa(status)
+}
