@@ -1,0 +1,87 @@
+package accesslog
+
+import "sync"
+
+const (
+	chunkSize = 64 << 10
+	// chunkFull leaves room for the line that makes a chunk full.
+	chunkFull = chunkSize - 4<<10
+	// spareChunks is how many written chunks are kept for reuse: one to fill
+	// while another is written.
+	spareChunks = 2
+)
+
+// buffer is the bounded queue of chunks between the goroutine that fills them
+// and the one that writes them. Neither ever waits for the other in it.
+type buffer struct {
+	limit int
+	ready chan struct{} // one token: there is something to take
+
+	mu    sync.Mutex
+	queue [][]byte
+	held  int // capacity in bytes of the queue and of the chunk being written
+	spare [][]byte
+}
+
+// begin returns chunk, or another where it is nil, to be filled; false means
+// that the limit is reached.
+func (b *buffer) begin(chunk []byte) ([]byte, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held >= b.limit {
+		return chunk, false
+	}
+	if chunk != nil {
+		return chunk, true
+	}
+	if n := len(b.spare); n > 0 {
+		chunk = b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		return chunk, true
+	}
+	return make([]byte, 0, chunkSize), true
+}
+
+// add queues chunk and returns the chunk to fill next: none, or the same one
+// where its lines found room behind others that wait. So a writer that is
+// stuck holds full chunks, not one for each time the log was flushed.
+func (b *buffer) add(chunk []byte) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.queue); n > 0 && len(chunk) <= cap(b.queue[n-1])-len(b.queue[n-1]) {
+		b.queue[n-1] = append(b.queue[n-1], chunk...)
+		return chunk[:0]
+	}
+	b.queue = append(b.queue, chunk)
+	b.held += cap(chunk)
+	select {
+	case b.ready <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// take returns the oldest chunk, to be given to done, or nil.
+func (b *buffer) take() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return nil
+	}
+	chunk := b.queue[0]
+	n := copy(b.queue, b.queue[1:])
+	b.queue[n] = nil
+	b.queue = b.queue[:n]
+	return chunk
+}
+
+// done takes a written chunk back. One that a long line made grow is left to
+// the collector.
+func (b *buffer) done(chunk []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held -= cap(chunk)
+	if len(b.spare) < spareChunks && cap(chunk) == chunkSize {
+		b.spare = append(b.spare, chunk[:0])
+	}
+}

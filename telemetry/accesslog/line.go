@@ -1,0 +1,217 @@
+package accesslog
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// AppendLine appends the line of h to dst, with its newline. It is one JSON
+// object with always the same keys in the same order; what does not apply, or
+// is empty, is null. Texts that are no UTF-8 have U+FFFD in its place.
+//
+//	time            when the first byte of the request arrived; RFC 3339, UTC, microseconds
+//	service         the service of this hop
+//	direction       inbound or outbound
+//	client          address of the client, after trusted proxies
+//	host            Host of the request
+//	method          method as it was sent
+//	path            path, and the query with its credentials redacted
+//	route           route that was chosen
+//	cluster         cluster of the route
+//	upstream        endpoint of the last attempt
+//	protocol        protocol spoken downstream, as HTTP/1.1
+//	status          status sent downstream; 0 where no response began
+//	flags           response flags, joined by commas
+//	failed_hop      service whose hop made the failure
+//	failure_reason  what happened, in words
+//	bytes_in        body bytes received from the client
+//	bytes_out       body bytes sent to the client
+//	duration_ms     from the first byte of the request to the last of the response
+//	upstream_ms     from the first attempt's start to the first byte of the response
+//	                that the last one got, or to its end where none came
+//	attempts        a list of objects, one for each try at an endpoint:
+//	                endpoint, status (0 where no response came), flags, reason,
+//	                duration_ms, connect_ms (null where no connection was had), reused
+//	trace_id        trace of the hop
+//	span_id         its SERVER span
+//	parent_id       the span that called it; null for a root
+//	sampled         the decision that went out
+//	request_id      x-request-id
+//	user_agent      User-Agent of the request
+func AppendLine(dst []byte, h *hop.Hop) []byte {
+	var f formatter
+	return f.appendLine(dst, h)
+}
+
+// formatter remembers what one line has in common with the next. Its zero
+// value is ready.
+type formatter struct {
+	second int64  // Unix time that moment is of
+	moment []byte // {"time":"2006-01-02T15:04:05.
+
+	labels *hop.Labels // that fixed is of
+	fixed  fixed
+	known  map[*hop.Labels]fixed
+
+	query []byte // scratch
+}
+
+// fixed is the part of a line that is the same for all hops of some labels.
+type fixed struct{ head, route []byte }
+
+// maxKnown bounds the labels that are remembered, and with them how much of
+// old configurations is kept.
+const maxKnown = 1024
+
+func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
+	if h.Labels != f.labels {
+		f.turnTo(h.Labels)
+	}
+	dst = f.appendTime(dst, h.Start)
+	dst = append(dst, f.fixed.head...)
+	dst = appendText(append(dst, `,"client":`...), h.Client)
+	dst = appendText(append(dst, `,"host":`...), h.Bytes(h.Host))
+	dst = append(dst, `,"method":`...)
+	if h.MethodText.Len() > 0 {
+		dst = appendText(dst, h.Bytes(h.MethodText))
+	} else {
+		dst = appendText(dst, h.Method)
+	}
+	dst = f.appendPath(append(dst, `,"path":`...), h)
+	dst = append(dst, f.fixed.route...)
+	dst = appendUpstream(dst, h)
+	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
+	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(h.Status), 10)
+	dst = appendFlags(append(dst, `,"flags":`...), h.Flags)
+	dst = appendText(append(dst, `,"failed_hop":`...), h.Failure.Hop)
+	dst = appendText(append(dst, `,"failure_reason":`...), h.Failure.Reason)
+	dst = strconv.AppendInt(append(dst, `,"bytes_in":`...), h.BytesIn, 10)
+	dst = strconv.AppendInt(append(dst, `,"bytes_out":`...), h.BytesOut, 10)
+	dst = appendMillis(append(dst, `,"duration_ms":`...), h.End)
+	dst = appendUpstreamTime(append(dst, `,"upstream_ms":`...), h)
+	dst = append(dst, `,"attempts":[`...)
+	for i := range h.Attempts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendAttempt(dst, &h.Attempts[i])
+	}
+	dst = appendIdentity(append(dst, ']'), h)
+	dst = appendText(append(dst, `,"request_id":`...), h.Bytes(h.RequestID))
+	dst = appendText(append(dst, `,"user_agent":`...), h.Bytes(h.UserAgent))
+	return append(dst, "}\n"...)
+}
+
+// turnTo makes l the labels of the next line.
+func (f *formatter) turnTo(l *hop.Labels) {
+	fx, ok := f.known[l]
+	if !ok {
+		if f.known == nil || len(f.known) >= maxKnown {
+			f.known = map[*hop.Labels]fixed{}
+		}
+		fx.head = appendText([]byte(`,"service":`), l.Service)
+		fx.head = appendText(append(fx.head, `,"direction":`...), l.Direction.String())
+		fx.route = appendText([]byte(`,"route":`), l.Route)
+		fx.route = appendText(append(fx.route, `,"cluster":`...), l.Cluster)
+		f.known[l] = fx
+	}
+	f.labels, f.fixed = l, fx
+}
+
+// appendTime begins the line with t.
+func (f *formatter) appendTime(dst []byte, t time.Time) []byte {
+	if second := t.Unix(); second != f.second || f.moment == nil {
+		f.second = second
+		f.moment = t.UTC().AppendFormat(f.moment[:0], `{"time":"2006-01-02T15:04:05.`)
+	}
+	dst = append(dst, f.moment...)
+	micros := uint32(t.Nanosecond()) / 1000
+	dst = append(dst,
+		byte('0'+micros/100000), byte('0'+micros/10000%10), byte('0'+micros/1000%10),
+		byte('0'+micros/100%10), byte('0'+micros/10%10), byte('0'+micros%10))
+	return append(dst, `Z"`...)
+}
+
+// appendPath appends the path and, after a question mark, the redacted query.
+func (f *formatter) appendPath(dst []byte, h *hop.Hop) []byte {
+	if h.Query.Len() == 0 {
+		return appendText(dst, h.Bytes(h.Path))
+	}
+	f.query = hop.AppendRedactedQuery(f.query[:0], h.Bytes(h.Query))
+	dst = appendEscaped(append(dst, '"'), h.Bytes(h.Path))
+	dst = appendEscaped(append(dst, '?'), f.query)
+	return append(dst, '"')
+}
+
+func appendUpstream(dst []byte, h *hop.Hop) []byte {
+	dst = append(dst, `,"upstream":`...)
+	if a := h.LastAttempt(); a != nil {
+		return appendText(dst, a.Endpoint)
+	}
+	return append(dst, "null"...)
+}
+
+func appendUpstreamTime(dst []byte, h *hop.Hop) []byte {
+	a := h.LastAttempt()
+	if a == nil {
+		return append(dst, "null"...)
+	}
+	until := a.FirstByte
+	if until == 0 {
+		until = a.End
+	}
+	return appendMillis(dst, until-h.Attempts[0].Start)
+}
+
+func appendAttempt(dst []byte, a *hop.Attempt) []byte {
+	dst = appendText(append(dst, `{"endpoint":`...), a.Endpoint)
+	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(a.Status), 10)
+	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
+	dst = appendText(append(dst, `,"reason":`...), a.Reason)
+	dst = appendMillis(append(dst, `,"duration_ms":`...), a.End-a.Start)
+	dst = append(dst, `,"connect_ms":`...)
+	if a.Connected == 0 {
+		dst = append(dst, "null"...)
+	} else {
+		dst = appendMillis(dst, a.Connected-a.Start)
+	}
+	dst = strconv.AppendBool(append(dst, `,"reused":`...), a.Reused)
+	return append(dst, '}')
+}
+
+func appendIdentity(dst []byte, h *hop.Hop) []byte {
+	dst = append(dst, `,"trace_id":`...)
+	if h.Trace.IsZero() {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(h.Trace.AppendHex(append(dst, '"')), '"')
+	}
+	dst = appendSpan(append(dst, `,"span_id":`...), h.Span)
+	dst = appendSpan(append(dst, `,"parent_id":`...), h.Parent)
+	return strconv.AppendBool(append(dst, `,"sampled":`...), h.Sampled)
+}
+
+func appendSpan(dst []byte, s hop.SpanID) []byte {
+	if s.IsZero() {
+		return append(dst, "null"...)
+	}
+	return append(s.AppendHex(append(dst, '"')), '"')
+}
+
+func appendFlags(dst []byte, f hop.Flags) []byte {
+	if f == 0 {
+		return append(dst, "null"...)
+	}
+	return append(f.Append(append(dst, '"')), '"')
+}
+
+// appendMillis appends d in milliseconds with three decimals; less than 0, of
+// a clock that can't be, is 0.
+func appendMillis(dst []byte, d time.Duration) []byte {
+	micros := max(d.Microseconds(), 0)
+	dst = strconv.AppendInt(dst, micros/1000, 10)
+	rest := uint32(micros % 1000)
+	return append(dst, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10))
+}

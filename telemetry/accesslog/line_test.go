@@ -1,0 +1,258 @@
+package accesslog
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+var (
+	began  = time.Date(2026, 3, 4, 5, 6, 7, 89012345, time.UTC)
+	inward = &hop.Labels{Service: "web", Listener: "ingress", Route: "/api/", Cluster: "api"}
+	trace  = hop.TraceID{0x4b, 0xf9, 0x2f, 15: 0x36}
+)
+
+// request is a hop with everything that a request says.
+func request() *hop.Hop {
+	h := &hop.Hop{
+		Labels: inward, Trace: trace, Span: hop.SpanID{1, 7: 2}, Parent: hop.SpanID{3, 7: 4}, Sampled: true,
+		Start: began, Method: "GET", Version: hop.HTTP11, Client: "192.0.2.7:5123",
+	}
+	h.SetString(&h.Host, "shop.example")
+	h.SetString(&h.Path, "/api/items")
+	h.SetString(&h.UserAgent, "curl/8.5")
+	h.SetString(&h.RequestID, "6e1b3d9a")
+	return h
+}
+
+// success is the ordinary hop.
+func success() *hop.Hop {
+	h := request()
+	h.SetString(&h.Query, "page=2&token=secret")
+	h.Status, h.BytesIn, h.BytesOut, h.End = 200, 12, 98, 4500600*time.Nanosecond
+	h.Attempts = []hop.Attempt{{Endpoint: "10.0.0.3:3000", Cluster: "api", Reused: true, Status: 200,
+		Start: 100 * time.Microsecond, Connected: 101 * time.Microsecond, FirstByte: 4200 * time.Microsecond, End: 4400 * time.Microsecond}}
+	return h
+}
+
+func relayed() *hop.Hop {
+	h := request()
+	h.Status, h.End = 503, 20*time.Millisecond
+	h.Failure = hop.Failure{Origin: hop.OriginRelayed, Hop: "stock", Reason: `stock could not connect to "db:5432": connection refused`}
+	h.Attempts = []hop.Attempt{{Endpoint: "10.0.0.3:3000", Cluster: "api", Status: 503,
+		Start: time.Millisecond, Connected: 2 * time.Millisecond, FirstByte: 19 * time.Millisecond, End: 20 * time.Millisecond}}
+	return h
+}
+
+func unconnected() *hop.Hop {
+	h := request()
+	h.Parent, h.Sampled = hop.SpanID{}, false
+	h.Status, h.End = 503, 7*time.Millisecond
+	h.Flags = hop.UpstreamConnectionFailure | hop.RetriesExhausted
+	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "web", Reason: "connecting to 10.0.0.4:3000: connection refused"}
+	h.Attempts = []hop.Attempt{
+		{Endpoint: "10.0.0.3:3000", Flags: hop.UpstreamConnectionFailure, Reason: "connection refused",
+			Start: time.Millisecond, End: 2 * time.Millisecond},
+		{Endpoint: "10.0.0.4:3000", Flags: hop.UpstreamConnectionFailure, Reason: "connection refused",
+			Start: 5 * time.Millisecond, End: 6500 * time.Microsecond},
+	}
+	return h
+}
+
+func tunnel() *hop.Hop {
+	h := request()
+	h.Labels = &hop.Labels{Service: "web", Direction: hop.Outbound, Cluster: "egress"}
+	h.Kind, h.Method, h.Status = hop.KindTunnel, "CONNECT", 200
+	h.Path, h.Start = hop.Text{}, began.In(time.FixedZone("somewhere", 3600))
+	h.BytesIn, h.BytesOut, h.End = 1<<33, 7, 90*time.Minute
+	h.Attempts = []hop.Attempt{{Endpoint: "198.51.100.1:443", Connected: 30 * time.Millisecond, End: 90 * time.Minute}}
+	return h
+}
+
+func garbage() *hop.Hop {
+	return &hop.Hop{
+		Labels: &hop.Labels{Service: "web", Listener: "ingress"}, Kind: hop.KindConnection,
+		Start: began, End: 300 * time.Microsecond, Status: 400, Client: "192.0.2.7:5123",
+		Flags:   hop.DownstreamProtocolError,
+		Failure: hop.Failure{Origin: hop.OriginDownstream, Hop: "web", Reason: "bare CR in the request line"},
+	}
+}
+
+func TestAppendLine(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		hop  *hop.Hop
+		want string
+	}{
+		{"success", success(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items?page=2&token=REDACTED",` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"flags":null,` +
+			`"failed_hop":null,"failure_reason":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","status":200,"flags":null,"reason":null,"duration_ms":4.300,"connect_ms":0.001,"reused":true}],` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+		{"relayed failure", relayed(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":503,"flags":null,` +
+			`"failed_hop":"stock","failure_reason":"stock could not connect to \"db:5432\": connection refused",` +
+			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","status":503,"flags":null,"reason":null,"duration_ms":19.000,"connect_ms":1.000,"reused":false}],` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+		{"connect failure, two attempts", unconnected(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/1.1","status":503,"flags":"UF,URX",` +
+			`"failed_hop":"web","failure_reason":"connecting to 10.0.0.4:3000: connection refused",` +
+			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"attempts":[` +
+			`{"endpoint":"10.0.0.3:3000","status":0,"flags":"UF","reason":"connection refused","duration_ms":1.000,"connect_ms":null,"reused":false},` +
+			`{"endpoint":"10.0.0.4:3000","status":0,"flags":"UF","reason":"connection refused","duration_ms":1.500,"connect_ms":null,"reused":false}],` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":null,"sampled":false,` +
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+		{"tunnel", tunnel(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"outbound",` +
+			`"client":"192.0.2.7:5123","host":"shop.example","method":"CONNECT","path":null,` +
+			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"flags":null,` +
+			`"failed_hop":null,"failure_reason":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
+			`"attempts":[{"endpoint":"198.51.100.1:443","status":0,"flags":null,"reason":null,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false}],` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+		{"parse error", garbage(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
+			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"flags":"DPE",` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := string(AppendLine([]byte("before"), c.hop))
+			if diff := cmp.Diff("before"+c.want+"\n", got); diff != "" {
+				t.Errorf("line (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What a formatter remembers of one line never shows in another.
+func TestFormatterIsLikeAppendLine(t *testing.T) {
+	var f formatter
+	hops := []*hop.Hop{success(), relayed(), tunnel(), garbage(), unconnected()}
+	later, before := success(), success()
+	later.Start, before.Start = began.Add(2*time.Second), time.Unix(-1, 5000)
+	hops = append(hops, later, before, hops[0])
+	for n := range 3*maxKnown + 5 { // more labels than are remembered
+		h := success()
+		h.Labels = &hop.Labels{Service: strings.Repeat("s", 1+n%7), Route: strings.Repeat("r", n%5)}
+		hops = append(hops, h, hops[n%8])
+	}
+	for i, h := range hops {
+		if want, got := string(AppendLine(nil, h)), string(f.appendLine(nil, h)); want != got {
+			t.Fatalf("hop %d:\n got %s\nwant %s", i, got, want)
+		}
+	}
+	if len(f.known) > maxKnown {
+		t.Errorf("%d labels are remembered, want at most %d", len(f.known), maxKnown)
+	}
+}
+
+// line is a line as its reader sees it.
+type line struct {
+	Service, Client, Host, Method, Path, Route, Cluster, Upstream *string
+	FailedHop                                                     *string `json:"failed_hop"`
+	FailureReason                                                 *string `json:"failure_reason"`
+	RequestID                                                     *string `json:"request_id"`
+	UserAgent                                                     *string `json:"user_agent"`
+	Status                                                        int
+	Attempts                                                      []struct{ Endpoint, Reason *string }
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add("GET", "/a?b", "x=1&sig=2", "h", "agent")
+	f.Add("\x00\x1f\x7f\u0080\u009b\u00a0", "\"\\/\b\f\n\r\t", "\xff\xfe", "\u2028\u2029", "😀\xf0\x9f\x98")
+	f.Add("", "é\xc3", "=;&=", "\xed\xa0\x80", "\ufffd")
+	f.Fuzz(func(t *testing.T, a, b, c, d, e string) {
+		cut := func(s string) string { return s[:min(len(s), hop.MaxText)] }
+		h := &hop.Hop{
+			Labels: &hop.Labels{Service: a, Route: b, Cluster: c}, Method: "_OTHER", Client: d, Status: 200,
+			Failure:  hop.Failure{Hop: e, Reason: a},
+			Attempts: []hop.Attempt{{Endpoint: b, Reason: c}},
+		}
+		h.SetString(&h.MethodText, a)
+		h.SetString(&h.Path, b)
+		h.SetString(&h.Query, c)
+		h.SetString(&h.Host, d)
+		h.SetString(&h.UserAgent, e)
+		h.SetString(&h.RequestID, d)
+		out := string(AppendLine(nil, h))
+		if strings.Count(out, "\n") != 1 || !strings.HasSuffix(out, "\n") {
+			t.Fatalf("not one line: %q", out)
+		}
+		if !utf8.ValidString(out) || !json.Valid([]byte(out)) {
+			t.Fatalf("not JSON: %q", out)
+		}
+		for _, r := range strings.TrimSuffix(out, "\n") {
+			if r < ' ' || r >= 0x7f && r < 0xa0 {
+				t.Fatalf("control character %U in %q", r, out)
+			}
+		}
+		var got line
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			t.Fatalf("%v: %q", err, out)
+		}
+		path := cut(b)
+		if c != "" {
+			path += "?" + string(hop.AppendRedactedQuery(nil, []byte(cut(c))))
+		}
+		method := cut(a)
+		if method == "" {
+			method = "_OTHER"
+		}
+		for name, field := range map[string]struct {
+			got  *string
+			want string
+		}{
+			"service": {got.Service, a}, "route": {got.Route, b}, "cluster": {got.Cluster, c},
+			"client": {got.Client, d}, "host": {got.Host, cut(d)}, "method": {got.Method, method},
+			"path": {got.Path, path}, "upstream": {got.Upstream, b}, "failed_hop": {got.FailedHop, e},
+			"failure_reason": {got.FailureReason, a}, "request_id": {got.RequestID, cut(d)},
+			"user_agent": {got.UserAgent, cut(e)}, "endpoint": {got.Attempts[0].Endpoint, b},
+			"reason": {got.Attempts[0].Reason, c},
+		} {
+			// Going over runes replaces each bad byte, as encoding/json does.
+			switch want := string([]rune(field.want)); {
+			case want == "" && field.got != nil:
+				t.Errorf("%s is %q, want null", name, *field.got)
+			case want != "" && (field.got == nil || *field.got != want):
+				t.Errorf("%s is %v, want %q in %s", name, field.got, want, out)
+			}
+		}
+	})
+}
+
+func BenchmarkAppendLine(b *testing.B) {
+	h := success()
+	h.SetString(&h.UserAgent, "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
+	h.SetString(&h.RequestID, "5c0e5fd6-7f4c-4a39-9b2c-8d1f3f0f1a77")
+	for _, bench := range []struct {
+		name string
+		edit func(*hop.Hop)
+	}{
+		{"plain", func(h *hop.Hop) { h.Query = hop.Text{} }},
+		{"query", func(*hop.Hop) {}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := h.Clone()
+			bench.edit(h)
+			var f formatter
+			var out []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				out = f.appendLine(out[:0], h)
+			}
+			b.SetBytes(int64(len(out)))
+		})
+	}
+}

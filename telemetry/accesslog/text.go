@@ -1,0 +1,75 @@
+package accesslog
+
+import "unicode/utf8"
+
+// plain are the bytes that a JSON string holds as they are: printable ASCII
+// but the quotation mark and the backslash.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// appendText appends s as a JSON string, or null where it is empty.
+func appendText[T string | []byte](dst []byte, s T) []byte {
+	if len(s) == 0 {
+		return append(dst, "null"...)
+	}
+	return append(appendEscaped(append(dst, '"'), s), '"')
+}
+
+// appendEscaped appends s as the inside of a JSON string.
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
+	for i := range len(s) {
+		if !plain[s[i]] {
+			return appendSpecial(append(dst, s[:i]...), s[i:])
+		}
+	}
+	return append(dst, s...)
+}
+
+// appendSpecial is appendEscaped for text that needs care. All control
+// characters are escaped, also those that JSON would allow: a log is read on
+// terminals.
+func appendSpecial[T string | []byte](dst []byte, s T) []byte {
+	for len(s) > 0 {
+		c := s[0]
+		if c < utf8.RuneSelf {
+			dst = appendASCII(dst, c)
+			s = s[1:]
+			continue
+		}
+		// A conversion of at most four bytes stays on the stack.
+		r, size := utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
+		switch {
+		case r == utf8.RuneError && size == 1:
+			dst = append(dst, "\uFFFD"...)
+		case r < 0xa0: // C1 control characters
+			dst = append(dst, `\u00`...)
+			dst = append(dst, hexDigits[r>>4], hexDigits[r&15])
+		default:
+			dst = append(dst, s[:size]...)
+		}
+		s = s[size:]
+	}
+	return dst
+}
+
+func appendASCII(dst []byte, c byte) []byte {
+	switch {
+	case plain[c]:
+		return append(dst, c)
+	case c == '"' || c == '\\':
+		return append(dst, '\\', c)
+	case c == '\n':
+		return append(dst, `\n`...)
+	case c == '\r':
+		return append(dst, `\r`...)
+	case c == '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+const hexDigits = "0123456789abcdef"
