@@ -1,0 +1,392 @@
+package netio
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// ErrTimeout is returned by reads and writes whose deadline passed.
+var ErrTimeout = os.ErrDeadlineExceeded
+
+// ErrGone is returned by a wait that [Conn.Watch] ended.
+var ErrGone = errors.New("nobody waits for the answer any more")
+
+// Conn is a stream connection with a read buffer. Reads are for one goroutine
+// at a time, and so are writes; [Conn.Close] may be called from any.
+//
+// Bytes that were received and not yet consumed are [Conn.Buffered]; they stay
+// where they are until [Conn.Fill] is called with all of them consumed, or
+// with the buffer full.
+type Conn struct {
+	nc     net.Conn
+	raw    syscall.RawConn // nil: use nc
+	shared *Shared
+
+	// The read buffer: data[r:w] is what was received. small is set while
+	// data is a borrowed one.
+	data  []byte
+	small *[BufferSize]byte
+	r, w  int
+
+	out    [2][]byte // what Exchange sends
+	sent   int       // how much of it went out, -1 before the first try
+	err    error     // why a closure below gave up
+	handle func() bool
+	calls  calls // the closures, and what system calls need
+
+	start    sync.Once
+	timer    *time.Timer
+	armed    atomic.Int64 // when the timer fires, on Shared's clock
+	deadline atomic.Int64 // when the present wait ends
+	limit    atomic.Int64 // when all waits end
+	waits    atomic.Uint32
+	noticed  uint32 // the wait that the timer saw last; the timer's alone
+
+	// WriteTimeout is how long a write may be stuck without a byte moving;
+	// 0 is for ever.
+	WriteTimeout time.Duration
+
+	watch func() bool // reports that it is no use to wait any more
+}
+
+const never = int64(1<<63 - 1)
+
+// recheck is how long a wait lasts before the socket is looked at again
+// although the poller said nothing. An edge-triggered poller tells once what
+// happened; what it told before a wait began is seen here (see
+// [Conn.Exchange]). It is also how soon a client that went away is noticed.
+const recheck = 250 * time.Millisecond
+
+// New returns a Conn over nc, which it owns from then on.
+func New(nc net.Conn, shared *Shared) *Conn {
+	c := &Conn{nc: nc, shared: shared}
+	c.armed.Store(never)
+	c.deadline.Store(never)
+	c.limit.Store(never)
+	c.open()
+	return c
+}
+
+// NetConn is the connection below.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Now is the clock that deadlines are on.
+func (c *Conn) Now() time.Duration { return c.shared.Now() }
+
+// Buffered returns the bytes that were received and not consumed.
+func (c *Conn) Buffered() []byte { return c.data[c.r:c.w] }
+
+// Consume drops the first n buffered bytes.
+func (c *Conn) Consume(n int) { c.r += n }
+
+// Release gives the read buffer back if nothing is in it. What Buffered
+// returned before is then no longer valid.
+func (c *Conn) Release() {
+	if c.r != c.w {
+		return
+	}
+	if c.small != nil {
+		c.shared.Return(c.small)
+		c.small = nil
+	}
+	c.data, c.r, c.w = nil, 0, 0
+}
+
+// drop gives the buffer back whatever is in it.
+func (c *Conn) drop() {
+	c.r = c.w
+	c.Release()
+}
+
+// space returns room to receive into: never empty unless the buffer is full.
+func (c *Conn) space() []byte {
+	if c.data == nil {
+		c.small = c.shared.Borrow()
+		c.data = c.small[:]
+	}
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	return c.data[c.w:]
+}
+
+// full reports whether the buffer has no room for another byte.
+func (c *Conn) full() bool { return c.w == len(c.data) && c.data != nil && c.r != c.w }
+
+// grow makes room for more bytes, moving those that are buffered to the front
+// and, where that is not enough, to a buffer twice the size.
+func (c *Conn) grow() {
+	if c.r > 0 {
+		c.w = copy(c.data, c.data[c.r:c.w])
+		c.r = 0
+		return
+	}
+	bigger := make([]byte, 2*len(c.data))
+	c.w = copy(bigger, c.data[:c.w])
+	if c.small != nil {
+		c.shared.Return(c.small)
+		c.small = nil
+	}
+	c.data = bigger
+}
+
+// Await tells the waits that follow when to give up: at deadline, on
+// [Shared.Now]'s scale, 0 for never; now is the time, as exactly as the caller
+// happens to know it. It costs two stores as long as the timer need not fire
+// earlier than it was going to.
+func (c *Conn) Await(now, deadline time.Duration) {
+	by := int64(deadline)
+	if by == 0 {
+		by = never
+	}
+	c.deadline.Store(by)
+	c.waits.Add(1)
+	if fire := min(by, int64(now+recheck)); fire < c.armed.Load() {
+		c.arm(now, fire)
+	}
+}
+
+// arm sets the timer. A deadline that is stored before armed is read, here and
+// in onTimer in the opposite order, can't be missed by both.
+func (c *Conn) arm(now time.Duration, fire int64) {
+	c.armed.Store(fire)
+	c.start.Do(c.newTimer)
+	c.timer.Reset(time.Duration(fire) - now)
+}
+
+func (c *Conn) newTimer() {
+	// Far off, so that it can't fire before it is stored.
+	c.timer = time.AfterFunc(time.Hour, c.onTimer)
+}
+
+// onTimer wakes a reader whose deadline passed, or that has been waiting since
+// the timer fired last.
+func (c *Conn) onTimer() {
+	c.armed.Store(never)
+	now := int64(c.shared.Now())
+	by, wait := c.ends(), c.waits.Load()
+	switch {
+	case now >= by, wait == c.noticed:
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+	default:
+		c.noticed = wait
+		if fire := min(by, now+int64(recheck)); fire < c.armed.Load() {
+			c.armed.Store(fire)
+			c.timer.Reset(time.Duration(fire - now))
+		}
+	}
+}
+
+// woken is called when a read was ended by the timer: it returns ErrTimeout
+// if the deadline has passed, ErrPeerGone if the watched connection was closed,
+// and else nil: look at the socket again. A reader that merely idles is told
+// to wait for its deadline alone.
+func (c *Conn) woken() error {
+	c.nc.SetReadDeadline(time.Time{})
+	now, by := c.shared.Now(), c.ends()
+	if int64(now) >= by {
+		return ErrTimeout
+	}
+	if c.watch == nil {
+		if by < c.armed.Load() {
+			c.arm(now, by)
+		}
+		return nil
+	}
+	if c.watch() {
+		return ErrGone
+	}
+	c.arm(now, min(by, int64(now+recheck)))
+	return nil
+}
+
+// ends is when the present wait ends at the latest.
+func (c *Conn) ends() int64 { return min(c.deadline.Load(), c.limit.Load()) }
+
+// Limit ends every wait, the present one and those to come, at the latest at
+// the given time, on [Shared.Now]'s scale; 0 lifts it. Any goroutine may call
+// it.
+func (c *Conn) Limit(at time.Duration) {
+	if at == 0 {
+		c.limit.Store(never)
+		return
+	}
+	c.limit.Store(int64(at))
+	if int64(at) < c.armed.Load() {
+		c.arm(c.shared.Now(), int64(at))
+	}
+}
+
+// again reports whether a read that ended with err is to be tried again, and
+// if not, with which error it ends.
+func (c *Conn) again(err error) (bool, error) {
+	if err == nil {
+		err, c.err = c.err, nil
+		return false, err
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, err
+	}
+	err = c.woken()
+	return err == nil, err
+}
+
+// Fill waits until at least one more byte was received into the buffer. It
+// returns [io.EOF] when the peer has closed its side, and [ErrTimeout] at the
+// deadline of [Conn.Await]. A full buffer grows; whoever must not let it looks
+// at the length of Buffered.
+func (c *Conn) Fill() error {
+	for {
+		again, err := c.again(c.readMore())
+		if !again {
+			return err
+		}
+	}
+}
+
+// Turns calls handle each time that bytes were received, for as long as it
+// returns true, and waits for the next bytes without asking the socket first:
+// a request that is answered within handle costs one receive, not two. It
+// returns nil when handle has returned false, and else why it ended, as Fill
+// does. Within handle nothing may read from c; the buffer is given back
+// whenever it is empty as handle returns.
+func (c *Conn) Turns(handle func() bool) error {
+	c.handle = handle
+	defer func() { c.handle = nil }()
+	for {
+		again, err := c.again(c.readTurns())
+		if !again {
+			return err
+		}
+	}
+}
+
+// Watch has gone asked now and then, about four times a second, by whoever waits
+// for bytes from c; when it reports true the wait ends with [ErrGone]. It lasts
+// until Watch(nil).
+func (c *Conn) Watch(gone func() bool) { c.watch = gone }
+
+// Exchange sends head and body, then waits until bytes were received. The
+// answer is waited for without asking the socket first, so the whole costs one
+// send and one receive. sent reports whether the peer may have got a part.
+//
+// What became readable before the call (a peer that had closed already) is not
+// told again by the poller; it is noticed when the send provokes a reset, and
+// else after a quarter of a second.
+func (c *Conn) Exchange(head, body []byte) (sent bool, err error) {
+	c.out, c.sent = [2][]byte{head, body}, -1
+	again := true
+	for again && c.sent < 0 { // again: the timer of an earlier wait was late
+		again, err = c.again(c.readSwap())
+	}
+	if n := max(c.sent, 0); err == nil && n < len(head)+len(body) {
+		err, again = c.rest(n, head, body), true
+	}
+	for again && err == nil {
+		again, err = c.again(c.readMore())
+	}
+	c.out = [2][]byte{}
+	return c.sent > 0, err
+}
+
+// rest writes what is left after the first n bytes of head and body.
+func (c *Conn) rest(n int, head, body []byte) error {
+	if n < len(head) {
+		return c.WriteTwo(head[n:], body)
+	}
+	return c.Write(body[n-len(head):])
+}
+
+// Write sends all of b.
+func (c *Conn) Write(b []byte) error { return c.WriteTwo(b, nil) }
+
+// CloseWrite closes the sending side: the peer reads to its end.
+func (c *Conn) CloseWrite() error {
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return c.nc.Close()
+}
+
+// Close closes the connection and wakes whoever waits for it. The read buffer
+// is given back by the reader: see [Conn.Done].
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// Done closes the connection and gives up its buffer and its timer. It is for
+// the goroutine that reads, as the last thing it does.
+func (c *Conn) Done() {
+	c.deadline.Store(never)
+	c.limit.Store(never)
+	c.start.Do(func() {})
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.nc.Close()
+	c.drop()
+}
+
+// Abort makes Close send a reset instead of an orderly end, so that the peer
+// can tell that what it received is not whole.
+func (c *Conn) Abort() {
+	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok {
+		t.SetLinger(0)
+	}
+}
+
+// fallback reads once from the net.Conn.
+func (c *Conn) fallback() error {
+	if c.full() {
+		c.grow()
+	}
+	n, err := c.nc.Read(c.space())
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	c.Release()
+	return err
+}
+
+// fallbackTurns is Turns over the net.Conn.
+func (c *Conn) fallbackTurns() error {
+	for {
+		if err := c.fallback(); err != nil || !c.handle() {
+			return err
+		}
+		c.Release()
+	}
+}
+
+// fallbackSwap sends over the net.Conn what Exchange has to send, then waits.
+func (c *Conn) fallbackSwap() error {
+	c.sent = len(c.out[0]) + len(c.out[1])
+	if err := c.fallbackWrite(c.out[0], c.out[1]); err != nil {
+		return err
+	}
+	return c.fallback()
+}
+
+// fallbackWrite is WriteTwo over the net.Conn.
+func (c *Conn) fallbackWrite(head, body []byte) error {
+	for _, b := range [...][]byte{head, body} {
+		if len(b) == 0 {
+			continue
+		}
+		if c.WriteTimeout > 0 {
+			c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
+		}
+		if _, err := c.nc.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}

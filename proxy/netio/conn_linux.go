@@ -1,0 +1,240 @@
+package netio
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// calls are a connection's closures over its descriptor, made once, and the
+// memory that its system calls need.
+type calls struct {
+	more, turn, swap, push func(fd uintptr) bool
+	peek, quick            func(fd uintptr)
+
+	vec    [2]syscall.Iovec
+	msg    syscall.Msghdr
+	write  [2][]byte // what WriteTwo has yet to send
+	werr   error
+	peeked int // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
+}
+
+// open makes the closures, if the connection is a socket.
+func (c *Conn) open() {
+	switch nc := c.nc.(type) {
+	case *net.TCPConn:
+		c.raw, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		c.raw, _ = nc.SyscallConn()
+	}
+	if c.raw != nil {
+		c.calls.more, c.calls.turn, c.calls.swap = c.onMore, c.onTurn, c.onSwap
+		c.calls.push, c.calls.peek, c.calls.quick = c.onPush, c.onPeek, onQuick
+	}
+}
+
+func (c *Conn) readMore() error {
+	if c.raw == nil {
+		return c.fallback()
+	}
+	return c.raw.Read(c.calls.more)
+}
+
+func (c *Conn) readTurns() error {
+	if c.raw == nil {
+		return c.fallbackTurns()
+	}
+	return c.raw.Read(c.calls.turn)
+}
+
+func (c *Conn) readSwap() error {
+	if c.raw == nil {
+		return c.fallbackSwap()
+	}
+	return c.raw.Read(c.calls.swap)
+}
+
+// receive takes what is there. done is false if nothing was; more tells that
+// there may be more than there was room for.
+func (c *Conn) receive(fd uintptr) (done, more bool) {
+	if c.full() {
+		c.grow()
+	}
+	b := c.space()
+	n, e := recv(fd, b, 0)
+	switch {
+	case e == syscall.EAGAIN:
+		c.Release()
+		return false, false
+	case e != 0:
+		c.err = os.NewSyscallError("recv", e)
+		c.Release()
+	case n == 0:
+		c.err = io.EOF
+		c.Release()
+	default:
+		c.w += n
+	}
+	return true, n == len(b)
+}
+
+func (c *Conn) onMore(fd uintptr) bool {
+	done, _ := c.receive(fd)
+	return done
+}
+
+func (c *Conn) onTurn(fd uintptr) bool {
+	for {
+		done, more := c.receive(fd)
+		if !done {
+			return false
+		}
+		if c.err != nil || !c.handle() {
+			return true
+		}
+		c.Release()
+		if !more {
+			return false
+		}
+	}
+}
+
+// onSwap sends at its first call, with the poller armed already, and receives
+// at those that follow: the answer can't come before the poller listens.
+func (c *Conn) onSwap(fd uintptr) bool {
+	if c.sent >= 0 {
+		return c.onMore(fd)
+	}
+	n, e := c.send(fd, c.out[0], c.out[1])
+	c.sent = n
+	if e != 0 && e != syscall.EAGAIN {
+		c.err = os.NewSyscallError("send", e)
+		return true
+	}
+	return n < len(c.out[0])+len(c.out[1])
+}
+
+// WriteTwo sends all of head and then all of body, in one call where the
+// socket takes them.
+func (c *Conn) WriteTwo(head, body []byte) error {
+	if c.raw == nil {
+		return c.fallbackWrite(head, body)
+	}
+	s := &c.calls
+	s.write, s.werr = [2][]byte{head, body}, nil
+	err := c.raw.Write(s.push)
+	if err == nil {
+		err = s.werr
+	}
+	s.write = [2][]byte{}
+	return err
+}
+
+func (c *Conn) onPush(fd uintptr) bool {
+	s := &c.calls
+	for len(s.write[0])+len(s.write[1]) > 0 {
+		n, e := c.send(fd, s.write[0], s.write[1])
+		switch e {
+		case 0:
+			took := min(n, len(s.write[0]))
+			s.write[0], s.write[1] = s.write[0][took:], s.write[1][n-took:]
+		case syscall.EAGAIN:
+			if c.WriteTimeout > 0 {
+				c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
+			}
+			return false
+		default:
+			s.werr = os.NewSyscallError("send", e)
+			return true
+		}
+	}
+	return true
+}
+
+// send makes one system call of the two pieces.
+func (c *Conn) send(fd uintptr, a, b []byte) (int, syscall.Errno) {
+	if len(a) == 0 {
+		a, b = b, nil
+	}
+	if len(a) == 0 {
+		return 0, 0
+	}
+	if len(b) == 0 {
+		n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&a[0])), uintptr(len(a)), syscall.MSG_NOSIGNAL, 0, 0)
+		if e != 0 {
+			return 0, e
+		}
+		return int(n), 0
+	}
+	s := &c.calls
+	s.vec[0].Base, s.vec[1].Base = &a[0], &b[0]
+	s.vec[0].SetLen(len(a))
+	s.vec[1].SetLen(len(b))
+	s.msg.Iov, s.msg.Iovlen = &s.vec[0], 2
+	n, _, e := syscall.RawSyscall6(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&s.msg)), syscall.MSG_NOSIGNAL, 0, 0, 0)
+	s.vec[0].Base, s.vec[1].Base = nil, nil
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), 0
+}
+
+// Gone reports whether the peer has closed or reset the connection. Bytes that
+// wait to be read hide an orderly end behind them. It may be called while
+// another goroutine reads, but not by two at once.
+func (c *Conn) Gone() bool {
+	if c.raw == nil {
+		return false
+	}
+	return c.raw.Control(c.calls.peek) != nil || c.calls.peeked == 0 || c.calls.peeked == -2
+}
+
+// Quiet reports whether an idle connection is as it should be: open, with
+// nothing to read.
+func (c *Conn) Quiet() bool {
+	if c.raw == nil {
+		return true
+	}
+	return c.raw.Control(c.calls.peek) == nil && c.calls.peeked == -1
+}
+
+// QuickAck has the kernel acknowledge what was received now, not later.
+func (c *Conn) QuickAck() {
+	if c.raw != nil {
+		c.raw.Control(c.calls.quick)
+	}
+}
+
+func onQuick(fd uintptr) {
+	syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
+}
+
+func (c *Conn) onPeek(fd uintptr) {
+	var b [1]byte
+	switch n, e := recv(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT); e {
+	case 0:
+		c.calls.peeked = n
+	case syscall.EAGAIN:
+		c.calls.peeked = -1
+	default:
+		c.calls.peeked = -2
+	}
+}
+
+// recv does not sleep, so it is not interrupted either; should the kernel
+// think otherwise it is asked again.
+func recv(fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
+	for {
+		n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
+		switch e {
+		case 0:
+			return int(n), 0
+		case syscall.EINTR:
+		default:
+			return 0, e
+		}
+	}
+}
