@@ -1,0 +1,80 @@
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// source is the text of config.go: its doc comments are the only description
+// of the keys, also in the binary.
+//
+//go:embed config.go
+var source string
+
+// comments holds the doc comments of config.go, "Listener" of the types and
+// "Listener.Name" of the fields, as plain lines of text that speak of keys by
+// their names in the file.
+type comments map[string]string
+
+// readComments parses config.go. It is called when someone asks for the schema
+// or the reference, so its cost does not matter.
+func readComments() comments {
+	file, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments)
+	if err != nil {
+		panic(fmt.Sprintf("config: %v", err)) // it was compiled
+	}
+	texts := make(comments)
+	names := make(map[string]string) // of fields, by their Go names
+	for _, decl := range file.Decls {
+		gen, ok := decl.(*ast.GenDecl)
+		if !ok || gen.Tok != token.TYPE {
+			continue
+		}
+		for _, spec := range gen.Specs {
+			spec := spec.(*ast.TypeSpec)
+			texts[spec.Name.Name] = oneLine(gen.Doc.Text())
+			for _, field := range spec.Type.(*ast.StructType).Fields.List {
+				name := field.Names[0].Name
+				tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
+				names[name] = tag.Get("yaml")
+				texts[spec.Name.Name+"."+name] = oneLine(field.Doc.Text())
+			}
+		}
+	}
+	for of, text := range texts {
+		texts[of] = keyNames(text, names)
+	}
+	return texts
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// field is the comment of a key of a struct.
+func (c comments) field(t reflect.Type, k key) string {
+	return startWith(c[t.Name()+"."+k.field], k.field, k.name)
+}
+
+// startWith replaces the Go name with which a comment begins.
+func startWith(text, from, to string) string {
+	if rest, ok := strings.CutPrefix(text, from+" "); ok {
+		return to + " " + rest
+	}
+	return text
+}
+
+// keyNames writes the keys that a comment mentions as they are in the file.
+// Go names of one word, such as Zipkin, may be no keys and are left.
+func keyNames(text string, names map[string]string) string {
+	return regexp.MustCompile(`\b[A-Z][a-z]+[A-Z]\w+\b`).ReplaceAllStringFunc(text, func(word string) string {
+		if name, ok := names[word]; ok {
+			return name
+		}
+		return word
+	})
+}

@@ -1,0 +1,263 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is one proxy's configuration.
+type Config struct {
+	// Service is the name of the service that this proxy stands in front of.
+	// It names the hop in every view.
+	Service string `yaml:"service" default:"hopscope" format:"name"`
+	// Admin is the admin API.
+	Admin Admin `yaml:"admin"`
+	// Listeners are the addresses that take requests.
+	Listeners []Listener `yaml:"listeners" required:"true"`
+	// Clusters are the groups of endpoints that routes send requests to, by
+	// name.
+	Clusters map[string]Cluster `yaml:"clusters"`
+	// Telemetry says where the views of each hop go.
+	Telemetry Telemetry `yaml:"telemetry"`
+	// Drain says how the proxy ends.
+	Drain Drain `yaml:"drain"`
+	// Log is the proxy's own log, not the access log.
+	Log Log `yaml:"log"`
+}
+
+// Admin is the admin API.
+type Admin struct {
+	// Address is where the admin API listens; "off" for nowhere. It has no
+	// authentication: keep it on a loopback or a management network.
+	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
+}
+
+// Listener is an address that takes requests.
+type Listener struct {
+	// Name names the listener in logs, metrics and the admin API. No two
+	// listeners have the same.
+	Name string `yaml:"name" required:"true" format:"name"`
+	// Address is the host and port to listen on; port 0 takes a free one, and
+	// without a host every interface is listened on.
+	Address string `yaml:"address" required:"true" format:"listen"`
+	// Direction is "inbound" for requests to the service and "outbound" for
+	// requests that the service makes.
+	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
+	// Routes are tried in order; the first that matches is taken.
+	Routes []Route `yaml:"routes"`
+	// ForwardProxy makes this a forward proxy: requests in absolute form and
+	// CONNECT go to the destination that they name, after the routes.
+	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
+	// Forwarded says what the endpoint is told of the client.
+	Forwarded Forwarded `yaml:"forwarded"`
+	// Via appends to the Via field of requests and responses (RFC 9110
+	// section 7.6.3).
+	Via bool `yaml:"via" default:"true"`
+	// ProxyStatus is what happens to Proxy-Status in responses: "append" adds
+	// this hop's member, "pass" leaves the field as it came, "cut" removes it,
+	// for a listener that faces the public.
+	ProxyStatus string `yaml:"proxy_status" default:"append" enum:"append,pass,cut"`
+	// ServerTiming is the same for Server-Timing.
+	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
+	// RequestHeadTimeout is the time that a client has to send a whole head,
+	// from its first byte, or from the connection's start.
+	RequestHeadTimeout time.Duration `yaml:"request_head_timeout" default:"10s" min:"1ms"`
+	// IdleTimeout closes a connection that waits for its next request.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
+	// StreamIdleTimeout ends a request or tunnel on which no byte moves.
+	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout" default:"5m" min:"1ms"`
+	// MaxConnections is how many connections may be open at once; further
+	// ones wait in the kernel's queue. 0 is half of the open file limit.
+	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
+	// MaxHeaderBytes is the largest request head, in bytes.
+	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
+	// MaxHeaderFields is the largest number of fields in a head.
+	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
+}
+
+// ForwardProxy opens a listener to what the service calls.
+type ForwardProxy struct {
+	// Allow lists who may reach what; a request that no entry allows is
+	// answered with 403. Without entries, loopback clients may reach every
+	// destination.
+	Allow []ForwardAllow `yaml:"allow"`
+	// ConnectTimeout is the time for a connection to the destination.
+	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
+	// Timeout is the time for a whole response, from the end of the request;
+	// 0 is none.
+	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+}
+
+// ForwardAllow lets clients reach destinations.
+type ForwardAllow struct {
+	// Clients are the networks of the clients.
+	Clients []netip.Prefix `yaml:"clients" required:"true"`
+	// Destinations are the hosts that they may reach: a name, a name with a
+	// leading "*." for everything below it, a network or an IP address, or "*"
+	// for all; each with ":port" behind it to allow that port alone.
+	Destinations []string `yaml:"destinations" required:"true" format:"destination"`
+}
+
+// Forwarded says what the endpoint is told of the client.
+type Forwarded struct {
+	// TrustedProxies is how many proxies in front of this one are trusted to
+	// have written X-Forwarded-For and X-Forwarded-Proto; the client's
+	// address is the entry that the first of them wrote. With 0 the client is
+	// whoever opened the connection, and what it says of itself is not
+	// believed.
+	TrustedProxies int `yaml:"trusted_proxies" default:"0" min:"0" max:"100"`
+	// XForwarded is what happens to X-Forwarded-For and X-Forwarded-Proto:
+	// "append" adds the peer's address and sets the scheme, "replace" starts
+	// anew, "pass" leaves them as they came, "cut" removes them.
+	XForwarded string `yaml:"x_forwarded" default:"append" enum:"append,replace,pass,cut"`
+	// RFC7239 is the same for the Forwarded field.
+	RFC7239 string `yaml:"rfc7239" default:"pass" enum:"append,replace,pass,cut"`
+}
+
+// Route sends requests that match to a cluster.
+type Route struct {
+	// Name names the route in metrics and spans. Without one it is the
+	// match's path, or "default".
+	Name string `yaml:"name" format:"name"`
+	// Match is what a request must have; without one every request matches.
+	Match Match `yaml:"match"`
+	// Cluster is the cluster that requests go to.
+	Cluster string `yaml:"cluster" required:"true" ref:"clusters"`
+	// Timeout is the time for a whole response, from the end of the request;
+	// 0 is none.
+	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+	// Host is the Host field that the endpoint sees: a name, or "endpoint" for
+	// the endpoint's own address. Without one it is the client's.
+	Host string `yaml:"host" format:"authority"`
+	// SlowThreshold is the duration from which a request counts as slow, and
+	// is kept and exported whatever the sampling; 0 is the telemetry's.
+	SlowThreshold time.Duration `yaml:"slow_threshold" default:"0s" min:"0"`
+}
+
+// Match is what a request must have. All that is given must hold.
+type Match struct {
+	// Path is the whole path.
+	Path string `yaml:"path" format:"path"`
+	// PathPrefix is how the path begins.
+	PathPrefix string `yaml:"path_prefix" format:"path"`
+	// Hosts are the hosts, without port, in any case; "*.example.com" matches
+	// every name below example.com. IPv6 addresses are in brackets.
+	Hosts []string `yaml:"hosts" format:"host"`
+	// Methods are the methods.
+	Methods []string `yaml:"methods" format:"method"`
+}
+
+// Cluster is a group of endpoints that are all alike.
+type Cluster struct {
+	// Endpoints are the addresses, host and port. A host name is resolved
+	// when a connection is made.
+	Endpoints []string `yaml:"endpoints" required:"true" format:"address"`
+	// ConnectTimeout is the time for a connection to an endpoint.
+	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
+	// IdleTimeout closes a pooled connection that was not used for so long.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
+	// MaxConnections is how many connections to the cluster may be open at
+	// once; a request beyond them waits, up to MaxPending of them, and is
+	// answered with 503 (UO) beyond those.
+	MaxConnections int `yaml:"max_connections" default:"1024" min:"1"`
+	// MaxPending is how many requests may wait for a connection.
+	MaxPending int `yaml:"max_pending" default:"1024" min:"0"`
+	// MaxIdle is how many unused connections are kept for each endpoint.
+	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
+	// MaxHeaderBytes is the largest response head, in bytes.
+	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
+	// MaxHeaderFields is the largest number of fields in a response head.
+	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
+}
+
+// Telemetry says where the views of each hop go.
+type Telemetry struct {
+	// Traces are the spans.
+	Traces Traces `yaml:"traces"`
+	// AccessLog is the log line of each hop.
+	AccessLog AccessLog `yaml:"access_log"`
+	// Metrics is the Prometheus endpoint of the admin API.
+	Metrics Metrics `yaml:"metrics"`
+	// SlowThreshold is the duration from which a request counts as slow, and
+	// is kept and exported whatever the sampling; 0 is never.
+	SlowThreshold time.Duration `yaml:"slow_threshold" default:"1s" min:"0"`
+	// Store is the memory of recent hops, for the admin API.
+	Store Store `yaml:"store"`
+}
+
+// Traces are the spans of each hop.
+type Traces struct {
+	// OTLP sends spans over OTLP gRPC; without it, and without Zipkin, none
+	// are sent.
+	OTLP *OTLP `yaml:"otlp"`
+	// Zipkin sends spans to a Zipkin v2 collector.
+	Zipkin *Zipkin `yaml:"zipkin"`
+	// Sample is the share of traces that are exported, where this proxy is
+	// the first to see them: 0 to 1. A caller's decision is kept, and failed
+	// and slow hops are always exported.
+	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
+	// Extract lists the formats of trace context that are read, the first
+	// that is there wins: "w3c", "b3" (both of its forms).
+	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3"`
+	// Inject lists the formats that are always sent: "w3c", "b3" (one
+	// header), "b3multi". What came in goes out besides.
+	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi"`
+}
+
+// OTLP is an OpenTelemetry collector.
+type OTLP struct {
+	// Endpoint is the collector's gRPC address, host and port.
+	Endpoint string `yaml:"endpoint" required:"true" format:"address"`
+	// Headers are sent with each export; the values are secrets.
+	Headers map[string]string `yaml:"headers" secret:"true"`
+	// Timeout is the time for one export, retries included.
+	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
+	// Compression is "none" or "gzip".
+	Compression string `yaml:"compression" default:"none" enum:"none,gzip"`
+	// TLS encrypts the connection and verifies the collector by the system's
+	// authorities.
+	TLS bool `yaml:"tls" default:"false"`
+}
+
+// Zipkin is a Zipkin v2 collector.
+type Zipkin struct {
+	// URL is where spans are posted, such as
+	// http://127.0.0.1:9411/api/v2/spans. A password in it is a secret.
+	URL string `yaml:"url" required:"true" format:"url"`
+	// Timeout is the time for one export.
+	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
+}
+
+// AccessLog is the log line of each hop, one JSON object a line.
+type AccessLog struct {
+	// Path is a file, "stdout", "stderr", or "off". The file is reopened on
+	// SIGUSR1.
+	Path string `yaml:"path" default:"stdout"`
+}
+
+// Metrics is the Prometheus endpoint.
+type Metrics struct {
+	// NativeHistograms adds Prometheus native histograms to the classic
+	// buckets.
+	NativeHistograms bool `yaml:"native_histograms" default:"true"`
+}
+
+// Store is the memory of recent hops.
+type Store struct {
+	// MaxBytes is how much memory it may take, in bytes; half of it is for
+	// failed and slow hops alone. 0 turns it off.
+	MaxBytes int `yaml:"max_bytes" default:"16777216" min:"0"`
+}
+
+// Drain says how the proxy ends.
+type Drain struct {
+	// Timeout is how long requests in flight may take after SIGTERM; what is
+	// left then is cut.
+	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0"`
+}
+
+// Log is the proxy's own log, on standard error.
+type Log struct {
+	// Level is the least level that is written.
+	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
+}

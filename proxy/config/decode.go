@@ -1,0 +1,227 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxValues is how many values a file may stand for: a few lines of aliases of
+// aliases would otherwise stand for millions.
+const maxValues = 100_000
+
+// decoder sets a Config from a YAML tree. It looks at the form alone: whether
+// each value has its key's type. What a value may be is validate's question.
+type decoder struct {
+	errs    *collector
+	aliases map[*ast.AliasNode]ast.Node
+	values  int
+}
+
+// spend counts the values of a list or mapping and tells whether there may be
+// so many.
+func (d *decoder) spend(p *place, n ast.Node, count int) bool {
+	if d.exhausted() {
+		return false
+	}
+	d.values += count
+	if d.exhausted() {
+		line, column := position(n)
+		d.errs.addAt(line, column, p.path(), "the file stands for more than %d values, those that aliases repeat included", maxValues)
+	}
+	return !d.exhausted()
+}
+
+func (d *decoder) exhausted() bool { return d.values > maxValues }
+
+// decode sets v, which holds its default, from n. What is wrong is reported,
+// its place marked, and the default left.
+func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
+	if !p.written {
+		p.line, p.column = position(n)
+		p.written = true
+	}
+	n = d.deref(n)
+	if n == nil {
+		p.failed = true
+		return
+	}
+	if _, ok := n.(*ast.TagNode); ok {
+		d.errs.add(p, "YAML tags such as !!str are not supported: remove it, and write a string in quotes")
+		p.failed = true
+		return
+	}
+	ok := false
+	switch kindOf(k.typ) {
+	case kindStruct:
+		ok = d.decodeStruct(p, n, v)
+	case kindPointer:
+		target := reflect.New(k.typ.Elem())
+		setDefaults(target.Elem())
+		if ok = d.decodeStruct(p, n, target.Elem()); ok {
+			v.Set(target)
+		}
+	case kindList:
+		ok = d.decodeList(p, n, k, v)
+	case kindMap:
+		ok = d.decodeMap(p, n, k, v)
+	default:
+		ok = decodeScalar(n, k.typ, v)
+	}
+	if !ok {
+		d.errs.add(p, "expected %s, found %s%s", k.expected(), describe(n, k), d.remedy(n, k))
+		p.failed = true
+	}
+}
+
+func (d *decoder) decodeStruct(p *place, n ast.Node, v reflect.Value) bool {
+	m, ok := n.(*ast.MappingNode)
+	if !ok {
+		return false
+	}
+	keys := keysOf(v.Type())
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	var meant []string
+	for _, e := range d.entries(p, m) {
+		i := slices.Index(names, e.name)
+		if i < 0 {
+			line, column := position(e.key)
+			d.errs.addAt(line, column, p.key(e.name).path(), "unknown key%s (valid keys: %s)",
+				d.errs.didYouMean(e.name, names), strings.Join(names, ", "))
+			meant = append(meant, nearest(e.name, names))
+			continue
+		}
+		d.decode(e.place(p), e.value, keys[i], v.Field(keys[i].index))
+	}
+	for _, name := range meant {
+		// A misspelt key is one mistake, not also a missing one.
+		if name != "" && !p.key(name).written {
+			p.key(name).failed = true
+		}
+	}
+	return true
+}
+
+func (d *decoder) decodeList(p *place, n ast.Node, k key, v reflect.Value) bool {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		return false
+	}
+	v.SetZero()
+	if len(seq.Values) == 0 || !d.spend(p, seq, len(seq.Values)) {
+		return true
+	}
+	elem := k.elem()
+	list := reflect.MakeSlice(k.typ, len(seq.Values), len(seq.Values))
+	for i, item := range seq.Values {
+		if kindOf(elem.typ) == kindStruct {
+			setDefaults(list.Index(i))
+		}
+		d.decode(p.item(i), item, elem, list.Index(i))
+	}
+	v.Set(list)
+	return true
+}
+
+func (d *decoder) decodeMap(p *place, n ast.Node, k key, v reflect.Value) bool {
+	m, ok := n.(*ast.MappingNode)
+	if !ok {
+		return false
+	}
+	elem := k.elem()
+	for _, e := range d.entries(p, m) {
+		if !isStringKey(e.key) {
+			line, column := position(e.key)
+			d.errs.addAt(line, column, p.path(), "expected a name, found %s; write it in quotes", describe(e.key, key{}))
+			continue
+		}
+		value := reflect.New(elem.typ).Elem()
+		if kindOf(elem.typ) == kindStruct {
+			setDefaults(value)
+		}
+		d.decode(e.place(p), e.value, elem, value)
+		v.SetMapIndex(reflect.ValueOf(e.name), value)
+	}
+	return true
+}
+
+func isStringKey(n ast.Node) bool {
+	if k, ok := n.(*ast.MappingKeyNode); ok {
+		n = k.Value
+	}
+	_, ok := n.(*ast.StringNode)
+	return ok
+}
+
+// decodeScalar sets v from a scalar of its kind. A string is never taken for a
+// number nor a number for a string.
+func decodeScalar(n ast.Node, t reflect.Type, v reflect.Value) bool {
+	text, quoted, isText := stringOf(n)
+	switch kindOf(t) {
+	case kindString:
+		if isText {
+			v.SetString(text)
+		}
+		return isText
+	case kindBool:
+		b, ok := n.(*ast.BoolNode)
+		if ok {
+			v.SetBool(b.Value)
+		}
+		return ok
+	case kindDuration:
+		if _, ok := n.(*ast.IntegerNode); ok && n.GetToken().Value == "0" {
+			text, isText = "0", true
+		}
+	case kindInt, kindFloat:
+		// 1e-3 is a string to the YAML parser.
+		if !isText {
+			text = n.GetToken().Value
+		}
+		isText = !quoted
+	}
+	if !isText {
+		return false
+	}
+	value, err := parseScalar(t, text)
+	if err == nil {
+		v.Set(value)
+	}
+	return err == nil
+}
+
+func stringOf(n ast.Node) (text string, quoted, ok bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, n.Token.Type != token.StringType, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true, true
+	}
+	return "", false, false
+}
+
+// position is where a value begins.
+func position(n ast.Node) (line, column int) {
+	switch v := n.(type) {
+	case nil:
+		return 1, 1
+	case *ast.MappingNode:
+		if !v.IsFlowStyle && len(v.Values) > 0 {
+			return position(v.Values[0].Key)
+		}
+	case *ast.MappingValueNode:
+		return position(v.Key)
+	case *ast.MappingKeyNode:
+		return position(v.Value)
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return max(1, t.Position.Line), max(1, t.Position.Column)
+	}
+	return 1, 1
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// New returns a Config with every default in place, no listener and no
+// cluster. To build a Config in code, start with the New functions of this
+// file, change what must differ, and end with [Config.Validate]: a zero value
+// in a struct means zero (no timeout, no Via), never the default.
+func New() *Config {
+	c := withDefaults[Config]()
+	return &c
+}
+
+// NewListener returns a listener with every default in place.
+func NewListener(name, address string) Listener {
+	l := withDefaults[Listener]()
+	l.Name, l.Address = name, address
+	return l
+}
+
+// NewForwardProxy returns a forward proxy with every default in place.
+func NewForwardProxy() *ForwardProxy {
+	f := withDefaults[ForwardProxy]()
+	return &f
+}
+
+// NewRoute returns a route for every request, with every default in place.
+func NewRoute(cluster string) Route {
+	r := withDefaults[Route]()
+	r.Cluster = cluster
+	return r
+}
+
+// NewCluster returns a cluster with every default in place.
+func NewCluster(endpoints ...string) Cluster {
+	c := withDefaults[Cluster]()
+	c.Endpoints = endpoints
+	return c
+}
+
+// NewOTLP returns an OpenTelemetry collector with every default in place.
+func NewOTLP(endpoint string) *OTLP {
+	o := withDefaults[OTLP]()
+	o.Endpoint = endpoint
+	return &o
+}
+
+// NewZipkin returns a Zipkin collector with every default in place.
+func NewZipkin(url string) *Zipkin {
+	z := withDefaults[Zipkin]()
+	z.URL = url
+	return &z
+}
+
+func withDefaults[T any]() T {
+	var t T
+	setDefaults(reflect.ValueOf(&t).Elem())
+	return t
+}
+
+// setDefaults sets every key of a struct to its default. Maps are made, so
+// that they can be written to; pointers stay nil: what they point to is absent.
+func setDefaults(v reflect.Value) {
+	for _, k := range keysOf(v.Type()) {
+		field := v.Field(k.index)
+		switch kindOf(k.typ) {
+		case kindStruct:
+			setDefaults(field)
+		case kindMap:
+			field.Set(reflect.MakeMap(k.typ))
+		case kindPointer:
+		default:
+			if k.def != "" {
+				field.Set(k.defaultValue())
+			}
+		}
+	}
+}
+
+// defaultValue parses the default tag, which the package's tests read through
+// before anyone else does.
+func (k key) defaultValue() reflect.Value {
+	var words []string
+	if kindOf(k.typ) != kindList {
+		v, err := parseScalar(k.typ, k.def)
+		if err != nil {
+			panic(fmt.Sprintf("config: default of %s: %v", k.name, err))
+		}
+		return v
+	}
+	words = strings.Split(k.def, ",")
+	list := reflect.MakeSlice(k.typ, len(words), len(words))
+	for i, w := range words {
+		list.Index(i).SetString(w)
+	}
+	return list
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Destination is what a forward proxy's client may reach: the parsed form of
+// an entry of [ForwardAllow].Destinations.
+//
+// The zero value matches nothing.
+type Destination struct {
+	all     bool
+	name    string       // a whole host name, in lower case
+	below   string       // ".example.com", in lower case
+	network netip.Prefix // of resolved addresses
+	port    uint16       // 0 is every port
+}
+
+// ParseDestination parses a destination. The forms are
+//
+//   - a host name, example.com, which matches itself alone
+//   - *.example.com, which matches every name below example.com, at any depth
+//   - a network, 10.0.0.0/8, or an IP address, 10.0.0.1
+//   - * for everything
+//
+// each with ":port" behind it to allow that port alone. IPv6 addresses, and
+// IPv6 networks that have a port, go in brackets: [fd00::/8]:443.
+func ParseDestination(s string) (Destination, error) {
+	host, port, err := splitDestination(s)
+	if err != nil {
+		return Destination{}, err
+	}
+	d := Destination{}
+	if port != "" {
+		if err := checkPort(port, 1); err != nil {
+			return Destination{}, err
+		}
+		n, _ := strconv.ParseUint(port, 10, 16) // checkPort parsed it
+		d.port = uint16(n)
+	}
+	if host == "*" {
+		d.all = true
+		return d, nil
+	}
+	network, ok, err := parseNetwork(host)
+	if err != nil {
+		return Destination{}, err
+	}
+	if ok {
+		d.network = network
+		return d, nil
+	}
+	name, wild := strings.CutPrefix(strings.ToLower(host), "*.")
+	if !isHostname(name) {
+		return Destination{}, fmt.Errorf("%q is neither a host name nor a network", host)
+	}
+	name = strings.TrimSuffix(name, ".")
+	if wild {
+		d.below = "." + name
+	} else {
+		d.name = name
+	}
+	return d, nil
+}
+
+// splitDestination splits off the port, which is empty when there is none.
+func splitDestination(s string) (host, port string, err error) {
+	if inside, ok := strings.CutPrefix(s, "["); ok {
+		host, after, closed := strings.Cut(inside, "]")
+		switch {
+		case !closed:
+			return "", "", errors.New("the bracket is not closed")
+		case !strings.Contains(host, ":"):
+			return "", "", errors.New("brackets are for IPv6")
+		case after == "":
+			return host, "", nil
+		case after[0] == '/':
+			return "", "", errors.New("the prefix length goes inside the brackets")
+		case after[0] != ':' || after == ":":
+			return "", "", errors.New("only a port may follow the brackets")
+		}
+		return host, after[1:], nil
+	}
+	switch strings.Count(s, ":") {
+	case 0:
+		return s, "", nil
+	case 1:
+		host, port, _ = strings.Cut(s, ":")
+		if port == "" {
+			return "", "", errors.New("the port is missing")
+		}
+		return host, port, nil
+	}
+	if _, err := netip.ParsePrefix(s); err == nil {
+		return s, "", nil
+	}
+	return "", "", errors.New("an IPv6 address goes in brackets")
+}
+
+// parseNetwork parses a network or an address, which is a network of one; ok
+// is false for what looks like neither.
+func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
+	if strings.Contains(s, "/") {
+		network, err = netip.ParsePrefix(s)
+		if err != nil {
+			return netip.Prefix{}, false, fmt.Errorf("%q is not a network", s)
+		}
+		return network, true, checkNetwork(network)
+	}
+	addr, err := netip.ParseAddr(s)
+	switch {
+	case err != nil && strings.Contains(s, ":"):
+		return netip.Prefix{}, false, fmt.Errorf("%q is not an IPv6 address", s)
+	case err != nil:
+		return netip.Prefix{}, false, nil
+	case addr.Zone() != "":
+		return netip.Prefix{}, false, errors.New("a zone can not be matched")
+	}
+	network = netip.PrefixFrom(addr, addr.BitLen())
+	return network, true, checkNetwork(network)
+}
+
+// checkNetwork refuses networks that do not mean what they seem to.
+func checkNetwork(p netip.Prefix) error {
+	switch {
+	case p.Addr().Is4In6():
+		return errors.New("an IPv4 address in IPv6 form never matches: write it as IPv4")
+	case p != p.Masked():
+		return fmt.Errorf("it has bits beyond its prefix: write %s", p.Masked())
+	}
+	return nil
+}
+
+// Match tells whether the destination covers a request to host and port. host
+// is as the request has it, without port, an IPv6 address with or without its
+// brackets. ip is the address that host was resolved to; it is invalid when
+// that has not happened yet, and then networks match a host that is itself an
+// address, and no name.
+func (d Destination) Match(host string, ip netip.Addr, port uint16) bool {
+	if d.port != 0 && d.port != port {
+		return false
+	}
+	if d.all {
+		return true
+	}
+	host = strings.TrimSuffix(host, ".")
+	if d.network.IsValid() {
+		if !ip.IsValid() {
+			ip, _ = netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+		}
+		return d.network.Contains(ip.Unmap().WithZone(""))
+	}
+	if d.below != "" {
+		return len(host) > len(d.below) && equalFoldASCII(host[len(host)-len(d.below):], d.below)
+	}
+	return d.name != "" && equalFoldASCII(host, d.name)
+}
+
+// equalFoldASCII compares host with a name in lower case. strings.EqualFold
+// would let the Kelvin sign pass for a k.
+func equalFoldASCII(host, lower string) bool {
+	if len(host) != len(lower) {
+		return false
+	}
+	for i := range len(host) {
+		c := host[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// IsNetwork reports whether it is a network, so that a name can match only by
+// an address that it resolves to.
+func (d Destination) IsNetwork() bool { return d.network.IsValid() }

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// redacted stands for a secret in a dump.
+const redacted = "[redacted]"
+
+// DumpYAML is the effective configuration, defaults included, with secrets
+// redacted.
+func (c *Config) DumpYAML() []byte { return c.yaml(true) }
+
+// DumpJSON is the same as JSON.
+func (c *Config) DumpJSON() []byte { return jsonIndented(c.tree(true)) }
+
+func (c *Config) yaml(redact bool) []byte {
+	var b bytes.Buffer
+	appendYAML(&b, c.tree(redact), "")
+	return b.Bytes()
+}
+
+func (c *Config) tree(redact bool) any {
+	v, _ := dump(key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem(), redact)
+	return v
+}
+
+// dump makes a tree of a value; false when the key is left out, since it is
+// absent and has no default.
+func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
+	switch kindOf(k.typ) {
+	case kindStruct:
+		o := object{}
+		for _, child := range keysOf(k.typ) {
+			if value, ok := dump(child, v.Field(child.index), redact); ok {
+				o = append(o, member{child.name, value})
+			}
+		}
+		return o, true
+	case kindPointer:
+		if v.IsNil() {
+			return nil, false
+		}
+		k.typ = k.typ.Elem()
+		return dump(k, v.Elem(), redact)
+	case kindList:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i], _ = dump(k.elem(), v.Index(i), redact)
+		}
+		return list, true
+	case kindMap:
+		o := object{}
+		for _, name := range v.MapKeys() {
+			value, _ := dump(k.elem(), v.MapIndex(name), redact)
+			o = append(o, member{name.String(), value})
+		}
+		slices.SortFunc(o, func(a, b member) int { return strings.Compare(a.name, b.name) })
+		return o, true
+	case kindString:
+		s := v.String()
+		switch {
+		case s == "":
+			return s, k.required || k.def != ""
+		case redact && k.secret:
+			return redacted, true
+		case redact && k.format == "url":
+			return redactURL(s), true
+		}
+		return s, true
+	case kindDuration:
+		return durationText(time.Duration(v.Int())), true
+	case kindNetwork:
+		return v.Interface().(netip.Prefix).String(), true
+	case kindBool, kindInt, kindFloat:
+		return v.Interface(), true
+	}
+	panic(fmt.Sprintf("config: can not dump a %v", k.typ))
+}
+
+// durationText writes a duration as a person would: 1h, not 1h0m0s.
+func durationText(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

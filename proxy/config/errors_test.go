@@ -1,0 +1,288 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type mistake struct {
+	name string
+	text string
+	want string // without "hopscope.yaml:"
+}
+
+const (
+	listenerKeys = "name, address, direction, routes, forward_proxy, forwarded, via, proxy_status, server_timing, " +
+		"request_head_timeout, idle_timeout, stream_idle_timeout, max_connections, max_header_bytes, max_header_fields"
+	routeKeys = "name, match, cluster, timeout, host, slow_threshold"
+	rootKeys  = "service, admin, listeners, clusters, telemetry, drain, log"
+)
+
+// oneCluster makes a valid file but for its cluster, which is in line 3.
+func oneCluster(cluster string) string {
+	return "listeners: [{name: in, address: ':80', routes: [{cluster: web}]}]\nclusters:\n  web: " + cluster + "\n"
+}
+
+func oneRoute(route string) string {
+	return "clusters: {web: {endpoints: [web:80]}}\nlisteners:\n- name: in\n  address: :80\n  routes:\n  - " + route + "\n"
+}
+
+func oneDestination(destination string) string {
+	return "listeners:\n- name: in\n  address: :80\n  forward_proxy:\n    allow:\n    - clients: [10.0.0.0/8]\n" +
+		"      destinations: [" + destination + "]\n"
+}
+
+// mistakes has a row for each thing that can be wrong, with its exact message.
+func mistakes() []mistake {
+	return []mistake{
+		// The file as a whole.
+		{"empty", "", "1:1: the file is empty; expected a mapping with listeners and clusters"},
+		{"comments only", "# nothing\n", "1:1: the file is empty; expected a mapping with listeners and clusters"},
+		{"a list", "- a\n", "1:1: expected a mapping, found a list"},
+		{"a string", "hello\n", `1:1: expected a mapping, found "hello"`},
+		{"null", "~\n", "1:1: expected a mapping, found nothing; write {} for the defaults, or remove the key"},
+		{"invalid UTF-8", "service: caf\xe9\n", "1:13: the byte 0xe9 is not UTF-8; save the file as UTF-8"},
+		{"UTF-16", "\xff\xfes\x00", "1:1: the file is UTF-16; save it as UTF-8"},
+		{"NUL", "service: a\nlog: \x00\n", "2:6: the control character U+0000 is not allowed"},
+		{"two documents", "service: a\n---\nservice: b\n", "2:1: a second YAML document begins here; a configuration is one document"},
+		{"directive", "%YAML 1.2\n---\nservice: a\n", "1:1: YAML directives (%) are not supported: remove the line"},
+
+		// Syntax.
+		{"tab", "admin:\n\taddress: x\n", "2:1: YAML syntax: a tab can not indent YAML; use spaces"},
+		{"open list", "listeners: [\n", "1:12: YAML syntax: sequence end token ']' not found"},
+		{"open quote", "service: \"a\n", "1:10: YAML syntax: could not find end character of double-quoted text"},
+		{"bad indent", "listeners:\n - name: x\n   address: y\n  routes: z\n", "4:3: YAML syntax: value is not allowed in this context"},
+		{"IPv6 without quotes", "admin: \n  address: [::1]:80\n",
+			`2:17: YAML syntax: value is not allowed in this context; an address in brackets needs quotes: "[::1]:8080"`},
+		{"tag", with("    direction: !!str inbound\n"),
+			"5:16: listeners[0].direction: YAML tags such as !!str are not supported: remove it, and write a string in quotes"},
+		{"unknown alias", "clusters: &clusters {web: {endpoints: [a:80]}}\nlisteners: *cluster\n",
+			`2:12: the alias "cluster" has no anchor before it; did you mean "clusters"?`},
+		{"alias of itself", oneCluster("&c {<<: *c, endpoints: [a:80]}"), `3:16: the alias "c" has no anchor before it`},
+		{"merge of a number", oneCluster("{<<: 5, endpoints: [a:80]}"),
+			"3:13: clusters.web: << takes an alias of a mapping, or a list of such; found 5"},
+		{"complex key", "? {a: b}\n: c\n", "2:1: YAML syntax: found an invalid key for this map"},
+
+		// Keys.
+		{"unknown key", with("    clustr: web\n"), "5:5: listeners[0].clustr: unknown key (valid keys: " + listenerKeys + ")"},
+		{"unknown key near one", oneRoute("cluster: web\n    time_out: 1s"),
+			`7:5: listeners[0].routes[0].time_out: unknown key; did you mean "timeout"? (valid keys: ` + routeKeys + ")"},
+		{"misspelt required key is one mistake", oneRoute("clustr: web"),
+			`6:5: listeners[0].routes[0].clustr: unknown key; did you mean "cluster"? (valid keys: ` + routeKeys + ")"},
+		{"camel case", with("    proxyStatus: cut\n"),
+			`5:5: listeners[0].proxyStatus: unknown key; did you mean "proxy_status"? (valid keys: ` + listenerKeys + ")"},
+		{"unknown key at the top", with("") + "listners: []\n",
+			`8:1: listners: unknown key; did you mean "listeners"? (valid keys: ` + rootKeys + ")"},
+		{"unknown key that needs quotes", with("") + "\"a b\": 1\n", `8:1: ["a b"]: unknown key (valid keys: ` + rootKeys + ")"},
+		{"duplicate key", with("    via: true\n    via: true\n"), "6:5: listeners[0].via: duplicate key; the first is in line 5"},
+		{"duplicate cluster", oneCluster("{endpoints: [a:80]}\n  web: {endpoints: [b:80]}"),
+			"4:3: clusters.web: duplicate key; the first is in line 3"},
+		{"missing key", "clusters: {}\n", "1:1: listeners: required key is missing; expected a list of mappings"},
+		{"missing key of an item", "listeners:\n  - address: :80\n    forward_proxy: {}\n",
+			"2:5: listeners[0].name: required key is missing; expected a name of 1 to 255 printable ASCII characters"},
+		{"null for a mapping", with("") + "telemetry:\n", "8:1: telemetry: expected a mapping, found nothing; write {} for the defaults, or remove the key"},
+		{"null for a string", with("    direction:\n"),
+			`5:5: listeners[0].direction: expected one of "inbound", "outbound", found nothing; write a value, or remove the key for the default`},
+		{"number as a name", oneCluster("{endpoints: [a:80]}\n  5: {endpoints: [a:80]}"), "4:3: clusters: expected a name, found 5; write it in quotes"},
+
+		// Types.
+		{"string for a list", oneCluster("{endpoints: 127.0.0.1:80}"),
+			`3:20: clusters.web.endpoints: expected a list, each item a host and port such as 127.0.0.1:3000, found "127.0.0.1:80"; did you mean ["127.0.0.1:80"]?`},
+		{"mapping for a list", "listeners: {name: a}\n", "1:12: listeners: expected a list of mappings, found a mapping"},
+		{"list for a mapping", "listeners:\n- [a]\n", "2:3: listeners[0]: expected a mapping, found a list"},
+		{"mapping for a string", with("    direction: {a: b}\n"), `5:16: listeners[0].direction: expected one of "inbound", "outbound", found a mapping`},
+		{"number for a string", with("") + "service: 5\n",
+			`8:10: service: expected a name of 1 to 255 printable ASCII characters, found 5; write it in quotes: "5"`},
+		{"port for an address", with("") + "admin: {address: 9901}\n",
+			`8:18: admin.address: expected a listen address such as 0.0.0.0:8080, or "off", found 9901; did you mean ":9901"?`},
+		{"yes for true", with("    via: yes\n"), `5:10: listeners[0].via: expected true or false, found "yes"; did you mean true?`},
+		{"number for a duration", with("    idle_timeout: 30\n"),
+			"5:19: listeners[0].idle_timeout: expected a duration such as 250ms, found 30; did you mean 30s?"},
+		{"days", with("    idle_timeout: 2d\n"), `5:19: listeners[0].idle_timeout: expected a duration such as 250ms, found "2d"; did you mean 48h?`},
+		{"space in a duration", with("    idle_timeout: 30 S\n"), `5:19: listeners[0].idle_timeout: expected a duration such as 250ms, found "30 S"; did you mean 30s?`},
+		{"word for a duration", with("    idle_timeout: never\n"), `5:19: listeners[0].idle_timeout: expected a duration such as 250ms, found "never"`},
+		{"string for an integer", with("    max_connections: \"5\"\n"),
+			`5:22: listeners[0].max_connections: expected an integer of at least 0, found "5"; write it without quotes`},
+		{"fraction for an integer", with("    max_connections: 1.5\n"), "5:22: listeners[0].max_connections: expected an integer of at least 0, found 1.5"},
+		{"octal", with("    max_connections: 010\n"), "5:22: listeners[0].max_connections: expected an integer of at least 0, found 010"},
+		{"unit", with("    max_header_bytes: 60KiB\n"), `5:23: listeners[0].max_header_bytes: expected an integer from 1024 to 1048576, found "60KiB"`},
+		{"not a number", with("") + "telemetry: {traces: {sample: .nan}}\n", "8:30: telemetry.traces.sample: expected a number from 0 to 1, found .nan"},
+		{"address for a network", "listeners:\n- name: in\n  address: :80\n  forward_proxy:\n    allow: [{clients: [10.0.0.1], destinations: ['*']}]\n",
+			`5:24: listeners[0].forward_proxy.allow[0].clients[0]: expected a network such as 10.0.0.0/8, found "10.0.0.1"; did you mean "10.0.0.1/32"?`},
+
+		// Ranges and words.
+		{"below", with("    max_header_bytes: 5\n"), "5:23: listeners[0].max_header_bytes: expected an integer from 1024 to 1048576, found 5"},
+		{"above", with("    max_header_fields: 10001\n"), "5:24: listeners[0].max_header_fields: expected an integer from 1 to 10000, found 10001"},
+		{"overflow", with("    max_connections: 99999999999999999999\n"),
+			"5:22: listeners[0].max_connections: expected an integer of at least 0, found 99999999999999999999"},
+		{"sample", with("") + "telemetry: {traces: {sample: 1.5}}\n", "8:30: telemetry.traces.sample: expected a number from 0 to 1, found 1.5"},
+		{"duration below", with("    idle_timeout: 0s\n"), "5:19: listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s"},
+		{"negative duration", oneRoute("cluster: web\n    timeout: -5s"),
+			"7:14: listeners[0].routes[0].timeout: expected a duration of at least 0s, found -5s"},
+		{"bad enum", with("    direction: inbond\n"),
+			`5:16: listeners[0].direction: expected one of "inbound", "outbound", found "inbond"; did you mean "inbound"?`},
+		{"bad enum far from all", with("    direction: sideways\n"), `5:16: listeners[0].direction: expected one of "inbound", "outbound", found "sideways"`},
+		{"enum in a list", with("") + "telemetry: {traces: {inject: [w3c, b3-multi]}}\n",
+			`8:36: telemetry.traces.inject[1]: expected one of "w3c", "b3", "b3multi", found "b3-multi"; did you mean "b3multi"?`},
+		{"listed twice", with("") + "telemetry: {traces: {inject: [w3c, w3c]}}\n", `8:36: telemetry.traces.inject[1]: "w3c" is listed twice; it is item 0 as well`},
+		{"empty string", with("    direction: \"\"\n"), `5:16: listeners[0].direction: must not be empty; expected one of "inbound", "outbound"`},
+		{"empty optional string", oneRoute("cluster: web\n    host: ''"),
+			"7:11: listeners[0].routes[0].host: must not be empty; expected a host, with or without a port, such as example.com"},
+		{"empty required list", oneCluster("{endpoints: []}"),
+			"3:20: clusters.web.endpoints: must not be empty; expected a list, each item a host and port such as 127.0.0.1:3000"},
+		{"no listener", "listeners: []\n", "1:12: listeners: must not be empty; expected a list of mappings"},
+		{"control character", with("") + "telemetry: {access_log: {path: \"a\\nb\"}}\n", "8:32: telemetry.access_log.path: the control character U+000A is not allowed"},
+		{"name not ASCII", with("") + "service: caf\u00e9\n",
+			`8:10: service: expected a name of 1 to 255 printable ASCII characters, found "café": 'é' is not among them`},
+		{"empty cluster name", oneCluster("{endpoints: [a:80]}\n  '': {endpoints: [a:80]}"), `4:7: clusters[""]: the name must not be empty`},
+
+		{"columns count characters", `{service: "\n\u00e9é", log: {level: inf}, listeners: [{name: a, address: ":0", forward_proxy: {}}]}`,
+			"1:11: service: the control character U+000A is not allowed\n" +
+				`1:37: log.level: expected one of "debug", "info", "warn", "error", found "inf"; did you mean "info"?`},
+
+		// Formats.
+		{"listen without port", with("") + "admin: {address: localhost}\n",
+			`8:18: admin.address: expected a listen address such as 0.0.0.0:8080, or "off", found "localhost": the port is missing`},
+		{"misspelt off", with("") + "admin: {address: offf}\n",
+			`8:18: admin.address: expected a listen address such as 0.0.0.0:8080, or "off", found "offf": the port is missing; did you mean "off"?`},
+		{"listen with star", with("") + "admin: {address: '*:80'}\n",
+			`8:18: admin.address: expected a listen address such as 0.0.0.0:8080, or "off", found "*:80": "*" is neither a host name nor an IP address; did you mean ":80"?`},
+		{"IPv6 without brackets", oneCluster("{endpoints: ['::1:80']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "::1:80": an IPv6 address goes in brackets; did you mean "[::1]:80"?`},
+		{"bad IPv6", oneCluster("{endpoints: ['[::g]:80']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "[::g]:80": [::g] is not an IPv6 address`},
+		{"bad IPv4", oneCluster("{endpoints: ['10.0.0.256:80']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "10.0.0.256:80": "10.0.0.256" is neither a host name nor an IP address`},
+		{"URL for an address", oneCluster("{endpoints: ['http://web:80/']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "http://web:80/": it is a URL, not an address; did you mean "web:80"?`},
+		{"port 0", oneCluster("{endpoints: ['web:0']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "web:0": port 0 can not be connected to`},
+		{"port too high", oneCluster("{endpoints: ['web:65536']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "web:65536": the port 65536 is above 65535`},
+		{"port by name", oneCluster("{endpoints: ['web:http']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found "web:http": the port "http" is not a number`},
+		{"no host", oneCluster("{endpoints: [':80']}"),
+			`3:21: clusters.web.endpoints[0]: expected a host and port such as 127.0.0.1:3000, found ":80": the host is missing`},
+		{"path without slash", oneRoute("{cluster: web, match: {path_prefix: api}}"),
+			`6:41: listeners[0].routes[0].match.path_prefix: expected a path such as /api/, found "api": it must begin with "/"; did you mean "/api"?`},
+		{"path with query", oneRoute("{cluster: web, match: {path: '/a?b'}}"),
+			`6:34: listeners[0].routes[0].match.path: expected a path such as /api/, found "/a?b": a path has no '?': query and fragment are not matched`},
+		{"host with port", oneRoute("{cluster: web, match: {hosts: ['a.b:80']}}"),
+			`6:36: listeners[0].routes[0].match.hosts[0]: expected a host without port such as example.com or "*.example.com", found "a.b:80": "a.b:80" is neither a host name nor an IP address; did you mean "a.b"?`},
+		{"every host", oneRoute("{cluster: web, match: {hosts: ['*']}}"),
+			`6:36: listeners[0].routes[0].match.hosts[0]: expected a host without port such as example.com or "*.example.com", found "*": to match every host, leave the key out`},
+		{"method in lower case", oneRoute("{cluster: web, match: {methods: [get]}}"),
+			`6:38: listeners[0].routes[0].match.methods[0]: expected a method such as GET, found "get": methods are case-sensitive; did you mean "GET"?`},
+		{"network with host bits", "listeners:\n- name: in\n  address: :80\n  forward_proxy:\n    allow: [{clients: [10.0.0.1/8], destinations: ['*']}]\n",
+			`5:24: listeners[0].forward_proxy.allow[0].clients[0]: expected a network such as 10.0.0.0/8, found "10.0.0.1/8": it has bits beyond its prefix: write 10.0.0.0/8`},
+		{"destination", oneDestination("'::1'"),
+			`7:22: listeners[0].forward_proxy.allow[0].destinations[0]: expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *, found "::1": an IPv6 address goes in brackets`},
+		{"URL without scheme", with("") + "telemetry: {traces: {zipkin: {url: 'zipkin:9411'}}}\n",
+			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "zipkin:9411": it must begin with http:// or https://`},
+		{"header name", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, headers: {a b: c}}}}\n",
+			`8:60: telemetry.traces.otlp.headers["a b"]: expected the name of a header field, found "a b"`},
+
+		// Secrets do not come back in messages.
+		{"secret in a URL", with("") + "telemetry: {traces: {zipkin: {url: 'ftp://u:pw@h/?k=pw'}}}\n",
+			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "ftp://[redacted]@h/?k=[redacted]": it must begin with http:// or https://`},
+		{"secret in a URL that is none", with("") + "telemetry: {traces: {zipkin: {url: 'http://u:p/w@h/'}}}\n",
+			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "http://[redacted]@h/": it can not be parsed`},
+		{"secret of a wrong type", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, headers: {k: 1234}}}}\n",
+			"8:58: telemetry.traces.otlp.headers.k: expected a string, found a value that is not a string"},
+
+		// Across keys.
+		{"unknown cluster", oneRoute("cluster: wbe"), `6:14: listeners[0].routes[0].cluster: there is no cluster "wbe"; did you mean "web"?`},
+		{"no clusters", "listeners: [{name: a, address: ':80', routes: [{cluster: web}]}]\n",
+			`1:58: listeners[0].routes[0].cluster: there is no cluster "web"; there are no clusters`},
+		{"same name", "listeners:\n- {name: a, address: ':80', forward_proxy: {}}\n- {name: a, address: ':81', forward_proxy: {}}\n",
+			`3:10: listeners[1].name: "a" is the name of listeners[0] already`},
+		{"same address", "listeners:\n- {name: a, address: '0.0.0.0:80', forward_proxy: {}}\n- {name: b, address: '127.0.0.1:80', forward_proxy: {}}\n",
+			`3:22: listeners[1].address: "127.0.0.1:80" can not be bound: listeners[0].address takes it already`},
+		{"address of the admin API", "listeners: [{name: a, address: ':9901', forward_proxy: {}}]\n",
+			`1:32: listeners[0].address: ":9901" can not be bound: admin.address takes it already`},
+		{"listener that does nothing", "listeners:\n- name: a\n  address: :80\n", "2:3: listeners[0]: the listener does nothing; expected routes or forward_proxy"},
+		{"routes of a wrong type are one mistake", "listeners:\n- name: a\n  address: :80\n  routes: web\n",
+			`4:11: listeners[0].routes: expected a list of mappings, found "web"`},
+		{"clusters of a wrong type are one mistake", "listeners: [{name: a, address: ':80', routes: [{cluster: web}]}]\nclusters: [web]\n",
+			"2:11: clusters: expected a mapping, found a list"},
+		{"all mistakes, in order", "log: {level: inf}\nlisteners:\n- name: a\n  routes: [{cluster: x, timout: 5}]\n  via: 5\nclusters: {y: {}}\n",
+			`1:14: log.level: expected one of "debug", "info", "warn", "error", found "inf"; did you mean "info"?
+3:3: listeners[0].address: required key is missing; expected a listen address such as 0.0.0.0:8080
+4:22: listeners[0].routes[0].cluster: there is no cluster "x"
+4:25: listeners[0].routes[0].timout: unknown key; did you mean "timeout"? (valid keys: ` + routeKeys + `)
+5:8: listeners[0].via: expected true or false, found 5
+6:15: clusters.y.endpoints: required key is missing; expected a list, each item a host and port such as 127.0.0.1:3000`},
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, tt := range mistakes() {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse("hopscope.yaml", []byte(tt.text))
+			if err == nil {
+				t.Fatalf("accepted: %+v", c)
+			}
+			got := strings.ReplaceAll("\n"+err.Error(), "\nhopscope.yaml:", "\n")[1:]
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+			var list Errors
+			if !errors.As(err, &list) || c != nil {
+				t.Errorf("%T, and the config %v", err, c)
+			}
+		})
+	}
+}
+
+func TestMistakesWithCRLF(t *testing.T) {
+	for _, tt := range mistakes() {
+		_, err := Parse("", []byte(strings.ReplaceAll(tt.text, "\n", "\r\n")))
+		_, want := Parse("", []byte(tt.text))
+		if err == nil || err.Error() != want.Error() {
+			t.Errorf("%s:\ngot  %v\nwant %v", tt.name, err, want)
+		}
+	}
+}
+
+func TestValidateBuilt(t *testing.T) {
+	c := New()
+	c.Service = ""
+	in := NewListener("in", "127.0.0.1")
+	in.Routes = []Route{NewRoute("wbe"), {}}
+	in.IdleTimeout = 0
+	in.ForwardProxy = NewForwardProxy()
+	in.ForwardProxy.Allow = []ForwardAllow{{Destinations: []string{""}}}
+	c.Listeners = []Listener{in, NewListener("out", ":0")}
+	c.Clusters["web"] = NewCluster()
+	c.Telemetry.Traces.OTLP = NewOTLP("http://collector:4317")
+	c.Telemetry.Traces.Zipkin = NewZipkin("")
+	want := `service: must not be empty; expected a name of 1 to 255 printable ASCII characters
+listeners[0].address: expected a listen address such as 0.0.0.0:8080, found "127.0.0.1": the port is missing
+listeners[0].routes[0].cluster: there is no cluster "wbe"; did you mean "web"?
+listeners[0].routes[1].cluster: must not be empty; expected the name of one of the clusters
+listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list, each item a network such as 10.0.0.0/8
+listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
+listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
+clusters.web.endpoints: must not be empty; expected a list, each item a host and port such as 127.0.0.1:3000
+telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:3000, found "http://collector:4317": it is a URL, not an address; did you mean "collector:4317"?
+telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
+listeners[1]: the listener does nothing; expected routes or forward_proxy`
+	err := c.Validate()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if d := cmp.Diff(want, err.Error()); d != "" {
+		t.Error(d)
+	}
+
+	c = New()
+	out := NewListener("out", ":0")
+	out.ForwardProxy = NewForwardProxy()
+	c.Listeners = []Listener{out}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+}

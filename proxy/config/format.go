@@ -1,0 +1,306 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// format is a kind of string that a format tag names.
+type format struct {
+	expected string // for "expected ..., found ..."
+	pattern  string // for the JSON Schema: no stricter than check
+	check    func(string) error
+	suggest  func(string) string // what was likely meant, or ""; may be nil
+}
+
+func formatOf(name string) format {
+	const (
+		bracketed = `\[[0-9A-Fa-f:.]+(%[^\]\s]+)?\]`
+		hostname  = `[A-Za-z0-9._-]+`
+	)
+	switch name {
+	case "name":
+		return format{"a name of 1 to 255 printable ASCII characters",
+			`^[!-~]([ -~]*[!-~])?$`, checkName, nil}
+	case "listen":
+		return format{"a listen address such as 0.0.0.0:8080",
+			`^(` + bracketed + `|` + hostname + `)?:[0-9]{1,5}$`, checkListen, suggestListen}
+	case "address":
+		return format{"a host and port such as 127.0.0.1:3000",
+			`^(` + bracketed + `|` + hostname + `):[0-9]{1,5}$`, checkAddress, suggestAddress}
+	case "authority":
+		return format{"a host, with or without a port, such as example.com",
+			`^(` + bracketed + `|` + hostname + `)(:[0-9]{1,5})?$`, checkAuthority, nil}
+	case "host":
+		return format{`a host without port such as example.com or "*.example.com"`,
+			`^(` + bracketed + `|(\*\.)?` + hostname + `)$`, checkHostPattern, suggestHost}
+	case "path":
+		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
+	case "method":
+		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
+	case "url":
+		return format{"a URL such as http://127.0.0.1:9411/api/v2/spans", `^[Hh][Tt][Tt][Pp][Ss]?://[^/]`, checkURL, nil}
+	case "destination":
+		return format{"a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *",
+			`^[\[\]*A-Za-z0-9._:/-]+$`, checkDestination, nil}
+	}
+	panic("config: no format " + strconv.Quote(name))
+}
+
+// checkName keeps names fit for what they are written to: header fields,
+// metric labels, log lines.
+func checkName(s string) error {
+	if len(s) > 255 {
+		return errors.New("it is too long")
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return fmt.Errorf("%q is not among them", []rune(s[i:])[0])
+		}
+	}
+	if strings.TrimSpace(s) != s {
+		return errors.New("there is a space around it")
+	}
+	return nil
+}
+
+func checkListen(s string) error {
+	host, port, err := splitHostPort(s)
+	if err != nil {
+		return err
+	}
+	if err := checkPort(port, 0); err != nil || host == "" {
+		return err
+	}
+	return checkHost(host)
+}
+
+func suggestListen(s string) string {
+	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return ":" + s
+	}
+	if port, ok := strings.CutPrefix(s, "*:"); ok {
+		return ":" + port
+	}
+	return suggestAddress(s)
+}
+
+func checkAddress(s string) error {
+	host, port, err := splitHostPort(s)
+	if err != nil {
+		return err
+	}
+	if host == "" {
+		return errors.New("the host is missing")
+	}
+	if err := checkPort(port, 1); err != nil {
+		return err
+	}
+	return checkHost(host)
+}
+
+// suggestAddress finds the address in a URL, and brackets IPv6 addresses.
+func suggestAddress(s string) string {
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		s, _, _ = strings.Cut(rest, "/")
+	} else if i := strings.LastIndexByte(s, ':'); i > 0 && strings.Count(s, ":") > 1 && s[0] != '[' {
+		s = "[" + s[:i] + "]" + s[i:]
+	}
+	if checkAddress(s) != nil {
+		return ""
+	}
+	return s
+}
+
+func checkAuthority(s string) error {
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
+		return checkAddress(s)
+	}
+	return checkHost(s)
+}
+
+func checkHostPattern(s string) error {
+	if s == "*" {
+		return errors.New("to match every host, leave the key out")
+	}
+	if below, ok := strings.CutPrefix(s, "*."); ok {
+		if !isHostname(below) {
+			return fmt.Errorf("%q is not a host name", below)
+		}
+		return nil
+	}
+	return checkHost(s)
+}
+
+func suggestHost(s string) string {
+	if host, _, err := splitHostPort(s); err == nil && host != "" && checkHostPattern(host) == nil {
+		return host
+	}
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Is6() {
+		return "[" + s + "]"
+	}
+	return ""
+}
+
+func checkPath(s string) error {
+	if s[0] != '/' {
+		return errors.New(`it must begin with "/"`)
+	}
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		return fmt.Errorf("a path has no %q: query and fragment are not matched", s[i])
+	}
+	if strings.ContainsAny(s, " \t\r\n") {
+		return errors.New("a path has no space: write %20")
+	}
+	return nil
+}
+
+func suggestPath(s string) string {
+	if checkPath("/"+s) == nil && !strings.Contains(s, ":") {
+		return "/" + s
+	}
+	return ""
+}
+
+func checkMethod(s string) error {
+	if !isToken(s) {
+		return errors.New("RFC 9110 section 9.1 makes a method a token")
+	}
+	switch upper := strings.ToUpper(s); upper {
+	case s:
+		return nil
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
+		return errors.New("methods are case-sensitive")
+	}
+	return nil
+}
+
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return errors.New("it can not be parsed") // the parser's words may hold a password
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("it must begin with http:// or https://")
+	case u.Host == "":
+		return errors.New("the host is missing")
+	case u.Fragment != "":
+		return errors.New("a fragment is never sent")
+	}
+	return checkAuthority(u.Host)
+}
+
+func checkDestination(s string) error {
+	_, err := ParseDestination(s)
+	return err
+}
+
+// splitHostPort splits host:port; an IPv6 host keeps its brackets.
+func splitHostPort(s string) (host, port string, err error) {
+	i := strings.LastIndexByte(s, ':')
+	switch {
+	case strings.Contains(s, "://"):
+		return "", "", errors.New("it is a URL, not an address")
+	case i < 0 || strings.HasSuffix(s, "]"):
+		return "", "", errors.New("the port is missing")
+	case strings.HasPrefix(s, "[") && s[i-1] != ']':
+		return "", "", errors.New("the bracket is not closed before the port")
+	case strings.HasPrefix(s, "["):
+		return s[:i], s[i+1:], nil
+	case strings.Contains(s[:i], ":"):
+		return "", "", errors.New("an IPv6 address goes in brackets")
+	}
+	return s[:i], s[i+1:], nil
+}
+
+func checkPort(s string, least uint64) error {
+	n, err := strconv.ParseUint(s, 10, 16)
+	switch {
+	case strings.Trim(s, "0123456789") != "" || s == "":
+		return fmt.Errorf("the port %q is not a number", s)
+	case err != nil:
+		return fmt.Errorf("the port %s is above 65535", s)
+	case n < least:
+		return errors.New("port 0 can not be connected to")
+	case len(s) > 1 && s[0] == '0':
+		return fmt.Errorf("the port %s has a leading zero", s)
+	}
+	return nil
+}
+
+// checkHost takes a host name, an IPv4 address or an IPv6 address in brackets.
+func checkHost(s string) error {
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		if addr, err := netip.ParseAddr(inner); !ok || err != nil || !addr.Is6() {
+			return fmt.Errorf("%s is not an IPv6 address", s)
+		}
+		return nil
+	}
+	if addr, err := netip.ParseAddr(s); err == nil {
+		if addr.Is6() {
+			return errors.New("an IPv6 address goes in brackets")
+		}
+		return nil
+	}
+	if !isHostname(s) {
+		return fmt.Errorf("%q is neither a host name nor an IP address", s)
+	}
+	return nil
+}
+
+// isHostname tells names of letters, digits, "-" and "_" in labels of at most
+// 63. A name whose last label is a number is a misspelt IPv4 address: no top
+// level domain is one.
+func isHostname(s string) bool {
+	s = strings.TrimSuffix(s, ".")
+	if len(s) > 253 {
+		return false
+	}
+	labels := strings.Split(s, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || !isPlainName(label) {
+			return false
+		}
+	}
+	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
+}
+
+// isToken tells a token of RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// redactURL hides the user information and the query's values of a URL, also
+// of one that can not be parsed.
+func redactURL(s string) string {
+	rest, query, hasQuery := strings.Cut(s, "?")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		start := 0
+		if i := strings.Index(rest, "://"); i >= 0 && i < at {
+			start = i + len("://")
+		}
+		rest = rest[:start] + redacted + rest[at:]
+	}
+	if !hasQuery {
+		return rest
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
+			pairs[i] = name + "=" + redacted
+		}
+	}
+	return rest + "?" + strings.Join(pairs, "&")
+}

@@ -1,0 +1,177 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+const referenceIntro = `# The configuration file
+
+Generated from ` + "`proxy/config/config.go`" + `; do not edit. ` + "`hopscope config schema`" + ` prints the same as a
+JSON Schema for editors, ` + "`hopscope check -c FILE`" + ` tells what is wrong with a file.
+
+A configuration is one YAML document. A key that is not listed here is an error, and so is one
+that is given twice. An absent key has its default; a key with nothing behind it is an error.
+A string that looks like a number, like true or false, or like null goes in quotes.
+
+- A *duration* is a number with a unit: ` + "`250ms`, `10s`, `5m`, `1h30m`" + `; or ` + "`0`" + `.
+- An *address* is a host and a port: ` + "`127.0.0.1:3000`, `web:80`, `\"[::1]:3000\"`" + `. IPv6 addresses
+  are in brackets, and so the whole goes in quotes.
+- Bytes are counted in plain integers.
+- Anchors (` + "`&name`" + `), aliases (` + "`*name`" + `) and merge keys (` + "`<<: *name`" + `) can be used to repeat what is the same.
+
+` + "```yaml" + `
+service: web
+admin: {address: 127.0.0.1:9901}
+listeners:
+  - name: ingress
+    address: 0.0.0.0:8080
+    routes:
+      - match: {path_prefix: /api/}
+        cluster: api
+      - cluster: web            # everything else
+clusters:
+  web: {endpoints: [127.0.0.1:3000, 127.0.0.1:3001]}
+  api: {endpoints: [127.0.0.1:4000], connect_timeout: 250ms}
+telemetry:
+  traces: {otlp: {endpoint: 127.0.0.1:4317}, sample: 0.01}
+  access_log: {path: stdout}
+` + "```" + `
+`
+
+// Reference is the reference of every key in Markdown, generated from
+// config.go: docs/config.md.
+func Reference() []byte {
+	r := referenceWriter{comments: readComments()}
+	r.b.WriteString(referenceIntro)
+	r.section("", "", reflect.TypeFor[Config]())
+	return r.b.Bytes()
+}
+
+type referenceWriter struct {
+	b        bytes.Buffer
+	comments comments
+}
+
+// section writes the table of a struct's keys, then those of what they hold.
+// name is the end of the path.
+func (r *referenceWriter) section(path, name string, t reflect.Type) {
+	if path == "" {
+		r.b.WriteString("\n## Top level\n")
+	} else {
+		fmt.Fprintf(&r.b, "\n## %s\n\n%s\n", path, startWith(r.comments[t.Name()], t.Name(), "`"+name+"`"))
+		path += "."
+	}
+	r.b.WriteString("\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for _, k := range keysOf(t) {
+		meaning := startWith(r.comments.field(t, k), k.name, "`"+k.name+"`")
+		fmt.Fprintf(&r.b, "| `%s%s` | %s | %s | %s |\n", path, k.name, cell(k.typeText()), k.defaultText(), cell(meaning))
+	}
+	for _, k := range keysOf(t) {
+		if inner, suffix := k.holds(); inner != nil {
+			r.section(path+k.name+suffix, k.name+suffix, inner)
+		}
+	}
+}
+
+// holds returns the struct that a key holds, if any, and what its path has
+// behind the key.
+func (k key) holds() (inner reflect.Type, suffix string) {
+	inner = k.typ
+	switch kindOf(k.typ) {
+	case kindPointer:
+		inner = inner.Elem()
+	case kindList:
+		inner, suffix = inner.Elem(), "[]"
+	case kindMap:
+		inner, suffix = inner.Elem(), ".NAME"
+	}
+	if kindOf(inner) != kindStruct {
+		return nil, ""
+	}
+	return inner, suffix
+}
+
+// typeText is the type of a key with its limits.
+func (k key) typeText() string {
+	switch kindOf(k.typ) {
+	case kindStruct, kindPointer:
+		return "mapping"
+	case kindMap:
+		return "mapping of names to " + plural(k.elem().typeText())
+	case kindList:
+		return "list of " + plural(k.elem().typeText())
+	case kindBool:
+		return "`true` or `false`"
+	case kindInt:
+		return "integer" + k.limits()
+	case kindFloat:
+		return "number" + k.limits()
+	case kindDuration:
+		if k.min == "0" {
+			return "duration"
+		}
+		return "duration" + k.limits()
+	case kindNetwork:
+		return "network"
+	}
+	words := k.literals
+	if len(k.enum) > 0 {
+		words = k.enum
+	}
+	text := "`" + strings.Join(words, "`, `") + "`"
+	switch {
+	case len(k.enum) > 0:
+		return "one of " + text
+	case k.ref != "":
+		return "name of one of `" + k.ref + "`"
+	case len(k.literals) > 0:
+		return k.formatText() + " or " + text
+	}
+	return k.formatText()
+}
+
+func (k key) formatText() string {
+	switch k.format {
+	case "":
+		return "string"
+	case "listen":
+		return "address"
+	case "url":
+		return "URL"
+	case "authority":
+		return "host, with or without port"
+	}
+	return k.format
+}
+
+func plural(text string) string {
+	if text == "address" {
+		return "addresses"
+	}
+	if words, ok := strings.CutPrefix(text, "one of "); ok {
+		return "any of " + words
+	}
+	return text + "s"
+}
+
+func (k key) defaultText() string {
+	switch {
+	case k.required:
+		return "required"
+	case kindOf(k.typ) == kindPointer:
+		return "absent"
+	case k.def == "":
+		return ""
+	case kindOf(k.typ) == kindList:
+		return "`[" + strings.ReplaceAll(k.def, ",", ", ") + "]`"
+	}
+	return "`" + k.def + "`"
+}
+
+// cell makes text fit for a cell of a Markdown table.
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`).Replace(text)
+}

@@ -1,0 +1,42 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write docs/config.md anew")
+
+// TestReference fails when docs/config.md is not what the code says:
+// go test ./proxy/config -run Reference -update
+func TestReference(t *testing.T) {
+	const path = "../../docs/config.md"
+	got := Reference()
+	if *update {
+		if err := os.MkdirAll("../../docs", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("docs/config.md is out of date: go test ./proxy/config -run Reference -update\n%s", d)
+	}
+}
+
+func TestReferenceExample(t *testing.T) {
+	_, rest, _ := strings.Cut(string(Reference()), "```yaml\n")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok || text != example {
+		t.Errorf("the example is\n%s", text)
+	}
+}

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// describe says what stands in the file, without giving a secret away.
+func describe(n ast.Node, k key) string {
+	switch n := n.(type) {
+	case nil:
+		return "nothing"
+	case *ast.MappingNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.NullNode:
+		return "nothing"
+	case *ast.AnchorNode:
+		return "an anchor"
+	case *ast.AliasNode:
+		return "an alias"
+	case *ast.TagNode:
+		return "a tag"
+	case *ast.MappingKeyNode:
+		return describe(n.Value, k)
+	}
+	if text, quoted, ok := stringOf(n); ok && (quoted || !isDecimal(text)) {
+		return k.show(text)
+	}
+	if k.secret {
+		return "a value that is not a string"
+	}
+	return clip(n.GetToken().Value)
+}
+
+// show quotes a string for a message, without giving a secret away.
+func (k key) show(text string) string {
+	switch {
+	case k.secret:
+		return "a string that is not shown"
+	case k.format == "url":
+		text = redactURL(text)
+	}
+	return strconv.Quote(clip(text))
+}
+
+// remedy is the end of a message about a value of the wrong type: what to
+// write instead, where that is plain.
+func (d *decoder) remedy(n ast.Node, k key) string {
+	if d.errs.full() || k.secret {
+		return ""
+	}
+	text, quoted, ok := stringOf(n)
+	switch n.(type) {
+	case *ast.NullNode:
+		switch kindOf(k.typ) {
+		case kindStruct, kindPointer, kindMap:
+			return "; write {} for the defaults, or remove the key"
+		}
+		return "; write a value, or remove the key for the default"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		text, ok = n.GetToken().Value, true
+	}
+	if !ok || text == "" {
+		return ""
+	}
+	near := ""
+	switch kindOf(k.typ) {
+	case kindString:
+		if near = k.suggest(text); near == "" {
+			return "; write it in quotes: " + strconv.Quote(clip(text))
+		}
+		near = strconv.Quote(near)
+	case kindBool:
+		near = suggestBool(text)
+	case kindDuration:
+		near = suggestDuration(text)
+	case kindNetwork:
+		if near = suggestNetwork(text); near != "" {
+			near = strconv.Quote(near)
+		}
+	case kindInt, kindFloat:
+		if isDecimal(text) && quoted {
+			return "; write it without quotes"
+		}
+	case kindList:
+		if kindOf(k.typ.Elem()) == kindString {
+			near = "[" + k.elem().show(text) + "]"
+		}
+	}
+	if near == "" {
+		return ""
+	}
+	return "; did you mean " + near + "?"
+}
+
+func suggestBool(text string) string {
+	switch strings.ToLower(text) {
+	case "yes", "on", "true", "1":
+		return "true"
+	case "no", "off", "false", "0":
+		return "false"
+	}
+	return ""
+}
+
+// suggestDuration takes a plain number for seconds and knows days.
+func suggestDuration(text string) string {
+	if _, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return text + "s"
+	}
+	text = strings.ToLower(strings.ReplaceAll(text, " ", ""))
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return strconv.FormatUint(n*24, 10) + "h"
+		}
+	}
+	if _, err := time.ParseDuration(text); err == nil {
+		return text
+	}
+	return ""
+}
+
+// suggest returns a valid value near to s, or "".
+func (k key) suggest(s string) string {
+	if near := nearest(s, k.literals); near != "" {
+		return near
+	}
+	if k.format == "" || len(s) > maxNearest {
+		return ""
+	}
+	f := formatOf(k.format)
+	if f.suggest == nil {
+		return ""
+	}
+	if near := f.suggest(s); near != "" && near != s && f.check(near) == nil {
+		return near
+	}
+	return ""
+}
+
+// suggestNetwork makes a network of an address.
+func suggestNetwork(s string) string {
+	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil || addr.Zone() != "" {
+		return ""
+	}
+	return netip.PrefixFrom(addr, addr.BitLen()).String()
+}

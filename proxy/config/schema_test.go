@@ -1,0 +1,140 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func compileSchema(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("hopscope.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("hopscope.json") // checks it by its own meta-schema
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// instance reads YAML the way an editor does, as JSON.
+func instance(t *testing.T, text []byte) any {
+	t.Helper()
+	file, err := parseTokens(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(asJSON(file.Docs[0].Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func asJSON(n ast.Node) any {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		o := make(map[string]any)
+		for _, v := range n.Values {
+			name, _ := keyName(v.Key)
+			o[name] = asJSON(v.Value)
+		}
+		return o
+	case *ast.SequenceNode:
+		list := make([]any, len(n.Values))
+		for i, v := range n.Values {
+			list[i] = asJSON(v)
+		}
+		return list
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return json.RawMessage(n.GetToken().Value)
+	}
+	if text, quoted, ok := stringOf(n); ok {
+		if f, err := strconv.ParseFloat(text, 64); err == nil && !quoted && !math.IsInf(f, 0) { // 1e-3
+			return f
+		}
+		return text
+	}
+	return nil
+}
+
+func TestSchemaAccepts(t *testing.T) {
+	schema := compileSchema(t)
+	for name, text := range map[string][]byte{
+		"example":      []byte(example),
+		"full":         []byte(full),
+		"defaults":     mustParse(t, example).yaml(false),
+		"dump":         mustParse(t, full).DumpJSON(),
+		"duration 0":   []byte(with("    forward_proxy: {timeout: 0}\n")),
+		"forward only": []byte("listeners: [{name: a, address: ':0', forward_proxy: {}}]\n"),
+	} {
+		if err := schema.Validate(instance(t, text)); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+}
+
+// TestSchemaRefuses has the mistakes that a schema can see, from the table of
+// what Parse refuses.
+func TestSchemaRefuses(t *testing.T) {
+	schema := compileSchema(t)
+	unseen := make(map[string]bool) // by a schema, for they are no matter of form
+	for _, name := range []string{
+		"tag", "unknown alias", "alias of itself", "merge of a number", "duplicate key", "duplicate cluster", "number as a name",
+		"octal", "overflow", "duration below", "control character", "bad IPv6", "bad IPv4", "port 0", "port too high", "method in lower case",
+		"network with host bits", "destination", "header name", "secret in a URL that is none",
+		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API", "listener that does nothing",
+	} {
+		unseen[name] = true
+	}
+	checked := 0
+	for _, tt := range mistakes() {
+		if unseen[tt.name] || parseYAML(&collector{}, &place{}, []byte(tt.text)) == nil {
+			continue
+		}
+		checked++
+		if err := schema.Validate(instance(t, []byte(tt.text))); err == nil {
+			t.Errorf("%s: accepted\n%s", tt.name, tt.text)
+		}
+	}
+	if checked < 40 {
+		t.Errorf("only %d mistakes were looked at", checked)
+	}
+}
+
+func TestSchemaDescribes(t *testing.T) {
+	var s struct {
+		Properties map[string]struct{ Description string }
+		Defs       map[string]struct {
+			Properties map[string]struct {
+				Description string
+				Default     any
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(Schema(), &s); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Properties["service"].Description; got != "service is the name of the service that this proxy stands in front of. It names the hop in every view." {
+		t.Error(got)
+	}
+	if got := s.Defs["Cluster"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending of them") || got.Default != 1024.0 {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Validate checks a Config that was built in code by the same rules as Parse,
+// and returns [Errors] whose paths name the values.
+func (c *Config) Validate() error {
+	errs := &collector{}
+	validate(errs, &place{}, c)
+	return errs.err()
+}
+
+// validate checks each value by its key's tags, then what spans keys.
+func validate(errs *collector, root *place, c *Config) {
+	v := validator{errs: errs, config: c, root: root}
+	v.value(root, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
+	v.listeners()
+	if c.Telemetry.Traces.OTLP != nil {
+		headers := root.key("telemetry").key("traces").key("otlp").key("headers")
+		for _, name := range slices.Sorted(maps.Keys(c.Telemetry.Traces.OTLP.Headers)) {
+			if !isToken(name) {
+				errs.add(headers.key(name), "expected the name of a header field, found %q", clip(name))
+			}
+		}
+	}
+}
+
+type validator struct {
+	errs   *collector
+	config *Config
+	root   *place
+}
+
+// value checks v, and all that it holds, by the tags.
+func (v validator) value(p *place, k key, val reflect.Value) {
+	if p.failed {
+		return // reported, and a default now
+	}
+	switch kindOf(k.typ) {
+	case kindStruct:
+		for _, child := range keysOf(k.typ) {
+			v.value(p.key(child.name), child, val.Field(child.index))
+		}
+	case kindPointer:
+		if !val.IsNil() {
+			k.typ = k.typ.Elem()
+			v.value(p, k, val.Elem())
+		}
+	case kindList:
+		v.list(p, k, val)
+	case kindMap:
+		v.mapping(p, k, val)
+	case kindString:
+		v.text(p, k, val.String())
+	case kindInt:
+		n := val.Int()
+		if below, above := k.beyond(float64(n)); below || above {
+			v.errs.add(p, "expected %s, found %d", k.expected(), n)
+		}
+	case kindFloat:
+		f := val.Float()
+		if below, above := k.beyond(f); below || above || f != f {
+			v.errs.add(p, "expected %s, found %v", k.expected(), f)
+		}
+	case kindDuration:
+		d := time.Duration(val.Int())
+		if least, err := time.ParseDuration(k.min); err == nil && d < least {
+			v.errs.add(p, "expected a duration of at least %s, found %s", durationText(least), durationText(d))
+		}
+	case kindNetwork:
+		network := val.Interface().(netip.Prefix)
+		if !network.IsValid() {
+			v.errs.add(p, "expected %s, found nothing", k.expected())
+		} else if err := checkNetwork(network); err != nil {
+			v.errs.add(p, "expected %s, found %q: %v", k.expected(), network, err)
+		}
+	}
+}
+
+// beyond compares a number with the key's limits.
+func (k key) beyond(f float64) (below, above bool) {
+	if least, err := strconv.ParseFloat(k.min, 64); err == nil {
+		below = f < least
+	}
+	if most, err := strconv.ParseFloat(k.max, 64); err == nil {
+		above = f > most
+	}
+	return below, above
+}
+
+func (v validator) list(p *place, k key, val reflect.Value) {
+	if k.required && val.Len() == 0 {
+		v.missing(p, k)
+		return
+	}
+	elem := k.elem()
+	seen := make(map[string]int)
+	for i := range val.Len() {
+		v.value(p.item(i), elem, val.Index(i))
+		if kindOf(elem.typ) != kindString {
+			continue
+		}
+		text := val.Index(i).String()
+		if at, ok := seen[text]; ok {
+			v.errs.add(p.item(i), "%s is listed twice; it is item %d as well", k.show(text), at)
+		}
+		seen[text] = i
+	}
+}
+
+func (v validator) mapping(p *place, k key, val reflect.Value) {
+	names := make([]string, 0, val.Len())
+	for _, name := range val.MapKeys() {
+		names = append(names, name.String())
+	}
+	slices.Sort(names)
+	elem := k.elem()
+	for _, name := range names {
+		at := p.key(name)
+		if f := formatOf("name"); name == "" {
+			v.errs.add(at, "the name must not be empty")
+		} else if err := f.check(name); err != nil {
+			v.errs.add(at, "expected %s, found %q: %v", f.expected, clip(name), err)
+		}
+		v.value(at, elem, val.MapIndex(reflect.ValueOf(name)))
+	}
+}
+
+// missing reports a required key that is absent or empty.
+func (v validator) missing(p *place, k key) {
+	if p.line > 0 && !p.written {
+		v.errs.add(p, "required key is missing; expected %s", k.expected())
+		return
+	}
+	v.errs.add(p, "must not be empty; expected %s", k.expected())
+}
+
+func (v validator) text(p *place, k key, s string) {
+	if s == "" {
+		// Where empty is the default, it is what an absent key holds.
+		if k.required || k.def != "" || p.written {
+			v.missing(p, k)
+		}
+		return
+	}
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r == '\u0085' || r == '\u2028' || r == '\u2029' {
+			v.errs.add(p, "the control character %U is not allowed", r)
+			return
+		}
+	}
+	switch {
+	case len(k.enum) > 0:
+		if !slices.Contains(k.enum, s) {
+			v.errs.add(p, "expected %s, found %s%s", k.expected(), k.show(s), v.errs.didYouMean(s, k.enum))
+		}
+	case slices.Contains(k.literals, s):
+	case k.format != "":
+		if err := formatOf(k.format).check(s); err != nil {
+			near := ""
+			if n := k.suggest(s); n != "" {
+				near = "; did you mean " + strconv.Quote(n) + "?"
+			}
+			v.errs.add(p, "expected %s, found %s: %v%s", k.expected(), k.show(s), err, near)
+		}
+	case k.ref != "":
+		v.reference(p, s)
+	}
+}
+
+// reference checks the name of a cluster.
+func (v validator) reference(p *place, name string) {
+	clusters := v.config.Clusters
+	if _, ok := clusters[name]; ok || v.root.key("clusters").broken() {
+		return
+	}
+	near := "; there are no clusters"
+	if len(clusters) > 0 {
+		near = ""
+		if !v.errs.full() {
+			near = v.errs.didYouMean(name, slices.Sorted(maps.Keys(clusters)))
+		}
+	}
+	v.errs.add(p, "there is no cluster %q%s", clip(name), near)
+}
+
+// listeners checks what spans the keys of listeners.
+func (v validator) listeners() {
+	list := v.root.key("listeners")
+	names := make(map[string]int)
+	bound := make(binder)
+	bound.bind(v.config.Admin.Address, "admin.address")
+	for i, l := range v.config.Listeners {
+		p := list.item(i)
+		if len(l.Routes) == 0 && l.ForwardProxy == nil && !p.key("routes").failed && !p.key("forward_proxy").failed {
+			v.errs.add(p, "the listener does nothing; expected routes or forward_proxy")
+		}
+		if first, ok := names[l.Name]; !ok {
+			names[l.Name] = i
+		} else if l.Name != "" {
+			v.errs.add(p.key("name"), "%q is the name of listeners[%d] already", clip(l.Name), first)
+		}
+		address := p.key("address")
+		if owner := bound.bind(l.Address, address.path()); owner != "" {
+			v.errs.add(address, "%q can not be bound: %s takes it already", clip(l.Address), owner)
+		}
+	}
+}
