@@ -1,0 +1,104 @@
+package http1
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// The classes of a byte, a bit each.
+const (
+	inToken  = 1 << iota // RFC 9110 section 5.6.2
+	inValue              // RFC 9110 section 5.5: field-vchar, SP, HTAB
+	inTarget             // what a request target may hold on the wire
+	inHost               // reg-name of RFC 3986 section 3.2.2
+	inDigit
+	inHex
+)
+
+// class tells the classes of each byte. It is never written to.
+var class = func() (table [256]uint8) {
+	set := func(bits uint8, chars string) {
+		for _, c := range []byte(chars) {
+			table[c] |= bits
+		}
+	}
+	const digits = "0123456789"
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	set(inToken|inHost, digits+letters)
+	set(inToken, "!#$%&'*+-.^_`|~")
+	set(inHost, "-._~%!$&'()*+,;=")
+	set(inDigit|inHex, digits)
+	set(inHex, "abcdefABCDEF")
+	set(inValue, "\t ")
+	for c := 0x21; c <= 0x7e; c++ {
+		table[c] |= inValue | inTarget
+	}
+	table['#'] &^= inTarget // a fragment is never sent (RFC 9112 section 3.2)
+	for c := 0x80; c <= 0xff; c++ {
+		table[c] |= inValue
+	}
+	return table
+}()
+
+// span is how many bytes at the start of b are of a class.
+func span(b []byte, bit uint8) int {
+	for i, c := range b {
+		if class[c]&bit == 0 {
+			return i
+		}
+	}
+	return len(b)
+}
+
+func isToken(b []byte) bool { return len(b) > 0 && span(b, inToken) == len(b) }
+
+// valueEnd is the index of the first byte that no field value may have, or
+// len(b). It looks at eight bytes at a time.
+func valueEnd(b []byte) int {
+	i := 0
+	for i+8 <= len(b) {
+		controls := controlBytes(binary.LittleEndian.Uint64(b[i:]))
+		if controls == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(controls) / 8
+		if b[i] != '\t' {
+			return i
+		}
+		i++
+	}
+	return i + span(b[i:], inValue)
+}
+
+// controlBytes sets the highest bit of each of eight bytes that is less than
+// 0x20 or is 0x7f, and may set it of bytes above such a one: the lowest bit
+// that is set is exact.
+func controlBytes(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	del := w ^ 0x7f*ones
+	return ((w-0x20*ones)&^w | (del-ones)&^del) & highs
+}
+
+func isValue(b []byte) bool { return valueEnd(b) == len(b) }
+
+// trimSpace cuts optional whitespace off both ends (RFC 9110 section 5.6.3).
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// nextElement cuts the first element off a comma-separated list. It does not
+// know quoted strings: the fields that it is for have none.
+func nextElement(list []byte) (element, rest []byte) {
+	if i := bytes.IndexByte(list, ','); i >= 0 {
+		return trimSpace(list[:i]), list[i+1:]
+	}
+	return trimSpace(list), nil
+}
