@@ -1,0 +1,261 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+// Conn is an HTTP/1 connection to an endpoint, in use by one request. It is
+// got from [Group.Acquire] and given back by [Conn.Release], once.
+type Conn struct {
+	// Reused is true where the connection came from the pool.
+	Reused bool
+
+	nio       *netio.Conn
+	endpoint  *Endpoint
+	head      http1.HeadDecoder
+	body      http1.BodyDecoder
+	out       []byte // what is sent, and was encoded here
+	chunked   bool   // so is the request's content
+	owed      []byte // what is still to be sent of the last chunk
+	idleSince time.Duration
+
+	deadline, idle time.Duration
+	limit          atomic.Int64 // of Limit
+}
+
+// NetIO is the socket, for tunnels and deadlines.
+func (c *Conn) NetIO() *netio.Conn { return c.nio }
+
+// Limit ends whatever the connection waits for at the given time, whoever
+// waits; see [netio.Conn.Limit].
+func (c *Conn) Limit(at time.Duration) {
+	c.limit.Store(int64(at))
+	c.nio.Limit(at)
+}
+
+// Close closes the connection under whoever waits for it; it is still to be
+// released.
+func (c *Conn) Close() { c.nio.Close() }
+
+// Watch ends a wait for the endpoint when gone reports true; see
+// [netio.Conn.Watch].
+func (c *Conn) Watch(gone func() bool) { c.nio.Watch(gone) }
+
+// Await says when the waits that follow give up: at deadline, which is the
+// route's, or when the endpoint has sent nothing for as long as idle; 0 is
+// never. Both the deadline and now are on the clock of netio.Shared.
+func (c *Conn) Await(now, deadline, idle time.Duration) {
+	c.deadline, c.idle = deadline, idle
+	c.AwaitMore(now)
+}
+
+// AwaitMore begins the time of idle anew.
+func (c *Conn) AwaitMore(now time.Duration) {
+	by := c.deadline
+	if c.idle > 0 && (by == 0 || now+c.idle < by) {
+		by = now + c.idle
+	}
+	c.nio.Await(now, by)
+}
+
+// RoundTrip sends a request that is whole and waits for the head of its
+// response. started reports whether the endpoint may have seen a part of it.
+func (c *Conn) RoundTrip(r *message.Head, target, content []byte, response *message.Head) (started bool, err error) {
+	head, body := c.encode(r, target), content
+	if len(content) > 0 && len(head)+len(content) <= coalesce {
+		head, body = append(head, content...), nil
+	}
+	started, err = c.nio.Exchange(head, body)
+	if err != nil {
+		return started, c.explain(err, true)
+	}
+	return true, c.ReadHead(r.Method, response)
+}
+
+// coalesce is up to how many bytes it is cheaper to copy a body behind its head
+// than to send it from where it is.
+const coalesce = 4 << 10
+
+// encode writes the head of a request into the connection's own storage.
+func (c *Conn) encode(r *message.Head, target []byte) []byte {
+	persistence := http1.Persist
+	if r.Upgrade {
+		persistence = http1.SwitchProtocols
+	}
+	c.chunked, c.owed = r.Framing == message.Chunked, nil
+	c.out = http1.AppendRequest(c.out[:0], r, target, persistence)
+	return c.out
+}
+
+// Send sends the head of a request whose content follows by [Conn.Content] and
+// [Conn.Finish], from the same goroutine or another.
+func (c *Conn) Send(r *message.Head, target []byte) error {
+	return c.write(c.encode(r, target), nil)
+}
+
+// Content sends a piece of the request's content.
+func (c *Conn) Content(piece []byte) error {
+	if !c.chunked {
+		return c.write(piece, nil)
+	}
+	c.out = http1.AppendChunkHeader(append(c.out[:0], c.owed...), len(piece))
+	c.owed = crlf
+	return c.write(c.out, piece)
+}
+
+// Finish ends the request's content.
+func (c *Conn) Finish(trailers *message.Head) error {
+	if !c.chunked {
+		return nil
+	}
+	c.out = http1.AppendLastChunk(append(c.out[:0], c.owed...), trailers)
+	c.owed = nil
+	return c.write(c.out, nil)
+}
+
+var crlf = []byte("\r\n")
+
+func (c *Conn) write(head, body []byte) error {
+	if err := c.nio.WriteTwo(head, body); err != nil {
+		return c.explain(err, true)
+	}
+	return nil
+}
+
+// ReadHead waits for the head of a response, interim or final. The head
+// borrows the read buffer: it is good until the next call that waits.
+func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
+	c.head.Reset()
+	response.Reset()
+	for {
+		if b := c.nio.Buffered(); len(b) > 0 {
+			n, err := c.head.Response(b, method, response)
+			if err != nil {
+				return c.blame(err)
+			}
+			if n > 0 {
+				c.nio.Consume(n)
+				break
+			}
+		}
+		if err := c.nio.Fill(); err != nil {
+			return c.explain(err, true)
+		}
+	}
+	c.body.Upstream = true
+	c.body.Begin(response.Framing, response.Length, c.head.Limits)
+	return nil
+}
+
+// Body returns the next piece of content that has been received; it is good
+// until [Conn.More]. done is true with the last; an empty piece without done
+// means that there is none yet.
+func (c *Conn) Body() (piece []byte, done bool, err error) {
+	for {
+		data, used, done, err := c.body.Decode(c.nio.Buffered())
+		c.nio.Consume(used)
+		if err != nil {
+			return nil, false, c.blame(err)
+		}
+		if len(data) > 0 || done || used == 0 {
+			return data, done, nil
+		}
+	}
+}
+
+// Hurry asks an endpoint that has sent a head alone for the rest at once: one
+// that writes head and body apart may be waiting for an acknowledgement, which
+// the kernel would put off for 40 ms.
+func (c *Conn) Hurry() { c.nio.QuickAck() }
+
+// More waits for more bytes of the body. ended is true where the connection
+// closed and that was the body's proper end.
+func (c *Conn) More() (ended bool, err error) {
+	err = c.nio.Fill()
+	if errors.Is(err, io.EOF) && c.body.End() == nil {
+		return true, nil
+	}
+	if err != nil {
+		return false, c.explain(err, false)
+	}
+	return false, nil
+}
+
+// Trailers are the trailers of a body that is done, nil if it had none.
+func (c *Conn) Trailers() *message.Head { return c.body.Trailers() }
+
+// Release gives the connection back: to the pool if reusable is true and the
+// endpoint has left nothing unread behind its response.
+func (c *Conn) Release(now time.Duration, reusable bool) {
+	g := c.endpoint.group
+	g.stats.Active.Add(-1)
+	if !reusable || len(c.nio.Buffered()) > 0 {
+		g.discard(c)
+		return
+	}
+	if c.limit.Load() != 0 {
+		c.limit.Store(0)
+		c.nio.Limit(0)
+	}
+	if cap(c.out) > coalesce {
+		c.out = nil
+	}
+	c.nio.Watch(nil)
+	c.nio.Release()
+	c.idleSince = now
+	g.put(c)
+}
+
+// blame puts an endpoint's name to what its response did wrong.
+func (c *Conn) blame(err error) error {
+	f := fault.Of(err)
+	return fault.New(f.Kind, fmt.Sprintf("%s sent a response that can't be understood: %s", c.endpoint.Address, f.Reason))
+}
+
+// explain tells what ended a read or a write. before is true while no response
+// has begun.
+func (c *Conn) explain(err error, before bool) error {
+	when := "within its response"
+	if before {
+		when = "before it answered"
+	}
+	address := c.endpoint.Address
+	switch {
+	case errors.Is(err, netio.ErrGone):
+		return fault.New(fault.ClientClosed, "the client closed the connection before it was answered")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return c.timedOut(before)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return fault.New(fault.UpstreamReset, fmt.Sprintf("%s reset the connection %s", address, when))
+	case errors.Is(err, io.EOF):
+		return fault.New(fault.UpstreamClosed, fmt.Sprintf("%s closed the connection %s", address, when))
+	}
+	return fault.Wrap(fault.UpstreamClosed, fmt.Sprintf("the connection to %s ended %s", address, when), err)
+}
+
+// timedOut tells the route's time being up from an endpoint that went silent.
+func (c *Conn) timedOut(before bool) error {
+	now, by := c.nio.Now(), c.deadline
+	if limit := time.Duration(c.limit.Load()); limit > 0 && (by == 0 || limit < by) {
+		by = limit
+	}
+	silent := fmt.Sprintf("%s sent nothing for %s", c.endpoint.Address, c.idle)
+	switch {
+	case by == 0 || now < by:
+		return fault.New(fault.UpstreamIdle, silent)
+	case before:
+		return fault.New(fault.UpstreamTimeout, c.endpoint.Address+" did not answer within the route's timeout")
+	}
+	return fault.New(fault.UpstreamTimeout, c.endpoint.Address+" did not end its response within the route's timeout")
+}
