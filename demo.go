@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hopscope/hopscope/deploy/demo"
+)
+
+func newDemo() *cobra.Command {
+	o := demo.Options{Version: version}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Start an embedded mesh with a failing and a slow hop, and watch it find them",
+		Long: `Demo starts a small mesh in this process: services on real sockets, each with a
+hopscope sidecar on what comes in and what goes out, and steady traffic. One
+service fails now and then, another is slow; demo prints which, as it finds them.
+It needs no network and no root. Ctrl-C ends it.`,
+		Example: "  hopscope demo\n  hopscope demo --rate 100 --duration 30s",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			o.Out = c.OutOrStdout()
+			o.Color = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
+			o.Level = new(slog.LevelVar)
+			o.Level.Set(slog.LevelWarn)
+			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.Level}))
+			if o.Rate <= 0 {
+				return errors.New("--rate must be more than 0")
+			}
+			return demo.Run(ctx, o)
+		},
+	}
+	p := c.Flags()
+	p.StringVar(&o.Admin, "admin", demo.DefaultAdmin, "address of the admin API; a free port is taken where that one is not")
+	p.Float64Var(&o.Rate, "rate", 20, "requests a second")
+	p.DurationVar(&o.Duration, "duration", 0, "how long to run; 0 is until Ctrl-C")
+	return c
+}
+
+// isTerminal reports whether f is one, as far as its mode tells.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+

@@ -1,0 +1,199 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/hopscope/hopscope/proxy/admin"
+	"github.com/hopscope/hopscope/telemetry/store"
+)
+
+// front is the one admin API of the whole mesh: the pages of proxy/admin over
+// the memories of all sidecars, and what each sidecar's own admin API says,
+// under the service's name.
+type front struct {
+	listener net.Listener
+	server   *http.Server
+	sidecars []sidecar
+	client   *http.Client
+}
+
+// listenFront binds the address, or a free port where it is taken, which moved
+// then tells.
+func listenFront(address string) (l net.Listener, moved bool, err error) {
+	l, err = net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		host, _, _ := net.SplitHostPort(address)
+		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		moved = true
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("demo: the admin API can't listen: %w", err)
+	}
+	return l, moved, nil
+}
+
+func newFront(l net.Listener, m *mesh, t traces, o Options) *front {
+	f := &front{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}}
+	f.server = &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Handler: admin.New(admin.Options{
+			Service: "demo mesh", Version: o.Version, Started: time.Now(), Log: o.Log, Level: o.Level,
+			Metrics: http.HandlerFunc(f.metrics), Trace: t.trace, Traces: t.find,
+			Clusters: f.each("/clusters"), Listeners: f.each("/listeners"), Store: t.stats(m.sidecars),
+			ConfigDump: func() ([]byte, error) { return json.Marshal(f.configs()) },
+		}),
+	}
+	return f
+}
+
+func (f *front) serve() error {
+	if err := f.server.Serve(f.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("demo: the admin API stopped: %w", err)
+	}
+	return nil
+}
+
+func (f *front) close() {
+	f.server.Close()
+	f.listener.Close()
+	f.client.CloseIdleConnections()
+}
+
+// stats is the state of each sidecar's memory.
+func (t traces) stats(sidecars []sidecar) func() any {
+	return func() any {
+		all := map[string]store.Stats{}
+		for i, s := range t {
+			all[sidecars[i].service] = s.Stats()
+		}
+		return all
+	}
+}
+
+// configs is the configuration of each sidecar, without secrets.
+func (f *front) configs() map[string]json.RawMessage {
+	all := map[string]json.RawMessage{}
+	for _, s := range f.sidecars {
+		all[s.service] = s.config.DumpJSON()
+	}
+	return all
+}
+
+// each makes a source of what every sidecar's admin API answers at path.
+func (f *front) each(path string) func() any {
+	type answer struct {
+		Admin  string          `json:"admin"`
+		Answer json.RawMessage `json:"answer,omitempty"`
+		Error  string          `json:"error,omitempty"`
+	}
+	return func() any {
+		all := map[string]answer{}
+		for _, s := range f.sidecars {
+			a := answer{Admin: "http://" + s.proxy.AdminAddr().String() + "/"}
+			body, err := f.get(context.Background(), s, path)
+			if err != nil {
+				a.Error = err.Error()
+			} else {
+				defer body.Close()
+				if err := json.NewDecoder(body).Decode(&a.Answer); err != nil {
+					a.Error = err.Error()
+				}
+			}
+			all[s.service] = a
+		}
+		return all
+	}
+}
+
+func (f *front) get(ctx context.Context, s sidecar, path string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.proxy.AdminAddr().String()+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s answered %s", req.URL, resp.Status)
+	}
+	return resp.Body, nil
+}
+
+// metrics joins the metrics of all sidecars, told apart by the label service.
+// Those of the one process that they all live in are taken once.
+func (f *front) metrics(w http.ResponseWriter, r *http.Request) {
+	joined := map[string]*dto.MetricFamily{}
+	for i, s := range f.sidecars {
+		families, err := f.scrape(r.Context(), s)
+		if err != nil {
+			http.Error(w, fmt.Sprintf("metrics of %s: %v", s.service, err), http.StatusBadGateway)
+			return
+		}
+		for name, family := range families {
+			if !label(family, s.service) && i > 0 {
+				continue
+			}
+			if known := joined[name]; known != nil {
+				known.Metric = append(known.Metric, family.Metric...)
+				continue
+			}
+			joined[name] = family
+		}
+	}
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
+	w.Header().Set("Content-Type", string(format))
+	encoder := expfmt.NewEncoder(w, format)
+	for _, name := range slices.Sorted(maps.Keys(joined)) {
+		if encoder.Encode(joined[name]) != nil {
+			return // the scraper went away
+		}
+	}
+}
+
+func (f *front) scrape(ctx context.Context, s sidecar) (map[string]*dto.MetricFamily, error) {
+	body, err := f.get(ctx, s, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(body)
+}
+
+// label gives each metric of the family the label service where it has none.
+// It reports false for a family of the process.
+func label(family *dto.MetricFamily, service string) bool {
+	if name := family.GetName(); strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
+		return false
+	}
+	key := "service"
+	for _, m := range family.Metric {
+		labelled := false
+		for _, l := range m.Label {
+			labelled = labelled || l.GetName() == key
+		}
+		if !labelled {
+			m.Label = append(m.Label, &dto.LabelPair{Name: &key, Value: &service})
+		}
+	}
+	return true
+}

@@ -1,0 +1,11 @@
+// Package admin is the admin API of a proxy: what it is, what it is doing, and
+// which of its recent requests failed or were slow, as JSON for programs and
+// as two pages for people.
+//
+// It only asks: everything it shows comes from the functions of [Options],
+// which the data plane answers on demand, and the two things that it changes,
+// draining and the log level, are the caller's. It opens no socket and has no
+// authentication; guard.go refuses what a hostile web page could make a
+// browser send to it. Start reading at [Options], then the table in
+// endpoints.go.
+package admin

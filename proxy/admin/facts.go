@@ -1,0 +1,196 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// maxIndent bounds how far the tree is indented; a trace that goes around in
+// circles may be of any depth.
+const maxIndent = 24
+
+// waterfall makes the rows of a page.
+type waterfall struct {
+	page   *tracePage
+	blamed *diagnose.Culprit // nil where nothing is
+	total  time.Duration
+}
+
+// add appends a node and all below it.
+func (f *waterfall) add(n *diagnose.Node, depth int) {
+	row := f.row(n, depth)
+	children := n.Children
+	if only := onlyAttempt(n); only != nil {
+		row.Groups = append(row.Groups, group{"attempt", attemptFacts(only)})
+		f.blame(&row, only)
+		children = nil
+		for _, c := range n.Children {
+			if c.Attempt != nil {
+				children = append(children, c.Children...)
+			} else {
+				children = append(children, c)
+			}
+		}
+	}
+	f.page.Rows = append(f.page.Rows, row)
+	for _, c := range children {
+		f.add(c, depth+1)
+	}
+}
+
+// onlyAttempt is the attempt of a hop that made one; a row of its own would
+// say nothing new.
+func onlyAttempt(n *diagnose.Node) *diagnose.Node {
+	if len(n.Hop.Attempts) != 1 || n.Attempt != nil {
+		return nil
+	}
+	for _, c := range n.Children {
+		if c.Attempt != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// row is the node's own line.
+func (f *waterfall) row(n *diagnose.Node, depth int) spanRow {
+	h, a := n.Hop, n.Attempt
+	r := spanRow{Took: short(n.Duration), Indent: make([]struct{}, min(depth, maxIndent)), Class: "hop"}
+	failed, code := h.Failed(), h.Status
+	if a == nil {
+		r.Label, r.What = h.Labels.Service, method(h)+" "+h.String(h.Path)
+		if h.Labels.Direction == hop.Outbound {
+			r.Label += " → " + h.String(h.Host)
+		}
+		r.Groups = []group{{"hop", hopFacts(n)}}
+	} else {
+		r.Label, r.Class = "try "+a.Endpoint, "attempt"
+		failed, code = a.Status >= 500 || a.ProxyError != "" || a.Flags&hop.Failures != 0, a.Status
+		r.Groups = []group{{"attempt", attemptFacts(n)}}
+	}
+	r.Status = status(code)
+	if failed {
+		r.Class, r.Tone = r.Class+" failed", "bad"
+	}
+	width := max(100*float64(n.Duration)/float64(max(f.total, 1)), 0.4)
+	start := min(100*float64(n.Start)/float64(max(f.total, 1)), 100-width)
+	r.X, r.Width = fmt.Sprintf("%.2f", max(start, 0)), fmt.Sprintf("%.2f", width)
+	f.blame(&r, n)
+	return r
+}
+
+// blame marks the row if the node is the one to blame.
+func (f *waterfall) blame(r *spanRow, n *diagnose.Node) {
+	if f.blamed == nil || f.blamed.Node != n {
+		return
+	}
+	r.Open, r.Note = true, reason(f.blamed)
+	r.Class += " blame"
+	if f.page.Class == "slow" {
+		r.Class += " late"
+	}
+}
+
+// facts collects those that are there.
+type facts []fact
+
+func (f *facts) add(name, value string) {
+	if value != "" {
+		*f = append(*f, fact{name, value})
+	}
+}
+
+// at adds an instant of the hop, unless it never came.
+func (f *facts) at(name string, d time.Duration) {
+	if d > 0 {
+		f.add(name, "after "+short(d))
+	}
+}
+
+// hopFacts is everything that the hop knows.
+func hopFacts(n *diagnose.Node) []fact {
+	h, l := n.Hop, n.Hop.Labels
+	var f facts
+	f.add("failure", h.Failure.Reason)
+	f.add("made by", cmp.Or(h.Failure.Hop, h.Failure.Origin.String()))
+	f.add("flags", flagsInWords(h.Flags))
+	f.add("proxy error", h.ProxyError)
+	f.add("details", h.Details)
+	f.add("direction", l.Direction.String())
+	f.add("host", h.String(h.Host))
+	f.add("query", string(hop.AppendRedactedQuery(nil, h.Bytes(h.Query))))
+	f.add("route", l.Route)
+	f.add("cluster", l.Cluster)
+	f.add("listener", l.Listener)
+	f.add("protocol", h.Version.String()+" "+h.Scheme)
+	f.add("client", h.Client)
+	if h.Peer != h.Client {
+		f.add("peer", h.Peer)
+	}
+	f.add("user agent", h.String(h.UserAgent))
+	f.add("bytes", strconv.FormatInt(h.BytesIn, 10)+" in, "+strconv.FormatInt(h.BytesOut, 10)+" out")
+	f.add("started", h.Start.UTC().Format(time.RFC3339Nano))
+	f.at("route chosen", h.Routed)
+	f.at("first byte sent", h.FirstByte)
+	f.at("ended", h.End)
+	f.add("request id", h.String(h.RequestID))
+	f.add("span", h.Span.String())
+	if !h.Parent.IsZero() {
+		f.add("parent span", h.Parent.String())
+	}
+	if n.Inferred {
+		f.add("place", "inferred from service and time: no hop has the parent span")
+	}
+	f.add("tracestate", h.String(h.TraceState))
+	f.add("sampled by", h.Keep.String())
+	f.add("Proxy-Status of upstream", h.String(h.UpstreamHop))
+	return f
+}
+
+// attemptFacts is everything that is known of the attempt.
+func attemptFacts(n *diagnose.Node) []fact {
+	a := n.Attempt
+	var f facts
+	f.add("reason", a.Reason)
+	f.add("flags", flagsInWords(a.Flags))
+	f.add("proxy error", a.ProxyError)
+	f.add("details", a.Details)
+	f.add("endpoint", a.Endpoint)
+	f.add("cluster", a.Cluster)
+	if a.Connected > 0 {
+		connection := "new"
+		if a.Reused {
+			connection = "reused"
+		}
+		f.add("connection", connection+" "+a.Version.String())
+	}
+	f.add("status", status(a.Status))
+	f.add("bytes", strconv.FormatInt(a.BytesSent, 10)+" sent, "+strconv.FormatInt(a.BytesReceived, 10)+" received")
+	f.at("began", a.Start)
+	f.at("connected", a.Connected)
+	f.at("head sent", a.Sent)
+	f.at("first byte", a.FirstByte)
+	f.at("ended", a.End)
+	if n.Exclusive > 0 {
+		f.add("its own share", short(n.Exclusive)+" of the critical path")
+	}
+	f.add("span", a.Span.String())
+	return f
+}
+
+// flagsInWords is each flag with what it means.
+func flagsInWords(set hop.Flags) string {
+	var words string
+	for ; set != 0; set &= set - 1 {
+		if words != "" {
+			words += "; "
+		}
+		words += set.Code() + ": " + set.Hint()
+	}
+	return words
+}

@@ -1,0 +1,57 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// guard refuses what only a hostile web page would send, and sets the headers
+// that keep what is shown from being more than shown.
+//
+// The API has no password, so a browser on the same machine is the way in:
+// a page may rebind its own name to 127.0.0.1 and read everything, or post
+// blindly to http://127.0.0.1:9901/drain. The first is told by its Host, the
+// second by Origin and Sec-Fetch-Site; neither can be set by a page.
+func guard(next http.Handler) http.Handler {
+	origin := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if !hostAllowed(r) {
+			writeError(w, http.StatusForbidden, "the Host "+r.Host+" is not a name of this address",
+				"use http://127.0.0.1, http://localhost or the address that the admin API is bound to")
+			return
+		}
+		if err := origin.Check(r); err != nil {
+			writeError(w, http.StatusForbidden, "a page of another site may not change anything here",
+				"send the request from the command line, or from this API's own page")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostAllowed reports whether the request's Host is a name for the loopback
+// address on which it came in. On every other address any name may be right,
+// and who may connect is up to the network.
+func hostAllowed(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() || r.Host == "" { // only HTTP/1.0 has no Host, and no browser speaks it
+		return true
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && (addr.Unmap().IsLoopback() || addr.Unmap() == local.AddrPort().Addr().Unmap())
+}

@@ -1,0 +1,123 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// TestPages reads the pages as a browser would: nothing that came from a
+// request is markup, and the policy admits the style that is there.
+func TestPages(t *testing.T) {
+	f := newFixture(t, nil)
+	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`)
+	for _, c := range []struct {
+		path string
+		want []string
+	}{
+		{"/", []string{
+			"<h1>web</h1>", "hopscope 1.2.3", `href="/traces/` + failedTrace + `"`, `href="/traces/` + slowTrace + `"`,
+			"<b>payments → bank</b>", "connection refused (UF)", "<b>recommendations</b>",
+			"/config_dump", "/debug/pprof/", "POST", "&lt;script&gt;",
+		}},
+		{"/traces/" + failedTrace, []string{
+			"payments → bank: connection refused (UF)", "the connection to the endpoint could not be made",
+			"2 hops", "try 127.0.0.1:4002", "try 127.0.0.1:4003", "payments → bank", "CHARGE /charge", "&lt;script&gt;", "<rect ",
+		}},
+		{"/traces/" + slowTrace, []string{"recommendations: 1.50 s in", "1 hop ", "1.50 s"}},
+	} {
+		got := f.do("GET", c.path, "Accept: text/html,*/*")
+		if got.status != 200 || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+			t.Fatalf("%s: %v", c.path, got)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("%s: no %q in\n%s", c.path, want, got.body)
+			}
+		}
+		for _, never := range []string{"<script", "style=", "http-equiv", "ZgotmplZ", "src="} {
+			if strings.Contains(got.body, never) {
+				t.Errorf("%s: %q in\n%s", c.path, never, got.body)
+			}
+		}
+		css := style.FindStringSubmatch(got.body)
+		if css == nil {
+			t.Fatalf("%s: no style", c.path)
+		}
+		sum := sha256.Sum256([]byte(css[1]))
+		policy := got.header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: the policy %q does not fit the style", c.path, policy)
+		}
+	}
+}
+
+// TestDeepTrace is a trace that went around a thousand times.
+func TestDeepTrace(t *testing.T) {
+	var hops []*hop.Hop
+	for i := range uint16(1000) {
+		h := &hop.Hop{Labels: &hop.Labels{Service: fmt.Sprintf("s%d", i)}, Trace: trace(failedTrace), Method: "GET",
+			Status: 200, End: time.Second, Span: hop.SpanID{1, byte(i >> 8), byte(i)}}
+		if i > 0 {
+			h.Parent = hops[i-1].Span
+		}
+		hops = append(hops, h)
+	}
+	p := newTracePage("web", diagnose.Build(trace(failedTrace), hops), hops)
+	if len(p.Rows) != 1000 || len(p.Rows[999].Indent) != maxIndent {
+		t.Errorf("%d rows, the last of them %d deep", len(p.Rows), len(p.Rows[len(p.Rows)-1].Indent))
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 µs", 85 * time.Microsecond: "85 µs", 1234 * time.Microsecond: "1.2 ms",
+		250 * time.Millisecond: "250 ms", 1504 * time.Millisecond: "1.50 s",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("short(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func FuzzParseQuery(f *testing.F) {
+	f.Add("failed=1&slow=0&service=web&route=r&since=10m&limit=20")
+	f.Add("since=2026-01-02T15:04:05Z&limit=-1")
+	now := time.Unix(1_000_000, 0)
+	f.Fuzz(func(t *testing.T, s string) {
+		form, err := url.ParseQuery(s)
+		if err != nil {
+			return
+		}
+		q, err := parseQuery(form, now)
+		if err != nil {
+			return
+		}
+		if q.Limit < 0 || q.Limit > maxTraces || form.Has("limit") != (q.Limit != 0) {
+			t.Errorf("%q: limit %d", s, q.Limit)
+		}
+	})
+}
+
+func FuzzParseTrace(f *testing.F) {
+	f.Add(failedTrace)
+	f.Add("0123456789ABCDEF")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		id, ok := parseTrace(s)
+		if ok == id.IsZero() {
+			t.Errorf("%q: %v, %v", s, id, ok)
+		}
+		if ok && !strings.HasSuffix(id.String(), strings.ToLower(s)) {
+			t.Errorf("%q became %v", s, id)
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// problem is the body of every error.
+type problem struct {
+	Error     string   `json:"error"`
+	Hint      string   `json:"hint,omitempty"`
+	Endpoints []string `json:"endpoints,omitempty"`
+}
+
+// writeJSON answers with v, indented for whoever reads it with curl. A value
+// that can't be marshalled is a defect of its source and becomes a 500.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // it is no HTML, and nosniff keeps browsers from taking it for some
+	if err := enc.Encode(v); err != nil {
+		body.Reset()
+		status = http.StatusInternalServerError
+		// The strings of a problem always encode.
+		_ = enc.Encode(problem{Error: "the answer could not be written as JSON: " + err.Error(),
+			Hint: "this is a defect of hopscope; please report it"})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// An error here means that the client went away.
+	_, _ = w.Write(body.Bytes())
+}
+
+// writeError answers with a problem.
+func writeError(w http.ResponseWriter, status int, err, hint string) {
+	writeJSON(w, status, problem{Error: err, Hint: hint})
+}
+
+// wantsJSON tells programs from people: JSON where the client accepts it and
+// not HTML. ?format= decides where it is given.
+func wantsJSON(r *http.Request) bool {
+	switch r.URL.Query().Get("format") {
+	case "json":
+		return true
+	case "html":
+		return false
+	}
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
+}

@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func (a *api) ready(w http.ResponseWriter, _ *http.Request) {
+	ok, why := a.Ready()
+	if !ok {
+		writeError(w, http.StatusServiceUnavailable, "not ready: "+why, "")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"state": "ready"})
+}
+
+// serverInfo is what /server_info answers.
+type serverInfo struct {
+	Service       string    `json:"service"`
+	Version       string    `json:"version"`
+	GoVersion     string    `json:"go_version"`
+	Platform      string    `json:"platform"`
+	PID           int       `json:"pid"`
+	Started       time.Time `json:"started"`
+	UptimeSeconds float64   `json:"uptime_seconds"`
+	State         string    `json:"state"` // "ready" or "not_ready"
+	Reason        string    `json:"reason,omitempty"`
+}
+
+func (a *api) info() serverInfo {
+	info := serverInfo{
+		Service: a.Service, Version: a.Version,
+		GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		PID: os.Getpid(), Started: a.Started.UTC().Truncate(time.Millisecond),
+		UptimeSeconds: time.Since(a.Started).Seconds(), State: "ready",
+	}
+	if ok, why := a.Ready(); !ok {
+		info.State, info.Reason = "not_ready", why
+	}
+	return info
+}
+
+func (a *api) serverInfo(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, a.info())
+}
+
+func (a *api) metrics(w http.ResponseWriter, r *http.Request) { a.Metrics.ServeHTTP(w, r) }
+
+// state makes an endpoint of a source of state.
+func state(source func() any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, source()) }
+}
+
+func (a *api) configDump(w http.ResponseWriter, _ *http.Request) {
+	dump, err := a.ConfigDump()
+	if err != nil {
+		a.Log.Error("admin: configuration not dumped", "error", err)
+		writeError(w, http.StatusInternalServerError, "the configuration could not be dumped: "+err.Error(), "")
+		return
+	}
+	writeJSON(w, http.StatusOK, json.RawMessage(dump))
+}
+
+func (a *api) drain(w http.ResponseWriter, r *http.Request) {
+	a.Log.Info("admin: draining", "by", r.RemoteAddr)
+	a.Drain()
+	writeJSON(w, http.StatusAccepted, map[string]string{"state": "draining"})
+}
+
+// logging shows the level and, for POST, sets it first.
+func (a *api) logging(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		want := r.URL.Query().Get("level")
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(want)); err != nil {
+			writeError(w, http.StatusBadRequest, "there is no log level "+quote(want),
+				"POST /logging?level=debug, or info, warn, error")
+			return
+		}
+		a.Log.Info("admin: log level changes", "from", levelName(a.Level.Level()), "to", levelName(level), "by", r.RemoteAddr)
+		a.Level.Set(level)
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"level": levelName(a.Level.Level())})
+}
+
+// levelName is the level as the configuration writes it.
+func levelName(l slog.Level) string { return strings.ToLower(l.String()) }

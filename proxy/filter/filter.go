@@ -1,0 +1,100 @@
+package filter
+
+import (
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
+)
+
+// Exchange is one request and its response on their way through the proxy. It
+// belongs to one goroutine, and to its connection or stream, which uses it
+// again for the next request.
+type Exchange struct {
+	// Request is the request as it came in and, once it has been prepared, as
+	// it goes out.
+	Request message.Head
+	// Response is the response as it came back.
+	Response message.Head
+	// Hop is the record of this exchange.
+	Hop *hop.Hop
+	// Trace is the context that came in, and Carrier what it was read from.
+	Trace   tracecontext.Context
+	Carrier tracecontext.Carrier
+	// Finished is when it was over, on the clock of deadlines.
+	Finished time.Duration
+	// Down is the client's side.
+	Down Downstream
+}
+
+// Downstream is the client's side of an exchange, whatever its protocol. Its
+// methods block, and are for the exchange's goroutine, but for Body and
+// Trailers, which may be another's: the request's content and the response
+// move at the same time.
+type Downstream interface {
+	// Info is what the connection knows of itself.
+	Info() *ConnInfo
+	// Whole returns the content of the request if all of it has arrived, or
+	// if it has none.
+	Whole() (content []byte, ok bool)
+	// Body waits for the next piece of content; it is good until the next
+	// call. After the last it returns io.EOF. Other errors are fault.Errors.
+	Body() ([]byte, error)
+	// Trailers are the request's trailers, after io.EOF; nil if none came.
+	Trailers() *message.Head
+	// Interim sends an interim response (1xx) at once.
+	Interim(h *message.Head) error
+	// Head begins the final response. It is kept back until Flush, or until
+	// content follows that does not fit beside it. h.Close makes the response
+	// the connection's last.
+	Head(h *message.Head) error
+	// Content sends a piece of the response's content, or keeps it back.
+	Content(piece []byte) error
+	// Flush sends what was kept back.
+	Flush() error
+	// End ends the response and sends what was kept back.
+	End(trailers *message.Head) error
+	// Began reports whether a final response has been begun.
+	Began() bool
+	// Cut ends the exchange in a way that tells the client that what it got
+	// is not whole.
+	Cut()
+	// StopBody makes a call of Body that waits return, for good.
+	StopBody()
+	// Gone returns a func that reports whether the client has gone away, to be
+	// asked now and then while nothing is read from it.
+	Gone() func() bool
+	// Detach gives the connection up to a tunnel, once the head of its
+	// response was flushed: bytes that the client sent ahead are buffered.
+	Detach() *netio.Conn
+}
+
+// ConnInfo is what a connection knows of itself, made once for each.
+type ConnInfo struct {
+	// Peer is the address at the other end, "host:port"; PeerIP is its host
+	// alone. Local is the address on this side.
+	Peer, PeerIP, Local string
+	// Loopback is true where the peer is on this machine.
+	Loopback bool
+	// Scheme is "http" or "https".
+	Scheme string
+	// Sink takes the connection's Hops.
+	Sink hop.Sink
+}
+
+// Handler is a step on a request's way: it answers the exchange, or says why
+// it could not by a fault.Error.
+type Handler func(*Exchange) error
+
+// Filter is a step that has another behind it.
+type Filter func(next Handler) Handler
+
+// Chain puts filters in front of a handler, the first outermost.
+func Chain(last Handler, filters ...Filter) Handler {
+	for i := len(filters) - 1; i >= 0; i-- {
+		last = filters[i](last)
+	}
+	return last
+}

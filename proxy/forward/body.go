@@ -1,0 +1,120 @@
+package forward
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/upstream"
+)
+
+// body is the request's content on its way up: at once with the head where all
+// of it has arrived, else by an upload.
+type body struct {
+	content []byte
+	whole   bool
+	started bool    // the endpoint may have seen a part of the request
+	upload  *upload // nil where the content is whole
+}
+
+// upload sends content from a goroutine of its own, while the response comes
+// down.
+type upload struct {
+	down filter.Downstream
+	conn *upstream.Conn
+
+	done   chan struct{} // closed when it has ended
+	ended  atomic.Bool   // so has it, and all was sent
+	failed error         // the client's failure; after done
+	sent   int64         // after done
+}
+
+// startUpload begins to send the content of the exchange.
+func (f *Forwarder) startUpload(x *filter.Exchange, route *Route, c *upstream.Conn) *upload {
+	h, gone := x.Hop, x.Down.Gone()
+	u := &upload{down: x.Down, conn: c, done: make(chan struct{})}
+	c.Watch(func() bool { return u.ended.Load() && gone() })
+	c.Await(f.clock(h, now(h)), 0, f.StreamIdleTimeout)
+	start, timeout := h.Start, route.Timeout
+	go func() {
+		defer close(u.done)
+		if u.run() && timeout > 0 { // counted from the end of the request
+			c.Limit(f.Shared.At(start) + time.Since(start) + timeout)
+		}
+	}()
+	return u
+}
+
+// run sends the content and reports whether all of it went out. The client's
+// failure ends the exchange; an endpoint that stopped reading may have answered
+// nevertheless.
+func (u *upload) run() bool {
+	err := u.copy()
+	var ours *fault.Error
+	switch {
+	case err == nil:
+		u.ended.Store(true)
+		return true
+	case errors.As(err, &ours) && ours.Kind.Side() == fault.Downstream:
+		u.failed = err
+		u.conn.Close()
+	}
+	return false
+}
+
+// copy sends the content until it ends. An error of the client's side is the
+// client's; any other is the endpoint's.
+func (u *upload) copy() error {
+	for {
+		piece, err := u.down.Body()
+		if errors.Is(err, io.EOF) {
+			return u.conn.Finish(u.down.Trailers())
+		}
+		if err != nil {
+			return err
+		}
+		if err := u.conn.Content(piece); err != nil {
+			return err
+		}
+		u.sent += int64(len(piece))
+	}
+}
+
+// cause is why an attempt failed: the client's failure, if that is what made
+// the upload close the connection, or else err.
+func (b *body) cause(err error) error {
+	if err == nil || b.upload == nil {
+		return err
+	}
+	select {
+	case <-b.upload.done:
+		if b.upload.failed != nil {
+			return b.upload.failed
+		}
+	default:
+	}
+	return err
+}
+
+// stop ends the upload, if it is still going on, and waits for its end. It
+// reports whether all of the content was sent.
+func (b *body) stop(x *filter.Exchange) bool {
+	u := b.upload
+	if u == nil {
+		return true
+	}
+	select {
+	case <-u.done:
+	default:
+		u.down.StopBody()
+		<-u.done
+	}
+	x.Hop.BytesIn = u.sent
+	if a := x.Hop.LastAttempt(); a != nil {
+		a.BytesSent = u.sent
+	}
+	return u.ended.Load()
+}

@@ -1,0 +1,160 @@
+package forward
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
+)
+
+// Options are what a Forwarder is made of; a snapshot fills them in.
+type Options struct {
+	// Labels are those of requests that found no route.
+	Labels *hop.Labels
+	// Routes are what Table's matches lead to, in the same order.
+	Routes []Route
+	Table  *route.Table
+	// Egress makes it a forward proxy for requests that no route matches; nil
+	// otherwise.
+	Egress *Egress
+	// Filters come before the route, the first outermost.
+	Filters []filter.Filter
+
+	Propagation *tracecontext.Propagation
+	Sampler     tracecontext.Sampler
+	// Via is this proxy's name in the Via field of responses, "" for none.
+	Via string
+	// ProxyStatus and ServerTiming write the response headers.
+	ProxyStatus       *headers.ProxyStatus
+	ProxyStatusMode   ViewMode
+	ServerTimingMode  ViewMode
+	StreamIdleTimeout time.Duration
+	// Causes remembers the failures of what this service called.
+	Causes *diagnose.Causes
+	Shared *netio.Shared
+	// Context ends when the proxy stops waiting for anything.
+	Context context.Context
+}
+
+// ViewMode is what happens to a response header that is a view of the Hop.
+type ViewMode uint8
+
+// Append adds this hop's member, Pass leaves the field as it came, Cut removes
+// it.
+const (
+	Append ViewMode = iota
+	Pass
+	Cut
+)
+
+// Route is where requests go.
+type Route struct {
+	Labels  *hop.Labels
+	Cluster *cluster.Cluster
+	Timeout time.Duration // for the whole response; 0 is none
+	// Host is what the endpoint sees in the Host field: "" for what the
+	// client sent, "endpoint" for the endpoint's address, else itself.
+	Host string
+}
+
+// Forwarder serves the requests of one listener. It is immutable but for its
+// counters.
+type Forwarder struct {
+	Options
+	// Active is how many requests are on their way.
+	Active atomic.Int64
+
+	handler filter.Handler
+}
+
+// New returns a Forwarder.
+func New(o Options) *Forwarder {
+	f := &Forwarder{Options: o}
+	f.handler = filter.Chain(f.route, o.Filters...)
+	return f
+}
+
+// Serve takes an exchange, whose request head has been decoded, to its end. If
+// it could not be decoded, refused says why. Every way out of it is one Hop.
+func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
+	f.Active.Add(1)
+	f.open(x)
+	err := refused
+	if err != nil {
+		x.Hop.Kind = hop.KindConnection
+	} else {
+		err = f.handler(x)
+	}
+	if err != nil {
+		err = f.reply(x, fault.Of(err))
+	}
+	f.finish(x, err)
+	f.Active.Add(-1)
+}
+
+// Lost records a connection that ended within a request's head.
+func (f *Forwarder) Lost(x *filter.Exchange, why *fault.Error) {
+	f.Active.Add(1)
+	f.open(x)
+	x.Hop.Kind = hop.KindConnection
+	f.blame(x, why)
+	f.finish(x, nil)
+	f.Active.Add(-1)
+}
+
+// finish closes the Hop and records it: once, as the last thing that happens
+// to an exchange. err is why the response could not be sent, if it could not.
+func (f *Forwarder) finish(x *filter.Exchange, err error) {
+	h := x.Hop
+	if h == nil {
+		return
+	}
+	if err != nil {
+		f.blame(x, fault.Of(err))
+	}
+	if h.End == 0 || err != nil {
+		h.End = now(h)
+	}
+	x.Finished = f.clock(h, h.End)
+	if a := h.LastAttempt(); a != nil && a.End == 0 {
+		a.End = h.End
+	}
+	switch {
+	case h.Keep != hop.KeepNot:
+	case h.Failed():
+		h.Keep = hop.KeepFailed
+	case h.Slow():
+		h.Keep = hop.KeepSlow
+	}
+	if h.Labels.Direction == hop.Outbound && h.Failed() && f.Causes != nil {
+		f.Causes.Note(h.Trace, h.Failure, h.Start.Add(h.End))
+	}
+	x.Hop = nil
+	x.Down.Info().Sink.Record(h)
+}
+
+// now is the time since the request began.
+func now(h *hop.Hop) time.Duration { return time.Since(h.Start) }
+
+// clock is an instant of the Hop on the clock of deadlines.
+func (f *Forwarder) clock(h *hop.Hop, at time.Duration) time.Duration {
+	return f.Shared.At(h.Start) + at
+}
+
+// version is what a head says of its protocol, for the views.
+func version(h *message.Head) hop.Version {
+	if h.Version == hop.VersionUnknown {
+		return hop.HTTP11
+	}
+	return h.Version
+}

@@ -1,0 +1,159 @@
+package forward
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
+)
+
+// open begins the Hop of an exchange: what the request says, and the trace
+// that it belongs to.
+func (f *Forwarder) open(x *filter.Exchange) {
+	info, r := x.Down.Info(), &x.Request
+	h := info.Sink.Open()
+	x.Hop = h
+	h.Labels = f.Labels
+	h.Start = time.Now()
+	h.Client, h.Peer, h.Scheme = info.PeerIP, info.Peer, info.Scheme
+	h.Version = r.Version
+	h.Method = r.Method.String()
+	if r.Method == message.MethodOther {
+		h.Set(&h.MethodText, r.MethodText())
+	}
+	h.Set(&h.Host, r.Host())
+	h.Set(&h.Path, r.Path())
+	h.Set(&h.Query, r.Query())
+	if agent, ok := r.Get(message.UserAgent); ok {
+		h.Set(&h.UserAgent, agent)
+	}
+	f.extract(x)
+	f.requestID(x)
+}
+
+// extract reads the trace context, or begins a trace.
+func (f *Forwarder) extract(x *filter.Exchange) {
+	h, r := x.Hop, &x.Request
+	h.Span = tracecontext.NewSpanID(rand.Uint64())
+	known := false
+	x.Trace = tracecontext.Context{}
+	if r.HasAny(traceFields) {
+		fill(&x.Carrier, r)
+		known = f.Propagation.Extract(&x.Carrier, &x.Trace)
+	}
+	if known {
+		h.Trace, h.Parent = x.Trace.Trace, x.Trace.Parent
+	} else {
+		h.Trace = tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
+		x.Trace.Flags |= tracecontext.FlagRandom
+	}
+	h.Sampled, h.Keep = f.Sampler.Decide(x.Trace.Decision, h.Trace)
+	if len(x.Trace.Tracestate) > 0 {
+		h.Set(&h.TraceState, tracecontext.AppendTracestate(nil, x.Trace.Tracestate))
+	}
+}
+
+// traceFields are the fields that a trace context may be in.
+var traceFields = message.SetOf(message.Traceparent, message.Tracestate, message.B3, message.XB3TraceID,
+	message.XB3SpanID, message.XB3ParentSpanID, message.XB3Sampled, message.XB3Flags)
+
+// fill puts the request's trace fields into the carrier.
+func fill(c *tracecontext.Carrier, r *message.Head) {
+	c.Reset()
+	for i := range r.Fields {
+		field := &r.Fields[i]
+		if field.Removed {
+			continue
+		}
+		value := r.Bytes(field.Value)
+		switch field.ID {
+		case message.Traceparent:
+			c.Traceparent = value
+			c.TraceparentCount++
+		case message.Tracestate:
+			c.Tracestate = append(c.Tracestate, value)
+		case message.B3:
+			c.B3 = value
+		case message.XB3TraceID:
+			c.XB3TraceID = value
+		case message.XB3SpanID:
+			c.XB3SpanID = value
+		case message.XB3ParentSpanID:
+			c.XB3ParentSpanID = value
+		case message.XB3Sampled:
+			c.XB3Sampled = value
+		case message.XB3Flags:
+			c.XB3Flags = value
+		}
+	}
+}
+
+// requestID keeps the request's id, or makes one.
+func (f *Forwarder) requestID(x *filter.Exchange) {
+	h, r := x.Hop, &x.Request
+	if id, ok := r.Get(message.XRequestID); ok && len(id) > 0 {
+		h.Set(&h.RequestID, id)
+		return
+	}
+	r.Remove(message.XRequestID)
+	id := r.Keep(tracecontext.AppendRequestID(r.Scratch(), rand.Uint64(), rand.Uint64()))
+	r.AddSpan(message.XRequestID, "x-request-id", id)
+	h.Set(&h.RequestID, r.Bytes(id))
+}
+
+// inject puts the attempt's context into the request: the endpoint sees its
+// CLIENT span as the parent.
+func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
+	r, h := &x.Request, x.Hop
+	formats := f.Propagation.Outgoing(&x.Trace)
+	if formats&tracecontext.W3C != 0 {
+		r.Remove(message.Traceparent)
+		flags := x.Trace.Flags
+		if h.Sampled {
+			flags |= tracecontext.FlagSampled
+		}
+		r.AddSpan(message.Traceparent, "traceparent",
+			r.Keep(tracecontext.AppendTraceparent(r.Scratch(), h.Trace, span, flags)))
+		if r.Has(message.Tracestate) {
+			r.Remove(message.Tracestate)
+			if h.TraceState.Len() > 0 {
+				r.AddSpan(message.Tracestate, "tracestate", r.OwnBytes(h.Bytes(h.TraceState)))
+			}
+		}
+	}
+	if formats&tracecontext.B3 != 0 {
+		f.injectB3(x, span, formats)
+	}
+}
+
+func (f *Forwarder) injectB3(x *filter.Exchange, span hop.SpanID, formats tracecontext.Format) {
+	r, h, id64 := &x.Request, x.Hop, x.Trace.TraceID64
+	decision := tracecontext.Drop
+	switch {
+	case x.Trace.Decision == tracecontext.Debug:
+		decision = tracecontext.Debug
+	case h.Sampled:
+		decision = tracecontext.Sample
+	}
+	if formats&tracecontext.B3Single != 0 {
+		r.Remove(message.B3)
+		r.AddSpan(message.B3, "b3", r.Keep(tracecontext.AppendB3(r.Scratch(), h.Trace, id64, span, h.Span, decision)))
+	}
+	if formats&tracecontext.B3Multi == 0 {
+		return
+	}
+	for _, id := range [...]message.FieldID{message.XB3TraceID, message.XB3SpanID, message.XB3ParentSpanID, message.XB3Sampled, message.XB3Flags} {
+		r.Remove(id)
+	}
+	r.AddSpan(message.XB3TraceID, "x-b3-traceid", r.Keep(tracecontext.AppendB3TraceID(r.Scratch(), h.Trace, id64)))
+	r.AddSpan(message.XB3SpanID, "x-b3-spanid", r.Keep(span.AppendHex(r.Scratch())))
+	r.AddSpan(message.XB3ParentSpanID, "x-b3-parentspanid", r.Keep(h.Span.AppendHex(r.Scratch())))
+	if decision == tracecontext.Debug {
+		r.Add(message.XB3Flags, "x-b3-flags", "1")
+	} else {
+		r.Add(message.XB3Sampled, "x-b3-sampled", decision.B3Sampled())
+	}
+}

@@ -1,0 +1,133 @@
+package forward
+
+import (
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// relay takes the response, whose head is in the exchange, to the client.
+func (f *Forwarder) relay(x *filter.Exchange, c *upstream.Conn, b *body) error {
+	h, r := x.Hop, &x.Response
+	if r.Framing == message.Tunnel {
+		http1.StripHopByHop(r)
+		return f.tunnel(x, c)
+	}
+	h.Status = r.Status
+	if r.Status >= 500 {
+		f.attribute(x)
+	}
+	reusable := !r.Close && r.Framing != message.UntilClose
+	r.Close = false // that was between the endpoint and us
+	http1.StripHopByHop(r)
+	f.respond(x)
+	h.FirstByte = h.LastAttempt().FirstByte
+	err := x.Down.Head(r)
+	if err == nil {
+		err = f.copy(x, c)
+	}
+	if err = b.cause(err); err != nil {
+		c.Close()
+	}
+	reusable = b.stop(x) && reusable && err == nil
+	h.End = now(h)
+	a := h.LastAttempt()
+	a.BytesReceived = h.BytesOut
+	if err == nil {
+		a.End = h.End
+	} else {
+		f.fail(h, fault.Of(err))
+	}
+	c.Release(f.clock(h, h.End), reusable)
+	return err
+}
+
+// copy takes the response's content to the client. What has been received is
+// sent before more is waited for.
+func (f *Forwarder) copy(x *filter.Exchange, c *upstream.Conn) error {
+	h, down := x.Hop, x.Down
+	for hurried := false; ; {
+		piece, done, err := c.Body()
+		if err != nil {
+			return err
+		}
+		if len(piece) > 0 {
+			h.BytesOut += int64(len(piece))
+			if err := down.Content(piece); err != nil {
+				return err
+			}
+		}
+		if done {
+			return down.End(c.Trailers())
+		}
+		if len(piece) > 0 {
+			continue
+		}
+		if err := down.Flush(); err != nil {
+			return err
+		}
+		if !hurried && h.BytesOut == 0 {
+			c.Hurry()
+		}
+		hurried = true
+		c.AwaitMore(f.clock(h, now(h)))
+		ended, err := c.More()
+		if err != nil {
+			return err
+		}
+		if ended {
+			return down.End(nil)
+		}
+	}
+}
+
+// respond gives a response the fields that are the proxy's.
+func (f *Forwarder) respond(x *filter.Exchange) {
+	h, r := x.Hop, &x.Response
+	if f.Via != "" {
+		r.Add(message.Via, "via", f.Via)
+	}
+	switch f.ProxyStatusMode {
+	case Append:
+		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
+	case Cut:
+		r.Remove(message.ProxyStatus)
+	}
+	switch f.ServerTimingMode {
+	case Append:
+		r.AddSpan(message.ServerTiming, "server-timing", r.Keep(headers.AppendServerTiming(r.Scratch(), h, now(h))))
+	case Cut:
+		r.Remove(message.ServerTiming)
+	}
+}
+
+// attribute finds out who made the failure that came back: a hop farther
+// upstream that says so in its Proxy-Status, or one that this service called
+// within the same trace, or the endpoint itself.
+func (f *Forwarder) attribute(x *filter.Exchange) {
+	h, r := x.Hop, &x.Response
+	a := h.LastAttempt()
+	h.Details = "via_upstream"
+	if r.Has(message.ProxyStatus) {
+		if failure, ok := f.fromUpstream(x); ok {
+			h.Failure = failure
+			return
+		}
+	}
+	if h.Labels.Direction == hop.Inbound && f.Causes != nil {
+		if failure, ok := f.Causes.Find(h.Trace, h.Start); ok {
+			failure.Origin = hop.OriginRelayed
+			h.Failure = failure
+			return
+		}
+	}
+	name := a.Cluster
+	if h.Labels.Direction == hop.Outbound {
+		name = string(h.Bytes(h.Host))
+	}
+	h.Failure = hop.Failure{Origin: hop.OriginEndpoint, Hop: name, Reason: answered(a)}
+}

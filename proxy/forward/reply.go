@@ -1,0 +1,102 @@
+package forward
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// reply answers in the endpoint's place: the one place where a failure becomes
+// a response. Where a response has begun it can only be cut. It returns why the
+// answer could not be sent, if it could not.
+func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
+	f.blame(x, why)
+	h, down := x.Hop, x.Down
+	status := why.Kind.Status()
+	if down.Began() || status == 0 {
+		down.Cut()
+		return nil
+	}
+	h.Status = status
+	r := &x.Response
+	r.Begin(nil)
+	r.Status = status
+	_, whole := down.Whole()
+	r.Close = !whole
+	text := f.text(x, why)
+	r.Framing, r.Length = message.ByLength, int64(len(text))
+	r.SetReason(r.Own(http.StatusText(status)))
+	r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
+	f.respond(x)
+	h.FirstByte = now(h)
+	h.BytesOut = int64(len(text))
+	err := down.Head(r)
+	if err == nil && x.Request.Method != message.HEAD {
+		err = down.Content(text)
+	}
+	if err == nil {
+		err = down.End(nil)
+	}
+	return err
+}
+
+// text is the content of the proxy's own responses: what happened, for the
+// person who sees it first. A listener that faces the public says no more than
+// the status.
+func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
+	h := x.Hop
+	b := strconv.AppendInt(nil, int64(h.Status), 10)
+	b = append(append(b, ' '), http.StatusText(h.Status)...)
+	if f.ProxyStatusMode == Append {
+		b = append(append(b, "\n"...), h.Labels.Service...)
+		b = append(append(b, ": "...), why.Reason...)
+		b = append(append(b, " ("...), h.Flags.String()...)
+		b = append(b, ")\ntrace "...)
+		b = h.Trace.AppendHex(b)
+	}
+	return append(b, '\n')
+}
+
+// blame writes a failure into the Hop, and into the attempt that it ended.
+func (f *Forwarder) blame(x *filter.Exchange, why *fault.Error) {
+	h := x.Hop
+	side := why.Kind.Side()
+	if side == fault.Upstream {
+		f.fail(h, why)
+	} else if a := h.LastAttempt(); a != nil && a.End == 0 {
+		a.End = now(h)
+	}
+	h.Flags |= why.Kind.Flag()
+	h.Details, h.ProxyError = why.Kind.Details(), why.Kind.ProxyError()
+	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: h.Labels.Service, Reason: why.Error()}
+	if side == fault.Downstream {
+		h.Failure.Origin, h.Failure.Hop = hop.OriginDownstream, "client"
+	}
+}
+
+// fromUpstream reads who made the failure in the Proxy-Status that came back.
+func (f *Forwarder) fromUpstream(x *filter.Exchange) (hop.Failure, bool) {
+	h, r := x.Hop, &x.Response
+	var lines [][]byte
+	for i := range r.Fields {
+		if field := &r.Fields[i]; field.ID == message.ProxyStatus && !field.Removed {
+			lines = append(lines, r.Bytes(field.Value))
+		}
+	}
+	h.Set(&h.UpstreamHop, bytes.Join(lines, []byte(", ")))
+	// Members that could be read count, whatever is wrong with others.
+	members, _ := headers.ParseProxyStatus(lines)
+	name, reason, ok := headers.Failure(members)
+	return hop.Failure{Origin: hop.OriginRelayed, Hop: name, Reason: reason}, ok
+}
+
+// answered says that an endpoint answered with a failure.
+func answered(a *hop.Attempt) string {
+	return a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
+}

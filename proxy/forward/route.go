@@ -1,0 +1,53 @@
+package forward
+
+import (
+	"fmt"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/upstream"
+)
+
+// destination is where a request goes, as the attempts need to know it.
+type destination struct {
+	route *Route
+	// fixed is the endpoint that the request itself named, nil where the
+	// cluster picks one.
+	fixed *upstream.Endpoint
+}
+
+// route is the last handler: it finds where the request goes, and takes it
+// there.
+func (f *Forwarder) route(x *filter.Exchange) error {
+	h, r := x.Hop, &x.Request
+	if i := f.match(r); i >= 0 {
+		d := destination{route: &f.Routes[i]}
+		h.Labels = d.route.Labels
+		h.Routed = now(h)
+		return f.send(x, d)
+	}
+	if f.Egress != nil {
+		return f.egress(x)
+	}
+	if r.Method == message.CONNECT {
+		return fault.New(fault.NotFound, "CONNECT is for forward proxies, and this listener is none")
+	}
+	return fault.New(fault.NotFound, fmt.Sprintf("no route of listener %s matches host %q and path %q", h.Labels.Listener, clip(r.Host()), clip(r.Path())))
+}
+
+func (f *Forwarder) match(r *message.Head) int {
+	if r.Method == message.CONNECT {
+		return -1
+	}
+	return f.Table.Match(r)
+}
+
+// clip keeps what a client sent to a length that is fit for a message.
+func clip(b []byte) []byte {
+	const most = 100
+	if len(b) > most {
+		return b[:most]
+	}
+	return b
+}

@@ -1,0 +1,29 @@
+package forward
+
+import (
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/stream"
+	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// tunnel answers with the head in the exchange and carries bytes both ways
+// until both sides have ended.
+func (f *Forwarder) tunnel(x *filter.Exchange, c *upstream.Conn) error {
+	h, a := x.Hop, x.Hop.LastAttempt()
+	h.Kind, h.Status, h.FirstByte = hop.KindTunnel, x.Response.Status, a.FirstByte
+	defer c.Release(0, false)
+	f.respond(x)
+	if err := x.Down.Head(&x.Response); err != nil {
+		return err
+	}
+	if err := x.Down.Flush(); err != nil {
+		return err
+	}
+	c.Watch(nil)
+	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.NetIO(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared}
+	var err error
+	h.BytesIn, h.BytesOut, err = t.Run()
+	a.BytesSent, a.BytesReceived = h.BytesIn, h.BytesOut
+	return err
+}

@@ -1,0 +1,130 @@
+package listener
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/forwarded"
+	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/metrics"
+	"github.com/hopscope/hopscope/telemetry/record"
+	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
+)
+
+const benchRequest = "GET /api/orders/17?full=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\n" +
+	"Accept: */*\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
+
+var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 Nov 2026 03:00:00 GMT\r\n" +
+	"Content-Type: text/plain\r\nContent-Length: 98\r\nConnection: keep-alive\r\n\r\n" +
+	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"[:98])
+
+// BenchmarkForward is the whole of a request's way over in-memory connections,
+// with the views that a hop has in production; what is left is the work of the
+// system calls. It must not allocate.
+func BenchmarkForward(b *testing.B) {
+	for _, bb := range []struct {
+		name string
+		all  bool
+	}{{"views", true}, {"bare", false}} {
+		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all) })
+	}
+}
+
+func benchmarkForward(b *testing.B, all bool) {
+	shared := netio.NewShared()
+	m := metrics.New(metrics.Options{NativeHistograms: true})
+	views := []record.View{m}
+	if all {
+		log, err := accesslog.Open(b.TempDir()+"/access.log", accesslog.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		views = append(views, log, store.New(16<<20))
+	}
+	recorder := record.New(views, record.Options{})
+	defer recorder.Close(context.Background())
+	labels := &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web", Slow: time.Second}
+	labels.Metrics = m.Series(labels)
+	cl := cluster.New("web", []string{"127.0.0.1:1"}, upstream.Options{
+		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxConnections: 10, MaxIdle: 10,
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go answer(far)
+			return near, nil
+		},
+	}, shared)
+	defer cl.Group.Close()
+	propagation, err := tracecontext.NewPropagation([]string{"w3c", "b3"}, []string{"w3c"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := forward.New(forward.Options{
+		Labels: labels, Routes: []forward.Route{{Labels: labels, Cluster: cl, Timeout: 15 * time.Second}},
+		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
+		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "1.1 web",
+		ProxyStatus: headers.NewProxyStatus("web"), StreamIdleTimeout: time.Minute,
+		Shared: shared, Context: context.Background(),
+	})
+	l := &Listener{Options: Options{
+		Name: "ingress", HeadTimeout: time.Minute, IdleTimeout: time.Hour, Limits: http1.Limits{},
+		Shared: shared, Sink: func(n uint64) hop.Sink { return recorder.Sink(int(n)) }, Log: slog.New(slog.DiscardHandler),
+	}, server: f, conns: map[*http1Conn]struct{}{}}
+	client, server := net.Pipe()
+	l.start(server)
+	defer l.done.Wait()
+	defer client.Close()
+
+	request, buf := []byte(benchRequest), make([]byte, 4096)
+	exchange := func() {
+		if _, err := client.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		for !bytes.HasSuffix(buf[:n], benchResponse[len(benchResponse)-98:]) {
+			k, err := client.Read(buf[n:])
+			if err != nil {
+				b.Fatalf("after %q: %v", buf[:n], err)
+			}
+			n += k
+		}
+	}
+	for range 1000 {
+		exchange()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		exchange()
+	}
+}
+
+// answer is an endpoint that allocates nothing either.
+func answer(c net.Conn) {
+	defer c.Close()
+	buf := make([]byte, 4096)
+	for n := 0; ; {
+		k, err := c.Read(buf[n:])
+		if err != nil {
+			return
+		}
+		if n += k; bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
+			n = 0
+			if _, err := c.Write(benchResponse); err != nil {
+				return
+			}
+		}
+	}
+}

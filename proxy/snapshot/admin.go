@@ -1,0 +1,121 @@
+package snapshot
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/admin"
+)
+
+// bindAdmin binds the admin API's address.
+func (p *Proxy) bindAdmin() error {
+	address := p.config.Admin.Address
+	if address == "off" {
+		return nil
+	}
+	socket, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("admin: %w; choose another admin.address, or \"off\"", err)
+	}
+	o := admin.Options{
+		Service: p.config.Service, Version: p.options.Version, Started: p.started,
+		Log: p.options.Log, Level: p.options.Level,
+		Metrics: p.metrics.Handler(), Ready: p.ready,
+		Clusters: p.clustersState, Listeners: p.listenersState,
+		ConfigDump: func() ([]byte, error) { return p.config.DumpJSON(), nil },
+		Drain:      p.requestDrain,
+	}
+	if p.store != nil {
+		o.Trace, o.Traces = p.store.Trace, p.store.Traces
+		o.Store = func() any { return p.store.Stats() }
+	}
+	p.adminSocket = socket
+	p.adminServer = &http.Server{
+		Handler:           admin.New(o),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// requestDrain stops accepting at once, and tells whoever runs the proxy.
+func (p *Proxy) requestDrain() {
+	p.once.Do(func() {
+		p.draining.Store(true)
+		for _, b := range p.listeners {
+			b.listener.StopAccepting()
+		}
+		close(p.drain)
+	})
+}
+
+func (p *Proxy) ready() (bool, string) {
+	if p.draining.Load() {
+		return false, "draining"
+	}
+	return true, ""
+}
+
+// clusterState is a cluster as /clusters shows it.
+type clusterState struct {
+	Name        string          `json:"name"`
+	Endpoints   []endpointState `json:"endpoints"`
+	Connections poolState       `json:"connections"`
+}
+
+type endpointState struct {
+	Address string `json:"address"`
+	Active  int    `json:"connections_active"`
+	Idle    int    `json:"connections_idle"`
+}
+
+type poolState struct {
+	Active   int64  `json:"active"`
+	Idle     int64  `json:"idle"`
+	Pending  int64  `json:"requests_pending"`
+	Dialled  uint64 `json:"dialled_total"`
+	Reused   uint64 `json:"reused_total"`
+	Overflow uint64 `json:"refused_total"`
+}
+
+func (p *Proxy) clustersState() any {
+	all := []clusterState{}
+	for _, c := range p.allClusters() {
+		s := c.Group.Stats()
+		state := clusterState{Name: c.Name, Endpoints: []endpointState{}, Connections: poolState{
+			s.Active.Load(), s.Idle.Load(), s.Pending.Load(), s.Dialled.Load(), s.Reused.Load(), s.Overflow.Load(),
+		}}
+		for _, e := range c.Group.Endpoints() {
+			state.Endpoints = append(state.Endpoints, endpointState{e.Address, e.Active, e.Idle})
+		}
+		all = append(all, state)
+	}
+	return all
+}
+
+// listenerState is a listener as /listeners shows it.
+type listenerState struct {
+	Name         string `json:"name"`
+	Address      string `json:"address"`
+	Direction    string `json:"direction"`
+	ForwardProxy bool   `json:"forward_proxy"`
+	Routes       int    `json:"routes"`
+	Connections  int64  `json:"connections_active"`
+	Accepted     uint64 `json:"connections_total"`
+	Requests     int64  `json:"requests_active"`
+	Draining     bool   `json:"draining"`
+}
+
+func (p *Proxy) listenersState() any {
+	all := []listenerState{}
+	for _, b := range p.listeners {
+		all = append(all, listenerState{
+			b.config.Name, b.listener.Addr().String(), b.config.Direction, b.config.ForwardProxy != nil, len(b.config.Routes),
+			b.listener.Active.Load(), b.listener.Accepted.Load(), b.forwarder.Active.Load(), p.draining.Load(),
+		})
+	}
+	return all
+}

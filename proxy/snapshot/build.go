@@ -1,0 +1,161 @@
+package snapshot
+
+import (
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/forwarded"
+	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
+)
+
+func (p *Proxy) newCluster(name string, c *config.Cluster) *cluster.Cluster {
+	return cluster.New(name, c.Endpoints, upstream.Options{
+		ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
+		MaxConnections: c.MaxConnections, MaxPending: c.MaxPending, MaxIdle: c.MaxIdle,
+		Head: http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
+	}, p.shared)
+}
+
+// allClusters are those of the configuration, by name, and those of forward
+// proxies.
+func (p *Proxy) allClusters() []*cluster.Cluster {
+	var all []*cluster.Cluster
+	for _, name := range slices.Sorted(maps.Keys(p.clusters)) {
+		all = append(all, p.clusters[name])
+	}
+	return append(all, p.egress...)
+}
+
+// listening are the options of a listener.
+func (p *Proxy) listening(lc *config.Listener) listener.Options {
+	most := lc.MaxConnections
+	if most == 0 {
+		most = openFiles() / 2
+	}
+	return listener.Options{
+		Name: lc.Name, Address: lc.Address,
+		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
+		MaxConns: most, Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
+		Shared: p.shared, Sink: p.sink, Log: p.options.Log,
+	}
+}
+
+// forwarding are the options of a listener's forwarder.
+func (p *Proxy) forwarding(lc *config.Listener, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
+	o := forward.Options{
+		Labels:      p.labels(lc, "", "", 0),
+		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
+		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
+		StreamIdleTimeout: lc.StreamIdleTimeout,
+		Causes:            p.causes, Shared: p.shared, Context: p.context,
+	}
+	via := ""
+	if lc.Via {
+		via = pseudonym(p.config.Service)
+		o.Via = "1.1 " + via
+	}
+	o.Filters = []filter.Filter{forwarded.New(forwarded.Options{
+		TrustedProxies: lc.Forwarded.TrustedProxies,
+		XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
+		Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
+		Via:            via,
+	})}
+	var matches []route.Match
+	for i := range lc.Routes {
+		rc := &lc.Routes[i]
+		matches = append(matches, route.Match{Path: rc.Match.Path, PathPrefix: rc.Match.PathPrefix, Hosts: rc.Match.Hosts, Methods: rc.Match.Methods})
+		o.Routes = append(o.Routes, forward.Route{
+			Labels:  p.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold),
+			Cluster: p.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
+		})
+	}
+	o.Table = route.Compile(matches)
+	if lc.ForwardProxy != nil {
+		o.Egress = p.forwardProxy(lc)
+	}
+	return o
+}
+
+// forwardProxy makes what a forward-proxy listener needs. Its cluster is named
+// after the listener: what requests ask for is no name for a metric.
+func (p *Proxy) forwardProxy(lc *config.Listener) *forward.Egress {
+	fc := lc.ForwardProxy
+	cc := config.NewCluster()
+	cc.ConnectTimeout = fc.ConnectTimeout
+	cl := p.newCluster(lc.Name, &cc)
+	p.egress = append(p.egress, cl)
+	e := &forward.Egress{
+		Resolver: net.DefaultResolver,
+		Route:    forward.Route{Labels: p.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
+		Tunnels:  forward.Route{Labels: p.labels(lc, "connect", lc.Name, 0), Cluster: cl},
+	}
+	for _, a := range fc.Allow {
+		e.Allow = append(e.Allow, allow(a))
+	}
+	return e
+}
+
+func allow(a config.ForwardAllow) forward.Allow {
+	var destinations []config.Destination
+	networks := false
+	for _, text := range a.Destinations {
+		d, err := config.ParseDestination(text)
+		if err != nil { // not reached: the configuration is valid
+			continue
+		}
+		destinations = append(destinations, d)
+		networks = networks || d.IsNetwork()
+	}
+	return forward.Allow{
+		Clients: a.Clients, Networks: networks,
+		Reaches: func(host string, ip netip.Addr, port uint16) bool {
+			return slices.ContainsFunc(destinations, func(d config.Destination) bool { return d.Match(host, ip, port) })
+		},
+	}
+}
+
+// routeName names a route that has no name of its own after what it matches.
+func routeName(r *config.Route) string {
+	switch {
+	case r.Name != "":
+		return r.Name
+	case r.Match.Path != "":
+		return r.Match.Path
+	case r.Match.PathPrefix != "":
+		return r.Match.PathPrefix
+	}
+	return "default"
+}
+
+func viewMode(word string) forward.ViewMode {
+	switch word {
+	case "pass":
+		return forward.Pass
+	case "cut":
+		return forward.Cut
+	}
+	return forward.Append
+}
+
+// pseudonym is a service's name as Via can have it: a token (RFC 9110 section
+// 7.6.3).
+func pseudonym(service string) string {
+	b := []byte(service)
+	for i, c := range b {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_') {
+			b[i] = '-'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,130 @@
+package snapshot
+
+import (
+	"fmt"
+
+	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/metrics"
+	"github.com/hopscope/hopscope/telemetry/record"
+	"github.com/hopscope/hopscope/telemetry/spans"
+	"github.com/hopscope/hopscope/telemetry/spans/otlp"
+	"github.com/hopscope/hopscope/telemetry/spans/zipkin"
+	"github.com/hopscope/hopscope/telemetry/store"
+)
+
+// dropper is a view that counts what it lost.
+type dropper interface {
+	Dropped(emit func(value float64, labelValues ...string))
+}
+
+// startViews makes the views and the recorder that shows them each Hop.
+func (p *Proxy) startViews() error {
+	t := &p.config.Telemetry
+	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
+	views := []record.View{p.metrics}
+	if t.AccessLog.Path != "off" {
+		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
+		if err != nil {
+			return fmt.Errorf("access log: %w", err)
+		}
+		p.log = log
+		views = append(views, log)
+	}
+	exporters, err := p.exporters()
+	if err != nil {
+		return err
+	}
+	if len(exporters) > 0 {
+		views = append(views, spans.New(exporters, spans.Options{Version: p.options.Version, Log: p.options.Log}))
+	}
+	if t.Store.MaxBytes > 0 {
+		p.store = store.New(t.Store.MaxBytes)
+		views = append(views, p.store)
+	}
+	p.recorder = record.New(views, record.Options{Log: p.options.Log})
+	droppers := []dropper{p.recorder}
+	for _, v := range views {
+		if d, ok := v.(dropper); ok {
+			droppers = append(droppers, d)
+		}
+	}
+	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
+		metrics.Counter, []string{"view", "reason"}, func(emit func(float64, ...string)) {
+			for _, d := range droppers {
+				d.Dropped(emit)
+			}
+		})
+	return nil
+}
+
+// exporters are where spans go.
+func (p *Proxy) exporters() ([]spans.Exporter, error) {
+	t := &p.config.Telemetry.Traces
+	var all []spans.Exporter
+	if o := t.OTLP; o != nil {
+		compression := o.Compression
+		if compression == "none" {
+			compression = ""
+		}
+		e, err := otlp.New(otlp.Options{Endpoint: o.Endpoint, Headers: o.Headers, Timeout: o.Timeout, Compression: compression, TLS: o.TLS})
+		if err != nil {
+			return nil, fmt.Errorf("telemetry.traces.otlp: %w", err)
+		}
+		all = append(all, e)
+	}
+	if z := t.Zipkin; z != nil {
+		e, err := zipkin.New(zipkin.Options{URL: z.URL, Timeout: z.Timeout})
+		if err != nil {
+			return nil, fmt.Errorf("telemetry.traces.zipkin: %w", err)
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// sink is where the n-th connection records its Hops.
+func (p *Proxy) sink(n uint64) hop.Sink { return p.recorder.Sink(int(n % (1 << 30))) }
+
+// measure registers what the data plane counts, to be read at each scrape.
+func (p *Proxy) measure() {
+	service := p.config.Service
+	gauge := func(name, help string, read func(*bound) int64) {
+		p.metrics.Func(name, help, metrics.Gauge, []string{"service", "listener"}, func(emit func(float64, ...string)) {
+			for _, b := range p.listeners {
+				emit(float64(read(b)), service, b.config.Name)
+			}
+		})
+	}
+	gauge("hopscope_downstream_requests_active", "Requests on their way.", func(b *bound) int64 { return b.forwarder.Active.Load() })
+	gauge("hopscope_downstream_connections_active", "Connections from clients that are open.", func(b *bound) int64 { return b.listener.Active.Load() })
+	p.metrics.Func("hopscope_downstream_connections_total", "Connections accepted from clients.", metrics.Counter,
+		[]string{"service", "listener"}, func(emit func(float64, ...string)) {
+			for _, b := range p.listeners {
+				emit(float64(b.listener.Accepted.Load()), service, b.config.Name)
+			}
+		})
+	p.metrics.Func("hopscope_upstream_connections", "Connections to a cluster's endpoints, by state.", metrics.Gauge,
+		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
+			for _, c := range p.allClusters() {
+				s := c.Group.Stats()
+				emit(float64(s.Active.Load()), service, c.Name, "active")
+				emit(float64(s.Idle.Load()), service, c.Name, "idle")
+			}
+		})
+	p.metrics.Func("hopscope_upstream_requests_pending", "Requests that wait for a connection.", metrics.Gauge,
+		[]string{"service", "cluster"}, func(emit func(float64, ...string)) {
+			for _, c := range p.allClusters() {
+				emit(float64(c.Group.Stats().Pending.Load()), service, c.Name)
+			}
+		})
+	p.metrics.Func("hopscope_upstream_connections_total", "Connections handed to requests, by where they came from.", metrics.Counter,
+		[]string{"service", "cluster", "source"}, func(emit func(float64, ...string)) {
+			for _, c := range p.allClusters() {
+				s := c.Group.Stats()
+				emit(float64(s.Dialled.Load()), service, c.Name, "dialled")
+				emit(float64(s.Reused.Load()), service, c.Name, "pool")
+				emit(float64(s.Overflow.Load()), service, c.Name, "refused")
+			}
+		})
+}
