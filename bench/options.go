@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxBody bounds -bodies: nginx takes the answer from one configuration
+// parameter of at most 4 KiB, and "$kib" stands for 1 KiB in it.
+const maxBody = 512 << 10
+
+// minDuration is the shortest load that the kernel's clock ticks of 10 ms
+// measure to about one per cent.
+const minDuration = time.Second
+
+// options is the command line, checked.
+type options struct {
+	rounds      int
+	duration    time.Duration // of each measured load
+	warmup      time.Duration // of the load before it, not measured
+	connections []int
+	bodies      []int // bytes
+	variants    []variant
+	hopscope    string // path of the binary; empty: build it
+	out         string // folder
+	targets     bool
+	strict      bool
+	idle        int // connections; 0: not measured
+}
+
+// parseOptions reads the command line. It prints usage to w and returns
+// flag.ErrHelp when help was asked for.
+func parseOptions(args []string, w io.Writer) (options, error) {
+	var o options
+	var connections, bodies, only string
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // main prints errors
+	fs.IntVar(&o.rounds, "rounds", 5, "rounds over all variants; 0 measures idle connections alone")
+	fs.DurationVar(&o.duration, "duration", 4*time.Second, "length of each measured load")
+	fs.DurationVar(&o.warmup, "warmup", time.Second, "length of the load before each measured one")
+	fs.StringVar(&connections, "connections", "32,256", "keep-alive connections, one load for each")
+	fs.StringVar(&bodies, "bodies", "98,10240", "answer sizes in bytes, one load for each")
+	fs.StringVar(&only, "only", "", "variants to run, comma separated (default all: "+strings.Join(variantNames(), ",")+")")
+	fs.StringVar(&o.hopscope, "hopscope", "", "hopscope binary to measure (default: build it from this module)")
+	fs.StringVar(&o.out, "out", "bench/results", "folder for results.json and results.md")
+	fs.BoolVar(&o.targets, "targets", false, "print the targets beside what was measured")
+	fs.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed or a view was not delivered (implies -targets)")
+	fs.IntVar(&o.idle, "idle", 10000, "idle keep-alive connections to measure hopscope-full's memory with; 0 skips it")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(w, "go run ./bench measures hopscope beside HAProxy and nginx; bench/README.md tells more.")
+			fs.SetOutput(w)
+			fs.PrintDefaults()
+		}
+		return options{}, err
+	}
+	if fs.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q: every setting is a flag, see -help", fs.Arg(0))
+	}
+	o.targets = o.targets || o.strict
+
+	var errs []error
+	var err error
+	if o.connections, err = parseSizes("-connections", connections, 1, 2000); err != nil {
+		errs = append(errs, err)
+	}
+	if o.bodies, err = parseSizes("-bodies", bodies, 1, maxBody); err != nil {
+		errs = append(errs, err)
+	}
+	if o.variants, err = selectVariants(only); err != nil {
+		errs = append(errs, err)
+	}
+	if o.rounds < 0 {
+		errs = append(errs, fmt.Errorf("-rounds %d: must be 0 or more", o.rounds))
+	}
+	if o.duration < minDuration {
+		errs = append(errs, fmt.Errorf("-duration %v: must be at least %v, the system counts CPU time in ticks of 10 ms", o.duration, minDuration))
+	}
+	if o.duration%time.Second != 0 || o.warmup%time.Second != 0 {
+		errs = append(errs, fmt.Errorf("-duration %v, -warmup %v: wrk takes whole seconds", o.duration, o.warmup))
+	}
+	if o.warmup < 0 {
+		errs = append(errs, fmt.Errorf("-warmup %v: must be 0 or more", o.warmup))
+	}
+	if o.idle < 0 {
+		errs = append(errs, fmt.Errorf("-idle %d: must be 0 or more", o.idle))
+	}
+	return o, errors.Join(errs...)
+}
+
+// parseSizes reads a list such as "32,256" of distinct numbers in [low, high].
+func parseSizes(name, list string, low, high int) ([]int, error) {
+	var sizes []int
+	for _, word := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < low || n > high {
+			return nil, fmt.Errorf("%s %q: %q is not a number from %d to %d", name, list, word, low, high)
+		}
+		if slices.Contains(sizes, n) {
+			return nil, fmt.Errorf("%s %q: %d is there twice", name, list, n)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, nil
+}
+
+// selectVariants returns the variants that the list names, in table order; an
+// empty list means all.
+func selectVariants(list string) ([]variant, error) {
+	all := variants()
+	if list == "" {
+		return all, nil
+	}
+	wanted := map[string]bool{}
+	for _, name := range strings.Split(list, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(variantNames(), name) {
+			return nil, fmt.Errorf("-only: no variant %q; there are %s", name, strings.Join(variantNames(), ", "))
+		}
+		wanted[name] = true
+	}
+	return slices.DeleteFunc(all, func(v variant) bool { return !wanted[v.name] }), nil
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultsTakeUnderFifteenMinutes(t *testing.T) {
+	o, err := parseOptions(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loads := o.rounds * len(cellsOf(o)) * len(o.variants)
+	if total := time.Duration(loads) * (o.duration + o.warmup); total > 14*time.Minute {
+		t.Errorf("%d loads take %v", loads, total)
+	}
+	if !slices.Equal(o.connections, []int{32, 256}) || !slices.Equal(o.bodies, []int{98, 10240}) || o.idle != 10000 || o.rounds < 3 {
+		t.Errorf("defaults are %+v", o)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"-only", "nginx-plain, haproxy-plain", "-connections", "8", "-strict"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.variants) != 2 || o.variants[0].name != haproxyPlain || o.variants[1].name != "nginx-plain" {
+		t.Errorf("variants %+v, want the two named in table order", o.variants)
+	}
+	if !o.targets {
+		t.Error("-strict does not imply -targets")
+	}
+	if _, ok := idleVariant(o); ok {
+		t.Error("idle connections of a variant that was left out")
+	}
+}
+
+func TestOptionErrorsNameTheFlag(t *testing.T) {
+	for _, tc := range []struct {
+		args string
+		want []string
+	}{
+		{"-connections 32,x", []string{`-connections "32,x"`, `"x"`}},
+		{"-connections 0", []string{"from 1 to 2000"}},
+		{"-connections 8,8", []string{"8 is there twice"}},
+		{"-bodies 98,", []string{"-bodies", `""`}},
+		{"-bodies 1000000000", []string{"-bodies"}},
+		{"-only envoy", []string{`no variant "envoy"`, haproxyPlain, hopscopeOff}},
+		{"-rounds -1 -idle -1 -warmup -1s", []string{"-rounds -1", "-idle -1", "-warmup -1s"}},
+		{"-duration 100ms", []string{"at least 1s"}},
+		{"-duration 1500ms", []string{"whole seconds"}},
+		{"10000", []string{`unexpected argument "10000"`}},
+		{"-nonsense", []string{"-nonsense"}},
+	} {
+		_, err := parseOptions(strings.Fields(tc.args), io.Discard)
+		for _, want := range tc.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q in it", tc.args, err, want)
+			}
+		}
+	}
+	var help strings.Builder
+	if _, err := parseOptions([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "-rounds") {
+		t.Errorf("-help gives %v and prints %q", err, help.String())
+	}
+}
+
+func TestNothingToMeasure(t *testing.T) {
+	for _, args := range [][]string{{"-rounds", "0", "-idle", "0"}, {"-rounds", "0", "-only", haproxyPlain}} {
+		if err := run(t.Context(), args, io.Discard, io.Discard); !errors.Is(err, errNothing) {
+			t.Errorf("run(%v) = %v, want %v", args, err, errNothing)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// rig is what every measurement stands on: programs, folders, backend, sink.
+type rig struct {
+	opts     options
+	cores    corePlan
+	dir      string            // everything temporary
+	programs map[string]string // name -> path
+	sink     *sink
+	backend  *process
+	address  string // the backend's
+}
+
+// newRig finds or builds the programs and starts sink and backend. The caller
+// must close it.
+func newRig(ctx context.Context, opts options) (*rig, error) {
+	r := &rig{opts: opts, cores: planCores(), programs: map[string]string{}}
+	err := r.setUp(ctx)
+	if ctx.Err() != nil {
+		err = ctx.Err() // what failed, failed because of it
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+func (r *rig) setUp(ctx context.Context) error {
+	var err error
+	if r.dir, err = os.MkdirTemp("", "hopscope-bench-"); err != nil {
+		return err
+	}
+	// nginx started by root runs its worker as another user.
+	if err := os.Chmod(r.dir, 0o755); err != nil {
+		return err
+	}
+	if err := r.findPrograms(ctx); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if r.sink, err = startSink(self, r.cores.load); err != nil {
+		return err
+	}
+	return r.startBackend(ctx)
+}
+
+// findPrograms looks up what the chosen variants need, and builds hopscope.
+func (r *rig) findPrograms(ctx context.Context) error {
+	needed := []string{"wrk", "nginx"} // load and backend
+	for _, v := range r.opts.variants {
+		if !slices.Contains(needed, v.program) {
+			needed = append(needed, v.program)
+		}
+	}
+	for _, name := range needed {
+		var err error
+		switch {
+		case name != "hopscope":
+			r.programs[name], err = findProgram(name)
+		case r.opts.hopscope != "":
+			r.programs[name], err = exec.LookPath(r.opts.hopscope)
+		default:
+			r.programs[name], err = buildHopscope(ctx, r.dir)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildHopscope builds the command of this module as it is released: static.
+func buildHopscope(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "hopscope")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/hopscope/hopscope")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build hopscope (or name a binary with -hopscope): %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+func (r *rig) startBackend(ctx context.Context) error {
+	addrs, err := freeAddresses(1)
+	if err != nil {
+		return err
+	}
+	r.address = addrs[0]
+	r.backend, err = r.launch("backend", "nginx", "backend.conf", r.cores.load, places{
+		Listen: r.address, Bodies: r.opts.bodies,
+	})
+	if err != nil {
+		return err
+	}
+	return r.backend.awaitListen(ctx, r.address)
+}
+
+// launch renders a configuration into a folder of its own and starts program
+// on it.
+func (r *rig) launch(name, program, config string, core int, p places) (*process, error) {
+	p.Dir = filepath.Join(r.dir, name)
+	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	text, err := render(config, p)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(p.Dir, config)
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return nil, err
+	}
+	argv, env, err := command(program, r.programs[program], path)
+	if err != nil {
+		return nil, err
+	}
+	return start(name, r.dir, core, argv, env)
+}
+
+// versions asks every program of the run.
+func (r *rig) versions(goVersion string) []version {
+	all := []version{}
+	for _, program := range []string{"hopscope", "haproxy", "nginx", "wrk"} {
+		if path, ok := r.programs[program]; ok {
+			all = append(all, askVersion(program, path))
+		}
+	}
+	return append(all, version{"Go", goVersion})
+}
+
+// close ends every process of the rig and removes its folder.
+func (r *rig) close() error {
+	if r.backend != nil {
+		r.backend.stop()
+	}
+	if r.sink != nil {
+		r.sink.stop()
+	}
+	if r.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(r.dir)
+}

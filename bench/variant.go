@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/template"
+)
+
+// configFiles are the configurations of everything that runs, with {{.Names}}
+// where a port or a path goes.
+//
+//go:embed configs
+var configFiles embed.FS
+
+// Names of the variants that targets and ratios speak of.
+const (
+	haproxyPlain   = "haproxy-plain"
+	haproxyDressed = "haproxy-dressed"
+	hopscopeFull   = "hopscope-full"
+	hopscopeTraces = "hopscope-traces-100"
+	hopscopeOff    = "hopscope-off"
+)
+
+// variant is one row of the result: a proxy with one configuration, and what
+// that configuration promises to do for each request. The promises are checked,
+// so that no row looks cheap by not doing its work.
+type variant struct {
+	name    string
+	program string // haproxy, nginx or hopscope
+	config  string // file in configs/
+
+	fileLog     bool    // a line a request in the access log file
+	stdoutLog   bool    // the same, written to stdout, which goes to a file
+	syslog      bool    // a line a request to the syslog sink
+	spans       float64 // spans a request at the OTLP sink
+	traceparent bool    // the backend sees traceparent and x-request-id
+	proxyStatus bool    // responses carry Proxy-Status; when false they must not
+}
+
+// variants lists the rows in the order they are reported.
+func variants() []variant {
+	return []variant{
+		{name: haproxyPlain, program: "haproxy", config: "haproxy-plain.cfg"},
+		{name: haproxyDressed, program: "haproxy", config: "haproxy-dressed.cfg", syslog: true, traceparent: true},
+		// Where httplog goes is much of what it costs; this is the cheapest way to a file.
+		{name: "haproxy-dressed-stdout", program: "haproxy", config: "haproxy-dressed-stdout.cfg", stdoutLog: true, traceparent: true},
+		{name: "nginx-plain", program: "nginx", config: "nginx-plain.conf"},
+		// A sampled hop is two spans: SERVER, and CLIENT for its one attempt.
+		{name: hopscopeFull, program: "hopscope", config: "hopscope-full.yaml",
+			fileLog: true, spans: 0.02, traceparent: true, proxyStatus: true},
+		{name: hopscopeTraces, program: "hopscope", config: "hopscope-traces-100.yaml",
+			fileLog: true, spans: 2, traceparent: true, proxyStatus: true},
+		{name: hopscopeOff, program: "hopscope", config: "hopscope-off.yaml"},
+	}
+}
+
+func variantNames() []string {
+	var names []string
+	for _, v := range variants() {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// places is what a configuration template may name. Addresses are host:port.
+type places struct {
+	Dir       string // private folder of this process
+	Listen    string // where it listens
+	Backend   string // where it sends requests
+	Admin     string // hopscope's admin API
+	OTLP      string // the span sink
+	Syslog    string // the syslog sink
+	AccessLog string // file
+	Bodies    []int  // bytes; the backend's answers
+}
+
+// render fills in the configuration template called name.
+func render(name string, p places) ([]byte, error) {
+	text, err := configFiles.ReadFile("configs/" + name)
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
+		"filler": filler,
+		"body":   bodyText,
+	}).Parse(string(text))
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, p); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// filler returns n bytes of body.
+func filler(n int) string { return strings.Repeat("x", n) }
+
+// bodyText is an nginx string of n bytes, of which each "$kib" stands for 1,024.
+func bodyText(n int) string { return strings.Repeat("$kib", n/1024) + filler(n%1024) }
+
+// command returns the arguments and extra environment that run program in the
+// foreground on a configuration file.
+func command(program, path, config string) (argv, env []string, err error) {
+	switch program {
+	case "haproxy":
+		return []string{path, "-db", "-f", config}, nil, nil
+	case "nginx":
+		return []string{path, "-p", filepath.Dir(config), "-e", "stderr", "-c", config}, nil, nil
+	case "hopscope":
+		return []string{path, "run", "-c", config}, []string{"GOMAXPROCS=1"}, nil
+	}
+	return nil, nil, fmt.Errorf("no way known to run %q", program)
+}
