@@ -25,7 +25,7 @@ type BodyDecoder struct {
 	digits int    // of the chunk size
 	excess int    // see maxExcess
 
-	trailers trailerSection
+	trailers *trailerSection // nil until a body is chunked
 }
 
 // trailerSection is what follows the last chunk.
@@ -58,7 +58,9 @@ const (
 // bound the trailer section.
 func (b *BodyDecoder) Begin(framing message.Framing, length int64, limits Limits) {
 	b.state, b.left, b.digits, b.excess = over, 0, 0, 0
-	b.trailers.some = false
+	if b.trailers != nil {
+		b.trailers.some = false
+	}
 	switch framing {
 	case message.ByLength:
 		if length > 0 {
@@ -66,6 +68,9 @@ func (b *BodyDecoder) Begin(framing message.Framing, length int64, limits Limits
 		}
 	case message.Chunked:
 		b.state = chunkSize
+		if b.trailers == nil {
+			b.trailers = &trailerSection{}
+		}
 		b.trailers.begin(limits, b.Upstream)
 	case message.UntilClose, message.Tunnel:
 		b.state = untilClose
@@ -255,7 +260,7 @@ func (b *BodyDecoder) fail(kind fault.Kind, reason string) error {
 // marked as removed. The Head is the decoder's own; it stays as it is until the
 // next Begin.
 func (b *BodyDecoder) Trailers() *message.Head {
-	if b.state != over || !b.trailers.some {
+	if b.state != over || b.trailers == nil || !b.trailers.some {
 		return nil
 	}
 	return &b.trailers.head

@@ -23,42 +23,58 @@ type http1Conn struct {
 	listener *Listener
 	nio      *netio.Conn
 	info     filter.ConnInfo
-	decoder  http1.HeadDecoder
-	body     http1.BodyDecoder
-	exchange filter.Exchange
-	gone     func() bool
+	gone     func() bool // nio.Gone
 	turn     func() bool // arrived
 
-	// busy is set while a request, or a part of one, is here.
-	busy atomic.Bool
-	// stopped makes Body return.
-	stopped atomic.Bool
-	// headBy is when the head that has begun to arrive must be whole.
-	headBy time.Duration
+	state    atomic.Uint32 // what drain and cutOff need to know, a state below
+	stopped  atomic.Bool   // makes Body return
+	moved    atomic.Int64  // when response bytes went out last within a streamed request
+	detached bool          // the connection is a tunnel's
+	cut      bool          // the connection is of no more use
+	aborted  bool          // it has to end in a reset
+	headBy   time.Duration // when the head that has begun to arrive must be whole
 
-	request
+	*exchange // nil while the connection is idle
 }
 
-// request is what lasts for one request.
+// The states of a connection.
+const (
+	idle      = iota // it waits for a request
+	woken            // it did, and was told by drain to end
+	busy             // a request, or a part of one, is here
+	lingering        // it is over but for the client's last bytes
+)
+
+// exchange is what a request needs, borrowed while there is one: so an idle
+// connection is small, and a busy proxy works on memory that is warm.
+type exchange struct {
+	filter.Exchange
+	decoder http1.HeadDecoder
+	content http1.BodyDecoder
+	request
+	buffer [outSize]byte
+}
+
+// request is what begins anew with each request.
 type request struct {
 	size     int  // of the head
 	whole    bool // the content has arrived, and lies behind the head
 	copied   bool // the head was moved out of the read buffer
 	bodyDone bool // the content was read to its end
+	invited  bool // the client was told to go on with content that it held back
 	began    bool // a final response was
 	ended    bool // it was ended
-	detached bool // the connection is a tunnel's
-	cut      bool // the connection is of no more use
 	framing  message.Framing
-	out      []byte // what is kept back
-	buffer   *[netio.BufferSize]byte
+	out      []byte // what is kept back, in buffer as long as it fits
 }
+
+// outSize is up to how much is kept back, to be sent at once: a head and a
+// small body.
+const outSize = 4 << 10
 
 func newHTTP1(l *Listener, nc net.Conn, n uint64) *http1Conn {
 	c := &http1Conn{listener: l, nio: netio.New(nc, l.Shared)}
 	c.nio.WriteTimeout = l.StreamIdle
-	c.decoder.Limits = l.Limits
-	c.exchange.Down = c
 	c.gone, c.turn = c.nio.Gone, c.arrived
 	c.info = filter.ConnInfo{Peer: nc.RemoteAddr().String(), Local: nc.LocalAddr().String(), Scheme: "http", Sink: l.Sink(n)}
 	if addr, err := netip.ParseAddrPort(c.info.Peer); err == nil {
@@ -90,7 +106,7 @@ func (c *http1Conn) serve() {
 			c.lost(err)
 			return
 		}
-		if !c.cut && c.size > 0 {
+		if !c.cut && c.pending() {
 			c.run(nil)
 		}
 	}
@@ -106,8 +122,11 @@ func (c *http1Conn) arrived() bool {
 			return false
 		}
 	}
-	return !c.cut && c.size == 0
+	return !c.cut && !c.pending()
 }
+
+// pending reports whether a head was decoded whose request is still to be served.
+func (c *http1Conn) pending() bool { return c.exchange != nil && c.size > 0 }
 
 // next decodes the head of the next request, if it is there, and reports true
 // if it is to be served: here and now if within is false, else only where that
@@ -117,11 +136,14 @@ func (c *http1Conn) next(within bool) bool {
 	if len(buffered) == 0 {
 		return false
 	}
-	x := &c.exchange
-	n, err := c.decoder.Request(buffered, &x.Request)
+	if c.exchange == nil {
+		c.occupy()
+		c.borrow()
+	}
+	r := &c.Request
+	n, err := c.decoder.Request(buffered, r)
 	if err != nil {
-		c.busy.Store(true)
-		c.request = request{size: len(buffered), cut: true}
+		c.size, c.cut = len(buffered), true
 		c.run(err)
 		return false
 	}
@@ -129,10 +151,7 @@ func (c *http1Conn) next(within bool) bool {
 		c.partial()
 		return false
 	}
-	c.headBy = 0
-	c.busy.Store(true)
-	c.request = request{size: n}
-	r := &x.Request
+	c.headBy, c.size = 0, n
 	switch r.Framing {
 	case message.NoBody:
 		c.whole, c.bodyDone = true, true
@@ -142,9 +161,32 @@ func (c *http1Conn) next(within bool) bool {
 	return !within || c.whole && !r.Upgrade && r.Method != message.CONNECT
 }
 
+// borrow gets ready for a request.
+func (c *http1Conn) borrow() {
+	x, ok := c.listener.exchanges.Get().(*exchange)
+	if !ok {
+		x = &exchange{decoder: http1.HeadDecoder{Limits: c.listener.Limits}}
+	}
+	x.Down = c
+	x.out = x.buffer[:0]
+	c.exchange = x
+}
+
+// giveBack ends the use of the exchange.
+func (c *http1Conn) giveBack() {
+	x := c.exchange
+	c.exchange = nil
+	x.Down = nil
+	x.request = request{}
+	x.decoder.Reset()
+	x.Request.Reset()
+	x.Response.Reset()
+	c.listener.exchanges.Put(x)
+	c.state.Store(idle)
+}
+
 // partial waits for the rest of a head, within its time.
 func (c *http1Conn) partial() {
-	c.busy.Store(true)
 	now := c.listener.Shared.Now()
 	if c.headBy == 0 {
 		c.headBy = now + c.listener.HeadTimeout
@@ -154,86 +196,97 @@ func (c *http1Conn) partial() {
 
 // run serves the request whose head has been decoded, or refused.
 func (c *http1Conn) run(refused error) {
-	x := &c.exchange
-	c.buffer = c.listener.Shared.Borrow()
-	c.out = c.buffer[:0]
 	if refused == nil && !c.whole {
 		c.leave()
 	}
-	c.listener.server.Serve(x, refused)
-	c.listener.Shared.Return(c.buffer)
-	if c.detached {
-		c.cut = true
-		return
-	}
-	c.cut = c.cut || !c.ended || !c.bodyDone && !c.whole || c.listener.draining.Load()
+	c.listener.server.Serve(&c.Exchange, refused)
+	c.cut = c.cut || c.detached || !c.ended || !c.whole && !c.skip()
 	if c.whole && !c.copied {
-		c.nio.Consume(c.size + int(max(x.Request.Length, 0)))
+		c.nio.Consume(c.size + int(max(c.Request.Length, 0)))
 	}
-	c.decoder.Reset()
-	c.request = request{cut: c.cut}
-	x.Request.Reset()
-	x.Response.Reset()
-	c.busy.Store(false)
-	c.nio.Await(x.Finished, x.Finished+c.listener.IdleTimeout)
+	finished := c.Finished
+	c.giveBack()
+	// Asked after it is idle again, since drain passes over one that is busy.
+	if c.cut = c.cut || c.listener.draining.Load(); !c.cut {
+		c.nio.Await(finished, finished+c.listener.IdleTimeout)
+	}
 }
 
 // leave moves the head out of the read buffer, which its content is going to
 // need.
 func (c *http1Conn) leave() {
-	r := &c.exchange.Request
+	r := &c.Request
 	r.Rebase(append([]byte(nil), c.nio.Buffered()[:c.size]...))
 	c.nio.Consume(c.size)
 	c.copied = true
-	c.body.Begin(r.Framing, r.Length, c.listener.Limits)
+	c.content.Begin(r.Framing, r.Length, c.listener.Limits)
 }
 
 // lost ends a connection that gave out while a request was waited for. Only a
 // head that had begun to arrive is worth a record.
 func (c *http1Conn) lost(err error) {
-	buffered := c.nio.Buffered()
-	if len(buffered) == 0 && !c.busy.Load() {
+	if c.exchange == nil {
 		return
 	}
-	x := &c.exchange
 	if errors.Is(err, os.ErrDeadlineExceeded) && !c.listener.draining.Load() {
-		c.request = request{size: len(buffered), cut: true}
+		c.size, c.cut = len(c.nio.Buffered()), true
 		c.run(fault.New(fault.RequestTimeout, "the request's head did not arrive within "+c.listener.HeadTimeout.String()))
 		c.linger()
 		return
 	}
-	c.listener.server.Lost(x, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	c.listener.server.Lost(&c.Exchange, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	c.giveBack()
 }
 
 // linger closes the sending side and lets the client's last bytes run into the
-// void for a moment, so that it reads the response before a reset undoes it
-// (RFC 9112 section 9.6).
+// void for a while, so that it reads the response before a reset undoes it (RFC
+// 9112 section 9.6).
 func (c *http1Conn) linger() {
-	const most, patience = 256 << 10, 2 * time.Second
-	if c.detached || c.nio.CloseWrite() != nil {
+	const silence, most = 2 * time.Second, 10 * time.Second
+	if c.detached || c.aborted || c.nio.CloseWrite() != nil {
 		return
 	}
-	now := c.listener.Shared.Now()
+	c.occupy() // which lifts the limit of drain
 	c.nio.Limit(0)
-	c.nio.Await(now, now+patience)
-	for n := 0; n < most; {
-		n += len(c.nio.Buffered())
+	c.state.Store(lingering)
+	now := c.listener.Shared.Now()
+	for end := now + most; now < end; now = c.listener.Shared.Now() {
 		c.nio.Consume(len(c.nio.Buffered()))
+		c.nio.Await(now, min(now+silence, end))
 		if c.nio.Fill() != nil {
 			return
 		}
 	}
 }
 
+// occupy marks the connection as busy. Where drain was just about to end it,
+// the request came first after all.
+func (c *http1Conn) occupy() {
+	if c.state.Swap(busy) == woken {
+		c.listener.mu.Lock() // drain is done with it
+		c.listener.mu.Unlock()
+		c.nio.Limit(0)
+	}
+}
+
 // drain ends a connection that is idle; one that is busy ends with its request.
+// It is called under the listener's lock.
 func (c *http1Conn) drain() {
-	if !c.busy.Load() {
+	if c.state.CompareAndSwap(idle, woken) {
 		c.nio.Limit(time.Nanosecond) // long past: the wait ends
 	}
 }
 
-// cutOff closes the connection under whatever it does.
-func (c *http1Conn) cutOff() { c.nio.Close() }
+// cutOff ends the connection, whatever it does. Closing waits for who reads
+// from it, so that is not waited for in turn.
+func (c *http1Conn) cutOff() {
+	if c.state.Load() == lingering {
+		c.nio.Limit(time.Nanosecond)
+		return
+	}
+	c.nio.Abort()
+	go c.nio.Close()
+}
 
 // Info is part of filter.Downstream, as is what follows.
 func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
@@ -247,14 +300,14 @@ func (c *http1Conn) Whole() ([]byte, bool) {
 		return nil, false
 	}
 	c.bodyDone = true
-	n := max(c.exchange.Request.Length, 0)
+	n := max(c.Request.Length, 0)
 	return c.nio.Buffered()[c.size : c.size+int(n)], true
 }
 
 // Body waits for the next piece of content.
 func (c *http1Conn) Body() ([]byte, error) {
 	for {
-		data, used, done, err := c.body.Decode(c.nio.Buffered())
+		data, used, done, err := c.content.Decode(c.nio.Buffered())
 		c.nio.Consume(used)
 		switch {
 		case err != nil:
@@ -273,33 +326,55 @@ func (c *http1Conn) Body() ([]byte, error) {
 	}
 }
 
-// fill waits for more content. What ends idle connections as the listener
-// drains may have been meant for this one a moment ago: then it goes on.
+// fill waits for more content, as long as bytes move at all: it is not idle
+// while the response goes out. What ends idle connections as the listener
+// drains is not for this one.
 func (c *http1Conn) fill() error {
-	now := c.listener.Shared.Now()
-	by := now + c.listener.StreamIdle
-	for {
+	start := c.listener.Shared.Now()
+	for now := start; ; now = c.listener.Shared.Now() {
+		by := max(start, time.Duration(c.moved.Load())) + c.listener.StreamIdle
 		c.nio.Await(now, by)
 		err := c.nio.Fill()
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.stopped.Load() {
 			return err
 		}
-		if now = c.nio.Now(); now >= by {
+		if c.nio.Now() >= max(start, time.Duration(c.moved.Load()))+c.listener.StreamIdle {
 			return err
 		}
-		c.nio.Limit(0)
 	}
 }
 
 // StopBody makes a call of Body that waits return.
 func (c *http1Conn) StopBody() {
 	c.stopped.Store(true)
-	c.cut = true
 	c.nio.Limit(time.Nanosecond) // long past
 }
 
+// skip reads on to the end of content that nobody asks for any more, if that is
+// near, so that the connection can go on. It reports whether it can.
+func (c *http1Conn) skip() bool {
+	const most, patience = 256 << 10, time.Second
+	if c.stopped.Swap(false) {
+		c.nio.Limit(0)
+	}
+	now := c.listener.Shared.Now()
+	c.nio.Await(now, now+patience)
+	for n := 0; !c.bodyDone && n <= most; {
+		_, used, done, err := c.content.Decode(c.nio.Buffered())
+		c.nio.Consume(used)
+		if err != nil {
+			return false
+		}
+		c.bodyDone, n = done, n+used
+		if used == 0 && !done && c.nio.Fill() != nil {
+			return false
+		}
+	}
+	return c.bodyDone
+}
+
 // Trailers are the request's trailers.
-func (c *http1Conn) Trailers() *message.Head { return c.body.Trailers() }
+func (c *http1Conn) Trailers() *message.Head { return c.content.Trailers() }
 
 // explain tells why the client's side failed.
 func (c *http1Conn) explain(err error) error {
@@ -311,20 +386,23 @@ func (c *http1Conn) explain(err error) error {
 
 // Interim sends an interim response at once.
 func (c *http1Conn) Interim(h *message.Head) error {
-	if c.exchange.Request.Version == hop.HTTP10 {
+	if c.Request.Version == hop.HTTP10 {
 		return nil // RFC 9110 section 15.2
 	}
+	c.invited = c.invited || h.Status == 100
 	c.out = http1.AppendResponse(c.out, h, http1.Persist)
 	return c.Flush()
 }
 
 // Head begins the final response.
 func (c *http1Conn) Head(h *message.Head) error {
-	r := &c.exchange.Request
+	r := &c.Request
 	c.began = true
 	h.Framing = http1.ResponseFraming(h.Framing, r.Version)
 	c.framing = h.Framing
-	last := r.Close || h.Close || c.cut || c.framing == message.UntilClose || c.listener.draining.Load()
+	// A client that was not asked for its content may send it or not.
+	unasked := r.Expect && !c.whole && !c.invited
+	last := r.Close || h.Close || c.cut || unasked || c.framing == message.UntilClose || c.listener.draining.Load()
 	persistence := http1.Persist
 	switch {
 	case c.framing == message.Tunnel && h.Status == 101:
@@ -340,10 +418,6 @@ func (c *http1Conn) Head(h *message.Head) error {
 	return nil
 }
 
-// small is up to how many bytes a piece is copied rather than sent from where
-// it is.
-const small = 4 << 10
-
 // Content sends a piece of content, or keeps it back.
 func (c *http1Conn) Content(piece []byte) error {
 	if c.framing == message.NoBody {
@@ -352,7 +426,7 @@ func (c *http1Conn) Content(piece []byte) error {
 	if c.framing == message.Chunked {
 		c.out = http1.AppendChunkHeader(c.out, len(piece))
 	}
-	if len(piece) <= small && len(c.out)+len(piece) <= netio.BufferSize-256 {
+	if len(c.out)+len(piece) <= cap(c.out)-len("\r\n0\r\n\r\n") {
 		c.out = append(c.out, piece...)
 	} else if err := c.write(piece); err != nil {
 		return err
@@ -367,6 +441,9 @@ func (c *http1Conn) Content(piece []byte) error {
 func (c *http1Conn) write(piece []byte) error {
 	err := c.nio.WriteTwo(c.out, piece)
 	c.out = c.out[:0]
+	if !c.whole {
+		c.moved.Store(int64(c.listener.Shared.Now()))
+	}
 	if err != nil {
 		c.cut = true
 		return c.explain(err)
@@ -398,8 +475,8 @@ func (c *http1Conn) Began() bool { return c.began }
 func (c *http1Conn) Cut() {
 	c.cut = true
 	if c.began && !c.ended {
-		c.nio.Abort()
-		c.nio.Close()
+		c.nio.Abort() // and serve closes
+		c.aborted = true
 	}
 }
 

@@ -50,6 +50,8 @@ type Listener struct {
 	slots    chan struct{} // one for each connection that is open; nil without a limit
 	draining atomic.Bool
 
+	exchanges sync.Pool // of *exchange
+
 	mu    sync.Mutex
 	conns map[*http1Conn]struct{}
 	done  sync.WaitGroup
@@ -108,10 +110,16 @@ func (l *Listener) free() {
 func (l *Listener) start(nc net.Conn) {
 	c := newHTTP1(l, nc, l.Accepted.Add(1))
 	l.mu.Lock()
+	if l.draining.Load() { // nobody would drain this one
+		l.mu.Unlock()
+		nc.Close()
+		l.free()
+		return
+	}
 	l.conns[c] = struct{}{}
+	l.done.Add(1)
 	l.mu.Unlock()
 	l.Active.Add(1)
-	l.done.Add(1)
 	go func() {
 		defer l.end(c)
 		c.serve()
@@ -131,9 +139,7 @@ func (l *Listener) end(c *http1Conn) {
 // others end with their request. It returns when all have, or, having cut
 // those that are left, when ctx is done.
 func (l *Listener) Drain(ctx context.Context) {
-	l.draining.Store(true)
-	l.socket.Close()
-	l.each((*http1Conn).drain)
+	l.StopAccepting()
 	ended := make(chan struct{})
 	go func() {
 		l.done.Wait()

@@ -45,8 +45,7 @@ type Conn struct {
 	armed    atomic.Int64 // when the timer fires, on Shared's clock
 	deadline atomic.Int64 // when the present wait ends
 	limit    atomic.Int64 // when all waits end
-	waits    atomic.Uint32
-	noticed  uint32 // the wait that the timer saw last; the timer's alone
+	noticed  int64        // the deadline that the timer saw last; the timer's alone
 
 	// WriteTimeout is how long a write may be stuck without a byte moving;
 	// 0 is for ever.
@@ -146,7 +145,6 @@ func (c *Conn) Await(now, deadline time.Duration) {
 		by = never
 	}
 	c.deadline.Store(by)
-	c.waits.Add(1)
 	if fire := min(by, int64(now+recheck)); fire < c.armed.Load() {
 		c.arm(now, fire)
 	}
@@ -170,7 +168,7 @@ func (c *Conn) newTimer() {
 func (c *Conn) onTimer() {
 	c.armed.Store(never)
 	now := int64(c.shared.Now())
-	by, wait := c.ends(), c.waits.Load()
+	by, wait := c.ends(), c.deadline.Load() // no two waits have the same deadline
 	switch {
 	case now >= by, wait == c.noticed:
 		c.nc.SetReadDeadline(time.Unix(1, 0))
@@ -314,8 +312,9 @@ func (c *Conn) CloseWrite() error {
 	return c.nc.Close()
 }
 
-// Close closes the connection and wakes whoever waits for it. The read buffer
-// is given back by the reader: see [Conn.Done].
+// Close closes the connection and wakes whoever waits for it, and returns when
+// those have let go of it: so it must not be called within [Conn.Turns]. The
+// read buffer is given back by the reader: see [Conn.Done].
 func (c *Conn) Close() error { return c.nc.Close() }
 
 // Done closes the connection and gives up its buffer and its timer. It is for

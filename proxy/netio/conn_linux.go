@@ -15,11 +15,15 @@ type calls struct {
 	more, turn, swap, push func(fd uintptr) bool
 	peek, quick            func(fd uintptr)
 
+	fd      uintptr // while turning
+	turning bool    // within Turns' handle, which may write but not read
+
 	vec    [2]syscall.Iovec
 	msg    syscall.Msghdr
 	write  [2][]byte // what WriteTwo has yet to send
 	werr   error
-	peeked int // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
+	timed  bool // the present write has a deadline
+	peeked int  // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
 }
 
 // open makes the closures, if the connection is a socket.
@@ -92,7 +96,12 @@ func (c *Conn) onTurn(fd uintptr) bool {
 		if !done {
 			return false
 		}
-		if c.err != nil || !c.handle() {
+		if c.err != nil {
+			return true
+		}
+		c.calls.fd, c.calls.turning = fd, true
+		again := c.handle()
+		if c.calls.turning = false; !again {
 			return true
 		}
 		c.Release()
@@ -123,6 +132,17 @@ func (c *Conn) WriteTwo(head, body []byte) error {
 	if c.raw == nil {
 		return c.fallbackWrite(head, body)
 	}
+	if c.calls.turning { // the descriptor is held already
+		n, e := c.send(c.calls.fd, head, body)
+		if e == 0 && n == len(head)+len(body) {
+			return nil
+		}
+		if e != 0 && e != syscall.EAGAIN {
+			return os.NewSyscallError("send", e)
+		}
+		took := min(n, len(head))
+		head, body = head[took:], body[n-took:]
+	}
 	s := &c.calls
 	s.write, s.werr = [2][]byte{head, body}, nil
 	err := c.raw.Write(s.push)
@@ -130,6 +150,10 @@ func (c *Conn) WriteTwo(head, body []byte) error {
 		err = s.werr
 	}
 	s.write = [2][]byte{}
+	if s.timed { // or it would end a later write before it began
+		s.timed = false
+		c.nc.SetWriteDeadline(time.Time{})
+	}
 	return err
 }
 
@@ -143,6 +167,7 @@ func (c *Conn) onPush(fd uintptr) bool {
 			s.write[0], s.write[1] = s.write[0][took:], s.write[1][n-took:]
 		case syscall.EAGAIN:
 			if c.WriteTimeout > 0 {
+				s.timed = true
 				c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
 			}
 			return false

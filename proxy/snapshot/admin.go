@@ -73,9 +73,9 @@ type endpointState struct {
 }
 
 type poolState struct {
-	Active   int64  `json:"active"`
-	Idle     int64  `json:"idle"`
-	Pending  int64  `json:"requests_pending"`
+	Active   int    `json:"active"`
+	Idle     int    `json:"idle"`
+	Pending  int    `json:"requests_pending"`
 	Dialled  uint64 `json:"dialled_total"`
 	Reused   uint64 `json:"reused_total"`
 	Overflow uint64 `json:"refused_total"`
@@ -86,7 +86,7 @@ func (p *Proxy) clustersState() any {
 	for _, c := range p.allClusters() {
 		s := c.Group.Stats()
 		state := clusterState{Name: c.Name, Endpoints: []endpointState{}, Connections: poolState{
-			s.Active.Load(), s.Idle.Load(), s.Pending.Load(), s.Dialled.Load(), s.Reused.Load(), s.Overflow.Load(),
+			s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow,
 		}}
 		for _, e := range c.Group.Endpoints() {
 			state.Endpoints = append(state.Endpoints, endpointState{e.Address, e.Active, e.Idle})

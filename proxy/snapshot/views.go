@@ -108,23 +108,23 @@ func (p *Proxy) measure() {
 		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
 			for _, c := range p.allClusters() {
 				s := c.Group.Stats()
-				emit(float64(s.Active.Load()), service, c.Name, "active")
-				emit(float64(s.Idle.Load()), service, c.Name, "idle")
+				emit(float64(s.Active), service, c.Name, "active")
+				emit(float64(s.Idle), service, c.Name, "idle")
 			}
 		})
 	p.metrics.Func("hopscope_upstream_requests_pending", "Requests that wait for a connection.", metrics.Gauge,
 		[]string{"service", "cluster"}, func(emit func(float64, ...string)) {
 			for _, c := range p.allClusters() {
-				emit(float64(c.Group.Stats().Pending.Load()), service, c.Name)
+				emit(float64(c.Group.Stats().Pending), service, c.Name)
 			}
 		})
 	p.metrics.Func("hopscope_upstream_connections_total", "Connections handed to requests, by where they came from.", metrics.Counter,
 		[]string{"service", "cluster", "source"}, func(emit func(float64, ...string)) {
 			for _, c := range p.allClusters() {
 				s := c.Group.Stats()
-				emit(float64(s.Dialled.Load()), service, c.Name, "dialled")
-				emit(float64(s.Reused.Load()), service, c.Name, "pool")
-				emit(float64(s.Overflow.Load()), service, c.Name, "refused")
+				emit(float64(s.Dialled), service, c.Name, "dialled")
+				emit(float64(s.Reused), service, c.Name, "pool")
+				emit(float64(s.Overflow), service, c.Name, "refused")
 			}
 		})
 }

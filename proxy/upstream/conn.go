@@ -199,7 +199,6 @@ func (c *Conn) Trailers() *message.Head { return c.body.Trailers() }
 // endpoint has left nothing unread behind its response.
 func (c *Conn) Release(now time.Duration, reusable bool) {
 	g := c.endpoint.group
-	g.stats.Active.Add(-1)
 	if !reusable || len(c.nio.Buffered()) > 0 {
 		g.discard(c)
 		return

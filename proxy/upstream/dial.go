@@ -21,8 +21,9 @@ func (g *Group) dial(ctx context.Context, e *Endpoint) (*Conn, error) {
 		g.freed(e)
 		return nil, g.explain(e, err)
 	}
-	g.stats.Active.Add(1)
-	g.stats.Dialled.Add(1)
+	g.mu.Lock()
+	g.dialled++
+	g.mu.Unlock()
 	c := &Conn{nio: netio.New(nc, g.shared), endpoint: e}
 	c.head.Limits = g.options.Head
 	return c, nil

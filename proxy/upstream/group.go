@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -42,17 +41,13 @@ type Group struct {
 	sweeper   *time.Timer          // nil while no connection is idle
 	closed    bool
 
-	stats Stats
+	dialled, reused, overflow uint64
 }
 
-// Stats are a group's counters, to be read at any time.
+// Stats are a group's counters at one moment.
 type Stats struct {
-	Active   atomic.Int64 // connections in use
-	Idle     atomic.Int64 // connections in the pool
-	Pending  atomic.Int64 // callers that wait
-	Dialled  atomic.Uint64
-	Reused   atomic.Uint64
-	Overflow atomic.Uint64 // callers that were refused
+	Active, Idle, Pending     int    // connections in use, in the pool; callers that wait
+	Dialled, Reused, Overflow uint64 // connections handed out, new and pooled; callers refused
 }
 
 // Endpoint is one address and its pool.
@@ -136,7 +131,16 @@ func (g *Group) Endpoints() []EndpointState {
 }
 
 // Stats are the group's counters.
-func (g *Group) Stats() *Stats { return &g.stats }
+func (g *Group) Stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := Stats{Pending: len(g.waiters), Dialled: g.dialled, Reused: g.reused, Overflow: g.overflow}
+	for e := range g.endpoints {
+		s.Idle += len(e.idle)
+	}
+	s.Active = g.open - s.Idle
+	return s
+}
 
 // Acquire returns a connection to e: the pooled one that was used last, or a
 // new one. now is the time on the group's clock, give up the time at which to
@@ -152,11 +156,10 @@ func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 				g.discard(c)
 				continue
 			}
-			return g.reuse(c), nil
+			return c, nil
 		case mayDial:
 			return g.dial(ctx, e)
 		case w == nil:
-			g.stats.Overflow.Add(1)
 			return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
 		}
 		c, err := g.wait(ctx, w, giveUp)
@@ -166,7 +169,7 @@ func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 		if c == nil {
 			return g.dial(ctx, e)
 		}
-		return g.reuse(c), nil
+		return c, nil
 	}
 }
 
@@ -175,21 +178,14 @@ func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 func (g *Group) Fresh(ctx context.Context, e *Endpoint) (*Conn, error) {
 	g.mu.Lock()
 	if !g.room() {
+		g.overflow++
 		g.mu.Unlock()
-		g.stats.Overflow.Add(1)
 		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open", g.Name, g.options.MaxConnections))
 	}
 	g.open++
 	e.active++
 	g.mu.Unlock()
 	return g.dial(ctx, e)
-}
-
-func (g *Group) reuse(c *Conn) *Conn {
-	g.stats.Active.Add(1)
-	g.stats.Reused.Add(1)
-	c.Reused = true
-	return c
 }
 
 // take finds a pooled connection, or leave to dial, or a place in the queue,
@@ -202,7 +198,8 @@ func (g *Group) take(e *Endpoint, now time.Duration) (c *Conn, mayDial bool, w *
 		e.idle[n-1] = nil
 		e.idle = e.idle[:n-1]
 		e.active++
-		g.stats.Idle.Add(-1)
+		g.reused++
+		c.Reused = true
 		return c, false, nil
 	}
 	if g.room() {
@@ -211,11 +208,11 @@ func (g *Group) take(e *Endpoint, now time.Duration) (c *Conn, mayDial bool, w *
 		return nil, true, nil
 	}
 	if len(g.waiters) >= g.options.MaxPending {
+		g.overflow++
 		return nil, false, nil
 	}
 	w = &waiter{endpoint: e, turn: make(chan *Conn, 1)}
 	g.waiters = append(g.waiters, w)
-	g.stats.Pending.Add(1)
 	return nil, false, w
 }
 
@@ -229,7 +226,6 @@ func (g *Group) room() bool {
 		if len(e.idle) > 0 {
 			c := e.idle[0]
 			e.idle = append(e.idle[:0], e.idle[1:]...)
-			g.stats.Idle.Add(-1)
 			g.open--
 			c.nio.Done()
 			g.forget(e)
@@ -247,7 +243,6 @@ func (g *Group) wait(ctx context.Context, w *waiter, giveUp time.Duration) (*Con
 		defer t.Stop()
 		timeout = t.C
 	}
-	defer g.stats.Pending.Add(-1)
 	select {
 	case c := <-w.turn:
 		return c, nil
@@ -286,13 +281,13 @@ func (g *Group) freed(e *Endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e.active--
+	g.forget(e)
 	if w := g.next(nil); w != nil {
 		w.endpoint.active++
 		w.turn <- nil
 		return
 	}
 	g.open--
-	g.forget(e)
 }
 
 // forget drops a dynamic endpoint that has no connection.
@@ -321,6 +316,8 @@ func (g *Group) put(c *Conn) {
 	e := c.endpoint
 	g.mu.Lock()
 	if w := g.next(e); w != nil {
+		g.reused++
+		c.Reused = true
 		g.mu.Unlock()
 		w.turn <- c
 		return
@@ -332,7 +329,6 @@ func (g *Group) put(c *Conn) {
 	}
 	e.active--
 	e.idle = append(e.idle, c)
-	g.stats.Idle.Add(1)
 	if g.sweeper == nil {
 		g.sweeper = time.AfterFunc(g.sweepEvery(), g.sweep)
 	}
@@ -363,7 +359,6 @@ func (g *Group) sweep() {
 			}
 			c.nio.Done()
 			g.open--
-			g.stats.Idle.Add(-1)
 		}
 		clear(e.idle[len(keep):])
 		e.idle = keep
@@ -380,7 +375,6 @@ func (g *Group) closeIdle(e *Endpoint) {
 	for _, c := range e.idle {
 		c.nio.Done()
 		g.open--
-		g.stats.Idle.Add(-1)
 	}
 	e.idle = nil
 }
