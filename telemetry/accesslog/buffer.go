@@ -3,7 +3,9 @@ package accesslog
 import "sync"
 
 const (
-	chunkSize = 64 << 10
+	// chunkSize is small enough for a write to end before the Go runtime takes
+	// the processor away from it, which costs more than the write.
+	chunkSize = 32 << 10
 	// chunkFull leaves room for the line that makes a chunk full.
 	chunkFull = chunkSize - 4<<10
 	// spareChunks is how many written chunks are kept for reuse: one to fill
