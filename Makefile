@@ -31,7 +31,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: build ## build, then see a mesh of six services name its failing hop (Ctrl-C ends it)
+demo: build ## build, then see a small mesh name its failing hop (Ctrl-C ends it)
 	bin/hopscope demo
 
 .PHONY: build
@@ -81,7 +81,7 @@ check-generated: ## fail if a generated file is not what make generate writes
 cross: ## compile everything for every platform
 	@for platform in $(PLATFORMS); do \
 		echo "compile $$platform"; \
-		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build ./...; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -pgo=off ./...; \
 	done
 
 .PHONY: size
