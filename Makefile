@@ -41,6 +41,7 @@ build: ## build bin/hopscope, a static binary
 .PHONY: test
 test: ## all tests with the race detector, against real servers (installed if missing)
 	deploy/backends/setup $(TEST_PARTS) >/dev/null
+	go test -run AllocatesNothing ./proxy/listener
 	HOPSCOPE_REQUIRE_BACKENDS=1 go test -race -p 2 -timeout $(TIMEOUT) $(TEST_FLAGS) ./...
 
 .PHONY: bench

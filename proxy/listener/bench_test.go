@@ -45,6 +45,29 @@ func BenchmarkForward(b *testing.B) {
 }
 
 func benchmarkForward(b *testing.B, all bool) {
+	exchange := inMemory(b, all)
+	b.ReportAllocs()
+	for b.Loop() {
+		exchange()
+	}
+}
+
+// TestForwardAllocatesNothing holds the hot path to its word. The race detector
+// makes pools forget, so there it can't be told.
+func TestForwardAllocatesNothing(t *testing.T) {
+	if race {
+		t.Skip("not under the race detector; make test runs it without, too")
+	}
+	exchange := inMemory(t, true)
+	if n := testing.AllocsPerRun(5000, exchange); n != 0 {
+		t.Errorf("%v allocations a request", n)
+	}
+}
+
+// inMemory returns a func that makes one request through a listener and its
+// forwarder, over in-memory connections to client and endpoint. Writes have no
+// time limit, for which net.Pipe would allocate.
+func inMemory(b testing.TB, all bool) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -56,7 +79,7 @@ func benchmarkForward(b *testing.B, all bool) {
 		views = append(views, log, store.New(16<<20))
 	}
 	recorder := record.New(views, record.Options{})
-	defer recorder.Close(context.Background())
+	b.Cleanup(func() { recorder.Close(context.Background()) })
 	labels := &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web", Slow: time.Second}
 	labels.Metrics = m.Series(labels)
 	cl := cluster.New("web", []string{"127.0.0.1:1"}, upstream.Options{
@@ -67,7 +90,7 @@ func benchmarkForward(b *testing.B, all bool) {
 			return near, nil
 		},
 	}, shared)
-	defer cl.Group.Close()
+	b.Cleanup(cl.Group.Close)
 	propagation, err := tracecontext.NewPropagation([]string{"w3c", "b3"}, []string{"w3c"})
 	if err != nil {
 		b.Fatal(err)
@@ -76,8 +99,8 @@ func benchmarkForward(b *testing.B, all bool) {
 		Labels: labels, Routes: []forward.Route{{Labels: labels, Cluster: cl, Timeout: 15 * time.Second}},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "1.1 web",
-		ProxyStatus: headers.NewProxyStatus("web"), StreamIdleTimeout: time.Minute,
-		Shared: shared, Context: context.Background(),
+		ProxyStatus: headers.NewProxyStatus("web"),
+		Shared:      shared, Context: context.Background(),
 	})
 	l := &Listener{Options: Options{
 		Name: "ingress", HeadTimeout: time.Minute, IdleTimeout: time.Hour, Limits: http1.Limits{},
@@ -85,8 +108,8 @@ func benchmarkForward(b *testing.B, all bool) {
 	}, server: f, conns: map[*http1Conn]struct{}{}}
 	client, server := net.Pipe()
 	l.start(server)
-	defer l.done.Wait()
-	defer client.Close()
+	b.Cleanup(l.done.Wait)
+	b.Cleanup(func() { client.Close() })
 
 	request, buf := []byte(benchRequest), make([]byte, 4096)
 	exchange := func() {
@@ -105,10 +128,7 @@ func benchmarkForward(b *testing.B, all bool) {
 	for range 1000 {
 		exchange()
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		exchange()
-	}
+	return exchange
 }
 
 // answer is an endpoint that allocates nothing either.

@@ -1,0 +1,6 @@
+//go:build race
+
+package listener
+
+// race tells that the race detector is at work.
+const race = true
