@@ -60,7 +60,7 @@ func refused(h *hop.Hop, endpoint string) *hop.Hop {
 	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: h.Labels.Service, Reason: "connection refused by " + endpoint}
 	a := h.LastAttempt()
 	a.Endpoint, a.Status, a.Flags, a.ProxyError, a.Details, a.Reason =
-		endpoint, 0, hop.UpstreamConnectionFailure, kind, details, "connection refused"
+		endpoint, 0, hop.UpstreamConnectionFailure, kind, details, h.Failure.Reason
 	return h
 }
 

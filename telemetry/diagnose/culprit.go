@@ -30,16 +30,53 @@ type Culprit struct {
 }
 
 // String is a line such as
-// "payments -> 127.0.0.1:4003 connection refused (UF)".
+// "payments -> bank: connection refused by 127.0.0.1:4003 (UF)".
 func (c *Culprit) String() string {
-	s := c.Service + ": " + c.Reason
-	if c.Edge && c.Endpoint != "" {
-		s = c.Service + " -> " + c.Endpoint + " " + c.Reason
-	}
+	s := c.where() + ": " + c.Reason
 	if c.Flags != 0 {
 		s += " (" + c.Flags.String() + ")"
 	}
 	return s
+}
+
+// where is the service, or its way to what it called; the endpoint's address
+// is there only if the reason does not tell it.
+func (c *Culprit) where() string {
+	if !c.Edge || c.Endpoint == "" {
+		return c.Service
+	}
+	name, told := callee(c.Node), strings.Contains(c.Reason, c.Endpoint)
+	switch {
+	case name == "" && told:
+		return c.Service
+	case name == "":
+		return c.Service + " -> " + c.Endpoint
+	case told:
+		return c.Service + " -> " + name
+	}
+	return c.Service + " -> " + name + " (" + c.Endpoint + ")"
+}
+
+// callee is a name for what an attempt called, if it has one that says more
+// than the service's own name or the endpoint's address.
+func callee(n *Node) string {
+	name := n.Attempt.Cluster
+	if n.Hop.Labels.Direction == hop.Outbound {
+		name = cmp.Or(host(n.Hop), name)
+	}
+	if name == n.service() || strings.HasPrefix(n.Attempt.Endpoint+":", name+":") {
+		return ""
+	}
+	return name
+}
+
+// host is the request's host, without the port.
+func host(h *hop.Hop) string {
+	name := h.String(h.Host)
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
+		name = name[:colon]
+	}
+	return name
 }
 
 // blame finds the culprit of the first root that failed.
@@ -170,13 +207,10 @@ func (n *Node) whatItWaitedFor() string {
 // destination is a name for what an outbound attempt called.
 func destination(n *Node) string {
 	name := n.Hop.Failure.Hop
-	if name == "" || name == n.service() {
-		name = n.Hop.String(n.Hop.Host)
-		if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
-			name = name[:colon] // without the port
-		}
+	if name == n.service() {
+		name = ""
 	}
-	return cmp.Or(name, n.Attempt.Cluster, n.Attempt.Endpoint)
+	return cmp.Or(name, host(n.Hop), n.Attempt.Cluster, n.Attempt.Endpoint)
 }
 
 // slow describes a node that took long.

@@ -25,6 +25,14 @@ func TestCulprit(t *testing.T) {
 	tooLong := twoTries(503, 200)
 	tooLong.Flags = hop.MaxStreamDuration
 
+	gateway := refused(in("edge", 1, 0, 0, 2, 503), "10.0.0.7:80")
+	gateway.Attempts[0].Cluster = "api"
+	byAddress := refused(out("web", "10.0.0.7", 1, 0, 0, 2, 503), "10.0.0.7:80")
+	tunnel := refused(out("web", "[2001:db8::7]", 1, 0, 0, 2, 503), "10.0.0.7:443")
+	nameless := timedOut(out("web", "", 1, 0, 0, 100, 504))
+	nameless.SetString(&nameless.Host, "")
+	nameless.Attempts[0].Cluster = "db"
+
 	notFound := in("web", 1, 0, 0, 40, 404)
 	selfCalled := in("web", 1, 2, 0, 40, 500)
 	circleA, circleB := in("a", 1, 4, 0, 10, 500), in("b", 3, 2, 1, 9, 500)
@@ -44,16 +52,20 @@ func TestCulprit(t *testing.T) {
 			"web(orders)", "web: the application at 127.0.0.1:3000 answered 500"},
 		{"a refused connection blames the edge",
 			[]*hop.Hop{in("web", 1, 0, 0, 40, 500), refused(in("payments", 3, 2, 1, 2, 503), "127.0.0.1:4003")},
-			"web(payments)", "payments -> 127.0.0.1:4003 connection refused (UF)"},
+			"web(payments)", "payments: connection refused by 127.0.0.1:4003 (UF)"},
 		{"the edge of an outbound hop",
 			[]*hop.Hop{in("web", 1, 0, 0, 40, 500), refused(out("web", "payments", 3, 2, 1, 2, 503), "10.0.0.9:80")},
-			"web(web>)", "web -> 10.0.0.9:80 connection refused (UF)"},
+			"web(web>)", "web -> payments: connection refused by 10.0.0.9:80 (UF)"},
+		{"a gateway knows the cluster", []*hop.Hop{gateway}, "edge", "edge -> api: connection refused by 10.0.0.7:80 (UF)"},
+		{"a host that is the endpoint's address", []*hop.Hop{byAddress}, "web>", "web: connection refused by 10.0.0.7:80 (UF)"},
+		{"a host that is another address", []*hop.Hop{tunnel}, "web>", "web -> [2001:db8::7]: connection refused by 10.0.0.7:443 (UF)"},
+		{"no host, but a cluster", []*hop.Hop{nameless}, "web>", "web -> db (10.0.0.9:80): no response in time (UT)"},
 		{"a failure before any attempt", []*hop.Hop{noHealthy}, "web", "web: no endpoint of cluster web is healthy (UH)"},
 		{"a retry that succeeded", []*hop.Hop{twoTries(503, 200)}, "web", ""},
 		{"a retry that succeeded, below", []*hop.Hop{twoTries(503, 200), in("a", 5, 2, 1, 9, 503), in("a", 7, 3, 13, 38, 200)}, "web(a a)", ""},
 		{"a retry that failed: the last one counts",
 			[]*hop.Hop{twoTries(500, 503), in("a", 5, 2, 1, 9, 500), refused(in("b", 7, 3, 13, 38, 503), "127.0.0.1:1")},
-			"web(a b)", "b -> 127.0.0.1:1 connection refused (UF)"},
+			"web(a b)", "b: connection refused by 127.0.0.1:1 (UF)"},
 		{"retries used up are the application's failure", []*hop.Hop{exhausted}, "web",
 			"web: the application at 127.0.0.1:3001 answered 503 (URX)"},
 		{"a retry that succeeded, and then another failure", []*hop.Hop{tooLong}, "web",
@@ -78,17 +90,17 @@ func TestCulprit(t *testing.T) {
 		{"relayed through three hops", []*hop.Hop{
 			in("web", 1, 0, 0, 40, 500), out("web", "orders", 3, 2, 1, 39, 500), in("orders", 5, 4, 2, 38, 500),
 			out("orders", "payments", 7, 6, 3, 37, 503), refused(in("payments", 9, 8, 4, 5, 503), "127.0.0.1:4003")},
-			"web(web>(orders(orders>(payments))))", "payments -> 127.0.0.1:4003 connection refused (UF)"},
+			"web(web>(orders(orders>(payments))))", "payments: connection refused by 127.0.0.1:4003 (UF)"},
 		{"timeout at the caller while the callee was slow", []*hop.Hop{
 			timedOut(out("web", "orders", 1, 0, 0, 100, 504)), clientGone(in("orders", 3, 2, 1, 101, 0)), in("stock", 5, 4, 2, 3000, 200)},
 			"web>(orders(stock))",
-			"web -> 10.0.0.9:80 no response in time; it waited for stock: 97.8 ms in the application at 127.0.0.1:3000 (UT)"},
+			"web -> orders (10.0.0.9:80): no response in time; it waited for stock: 97.8 ms in the application at 127.0.0.1:3000 (UT)"},
 		{"timeout while the callee's own calls failed", []*hop.Hop{
 			timedOut(out("web", "orders", 1, 0, 0, 100, 504)), clientGone(in("orders", 3, 2, 1, 101, 0)),
 			refused(out("orders", "stock", 5, 4, 2, 90, 503), "10.0.0.7:80")},
-			"web>(orders(orders>))", "orders -> 10.0.0.7:80 connection refused (UF)"},
+			"web>(orders(orders>))", "orders -> stock: connection refused by 10.0.0.7:80 (UF)"},
 		{"timeout of an endpoint without a proxy", []*hop.Hop{timedOut(in("web", 1, 0, 0, 100, 504))},
-			"web", "web -> 127.0.0.1:3000 no response in time (UT)"},
+			"web", "web -> 127.0.0.1:3000: no response in time (UT)"},
 		{"missing hops: an outbound hop alone knows that the endpoint answered",
 			[]*hop.Hop{in("web", 1, 0, 0, 40, 500), out("web", "orders", 3, 2, 1, 39, 503)},
 			"web(web>)", "orders: answered 503 to web"},
@@ -102,7 +114,7 @@ func TestCulprit(t *testing.T) {
 			"web(~payments)", "payments: the application at 127.0.0.1:3000 answered 500"},
 		{"an application with its own tracer", []*hop.Hop{
 			in("web", 1, 0, 0, 40, 500), in("orders", 11, 2, 1, 39, 500), out("orders", "payments", 3, 77, 2, 38, 503), refused(in("payments", 5, 4, 3, 4, 503), "127.0.0.1:4003")},
-			"web(orders(~orders>(payments)))", "payments -> 127.0.0.1:4003 connection refused (UF)"},
+			"web(orders(~orders>(payments)))", "payments: connection refused by 127.0.0.1:4003 (UF)"},
 		{"its own tracer, two requests at a time", []*hop.Hop{
 			in("web", 1, 0, 0, 100, 200), in("a", 11, 2, 1, 90, 200), in("a", 13, 2, 20, 30, 200), out("a", "b", 15, 77, 21, 29, 200), out("a", "b", 17, 78, 40, 50, 200)},
 			"web(a(~a>) a(~a>))", ""},
@@ -171,9 +183,9 @@ func TestSlowest(t *testing.T) {
 			"b: 67.8 ms in the application at 127.0.0.1:3000"},
 		{"an endpoint without a proxy", []*hop.Hop{in("web", 1, 0, 0, 100, 200), out("web", "db", 3, 2, 1, 99, 200)},
 			"db: 97.8 ms to answer web"},
-		{"the network", []*hop.Hop{out("web", "a", 1, 0, 0, 100, 200), in("a", 3, 2, 40, 60, 200)}, "web -> 10.0.0.9:80 79.8 ms on the way"},
-		{"the connection", []*hop.Hop{connecting}, "web -> 10.0.0.9:80 79.9 ms to get a connection"},
-		{"no connection", []*hop.Hop{hung}, "web -> 10.0.0.9:80 99.8 ms to get a connection"},
+		{"the network", []*hop.Hop{out("web", "a", 1, 0, 0, 100, 200), in("a", 3, 2, 40, 60, 200)}, "web -> a (10.0.0.9:80): 79.8 ms on the way"},
+		{"the connection", []*hop.Hop{connecting}, "web -> a (10.0.0.9:80): 79.9 ms to get a connection"},
+		{"no connection", []*hop.Hop{hung}, "web -> a (10.0.0.9:80): 99.8 ms to get a connection"},
 		{"the proxy", []*hop.Hop{waited}, "web: 90.1 ms in its proxy, before and after its attempts"},
 		{"no attempt", []*hop.Hop{none}, "web: 100 ms in its proxy, and no attempt"},
 		{"a call that nobody waited for", []*hop.Hop{in("web", 1, 0, 0, 100, 200), out("web", "log", 3, 2, 99.5, 5000, 200)},

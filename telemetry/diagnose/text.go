@@ -92,6 +92,7 @@ type painter struct {
 type row struct {
 	node          *Node
 	name, request string
+	below         string // what joins the lines below it to the tree
 	note, tint    string
 }
 
@@ -146,6 +147,7 @@ func (p *painter) collect(n *Node, lead, branch string) {
 		children = append(children, c)
 	}
 	p.annotate(&r, n)
+	r.below = stem(below, children)
 	p.rows = append(p.rows, r)
 	for i, c := range children {
 		branch := branchOf(c, i == len(children)-1)
@@ -154,6 +156,7 @@ func (p *painter) collect(n *Node, lead, branch string) {
 			continue
 		}
 		try := row{node: c, name: below + branch + "try " + clean(c.Attempt.Endpoint)}
+		try.below = stem(below+indent(branch), c.Children)
 		p.annotate(&try, c)
 		p.rows = append(p.rows, try)
 		for j, g := range c.Children {
@@ -186,6 +189,15 @@ func indent(branch string) string {
 	return "  "
 }
 
+// stem is what stands on a row's second line: the branches that pass it by,
+// and its own on the way to its children.
+func stem(lead string, children []*Node) string {
+	if len(children) == 0 {
+		return lead
+	}
+	return lead + "│ "
+}
+
 func request(h *hop.Hop) string {
 	method := h.Method
 	if h.MethodText.Len() > 0 {
@@ -210,14 +222,7 @@ func (p *painter) annotate(r *row, n *Node) {
 }
 
 // note is a failure in the words of its own row.
-func note(c *Culprit) string {
-	reason := c.Reason
-	if f := c.Node.Hop.Failure; c.Edge && f.Origin == hop.OriginProxy && f.Reason != "" &&
-		strings.HasPrefix(f.Reason, c.Reason) {
-		reason = f.Reason // which names the endpoint, too
-	}
-	return clean(strings.TrimSpace(c.Flags.String() + " " + reason))
-}
+func note(c *Culprit) string { return clean(strings.TrimSpace(c.Flags.String() + " " + c.Reason)) }
 
 // measure finds the columns: names and requests as wide as they need to be,
 // notes if they fit, and the bars the rest.
@@ -256,7 +261,7 @@ func (p *painter) draw(r *row) {
 		used := p.name + 2 + p.request + 2 + 3 + 2 + 8 + 2 + end
 		if used+2+columns(r.note) > p.width {
 			p.dst = append(p.dst, '\n')
-			p.print("", strings.Repeat(" ", p.name+2))
+			p.print("", pad(r.below, p.name)+"  ")
 		} else {
 			p.print("", "  ")
 		}

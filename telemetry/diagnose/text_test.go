@@ -20,6 +20,11 @@ func drawings() map[string][]*hop.Hop {
 	retried.Attempts[0].End = 3 * ms
 	*retried.Attempt() = hop.Attempt{Span: span(11), Endpoint: "10.0.0.8:80", Status: 200, Start: 5 * ms, Connected: 6 * ms, Sent: 6 * ms, End: 14.5 * 1000 * 1000}
 
+	tried := out("orders", "vault", 7, 6, 3, 37, 503)
+	tried.Attempts[0] = hop.Attempt{Span: span(10), Endpoint: "10.0.0.1:80", Cluster: "vault", Start: ms, End: 2 * ms,
+		Flags: hop.UpstreamConnectionFailure, ProxyError: "connection_timeout", Reason: "10.0.0.1:80 did not accept a connection within 1ms"}
+	*tried.Attempt() = hop.Attempt{Span: span(12), Endpoint: "10.0.0.2:80", Cluster: "vault", Status: 503, Start: 3 * ms, Connected: 3 * ms, End: 30 * ms}
+
 	strange := in("w\x1b[31meb", 1, 0, 0, 12, 502)
 	strange.SetString(&strange.Path, "/\x1b]0;title\x07\xff/"+strings.Repeat("long/", 20))
 	strange.Method = "_OTHER"
@@ -36,6 +41,13 @@ func drawings() map[string][]*hop.Hop {
 			in("web", 1, 0, 0, 41, 500), out("web", "orders", 3, 2, 1, 39.1, 500), in("orders", 5, 4, 2, 38, 500),
 			out("orders", "stock", 7, 6, 3, 12, 200), in("stock", 9, 8, 4, 11, 200),
 			out("orders", "payments", 11, 6, 13, 37, 503), refused(in("payments", 13, 12, 14, 15, 503), "127.0.0.1:4003"),
+		},
+		"branches": {
+			in("web", 1, 0, 0, 41, 500), out("web", "orders", 3, 2, 1, 39, 500), in("orders", 5, 4, 2, 38, 500),
+			tried, in("vault", 15, 12, 6, 20, 503), refused(out("vault", "disk", 17, 16, 7, 19, 503), "10.0.0.3:80"),
+			in("ledger", 19, 16, 7, 8, 200),
+			out("orders", "stock", 31, 6, 5, 12, 200), in("stock", 33, 32, 6, 11, 200),
+			out("web", "stock", 35, 2, 2, 10, 200),
 		},
 		"retried": {in("web", 1, 0, 0, 41, 200), in("orders", 5, 2, 2, 38, 200), retried, in("payments", 21, 11, 12, 18, 200)},
 		"slow":    {slowRoot, in("orders", 3, 2, 1, 1390, 200), out("orders", "stock", 5, 99, 100, 1350, 200), in("stock", 7, 6, 101, 1349, 200)},
