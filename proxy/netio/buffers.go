@@ -6,7 +6,7 @@ import (
 )
 
 // BufferSize is the size of a read buffer, in bytes. A head that needs more
-// grows its connection's buffer (see [Conn.Grow]).
+// makes its connection's buffer grow (see [Conn.Fill]).
 const BufferSize = 16 << 10
 
 // Shared is what the connections of one proxy have in common: read buffers

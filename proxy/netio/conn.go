@@ -45,7 +45,7 @@ type Conn struct {
 	armed    atomic.Int64 // when the timer fires, on Shared's clock
 	deadline atomic.Int64 // when the present wait ends
 	limit    atomic.Int64 // when all waits end
-	noticed  int64        // the deadline that the timer saw last; the timer's alone
+	noticed  atomic.Int64 // the deadline that the timer saw last
 
 	// WriteTimeout is how long a write may be stuck without a byte moving;
 	// 0 is for ever.
@@ -150,12 +150,23 @@ func (c *Conn) Await(now, deadline time.Duration) {
 	}
 }
 
-// arm sets the timer. A deadline that is stored before armed is read, here and
-// in onTimer in the opposite order, can't be missed by both.
+// arm sets the timer. Who moves the end of a wait stores it before arming, and
+// it is looked at again here after: so of two that arm at once, in whatever
+// order, one sets the timer to the earlier end.
 func (c *Conn) arm(now time.Duration, fire int64) {
-	c.armed.Store(fire)
 	c.start.Do(c.newTimer)
-	c.timer.Reset(time.Duration(fire) - now)
+	if c.timer == nil {
+		return // Done came first
+	}
+	for {
+		c.armed.Store(fire)
+		c.timer.Reset(time.Duration(fire) - now)
+		by := c.ends()
+		if by >= fire {
+			return
+		}
+		fire = by
+	}
 }
 
 func (c *Conn) newTimer() {
@@ -170,20 +181,19 @@ func (c *Conn) onTimer() {
 	now := int64(c.shared.Now())
 	by, wait := c.ends(), c.deadline.Load() // no two waits have the same deadline
 	switch {
-	case now >= by, wait == c.noticed:
+	case now >= by, wait == c.noticed.Load():
 		c.nc.SetReadDeadline(time.Unix(1, 0))
 	default:
-		c.noticed = wait
+		c.noticed.Store(wait)
 		if fire := min(by, now+int64(recheck)); fire < c.armed.Load() {
-			c.armed.Store(fire)
-			c.timer.Reset(time.Duration(fire - now))
+			c.arm(time.Duration(now), fire)
 		}
 	}
 }
 
 // woken is called when a read was ended by the timer: it returns ErrTimeout
-// if the deadline has passed, ErrPeerGone if the watched connection was closed,
-// and else nil: look at the socket again. A reader that merely idles is told
+// if the deadline has passed, ErrGone if Watch's function says so, and else
+// nil: look at the socket again. A reader that merely idles is told
 // to wait for its deadline alone.
 func (c *Conn) woken() error {
 	c.nc.SetReadDeadline(time.Time{})
@@ -284,6 +294,7 @@ func (c *Conn) Exchange(head, body []byte) (sent bool, err error) {
 		again, err = c.again(c.readSwap())
 	}
 	if n := max(c.sent, 0); err == nil && n < len(head)+len(body) {
+		c.sent = len(head) + len(body) // or less, if the rest fails
 		err, again = c.rest(n, head, body), true
 	}
 	for again && err == nil {
@@ -368,23 +379,25 @@ func (c *Conn) fallbackTurns() error {
 // fallbackSwap sends over the net.Conn what Exchange has to send, then waits.
 func (c *Conn) fallbackSwap() error {
 	c.sent = len(c.out[0]) + len(c.out[1])
-	if err := c.fallbackWrite(c.out[0], c.out[1]); err != nil {
-		return err
+	if c.err = c.fallbackWrite(c.out[0], c.out[1]); c.err != nil {
+		return nil // c.err tells; as a read's, a timeout would be tried again
 	}
 	return c.fallback()
 }
 
-// fallbackWrite is WriteTwo over the net.Conn.
+// fallbackWrite is WriteTwo over the net.Conn, in pieces: their deadlines are
+// what comes nearest to one from the last byte that moved.
 func (c *Conn) fallbackWrite(head, body []byte) error {
 	for _, b := range [...][]byte{head, body} {
-		if len(b) == 0 {
-			continue
-		}
-		if c.WriteTimeout > 0 {
-			c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
-		}
-		if _, err := c.nc.Write(b); err != nil {
-			return err
+		for len(b) > 0 {
+			piece := b[:min(len(b), BufferSize)]
+			if c.WriteTimeout > 0 {
+				c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
+			}
+			if _, err := c.nc.Write(piece); err != nil {
+				return err
+			}
+			b = b[len(piece):]
 		}
 	}
 	return nil

@@ -1,0 +1,13 @@
+package netio
+
+// Recheck is how long a wait lasts before the socket is looked at again.
+const Recheck = recheck
+
+// Size is how much the read buffer holds, in bytes; 0 where there is none.
+func (c *Conn) Size() int { return len(c.data) }
+
+// Borrows reports whether the connection has a buffer of Shared's.
+func (c *Conn) Borrows() bool { return c.small != nil }
+
+// Timing reports whether the timer runs, and stops it.
+func (c *Conn) Timing() bool { return c.timer != nil && c.timer.Stop() }

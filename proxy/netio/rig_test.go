@@ -1,0 +1,229 @@
+package netio_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of these tests wait, and may do so together.
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// transport is a kind of connection. Conn uses the first two by its own system
+// calls on Linux, and the others by their methods.
+type transport struct {
+	name string
+	pair func(t *testing.T) (near, far net.Conn)
+	// raw is true where Conn makes its own system calls, if it does at all.
+	raw bool
+	// socket is true where a side can be closed, and the kernel keeps bytes.
+	socket bool
+}
+
+var transports = []transport{
+	{"tcp", tcp, true, true},
+	{"unix", unixPair, true, true},
+	{"tcp by its methods", tcpByMethods, false, true},
+	{"pipe", pipe, false, false},
+}
+
+func tcp(t *testing.T) (near, far net.Conn) { return connected(t, "tcp", "127.0.0.1:0") }
+func unixPair(t *testing.T) (near, far net.Conn) {
+	return connected(t, "unix", filepath.Join(t.TempDir(), "s"))
+}
+func pipe(*testing.T) (near, far net.Conn) { return net.Pipe() }
+
+// methods hides what kind of connection it is, as a TLS connection would.
+type methods struct{ *net.TCPConn }
+
+func tcpByMethods(t *testing.T) (near, far net.Conn) {
+	near, far = tcp(t)
+	return methods{near.(*net.TCPConn)}, far
+}
+
+func connected(t *testing.T, network, address string) (near, far net.Conn) {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if far, err = net.Dial(network, l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if near, err = l.Accept(); err != nil {
+		far.Close()
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+// each runs the test over every kind of connection, or over sockets only.
+func each(t *testing.T, only func(transport) bool, test func(t *testing.T, tr transport)) {
+	for _, tr := range transports {
+		if only == nil || only(tr) {
+			t.Run(tr.name, func(t *testing.T) {
+				t.Parallel()
+				test(t, tr)
+			})
+		}
+	}
+}
+
+func sockets(tr transport) bool { return tr.socket }
+
+// rig is a Conn, the connection under it, and its peer.
+type rig struct {
+	*netio.Conn
+	near, far net.Conn
+	aside     sync.WaitGroup
+}
+
+func newRig(t *testing.T, tr transport) *rig {
+	t.Helper()
+	near, far := tr.pair(t)
+	r := &rig{Conn: netio.New(near, netio.NewShared()), near: near, far: far}
+	t.Cleanup(func() {
+		r.Close()
+		far.Close()
+		r.aside.Wait()
+	})
+	return r
+}
+
+// go runs f, which ends by itself or when the connections are closed.
+func (r *rig) start(f func()) { r.aside.Go(f) }
+
+// sends has the peer send the pieces one after the other, while the test goes
+// on.
+func (r *rig) sends(pieces ...string) {
+	r.start(func() {
+		for _, p := range pieces {
+			if _, err := io.WriteString(r.far, p); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// reads is what the peer receives, n bytes of it.
+func (r *rig) reads(t *testing.T, n int) string {
+	t.Helper()
+	b := make([]byte, n)
+	r.far.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.ReadFull(r.far, b); err != nil {
+		t.Fatalf("the peer, waiting for %d bytes: %v", n, err)
+	}
+	return string(b)
+}
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// within calls f, and fails the test if it does not come back.
+func within[T any](t *testing.T, f func() T) T {
+	t.Helper()
+	done := make(chan T, 1)
+	go func() { done <- f() }()
+	select {
+	case v := <-done:
+		return v
+	case <-time.After(patience):
+		t.Fatal("it still waits")
+		panic("not reached")
+	}
+}
+
+// await begins waits that end after d; 0 is never.
+func (r *rig) await(d time.Duration) (by time.Duration) {
+	now := r.Now()
+	if d != 0 {
+		by = now + d
+	}
+	r.Await(now, by)
+	return by
+}
+
+// receive fills until n bytes are buffered.
+func (r *rig) receive(t *testing.T, n int) {
+	t.Helper()
+	for len(r.Buffered()) < n {
+		if err := within(t, r.Fill); err != nil {
+			t.Fatalf("%d of %d bytes, then %v", len(r.Buffered()), n, err)
+		}
+	}
+}
+
+func (r *rig) expect(t *testing.T, want string) {
+	t.Helper()
+	r.receive(t, len(want))
+	if got := string(r.Buffered()); got != want {
+		t.Fatalf("buffered %.80q, want %.80q", got, want)
+	}
+}
+
+// waits are the three ways to wait. None ends before bytes come or it fails.
+var waits = []struct {
+	name string
+	wait func(*netio.Conn) error
+}{
+	{"Fill", (*netio.Conn).Fill},
+	{"Turns", func(c *netio.Conn) error { return c.Turns(func() bool { return false }) }},
+	{"Exchange", func(c *netio.Conn) error {
+		_, err := c.Exchange([]byte("?"), nil)
+		return err
+	}},
+}
+
+// eachWait runs the test over every kind of connection, for each way to wait.
+// The peer reads whatever it is sent.
+func eachWait(t *testing.T, test func(t *testing.T, r *rig, wait func() error)) {
+	each(t, nil, func(t *testing.T, tr transport) {
+		for _, w := range waits {
+			t.Run(w.name, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, tr)
+				r.start(func() { io.Copy(io.Discard, r.far) })
+				test(t, r, func() error { return w.wait(r.Conn) })
+			})
+		}
+	})
+}
+
+// wantErr checks that got is want, and that nothing is held for a wait that
+// failed with nothing received.
+func (r *rig) wantErr(t *testing.T, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Fatalf("it ended with %v, want %v", got, want)
+	}
+	if len(r.Buffered()) == 0 && r.Size() > 0 {
+		t.Errorf("a buffer of %d bytes is kept for nothing", r.Size())
+	}
+}
+
+// pattern is n bytes of which no two neighbourhoods are alike.
+func pattern(n int) string {
+	var b bytes.Buffer
+	for i := uint32(0); b.Len() < n; i++ {
+		x := i * 2654435761
+		b.Write([]byte{byte(x), byte(x >> 8), byte(x >> 16), byte(x >> 24)})
+	}
+	return string(b.Bytes()[:n])
+}

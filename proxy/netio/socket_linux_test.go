@@ -1,0 +1,232 @@
+package netio_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+// What Conn does by its own system calls.
+
+func raw(tr transport) bool { return tr.raw }
+
+// lateFor has f, by which the peer does something, seen by the runtime's poller
+// before the test goes on: what an edge tells is then lost to the next wait. It
+// returns when the socket shows the events.
+func (r *rig) lateFor(t *testing.T, events int16, f func()) {
+	t.Helper()
+	sc, err := r.near.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = within(t, func() error {
+		return sc.Read(func(fd uintptr) bool {
+			if f != nil {
+				f()
+				f = nil
+				return false
+			}
+			p := []unix.PollFd{{Fd: int32(fd), Events: events}}
+			n, _ := unix.Poll(p, 0)
+			return n == 1 && p[0].Revents&events == events
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) farEnds() { r.far.(interface{ CloseWrite() error }).CloseWrite() }
+
+// TestLostEdge waits for an end that came before the wait began, alone or with
+// the last bytes: the poller has told of it, and does not do so again.
+func TestLostEdge(t *testing.T) {
+	each(t, raw, func(t *testing.T, tr transport) {
+		t.Run("bytes and the end, Turns", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, tr)
+			r.lateFor(t, unix.POLLRDHUP|unix.POLLIN, func() { io.WriteString(r.far, "hello\n"); r.farEnds() })
+			r.await(0)
+			served := 0
+			r.wantErr(t, within(t, func() error { return r.Turns(r.lines(&served)) }), io.EOF)
+			if served != 1 || r.reads(t, 6) != "hello\n" {
+				t.Errorf("served %d lines", served)
+			}
+			r.Close()
+			if rest, err := io.ReadAll(r.far); len(rest) > 0 || err != nil {
+				t.Errorf("the peer read %q more, %v", rest, err)
+			}
+		})
+		t.Run("bytes and the end within Turns", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, tr)
+			r.await(0)
+			r.start(func() {
+				for range 20 {
+					io.WriteString(r.far, "hello\n")
+					io.ReadFull(r.far, make([]byte, 6))
+				}
+				io.WriteString(r.far, "hello\n")
+				r.farEnds()
+			})
+			served := 0
+			r.wantErr(t, within(t, func() error { return r.Turns(r.lines(&served)) }), io.EOF)
+			if served != 21 {
+				t.Errorf("served %d lines", served)
+			}
+		})
+		t.Run("the end, Exchange", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, tr)
+			r.lateFor(t, unix.POLLRDHUP, r.farEnds)
+			r.await(0)
+			sent, err := r.exchange(t, "request", "")
+			if !sent || r.reads(t, 7) != "request" {
+				t.Error("the request was not sent")
+			}
+			r.wantErr(t, err, io.EOF)
+		})
+		t.Run("bytes, Exchange", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, tr)
+			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "unasked") })
+			r.await(0)
+			if _, err := r.exchange(t, "request", ""); err != nil {
+				t.Fatal(err)
+			}
+			r.expect(t, "unasked")
+		})
+		t.Run("the end, Fill", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, tr)
+			r.lateFor(t, unix.POLLRDHUP, r.farEnds)
+			r.wantErr(t, within(t, r.Fill), io.EOF) // which asks first, so needs no timer
+		})
+	})
+}
+
+// TestTurnsOfFullBuffers begins when exactly as much has arrived as the buffer
+// holds, so that one receive takes it all, and maybe the end waits behind it.
+func TestTurnsOfFullBuffers(t *testing.T) {
+	for _, buffers := range []int{1, 2, 3} {
+		for _, ends := range []bool{false, true} {
+			each(t, raw, func(t *testing.T, tr transport) {
+				r := newRig(t, tr)
+				size := buffers * netio.BufferSize
+				r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, pattern(size)) })
+				if ends {
+					r.lateFor(t, unix.POLLRDHUP, r.farEnds)
+				}
+				got := 0
+				err := within(t, func() error { // without a timer
+					return r.Turns(func() bool {
+						got += len(r.Buffered())
+						r.Consume(len(r.Buffered()))
+						return got < size || ends
+					})
+				})
+				if ends != errors.Is(err, io.EOF) || !ends && err != nil {
+					t.Errorf("it ended with %v", err)
+				}
+				if got != size {
+					t.Errorf("%d bytes of %d", got, size)
+				}
+			})
+		}
+	}
+}
+
+func TestStates(t *testing.T) {
+	cases := []struct {
+		name        string
+		become      func(t *testing.T, r *rig)
+		gone, quiet bool
+	}{
+		{"idle", func(*testing.T, *rig) {}, false, true},
+		{"after an exchange", func(t *testing.T, r *rig) {
+			r.answers(t, "request", "fine")
+			r.await(0)
+			r.exchange(t, "request", "")
+			r.aside.Wait()
+		}, false, true},
+		{"bytes came", func(t *testing.T, r *rig) {
+			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "unasked") })
+		}, false, false},
+		{"the end came", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLRDHUP, r.farEnds) }, true, false},
+		{"bytes came, and the end behind them", func(t *testing.T, r *rig) {
+			r.lateFor(t, unix.POLLRDHUP|unix.POLLIN, func() { io.WriteString(r.far, "unasked"); r.farEnds() })
+		}, false, false},
+		{"reset", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLHUP, func() { reset(t, r) }) }, true, false},
+		{"closed here", func(_ *testing.T, r *rig) { r.Close() }, true, false},
+	}
+	each(t, raw, func(t *testing.T, tr transport) {
+		for _, tc := range cases {
+			t.Run(tc.name, func(t *testing.T) {
+				r := newRig(t, tr)
+				tc.become(t, r)
+				for range 3 { // to look changes nothing
+					if gone, quiet := r.Gone(), r.Quiet(); gone != tc.gone || quiet != tc.quiet {
+						t.Errorf("gone %t, quiet %t", gone, quiet)
+					}
+					r.QuickAck()
+				}
+			})
+		}
+	})
+}
+
+// TestLookingConsumesNothing asks for the state while another goroutine reads.
+func TestLookingConsumesNothing(t *testing.T) {
+	each(t, raw, func(t *testing.T, tr transport) {
+		r := newRig(t, tr)
+		text := pattern(1 << 20)
+		r.sends(text)
+		read := make(chan struct{})
+		r.start(func() {
+			defer close(read)
+			r.expect(t, text)
+		})
+		for looking := true; looking; {
+			select {
+			case <-read:
+				looking = false
+			default:
+				if r.Gone() {
+					t.Fatal("gone")
+				}
+			}
+		}
+	})
+}
+
+func TestStatesByMethods(t *testing.T) {
+	each(t, func(tr transport) bool { return !tr.raw }, func(t *testing.T, tr transport) {
+		r := newRig(t, tr)
+		r.far.Close()
+		if r.Gone() || !r.Quiet() {
+			t.Error("it claims to know what it can't")
+		}
+		r.QuickAck()
+	})
+}
+
+// TestAbortedPeerIsTold resets within a response: bytes that arrived before are
+// still read, and then the reset.
+func TestAbortedPeerIsTold(t *testing.T) {
+	r := newRig(t, transports[0])
+	r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "some") })
+	r.expect(t, "some")
+	r.lateFor(t, unix.POLLHUP, func() {
+		r.far.(*net.TCPConn).SetLinger(0)
+		r.far.Close()
+	})
+	if err := within(t, r.Fill); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("it ended with %v", err)
+	}
+}
