@@ -184,7 +184,7 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/traces/nonsense", 400, asJSON, []string{`\"nonsense\" is not a trace id`}},
 		{"GET", "/traces/" + strings.Repeat("1", 32), 404, "text/html", []string{"No hop of this trace is known here"}},
 		{"GET", "/traces/" + strings.Repeat("1", 32) + "?format=json", 404, asJSON, []string{`"error": "No hop`}},
-		{"GET", "/traces/" + failedTrace + "?format=text", 200, "text/plain", []string{"payments -> 127.0.0.1:4003 connection refused (UF)"}},
+		{"GET", "/traces/" + failedTrace + "?format=text", 200, "text/plain", []string{"payments -> bank (127.0.0.1:4003): connection refused (UF)"}},
 		{"GET", "/traces?id=" + failedTrace, 303, "text/html", nil},
 		{"GET", "/traces?bogus=1", 400, asJSON, []string{`there is no parameter \"bogus\", only failed, limit`}},
 		{"GET", "/traces?failed=perhaps", 400, asJSON, []string{"it is 1 or 0"}},

@@ -63,11 +63,13 @@ func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (*up
 		a.Start = now(h)
 	}
 	var c *upstream.Conn
+	at, giveUp := f.clock(h, a.Start), f.deadline(h, d.route, a.Start)
 	if pooled {
-		at := f.clock(h, a.Start)
-		c, err = cl.Group.Acquire(f.Context, endpoint, at, f.deadline(h, d.route, a.Start), !x.Request.Method.Idempotent())
+		_, whole := x.Down.Whole()
+		once := !whole || !x.Request.Method.Idempotent()
+		c, err = cl.Group.Acquire(f.Context, endpoint, at, giveUp, once)
 	} else {
-		c, err = cl.Group.Fresh(f.Context, endpoint)
+		c, err = cl.Group.Fresh(f.Context, endpoint, at, giveUp)
 	}
 	if err != nil {
 		return nil, err
@@ -111,6 +113,9 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c *upstream.Conn,
 			err = c.ReadHead(r.Method, &x.Response)
 		}
 	}
+	if err == nil && x.Response.Framing == message.Tunnel && !r.Upgrade {
+		err = fault.New(fault.UpstreamProtocol, a.Endpoint+" changed protocols (101), which the request did not ask for")
+	}
 	if err = b.cause(err); err != nil {
 		b.stop(x)
 		return err
@@ -120,25 +125,32 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c *upstream.Conn,
 	return nil
 }
 
-// host sets the Host field as the route wants it.
+// host sets the Host field as the route wants it, and to the endpoint's address
+// where an HTTP/1.0 client sent none, which HTTP/1.1 requires.
 func (f *Forwarder) host(x *filter.Exchange, route *Route, endpoint string) {
 	host := route.Host
-	if host == "" {
-		return
-	}
-	if host == "endpoint" {
+	switch {
+	case host == "endpoint", host == "" && !x.Request.Has(message.Host):
 		host = endpoint
+	case host == "":
+		return
 	}
 	x.Request.Replace(message.Host, host)
 }
 
-// fail writes a failure into the attempt that it ended.
+// fail writes a failure into the attempt that it ended. What the client did is
+// said, but does not count as a failure of the endpoint's.
 func (f *Forwarder) fail(h *hop.Hop, why *fault.Error) {
 	a := h.LastAttempt()
 	if a == nil || a.End != 0 {
 		return
 	}
 	a.End = now(h)
+	a.Details, a.Reason = why.Kind.Details(), why.Error()
+	if why.Kind.Side() == fault.Downstream {
+		a.Flags |= why.Kind.Flag() &^ hop.Failures
+		return
+	}
 	a.Flags |= why.Kind.Flag()
-	a.ProxyError, a.Details, a.Reason = why.Kind.ProxyError(), why.Kind.Details(), why.Error()
+	a.ProxyError = why.Kind.ProxyError()
 }

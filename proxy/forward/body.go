@@ -26,17 +26,18 @@ type upload struct {
 	down filter.Downstream
 	conn *upstream.Conn
 
-	done   chan struct{} // closed when it has ended
-	ended  atomic.Bool   // so has it, and all was sent
-	failed error         // the client's failure; after done
-	sent   int64         // after done
+	done   chan struct{}               // closed when it has ended
+	ended  atomic.Bool                 // so has it, and all was sent
+	failed atomic.Pointer[fault.Error] // the client's failure
+	asking atomic.Bool                 // it waits for the client
+	idle   time.Duration               // how long both sides may be silent
+	sent   int64                       // after done
 }
 
 // startUpload begins to send the content of the exchange.
 func (f *Forwarder) startUpload(x *filter.Exchange, route *Route, c *upstream.Conn) *upload {
-	h, gone := x.Hop, x.Down.Gone()
-	u := &upload{down: x.Down, conn: c, done: make(chan struct{})}
-	c.Watch(func() bool { return u.ended.Load() && gone() })
+	h := x.Hop
+	u := &upload{down: x.Down, conn: c, done: make(chan struct{}), idle: f.StreamIdleTimeout}
 	c.Await(f.clock(h, now(h)), 0, f.StreamIdleTimeout)
 	start, timeout := h.Start, route.Timeout
 	go func() {
@@ -59,62 +60,67 @@ func (u *upload) run() bool {
 		u.ended.Store(true)
 		return true
 	case errors.As(err, &ours) && ours.Kind.Side() == fault.Downstream:
-		u.failed = err
+		u.failed.Store(ours) // first: closing makes the exchange ask for it
 		u.conn.Close()
 	}
 	return false
 }
 
-// copy sends the content until it ends. An error of the client's side is the
-// client's; any other is the endpoint's.
+// copy sends the content until it ends; as long as it moves, the endpoint is
+// not idle. An error of the client's side is the client's; any other is the
+// endpoint's.
 func (u *upload) copy() error {
 	for {
+		u.asking.Store(true)
 		piece, err := u.down.Body()
-		if errors.Is(err, io.EOF) {
-			return u.conn.Finish(u.down.Trailers())
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err // and it still waits for the client
 		}
+		u.asking.Store(false)
 		if err != nil {
-			return err
+			return u.conn.Finish(u.down.Trailers())
 		}
 		if err := u.conn.Content(piece); err != nil {
 			return err
 		}
 		u.sent += int64(len(piece))
+		u.conn.AwaitMore(u.conn.NetIO().Now())
 	}
 }
 
 // cause is why an attempt failed: the client's failure, if that is what made
-// the upload close the connection, or else err.
+// the upload close the connection, or if the endpoint was silent because the
+// client was; or else err.
 func (b *body) cause(err error) error {
 	if err == nil || b.upload == nil {
 		return err
 	}
-	select {
-	case <-b.upload.done:
-		if b.upload.failed != nil {
-			return b.upload.failed
-		}
-	default:
+	if failed := b.upload.failed.Load(); failed != nil {
+		return failed
+	}
+	if fault.Of(err).Kind == fault.UpstreamIdle && b.upload.asking.Load() {
+		return fault.New(fault.RequestIdle, "the client moved no byte for "+b.upload.idle.String())
 	}
 	return err
 }
 
-// stop ends the upload, if it is still going on, and waits for its end. It
-// reports whether all of the content was sent.
+// stop ends the upload, if it is still going on, and waits for its end: the
+// connection, which the endpoint may have stopped reading from, is closed then.
+// It reports whether all of the content was sent.
 func (b *body) stop(x *filter.Exchange) bool {
 	u := b.upload
 	if u == nil {
 		return true
 	}
-	select {
-	case <-u.done:
-	default:
+	all := u.ended.Load()
+	if !all {
 		u.down.StopBody()
-		<-u.done
+		u.conn.Close()
 	}
+	<-u.done
 	x.Hop.BytesIn = u.sent
 	if a := x.Hop.LastAttempt(); a != nil {
 		a.BytesSent = u.sent
 	}
-	return u.ended.Load()
+	return all
 }

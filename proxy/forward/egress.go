@@ -62,6 +62,7 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 	if r.Method == message.CONNECT {
 		return f.connect(x, d)
 	}
+	r.Remove(message.ProxyAuthorization) // it was for this proxy, if for any
 	return f.send(x, d)
 }
 

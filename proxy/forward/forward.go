@@ -98,8 +98,8 @@ func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
 	if err != nil {
 		err = f.reply(x, fault.Of(err))
 	}
-	f.finish(x, err)
 	f.Active.Add(-1)
+	f.finish(x, err)
 }
 
 // Lost records a connection that ended within a request's head.
@@ -108,8 +108,8 @@ func (f *Forwarder) Lost(x *filter.Exchange, why *fault.Error) {
 	f.open(x)
 	x.Hop.Kind = hop.KindConnection
 	f.blame(x, why)
-	f.finish(x, nil)
 	f.Active.Add(-1)
+	f.finish(x, nil)
 }
 
 // finish closes the Hop and records it: once, as the last thing that happens
@@ -135,9 +135,6 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		h.Keep = hop.KeepFailed
 	case h.Slow():
 		h.Keep = hop.KeepSlow
-	}
-	if h.Labels.Direction == hop.Outbound && h.Failed() && f.Causes != nil {
-		f.Causes.Note(h.Trace, h.Failure, h.Start.Add(h.End))
 	}
 	x.Hop = nil
 	x.Down.Info().Sink.Record(h)

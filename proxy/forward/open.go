@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"time"
 
@@ -24,7 +25,11 @@ func (f *Forwarder) open(x *filter.Exchange) {
 	if r.Method == message.MethodOther {
 		h.Set(&h.MethodText, r.MethodText())
 	}
-	h.Set(&h.Host, r.Host())
+	host := r.Host()
+	if i := bytes.LastIndexByte(host, '@'); i >= 0 { // refused, but not told
+		host = host[i+1:]
+	}
+	h.Set(&h.Host, host)
 	h.Set(&h.Path, r.Path())
 	h.Set(&h.Query, r.Query())
 	if agent, ok := r.Get(message.UserAgent); ok {

@@ -34,15 +34,15 @@ func (f *Forwarder) relay(x *filter.Exchange, c *upstream.Conn, b *body) error {
 		c.Close()
 	}
 	reusable = b.stop(x) && reusable && err == nil
-	h.End = now(h)
 	a := h.LastAttempt()
 	a.BytesReceived = h.BytesOut
 	if err == nil {
+		h.End = now(h)
 		a.End = h.End
 	} else {
-		f.fail(h, fault.Of(err))
+		f.fail(h, fault.Of(err)) // and the Hop ends later
 	}
-	c.Release(f.clock(h, h.End), reusable)
+	c.Release(f.clock(h, a.End), reusable)
 	return err
 }
 
@@ -88,6 +88,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c *upstream.Conn) error {
 // respond gives a response the fields that are the proxy's.
 func (f *Forwarder) respond(x *filter.Exchange) {
 	h, r := x.Hop, &x.Response
+	f.note(h)
 	if f.Via != "" {
 		r.Add(message.Via, "via", f.Via)
 	}

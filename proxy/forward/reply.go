@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -20,6 +21,7 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	h, down := x.Hop, x.Down
 	status := why.Kind.Status()
 	if down.Began() || status == 0 {
+		f.note(h)
 		down.Cut()
 		return nil
 	}
@@ -67,16 +69,23 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 func (f *Forwarder) blame(x *filter.Exchange, why *fault.Error) {
 	h := x.Hop
 	side := why.Kind.Side()
-	if side == fault.Upstream {
-		f.fail(h, why)
-	} else if a := h.LastAttempt(); a != nil && a.End == 0 {
-		a.End = now(h)
-	}
+	f.fail(h, why)
 	h.Flags |= why.Kind.Flag()
+	if side == fault.Downstream && h.Failure.Origin != hop.OriginNone {
+		return // what the client did not wait for is what failed
+	}
 	h.Details, h.ProxyError = why.Kind.Details(), why.Kind.ProxyError()
 	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: h.Labels.Service, Reason: why.Error()}
 	if side == fault.Downstream {
 		h.Failure.Origin, h.Failure.Hop = hop.OriginDownstream, "client"
+	}
+}
+
+// note remembers the failure of what this service called, for its inbound hops:
+// before the service gets to know of it, since it may answer at once.
+func (f *Forwarder) note(h *hop.Hop) {
+	if h.Labels.Direction == hop.Outbound && h.Failed() && f.Causes != nil {
+		f.Causes.Note(h.Trace, h.Failure, time.Now())
 	}
 }
 

@@ -1,6 +1,8 @@
 package forward
 
 import (
+	"context"
+
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/stream"
 	"github.com/hopscope/hopscope/proxy/upstream"
@@ -21,6 +23,7 @@ func (f *Forwarder) tunnel(x *filter.Exchange, c *upstream.Conn) error {
 		return err
 	}
 	c.Watch(nil)
+	defer context.AfterFunc(f.Context, c.Close)()
 	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.NetIO(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared}
 	var err error
 	h.BytesIn, h.BytesOut, err = t.Run()

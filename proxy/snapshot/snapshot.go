@@ -174,6 +174,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 
 func (p *Proxy) close(ctx context.Context) error {
 	p.draining.Store(true)
+	defer context.AfterFunc(ctx, p.cancel)() // nothing is waited for any more
 	var wg sync.WaitGroup
 	for _, b := range p.listeners {
 		wg.Go(func() { b.listener.Drain(ctx) })

@@ -18,7 +18,7 @@ type Tunnel struct {
 	// Name is the endpoint's, for what is said of it.
 	Name string
 	// Idle ends the tunnel when no byte has moved in either direction for so
-	// long.
+	// long, or when one side has taken none of those that wait for it.
 	Idle   time.Duration
 	Shared *netio.Shared
 
@@ -62,7 +62,11 @@ func secondary(err error) bool { return errors.Is(err, errPeer) }
 func (t *Tunnel) carry(from, to *netio.Conn, kind fault.Kind, reset string) (n int64, err error) {
 	for {
 		if b := from.Buffered(); len(b) > 0 {
-			if err := to.Write(b); err != nil {
+			switch err := to.Write(b); {
+			case err == nil:
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				return n, t.idle(err)
+			default:
 				return n, t.end(err, kind, "") // the other direction says why
 			}
 			n += int64(len(b))
@@ -81,11 +85,15 @@ func (t *Tunnel) carry(from, to *netio.Conn, kind fault.Kind, reset string) (n i
 			if t.Shared.Now()-time.Duration(t.active.Load()) < t.Idle {
 				continue // the other direction is alive
 			}
-			return n, t.end(err, fault.UpstreamIdle, "no byte moved through the tunnel for "+t.Idle.String())
+			return n, t.idle(err)
 		default:
 			return n, t.end(err, kind, reset)
 		}
 	}
+}
+
+func (t *Tunnel) idle(err error) error {
+	return t.end(err, fault.UpstreamIdle, "no byte moved through the tunnel for "+t.Idle.String())
 }
 
 // end closes both connections, so that the other direction ends too. Without a

@@ -28,6 +28,7 @@ type Conn struct {
 	out       []byte // what is sent, and was encoded here
 	chunked   bool   // so is the request's content
 	owed      []byte // what is still to be sent of the last chunk
+	suspect   bool   // the last response had no content, though some endpoints send it all the same
 	idleSince time.Duration
 
 	deadline, idle time.Duration
@@ -56,7 +57,7 @@ func (c *Conn) Watch(gone func() bool) { c.nio.Watch(gone) }
 // route's, or when the endpoint has sent nothing for as long as idle; 0 is
 // never. Both the deadline and now are on the clock of netio.Shared.
 func (c *Conn) Await(now, deadline, idle time.Duration) {
-	c.deadline, c.idle = deadline, idle
+	c.deadline, c.idle, c.nio.WriteTimeout = deadline, idle, idle
 	c.AwaitMore(now)
 }
 
@@ -153,6 +154,7 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 			return c.explain(err, true)
 		}
 	}
+	c.suspect = response.Framing == message.NoBody
 	c.body.Upstream = true
 	c.body.Begin(response.Framing, response.Length, c.head.Limits)
 	return nil

@@ -67,6 +67,7 @@ type Endpoint struct {
 // by nil that it may dial.
 type waiter struct {
 	endpoint *Endpoint
+	fresh    bool // it can't use a pooled connection
 	turn     chan *Conn
 }
 
@@ -74,9 +75,10 @@ type waiter struct {
 const sweepEvery = 5 * time.Second
 
 // checkAfter is how long a connection may have been idle without being looked
-// at before it is used: most of those that an endpoint closed were closed
-// after longer.
-const checkAfter = 10 * time.Millisecond
+// at before it is used. Looking is a system call, which a busy proxy is spared:
+// those that an endpoint closed, or sent something on that nobody asked for,
+// were nearly always idle for longer.
+const checkAfter = time.Millisecond
 
 // NewGroup returns a group without endpoints.
 func NewGroup(name string, o Options, shared *netio.Shared) *Group {
@@ -143,57 +145,60 @@ func (g *Group) Stats() Stats {
 }
 
 // Acquire returns a connection to e: the pooled one that was used last, or a
-// new one. now is the time on the group's clock, give up the time at which to
-// stop waiting for a connection to come free, 0 for never. careful makes it
-// look at a pooled connection before it is handed out, for a request that
-// can't be sent twice.
+// new one. now is the time on the group's clock, giveUp the time at which to
+// stop waiting for a connection to come free, 0 for when the time to connect
+// is over. careful makes it look at a pooled connection before it is handed
+// out, for a request that can't be sent twice.
 func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, careful bool) (*Conn, error) {
 	for {
-		c, mayDial, w := g.take(e, now)
-		switch {
-		case c != nil:
-			if (careful || now-c.idleSince > checkAfter) && !c.nio.Quiet() {
-				g.discard(c)
-				continue
-			}
-			return c, nil
-		case mayDial:
-			return g.dial(ctx, e)
-		case w == nil:
-			return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
+		c, err := g.acquire(ctx, e, now, giveUp, false)
+		if err != nil || !c.Reused || g.usable(c, now, careful) {
+			return c, err
 		}
-		c, err := g.wait(ctx, w, giveUp)
-		if err != nil {
-			return nil, err
-		}
-		if c == nil {
-			return g.dial(ctx, e)
-		}
-		return c, nil
+		g.discard(c)
 	}
+}
+
+// usable reports whether a pooled connection is still good, as far as that is
+// to be asked.
+func (g *Group) usable(c *Conn, now time.Duration, careful bool) bool {
+	since := now - c.idleSince
+	return since < g.options.IdleTimeout && (!careful && !c.suspect && since < checkAfter || c.nio.Quiet())
 }
 
 // Fresh returns a new connection to e, never a pooled one, within the same
 // limits.
-func (g *Group) Fresh(ctx context.Context, e *Endpoint) (*Conn, error) {
-	g.mu.Lock()
-	if !g.room() {
-		g.overflow++
-		g.mu.Unlock()
-		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open", g.Name, g.options.MaxConnections))
+func (g *Group) Fresh(ctx context.Context, e *Endpoint, now, giveUp time.Duration) (*Conn, error) {
+	return g.acquire(ctx, e, now, giveUp, true)
+}
+
+func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, fresh bool) (*Conn, error) {
+	c, mayDial, w := g.take(e, fresh)
+	if w != nil {
+		if giveUp == 0 {
+			giveUp = now + g.options.ConnectTimeout
+		}
+		var err error
+		if c, err = g.wait(ctx, w, giveUp); err != nil {
+			return nil, err
+		}
+		mayDial = c == nil
 	}
-	g.open++
-	e.active++
-	g.mu.Unlock()
-	return g.dial(ctx, e)
+	switch {
+	case c != nil:
+		return c, nil
+	case mayDial:
+		return g.dial(ctx, e)
+	}
+	return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
 }
 
 // take finds a pooled connection, or leave to dial, or a place in the queue,
 // or none of them.
-func (g *Group) take(e *Endpoint, now time.Duration) (c *Conn, mayDial bool, w *waiter) {
+func (g *Group) take(e *Endpoint, fresh bool) (c *Conn, mayDial bool, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if n := len(e.idle); n > 0 {
+	if n := len(e.idle); n > 0 && !fresh {
 		c = e.idle[n-1]
 		e.idle[n-1] = nil
 		e.idle = e.idle[:n-1]
@@ -204,16 +209,27 @@ func (g *Group) take(e *Endpoint, now time.Duration) (c *Conn, mayDial bool, w *
 	}
 	if g.room() {
 		g.open++
-		e.active++
+		g.occupy(e)
 		return nil, true, nil
 	}
 	if len(g.waiters) >= g.options.MaxPending {
 		g.overflow++
+		g.forget(e)
 		return nil, false, nil
 	}
-	w = &waiter{endpoint: e, turn: make(chan *Conn, 1)}
+	w = &waiter{endpoint: e, fresh: fresh, turn: make(chan *Conn, 1)}
 	g.waiters = append(g.waiters, w)
 	return nil, false, w
+}
+
+// occupy counts a connection to e that is about to be dialled. A dynamic
+// endpoint may have been forgotten since the caller got it: it is known again.
+func (g *Group) occupy(e *Endpoint) {
+	e.active++
+	g.endpoints[e] = struct{}{}
+	if e.dynamic && g.dynamic[e.Address] == nil {
+		g.dynamic[e.Address] = e
+	}
 }
 
 // room reports whether one more connection may be opened; it closes an idle
@@ -268,7 +284,8 @@ func (g *Group) leave(w *waiter) bool {
 	defer g.mu.Unlock()
 	for i, other := range g.waiters {
 		if other == w {
-			g.waiters = append(g.waiters[:i], g.waiters[i+1:]...)
+			g.waiters = slices.Delete(g.waiters, i, i+1)
+			g.forget(w.endpoint)
 			return true
 		}
 	}
@@ -283,7 +300,7 @@ func (g *Group) freed(e *Endpoint) {
 	e.active--
 	g.forget(e)
 	if w := g.next(nil); w != nil {
-		w.endpoint.active++
+		g.occupy(w.endpoint)
 		w.turn <- nil
 		return
 	}
@@ -294,16 +311,18 @@ func (g *Group) freed(e *Endpoint) {
 func (g *Group) forget(e *Endpoint) {
 	if e.dynamic && e.active == 0 && len(e.idle) == 0 {
 		delete(g.endpoints, e)
-		delete(g.dynamic, e.Address)
+		if g.dynamic[e.Address] == e {
+			delete(g.dynamic, e.Address)
+		}
 	}
 }
 
-// next takes the oldest waiter out of the queue: the oldest for e, if e is not
-// nil and there is one.
+// next takes the oldest waiter out of the queue: the oldest that can use a
+// pooled connection to e, if e is not nil and there is one.
 func (g *Group) next(e *Endpoint) *waiter {
 	for i, w := range g.waiters {
-		if e == nil || w.endpoint == e {
-			g.waiters = append(g.waiters[:i], g.waiters[i+1:]...)
+		if e == nil || w.endpoint == e && !w.fresh {
+			g.waiters = slices.Delete(g.waiters, i, i+1)
 			return w
 		}
 	}

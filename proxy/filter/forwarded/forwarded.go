@@ -2,6 +2,7 @@ package forwarded
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -56,7 +57,7 @@ func New(o Options) filter.Filter {
 			info, h := x.Down.Info(), &x.Request
 			if o.TrustedProxies > 0 {
 				if client, ok := Client(h, o.TrustedProxies); ok {
-					x.Hop.Client = string(client)
+					x.Hop.Client = client.String()
 				}
 			}
 			if o.Forwarded != Pass {
@@ -75,9 +76,11 @@ func New(o Options) filter.Filter {
 
 // Client is the address that the first of the trusted proxies saw: the entry
 // of X-Forwarded-For that is as many from the right. Fewer entries than that
-// mean that the left-most was written by one of them all the same.
-func Client(h *message.Head, trusted int) ([]byte, bool) {
-	var client []byte
+// mean that the left-most was written by one of them all the same. An entry
+// that is no IP address, with or without a port, was not written by a proxy
+// that can be trusted: what is to the left of it is not believed either. ok is
+// false where there is no entry to believe; then the peer is the client.
+func Client(h *message.Head, trusted int) (client netip.Addr, ok bool) {
 	for i := len(h.Fields) - 1; i >= 0 && trusted > 0; i-- {
 		f := &h.Fields[i]
 		if f.ID != message.XForwardedFor || f.Removed {
@@ -91,13 +94,31 @@ func Client(h *message.Head, trusted int) ([]byte, bool) {
 			} else {
 				list, last = nil, list
 			}
-			if last = bytes.TrimSpace(last); len(last) > 0 {
-				client = last
-				trusted--
+			if last = bytes.TrimSpace(last); len(last) == 0 {
+				continue
 			}
+			addr, err := address(string(last))
+			if err != nil {
+				return client, ok
+			}
+			client, ok = addr, true
+			trusted--
 		}
 	}
-	return client, client != nil
+	return client, ok
+}
+
+// address reads an IP address that may have a port behind it, or brackets
+// around it. A zone, which may be any text, is left out.
+func address(s string) (netip.Addr, error) {
+	if withPort, err := netip.ParseAddrPort(s); err == nil {
+		return withPort.Addr().Unmap().WithZone(""), nil
+	}
+	if n := len(s); n > 2 && s[0] == '[' && s[n-1] == ']' {
+		s = s[1 : n-1]
+	}
+	addr, err := netip.ParseAddr(s)
+	return addr.Unmap().WithZone(""), err
 }
 
 // xForwarded writes X-Forwarded-For and X-Forwarded-Proto.
@@ -111,7 +132,8 @@ func (o *Options) xForwarded(h *message.Head, info *filter.ConnInfo) {
 	if o.XForwarded == Replace {
 		h.Remove(message.XForwardedHost)
 	}
-	add(h, message.XForwardedFor, "x-forwarded-for", info.PeerIP, o.XForwarded == Append)
+	peer, _, _ := strings.Cut(info.PeerIP, "%") // a zone means nothing elsewhere
+	add(h, message.XForwardedFor, "x-forwarded-for", peer, o.XForwarded == Append)
 	if o.XForwarded == Append && o.TrustedProxies > 0 && h.Has(message.XForwardedProto) {
 		return
 	}
@@ -154,6 +176,7 @@ func add(h *message.Head, id message.FieldID, name, member string, keep bool) {
 // node is an address as RFC 7239 section 6 writes it: IPv6 in brackets and
 // quotes.
 func node(ip string) string {
+	ip, _, _ = strings.Cut(ip, "%") // a zone means nothing elsewhere
 	if strings.Contains(ip, ":") {
 		return `"[` + ip + `]"`
 	}

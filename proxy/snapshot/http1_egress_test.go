@@ -1,0 +1,166 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// TestHTTP1ForwardProxy: an application that has HTTP_PROXY set needs no more.
+func TestHTTP1ForwardProxy(t *testing.T) {
+	noLeaks(t)
+	address := goServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Proxy-Authorization") != "" || r.Header.Get("Proxy-Connection") != "" {
+			t.Errorf("the endpoint got %q", r.Header)
+		}
+		fmt.Fprint(w, r.Method, " ", r.Host, " ", r.URL)
+	})
+	rig := startProxy(t, address)
+	proxy := &url.URL{Scheme: "http", Host: rig.egress(), User: url.UserPassword("me", "secret")}
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	defer client.CloseIdleConnections()
+	for range 3 {
+		trace, field := newTrace()
+		_, tp, _ := strings.Cut(strings.TrimSpace(field), ": ")
+		req, _ := http.NewRequest("GET", "http://"+address+"/a?b=c", nil)
+		req.Header.Set("traceparent", tp)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := make([]byte, 1000)
+		n, _ := resp.Body.Read(body)
+		resp.Body.Close()
+		if want := "GET " + address + " /a?b=c"; string(body[:n]) != want {
+			t.Errorf("body %q, want %q", body[:n], want)
+		}
+		h := rig.hop(trace)
+		if h.Labels.Direction != hop.Outbound || h.Labels.Route != "forward" || h.Labels.Cluster != "egress" || h.Attempts[0].Endpoint != address || h.Flags != 0 {
+			t.Errorf("labels %+v, attempts %+v, flags %q", h.Labels, h.Attempts, h.Flags)
+		}
+	}
+}
+
+// TestHTTP1EgressRules: who may reach what.
+func TestHTTP1EgressRules(t *testing.T) {
+	noLeaks(t)
+	address := goServer(t, echo)
+	_, port, _ := net.SplitHostPort(address)
+	closed := "127.0.0.1:1"
+	allow := func(clients string, destinations ...string) func(*settings) {
+		return func(s *settings) {
+			s.Egress.ForwardProxy.Allow = append(s.Egress.ForwardProxy.Allow,
+				config.ForwardAllow{Clients: []netip.Prefix{netip.MustParsePrefix(clients)}, Destinations: destinations})
+		}
+	}
+	tests := []struct {
+		name   string
+		change []func(*settings)
+		target string // of GET, or of CONNECT where it has no scheme
+		status int
+		flag   string
+		error  string
+	}{
+		{"loopback client", nil, "http://" + address + "/", 200, "", ""},
+		{"loopback client, CONNECT", nil, address, 200, "", ""},
+		{"nobody listens", nil, "http://" + closed + "/", 503, "UF", "connection_refused"},
+		{"nobody listens, CONNECT", nil, closed, 503, "UF", "connection_refused"},
+		{"a name that is none", nil, "http://no.such.name.invalid/", 503, "DF", "dns_error"},
+		{"https by GET", nil, "https://" + address + "/", 400, "DPE", "http_request_error"},
+		{"a path", nil, "/", 404, "NR", "destination_not_found"},
+		{"allowed by network", []func(*settings){allow("127.0.0.0/8", "127.0.0.0/8")}, "http://" + address + "/", 200, "", ""},
+		{"allowed by address and port", []func(*settings){allow("127.0.0.1/32", "127.0.0.1:"+port)}, "http://" + address + "/", 200, "", ""},
+		{"allowed by a later entry", []func(*settings){allow("127.0.0.1/32", "a.example"), allow("127.0.0.1/32", "*")}, "http://" + address + "/", 200, "", ""},
+		{"allowed by name", []func(*settings){allow("127.0.0.1/32", "localhost")}, "http://localhost:" + port + "/", 200, "", ""},
+		{"a name in an allowed network", []func(*settings){allow("127.0.0.1/32", "127.0.0.0/8")}, "localhost:" + port, 200, "", ""},
+		{"another client", []func(*settings){allow("192.0.2.0/24", "*")}, "http://" + address + "/", 403, "UAEX", "http_request_denied"},
+		{"another client, CONNECT", []func(*settings){allow("192.0.2.0/24", "*")}, address, 403, "UAEX", "http_request_denied"},
+		{"another destination", []func(*settings){allow("127.0.0.1/32", "192.0.2.0/24", "a.example")}, "http://" + address + "/", 403, "UAEX", "http_request_denied"},
+		{"another port", []func(*settings){allow("127.0.0.1/32", "127.0.0.1:1")}, address, 403, "UAEX", "http_request_denied"},
+		{"a name in no allowed network", []func(*settings){allow("127.0.0.1/32", "192.0.2.0/24")}, "localhost:" + port, 403, "UAEX", "http_request_denied"},
+		{"itself", nil, "http://itself/", 502, "NR", "proxy_loop_detected"},
+		{"itself, CONNECT", nil, "itself", 502, "NR", "proxy_loop_detected"},
+		{"itself by name", nil, "http://localhost:itself/", 502, "NR", "proxy_loop_detected"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			rig := startProxy(t, address, tt.change...)
+			_, own, _ := net.SplitHostPort(rig.egress())
+			target := strings.ReplaceAll(tt.target, "localhost:itself", "localhost:"+own)
+			target = strings.ReplaceAll(target, "itself", rig.egress())
+			method := "GET"
+			if !strings.Contains(target, "/") {
+				method = "CONNECT"
+			}
+			client := dialPeer(t, rig.egress())
+			trace, field := newTrace()
+			client.send(method, " ", target, " HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+			first, fields := client.head()
+			if !strings.HasPrefix(first, fmt.Sprintf("HTTP/1.1 %d ", tt.status)) {
+				t.Errorf("received %q %q, want status %d", first, fields, tt.status)
+			}
+			if value(fields, "Connection") != "" {
+				t.Error("the connection ends")
+			}
+			client.Close()
+			if h := rig.hop(trace); h.Flags.String() != tt.flag || h.ProxyError != tt.error || h.Labels.Direction != hop.Outbound {
+				t.Errorf("flags %q, error %q, direction %s; want %q, %q", h.Flags, h.ProxyError, h.Labels.Direction, tt.flag, tt.error)
+			}
+		})
+	}
+}
+
+// TestHTTP1EgressNonLoopback: without rules, only this machine may use it.
+func TestHTTP1EgressNonLoopback(t *testing.T) {
+	noLeaks(t)
+	own := ownAddress(t)
+	rig := startProxy(t, "127.0.0.1:1", func(s *settings) { s.Egress.Address = "0.0.0.0:0" })
+	_, port, _ := net.SplitHostPort(rig.egress())
+	client := dialPeer(t, net.JoinHostPort(own, port)) // from there, to there
+	trace, field := newTrace()
+	client.send("GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+	if resp, body := client.response("GET"); resp.StatusCode != 403 || !strings.Contains(body, "only loopback clients may") {
+		t.Errorf("status %d, %q", resp.StatusCode, body)
+	}
+	if h := rig.hop(trace); h.Flags.String() != "UAEX" || len(h.Attempts) != 0 {
+		t.Errorf("flags %q, %d attempts", h.Flags, len(h.Attempts))
+	}
+}
+
+// ownAddress is an IPv4 address of this machine that is not a loopback one.
+func ownAddress(t *testing.T) string {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has loopback addresses only")
+	return ""
+}
+
+// TestHTTP1ConnectIsForForwardProxies: a listener that is none refuses it.
+func TestHTTP1ConnectIsForForwardProxies(t *testing.T) {
+	noLeaks(t)
+	address := goServer(t, echo)
+	rig := startProxy(t, address)
+	client := rig.dial()
+	trace, field := newTrace()
+	client.send("CONNECT ", address, " HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+	if resp, _ := client.response("CONNECT"); resp.StatusCode != 404 {
+		t.Errorf("status %d, want 404", resp.StatusCode)
+	}
+	if h := rig.hop(trace); h.Flags.String() != "NR" {
+		t.Errorf("flags %q, want NR", h.Flags)
+	}
+}
