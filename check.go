@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,37 +12,49 @@ import (
 func newCheck() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use:   "check -c FILE",
-		Short: "Check a configuration file",
+		Use:                   "check -c FILE",
+		DisableFlagsInUseLine: true,
+		Short:                 "Check a configuration file",
 		Long: `Check reads a configuration file and says what is wrong with it: every mistake
 with its line and column, what was expected, and the nearest valid key. It exits
 with 0 if nothing is.`,
 		Example: "  hopscope check -c hopscope.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if file == "" {
+				return misuse(c, errors.New("nothing to check: give a file with -c"))
+			}
 			if _, err := config.Load(file); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", file)
-			return nil
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", file)
+			return err
 		},
 	}
-	c.Flags().StringVarP(&file, "config", "c", "", "the configuration file")
-	c.MarkFlagRequired("config")
+	fileFlag(c, &file)
 	return c
+}
+
+// fileFlag adds the flag that names a configuration file.
+func fileFlag(c *cobra.Command, file *string) {
+	c.Flags().StringVarP(file, "config", "c", "", "configuration `FILE`; hopscope config reference has its keys")
+	c.MarkFlagFilename("config", "yaml", "yml")
 }
 
 func newConfig() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Print the configuration's schema or its reference",
+		Use:     "config",
+		Short:   "Print the configuration's schema or its reference",
+		Example: "  hopscope config reference | less",
+		Args:    noArgs,
+		RunE:    help,
 	}
 	c.AddCommand(
 		&cobra.Command{
 			Use:     "schema",
 			Short:   "Print the JSON Schema of the configuration, for editors",
 			Example: "  hopscope config schema > hopscope.schema.json",
-			Args:    cobra.NoArgs,
+			Args:    noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				_, err := c.OutOrStdout().Write(config.Schema())
 				return err
@@ -51,7 +64,7 @@ func newConfig() *cobra.Command {
 			Use:     "reference",
 			Short:   "Print the reference of every key, in Markdown",
 			Example: "  hopscope config reference > config.md",
-			Args:    cobra.NoArgs,
+			Args:    noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				_, err := c.OutOrStdout().Write(config.Reference())
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -22,25 +23,29 @@ hopscope sidecar on what comes in and what goes out, and steady traffic. One
 service fails now and then, another is slow; demo prints which, as it finds them.
 It needs no network and no root. Ctrl-C ends it.`,
 		Example: "  hopscope demo\n  hopscope demo --rate 100 --duration 30s",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if !(o.Rate > 0) { // nor is it NaN
+				return errors.New("--rate must be more than 0")
+			}
+			if o.Duration < 0 {
+				return errors.New("--duration must not be negative; 0 is until Ctrl-C")
+			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			context.AfterFunc(ctx, stop) // so a second signal ends it at once
 			o.Out = c.OutOrStdout()
 			o.Color = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
 			o.Level = new(slog.LevelVar)
 			o.Level.Set(slog.LevelWarn)
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.Level}))
-			if o.Rate <= 0 {
-				return errors.New("--rate must be more than 0")
-			}
 			return demo.Run(ctx, o)
 		},
 	}
 	p := c.Flags()
-	p.StringVar(&o.Admin, "admin", demo.DefaultAdmin, "address of the admin API; a free port is taken where that one is not")
-	p.Float64Var(&o.Rate, "rate", 20, "requests a second")
-	p.DurationVar(&o.Duration, "duration", 0, "how long to run; 0 is until Ctrl-C")
+	p.StringVar(&o.Admin, "admin", demo.DefaultAdmin, "serve the admin API on `ADDR`, host:port; on a free port where that one is taken")
+	p.Float64Var(&o.Rate, "rate", 20, "send `N` requests a second")
+	p.DurationVar(&o.Duration, "duration", 0, "end after so long, such as 30s; 0 is until Ctrl-C")
 	return c
 }
 
@@ -49,4 +54,3 @@ func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
-

@@ -7,11 +7,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hopscope/hopscope/proxy/config"
 )
 
 // version is set by the linker.
@@ -19,9 +24,20 @@ var version = "dev"
 
 func main() {
 	if err := newRoot().ExecuteContext(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "hopscope:", err)
+		complain(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// complain prints why a command failed. The mistakes of a configuration file
+// begin with their place, where people and editors look for it.
+func complain(w io.Writer, err error) {
+	var mistakes config.Errors
+	if errors.As(err, &mistakes) {
+		fmt.Fprintln(w, mistakes)
+		return
+	}
+	fmt.Fprintln(w, "hopscope:", err)
 }
 
 func newRoot() *cobra.Command {
@@ -45,9 +61,12 @@ Go on with a file:
   hopscope run -c hopscope.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       version,
+		Args:          noArgs,
+		RunE:          help,
 	}
+	root.SetVersionTemplate(versionText())
+	root.SetFlagErrorFunc(misuse)
 	root.AddCommand(newRun(), newDemo(), newCheck(), newConfig(), newVersion())
 	return root
 }
@@ -57,9 +76,41 @@ func newVersion() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  hopscope version",
-		Args:    cobra.NoArgs,
-		Run: func(c *cobra.Command, _ []string) {
-			fmt.Fprintf(c.OutOrStdout(), "hopscope %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := io.WriteString(c.OutOrStdout(), versionText())
+			return err
 		},
 	}
+}
+
+func versionText() string {
+	return fmt.Sprintf("hopscope %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// help is what a command does that only holds others.
+func help(c *cobra.Command, _ []string) error { return c.Help() }
+
+// noArgs refuses arguments that are not flags: a command that there is not, or
+// a file without its -c.
+func noArgs(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		near := ""
+		c.SuggestionsMinimumDistance = 2
+		if names := c.SuggestionsFor(args[0]); len(names) > 0 {
+			near = "; did you mean " + strconv.Quote(names[0]) + "?"
+		}
+		return misuse(c, fmt.Errorf("there is no command %q%s", args[0], near))
+	case c.Flags().Lookup("config") != nil:
+		return misuse(c, fmt.Errorf("unexpected argument %q; a file goes with -c", args[0]))
+	}
+	return misuse(c, fmt.Errorf("unexpected argument %q", args[0]))
+}
+
+// misuse adds to a mistake in the command line where to read on.
+func misuse(c *cobra.Command, err error) error {
+	return fmt.Errorf("%w\n%s --help shows how it is used", err, c.CommandPath())
 }

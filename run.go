@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -16,6 +20,10 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
+
+// lastMoment is how long what was recorded may take to show in the views after
+// a second signal, and the last lines of the log to be written.
+const lastMoment = time.Second
 
 // runFlags are the flags of run.
 type runFlags struct {
@@ -46,7 +54,7 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
 
   # from a file, with one setting of its own
   hopscope run -c hopscope.yaml --log-level debug`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := f.config(c)
 			if err != nil {
@@ -55,76 +63,88 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
 			return run(c.Context(), cfg)
 		},
 	}
+	fileFlag(c, &f.file)
 	p := c.Flags()
-	p.StringVarP(&f.file, "config", "c", "", "configuration file (see docs/config.md)")
-	p.StringVar(&f.listen, "listen", "", "address to take requests on, host:port")
-	p.StringSliceVar(&f.to, "to", nil, "address of the service, host:port; several, separated by commas, take turns")
-	p.StringVar(&f.service, "service", "", "name of the service, as every view shows it (default \"hopscope\")")
-	p.StringVar(&f.egress, "egress", "", "address of a forward proxy for what the service calls, host:port")
-	p.StringVar(&f.admin, "admin", "", "address of the admin API, or \"off\" (default 127.0.0.1:9901)")
-	p.StringVar(&f.otlp, "otlp", "", "OpenTelemetry collector to send spans to by OTLP gRPC, host:port")
-	p.StringVar(&f.zipkin, "zipkin", "", "Zipkin collector to send spans to, such as http://127.0.0.1:9411/api/v2/spans")
-	p.Float64Var(&f.sample, "sample", 1, "share of traces to export where this proxy is the first to see them, 0 to 1; failed and slow hops always are")
-	p.StringVar(&f.accessLog, "access-log", "stdout", "access log: stdout, stderr, off, or a file")
-	p.StringVar(&f.logLevel, "log-level", "info", "least level of the proxy's own log: debug, info, warn, error")
+	p.StringVar(&f.listen, "listen", "", "take requests on `ADDR`, host:port")
+	p.StringSliceVar(&f.to, "to", nil, "send them to the service at `ADDR`, host:port; several, separated by commas, take turns")
+	p.StringVar(&f.service, "service", "", "`NAME` of the service, as every view shows it (default \"hopscope\")")
+	p.StringVar(&f.egress, "egress", "", "be a forward proxy on `ADDR`, host:port, for what the service calls")
+	p.StringVar(&f.admin, "admin", "", "serve the admin API on `ADDR`, host:port, or \"off\" (default 127.0.0.1:9901)")
+	p.StringVar(&f.otlp, "otlp", "", "send spans by OTLP gRPC to the OpenTelemetry collector at `ADDR`, host:port")
+	p.StringVar(&f.zipkin, "zipkin", "", "send spans to the Zipkin collector at `URL`, such as http://127.0.0.1:9411/api/v2/spans")
+	p.Float64Var(&f.sample, "sample", 1, "`RATIO` of traces to export where this proxy is the first to see them, 0 to 1; failed and slow hops always are")
+	p.StringVar(&f.accessLog, "access-log", "stdout", "write the access log to stdout, stderr, a file at `PATH`, or off for nowhere")
+	p.StringVar(&f.logLevel, "log-level", "info", "least `LEVEL` of the proxy's own log: debug, info, warn, error")
 	return c
+}
+
+// setting is a flag that changes one key of the configuration.
+type setting struct {
+	flag, key string
+	set       func(*config.Config)
+}
+
+func (f *runFlags) settings() []setting {
+	return []setting{
+		{"service", "service", func(c *config.Config) { c.Service = f.service }},
+		{"admin", "admin.address", func(c *config.Config) { c.Admin.Address = f.admin }},
+		{"otlp", "telemetry.traces.otlp.endpoint", func(c *config.Config) { c.Telemetry.Traces.OTLP = config.NewOTLP(f.otlp) }},
+		{"zipkin", "telemetry.traces.zipkin.url", func(c *config.Config) { c.Telemetry.Traces.Zipkin = config.NewZipkin(f.zipkin) }},
+		{"sample", "telemetry.traces.sample", func(c *config.Config) { c.Telemetry.Traces.Sample = f.sample }},
+		{"access-log", "telemetry.access_log.path", func(c *config.Config) { c.Telemetry.AccessLog.Path = f.accessLog }},
+		{"log-level", "log.level", func(c *config.Config) { c.Log.Level = f.logLevel }},
+	}
 }
 
 // config makes the configuration of the file or of the flags, and puts the
 // flags that were given over it.
 func (f *runFlags) config(c *cobra.Command) (*config.Config, error) {
-	cfg, err := f.base()
+	cfg, err := f.base(c)
 	if err != nil {
 		return nil, err
 	}
-	given := c.Flags().Changed
-	if given("service") {
-		cfg.Service = f.service
+	flags := map[string]string{} // by the key that they set
+	for _, s := range f.settings() {
+		given := c.Flags().Changed(s.flag)
+		if given {
+			s.set(cfg)
+		}
+		if given || f.file == "" {
+			flags[s.key] = "--" + s.flag
+		}
 	}
-	if given("admin") {
-		cfg.Admin.Address = f.admin
+	if f.file == "" {
+		for i, l := range cfg.Listeners {
+			flags[fmt.Sprintf("listeners[%d].address", i)] = "--" + map[string]string{"ingress": "listen", "egress": "egress"}[l.Name]
+		}
 	}
-	if given("otlp") {
-		cfg.Telemetry.Traces.OTLP = config.NewOTLP(f.otlp)
-	}
-	if given("zipkin") {
-		cfg.Telemetry.Traces.Zipkin = config.NewZipkin(f.zipkin)
-	}
-	if given("sample") {
-		cfg.Telemetry.Traces.Sample = f.sample
-	}
-	if given("access-log") {
-		cfg.Telemetry.AccessLog.Path = f.accessLog
-	}
-	if given("log-level") {
-		cfg.Log.Level = f.logLevel
-	}
-	return cfg, cfg.Validate()
+	return cfg, byFlags(cfg.Validate(), flags)
 }
 
-func (f *runFlags) base() (*config.Config, error) {
+// base is the configuration of the file, or of the flags that stand for one.
+func (f *runFlags) base(c *cobra.Command) (*config.Config, error) {
 	if f.file != "" {
 		if f.listen != "" || len(f.to) > 0 || f.egress != "" {
-			return nil, errors.New("--listen, --to and --egress don't go with -c: listeners and clusters are in the file")
+			return nil, misuse(c, errors.New("--listen, --to and --egress don't go with -c: listeners and clusters are in the file"))
 		}
 		return config.Load(f.file)
 	}
 	if (f.listen == "") != (len(f.to) == 0) || f.listen == "" && f.egress == "" {
-		return nil, errors.New("nothing to run: give --listen ADDR and --to ADDR, such as\n  hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web\nor a file with -c; hopscope run --help has more")
+		return nil, misuse(c, errors.New(`nothing to run: give --listen ADDR and --to ADDR, such as
+  hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web
+or --egress ADDR, or a file with -c`))
 	}
 	cfg := config.New()
 	if f.listen != "" {
-		name := f.service
-		if name == "" {
-			name = cfg.Service
+		endpoints, err := f.endpoints()
+		if err != nil {
+			return nil, err
 		}
-		for i, to := range f.to {
-			f.to[i] = strings.TrimSuffix(strings.TrimPrefix(to, "http://"), "/")
-		}
+		name := cmp.Or(f.service, cfg.Service)
 		l := config.NewListener("ingress", f.listen)
 		l.Routes = []config.Route{config.NewRoute(name)}
 		cfg.Listeners = append(cfg.Listeners, l)
-		cfg.Clusters = map[string]config.Cluster{name: config.NewCluster(f.to...)}
+		cfg.Clusters[name] = config.NewCluster(endpoints...)
 	}
 	if f.egress != "" {
 		l := config.NewListener("egress", f.egress)
@@ -134,16 +154,62 @@ func (f *runFlags) base() (*config.Config, error) {
 	return cfg, nil
 }
 
+// endpoints are the addresses of --to, which may be written as URLs.
+func (f *runFlags) endpoints() ([]string, error) {
+	var all []string
+	for _, to := range f.to {
+		to = strings.TrimSpace(to)
+		if strings.HasPrefix(to, "https://") {
+			return nil, fmt.Errorf("--to %s: TLS to a service is not supported; give the host:port where it speaks plain HTTP", to)
+		}
+		all = append(all, strings.TrimSuffix(strings.TrimPrefix(to, "http://"), "/"))
+	}
+	return all, nil
+}
+
+// byFlags names mistakes by the flags that made them, given by their keys: who
+// uses flags has no file to look into.
+func byFlags(err error, flags map[string]string) error {
+	var mistakes config.Errors
+	if !errors.As(err, &mistakes) {
+		return err
+	}
+	var lines []string
+	for _, m := range mistakes {
+		flag := flags[m.Path]
+		if strings.HasPrefix(m.Path, "clusters") { // which none but flags made, a file being valid
+			if !strings.Contains(m.Path, ".endpoints") {
+				continue // it has the service's name, whose mistake it is
+			}
+			flag = "--to"
+		}
+		m.Path = cmp.Or(flag, m.Path)
+		for key, flag := range flags {
+			if strings.HasSuffix(key, ".address") { // one that two take
+				m.Message = strings.ReplaceAll(m.Message, key, flag)
+			}
+		}
+		lines = append(lines, m.Error())
+	}
+	if len(lines) == 1 {
+		return errors.New(lines[0])
+	}
+	return errors.New("these flags can't be used:\n  " + strings.Join(lines, "\n  "))
+}
+
 // run runs a proxy until a signal ends it.
 func run(ctx context.Context, cfg *config.Config) error {
+	lines := startLines(os.Stderr)
+	defer lines.stop()
 	level := new(slog.LevelVar)
 	level.UnmarshalText([]byte(cfg.Log.Level))
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: level}))
 	memlimit.Set()
 
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // that nobody reads the logs is no reason to end
 
 	p, err := snapshot.Start(cfg, snapshot.Options{Log: log, Level: level, Version: version})
 	if err != nil {
@@ -153,16 +219,15 @@ func run(ctx context.Context, cfg *config.Config) error {
 	for {
 		select {
 		case <-p.DrainRequested():
-			return drain(ctx, cfg, p, log, signals, "POST /drain")
+			drain(ctx, cfg, p, log, signals, "POST /drain")
+			return nil
 		case s := <-signals:
-			if s != syscall.SIGUSR1 {
-				return drain(ctx, cfg, p, log, signals, s.String())
+			if s == syscall.SIGUSR1 {
+				reopen(p, log)
+				continue
 			}
-			if err := p.ReopenLog(); err != nil {
-				log.Error("the access log could not be reopened; the old file stays in use", "error", err)
-			} else {
-				log.Info("access log reopened")
-			}
+			drain(ctx, cfg, p, log, signals, s.String())
+			return nil
 		}
 	}
 }
@@ -177,27 +242,88 @@ func announce(log *slog.Logger, cfg *config.Config, p *snapshot.Proxy) {
 	}
 }
 
+func reopen(p *snapshot.Proxy, log *slog.Logger) {
+	if err := p.ReopenLog(); err != nil {
+		log.Error("the access log could not be reopened; the old file stays in use", "error", err)
+		return
+	}
+	log.Info("access log reopened")
+}
+
 // drain ends the proxy: when what is in flight has ended, when the time for
 // that is up, or at a second signal.
-func drain(ctx context.Context, cfg *config.Config, p *snapshot.Proxy, log *slog.Logger, signals <-chan os.Signal, why string) error {
+func drain(ctx context.Context, cfg *config.Config, p *snapshot.Proxy, log *slog.Logger, signals <-chan os.Signal, why string) {
 	log.Info("draining", "because", why, "timeout", cfg.Drain.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, cfg.Drain.Timeout)
 	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- p.Close(ctx) }()
+	var enough <-chan time.Time
+	for {
+		select {
+		case err := <-closed:
+			if err != nil {
+				log.Warn("not all that was recorded could be shown", "error", err)
+			}
+			log.Info("ended")
+			return
+		case <-enough:
+			log.Warn("ended before all that was recorded could be shown")
+			return
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGUSR1:
+				reopen(p, log)
+			case enough == nil:
+				log.Info("ending at once", "because", s.String())
+				cancel()
+				enough = time.After(lastMoment)
+			}
+		}
+	}
+}
+
+// lines writes the lines of the log in a goroutine of its own: that nobody
+// reads them must not hold up who has something to say. Lines beyond what the
+// queue holds are lost.
+type lines struct {
+	queue      chan []byte
+	quit, done chan struct{}
+}
+
+func startLines(out io.Writer) *lines {
+	l := &lines{make(chan []byte, 1024), make(chan struct{}), make(chan struct{})}
 	go func() {
+		defer close(l.done)
 		for {
 			select {
-			case s := <-signals:
-				if s != syscall.SIGUSR1 {
-					log.Info("ending at once", "because", s.String())
-					cancel()
-					return
+			case line := <-l.queue:
+				out.Write(line)
+			case <-l.quit:
+				for len(l.queue) > 0 {
+					out.Write(<-l.queue)
 				}
-			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	err := p.Close(ctx)
-	log.Info("ended")
-	return err
+	return l
+}
+
+// Write queues a line.
+func (l *lines) Write(line []byte) (int, error) {
+	select {
+	case l.queue <- bytes.Clone(line):
+	default:
+	}
+	return len(line), nil
+}
+
+// stop waits a moment until what is queued is written.
+func (l *lines) stop() {
+	close(l.quit)
+	select {
+	case <-l.done:
+	case <-time.After(lastMoment):
+	}
 }
