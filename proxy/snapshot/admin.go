@@ -18,7 +18,7 @@ func (p *Proxy) bindAdmin() error {
 	}
 	socket, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("admin: %w; choose another admin.address, or \"off\"", err)
+		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
 	}
 	o := admin.Options{
 		Service: p.config.Service, Version: p.options.Version, Started: p.started,

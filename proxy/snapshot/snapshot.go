@@ -192,7 +192,12 @@ func (p *Proxy) close(ctx context.Context) error {
 	defer cancel()
 	err := p.recorder.Close(flush)
 	if p.adminServer != nil {
-		err = errors.Join(err, p.adminServer.Close())
+		// The answer to a POST of /drain may still be on its way.
+		last, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if p.adminServer.Shutdown(last) != nil {
+			err = errors.Join(err, p.adminServer.Close())
+		}
 	} else if p.adminSocket != nil {
 		err = errors.Join(err, p.adminSocket.Close())
 	}

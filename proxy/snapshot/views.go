@@ -26,7 +26,7 @@ func (p *Proxy) startViews() error {
 	if t.AccessLog.Path != "off" {
 		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
 		if err != nil {
-			return fmt.Errorf("access log: %w", err)
+			return err
 		}
 		p.log = log
 		views = append(views, log)
