@@ -56,7 +56,8 @@ type Downstream interface {
 	Flush() error
 	// End ends the response and sends what was kept back.
 	End(trailers *message.Head) error
-	// Began reports whether a final response has been begun.
+	// Began reports whether the client may have got a part of a final response.
+	// Until then another Head takes the place of the first.
 	Began() bool
 	// Cut ends the exchange in a way that tells the client that what it got
 	// is not whole.

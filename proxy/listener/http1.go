@@ -63,6 +63,7 @@ type request struct {
 	bodyDone bool // the content was read to its end
 	invited  bool // the client was told to go on with content that it held back
 	began    bool // a final response was
+	sent     bool // so were bytes of it
 	ended    bool // it was ended
 	framing  message.Framing
 	out      []byte // what is kept back, in buffer as long as it fits
@@ -357,6 +358,9 @@ func (c *http1Conn) skip() bool {
 	if c.stopped.Swap(false) {
 		c.nio.Limit(0)
 	}
+	if c.bodyDone {
+		return true
+	}
 	now := c.listener.Shared.Now()
 	c.nio.Await(now, now+patience)
 	for n := 0; !c.bodyDone && n <= most; {
@@ -394,9 +398,12 @@ func (c *http1Conn) Interim(h *message.Head) error {
 	return c.Flush()
 }
 
-// Head begins the final response.
+// Head begins the final response, in the place of one of which nothing was sent.
 func (c *http1Conn) Head(h *message.Head) error {
 	r := &c.Request
+	if c.began {
+		c.out = c.out[:0]
+	}
 	c.began = true
 	h.Framing = http1.ResponseFraming(h.Framing, r.Version)
 	c.framing = h.Framing
@@ -439,6 +446,7 @@ func (c *http1Conn) Content(piece []byte) error {
 
 // write sends what was kept back, and the piece behind it.
 func (c *http1Conn) write(piece []byte) error {
+	c.sent = c.began
 	err := c.nio.WriteTwo(c.out, piece)
 	c.out = c.out[:0]
 	if !c.whole {
@@ -468,8 +476,9 @@ func (c *http1Conn) End(trailers *message.Head) error {
 	return c.Flush()
 }
 
-// Began reports whether a final response was begun.
-func (c *http1Conn) Began() bool { return c.began }
+// Began reports whether bytes of a final response were sent: what was only kept
+// back can be taken back.
+func (c *http1Conn) Began() bool { return c.sent }
 
 // Cut makes sure that the client does not take what it got for the whole.
 func (c *http1Conn) Cut() {

@@ -1,10 +1,10 @@
 package netio_test
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"io"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
@@ -220,10 +220,7 @@ func (r *rig) wantErr(t *testing.T, got, want error) {
 
 // pattern is n bytes of which no two neighbourhoods are alike.
 func pattern(n int) string {
-	var b bytes.Buffer
-	for i := uint32(0); b.Len() < n; i++ {
-		x := i * 2654435761
-		b.Write([]byte{byte(x), byte(x >> 8), byte(x >> 16), byte(x >> 24)})
-	}
-	return string(b.Bytes()[:n])
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return string(b)
 }

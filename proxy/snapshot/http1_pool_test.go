@@ -177,7 +177,7 @@ func TestHTTP1WaiterGivesUp(t *testing.T) {
 	g := newGated(t)
 	rig := startProxy(t, g.address, func(s *settings) {
 		s.Cluster.MaxConnections = 1
-		s.Route.Timeout = 150 * time.Millisecond
+		s.Route.Timeout = 500 * time.Millisecond
 	})
 	first := rig.dial() // its timeout has not begun, as the request has not ended
 	first.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")

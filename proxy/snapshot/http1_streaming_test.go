@@ -357,6 +357,24 @@ func TestHTTP1Aborts(t *testing.T) {
 					t.Errorf("flags %q, of the attempt %q, status %d; want %s, 200", h.Flags, h.Attempts[0].Flags, h.Status, want)
 				}
 			})
+			t.Run("upload that the endpoint breaks off, "+how+", "+framing, func(t *testing.T) {
+				rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
+					p.head()
+					p.read(1)
+					end(p)
+				}))
+				client := rig.dial()
+				trace, field := newTrace()
+				client.send("POST / HTTP/1.1\r\nHost: a\r\n", field, f.head, "\r\n\r\n", f.piece)
+				if resp, body := client.response("POST"); resp.StatusCode != 503 || !resp.Close {
+					t.Errorf("status %d, close %v: %s", resp.StatusCode, resp.Close, body)
+				}
+				client.closed()
+				h := rig.hop(trace)
+				if flags := h.Flags.String(); flags != "UC" && flags != "UR" || len(h.Attempts) != 1 || h.BytesIn != 4 {
+					t.Errorf("flags %q, %d attempts, %d bytes in", flags, len(h.Attempts), h.BytesIn)
+				}
+			})
 			t.Run("client gone while it waits, "+how+", "+framing, func(t *testing.T) {
 				gone := make(chan struct{})
 				rig := startProxy(t, endpoint(t, func(_ int, p *peer) {

@@ -259,7 +259,7 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 			}))
 			client := rig.dial()
 			trace, field := newTrace()
-			client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+			client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", field, "\r\n")
 			got, _ := client.rest()
 			if strings.HasSuffix(got, "0\r\n\r\n") || strings.Contains(got, "evil") || strings.Contains(got, "Evil") {
 				t.Errorf("the client got %q", got)

@@ -13,15 +13,29 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// short is a timeout that a test waits for, and long one that it does not.
+// short is a timeout that a test waits for, and long one that it does not. A
+// test that must not run into one sends a piece after each pause, for longer
+// than patient, which is many pauses.
 const (
-	short = 100 * time.Millisecond
-	long  = time.Minute
+	short   = 100 * time.Millisecond
+	long    = time.Minute
+	pause   = 40 * time.Millisecond
+	patient = 10 * pause
+	pieces  = 15
 )
 
 // mute is an endpoint that takes requests and never answers.
 func mute(t *testing.T) string {
 	return endpoint(t, func(_ int, p *peer) { p.rest() })
+}
+
+// dribble sends bytes with a pause before each.
+func (p *peer) dribble() {
+	p.t.Helper()
+	for range pieces {
+		time.Sleep(pause)
+		p.send("x")
+	}
 }
 
 // TestHTTP1HeadTimeout: a head has to be whole in time, however it dribbles in;
@@ -150,14 +164,11 @@ func TestHTTP1RouteTimeout(t *testing.T) {
 		}
 	})
 	t.Run("not while the request is sent", func(t *testing.T) {
-		rig := startProxy(t, goServer(t, echo), func(s *settings) { s.Route.Timeout = short })
+		rig := startProxy(t, goServer(t, echo), func(s *settings) { s.Route.Timeout = patient })
 		client := rig.dial()
-		client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
-		for range 10 {
-			time.Sleep(short / 4)
-			client.send("x")
-		}
-		if body := client.ok(); body != "/ xxxxxxxxxx" {
+		client.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", pieces))
+		client.dribble()
+		if body := client.ok(); body != "/ "+strings.Repeat("x", pieces) {
 			t.Errorf("body %q", body)
 		}
 	})
@@ -178,6 +189,7 @@ func TestHTTP1RouteTimeout(t *testing.T) {
 func TestHTTP1StreamIdle(t *testing.T) {
 	noLeaks(t)
 	idle := func(s *settings) { s.Listener.StreamIdleTimeout, s.Route.Timeout = short, long }
+	lasting := func(s *settings) { s.Listener.StreamIdleTimeout, s.Route.Timeout = patient, long }
 	t.Run("the endpoint does not answer", func(t *testing.T) {
 		rig := startProxy(t, mute(t), idle)
 		client := rig.dial()
@@ -252,30 +264,24 @@ func TestHTTP1StreamIdle(t *testing.T) {
 		}
 	})
 	t.Run("the request moves", func(t *testing.T) {
-		rig := startProxy(t, goServer(t, echo), idle)
+		rig := startProxy(t, goServer(t, echo), lasting)
 		client := rig.dial()
-		client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
-		for range 10 {
-			time.Sleep(short / 2)
-			client.send("x")
-		}
-		if body := client.ok(); body != "/ xxxxxxxxxx" {
+		client.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", pieces))
+		client.dribble()
+		if body := client.ok(); body != "/ "+strings.Repeat("x", pieces) {
 			t.Errorf("body %q", body)
 		}
 	})
 	t.Run("the response moves", func(t *testing.T) {
 		rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
 			p.head()
-			p.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
-			for range 10 {
-				time.Sleep(short / 2)
-				p.send("x")
-			}
-		}), idle)
+			p.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", pieces))
+			p.dribble()
+		}), lasting)
 		client := rig.dial()
 		// Its content does not: it waits for the response.
 		client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh")
-		if body := client.ok(); body != "xxxxxxxxxx" {
+		if body := client.ok(); body != strings.Repeat("x", pieces) {
 			t.Errorf("body %q", body)
 		}
 	})
@@ -289,15 +295,15 @@ func TestHTTP1StreamIdle(t *testing.T) {
 				p.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 16<<20))
 				io.Copy(p.TCPConn, newSource(16<<20))
 			}
-		}), idle)
+		}), lasting)
 		client := rig.dial()
 		for range 2 {
 			client.send(getRoot)
-			time.Sleep(short / 2) // the buffers fill
+			time.Sleep(pause) // the buffers fill
 			if body := client.ok(); len(body) != 16<<20 {
 				t.Errorf("%d bytes", len(body))
 			}
-			time.Sleep(2 * short)
+			time.Sleep(2 * patient)
 		}
 	})
 }
@@ -321,17 +327,12 @@ func TestHTTP1TunnelIdle(t *testing.T) {
 		}
 	})
 	t.Run("one direction moves", func(t *testing.T) {
-		destination := endpoint(t, func(_ int, p *peer) {
-			for range 10 {
-				time.Sleep(short / 2)
-				p.send("x")
-			}
-		})
-		rig := startProxy(t, destination, idle)
+		destination := endpoint(t, func(_ int, p *peer) { p.dribble() })
+		rig := startProxy(t, destination, func(s *settings) { s.Egress.StreamIdleTimeout = patient })
 		client := dialPeer(t, rig.egress())
 		client.send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
 		client.head()
-		client.expect("xxxxxxxxxx")
+		client.expect(strings.Repeat("x", pieces))
 		client.CloseWrite()
 		client.closed()
 	})

@@ -128,6 +128,7 @@ func (l *lab) endExported(n, exported int) *views {
 		v.metrics = l.scrape()
 		return v.metrics.sum("hopscope_requests_total") >= float64(n)
 	})
+	v.metrics = l.scrape() // whose numbers are all of one moment, since all is over
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := l.proxy.Close(ctx); err != nil {
@@ -174,6 +175,7 @@ func (l *lab) lines() []line {
 		l.t.Fatal(err)
 	}
 	var all []line
+	b = b[:bytes.LastIndexByte(b, '\n')+1] // a line that is being written is none yet
 	for text := range bytes.Lines(b) {
 		var one line
 		if err := json.Unmarshal(text, &one); err != nil {

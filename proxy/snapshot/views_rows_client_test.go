@@ -1,8 +1,10 @@
 package snapshot_test
 
 import (
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,10 @@ const (
 	plain = "GET /row HTTP/1.1\r\nHost: web.test\r\n\r\n"
 	other = "GET /other HTTP/1.1\r\nHost: web.test\r\n\r\n"
 )
+
+// soon is a timeout that is to run out, but not before a peer did what it does
+// without waiting.
+const soon = 300 * time.Millisecond
 
 // get is the plain way to drive a row.
 func get(l *lab) *http.Response { return ask(l.t, l.ingress(), plain) }
@@ -166,7 +172,7 @@ func clientRows() []row {
 		case "Content-Length and Transfer-Encoding", "two lengths", "another coding":
 			r.method = "POST"
 		case "head stalls":
-			r.change = func(s *settings) { s.Listener.RequestHeadTimeout = 50 * time.Millisecond }
+			r.change = func(s *settings) { s.Listener.RequestHeadTimeout = soon }
 		}
 	}
 	return append(rows, goneRows()...)
@@ -226,21 +232,6 @@ func goneRows() []row {
 	failure.tries = []try{{status: 500, flags: "DC", failed: "500"}}
 	failure.endpoint = silent("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\npart")
 
-	unheard := row{
-		name: "client gone while the proxy connects", kind: fault.ConnectTimeout, unheard: true,
-		status: 503, flags: "UF,DC", error: "connection_timeout", failed: "connection_timeout",
-		origin: "proxy", hop: "front", reason: "did not accept a connection",
-		tries: []try{{flags: "UF", failed: "connection_timeout"}},
-	}
-	unheard.endpoint, unheard.change = deaf, func(s *settings) { s.Cluster.ConnectTimeout = 200 * time.Millisecond }
-	unheard.drive = func(l *lab) *http.Response {
-		p := dialPeer(l.t, l.ingress())
-		p.send(plain)
-		p.taken()
-		p.reset()
-		return nil
-	}
-
 	inBody.name, inBody.method = "client gone within its content", "POST"
 	inBody.endpoint = silent("")
 	inBody.drive = func(l *lab) *http.Response {
@@ -256,7 +247,7 @@ func goneRows() []row {
 	stalls.status, stalls.flags, stalls.error, stalls.reason = 408, "SI", "http_request_error", "the client moved no byte"
 	stalls.tries = []try{{}}
 	stalls.endpoint = silent("")
-	stalls.change = func(s *settings) { s.Listener.StreamIdleTimeout = 50 * time.Millisecond }
+	stalls.change = func(s *settings) { s.Listener.StreamIdleTimeout = soon }
 	stalls.drive = sending("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
 
 	chunk := stalls
@@ -269,7 +260,71 @@ func goneRows() []row {
 	trailer.name, trailer.kind, trailer.flags, trailer.reason = "bad trailer", fault.BadHeader, "IH", "trailer field 1"
 	trailer.tries = []try{{flags: "IH"}}
 	trailer.drive = sending("POST /row HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX A: b\r\n\r\n")
-	return []row{inHead, before, within, failure, unheard, inBody, stalls, chunk, trailer}
+	return []row{inHead, before, within, failure, inBody, goneFromTheQueue(), stalls, chunk, trailer}
+}
+
+// goneFromTheQueue is a client that does not wait for the bad news: what failed
+// is still what the proxy found out.
+func goneFromTheQueue() row {
+	answer := make(chan struct{})
+	var socket net.Listener
+	return row{
+		name: "client gone from the queue, and the endpoint too", kind: fault.ConnectRefused, before: 1, unheard: true,
+		endpoint: func(t *testing.T) string {
+			var address string
+			socket, address = once(t, func(p *peer) {
+				p.head()
+				select {
+				case <-answer:
+				case <-t.Context().Done():
+				}
+				p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			})
+			return address
+		},
+		change: func(s *settings) { s.Cluster.MaxConnections = 1 },
+		drive: func(l *lab) *http.Response {
+			first, second := dialPeer(l.t, l.ingress()), dialPeer(l.t, l.ingress())
+			first.send(other)
+			eventually(l.t, "the first request being on its way", func() bool { return l.scrape().sum("hopscope_downstream_requests_active") == 1 })
+			second.send(plain)
+			eventually(l.t, "the second one waiting", func() bool { return l.scrape().sum("hopscope_upstream_requests_pending") == 1 })
+			second.reset()
+			socket.Close()
+			close(answer)
+			first.ok()
+			first.Close()
+			return nil
+		},
+		status: 503, flags: "UF,DC", error: "connection_refused", failed: "connection_refused",
+		origin: "proxy", hop: "front", reason: "connection refused by",
+		tries: []try{{flags: "UF", failed: "connection_refused"}},
+	}
+}
+
+// once is a server of one connection.
+func once(t *testing.T, serve func(*peer)) (socket net.Listener, address string) {
+	t.Helper()
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c, err := socket.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		p := newPeer(t, c)
+		p.fail = t.Errorf
+		serve(p)
+	})
+	t.Cleanup(func() {
+		socket.Close()
+		wg.Wait()
+	})
+	return socket, socket.Addr().String()
 }
 
 // routingRows are the failures that are made before an endpoint was tried.
@@ -348,7 +403,10 @@ func occupied() (func(*testing.T) string, func(*lab) *http.Response) {
 	return func(t *testing.T) string {
 			return answering(t, func(string, []string) string {
 				close(taken)
-				<-free
+				select {
+				case <-free:
+				case <-t.Context().Done():
+				}
 				return okay
 			})
 		}, func(l *lab) *http.Response {

@@ -132,8 +132,8 @@ func responseRows() []row {
 	}
 	const part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart"
 	const terminated = "connection_terminated"
-	impatient := func(s *settings) { s.Route.Timeout = 50 * time.Millisecond }
-	restless := func(s *settings) { s.Listener.StreamIdleTimeout = 50 * time.Millisecond }
+	impatient := func(s *settings) { s.Route.Timeout = soon }
+	restless := func(s *settings) { s.Listener.StreamIdleTimeout = soon }
 	both := []row{
 		{name: "closes", kind: fault.UpstreamClosed, status: 503, flags: "UC", error: terminated, endpoint: closes(""), reason: "closed the connection before it answered"},
 		{name: "closes within its head", kind: fault.UpstreamClosed, status: 503, flags: "UC", error: terminated, endpoint: closes("HTTP/1.1 20"), reason: "closed the connection before it answered"},
@@ -143,17 +143,21 @@ func responseRows() []row {
 		{name: "speaks no HTTP", kind: fault.UpstreamProtocol, status: 502, flags: "UPE", error: "http_protocol_error", endpoint: always("SSH-2.0-OpenSSH_9.2\r\n\r\n"), reason: "can't be understood"},
 		{name: "repeats its length", kind: fault.UpstreamProtocol, status: 502, flags: "UPE", error: "http_protocol_error", endpoint: always("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"), reason: "Content-Length"},
 		{name: "bad chunk", kind: fault.UpstreamProtocol, status: 200, flags: "UPE", error: "http_protocol_error", endpoint: breaks, reason: "chunked body"},
+		{name: "bad chunk at once", kind: fault.UpstreamProtocol, status: 502, flags: "UPE", error: "http_protocol_error", endpoint: always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\nzz\r\n"), reason: "chunked body"},
 		{name: "head too large", kind: fault.UpstreamHeader, status: 502, flags: "UPE", error: "http_response_header_section_size", endpoint: always("HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("b", 60<<10) + "\r\n\r\n"), reason: "longer than 61440 bytes"},
 		{name: "does not answer in time", kind: fault.UpstreamTimeout, status: 504, flags: "UT", error: "http_response_timeout", endpoint: silent(""), change: impatient, reason: "did not answer within the route's timeout"},
 		{name: "does not end in time", kind: fault.UpstreamTimeout, status: 200, flags: "UT", error: "http_response_timeout", endpoint: silent(part), change: impatient, reason: "did not end its response within the route's timeout"},
-		{name: "stalls", kind: fault.UpstreamIdle, status: 504, flags: "SI", error: "http_response_timeout", endpoint: silent(""), change: restless, reason: "sent nothing for 50ms"},
-		{name: "stalls within its content", kind: fault.UpstreamIdle, status: 200, flags: "SI", error: "http_response_timeout", endpoint: silent(part), change: restless, reason: "sent nothing for 50ms"},
+		{name: "stalls", kind: fault.UpstreamIdle, status: 504, flags: "SI", error: "http_response_timeout", endpoint: silent(""), change: restless, reason: "sent nothing for 300ms"},
+		{name: "stalls within its content", kind: fault.UpstreamIdle, status: 200, flags: "SI", error: "http_response_timeout", endpoint: silent(part), change: restless, reason: "sent nothing for 300ms"},
 	}
 	for i := range both {
 		r := &both[i]
 		r.name = "endpoint " + r.name
 		r.failed, r.origin, r.hop = r.error, "proxy", "front"
 		r.tries, r.drive = []try{{flags: r.flags, failed: r.error}}, get
+		if r.name == "endpoint bad chunk at once" { // nothing of the response was sent yet
+			r.tries[0].status = 200
+		}
 		if r.status == 200 {
 			r.tries[0].status = 200
 			r.drive = func(l *lab) *http.Response { return cutShort(l.t, l.ingress(), plain) }
@@ -187,34 +191,18 @@ func cutAfter(l *lab, text string) *http.Response {
 
 // retriedInVain is a stale connection, and then nobody there.
 func retriedInVain() row {
-	gone := make(chan struct{})
 	var socket net.Listener
 	return row{
 		name: "stale connection retried in vain", kind: fault.ConnectRefused, before: 1,
 		endpoint: func(t *testing.T) string {
-			var err error
-			if socket, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-				t.Fatal(err)
-			}
-			go func() {
-				defer close(gone)
-				c, err := socket.Accept()
-				if err != nil {
-					return
-				}
-				p := newPeer(t, c)
-				p.fail = t.Errorf
-				p.tryHead()
+			var address string
+			socket, address = once(t, func(p *peer) {
+				p.head()
 				p.send(okay)
-				p.tryHead()
+				p.head()
 				socket.Close()
-				p.Close()
-			}()
-			t.Cleanup(func() {
-				socket.Close()
-				<-gone
 			})
-			return socket.Addr().String()
+			return address
 		},
 		drive: func(l *lab) *http.Response {
 			p := dialPeer(l.t, l.ingress())
@@ -306,8 +294,8 @@ func tunnelRows() []row {
 	}
 
 	idle.name, idle.kind, idle.flags, idle.failed = "tunnel idle", fault.UpstreamIdle, "SI", "http_response_timeout"
-	idle.origin, idle.hop, idle.reason, idle.tries = "proxy", "front", "no byte moved through the tunnel for 50ms", []try{{flags: "SI", failed: "http_response_timeout"}}
-	idle.change = func(s *settings) { s.Egress.StreamIdleTimeout = 50 * time.Millisecond }
+	idle.origin, idle.hop, idle.reason, idle.tries = "proxy", "front", "no byte moved through the tunnel for 300ms", []try{{flags: "SI", failed: "http_response_timeout"}}
+	idle.change = func(s *settings) { s.Egress.StreamIdleTimeout = soon }
 	idle.drive = func(l *lab) *http.Response {
 		p := connect(l, echo(l.t))
 		defer p.Close()

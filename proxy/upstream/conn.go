@@ -234,7 +234,7 @@ func (c *Conn) explain(err error, before bool) error {
 	address := c.endpoint.Address
 	switch {
 	case errors.Is(err, netio.ErrGone):
-		return fault.New(fault.ClientClosed, "the client closed the connection before it was answered")
+		return fault.New(fault.ClientClosed, "the client closed the connection before it had the whole response")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.timedOut(before)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -410,5 +410,6 @@ func (g *Group) Close() {
 	}
 	for e := range g.endpoints {
 		g.closeIdle(e)
+		g.forget(e)
 	}
 }
