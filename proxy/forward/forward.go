@@ -8,7 +8,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
-	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -146,12 +145,4 @@ func now(h *hop.Hop) time.Duration { return time.Since(h.Start) }
 // clock is an instant of the Hop on the clock of deadlines.
 func (f *Forwarder) clock(h *hop.Hop, at time.Duration) time.Duration {
 	return f.Shared.At(h.Start) + at
-}
-
-// version is what a head says of its protocol, for the views.
-func version(h *message.Head) hop.Version {
-	if h.Version == hop.VersionUnknown {
-		return hop.HTTP11
-	}
-	return h.Version
 }

@@ -264,9 +264,9 @@ func (c *http1Conn) linger() {
 // the request came first after all.
 func (c *http1Conn) occupy() {
 	if c.state.Swap(busy) == woken {
-		c.listener.mu.Lock() // drain is done with it
-		c.listener.mu.Unlock()
+		c.listener.mu.Lock() // so drain is done with it
 		c.nio.Limit(0)
+		c.listener.mu.Unlock()
 	}
 }
 

@@ -99,7 +99,7 @@ func TestAwaitLetsAWaitGoOn(t *testing.T) {
 // from another goroutine, as timers of earlier waits fire.
 func TestLimitFromAside(t *testing.T) {
 	eachWait(t, func(t *testing.T, r *rig, wait func() error) {
-		for i := range 200 {
+		for i := range 3000 {
 			r.await([...]time.Duration{0, late}[i%2])
 			var aside sync.WaitGroup
 			aside.Go(func() { r.near.SetReadDeadline(time.Unix(1, 0)) })

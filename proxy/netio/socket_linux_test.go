@@ -156,11 +156,11 @@ func TestStates(t *testing.T) {
 			r.aside.Wait()
 		}, false, true},
 		{"bytes came", func(t *testing.T, r *rig) {
-			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "unasked") })
+			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "!") })
 		}, false, false},
 		{"the end came", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLRDHUP, r.farEnds) }, true, false},
 		{"bytes came, and the end behind them", func(t *testing.T, r *rig) {
-			r.lateFor(t, unix.POLLRDHUP|unix.POLLIN, func() { io.WriteString(r.far, "unasked"); r.farEnds() })
+			r.lateFor(t, unix.POLLRDHUP|unix.POLLIN, func() { io.WriteString(r.far, "!"); r.farEnds() })
 		}, false, false},
 		{"reset", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLHUP, func() { reset(t, r) }) }, true, false},
 		{"closed here", func(_ *testing.T, r *rig) { r.Close() }, true, false},

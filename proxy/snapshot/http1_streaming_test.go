@@ -23,6 +23,7 @@ type source struct {
 	text  []byte
 	at    int
 	total hash.Hash64
+	sent  atomic.Int64
 }
 
 func newSource(size int64) *source {
@@ -36,6 +37,7 @@ func (s *source) Read(b []byte) (int, error) {
 	n := copy(b[:min(int64(len(b)), s.left)], s.text[s.at:])
 	s.total.Write(b[:n])
 	s.left -= int64(n)
+	s.sent.Add(int64(n))
 	s.at = (s.at + n) % len(s.text)
 	return n, nil
 }
@@ -98,6 +100,19 @@ func TestHTTP1BodiesAreBounded(t *testing.T) {
 	}
 }
 
+// stopped waits until no more is sent, and returns how much was.
+func stopped(t *testing.T, sent *atomic.Int64) int64 {
+	t.Helper()
+	n := sent.Load()
+	eventually(t, "the sender being stopped", func() bool {
+		time.Sleep(100 * time.Millisecond) // long enough for many pieces, were they taken
+		before := n
+		n = sent.Load()
+		return n > 0 && n == before
+	})
+	return n
+}
+
 // TestHTTP1BackPressure checks that a reader that does not read stops the
 // sender, in both directions, and that all arrives once it reads.
 func TestHTTP1BackPressure(t *testing.T) {
@@ -155,15 +170,7 @@ func TestHTTP1BackPressure(t *testing.T) {
 					drain(client)
 				}()
 			}
-			stuck := sent.Load()
-			eventually(t, "the sender being stopped", func() bool {
-				// Long enough for many pieces, were they taken.
-				time.Sleep(100 * time.Millisecond)
-				before := stuck
-				stuck = sent.Load()
-				return stuck > 0 && stuck == before
-			})
-			if stuck >= size {
+			if stuck := stopped(t, &sent); stuck >= size {
 				t.Errorf("the sender was not stopped: %d bytes went out", stuck)
 			}
 			close(read)
@@ -228,41 +235,44 @@ func TestHTTP1PiecesMoveAsTheyCome(t *testing.T) {
 // which the client goes on sending.
 func TestHTTP1EarlyResponse(t *testing.T) {
 	noLeaks(t)
+	const size = 32 << 20 // more than the kernel's buffers hold
 	const answer = "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 9\r\n\r\ntoo large"
 	tests := []struct {
 		name string
-		size int
 		end  func(p *peer) // what the endpoint does after its answer
 	}{
-		{"and closes", 8 << 20, func(p *peer) {}},
-		{"and resets", 8 << 20, func(p *peer) {
+		{"and closes", func(p *peer) {}},
+		{"and resets", func(p *peer) {
 			p.CloseWrite()
 			p.tryHead() // a part of the content
 			p.reset()
 		}},
-		{"and does not read", 8 << 20, func(p *peer) { <-t.Context().Done() }},
-		{"and reads on", 8 << 20, func(p *peer) { p.rest() }},
+		{"and does not read", nil},
+		{"and reads on", func(p *peer) { p.rest() }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			over := make(chan struct{})
+			up := newSource(size)
 			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
 				p.head()
 				p.read(10)
-				p.send(answer)
-				if tt.name == "and does not read" {
+				if tt.end == nil {
+					stopped(t, &up.sent)
+					p.send(answer)
 					<-over
 					return
 				}
+				p.send(answer)
 				tt.end(p)
 			}))
 			defer close(over)
 			client := rig.dial()
 			trace, field := newTrace()
-			client.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n", field, tt.size))
+			client.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n", field, size))
 			// All of the content, before it looks at the answer.
 			client.SetWriteDeadline(timeLimit())
-			if n, err := io.Copy(client, strings.NewReader(strings.Repeat("x", tt.size))); err != nil {
+			if n, err := io.Copy(client, up); err != nil {
 				t.Fatalf("sending, after %d bytes: %v", n, err)
 			}
 			resp, body := client.response("POST")

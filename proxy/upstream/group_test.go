@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
@@ -193,6 +194,15 @@ func TestPoolLeavesOut(t *testing.T) {
 			c.nio.Await(0, 0)
 			c.nio.Fill()
 			c.giveBack()
+		}, 0},
+		{"with content behind a response that has none", nil, func(c *Conn, s *server) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.conns[0].Write([]byte("HTTP/1.1 304 Not Modified\r\n\r\n"))
+			c.Await(c.nio.Now(), 0, patience)
+			c.ReadHead(message.GET, &message.Head{})
+			c.giveBack()
+			s.conns[0].Write([]byte("evil"))
 		}, 0},
 	}
 	for _, tt := range tests {
