@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -59,8 +60,17 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
 	exchange := inMemory(t, true)
-	if n := testing.AllocsPerRun(5000, exchange); n != 0 {
-		t.Errorf("%v allocations a request", n)
+	const n = 50_000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range n {
+		exchange()
+	}
+	runtime.ReadMemStats(&after)
+	// Less than one in two requests: a ring of hops may fill up once while the
+	// views are kept waiting, and the store keeps two hundred hops a second.
+	if got := float64(after.Mallocs-before.Mallocs) / n; got >= 0.5 {
+		t.Errorf("%.2f allocations a request", got)
 	}
 }
 
