@@ -156,12 +156,12 @@ func TestWriteTimeoutCountsFromTheLastByte(t *testing.T) {
 	each(t, nil, func(t *testing.T, tr transport) {
 		const length = 16 << 20
 		r := newRig(t, tr)
-		r.WriteTimeout = 2 * time.Second
+		r.WriteTimeout = 3 * time.Second
 		began := r.Now()
 		r.start(func() {
-			<-time.After(r.WriteTimeout * 2 / 3)
+			<-time.After(r.WriteTimeout * 3 / 5)
 			io.CopyN(io.Discard, r.far, length/2)
-			<-time.After(r.WriteTimeout * 2 / 3)
+			<-time.After(r.WriteTimeout * 3 / 5)
 			io.CopyN(io.Discard, r.far, length/2)
 		})
 		if err := within(t, func() error { return r.Write(make([]byte, length)) }); err != nil {
