@@ -117,38 +117,6 @@ func TestHTTP1EgressRules(t *testing.T) {
 	}
 }
 
-// TestHTTP1EgressNonLoopback: without rules, only this machine may use it.
-func TestHTTP1EgressNonLoopback(t *testing.T) {
-	noLeaks(t)
-	own := ownAddress(t)
-	rig := startProxy(t, "127.0.0.1:1", func(s *settings) { s.Egress.Address = "0.0.0.0:0" })
-	_, port, _ := net.SplitHostPort(rig.egress())
-	client := dialPeer(t, net.JoinHostPort(own, port)) // from there, to there
-	trace, field := newTrace()
-	client.send("GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
-	if resp, body := client.response("GET"); resp.StatusCode != 403 || !strings.Contains(body, "only loopback clients may") {
-		t.Errorf("status %d, %q", resp.StatusCode, body)
-	}
-	if h := rig.hop(trace); h.Flags.String() != "UAEX" || len(h.Attempts) != 0 {
-		t.Errorf("flags %q, %d attempts", h.Flags, len(h.Attempts))
-	}
-}
-
-// ownAddress is an IPv4 address of this machine that is not a loopback one.
-func ownAddress(t *testing.T) string {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
-			return n.IP.String()
-		}
-	}
-	t.Skip("this machine has loopback addresses only")
-	return ""
-}
-
 // TestHTTP1ConnectIsForForwardProxies: a listener that is none refuses it.
 func TestHTTP1ConnectIsForForwardProxies(t *testing.T) {
 	noLeaks(t)
