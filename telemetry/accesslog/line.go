@@ -8,8 +8,8 @@ import (
 )
 
 // AppendLine appends the line of h to dst, with its newline. It is one JSON
-// object with always the same keys in the same order; what does not apply, or
-// is empty, is null. Texts that are no UTF-8 have U+FFFD in its place.
+// object with always the same keys in the same order, but for those of gRPC and
+// TLS; what does not apply, or is empty, is null. Texts that are no UTF-8 have U+FFFD in its place.
 //
 //	time            when the first byte of the request arrived; RFC 3339, UTC, microseconds
 //	service         the service of this hop
@@ -40,6 +40,25 @@ import (
 //	sampled         the decision that went out
 //	request_id      x-request-id
 //	user_agent      User-Agent of the request
+//
+// A gRPC call has these after status, all of them, and its attempts grpc_status
+// as their last key but those of TLS:
+//
+//	grpc_status       code, 0 to 16; null where the call ended without one
+//	grpc_status_name  its name, as UNAVAILABLE
+//	grpc_message      what grpc-message said
+//
+// A hop whose client's connection is encrypted has these at the end of its line,
+// and an attempt whose connection to the endpoint is, at the end of its object,
+// there without tls_sni:
+//
+//	tls_version       1.2 or 1.3
+//	tls_cipher        the suite by its IANA name
+//	tls_sni           the name that the client asked for
+//	tls_peer          who the other side's certificate says that it is
+//	tls_resumed       whether the session was resumed
+//	tls_handshake_ms  how long the connection's handshake took, before its first
+//	                  request
 func AppendLine(dst []byte, h *hop.Hop) []byte {
 	var f formatter
 	return f.appendLine(dst, h)
@@ -84,6 +103,9 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = appendUpstream(dst, h)
 	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(h.Status), 10)
+	if h.GRPC {
+		dst = appendGRPC(dst, h)
+	}
 	dst = appendFlags(append(dst, `,"flags":`...), h.Flags)
 	dst = appendText(append(dst, `,"failed_hop":`...), h.Failure.Hop)
 	dst = appendText(append(dst, `,"failure_reason":`...), h.Failure.Reason)
@@ -96,11 +118,16 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendAttempt(dst, &h.Attempts[i])
+		dst = appendAttempt(dst, &h.Attempts[i], h.GRPC)
 	}
 	dst = appendIdentity(append(dst, ']'), h)
 	dst = appendText(append(dst, `,"request_id":`...), h.Bytes(h.RequestID))
 	dst = appendText(append(dst, `,"user_agent":`...), h.Bytes(h.UserAgent))
+	if t := h.TLS; t != nil {
+		dst = appendTLSVersion(dst, t)
+		dst = appendText(append(dst, `,"tls_sni":`...), t.ServerName)
+		dst = appendTLSPeer(dst, t)
+	}
 	return append(dst, "}\n"...)
 }
 
@@ -165,7 +192,7 @@ func appendUpstreamTime(dst []byte, h *hop.Hop) []byte {
 	return appendMillis(dst, until-h.Attempts[0].Start)
 }
 
-func appendAttempt(dst []byte, a *hop.Attempt) []byte {
+func appendAttempt(dst []byte, a *hop.Attempt, grpc bool) []byte {
 	dst = appendText(append(dst, `{"endpoint":`...), a.Endpoint)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(a.Status), 10)
 	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
@@ -178,7 +205,38 @@ func appendAttempt(dst []byte, a *hop.Attempt) []byte {
 		dst = appendMillis(dst, a.Connected-a.Start)
 	}
 	dst = strconv.AppendBool(append(dst, `,"reused":`...), a.Reused)
+	if grpc {
+		dst = appendGRPCStatus(dst, a.GRPCStatus)
+	}
+	if t := a.TLS; t != nil {
+		dst = appendTLSPeer(appendTLSVersion(dst, t), t)
+	}
 	return append(dst, '}')
+}
+
+func appendGRPC(dst []byte, h *hop.Hop) []byte {
+	dst = appendGRPCStatus(dst, h.GRPCStatus)
+	dst = appendText(append(dst, `,"grpc_status_name":`...), h.GRPCStatus.String())
+	return appendText(append(dst, `,"grpc_message":`...), h.Bytes(h.GRPCMessage))
+}
+
+func appendGRPCStatus(dst []byte, s hop.GRPCStatus) []byte {
+	dst = append(dst, `,"grpc_status":`...)
+	if s == 0 {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendInt(dst, int64(s.Code()), 10)
+}
+
+func appendTLSVersion(dst []byte, t *hop.TLS) []byte {
+	dst = appendText(append(dst, `,"tls_version":`...), t.Version)
+	return appendText(append(dst, `,"tls_cipher":`...), t.Cipher)
+}
+
+func appendTLSPeer(dst []byte, t *hop.TLS) []byte {
+	dst = appendText(append(dst, `,"tls_peer":`...), t.Peer)
+	dst = strconv.AppendBool(append(dst, `,"tls_resumed":`...), t.Resumed)
+	return appendMillis(append(dst, `,"tls_handshake_ms":`...), t.Handshake)
 }
 
 func appendIdentity(dst []byte, h *hop.Hop) []byte {

@@ -84,6 +84,24 @@ func garbage() *hop.Hop {
 	}
 }
 
+// call is a gRPC call over TLS that the first endpoint refused and the second
+// ended with an error.
+func call() *hop.Hop {
+	h := request()
+	h.Method, h.Version, h.Status, h.End = "POST", hop.HTTP2, 200, 20*time.Millisecond
+	h.GRPC, h.GRPCStatus = true, hop.GRPCStatusOf(14)
+	h.SetString(&h.GRPCMessage, `no "backend"`)
+	h.TLS = &hop.TLS{Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "shop.example", Protocol: "h2",
+		Peer: "spiffe://mesh/ns/default/front", PeerSubject: "CN=front", Handshake: 1500 * time.Microsecond}
+	h.Attempts = []hop.Attempt{
+		{Endpoint: "10.0.0.3:3000", Flags: hop.UpstreamReset, Reason: "refused the stream", End: time.Millisecond},
+		{Endpoint: "10.0.0.4:3000", Status: 200, GRPCStatus: hop.GRPCStatusOf(14), Connected: 2 * time.Millisecond,
+			Start: time.Millisecond, FirstByte: 19 * time.Millisecond, End: 20 * time.Millisecond,
+			TLS: &hop.TLS{Version: "1.2", Cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", Resumed: true}},
+	}
+	return h
+}
+
 func TestAppendLine(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -121,6 +139,22 @@ func TestAppendLine(t *testing.T) {
 			`"attempts":[{"endpoint":"198.51.100.1:443","status":0,"flags":null,"reason":null,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+		{"gRPC over TLS", call(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":"shop.example","method":"POST","path":"/api/items",` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/2","status":200,` +
+			`"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no \"backend\"","flags":null,` +
+			`"failed_hop":null,"failure_reason":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
+			`{"endpoint":"10.0.0.3:3000","status":0,"flags":"UR","reason":"refused the stream","duration_ms":1.000,"connect_ms":null,"reused":false,"grpc_status":null},` +
+			`{"endpoint":"10.0.0.4:3000","status":200,"flags":null,"reason":null,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"grpc_status":14,` +
+			`"tls_version":"1.2","tls_cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","tls_peer":null,"tls_resumed":true,"tls_handshake_ms":0.000}],` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5","tls_version":"1.3","tls_cipher":"TLS_AES_128_GCM_SHA256","tls_sni":"shop.example",` +
+			`"tls_peer":"spiffe://mesh/ns/default/front","tls_resumed":false,"tls_handshake_ms":1.500}`},
+		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
+			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null}`},
 		{"parse error", garbage(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"flags":"DPE",` +
@@ -139,7 +173,7 @@ func TestAppendLine(t *testing.T) {
 // What a formatter remembers of one line never shows in another.
 func TestFormatterIsLikeAppendLine(t *testing.T) {
 	var f formatter
-	hops := []*hop.Hop{success(), relayed(), tunnel(), garbage(), unconnected()}
+	hops := []*hop.Hop{success(), relayed(), tunnel(), garbage(), unconnected(), call()}
 	later, before := success(), success()
 	later.Start, before.Start = began.Add(2*time.Second), time.Unix(-1, 5000)
 	hops = append(hops, later, before, hops[0])
@@ -165,6 +199,9 @@ type line struct {
 	FailureReason                                                 *string `json:"failure_reason"`
 	RequestID                                                     *string `json:"request_id"`
 	UserAgent                                                     *string `json:"user_agent"`
+	Message                                                       *string `json:"grpc_message"`
+	ServerName                                                    *string `json:"tls_sni"`
+	Peer                                                          *string `json:"tls_peer"`
 	Status                                                        int
 	Attempts                                                      []struct{ Endpoint, Reason *string }
 }
@@ -178,8 +215,10 @@ func FuzzLine(f *testing.F) {
 		h := &hop.Hop{
 			Labels: &hop.Labels{Service: a, Route: b, Cluster: c}, Method: "_OTHER", Client: d, Status: 200,
 			Failure:  hop.Failure{Hop: e, Reason: a},
-			Attempts: []hop.Attempt{{Endpoint: b, Reason: c}},
+			Attempts: []hop.Attempt{{Endpoint: b, Reason: c, TLS: &hop.TLS{Peer: d}}},
+			GRPC:     true, GRPCStatus: hop.GRPCStatusOf(2), TLS: &hop.TLS{ServerName: a, Peer: b},
 		}
+		h.SetString(&h.GRPCMessage, c)
 		h.SetString(&h.MethodText, a)
 		h.SetString(&h.Path, b)
 		h.SetString(&h.Query, c)
@@ -218,7 +257,8 @@ func FuzzLine(f *testing.F) {
 			"client": {got.Client, d}, "host": {got.Host, cut(d)}, "method": {got.Method, method},
 			"path": {got.Path, path}, "upstream": {got.Upstream, b}, "failed_hop": {got.FailedHop, e},
 			"failure_reason": {got.FailureReason, a}, "request_id": {got.RequestID, cut(d)},
-			"user_agent": {got.UserAgent, cut(e)}, "endpoint": {got.Attempts[0].Endpoint, b},
+			"user_agent": {got.UserAgent, cut(e)}, "grpc_message": {got.Message, cut(c)},
+			"tls_sni": {got.ServerName, a}, "tls_peer": {got.Peer, b}, "endpoint": {got.Attempts[0].Endpoint, b},
 			"reason": {got.Attempts[0].Reason, c},
 		} {
 			// Going over runes replaces each bad byte, as encoding/json does.
@@ -242,6 +282,11 @@ func BenchmarkAppendLine(b *testing.B) {
 	}{
 		{"plain", func(h *hop.Hop) { h.Query = hop.Text{} }},
 		{"query", func(*hop.Hop) {}},
+		{"grpc+tls", func(h *hop.Hop) {
+			c := call()
+			h.GRPC, h.GRPCStatus, h.TLS, h.Attempts[0].TLS = true, hop.GRPCStatusOf(0), c.TLS, c.TLS
+			h.Query = hop.Text{}
+		}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			h := h.Clone()

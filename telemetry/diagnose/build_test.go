@@ -73,6 +73,15 @@ func timedOut(h *hop.Hop) *hop.Hop {
 	return h
 }
 
+// grpc makes the hop a gRPC call that its endpoint ended with a code.
+func grpc(h *hop.Hop, code int, message string) *hop.Hop {
+	h.Method, h.GRPC, h.GRPCStatus = "POST", true, hop.GRPCStatusOf(code)
+	h.SetString(&h.Path, "/shop."+h.Labels.Service+"/Get")
+	h.SetString(&h.GRPCMessage, message)
+	h.LastAttempt().GRPCStatus = h.GRPCStatus
+	return h
+}
+
 // clientGone makes the hop one whose caller did not wait.
 func clientGone(h *hop.Hop) *hop.Hop {
 	h.Status, h.Flags = 0, hop.DownstreamClosed

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func (t *Trace) blame() *Culprit {
 // or sent what it should not have, is none.
 func (n *Node) failed() bool {
 	if a := n.Attempt; a != nil {
-		return a.Status >= 500 || a.ProxyError != "" || a.Flags&hop.Failures != 0
+		return a.Status >= 500 || a.GRPCStatus.ServerError() || a.ProxyError != "" || a.Flags&hop.Failures != 0
 	}
 	return n.Hop.Failed()
 }
@@ -158,10 +159,10 @@ func recovered(c *Node, later []*Node) bool {
 func failure(n *Node) *Culprit {
 	h, a := n.Hop, n.Attempt
 	c := &Culprit{Node: n, Service: n.service(), Flags: h.Flags}
-	flags, proxyError, reason, status := h.Flags, h.ProxyError, h.Failure.Reason, h.Status
+	flags, proxyError, reason := h.Flags, h.ProxyError, h.Failure.Reason
 	if a != nil {
 		c.Endpoint = a.Endpoint
-		flags, proxyError, status = a.Flags, a.ProxyError, a.Status
+		flags, proxyError = a.Flags, a.ProxyError
 		c.Flags = cmp.Or(flags, h.Flags)
 		reason = cmp.Or(a.Reason, reason)
 	}
@@ -176,13 +177,33 @@ func failure(n *Node) *Culprit {
 		c.Reason += n.whatItWaitedFor()
 	case a != nil && h.Labels.Direction == hop.Outbound:
 		c.Service, c.Unseen = destination(n), true
-		c.Reason = fmt.Sprintf("answered %d to %s", status, n.service())
+		c.Reason = "answered " + n.answer() + " to " + n.service() + n.message()
 	case a != nil:
-		c.Reason = fmt.Sprintf("the application at %s answered %d", a.Endpoint, status)
+		c.Reason = "the application at " + a.Endpoint + " answered " + n.answer() + n.message()
 	default:
-		c.Reason = cmp.Or(reason, fmt.Sprintf("answered %d", status))
+		c.Reason = cmp.Or(reason, "answered "+n.answer()+n.message())
 	}
 	return c
+}
+
+// answer is the status that the node ended with: the gRPC status where there is
+// one, as "UNAVAILABLE (14)", else the HTTP status.
+func (n *Node) answer() string {
+	status, call := n.Hop.Status, n.Hop.GRPCStatus
+	if n.Attempt != nil {
+		status, call = n.Attempt.Status, n.Attempt.GRPCStatus
+	}
+	return cmp.Or(call.Describe(), strconv.Itoa(status))
+}
+
+// message is what the gRPC status came with, if that is how the node ended. Of
+// several attempts only the last one's message is known.
+func (n *Node) message() string {
+	h := n.Hop
+	if n.Attempt != nil && (n.Attempt != h.LastAttempt() || n.Attempt.GRPCStatus != h.GRPCStatus) || h.GRPCMessage.Len() == 0 {
+		return ""
+	}
+	return ": " + h.String(h.GRPCMessage)
 }
 
 // whatItWaitedFor tells, of a timeout, where the time went, if hops under it
@@ -232,6 +253,9 @@ func slow(n *Node, took time.Duration) *Culprit {
 	case connecting > took/2:
 		c.Edge = true
 		c.Reason = duration(connecting) + " to get a connection"
+		if t := n.Attempt.TLS; t != nil && !n.Attempt.Reused && t.Handshake > 0 {
+			c.Reason += ", " + duration(t.Handshake) + " of it for TLS"
+		}
 	case n.Hop.Labels.Direction == hop.Inbound:
 		c.Reason = duration(took) + " in the application at " + c.Endpoint
 	case len(n.Children) > 0:

@@ -33,6 +33,9 @@ func TestCulprit(t *testing.T) {
 	nameless.SetString(&nameless.Host, "")
 	nameless.Attempts[0].Cluster = "db"
 
+	overridden := grpc(in("web", 1, 0, 0, 40, 200), 13, "gave up")
+	overridden.GRPCStatus = hop.GRPCStatusOf(4)
+
 	notFound := in("web", 1, 0, 0, 40, 404)
 	selfCalled := in("web", 1, 2, 0, 40, 500)
 	circleA, circleB := in("a", 1, 4, 0, 10, 500), in("b", 3, 2, 1, 9, 500)
@@ -50,6 +53,13 @@ func TestCulprit(t *testing.T) {
 			"web(orders)", "orders: the application at 127.0.0.1:3000 answered 500"},
 		{"a parent whose child is well", []*hop.Hop{in("web", 1, 0, 0, 40, 500), in("orders", 3, 2, 1, 39, 200)},
 			"web(orders)", "web: the application at 127.0.0.1:3000 answered 500"},
+		{"a gRPC status of a leaf", []*hop.Hop{grpc(in("web", 1, 0, 0, 40, 200), 14, "none"), grpc(in("orders", 3, 2, 1, 39, 200), 14, "none left")},
+			"web(orders)", "orders: the application at 127.0.0.1:3000 answered UNAVAILABLE (14): none left"},
+		{"a gRPC status of an endpoint without a proxy", []*hop.Hop{grpc(out("web", "db", 1, 0, 0, 40, 200), 13, "")},
+			"web>", "db: answered INTERNAL (13) to web"},
+		{"a gRPC status that is the caller's mistake", []*hop.Hop{grpc(in("web", 1, 0, 0, 40, 200), 5, "no such user")}, "web", ""},
+		{"the message of another gRPC status", []*hop.Hop{overridden}, "web",
+			"web: the application at 127.0.0.1:3000 answered INTERNAL (13)"},
 		{"a refused connection blames the edge",
 			[]*hop.Hop{in("web", 1, 0, 0, 40, 500), refused(in("payments", 3, 2, 1, 2, 503), "127.0.0.1:4003")},
 			"web(payments)", "payments: connection refused by 127.0.0.1:4003 (UF)"},
@@ -160,6 +170,8 @@ func reversed(hops []*hop.Hop) (back []*hop.Hop) {
 func TestSlowest(t *testing.T) {
 	connecting := out("web", "a", 1, 0, 0, 100, 200)
 	connecting.Attempts[0].Connected = 80 * ms
+	greeting := out("web", "a", 1, 0, 0, 100, 200)
+	greeting.Attempts[0].Connected, greeting.Attempts[0].TLS = 80*ms, &hop.TLS{Handshake: 70 * ms}
 	hung := refused(out("web", "a", 1, 0, 0, 100, 503), "10.0.0.9:80")
 	hung.Attempts[0].Connected, hung.Attempts[0].Sent = 0, 0
 	waited := in("web", 1, 0, 0, 100, 200)
@@ -185,6 +197,7 @@ func TestSlowest(t *testing.T) {
 			"db: 97.8 ms to answer web"},
 		{"the network", []*hop.Hop{out("web", "a", 1, 0, 0, 100, 200), in("a", 3, 2, 40, 60, 200)}, "web -> a (10.0.0.9:80): 79.8 ms on the way"},
 		{"the connection", []*hop.Hop{connecting}, "web -> a (10.0.0.9:80): 79.9 ms to get a connection"},
+		{"the handshake", []*hop.Hop{greeting}, "web -> a (10.0.0.9:80): 79.9 ms to get a connection, 70.0 ms of it for TLS"},
 		{"no connection", []*hop.Hop{hung}, "web -> a (10.0.0.9:80): 99.8 ms to get a connection"},
 		{"the proxy", []*hop.Hop{waited}, "web: 90.1 ms in its proxy, before and after its attempts"},
 		{"no attempt", []*hop.Hop{none}, "web: 100 ms in its proxy, and no attempt"},

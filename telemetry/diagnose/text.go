@@ -46,8 +46,10 @@ func (t *Trace) AppendText(dst []byte, o TextOptions) []byte {
 	return p.dst
 }
 
-// foot explains what is not as it should be.
+// foot tells what the connections are encrypted with, and explains what is not as
+// it should be.
 func (p *painter) foot() {
+	p.encryption()
 	inferred := slices.ContainsFunc(p.rows, func(r row) bool { return r.node != nil && r.node.Inferred })
 	if inferred || len(p.trace.Breaks) > 0 {
 		p.dst = append(p.dst, '\n')
@@ -57,6 +59,42 @@ func (p *painter) foot() {
 	}
 	for _, b := range p.trace.Breaks {
 		p.print(yellow, "cut at "+clean(b.String())+"\n")
+	}
+}
+
+// encryption tells, in one line for each connection of a kind, of TLS between
+// the hops. A client's connection is its hop's, an endpoint's the attempt's.
+func (p *painter) encryption() {
+	var lines []string
+	for _, root := range p.trace.Roots {
+		root.walk(func(n *Node) {
+			t, place := n.Hop.TLS, "to "+n.service()
+			if n.Attempt != nil {
+				t, place = n.Attempt.TLS, n.service()+" → "+n.Attempt.Endpoint
+			}
+			if t == nil || t.Version == "" {
+				return
+			}
+			line := "TLS " + t.Version + " " + place
+			switch {
+			case t.Peer != "" && n.Attempt == nil:
+				line += ", from " + t.Peer
+			case t.Peer != "":
+				line += ", which is " + t.Peer
+			}
+			if n.Attempt != nil && !n.Attempt.Reused { // else it was no part of this trace
+				line += ", handshake " + duration(t.Handshake)
+			}
+			if line = clean(line); !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		})
+	}
+	for i, line := range lines {
+		if i == 0 {
+			line = "\n" + line
+		}
+		p.print(dim, line+"\n")
 	}
 }
 
@@ -83,9 +121,9 @@ type painter struct {
 	width int
 	color bool
 
-	rows                []row
-	name, request, bars int // columns
-	until               time.Duration
+	rows                        []row
+	name, request, status, bars int // columns
+	until                       time.Duration
 }
 
 // row is a line of the tree; one without a node is empty.
@@ -228,15 +266,17 @@ func note(c *Culprit) string { return clean(strings.TrimSpace(c.Flags.String() +
 // notes if they fit, and the bars the rest.
 func (p *painter) measure() {
 	longest := 0
+	p.status = len("503")
 	for _, r := range p.rows {
 		p.name = max(p.name, min(columns(r.name), maxNameColumns))
 		p.request = max(p.request, min(columns(r.request), maxRequestColumns))
 		longest = max(longest, columns(r.note))
 		if r.node != nil {
 			p.until = max(p.until, r.node.end())
+			p.status = max(p.status, len(status(r.node)))
 		}
 	}
-	rest := p.width - p.name - p.request - len("    503  12.3 ms    ")
+	rest := p.width - p.name - p.request - p.status - len("      12.3 ms    ")
 	p.bars = min(max(rest-longest-2, minBarColumns), maxBarColumns)
 	p.bars = min(p.bars, max(rest, 1))
 }
@@ -249,7 +289,7 @@ func (p *painter) draw(r *row) {
 	}
 	first := len(p.dst)
 	p.print("", pad(r.name, p.name)+"  "+pad(r.request, p.request)+"  ")
-	p.print(statusTint(n), fmt.Sprintf("%3s", status(n)))
+	p.print(statusTint(n), fmt.Sprintf("%*s", p.status, status(n)))
 	p.print("", fmt.Sprintf("  %8s  ", duration(n.Duration)))
 	bar, end := p.bar(n)
 	tint := r.tint
@@ -258,7 +298,7 @@ func (p *painter) draw(r *row) {
 	}
 	p.print(tint, bar)
 	if r.note != "" {
-		used := p.name + 2 + p.request + 2 + 3 + 2 + 8 + 2 + end
+		used := p.name + 2 + p.request + 2 + p.status + 2 + 8 + 2 + end
 		if used+2+columns(r.note) > p.width {
 			p.dst = append(p.dst, '\n')
 			p.print("", pad(r.below, p.name)+"  ")
@@ -285,12 +325,17 @@ func (p *painter) bar(n *Node) (bar string, end int) {
 	return strings.Repeat(" ", from) + strings.Repeat(block, to-from), to
 }
 
+// status is how the node ended, in a word: the name of the gRPC status where
+// there is one.
 func status(n *Node) string {
-	s := n.Hop.Status
+	s, call := n.Hop.Status, n.Hop.GRPCStatus
 	if n.Attempt != nil {
-		s = n.Attempt.Status
+		s, call = n.Attempt.Status, n.Attempt.GRPCStatus
 	}
-	if s == 0 {
+	switch {
+	case call != 0:
+		return call.String()
+	case s == 0:
 		return "-"
 	}
 	return strconv.Itoa(s)

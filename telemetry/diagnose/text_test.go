@@ -32,7 +32,18 @@ func drawings() map[string][]*hop.Hop {
 
 	slowRoot := in("web", 1, 0, 0, 1400, 200)
 
+	front := grpc(in("web", 1, 0, 0, 41, 200), 14, "no backend left\x1b[0m")
+	front.TLS = &hop.TLS{Version: "1.3"}
+	front.Attempts[0].Endpoint = "127.0.0.1:3000"
+	middle := grpc(out("web", "orders", 3, 2, 1, 39, 200), 14, "no backend left")
+	middle.Attempts[0].TLS = &hop.TLS{Version: "1.3", Peer: "spiffe://mesh/orders", Handshake: 3 * ms / 2}
+	back := grpc(in("orders", 5, 4, 2, 38, 200), 14, "no backend left")
+	back.TLS = &hop.TLS{Version: "1.3", Peer: "spiffe://mesh/web", Handshake: 3 * ms / 2}
+	fine := grpc(in("stock", 9, 6, 5, 9, 200), 5, "no such item") // nobody's failure
+	fine.TLS = back.TLS
+
 	return map[string][]*hop.Hop{
+		"grpc": {front, middle, back, fine},
 		"refused": {
 			in("web", 1, 0, 0, 41, 500), in("orders", 3, 2, 1, 39.1, 500),
 			refused(in("payments", 5, 4, 36, 37.2, 503), "127.0.0.1:4003"),

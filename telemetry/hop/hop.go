@@ -60,6 +60,16 @@ type Hop struct {
 	// client, without framing.
 	BytesIn, BytesOut int64
 
+	// GRPC is true for a gRPC call, whose status is GRPCStatus and whose
+	// message is GRPCMessage, percent-decoded.
+	GRPC        bool
+	GRPCStatus  GRPCStatus
+	GRPCMessage Text
+
+	// TLS is what the client's connection is encrypted with, nil for a plain
+	// one.
+	TLS *TLS
+
 	// Client is the address of the client, after trusted proxies; Peer is
 	// the address at the other end of the connection ("host:port").
 	Client, Peer string
@@ -111,6 +121,12 @@ type Attempt struct {
 
 	// BytesSent and BytesReceived count body bytes, without framing.
 	BytesSent, BytesReceived int64
+
+	// GRPCStatus is the status that the endpoint gave a gRPC call.
+	GRPCStatus GRPCStatus
+	// TLS is what the connection to the endpoint is encrypted with, nil for a
+	// plain one.
+	TLS *TLS
 }
 
 // Labels is what the configuration fixes about a request before it arrives:
@@ -232,9 +248,11 @@ func (k Keep) String() string {
 }
 
 // Failed reports whether the hop counts as an error: a status of 500 and
-// above, or a flag that means one, unless the client made it.
+// above, a gRPC status that the server is to blame for, or a flag that means
+// one, unless the client made it.
 func (h *Hop) Failed() bool {
-	return h.Status >= 500 || h.Flags&Failures != 0 && h.Failure.Origin != OriginDownstream
+	return h.Status >= 500 ||
+		(h.GRPCStatus.ServerError() || h.Flags&Failures != 0) && h.Failure.Origin != OriginDownstream
 }
 
 // Slow reports whether the hop took at least its route's slow threshold.

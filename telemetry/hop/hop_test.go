@@ -50,6 +50,8 @@ func TestFailed(t *testing.T) {
 		{"500", Hop{Status: 500}, true},
 		{"200, then cut", Hop{Status: 200, Flags: UpstreamConnectionClosed}, true},
 		{"refused", Hop{Status: 503, Flags: UpstreamConnectionFailure}, true},
+		{"gRPC, UNAVAILABLE", Hop{Status: 200, GRPC: true, GRPCStatus: GRPCStatusOf(14)}, true},
+		{"gRPC, NOT_FOUND", Hop{Status: 200, GRPC: true, GRPCStatus: GRPCStatusOf(5)}, false},
 	}
 	for _, tc := range cases {
 		if got := tc.hop.Failed(); got != tc.want {
@@ -100,6 +102,10 @@ func TestCloneSharesNothing(t *testing.T) {
 	c := h.Clone()
 	if c.Size() < len(h.text) {
 		t.Errorf("Size %d of a clone with %d bytes of text", c.Size(), len(h.text))
+	}
+	plain := *c
+	if plain.TLS = nil; plain.Size() >= c.Size() {
+		t.Errorf("Size %d without TLS, %d with it", plain.Size(), c.Size())
 	}
 	h.text[0], h.Attempts[0].Endpoint = '!', "other"
 	if c.String(c.MethodText) != "BREW" || c.Attempts[0].Endpoint != "127.0.0.1:4003" || c.Labels != h.Labels {

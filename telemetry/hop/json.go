@@ -48,6 +48,11 @@ type document struct {
 	RequestID  string        `json:"request_id,omitempty"`
 	TraceState string        `json:"tracestate,omitempty"`
 	Upstream   string        `json:"upstream_proxy_status,omitempty"`
+	GRPC       bool          `json:"grpc,omitempty"`
+	GRPCStatus *int          `json:"grpc_status,omitempty"`
+	GRPCName   string        `json:"grpc_status_name,omitempty"`
+	GRPCText   string        `json:"grpc_message,omitempty"`
+	TLS        *tlsFacts     `json:"tls,omitempty"`
 	Attempts   []attempt     `json:"attempts,omitempty"`
 }
 
@@ -75,10 +80,25 @@ type attempt struct {
 	Reason        string        `json:"reason,omitempty"`
 	BytesSent     int64         `json:"bytes_sent"`
 	BytesReceived int64         `json:"bytes_received"`
+	GRPCStatus    *int          `json:"grpc_status,omitempty"`
+	GRPCName      string        `json:"grpc_status_name,omitempty"`
+	TLS           *tlsFacts     `json:"tls,omitempty"`
+}
+
+type tlsFacts struct {
+	Version     string        `json:"version,omitempty"`
+	Cipher      string        `json:"cipher,omitempty"`
+	ServerName  string        `json:"sni,omitempty"`
+	Protocol    string        `json:"alpn,omitempty"`
+	Peer        string        `json:"peer,omitempty"`
+	PeerSubject string        `json:"peer_subject,omitempty"`
+	PeerExpires time.Time     `json:"peer_expires,omitzero"`
+	Resumed     bool          `json:"resumed"`
+	HandshakeNS time.Duration `json:"handshake_ns"`
 }
 
 // MarshalJSON writes every fact of the Hop under the names of the access log,
-// durations as nanoseconds (_ns). The query is redacted by
+// durations as nanoseconds (_ns), and those of TLS in an object, tls. The query is redacted by
 // [AppendRedactedQuery]; bytes that are no UTF-8 become U+FFFD.
 func (h *Hop) MarshalJSON() ([]byte, error) {
 	l := h.Labels
@@ -99,6 +119,8 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		Query:     string(AppendRedactedQuery(nil, h.Bytes(h.Query))),
 		UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
 		TraceState: h.String(h.TraceState), Upstream: h.String(h.UpstreamHop),
+		GRPC: h.GRPC, GRPCStatus: codeOf(h.GRPCStatus), GRPCName: h.GRPCStatus.String(),
+		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
 	}
 	if h.Failure != (Failure{}) {
 		d.Failure = &failure{h.Failure.Origin.String(), h.Failure.Hop, h.Failure.Reason}
@@ -111,6 +133,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
 			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason,
 			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived,
+			GRPCStatus: codeOf(a.GRPCStatus), GRPCName: a.GRPCStatus.String(), TLS: factsOf(a.TLS),
 		})
 	}
 	return json.Marshal(&d)
@@ -135,6 +158,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),
 		ProxyError: d.ProxyError, Details: d.Details,
 		BytesIn: d.BytesIn, BytesOut: d.BytesOut, Client: d.Client, Peer: d.Peer,
+		GRPC: d.GRPC, GRPCStatus: statusOf(d.GRPCStatus), TLS: d.TLS.tls(),
 	}
 	for k, name := range kindNames {
 		if d.Kind == name {
@@ -155,6 +179,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,
 			Flags: parseFlags(from.Flags), ProxyError: from.ProxyError, Details: from.Details,
 			Reason: from.Reason, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
+			GRPCStatus: statusOf(from.GRPCStatus), TLS: from.TLS.tls(),
 		}
 		err = errors.Join(err, parseID(a.Span[:], fmt.Sprintf("attempts[%d].span_id", i), from.SpanID))
 	}
@@ -164,13 +189,49 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	}{
 		{&h.MethodText, d.MethodText}, {&h.Host, d.Host}, {&h.Path, d.Path}, {&h.Query, d.Query},
 		{&h.UserAgent, d.UserAgent}, {&h.RequestID, d.RequestID}, {&h.TraceState, d.TraceState},
-		{&h.UpstreamHop, d.Upstream},
+		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText},
 	} {
 		if piece.s != "" {
 			h.SetString(piece.text, piece.s)
 		}
 	}
 	return err
+}
+
+// codeOf is the code of a status, nil where there is none.
+func codeOf(s GRPCStatus) *int {
+	if s == 0 {
+		return nil
+	}
+	code := s.Code()
+	return &code
+}
+
+func statusOf(code *int) GRPCStatus {
+	if code == nil {
+		return 0
+	}
+	return GRPCStatusOf(*code)
+}
+
+func factsOf(t *TLS) *tlsFacts {
+	if t == nil {
+		return nil
+	}
+	return &tlsFacts{
+		t.Version, t.Cipher, t.ServerName, t.Protocol, t.Peer, t.PeerSubject,
+		t.PeerExpires.UTC(), t.Resumed, t.Handshake,
+	}
+}
+
+func (f *tlsFacts) tls() *TLS {
+	if f == nil {
+		return nil
+	}
+	return &TLS{
+		f.Version, f.Cipher, f.ServerName, f.Protocol, f.Peer, f.PeerSubject,
+		f.PeerExpires, f.Resumed, f.HandshakeNS,
+	}
 }
 
 var kindNames = [...]string{"request", "tunnel", "connection"}

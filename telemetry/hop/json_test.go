@@ -22,6 +22,12 @@ func example() *Hop {
 		Details: "upstream_reset_before_response_started{connection_refused}",
 		Failure: Failure{OriginRelayed, "payments", "connection refused by 127.0.0.1:4003"},
 		BytesIn: 3, BytesOut: 4, Client: "192.0.2.1", Peer: "127.0.0.1:555",
+		GRPC: true, GRPCStatus: GRPCStatusOf(14),
+		TLS: &TLS{
+			Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "web.test", Protocol: "h2",
+			Peer: "spiffe://mesh/ns/default/front", PeerSubject: "CN=front,O=mesh",
+			PeerExpires: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC), Resumed: true, Handshake: 1234567,
+		},
 	}
 	h.SetString(&h.MethodText, "BREW")
 	h.SetString(&h.Host, "payments:80")
@@ -31,11 +37,13 @@ func example() *Hop {
 	h.SetString(&h.RequestID, "r-1")
 	h.SetString(&h.TraceState, "a=1")
 	h.SetString(&h.UpstreamHop, "payments; error=connection_refused")
+	h.SetString(&h.GRPCMessage, "no backend")
 	*h.Attempt() = Attempt{
 		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Version: HTTP2,
 		Start: 1, Connected: 2, Sent: 3, FirstByte: 4, End: 5, Status: 503,
 		Flags: UpstreamConnectionFailure, ProxyError: "connection_refused", Details: "d",
 		Reason: "connection refused", BytesSent: 6, BytesReceived: 7,
+		GRPCStatus: GRPCStatusOf(0), TLS: &TLS{Version: "1.2", Peer: "payments", Handshake: 1},
 	}
 	*h.Attempt() = Attempt{Span: SpanID{9}, Endpoint: "127.0.0.1:4004"}
 	return h
@@ -64,7 +72,7 @@ func TestJSONRoundTrip(t *testing.T) {
 // forgotten in its JSON form.
 func TestJSONCarriesEveryFact(t *testing.T) {
 	h := example()
-	for _, v := range []any{*h, *h.Labels, h.Attempts[0], h.Failure} {
+	for _, v := range []any{*h, *h.Labels, h.Attempts[0], h.Failure, *h.TLS} {
 		value := reflect.ValueOf(v)
 		for i := range value.NumField() {
 			field := value.Type().Field(i)
@@ -87,7 +95,10 @@ func TestJSONForm(t *testing.T) {
 		`"service":"web"`, `"direction":"outbound"`, `"kind":"tunnel"`, `"end_ns":1234567891`,
 		`"start":"2026-03-04T05:06:07.123456789Z"`, `"trace_id":"01020000000000000000000000000003"`,
 		`"flags":"UF,URX"`, `"sampled_by":"failed"`, `"origin":"relayed"`, `"version":"HTTP/2"`,
-		`"query":"id=1\u0026token=REDACTED"`,
+		`"query":"id=1\u0026token=REDACTED"`, `"grpc":true,"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no backend"`,
+		`"tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","sni":"web.test","alpn":"h2","peer":"spiffe://mesh/ns/default/front"`,
+		`"peer_subject":"CN=front,O=mesh","peer_expires":"2027-01-02T03:04:05Z","resumed":true,"handshake_ns":1234567}`,
+		`"grpc_status":0,"grpc_status_name":"OK","tls":{"version":"1.2","peer":"payments","resumed":false,"handshake_ns":1}`,
 	} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %s in %s", want, data)
@@ -96,18 +107,20 @@ func TestJSONForm(t *testing.T) {
 	if strings.Contains(string(data), "s3cret") {
 		t.Error("the token is in the JSON")
 	}
-	if data, err = json.Marshal(&Hop{}); err != nil || !strings.Contains(string(data), `"service":""`) {
+	if data, err = json.Marshal(&Hop{}); err != nil || !strings.Contains(string(data), `"service":""`) ||
+		strings.Contains(string(data), "grpc") || strings.Contains(string(data), "tls") {
 		t.Errorf("a hop without labels: %s, %v", data, err)
 	}
 }
 
 func TestUnmarshalJSON(t *testing.T) {
 	var h Hop
-	newer := `{"service":"web","version":"HTTP/3","flags":"XX,UF","kind":"dream","failure":{"origin":"moon"},"extra":1}`
+	newer := `{"service":"web","version":"HTTP/3","flags":"XX,UF","kind":"dream","failure":{"origin":"moon"},"extra":1,"grpc_status":99,"tls":{"new":1}}`
 	if err := json.Unmarshal([]byte(newer), &h); err != nil {
 		t.Fatal(err)
 	}
-	if h.Flags != UpstreamConnectionFailure || h.Version != VersionUnknown || h.Failure.Origin != OriginNone {
+	if h.Flags != UpstreamConnectionFailure || h.Version != VersionUnknown || h.Failure.Origin != OriginNone ||
+		h.GRPCStatus.String() != "UNKNOWN" || h.TLS == nil || *h.TLS != (TLS{}) {
 		t.Errorf("unknown words: %+v", h)
 	}
 	for in, want := range map[string]string{

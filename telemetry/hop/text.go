@@ -35,8 +35,8 @@ func (h *Hop) Bytes(t Text) []byte { return h.text[t.off : t.off+t.len] }
 // String returns a copy of the piece.
 func (h *Hop) String(t Text) string { return string(h.Bytes(t)) }
 
-// Clone returns a copy of h that shares nothing with it but Labels, sized to
-// what it holds.
+// Clone returns a copy of h that shares nothing with it but Labels and TLS,
+// which never change, sized to what it holds.
 func (h *Hop) Clone() *Hop {
 	c := *h
 	c.text = append(make([]byte, 0, len(h.text)), h.text...)
@@ -44,9 +44,15 @@ func (h *Hop) Clone() *Hop {
 	return &c
 }
 
-// Size is about how many bytes of memory a [Hop.Clone] of h takes.
+// Size is about how many bytes of memory a [Hop.Clone] of h takes. What it
+// shares with the other hops of a connection counts in full, since it may be
+// the last of them.
 func (h *Hop) Size() int {
 	const fixed, attempt = 512, 224
-	return fixed + len(h.text) + attempt*len(h.Attempts) +
+	shared := h.TLS.size()
+	for i := range h.Attempts {
+		shared += h.Attempts[i].TLS.size()
+	}
+	return fixed + shared + len(h.text) + attempt*len(h.Attempts) +
 		len(h.Failure.Hop) + len(h.Failure.Reason) + len(h.Details)
 }

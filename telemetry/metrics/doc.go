@@ -1,5 +1,6 @@
 // Package metrics is the view of Hops as numbers: rate, errors and duration by
-// service, route, cluster, method, code and flag, for Prometheus to scrape.
+// service, route, cluster, method, code, gRPC status and flag, for Prometheus to
+// scrape.
 //
 // Only one goroutine shows it Hops, so that a hop costs one uncontended lock
 // and a few plain additions; what Prometheus reads is put together at each

@@ -103,7 +103,7 @@ func (c *counter) read() *dto.Metric {
 type hopCollector Metrics
 
 func (m *Metrics) families() []*family {
-	return []*family{m.requests, m.attempts, m.failures, m.bytesIn, m.bytesOut, m.server, m.client}
+	return []*family{m.requests, m.attempts, m.failures, m.connections, m.bytesIn, m.bytesOut, m.server, m.client}
 }
 
 // Describe implements [prometheus.Collector].

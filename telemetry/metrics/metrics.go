@@ -38,8 +38,9 @@ type Metrics struct {
 	mu     sync.Mutex // guards what follows, and every number in it
 	series map[seriesKey]*series
 
-	requests, attempts, failures, bytesIn, bytesOut *family
-	server, client                                  *family
+	requests, attempts, failures, connections *family
+	bytesIn, bytesOut                         *family
+	server, client                            *family
 
 	reloads    *prometheus.CounterVec
 	reloaded   prometheus.Gauge
@@ -58,14 +59,17 @@ func New(o Options) *Metrics {
 		native:   o.NativeHistograms,
 		series:   map[seriesKey]*series{},
 		requests: newFamily("hopscope_requests_total",
-			"Hops: requests, tunnels and connections whose request could not be understood. code is 0 where no response began; flag is the first response flag.",
-			"service", "route", "cluster", "method", "code", "flag"),
+			"Hops: requests, tunnels and connections whose request could not be understood. code is 0 where no response began; grpc_status is the name of a gRPC call's status, as UNAVAILABLE, and empty for others; flag is the first response flag.",
+			"service", "route", "cluster", "method", "code", "grpc_status", "flag"),
 		attempts: newFamily("hopscope_attempts_total",
-			"Tries at an endpoint. code is 0 where no response came; flag is the first response flag.",
-			"service", "route", "cluster", "code", "flag"),
+			"Tries at an endpoint. code is 0 where no response came; grpc_status and flag are as in hopscope_requests_total.",
+			"service", "route", "cluster", "code", "grpc_status", "flag"),
 		failures: newFamily("hopscope_failures_total",
 			"Failed hops by who made the failure: downstream, proxy (this one), endpoint, or relayed from a hop farther upstream.",
 			"service", "route", "cluster", "origin"),
+		connections: newFamily("hopscope_connection_failures_total",
+			"Connections from clients that ended before a request could be understood, or by breaking the protocol: TLS handshakes that failed, floods, malformed heads. reason is the hop's details, as downstream_tls_error{certificate_expired}.",
+			"service", "listener", "reason"),
 		bytesIn: newFamily("hopscope_request_bytes_total",
 			"Body bytes received from clients.",
 			"service", "direction", "route", "cluster"),
@@ -74,10 +78,10 @@ func New(o Options) *Metrics {
 			"service", "direction", "route", "cluster"),
 		server: newFamily("http_server_request_duration_seconds",
 			"Duration of requests from their first byte to the last byte of their response; tunnels are left out.",
-			"service", "direction", "route", "cluster", "http_request_method", "http_response_status_code"),
+			"service", "direction", "route", "cluster", "http_request_method", "http_response_status_code", "grpc_status"),
 		client: newFamily("http_client_request_duration_seconds",
 			"Duration of tries at an endpoint; tunnels are left out.",
-			"service", "direction", "route", "cluster", "http_request_method", "http_response_status_code", "error_type", "flag"),
+			"service", "direction", "route", "cluster", "http_request_method", "http_response_status_code", "grpc_status", "error_type", "flag"),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hopscope_config_reloads_total",
 			Help: "Attempts to load a changed configuration, by result.",

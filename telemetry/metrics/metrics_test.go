@@ -98,8 +98,19 @@ func hops(l *hop.Labels) []*hop.Hop {
 		Flags: hop.DownstreamProtocolError, Failure: hop.Failure{Origin: hop.OriginDownstream}}
 	gone := &hop.Hop{Labels: l, Method: "GET", Start: began, End: 70 * time.Millisecond,
 		Flags: hop.DownstreamClosed, Failure: hop.Failure{Origin: hop.OriginDownstream}}
+	call := &hop.Hop{Labels: l, Method: "POST", Status: 200, Start: began, End: time.Millisecond,
+		GRPC: true, GRPCStatus: hop.GRPCStatusOf(14),
+		Attempts: []hop.Attempt{
+			{Cluster: "app", Flags: hop.UpstreamReset, ProxyError: "connection_terminated"},
+			{Cluster: "app", Status: 200, GRPCStatus: hop.GRPCStatusOf(14)},
+		}}
+	answered := &hop.Hop{Labels: l, Method: "POST", Status: 200, Start: began, End: time.Millisecond,
+		GRPC: true, GRPCStatus: hop.GRPCStatusOf(0),
+		Attempts: []hop.Attempt{{Cluster: "app", Status: 200, GRPCStatus: hop.GRPCStatusOf(0)}}}
+	expired := &hop.Hop{Labels: l, Kind: hop.KindConnection, Start: began, End: time.Second, Details: "downstream_tls_error{certificate_expired}",
+		Flags: hop.DownstreamProtocolError, Failure: hop.Failure{Origin: hop.OriginDownstream}}
 	odd := &hop.Hop{Labels: l, Method: "GET", Status: 12345, Start: began, End: -1}
-	return []*hop.Hop{ok, ok, retried, relayed, tunnel, garbage, gone, odd}
+	return []*hop.Hop{ok, ok, retried, relayed, tunnel, garbage, gone, odd, call, answered, answered, expired}
 }
 
 func TestObserve(t *testing.T) {
@@ -121,17 +132,30 @@ func TestObserve(t *testing.T) {
 			"cluster=app,code=400,flag=DPE,method=_OTHER,route=/api,service=web": 2,
 			"cluster=app,code=0,flag=DC,method=GET,route=/api,service=web":       2,
 			"cluster=app,code=0,method=GET,route=/api,service=web":               2,
+			"cluster=app,code=0,flag=DPE,method=_OTHER,route=/api,service=web":   2,
+
+			"cluster=app,code=200,grpc_status=UNAVAILABLE,method=POST,route=/api,service=web": 2,
+			"cluster=app,code=200,grpc_status=OK,method=POST,route=/api,service=web":          4,
 		},
 		"hopscope_attempts_total": {
 			"cluster=app,code=200,route=/api,service=web":         6, // tunnel too
 			"cluster=app,code=503,route=/api,service=web":         2,
 			"cluster=spare,code=0,flag=UF,route=/api,service=web": 2,
 			"cluster=app,code=502,route=/api,service=web":         2,
+			"cluster=app,code=0,flag=UR,route=/api,service=web":   2,
+
+			"cluster=app,code=200,grpc_status=UNAVAILABLE,route=/api,service=web": 2,
+			"cluster=app,code=200,grpc_status=OK,route=/api,service=web":          4,
 		},
 		"hopscope_failures_total": {
 			"cluster=app,origin=proxy,route=/api,service=web":      2,
 			"cluster=app,origin=relayed,route=/api,service=web":    2,
-			"cluster=app,origin=downstream,route=/api,service=web": 4,
+			"cluster=app,origin=downstream,route=/api,service=web": 6,
+			"cluster=app,origin=endpoint,route=/api,service=web":   2,
+		},
+		"hopscope_connection_failures_total": {
+			"listener=ingress,service=web": 2,
+			"listener=ingress,reason=downstream_tls_error{certificate_expired},service=web": 2,
 		},
 		"hopscope_request_bytes_total":  {"cluster=app,direction=inbound,route=/api,service=web": 42},
 		"hopscope_response_bytes_total": {"cluster=app,direction=inbound,route=/api,service=web": 396},
@@ -142,6 +166,10 @@ func TestObserve(t *testing.T) {
 			"cluster=app,direction=inbound,http_request_method=GET,route=/api,service=web":                                   4,
 			"cluster=app,direction=inbound,http_request_method=CONNECT,http_response_status_code=200,route=/api,service=web": 0,
 			"cluster=app,direction=inbound,http_request_method=_OTHER,http_response_status_code=400,route=/api,service=web":  0,
+			"cluster=app,direction=inbound,http_request_method=_OTHER,route=/api,service=web":                                0,
+
+			"cluster=app,direction=inbound,grpc_status=UNAVAILABLE,http_request_method=POST,http_response_status_code=200,route=/api,service=web": 2,
+			"cluster=app,direction=inbound,grpc_status=OK,http_request_method=POST,http_response_status_code=200,route=/api,service=web":          4,
 		},
 		"http_client_request_duration_seconds": {
 			"cluster=app,direction=inbound,http_request_method=GET,http_response_status_code=200,route=/api,service=web":                   4,
@@ -149,6 +177,10 @@ func TestObserve(t *testing.T) {
 			"cluster=spare,direction=inbound,error_type=connection_refused,flag=UF,http_request_method=POST,route=/api,service=web":        2,
 			"cluster=app,direction=inbound,error_type=502,http_request_method=_OTHER,http_response_status_code=502,route=/api,service=web": 2,
 			"cluster=app,direction=inbound,http_request_method=CONNECT,http_response_status_code=200,route=/api,service=web":               0,
+			"cluster=app,direction=inbound,error_type=connection_terminated,flag=UR,http_request_method=POST,route=/api,service=web":       2,
+
+			"cluster=app,direction=inbound,error_type=UNAVAILABLE,grpc_status=UNAVAILABLE,http_request_method=POST,http_response_status_code=200,route=/api,service=web": 2,
+			"cluster=app,direction=inbound,grpc_status=OK,http_request_method=POST,http_response_status_code=200,route=/api,service=web":                                 4,
 		},
 		"hopscope_config_last_reload_successful": {"": 1},
 		"hopscope_config_reloads_total":          {"result=success": 0, "result=failure": 0},
@@ -279,6 +311,26 @@ func TestSeriesAndRetain(t *testing.T) {
 	m.Retain([]*hop.Labels{outbound})
 	if got := samples(parse(t, m)["hopscope_requests_total"])[key]; got != 6 {
 		t.Errorf("a counter that another series shares was lost: %v, want 6", got)
+	}
+}
+
+// Failed connections are counted by listener, and forgotten with it.
+func TestConnectionFailuresOfListenersThatWentAway(t *testing.T) {
+	m := New(Options{})
+	stays, goes := labels("", ""), labels("", "")
+	goes.Listener = "edge"
+	for _, l := range []*hop.Labels{stays, goes, goes} {
+		l.Metrics = m.Series(l)
+		m.Observe(&hop.Hop{Labels: l, Kind: hop.KindConnection, Details: "http2.flood"})
+	}
+	want := map[string]float64{"listener=ingress,reason=http2.flood,service=web": 1, "listener=edge,reason=http2.flood,service=web": 2}
+	if diff := cmp.Diff(want, samples(parse(t, m)["hopscope_connection_failures_total"])); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	m.Retain([]*hop.Labels{stays})
+	delete(want, "listener=edge,reason=http2.flood,service=web")
+	if diff := cmp.Diff(want, samples(parse(t, m)["hopscope_connection_failures_total"])); diff != "" {
+		t.Errorf("after the listener went away (-want +got):\n%s", diff)
 	}
 }
 

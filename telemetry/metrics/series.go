@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -23,12 +24,21 @@ type series struct {
 	failures          [hop.OriginRelayed + 1]*counter
 	hops              []hopCell
 	attempts          []attemptCell
+	connections       []connectionCell
+}
+
+// connectionCell counts the connections of one listener that failed for one
+// reason.
+type connectionCell struct {
+	listener, reason string
+	failures         *counter
 }
 
 // hopCell is what is counted for one combination on a hop.
 type hopCell struct {
 	method string
 	status int
+	grpc   hop.GRPCStatus
 	flag   hop.Flags
 
 	requests *counter
@@ -39,6 +49,7 @@ type hopCell struct {
 type attemptCell struct {
 	method, cluster, proxyError string
 	status                      int
+	grpc                        hop.GRPCStatus
 	flag                        hop.Flags
 
 	attempts *counter
@@ -55,18 +66,20 @@ func (m *Metrics) Series(l *hop.Labels) any {
 }
 
 // Retain removes all series but those of live: after a reload, and once the
-// old configuration has drained, those of routes and clusters that went away.
+// old configuration has drained, those of routes, clusters and listeners that
+// went away.
 // Hops of removed series that end later are not counted.
 func (m *Metrics) Retain(live []*hop.Labels) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	keep := make(map[seriesKey]bool, len(live))
+	keep, listeners := make(map[seriesKey]bool, len(live)), make(map[string]bool, len(live))
 	for _, l := range live {
-		keep[seriesKeyOf(l)] = true
+		keep[seriesKeyOf(l)], listeners[l.Listener] = true, true
 	}
 	used := map[child]bool{}
 	for key, s := range m.series {
 		if keep[key] {
+			s.connections = slices.DeleteFunc(s.connections, func(c connectionCell) bool { return !listeners[c.listener] })
 			s.mark(used)
 		} else {
 			s.retired = true
@@ -111,6 +124,9 @@ func (s *series) mark(used map[child]bool) {
 	for i := range s.attempts {
 		used[s.attempts[i].attempts], used[s.attempts[i].duration] = true, true
 	}
+	for i := range s.connections {
+		used[s.connections[i].failures] = true
+	}
 }
 
 // count adds one hop to s.
@@ -119,8 +135,15 @@ func (m *Metrics) count(s *series, h *hop.Hop) {
 	c.requests.n++
 	s.bytesIn.n += uint64(max(h.BytesIn, 0))
 	s.bytesOut.n += uint64(max(h.BytesOut, 0))
-	if h.Failure.Origin != hop.OriginNone {
-		m.failure(s, h.Failure.Origin).n++
+	origin := h.Failure.Origin
+	if origin == hop.OriginNone && h.GRPCStatus.ServerError() {
+		origin = hop.OriginEndpoint // nobody says otherwise
+	}
+	if origin != hop.OriginNone {
+		m.failure(s, origin).n++
+	}
+	if h.Kind == hop.KindConnection {
+		m.connection(s, h).n++
 	}
 	// A tunnel lasts as long as its users like, and a connection that was
 	// not understood has no request: neither says how fast requests are.
@@ -143,7 +166,7 @@ func (m *Metrics) hopCell(s *series, h *hop.Hop) *hopCell {
 	method, status, flag := methodOf(h), statusOf(h.Status), h.Flags.First()
 	for i := range s.hops {
 		c := &s.hops[i]
-		if c.status == status && c.flag == flag && c.method == method {
+		if c.status == status && c.flag == flag && c.grpc == h.GRPCStatus && c.method == method {
 			if i == 0 {
 				return c
 			}
@@ -152,10 +175,10 @@ func (m *Metrics) hopCell(s *series, h *hop.Hop) *hopCell {
 		}
 	}
 	s.hops = append(s.hops, hopCell{
-		method: method, status: status, flag: flag,
-		requests: m.requests.counter(s.service, s.route, s.cluster, method, strconv.Itoa(status), flag.Code()),
+		method: method, status: status, grpc: h.GRPCStatus, flag: flag,
+		requests: m.requests.counter(s.service, s.route, s.cluster, method, strconv.Itoa(status), h.GRPCStatus.String(), flag.Code()),
 		duration: m.server.histogram(m.native, s.service, s.direction.String(), s.route, s.cluster,
-			method, responseCode(status)),
+			method, responseCode(status), h.GRPCStatus.String()),
 	})
 	return &s.hops[len(s.hops)-1]
 }
@@ -169,7 +192,7 @@ func (m *Metrics) attemptCell(s *series, h *hop.Hop, a *hop.Attempt) *attemptCel
 	}
 	for i := range s.attempts {
 		c := &s.attempts[i]
-		if c.status == status && c.flag == flag && c.method == method &&
+		if c.status == status && c.flag == flag && c.grpc == a.GRPCStatus && c.method == method &&
 			c.proxyError == a.ProxyError && c.cluster == cluster {
 			if i == 0 {
 				return c
@@ -179,14 +202,18 @@ func (m *Metrics) attemptCell(s *series, h *hop.Hop, a *hop.Attempt) *attemptCel
 		}
 	}
 	errorType := a.ProxyError
-	if errorType == "" && status >= 400 {
-		errorType = strconv.Itoa(status) // a client counts 4xx as errors too
+	switch { // a client counts 4xx as errors too, and every gRPC status but OK
+	case errorType != "":
+	case a.GRPCStatus.Failed():
+		errorType = a.GRPCStatus.String()
+	case status >= 400:
+		errorType = strconv.Itoa(status)
 	}
 	s.attempts = append(s.attempts, attemptCell{
-		method: method, cluster: cluster, proxyError: a.ProxyError, status: status, flag: flag,
-		attempts: m.attempts.counter(s.service, s.route, cluster, strconv.Itoa(status), flag.Code()),
+		method: method, cluster: cluster, proxyError: a.ProxyError, status: status, grpc: a.GRPCStatus, flag: flag,
+		attempts: m.attempts.counter(s.service, s.route, cluster, strconv.Itoa(status), a.GRPCStatus.String(), flag.Code()),
 		duration: m.client.histogram(m.native, s.service, s.direction.String(), s.route, cluster,
-			method, responseCode(status), errorType, flag.Code()),
+			method, responseCode(status), a.GRPCStatus.String(), errorType, flag.Code()),
 	})
 	return &s.attempts[len(s.attempts)-1]
 }
@@ -196,6 +223,19 @@ func (m *Metrics) failure(s *series, o hop.Origin) *counter {
 		s.failures[o] = m.failures.counter(s.service, s.route, s.cluster, o.String())
 	}
 	return s.failures[o]
+}
+
+// connection finds the counter of a connection that failed, or makes it. The
+// reasons are those of the data plane's table of faults, so they are few.
+func (m *Metrics) connection(s *series, h *hop.Hop) *counter {
+	for i := range s.connections {
+		if c := &s.connections[i]; c.reason == h.Details && c.listener == h.Labels.Listener {
+			return c.failures
+		}
+	}
+	c := connectionCell{h.Labels.Listener, h.Details, m.connections.counter(s.service, h.Labels.Listener, h.Details)}
+	s.connections = append(s.connections, c)
+	return c.failures
 }
 
 // methodOf is a method of a known set.

@@ -66,7 +66,7 @@ func TestRecorderFeedsViews(t *testing.T) {
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
-		`hopscope_requests_total{cluster="api",code="200",flag="",method="GET",route="/api/",service="web"} 500`,
+		`hopscope_requests_total{cluster="api",code="200",flag="",grpc_status="",method="GET",route="/api/",service="web"} 500`,
 		`hopscope_telemetry_dropped_total{reason="ring_full",view="all"} 0`,
 		`hopscope_telemetry_dropped_total{reason="panic",view="access_log"} 0`,
 		`hopscope_telemetry_dropped_total{reason="buffer_full",view="access_log"} 0`,

@@ -1,6 +1,7 @@
 package spans
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,9 @@ import (
 )
 
 // encoder writes Hops as spans: the wire form of the field ScopeSpans.spans,
-// again and again. It is the only place that knows the semantic conventions
-// (OpenTelemetry's stable ones for HTTP spans) and hopscope's own attributes.
+// again and again. This file, and connection.go and call.go for their parts, are
+// the only place that knows the semantic conventions (OpenTelemetry's stable ones
+// for HTTP spans, and those for gRPC and TLS) and hopscope's own attributes.
 type encoder struct {
 	out     []byte
 	spans   int    // how many spans are in out
@@ -53,8 +55,13 @@ func (e *encoder) server(h *hop.Hop) {
 	b = appendString(b, "user_agent.original", h.Bytes(h.UserAgent))
 	b = appendResponse(b, h.Status)
 	b = appendBodySizes(b, h.Kind, h.BytesIn, h.BytesOut)
+	if h.GRPC {
+		b = appendCall(b, h, h.GRPCStatus)
+		b = appendString(b, "hopscope.grpc_message", h.Bytes(h.GRPCMessage))
+	}
+	b = e.appendTLS(b, h.TLS, "tls.client.subject", "tls.client.not_after")
 	if h.Failed() {
-		b = appendString(b, "error.type", errorType(h.ProxyError, h.Status, h.Flags))
+		b = appendString(b, "error.type", errorType(h.ProxyError, h.GRPCStatus, h.Status, h.Flags))
 	}
 
 	b = appendString(b, "hopscope.direction", h.Labels.Direction.String())
@@ -68,8 +75,8 @@ func (e *encoder) server(h *hop.Hop) {
 		b = appendString(b, "hopscope.failure_reason", h.Failure.Reason)
 		b = appendString(b, "hopscope.failure_origin", h.Failure.Origin.String())
 	}
-	if h.Failed() { // a 4xx leaves a SERVER span's status unset
-		b = appendError(b, h.Failure.Reason)
+	if h.Failed() { // a 4xx, and its like in gRPC, leave a SERVER span's status unset
+		b = appendError(b, cmp.Or(h.Failure.Reason, h.GRPCReason()))
 	}
 	e.close(b, start, h, !h.Parent.IsZero())
 }
@@ -102,9 +109,13 @@ func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 	if resend > 0 {
 		b = appendInt(b, "http.request.resend_count", int64(resend))
 	}
-	failed := a.Status >= 400 || a.Flags&hop.Failures != 0 || a.ProxyError != ""
+	if h.GRPC {
+		b = appendCall(b, h, a.GRPCStatus)
+	}
+	b = e.appendTLS(b, a.TLS, "tls.server.subject", "tls.server.not_after")
+	failed := a.Status >= 400 || a.GRPCStatus.Failed() || a.Flags&hop.Failures != 0 || a.ProxyError != ""
 	if failed {
-		b = appendString(b, "error.type", errorType(a.ProxyError, a.Status, a.Flags))
+		b = appendString(b, "error.type", errorType(a.ProxyError, a.GRPCStatus, a.Status, a.Flags))
 	}
 
 	b = appendString(b, "hopscope.cluster", a.Cluster)
@@ -120,7 +131,7 @@ func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 		b = appendEvent(b, h, "first_byte", a.FirstByte)
 	}
 	if failed {
-		b = appendError(b, a.Reason)
+		b = appendError(b, cmp.Or(a.Reason, a.GRPCStatus.Describe()))
 	}
 	e.close(b, start, h, false)
 }
@@ -155,8 +166,11 @@ func (e *encoder) close(b []byte, start int, h *hop.Hop, parentIsRemote bool) {
 }
 
 // appendName appends "{method} {http.route}", never the path, of which there
-// are too many.
+// are too many; or the call's name where it is known to be one of a few.
 func appendName(b []byte, h *hop.Hop) []byte {
+	if call := callName(h); call != nil {
+		return appendText(b, tagSpanName, call)
+	}
 	method := method(h)
 	if method == otherMethod {
 		method = "HTTP"
@@ -279,10 +293,12 @@ func (e *encoder) appendFlags(b []byte, flags hop.Flags) []byte {
 
 // errorType is the value of error.type: the most precise of the few that can
 // be told.
-func errorType(proxyError string, status int, flags hop.Flags) string {
+func errorType(proxyError string, grpc hop.GRPCStatus, status int, flags hop.Flags) string {
 	switch {
 	case proxyError != "":
 		return proxyError
+	case grpc.Failed():
+		return grpc.String()
 	case status >= 400:
 		return strconv.Itoa(status)
 	case flags != 0:

@@ -280,6 +280,95 @@ func TestConventions(t *testing.T) {
 		},
 		server: want{name: "GET /api/", attrs: map[string]any{"url.path": "/caf\uFFFD", "user_agent.original": "\uFFFD"}},
 		client: want{name: "GET /api/", attrs: map[string]any{"url.full": "http://shop.example:8080/caf\uFFFD?page=2"}},
+	}, {
+		name:   "a gRPC call",
+		change: func(h *hop.Hop) { grpc(h, 0, 0) },
+		server: want{name: "shop.Cart/Add", attrs: map[string]any{
+			"rpc.system": "grpc", "rpc.service": "shop.Cart", "rpc.method": "Add", "rpc.grpc.status_code": int64(0),
+			"network.protocol.version": "2", "error.type": unset{}, "http.route": "/api/",
+		}},
+		client: want{name: "shop.Cart/Add", attrs: map[string]any{
+			"rpc.system": "grpc", "rpc.service": "shop.Cart", "rpc.method": "Add", "rpc.grpc.status_code": int64(0),
+			"network.protocol.version": "2", "error.type": unset{},
+		}},
+	}, {
+		name: "a gRPC status that the server is to blame for",
+		change: func(h *hop.Hop) {
+			grpc(h, 13, 13)
+			h.SetString(&h.GRPCMessage, "index out of range")
+		},
+		server: want{name: "shop.Cart/Add", status: failed, message: "INTERNAL (13): index out of range", attrs: map[string]any{
+			"error.type": "INTERNAL", "rpc.grpc.status_code": int64(13), "hopscope.grpc_message": "index out of range"}},
+		client: want{name: "shop.Cart/Add", status: failed, message: "INTERNAL (13)", attrs: map[string]any{"error.type": "INTERNAL"}},
+	}, {
+		name:   "a gRPC status that the client is to blame for",
+		change: func(h *hop.Hop) { grpc(h, 5, 5) },
+		server: want{name: "shop.Cart/Add", attrs: map[string]any{"error.type": unset{}, "rpc.grpc.status_code": int64(5)}},
+		client: want{name: "shop.Cart/Add", status: failed, message: "NOT_FOUND (5)", attrs: map[string]any{"error.type": "NOT_FOUND"}},
+	}, {
+		name:   "a gRPC method that the endpoint does not have, and a client may have made up",
+		change: func(h *hop.Hop) { grpc(h, 12, 12) },
+		server: want{name: "POST /api/", status: failed, message: "UNIMPLEMENTED (12)", attrs: map[string]any{"rpc.method": "Add"}},
+		client: want{name: "POST /api/", status: failed, message: "UNIMPLEMENTED (12)"},
+	}, {
+		name:   "a gRPC call that something else answered",
+		change: func(h *hop.Hop) { grpc(h, 2, 2) },
+		server: want{name: "POST /api/", status: failed, message: "UNKNOWN (2)"},
+		client: want{name: "POST /api/", status: failed, message: "UNKNOWN (2)"},
+	}, {
+		name: "a gRPC call that something else refused",
+		change: func(h *hop.Hop) {
+			grpc(h, 7, 7)
+			h.Status, h.Attempts[0].Status = 403, 403
+		},
+		server: want{name: "POST /api/", attrs: map[string]any{"error.type": unset{}}},
+		client: want{name: "POST /api/", status: failed, message: "PERMISSION_DENIED (7)"},
+	}, {
+		name: "a gRPC call that no endpoint answered",
+		change: func(h *hop.Hop) {
+			grpc(h, 14, -1)
+			h.Flags, h.ProxyError = hop.UpstreamConnectionFailure, "connection_refused"
+			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "web", Reason: "connection refused"}
+			h.Attempts[0].Flags, h.Attempts[0].ProxyError, h.Attempts[0].Reason = h.Flags, h.ProxyError, "connection refused"
+		},
+		server: want{name: "POST /api/", status: failed, message: "connection refused", attrs: map[string]any{
+			"error.type": "connection_refused", "rpc.grpc.status_code": int64(14)}},
+		client: want{name: "POST /api/", status: failed, message: "connection refused", attrs: map[string]any{
+			"error.type": "connection_refused", "rpc.grpc.status_code": unset{}}},
+	}, {
+		name: "a gRPC path that is no name",
+		change: func(h *hop.Hop) {
+			grpc(h, 0, 0)
+			h.SetString(&h.Path, "/shop.Cart/Add%20")
+		},
+		server: want{name: "POST /api/"},
+		client: want{name: "POST /api/"},
+	}, {
+		name: "TLS on both sides",
+		change: func(h *hop.Hop) {
+			h.TLS = &hop.TLS{Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "shop.example", Protocol: "h2",
+				Peer: "spiffe://mesh/ns/default/front", PeerSubject: "CN=front",
+				PeerExpires: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC), Resumed: true, Handshake: 1500}
+			h.Attempts[0].TLS = &hop.TLS{Version: "1.2", Cipher: "X", Peer: "api", PeerSubject: "CN=api", PeerExpires: h.TLS.PeerExpires}
+		},
+		server: want{name: "GET /api/", attrs: map[string]any{
+			"tls.protocol.name": "tls", "tls.protocol.version": "1.3", "tls.cipher": "TLS_AES_128_GCM_SHA256",
+			"tls.next_protocol": "h2", "tls.resumed": true, "tls.client.subject": "CN=front",
+			"tls.client.not_after": "2027-01-02T03:04:05Z", "hopscope.tls.peer": "spiffe://mesh/ns/default/front",
+			"hopscope.tls.server_name": "shop.example", "hopscope.tls.handshake_ns": int64(1500), "tls.server.subject": unset{},
+		}},
+		client: want{name: "GET /api/", attrs: map[string]any{
+			"tls.protocol.version": "1.2", "tls.server.subject": "CN=api", "tls.server.not_after": "2027-01-02T03:04:05Z",
+			"hopscope.tls.peer": "api", "tls.resumed": unset{}, "tls.next_protocol": unset{}, "tls.client.subject": unset{},
+		}},
+	}, {
+		name: "a TLS handshake that failed",
+		change: func(h *hop.Hop) {
+			h.Kind, h.Status, h.Flags, h.Attempts = hop.KindConnection, 0, hop.DownstreamProtocolError, nil
+			h.TLS = &hop.TLS{ServerName: "shop.example"}
+		},
+		server: want{name: "GET /api/", attrs: map[string]any{
+			"tls.protocol.name": unset{}, "tls.protocol.version": unset{}, "hopscope.tls.server_name": "shop.example"}},
 	}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -311,6 +400,19 @@ func TestConventions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// grpc makes h a gRPC call over HTTP/2 that ended with one code for the client,
+// and another for the attempt; -1 is none.
+func grpc(h *hop.Hop, code, attempt int) {
+	h.Method, h.Version, h.GRPC, h.GRPCStatus = "POST", hop.HTTP2, true, hop.GRPCStatusOf(code)
+	h.SetString(&h.Path, "/shop.Cart/Add")
+	h.Query = hop.Text{}
+	a := h.LastAttempt()
+	a.Version = hop.HTTP2
+	if attempt >= 0 {
+		a.GRPCStatus = hop.GRPCStatusOf(attempt)
 	}
 }
 
@@ -382,71 +484,4 @@ func TestSplitHostPort(t *testing.T) {
 			t.Errorf("%q: %q %d, want %q %d", tt.in, host, port, tt.host, tt.port)
 		}
 	}
-}
-
-// Whatever clients and endpoints send, what we write is what a collector can
-// read, and a batch of many hops is the sum of their spans.
-func FuzzHopIsReadable(f *testing.F) {
-	f.Add("GET", "shop.example:1", "/p", "q=1", "curl", "a=b", "reason", "1.2.3.4:5", 200, uint64(0))
-	f.Add("", "[", "\xff", "=&=", strings.Repeat("é", 3000), "\x00", strings.Repeat("x", 20000), "::", -1, ^uint64(0))
-	f.Fuzz(func(t *testing.T, method, host, path, query, agent, state, reason, peer string, status int, flags uint64) {
-		all := hop.All()
-		h := okHop(func(h *hop.Hop) {
-			h.Method, h.Status, h.Client, h.Peer = "_OTHER", status, peer, peer
-			h.Flags = hop.Flags(flags) & (all[len(all)-1]<<1 - 1)
-			h.SetString(&h.MethodText, method)
-			h.SetString(&h.Host, host)
-			h.SetString(&h.Path, path)
-			h.SetString(&h.Query, query)
-			h.SetString(&h.UserAgent, agent)
-			h.SetString(&h.TraceState, state)
-			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: method, Reason: reason}
-			h.Attempts[0].Reason, h.Attempts[0].Endpoint, h.Attempts[0].Flags = reason, peer, h.Flags
-		})
-		var b Batch
-		b.resource = newResource(method, Options{HostName: host})
-		b.hop(h)
-		b.hop(h)
-		wire, err := proto.Marshal(b.ResourceSpans())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var received tracepb.ResourceSpans
-		if err := proto.Unmarshal(wire, &received); err != nil {
-			t.Fatal(err)
-		}
-		spans := received.ScopeSpans[0].Spans
-		if len(spans) != 4 || b.Len() != 4 {
-			t.Fatalf("%d spans received, %d said, want 4", len(spans), b.Len())
-		}
-		for _, s := range spans {
-			attributes(t, s)
-			if len(s.ProtoReflect().GetUnknown()) > 0 {
-				t.Error("a span has fields that OTLP does not know")
-			}
-		}
-		if again, _ := proto.Marshal(&received); len(again) != len(wire) {
-			t.Errorf("%d bytes written, %d are enough", len(wire), len(again))
-		}
-	})
-}
-
-func BenchmarkHop(b *testing.B) {
-	h := okHop(nil)
-	var batch Batch
-	batch.resource = newResource("web", Options{HostName: "host"})
-	var wire []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		batch.hop(h)
-		if batch.spans >= maxBatchSpans || len(batch.out) >= maxBatchBytes {
-			var err error
-			wire, err = proto.MarshalOptions{}.MarshalAppend(wire[:0], batch.ResourceSpans())
-			if err != nil {
-				b.Fatal(err)
-			}
-			batch.out, batch.spans = batch.out[:0], 0
-		}
-	}
-	b.ReportMetric(float64(len(batch.out))/float64(max(batch.spans/2, 1)), "bytes/hop")
 }

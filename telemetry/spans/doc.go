@@ -6,7 +6,7 @@
 // the bytes of OTLP protobuf at once, without a span object in between, because
 // at 100 % sampling that happens for every request.
 //
-// Start reading at convert.go, which is the one list of attributes for every
-// exporter; then [Spans], which makes batches, and delivery.go, which hands
+// Start reading at convert.go, which with call.go (gRPC) and connection.go (TLS)
+// is the one list of attributes for every exporter; then [Spans], which makes batches, and delivery.go, which hands
 // them to exporters without ever waiting for one.
 package spans

@@ -27,12 +27,13 @@ type Query struct {
 // Summary is one trace, as far as this proxy has seen it.
 type Summary struct {
 	Trace hop.TraceID
-	// Root is the hop nearest to the root; Start, Duration and Status are
-	// its.
-	Root     *hop.Hop
-	Start    time.Time
-	Duration time.Duration
-	Status   int
+	// Root is the hop nearest to the root; Start, Duration, Status and
+	// GRPCStatus are its.
+	Root       *hop.Hop
+	Start      time.Time
+	Duration   time.Duration
+	Status     int
+	GRPCStatus hop.GRPCStatus
 	// Flags are those of all hops together, and Failed and Slow report
 	// whether any hop was.
 	Flags        hop.Flags
@@ -48,6 +49,11 @@ type Summary struct {
 // duration in nanoseconds.
 func (s Summary) MarshalJSON() ([]byte, error) {
 	r := s.Root
+	var code *int
+	if s.GRPCStatus != 0 {
+		n := s.GRPCStatus.Code()
+		code = &n
+	}
 	return json.Marshal(struct {
 		TraceID    string        `json:"trace_id"`
 		Service    string        `json:"service"`
@@ -59,6 +65,8 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 		Start      time.Time     `json:"start"`
 		DurationNS time.Duration `json:"duration_ns"`
 		Status     int           `json:"status"`
+		GRPCStatus *int          `json:"grpc_status,omitempty"`
+		GRPCName   string        `json:"grpc_status_name,omitempty"`
 		Flags      string        `json:"flags,omitempty"`
 		Failed     bool          `json:"failed"`
 		Slow       bool          `json:"slow"`
@@ -68,7 +76,7 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 	}{
 		s.Trace.String(), r.Labels.Service, r.Labels.Direction.String(), r.Labels.Route,
 		r.Method, r.String(r.Host), r.String(r.Path), s.Start.UTC(), s.Duration, s.Status,
-		s.Flags.String(), s.Failed, s.Slow, s.FailedHop, s.Reason, s.Hops,
+		code, s.GRPCStatus.String(), s.Flags.String(), s.Failed, s.Slow, s.FailedHop, s.Reason, s.Hops,
 	})
 }
 
@@ -150,6 +158,7 @@ func summarize(hops []*hop.Hop) Summary {
 		}
 	}
 	s.Root, s.Start, s.Duration, s.Status = root, root.Start, root.End, root.Status
+	s.GRPCStatus = root.GRPCStatus
 	s.FailedHop, s.Reason = culprit.Failure.Hop, culprit.Failure.Reason
 	return s
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,5 +101,20 @@ func TestSummary(t *testing.T) {
 	}
 	if sums[0].Root.Span != (hop.SpanID{10}) {
 		t.Errorf("the root-most hop is %s", sums[0].Root.Span)
+	}
+}
+
+// A gRPC call that failed is one, though its HTTP status is 200.
+func TestSummaryOfACall(t *testing.T) {
+	s := New(1 << 20)
+	s.Observe(newHop(number(9), func(h *hop.Hop) { h.GRPC, h.GRPCStatus = true, hop.GRPCStatusOf(14) }))
+	s.Observe(newHop(number(8), func(h *hop.Hop) { h.GRPC, h.GRPCStatus = true, hop.GRPCStatusOf(0) }))
+	sums := s.Traces(Query{Failed: true})
+	if len(sums) != 1 || !sums[0].Failed || sums[0].GRPCStatus.String() != "UNAVAILABLE" {
+		t.Fatalf("failed traces: %+v", sums)
+	}
+	got, err := json.Marshal(sums[0])
+	if want := `"status":200,"grpc_status":14,"grpc_status_name":"UNAVAILABLE","failed":true`; err != nil || !strings.Contains(string(got), want) {
+		t.Errorf("%s, %v: no %s", got, err, want)
 	}
 }
