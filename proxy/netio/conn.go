@@ -2,7 +2,6 @@ package netio
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -26,6 +25,7 @@ var ErrGone = errors.New("nobody waits for the answer any more")
 type Conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: use nc
+	tls    *wire           // nil without TLS
 	shared *Shared
 
 	// The read buffer: data[r:w] is what was received. small is set while
@@ -51,7 +51,12 @@ type Conn struct {
 	// 0 is for ever.
 	WriteTimeout time.Duration
 
-	watch func() bool // reports that it is no use to wait any more
+	// Apart says that writes are made by another goroutine than the one that
+	// is within Turns; it is set before either begins.
+	Apart bool
+
+	watch   func() bool // reports that it is no use to wait any more
+	aborted atomic.Bool
 }
 
 const never = int64(1<<63 - 1)
@@ -72,7 +77,7 @@ func New(nc net.Conn, shared *Shared) *Conn {
 	return c
 }
 
-// NetConn is the connection below.
+// NetConn is the connection below; under TLS it is what carries the records.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Now is the clock that deadlines are on.
@@ -249,6 +254,11 @@ func (c *Conn) again(err error) (bool, error) {
 // returns [io.EOF] when the peer has closed its side, and [ErrTimeout] at the
 // deadline of [Conn.Await]. A full buffer grows; whoever must not let it looks
 // at the length of Buffered.
+//
+// Over TLS io.EOF is the end that the peer has announced. Where the connection
+// below ends without that it is [io.ErrUnexpectedEOF]: a stranger may have cut
+// off what was to follow (RFC 9112 section 9.8), though of a connection that is
+// idle it means no harm.
 func (c *Conn) Fill() error {
 	for {
 		again, err := c.again(c.readMore())
@@ -315,17 +325,35 @@ func (c *Conn) rest(n int, head, body []byte) error {
 // Write sends all of b.
 func (c *Conn) Write(b []byte) error { return c.WriteTwo(b, nil) }
 
-// CloseWrite closes the sending side: the peer reads to its end.
-func (c *Conn) CloseWrite() error {
-	if h, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		return h.CloseWrite()
+// WriteTwo sends all of head and then all of body, in one call where the socket
+// takes them, and over TLS in one record where they fit. A write over TLS that
+// fails is the connection's last.
+func (c *Conn) WriteTwo(head, body []byte) error {
+	if c.tls != nil {
+		return c.tls.write(head, body)
 	}
-	return c.nc.Close()
+	_, err := c.transmit(head, body, c.WriteTimeout)
+	return err
+}
+
+// CloseWrite closes the sending side: the peer reads to its end. Over TLS it
+// tells the peer first, for which it waits five seconds at most.
+func (c *Conn) CloseWrite() error {
+	var err error
+	if c.tls != nil {
+		err = c.tls.tls.CloseWrite()
+	}
+	shut := c.nc.Close
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		shut = h.CloseWrite
+	}
+	return errors.Join(err, shut())
 }
 
 // Close closes the connection and wakes whoever waits for it, and returns when
 // those have let go of it: so it must not be called within [Conn.Turns]. The
-// read buffer is given back by the reader: see [Conn.Done].
+// read buffer is given back by the reader: see [Conn.Done]. It tells a TLS peer
+// nothing, since who writes may be stuck: that is for CloseWrite and Done.
 func (c *Conn) Close() error { return c.nc.Close() }
 
 // Done closes the connection and gives up its buffer and its timer. It is for
@@ -337,6 +365,9 @@ func (c *Conn) Done() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	if c.tls != nil && c.raw != nil && !c.aborted.Load() {
+		c.tls.farewell()
+	}
 	c.nc.Close()
 	c.drop()
 }
@@ -344,61 +375,8 @@ func (c *Conn) Done() {
 // Abort makes Close send a reset instead of an orderly end, so that the peer
 // can tell that what it received is not whole.
 func (c *Conn) Abort() {
+	c.aborted.Store(true)
 	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok {
 		t.SetLinger(0)
 	}
-}
-
-// fallback reads once from the net.Conn.
-func (c *Conn) fallback() error {
-	if c.full() {
-		c.grow()
-	}
-	n, err := c.nc.Read(c.space())
-	c.w += n
-	if n > 0 {
-		return nil
-	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	c.Release()
-	return err
-}
-
-// fallbackTurns is Turns over the net.Conn.
-func (c *Conn) fallbackTurns() error {
-	for {
-		if err := c.fallback(); err != nil || !c.handle() {
-			return err
-		}
-		c.Release()
-	}
-}
-
-// fallbackSwap sends over the net.Conn what Exchange has to send, then waits.
-func (c *Conn) fallbackSwap() error {
-	c.sent = len(c.out[0]) + len(c.out[1])
-	if c.err = c.fallbackWrite(c.out[0], c.out[1]); c.err != nil {
-		return nil // c.err tells; as a read's, a timeout would be tried again
-	}
-	return c.fallback()
-}
-
-// fallbackWrite is WriteTwo over the net.Conn, in pieces: their deadlines are
-// what comes nearest to one from the last byte that moved.
-func (c *Conn) fallbackWrite(head, body []byte) error {
-	for _, b := range [...][]byte{head, body} {
-		for len(b) > 0 {
-			piece := b[:min(len(b), BufferSize)]
-			if c.WriteTimeout > 0 {
-				c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
-			}
-			if _, err := c.nc.Write(piece); err != nil {
-				return err
-			}
-			b = b[len(piece):]
-		}
-	}
-	return nil
 }

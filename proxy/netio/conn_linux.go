@@ -13,17 +13,20 @@ import (
 // memory that its system calls need.
 type calls struct {
 	more, turn, swap, push func(fd uintptr) bool
-	peek, quick            func(fd uintptr)
+	peek, probe, quick     func(fd uintptr)
 
-	fd      uintptr // while turning
+	fd      uintptr // while turning, or while crypto/tls reads
 	turning bool    // within Turns' handle, which may write but not read
+	drained bool    // crypto/tls has emptied the socket, and no wait began since
 
-	vec    [2]syscall.Iovec
-	msg    syscall.Msghdr
-	write  [2][]byte // what WriteTwo has yet to send
-	werr   error
-	timed  bool // the present write has a deadline
-	peeked int  // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
+	vec      [2]syscall.Iovec
+	msg      syscall.Msghdr
+	write    [2][]byte // what transmit has yet to send
+	werr     error
+	patience time.Duration // how long it may be stuck, 0 for ever
+	timed    bool          // the present write has a deadline
+	peeked   int           // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
+	silent   bool          // the last probe found nothing
 }
 
 // open makes the closures, if the connection is a socket.
@@ -36,7 +39,7 @@ func (c *Conn) open() {
 	}
 	if c.raw != nil {
 		c.calls.more, c.calls.turn, c.calls.swap = c.onMore, c.onTurn, c.onSwap
-		c.calls.push, c.calls.peek, c.calls.quick = c.onPush, c.onPeek, onQuick
+		c.calls.push, c.calls.peek, c.calls.probe, c.calls.quick = c.onPush, c.onPeek, c.onProbe, onQuick
 	}
 }
 
@@ -64,6 +67,9 @@ func (c *Conn) readSwap() error {
 // receive takes what is there. done is false if nothing was; more tells that
 // there may be more than there was room for.
 func (c *Conn) receive(fd uintptr) (done, more bool) {
+	if c.tls != nil {
+		return c.decrypt(fd)
+	}
 	if c.full() {
 		c.grow()
 	}
@@ -86,11 +92,13 @@ func (c *Conn) receive(fd uintptr) (done, more bool) {
 }
 
 func (c *Conn) onMore(fd uintptr) bool {
+	c.calls.drained = false
 	done, _ := c.receive(fd)
 	return done
 }
 
 func (c *Conn) onTurn(fd uintptr) bool {
+	c.calls.drained = false
 	for {
 		done, more := c.receive(fd)
 		if !done {
@@ -99,7 +107,7 @@ func (c *Conn) onTurn(fd uintptr) bool {
 		if c.err != nil {
 			return true
 		}
-		c.calls.fd, c.calls.turning = fd, true
+		c.calls.fd, c.calls.turning = fd, !c.Apart
 		again := c.handle()
 		if c.calls.turning = false; !again {
 			return true
@@ -117,6 +125,9 @@ func (c *Conn) onSwap(fd uintptr) bool {
 	if c.sent >= 0 {
 		return c.onMore(fd)
 	}
+	if c.tls != nil {
+		return c.swap(fd)
+	}
 	n, e := c.send(fd, c.out[0], c.out[1])
 	c.sent = n
 	if e != 0 && e != syscall.EAGAIN {
@@ -126,35 +137,38 @@ func (c *Conn) onSwap(fd uintptr) bool {
 	return n < len(c.out[0])+len(c.out[1])
 }
 
-// WriteTwo sends all of head and then all of body, in one call where the
-// socket takes them.
-func (c *Conn) WriteTwo(head, body []byte) error {
+// transmit sends all of head and then all of body to the socket, in one call
+// where it takes them, and returns how much it took. It gives up when no byte
+// has moved for as long as patience; 0 is for ever.
+func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, err error) {
 	if c.raw == nil {
-		return c.fallbackWrite(head, body)
+		return c.fallbackWrite(head, body, patience)
 	}
+	all := len(head) + len(body)
 	if c.calls.turning { // the descriptor is held already
 		n, e := c.send(c.calls.fd, head, body)
-		if e == 0 && n == len(head)+len(body) {
-			return nil
+		if e == 0 && n == all {
+			return n, nil
 		}
 		if e != 0 && e != syscall.EAGAIN {
-			return os.NewSyscallError("send", e)
+			return 0, os.NewSyscallError("send", e)
 		}
 		took := min(n, len(head))
 		head, body = head[took:], body[n-took:]
 	}
 	s := &c.calls
-	s.write, s.werr = [2][]byte{head, body}, nil
-	err := c.raw.Write(s.push)
+	s.write, s.werr, s.patience = [2][]byte{head, body}, nil, patience
+	err = c.raw.Write(s.push)
 	if err == nil {
 		err = s.werr
 	}
+	sent = all - len(s.write[0]) - len(s.write[1])
 	s.write = [2][]byte{}
 	if s.timed { // or it would end a later write before it began
 		s.timed = false
 		c.nc.SetWriteDeadline(time.Time{})
 	}
-	return err
+	return sent, err
 }
 
 func (c *Conn) onPush(fd uintptr) bool {
@@ -166,9 +180,9 @@ func (c *Conn) onPush(fd uintptr) bool {
 			took := min(n, len(s.write[0]))
 			s.write[0], s.write[1] = s.write[0][took:], s.write[1][n-took:]
 		case syscall.EAGAIN:
-			if c.WriteTimeout > 0 {
+			if s.patience > 0 {
 				s.timed = true
-				c.nc.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
+				c.nc.SetWriteDeadline(time.Now().Add(s.patience))
 			}
 			return false
 		default:
@@ -205,48 +219,6 @@ func (c *Conn) send(fd uintptr, a, b []byte) (int, syscall.Errno) {
 		return 0, e
 	}
 	return int(n), 0
-}
-
-// Gone reports whether the peer has closed or reset the connection. Bytes that
-// wait to be read hide an orderly end behind them. It may be called while
-// another goroutine reads, but not by two at once.
-func (c *Conn) Gone() bool {
-	if c.raw == nil {
-		return false
-	}
-	return c.raw.Control(c.calls.peek) != nil || c.calls.peeked == 0 || c.calls.peeked == -2
-}
-
-// Quiet reports whether an idle connection is as it should be: open, with
-// nothing to read.
-func (c *Conn) Quiet() bool {
-	if c.raw == nil {
-		return true
-	}
-	return c.raw.Control(c.calls.peek) == nil && c.calls.peeked == -1
-}
-
-// QuickAck has the kernel acknowledge what was received now, not later.
-func (c *Conn) QuickAck() {
-	if c.raw != nil {
-		c.raw.Control(c.calls.quick)
-	}
-}
-
-func onQuick(fd uintptr) {
-	syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
-}
-
-func (c *Conn) onPeek(fd uintptr) {
-	var b [1]byte
-	switch n, e := recv(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT); e {
-	case 0:
-		c.calls.peeked = n
-	case syscall.EAGAIN:
-		c.calls.peeked = -1
-	default:
-		c.calls.peeked = -2
-	}
 }
 
 // recv does not sleep, so it is not interrupted either; should the kernel

@@ -2,6 +2,8 @@
 
 package netio
 
+import "time"
+
 // calls is empty where the raw calls are not to be had.
 type calls struct{}
 
@@ -11,8 +13,11 @@ func (c *Conn) readMore() error  { return c.fallback() }
 func (c *Conn) readTurns() error { return c.fallbackTurns() }
 func (c *Conn) readSwap() error  { return c.fallbackSwap() }
 
-// WriteTwo sends all of head and then all of body.
-func (c *Conn) WriteTwo(head, body []byte) error { return c.fallbackWrite(head, body) }
+func (w *wire) receive(b []byte) (int, error) { return w.Conn.Read(b) }
+
+func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, err error) {
+	return c.fallbackWrite(head, body, patience)
+}
 
 // Gone reports whether the peer is known to have closed the connection; here
 // it never is before a read or a write says so.
@@ -20,7 +25,7 @@ func (c *Conn) Gone() bool { return false }
 
 // Quiet reports whether an idle connection is as it should be, as far as can
 // be told here.
-func (c *Conn) Quiet() bool { return true }
+func (c *Conn) Quiet() bool { return len(c.Buffered()) == 0 }
 
 // QuickAck does nothing here.
 func (c *Conn) QuickAck() {}

@@ -11,3 +11,13 @@ func (c *Conn) Borrows() bool { return c.small != nil }
 
 // Timing reports whether the timer runs, and stops it.
 func (c *Conn) Timing() bool { return c.timer != nil && c.timer.Stop() }
+
+// Records counts the TLS records that begin in the pieces, and reports whether
+// the last of them is whole.
+func Records(pieces [][]byte) (n int, whole bool) {
+	var f framing
+	for _, p := range pieces {
+		n += f.follow(p)
+	}
+	return n, f.whole()
+}

@@ -87,10 +87,10 @@ func reset(t *testing.T, r *rig) {
 	if err := r.Write([]byte("never read")); err != nil {
 		t.Fatal(err)
 	}
-	if c, ok := r.far.(*net.TCPConn); ok {
+	if c, ok := below(r.far).(*net.TCPConn); ok {
 		c.SetLinger(0)
 	}
-	r.far.Close()
+	below(r.far).Close()
 }
 
 // TestTurns serves lines, each with its echo, of which the last is "quit".

@@ -1,6 +1,7 @@
 package netio_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"io"
@@ -29,35 +30,41 @@ func TestMain(m *testing.M) {
 // calls on Linux, and the others by their methods.
 type transport struct {
 	name string
-	pair func(t *testing.T) (near, far net.Conn)
+	pair func(t testing.TB) (near, far net.Conn)
 	// raw is true where Conn makes its own system calls, if it does at all.
 	raw bool
 	// socket is true where a side can be closed, and the kernel keeps bytes.
 	socket bool
+	// tls is nil for plain text.
+	tls *encryption
 }
 
 var transports = []transport{
-	{"tcp", tcp, true, true},
-	{"unix", unixPair, true, true},
-	{"tcp by its methods", tcpByMethods, false, true},
-	{"pipe", pipe, false, false},
+	{"tcp", tcp, true, true, nil},
+	{"unix", unixPair, true, true, nil},
+	{"tcp by its methods", tcpByMethods, false, true, nil},
+	{"pipe", pipe, false, false, nil},
+	{"tls server", tcp, true, true, &encryption{tls.VersionTLS13, true}},
+	{"tls client", tcp, true, true, &encryption{tls.VersionTLS13, false}},
+	{"tls 1.2 over unix", unixPair, true, true, &encryption{tls.VersionTLS12, true}},
+	{"tls by methods", tcpByMethods, false, true, &encryption{tls.VersionTLS13, true}},
 }
 
-func tcp(t *testing.T) (near, far net.Conn) { return connected(t, "tcp", "127.0.0.1:0") }
-func unixPair(t *testing.T) (near, far net.Conn) {
+func tcp(t testing.TB) (near, far net.Conn) { return connected(t, "tcp", "127.0.0.1:0") }
+func unixPair(t testing.TB) (near, far net.Conn) {
 	return connected(t, "unix", filepath.Join(t.TempDir(), "s"))
 }
-func pipe(*testing.T) (near, far net.Conn) { return net.Pipe() }
+func pipe(testing.TB) (near, far net.Conn) { return net.Pipe() }
 
-// methods hides what kind of connection it is, as a TLS connection would.
+// methods hides what kind of connection it is.
 type methods struct{ *net.TCPConn }
 
-func tcpByMethods(t *testing.T) (near, far net.Conn) {
+func tcpByMethods(t testing.TB) (near, far net.Conn) {
 	near, far = tcp(t)
 	return methods{near.(*net.TCPConn)}, far
 }
 
-func connected(t *testing.T, network, address string) (near, far net.Conn) {
+func connected(t testing.TB, network, address string) (near, far net.Conn) {
 	t.Helper()
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -87,6 +94,7 @@ func each(t *testing.T, only func(transport) bool, test func(t *testing.T, tr tr
 }
 
 func sockets(tr transport) bool { return tr.socket }
+func plain(tr transport) bool   { return tr.tls == nil }
 
 // rig is a Conn, the connection under it, and its peer.
 type rig struct {
@@ -104,6 +112,9 @@ func newRig(t *testing.T, tr transport) *rig {
 		far.Close()
 		r.aside.Wait()
 	})
+	if tr.tls != nil {
+		r.far = tr.tls.encrypt(t, r.Conn, far)
+	}
 	return r
 }
 

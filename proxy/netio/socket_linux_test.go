@@ -154,7 +154,15 @@ func TestStates(t *testing.T) {
 			r.await(0)
 			r.exchange(t, "request", "")
 			r.aside.Wait()
+			r.expect(t, "fine")
+			r.Consume(len("fine"))
 		}, false, true},
+		{"an answer that is not taken", func(t *testing.T, r *rig) {
+			r.answers(t, "request", "fine")
+			r.await(0)
+			r.exchange(t, "request", "")
+			r.aside.Wait()
+		}, false, false},
 		{"bytes came", func(t *testing.T, r *rig) {
 			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "!") })
 		}, false, false},
@@ -171,10 +179,15 @@ func TestStates(t *testing.T) {
 				r := newRig(t, tr)
 				tc.become(t, r)
 				for range 3 { // to look changes nothing
-					if gone, quiet := r.Gone(), r.Quiet(); gone != tc.gone || quiet != tc.quiet {
-						t.Errorf("gone %t, quiet %t", gone, quiet)
+					if gone := r.Gone(); gone != tc.gone {
+						t.Errorf("gone %t", gone)
 					}
 					r.QuickAck()
+				}
+				for range 3 { // nor to ask again
+					if quiet := r.Quiet(); quiet != tc.quiet {
+						t.Errorf("quiet %t", quiet)
+					}
 				}
 			})
 		}

@@ -78,10 +78,8 @@ func TestBothWaysAtOnce(t *testing.T) {
 		if testing.Short() || !tr.socket {
 			length = 4 << 20
 		}
-		shared := netio.NewShared()
-		near, far := tr.pair(t)
-		ends := [...]*netio.Conn{netio.New(near, shared), netio.New(far, shared)}
-		t.Cleanup(func() { near.Close(); far.Close() })
+		one, other := pairOf(t, tr)
+		ends := [...]*netio.Conn{one, other}
 		type sum struct {
 			n   int
 			crc uint32
@@ -133,7 +131,8 @@ func stream(c *netio.Conn, length int, seed uint64) (n int, crc uint32, err erro
 }
 
 // TestWriteTimeout writes to a peer that does not read, and then, when the time
-// of that write is long over, to one that does.
+// of that write is long over, to one that does. Over TLS the first failure is
+// the last, as a record was cut.
 func TestWriteTimeout(t *testing.T) {
 	each(t, nil, func(t *testing.T, tr transport) {
 		r := newRig(t, tr)
@@ -141,6 +140,9 @@ func TestWriteTimeout(t *testing.T) {
 		for range 2 {
 			err := within(t, func() error { return r.WriteTwo([]byte("head"), make([]byte, 64<<20)) })
 			r.wantErr(t, err, netio.ErrTimeout)
+		}
+		if !plain(tr) {
+			return
 		}
 		r.WriteTimeout = patience
 		r.start(func() { io.Copy(io.Discard, r.far) })

@@ -1,0 +1,66 @@
+package netio
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+// receive takes what the socket has. A receive that was given less than it had
+// room for has emptied the socket: until the next wait, which the poller ends
+// if more has come since, it is not asked again.
+func (w *wire) receive(b []byte) (int, error) {
+	c := w.c
+	if c.raw == nil {
+		return w.Conn.Read(b)
+	}
+	if c.calls.drained {
+		return 0, errWouldBlock
+	}
+	n, e := recv(c.calls.fd, b, 0)
+	switch {
+	case e == syscall.EAGAIN:
+		return 0, errWouldBlock
+	case e != 0:
+		return 0, os.NewSyscallError("recv", e)
+	case n == 0:
+		return 0, io.EOF
+	}
+	c.calls.drained = n < len(b)
+	return n, nil
+}
+
+// decrypt is receive over TLS. There is more to ask for unless neither crypto/tls
+// nor the socket holds anything.
+func (c *Conn) decrypt(fd uintptr) (done, more bool) {
+	if c.full() {
+		c.grow()
+	}
+	c.calls.fd = fd
+	n, err := c.tls.read(c.space())
+	if n > 0 {
+		c.w += n
+		return true, !c.tls.empty || !c.calls.drained
+	}
+	c.Release()
+	if err == errWouldBlock {
+		return false, false
+	}
+	c.err = err
+	return true, false
+}
+
+// swap encrypts and sends what Exchange has to send, all of it. It may have to
+// wait, for the socket to take it and within a wait for the answer, which it
+// does not disturb.
+func (c *Conn) swap(fd uintptr) (done bool) {
+	s, before := &c.calls, c.tls.moved
+	s.fd, s.turning = fd, true
+	c.err = c.tls.write(c.out[0], c.out[1])
+	s.turning = false
+	c.sent = len(c.out[0]) + len(c.out[1])
+	if c.err != nil {
+		c.sent = min(c.sent, c.tls.moved-before)
+	}
+	return c.err != nil
+}
