@@ -12,14 +12,15 @@ MAX_BYTES   := 31457280
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 
 # The real servers that tests start, and the tools that the benchmark does.
-TEST_PARTS  := jaeger zipkin prometheus haproxy nginx
-BENCH_PARTS := haproxy nginx wrk
+TEST_PARTS  := jaeger zipkin prometheus haproxy nginx h2spec h2load nghttp curl grpc-client grpc-server
+BENCH_PARTS := haproxy nginx wrk h2load
 
 # -p 2: several packages start servers of their own, which need memory and cores too.
 TEST_FLAGS ?=
 TIMEOUT    ?= 15m
 # Any flags of the benchmark: go run ./bench -help.
 BENCH_FLAGS ?= -targets
+SOAK ?= 10m
 # A count, not a time: with a time, Go before 1.27 now and then fails a good run at
 # its very end (go.dev/issue/75804).
 FUZZ_COUNT ?= 20000x
@@ -48,6 +49,10 @@ test: ## all tests with the race detector, against real servers (installed if mi
 bench: build ## compare with HAProxy and nginx on this machine
 	deploy/backends/setup $(BENCH_PARTS) >/dev/null
 	go run ./bench -hopscope bin/hopscope $(BENCH_FLAGS)
+
+.PHONY: soak
+soak: ## ten minutes of all protocols, streams and resets at once, with the race detector (SOAK=10m)
+	HOPSCOPE_SOAK=$(SOAK) go test -race -count 1 -timeout 2h -run '^TestSoak$$' -v ./proxy/snapshot
 
 .PHONY: fuzz
 fuzz: ## a short run of every fuzz target (FUZZ_COUNT=20000x executions each)

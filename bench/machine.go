@@ -101,7 +101,7 @@ func distribution() string {
 
 // askVersion returns the first line in which a program names its version.
 func askVersion(program, path string) version {
-	argument := map[string]string{"haproxy": "-v", "nginx": "-v", "wrk": "-v", "hopscope": "version"}[program]
+	argument := map[string]string{"haproxy": "-v", "nginx": "-v", "wrk": "-v", "h2load": "--version", "hopscope": "version"}[program]
 	out, _ := exec.Command(path, argument).CombinedOutput() // wrk -v exits 1
 	line, _, _ := strings.Cut(string(out), "\n")
 	line, _, _ = strings.Cut(line, "Copyright") // wrk's

@@ -116,7 +116,7 @@ func (r *rig) conduct(ctx context.Context, progress io.Writer, idleOf variant, m
 	}
 	cells := cellsOf(r.opts)
 	if r.opts.rounds > 0 {
-		loads := r.opts.rounds * len(cells) * len(r.opts.variants)
+		loads := loadsOf(r.opts)
 		fmt.Fprintf(progress, "%d loads, about %v\n", loads, time.Duration(loads)*(r.opts.duration+r.opts.warmup))
 		if res.Samples, res.Views, err = r.measure(ctx, progress); err != nil {
 			return result{}, err

@@ -35,11 +35,24 @@ func needPrograms(t *testing.T, names ...string) {
 
 func TestRunMeasuresRealProxies(t *testing.T) {
 	needPrograms(t, "haproxy", "nginx", "wrk")
+	checkRun(t, 8, "-bodies", "98,10240",
+		"-only", "haproxy-plain,haproxy-dressed,haproxy-dressed-stdout,nginx-plain")
+}
+
+func TestRunMeasuresEveryProtocol(t *testing.T) {
+	needPrograms(t, "haproxy", "nginx", "wrk", "h2load")
+	checkRun(t, 10, "-bodies", "98",
+		"-only", "haproxy-h2,nginx-h2,haproxy-h2h2,haproxy-grpc,nginx-grpc,haproxy-tls,nginx-tls,haproxy-plain")
+}
+
+// checkRun makes one round of short loads and looks at what it saves: rows is how many
+// rows there must be, one for each variant under each load.
+func checkRun(t *testing.T, rows int, args ...string) {
+	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
 	out := t.TempDir()
 	var stdout, stderr bytes.Buffer
-	args := []string{"-rounds", "1", "-duration", "1s", "-warmup", "0s", "-connections", "2", "-bodies", "98,10240",
-		"-only", "haproxy-plain,haproxy-dressed,haproxy-dressed-stdout,nginx-plain", "-out", out}
+	args = append(args, "-rounds", "1", "-duration", "1s", "-warmup", "0s", "-connections", "2", "-out", out)
 	if err := run(t.Context(), args, &stdout, &stderr); err != nil {
 		t.Fatalf("run: %v\n%s", err, &stderr)
 	}
@@ -51,11 +64,11 @@ func TestRunMeasuresRealProxies(t *testing.T) {
 	if err := json.Unmarshal(text, &res); err != nil {
 		t.Fatal(err)
 	}
-	if len(res.Rows) != 8 {
-		t.Errorf("%d rows, want one for each of 4 variants in 2 cells", len(res.Rows))
+	if len(res.Rows) != rows {
+		t.Errorf("%d rows, want %d, one for each variant under each load", len(res.Rows), rows)
 	}
 	for _, r := range res.Rows {
-		if r.CPUMicros <= 0 || r.RequestsPerSecond <= 0 || r.RatioToPlain == nil {
+		if r.CPUMicros <= 0 || r.RequestsPerSecond <= 0 || r.Ratio == nil {
 			t.Errorf("%s, %s: %+v", r.Variant, r.cell, r)
 		}
 	}

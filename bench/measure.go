@@ -5,23 +5,28 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
-// cellsOf lists every kind of load of the options.
-func cellsOf(o options) []cell {
-	var cells []cell
-	for _, connections := range o.connections {
-		for _, body := range o.bodies {
-			cells = append(cells, cell{connections, body})
+// measure puts every load of every group on the group's variants, rounds times.
+// Progress goes to w.
+func (r *rig) measure(ctx context.Context, w io.Writer) ([]sample, []delivery, error) {
+	var samples []sample
+	var views []delivery
+	for _, g := range r.opts.chosen() {
+		measured, arrived, err := r.measureGroup(ctx, w, g)
+		if err != nil {
+			return nil, nil, err
 		}
+		samples = append(samples, measured...)
+		views = append(views, arrived...)
 	}
-	return cells
+	return samples, views, nil
 }
 
-// measure puts every load on every variant, rounds times. All variants run
-// throughout; only one is under load at any time, the others wait. Progress
-// goes to w.
-func (r *rig) measure(ctx context.Context, w io.Writer) ([]sample, []delivery, error) {
+// measureGroup measures the variants of one group. All of them run throughout; only
+// one is under load at any time, the others wait.
+func (r *rig) measureGroup(ctx context.Context, w io.Writer, g group) ([]sample, []delivery, error) {
 	var proxies []*proxy
 	stopAll := func() {
 		var ended sync.WaitGroup
@@ -30,7 +35,7 @@ func (r *rig) measure(ctx context.Context, w io.Writer) ([]sample, []delivery, e
 		}
 		ended.Wait()
 	}
-	for _, v := range r.opts.variants {
+	for _, v := range r.opts.variantsOf(g) {
 		p, err := r.startProxy(ctx, v)
 		if err != nil {
 			stopAll()
@@ -38,7 +43,7 @@ func (r *rig) measure(ctx context.Context, w io.Writer) ([]sample, []delivery, e
 		}
 		proxies = append(proxies, p)
 	}
-	samples, err := r.rounds(ctx, w, proxies)
+	samples, err := r.rounds(ctx, w, proxies, g.cells(r.opts))
 	stopAll() // what they buffered is flushed now
 	if err != nil {
 		return nil, nil, err
@@ -60,10 +65,10 @@ func (r *rig) measure(ctx context.Context, w io.Writer) ([]sample, []delivery, e
 // rounds is the order of the measurement: the variants stand side by side
 // within a load, so that those that are compared are seconds apart, and none is
 // always first.
-func (r *rig) rounds(ctx context.Context, w io.Writer, proxies []*proxy) ([]sample, error) {
+func (r *rig) rounds(ctx context.Context, w io.Writer, proxies []*proxy, cells []cell) ([]sample, error) {
 	var samples []sample
 	for round := range r.opts.rounds {
-		for i, c := range cellsOf(r.opts) {
+		for i, c := range cells {
 			for k := range proxies {
 				p := proxies[(round+i+k)%len(proxies)]
 				s, err := r.measureOne(ctx, p, round+1, c)
@@ -73,8 +78,8 @@ func (r *rig) rounds(ctx context.Context, w io.Writer, proxies []*proxy) ([]samp
 					}
 					return nil, p.failure(fmt.Errorf("%s, round %d, %s: %w", p.variant.name, round+1, c, err))
 				}
-				fmt.Fprintf(w, "round %d/%d  %-33s %-20s %7.2f us/request %8.0f requests/s\n",
-					round+1, r.opts.rounds, c, s.Variant, s.CPUMicros, s.RequestsPerSecond)
+				fmt.Fprintf(w, "round %d/%d  %-22s %7.2f us/request %8.0f requests/s  %s\n",
+					round+1, r.opts.rounds, s.Variant, s.CPUMicros, s.RequestsPerSecond, c)
 				samples = append(samples, s)
 			}
 		}
@@ -88,17 +93,15 @@ func (r *rig) measureOne(ctx context.Context, p *proxy, round int, c cell) (samp
 		return sample{}, err
 	}
 	if r.opts.warmup > 0 {
-		warm, err := runWrk(ctx, r.programs["wrk"], r.cores.load, c.Connections, r.opts.warmup, p.url(c.BodyBytes))
-		if err != nil {
+		if _, err := r.put(ctx, p, c, r.opts.warmup); err != nil {
 			return sample{}, err
 		}
-		p.requests += warm.requests
 	}
 	before, err := groupCPU(p.pid())
 	if err != nil {
 		return sample{}, err
 	}
-	seen, err := runWrk(ctx, r.programs["wrk"], r.cores.load, c.Connections, r.opts.duration, p.url(c.BodyBytes))
+	seen, err := r.put(ctx, p, c, r.opts.duration)
 	if err != nil {
 		return sample{}, err
 	}
@@ -106,6 +109,48 @@ func (r *rig) measureOne(ctx context.Context, p *proxy, round int, c cell) (samp
 	if err != nil {
 		return sample{}, err
 	}
-	p.requests += seen.requests
 	return newSample(round, p.variant.name, c, seen, after.sub(before)), nil
+}
+
+// put puts one load on a proxy for d.
+func (r *rig) put(ctx context.Context, p *proxy, c cell, d time.Duration) (load, error) {
+	g := groupOf(c.Group)
+	var seen load
+	var err error
+	switch {
+	case g.grpc:
+		seen, err = r.putCalls(ctx, p, c, d)
+	case g.http2:
+		seen, err = runH2load(ctx, r.cores.load, h2loadArguments(r.programs["h2load"], c, d, p.url(c.BodyBytes), ""))
+	default:
+		seen, err = runWrk(ctx, r.cores.load, wrkArguments(r.programs["wrk"], c, d, p.url(c.BodyBytes)))
+	}
+	p.requests += seen.requests
+	return seen, err
+}
+
+// putCalls puts a load of gRPC calls on a proxy. h2load can't tell a call that failed,
+// so the backend must have answered as many as h2load counted.
+func (r *rig) putCalls(ctx context.Context, p *proxy, c cell, d time.Duration) (load, error) {
+	message, err := writeMessage(r.dir, c.BodyBytes)
+	if err != nil {
+		return load{}, err
+	}
+	before, err := r.sink.counts()
+	if err != nil {
+		return load{}, err
+	}
+	argv := h2loadArguments(r.programs["h2load"], c, d, p.base()+echoMethod, message)
+	seen, err := runH2load(ctx, r.cores.load, argv)
+	if err != nil {
+		return load{}, err
+	}
+	after, err := r.sink.counts()
+	if err != nil {
+		return load{}, err
+	}
+	if answered := after.Calls - before.Calls; answered < seen.requests {
+		return load{}, fmt.Errorf("requests failed: %d calls had an answer, %d of them the backend's", seen.requests, answered)
+	}
+	return seen, nil
 }

@@ -44,9 +44,9 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.IntVar(&o.rounds, "rounds", 5, "rounds over all variants; 0 measures idle connections alone")
 	fs.DurationVar(&o.duration, "duration", 4*time.Second, "length of each measured load")
 	fs.DurationVar(&o.warmup, "warmup", time.Second, "length of the load before each measured one")
-	fs.StringVar(&connections, "connections", "32,256", "keep-alive connections, one load for each")
-	fs.StringVar(&bodies, "bodies", "98,10240", "answer sizes in bytes, one load for each")
-	fs.StringVar(&only, "only", "", "variants to run, comma separated (default all: "+strings.Join(variantNames(), ",")+")")
+	fs.StringVar(&connections, "connections", "32,256", "keep-alive connections, one load for each; TLS has the first, HTTP/2 16 of 10 streams")
+	fs.StringVar(&bodies, "bodies", "98,10240", "answer sizes in bytes, one load for each; TLS and HTTP/2 have the first")
+	fs.StringVar(&only, "only", "", "groups or variants to run, comma separated (default all: groups "+strings.Join(groupNames(), ",")+", variants "+strings.Join(variantNames(), ",")+")")
 	fs.StringVar(&o.hopscope, "hopscope", "", "hopscope binary to measure (default: build it from this module)")
 	fs.StringVar(&o.out, "out", "bench/results", "folder for results.json and results.md")
 	fs.BoolVar(&o.targets, "targets", false, "print the targets beside what was measured")
@@ -110,8 +110,8 @@ func parseSizes(name, list string, low, high int) ([]int, error) {
 	return sizes, nil
 }
 
-// selectVariants returns the variants that the list names, in table order; an
-// empty list means all.
+// selectVariants returns the variants that the list names, by themselves or by their
+// group, in table order; an empty list means all.
 func selectVariants(list string) ([]variant, error) {
 	all := variants()
 	if list == "" {
@@ -120,10 +120,11 @@ func selectVariants(list string) ([]variant, error) {
 	wanted := map[string]bool{}
 	for _, name := range strings.Split(list, ",") {
 		name = strings.TrimSpace(name)
-		if !slices.Contains(variantNames(), name) {
-			return nil, fmt.Errorf("-only: no variant %q; there are %s", name, strings.Join(variantNames(), ", "))
+		if !slices.Contains(variantNames(), name) && !slices.Contains(groupNames(), name) {
+			return nil, fmt.Errorf("-only: no group or variant %q; there are the groups %s, and the variants %s",
+				name, strings.Join(groupNames(), ", "), strings.Join(variantNames(), ", "))
 		}
 		wanted[name] = true
 	}
-	return slices.DeleteFunc(all, func(v variant) bool { return !wanted[v.name] }), nil
+	return slices.DeleteFunc(all, func(v variant) bool { return !wanted[v.name] && !wanted[v.group] }), nil
 }

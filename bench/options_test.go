@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-func TestDefaultsTakeUnderFifteenMinutes(t *testing.T) {
+func TestDefaultsTakeUnderTwentyMinutes(t *testing.T) {
 	o, err := parseOptions(nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loads := o.rounds * len(cellsOf(o)) * len(o.variants)
-	if total := time.Duration(loads) * (o.duration + o.warmup); total > 14*time.Minute {
+	loads := loadsOf(o)
+	if total := time.Duration(loads) * (o.duration + o.warmup); total > 18*time.Minute {
 		t.Errorf("%d loads take %v", loads, total)
 	}
 	if !slices.Equal(o.connections, []int{32, 256}) || !slices.Equal(o.bodies, []int{98, 10240}) || o.idle != 10000 || o.rounds < 3 {
@@ -40,6 +40,31 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestOnlyTakesGroups(t *testing.T) {
+	o, err := parseOptions([]string{"-only", "tls, nginx-h2", "-connections", "8,16", "-bodies", "98,10240", "-rounds", "2"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, v := range o.variants {
+		names = append(names, v.name)
+	}
+	if want := []string{"nginx-h2", haproxyTLS, "nginx-tls", hopscopeTLS}; !slices.Equal(names, want) {
+		t.Errorf("variants %q, want %q", names, want)
+	}
+	want := []cell{
+		{Group: groupH2, Connections: http2Connections, Streams: http2Streams, BodyBytes: 98},
+		{Group: groupTLS, Connections: 8, BodyBytes: 98},
+		{Group: groupTLS, Connections: 8, BodyBytes: 98, Handshakes: true},
+	}
+	if got := cellsOf(o); !slices.Equal(got, want) {
+		t.Errorf("loads %+v, want %+v", got, want)
+	}
+	if n := loadsOf(o); n != 2*(1+2*3) {
+		t.Errorf("%d loads, want one of one variant and two of three, twice", n)
+	}
+}
+
 func TestOptionErrorsNameTheFlag(t *testing.T) {
 	for _, tc := range []struct {
 		args string
@@ -50,7 +75,7 @@ func TestOptionErrorsNameTheFlag(t *testing.T) {
 		{"-connections 8,8", []string{"8 is there twice"}},
 		{"-bodies 98,", []string{"-bodies", `""`}},
 		{"-bodies 1000000000", []string{"-bodies"}},
-		{"-only envoy", []string{`no variant "envoy"`, haproxyPlain, hopscopeOff}},
+		{"-only envoy", []string{`no group or variant "envoy"`, groupHTTP1, groupTLS, haproxyPlain, hopscopeOff}},
 		{"-rounds -1 -idle -1 -warmup -1s", []string{"-rounds -1", "-idle -1", "-warmup -1s"}},
 		{"-duration 100ms", []string{"at least 1s"}},
 		{"-duration 1500ms", []string{"whole seconds"}},

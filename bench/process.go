@@ -152,7 +152,11 @@ func findProgram(name string) (string, error) {
 		}
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("%s is not installed: install it (apt-get install %s), or leave its variants out with -only", name, name)
+		pack := name
+		if name == "h2load" {
+			pack = "nghttp2-client"
+		}
+		return "", fmt.Errorf("%s is not installed: install it (apt-get install %s), or leave out with -only what needs it", name, pack)
 	}
 	return "", err
 }

@@ -6,13 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
-	"time"
 )
 
 // proxy is a variant that runs.
@@ -21,7 +17,7 @@ type proxy struct {
 	*process
 	listen    string
 	accessLog string // file; empty when it keeps none
-	requests  int64  // that wrk counted, warm-ups included
+	requests  int64  // that were counted, warm-ups included
 	lines     int64  // taken from the access log so far
 }
 
@@ -37,8 +33,9 @@ func (r *rig) startProxy(ctx context.Context, v variant) (*proxy, error) {
 		p.accessLog = filepath.Join(r.dir, v.name+".access.log")
 	}
 	p.process, err = r.launch(v.name, v.program, v.config, r.cores.proxy, places{
-		Listen: p.listen, Backend: r.address, Admin: addrs[1],
+		Listen: p.listen, Backend: r.backendOf(v.group), Admin: addrs[1], Service: v.name,
 		OTLP: r.sink.OTLP, Syslog: r.sink.Syslog, AccessLog: p.accessLog,
+		Cert: r.shown.cert, Key: r.shown.key, Pair: r.shown.pair,
 	})
 	if err != nil {
 		return nil, err
@@ -47,7 +44,7 @@ func (r *rig) startProxy(ctx context.Context, v variant) (*proxy, error) {
 		p.accessLog = p.output
 	}
 	if err = p.awaitListen(ctx, p.listen); err == nil {
-		err = p.prove(ctx, r.opts.bodies)
+		err = p.prove(ctx, r.opts.bodies, r.shown.roots)
 	}
 	if err != nil {
 		p.stop()
@@ -56,67 +53,15 @@ func (r *rig) startProxy(ctx context.Context, v variant) (*proxy, error) {
 	return p, nil
 }
 
-func (p *proxy) url(body int) string { return "http://" + p.listen + "/" + strconv.Itoa(body) }
-
-// prove asks for each body once, and what the backend saw.
-func (p *proxy) prove(ctx context.Context, bodies []int) error {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	get := func(url string) (http.Header, []byte, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err == nil && response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("GET %s: %s", url, response.Status)
-		}
-		return response.Header, body, err
+// base is the URL of the proxy without a path.
+func (p *proxy) base() string {
+	if groupOf(p.group).tls {
+		return "https://" + p.listen
 	}
-	for _, n := range bodies {
-		header, body, err := get(p.url(n))
-		if err != nil {
-			return p.failure(fmt.Errorf("%s: %w", p.variant.name, err))
-		}
-		if len(body) != n {
-			return fmt.Errorf("%s: an answer of %d bytes arrived with %d", p.variant.name, n, len(body))
-		}
-		if has := header.Get("Proxy-Status") != ""; has != p.proxyStatus {
-			return fmt.Errorf("%s: response carries Proxy-Status: %t, its configuration means %t", p.variant.name, has, p.proxyStatus)
-		}
-	}
-	_, seen, err := get("http://" + p.listen + "/seen")
-	if err != nil {
-		return p.failure(fmt.Errorf("%s: %w", p.variant.name, err))
-	}
-	if p.traceparent {
-		if err := checkContext(string(seen)); err != nil {
-			return fmt.Errorf("%s: %w", p.variant.name, err)
-		}
-	}
-	return nil
+	return "http://" + p.listen
 }
 
-var traceparentForm = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
-
-// checkContext reads what the backend saw: a traceparent (W3C Trace Context,
-// section 3.2) and a request id.
-func checkContext(seen string) error {
-	traceparent, id, _ := strings.Cut(seen, " ")
-	m := traceparentForm.FindStringSubmatch(traceparent)
-	if m == nil || strings.Trim(m[1], "0") == "" || strings.Trim(m[2], "0") == "" {
-		return fmt.Errorf("the backend saw traceparent %q, which is not valid", traceparent)
-	}
-	if strings.TrimSpace(id) == "" {
-		return errors.New("the backend saw no x-request-id")
-	}
-	return nil
-}
+func (p *proxy) url(body int) string { return p.base() + "/" + strconv.Itoa(body) }
 
 // takeLog counts the lines of the access log and empties the file, so that no
 // disk fills up. The proxy must be idle or ended.

@@ -10,7 +10,17 @@ import (
 )
 
 func (c cell) String() string {
-	return fmt.Sprintf("%d connections, %s answers", c.Connections, sizeText(c.BodyBytes))
+	text := fmt.Sprintf("%d connections", c.Connections)
+	if c.Streams > 0 {
+		text += fmt.Sprintf(" of %d streams", c.Streams)
+	}
+	if c.Handshakes {
+		text += ", a handshake each request"
+	}
+	if title := groupOf(c.Group).title; title != "" {
+		text = title + ", " + text
+	}
+	return text + fmt.Sprintf(", %s answers", sizeText(c.BodyBytes))
 }
 
 // sizeText prints a number of bytes: 98-byte, 10 KiB.
@@ -73,15 +83,15 @@ func virtualText(virtual bool) string {
 func writeMethod(b *strings.Builder, m method) {
 	b.WriteString("## How\n\n")
 	if m.Pinned {
-		fmt.Fprintf(b, "The proxy runs alone on core %d with one worker thread; wrk (one thread), the nginx backend and the sinks share core %d. ", m.ProxyCore, m.LoadCore)
+		fmt.Fprintf(b, "The proxy runs alone on core %d with one worker thread; the load generator (one thread), the backends and the sinks share core %d. ", m.ProxyCore, m.LoadCore)
 	} else {
 		b.WriteString("Nothing is pinned to a core; each proxy has one worker thread. ")
 	}
 	fmt.Fprintf(b, "Rounds: %d. In each, every load is put on every variant in turn, the order rotating from load to load and round to round. ", m.Rounds)
 	fmt.Fprintf(b, "Each measured load lasts %g s and follows a like one of %g s that is not counted. ", m.DurationSeconds, m.WarmupSeconds)
-	b.WriteString("CPU is the user and system time that the operating system booked on the proxy's processes during the load (`/proc/PID/stat`), divided by the requests that wrk counted. ")
-	fmt.Fprintf(b, "Every figure is the median over rounds, with lowest and highest in brackets for CPU; the ratio is the median of each round's ratio to `%s` in the same round. ", haproxyPlain)
-	b.WriteString("Latencies are wrk's at full load (closed loop). No request failed: one would have ended the run. ")
+	b.WriteString("CPU is the user and system time that the operating system booked on the proxy's processes during the load (`/proc/PID/stat`), divided by the requests that the load generator counted: wrk, or h2load for HTTP/2. ")
+	b.WriteString("Every figure is the median over rounds, with lowest and highest in brackets for CPU; the ratio is the median of each round's ratio to the bare HAProxy, the first row, in the same round. ")
+	b.WriteString("Latencies are wrk's at full load (closed loop); h2load tells none. No request failed: one would have ended the run. ")
 	b.WriteString("The configurations are in `bench/configs/`.\n\n")
 }
 
@@ -96,9 +106,9 @@ func writeRows(b *strings.Builder, rows []row) {
 			b.WriteString("| variant | CPU µs a request | ratio | user | system | requests/s | p50 ms | p99 ms |\n")
 			b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|\n")
 		}
-		fmt.Fprintf(b, "| %s | %.2f (%.2f to %.2f) | %s | %.2f | %.2f | %.0f | %.2f | %.2f |\n",
-			r.Variant, r.CPUMicros, r.CPULowest, r.CPUHighest, ratioText(r.RatioToPlain),
-			r.UserMicros, r.SystemMicros, r.RequestsPerSecond, r.P50Micros/1000, r.P99Micros/1000)
+		fmt.Fprintf(b, "| %s | %.2f (%.2f to %.2f) | %s | %.2f | %.2f | %.0f | %s | %s |\n",
+			r.Variant, r.CPUMicros, r.CPULowest, r.CPUHighest, ratioText(r.Ratio),
+			r.UserMicros, r.SystemMicros, r.RequestsPerSecond, latencyText(r.P50Micros), latencyText(r.P99Micros))
 	}
 	b.WriteString("\n")
 }
@@ -108,6 +118,14 @@ func ratioText(q *float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.3f", *q)
+}
+
+// latencyText prints microseconds as milliseconds.
+func latencyText(us float64) string {
+	if us == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", us/1000)
 }
 
 func writeViews(b *strings.Builder, views []delivery) {

@@ -80,7 +80,7 @@ func TestMarkdownSaysWhatWasNotDone(t *testing.T) {
 	r.Method.Pinned = false
 	r.Idle.Settled = false
 	for i := range r.Rows {
-		r.Rows[i].RatioToPlain = nil
+		r.Rows[i].Ratio = nil
 	}
 	text := markdown(r)
 	for _, want := range []string{"Nothing is pinned", "did not settle in 1m0s", "| hopscope-full | 18.00 (18.00 to 18.00) | - |"} {
@@ -127,17 +127,22 @@ func TestDisturbance(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
+	kept := cell{Group: groupTLS, Connections: 32, BodyBytes: 98}
+	handshakes := cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Handshakes: true}
 	samples := []sample{
 		cpu(1, haproxyPlain, small, 10), cpu(1, haproxyDressed, small, 16),
 		cpu(1, hopscopeFull, small, 12), cpu(1, hopscopeTraces, small, 12.5), cpu(1, hopscopeOff, small, 9.3),
+		cpu(1, haproxyTLS, kept, 20), cpu(1, hopscopeTLS, kept, 20),
+		cpu(1, haproxyTLS, handshakes, 400), cpu(1, hopscopeTLS, handshakes, 800),
 	}
-	got := judge(samples, []cell{small, large}, &idle{Variant: hopscopeFull, Connections: 10, PerConnection: 8193})
+	got := judge(samples, []cell{small, large, kept, handshakes}, &idle{Variant: hopscopeFull, Connections: 10, PerConnection: 8193})
 	at := small.String()
 	want := []verdict{
 		{"CPU a request, hopscope-full / haproxy-plain", at, 1.00, 1.2, false},
 		{"CPU a request, hopscope-full / haproxy-dressed", at, 0.75, 0.75, true},
 		{"CPU a request, hopscope-traces-100 / haproxy-plain", at, 1.25, 1.25, true},
 		{"CPU a request, hopscope-off / haproxy-plain", at, 0.92, 0.93, false},
+		{"CPU a request, hopscope-tls / haproxy-tls", kept.String(), 1.10, 1.0, true},
 		{"resident bytes an idle connection, hopscope-full", "10 connections", 8192, 8193, false},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(near)); diff != "" {
@@ -149,6 +154,24 @@ func TestJudge(t *testing.T) {
 	}
 	if none := judge(nil, []cell{small}, nil); none != nil {
 		t.Errorf("judged what was not measured: %v", none)
+	}
+}
+
+func TestCellText(t *testing.T) {
+	for _, tc := range []struct {
+		c    cell
+		want string
+	}{
+		{small, "32 connections, 98-byte answers"},
+		{cell{Group: groupH2, Connections: 16, Streams: 10, BodyBytes: 98}, "HTTP/2 to HTTP/1.1, 16 connections of 10 streams, 98-byte answers"},
+		{cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Handshakes: true}, "TLS 1.3 to HTTP/1.1, 32 connections, a handshake each request, 98-byte answers"},
+	} {
+		if got := tc.c.String(); got != tc.want {
+			t.Errorf("%+v is called %q, want %q", tc.c, got, tc.want)
+		}
+	}
+	if got := latencyText(0) + latencyText(1500); got != "-1.50" {
+		t.Errorf("no latency and 1.5 ms print as %q", got)
 	}
 }
 

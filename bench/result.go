@@ -30,12 +30,15 @@ type method struct {
 
 // cell is one kind of load. Figures of different cells are never mixed.
 type cell struct {
-	Connections int `json:"connections"`
-	BodyBytes   int `json:"body_bytes"`
+	Group       string `json:"group"`
+	Connections int    `json:"connections"`
+	Streams     int    `json:"streams,omitempty"` // of each HTTP/2 connection
+	BodyBytes   int    `json:"body_bytes"`
+	Handshakes  bool   `json:"handshakes,omitempty"` // a connection, so a handshake, for each request
 }
 
 // sample is one measured load on one variant. CPU times are microseconds a
-// request, latencies microseconds.
+// request, latencies microseconds, 0 where the load generator told none.
 type sample struct {
 	Round   int    `json:"round"`
 	Variant string `json:"variant"`
@@ -49,7 +52,7 @@ type sample struct {
 	P99Micros         float64 `json:"p99_us"`
 }
 
-// newSample makes a sample of what wrk saw and what the proxy used meanwhile.
+// newSample makes a sample of what the load generator saw and what the proxy used meanwhile.
 func newSample(round int, variant string, c cell, l load, used cpuTime) sample {
 	each := func(d time.Duration) float64 { return micros(d) / float64(l.requests) }
 	return sample{
@@ -77,7 +80,7 @@ type row struct {
 	CPUHighest        float64  `json:"cpu_us_highest"`
 	UserMicros        float64  `json:"user_us"`
 	SystemMicros      float64  `json:"system_us"`
-	RatioToPlain      *float64 `json:"cpu_ratio_to_haproxy_plain,omitempty"`
+	Ratio             *float64 `json:"cpu_ratio_to_haproxy,omitempty"` // to the bare HAProxy of its group
 	RequestsPerSecond float64  `json:"requests_per_second"`
 	P50Micros         float64  `json:"p50_us"`
 	P99Micros         float64  `json:"p99_us"`
@@ -178,8 +181,8 @@ func newRow(all, own []sample) row {
 		P50Micros:         median(column(func(s sample) float64 { return s.P50Micros })),
 		P99Micros:         median(column(func(s sample) float64 { return s.P99Micros })),
 	}
-	if q, ok := ratio(all, r.cell, r.Variant, haproxyPlain); ok {
-		r.RatioToPlain = &q
+	if q, ok := ratio(all, r.cell, r.Variant, groupOf(r.Group).base); ok {
+		r.Ratio = &q
 	}
 	return r
 }

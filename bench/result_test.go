@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	small = cell{32, 98}
-	large = cell{256, 10240}
+	small = cell{Group: groupHTTP1, Connections: 32, BodyBytes: 98}
+	large = cell{Group: groupHTTP1, Connections: 256, BodyBytes: 10240}
 )
 
 func TestMedian(t *testing.T) {
@@ -74,7 +74,7 @@ func TestRatioIsTakenWithinRounds(t *testing.T) {
 		{large, "a", "b", 0.9, true},
 		{small, "a", "c", 0, false},
 		{small, "c", "a", 0, false},
-		{cell{1, 1}, "a", "b", 0, false},
+		{cell{Connections: 1, BodyBytes: 1}, "a", "b", 0, false},
 	} {
 		got, ok := ratio(samples, tc.c, tc.of, tc.to)
 		if !near(got, tc.want) || ok != tc.ok {
@@ -94,8 +94,8 @@ func TestSummarise(t *testing.T) {
 	one, point8 := 1.0, 0.8
 	want := []row{
 		{Variant: haproxyPlain, cell: small, Rounds: 3, CPUMicros: 12, CPULowest: 10, CPUHighest: 20, UserMicros: 3, SystemMicros: 9,
-			RatioToPlain: &one, RequestsPerSecond: 90, P50Micros: 2, P99Micros: 7},
-		{Variant: "x", cell: small, Rounds: 3, CPUMicros: 9, CPULowest: 6, CPUHighest: 16, RatioToPlain: &point8},
+			Ratio: &one, RequestsPerSecond: 90, P50Micros: 2, P99Micros: 7},
+		{Variant: "x", cell: small, Rounds: 3, CPUMicros: 9, CPULowest: 6, CPUHighest: 16, Ratio: &point8},
 		{Variant: "x", cell: large, Rounds: 1, CPUMicros: 50, CPULowest: 50, CPUHighest: 50},
 	}
 	got := summarise(samples, []cell{small, large}, []string{haproxyPlain, "x", "absent"})

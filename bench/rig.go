@@ -18,7 +18,9 @@ type rig struct {
 	programs map[string]string // name -> path
 	sink     *sink
 	backend  *process
-	address  string // the backend's
+	address  string // the backend's, where it speaks HTTP/1.1
+	address2 string // and where HTTP/2
+	shown    certificate
 }
 
 // newRig finds or builds the programs and starts sink and backend. The caller
@@ -47,6 +49,9 @@ func (r *rig) setUp(ctx context.Context) error {
 	if err := r.findPrograms(ctx); err != nil {
 		return err
 	}
+	if r.shown, err = makeCertificate(r.dir); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -59,12 +64,15 @@ func (r *rig) setUp(ctx context.Context) error {
 
 // findPrograms looks up what the chosen variants need, and builds hopscope.
 func (r *rig) findPrograms(ctx context.Context) error {
-	needed := []string{"wrk", "nginx"} // load and backend
-	for _, v := range r.opts.variants {
-		if !slices.Contains(needed, v.program) {
-			needed = append(needed, v.program)
-		}
+	needed := []string{"nginx"} // the backend
+	for _, g := range r.opts.chosen() {
+		needed = append(needed, g.tool)
 	}
+	for _, v := range r.opts.variants {
+		needed = append(needed, v.program)
+	}
+	slices.Sort(needed)
+	needed = slices.Compact(needed)
 	for _, name := range needed {
 		var err error
 		switch {
@@ -94,18 +102,29 @@ func buildHopscope(ctx context.Context, dir string) (string, error) {
 }
 
 func (r *rig) startBackend(ctx context.Context) error {
-	addrs, err := freeAddresses(1)
+	addrs, err := freeAddresses(2)
 	if err != nil {
 		return err
 	}
-	r.address = addrs[0]
+	r.address, r.address2 = addrs[0], addrs[1]
 	r.backend, err = r.launch("backend", "nginx", "backend.conf", r.cores.load, places{
-		Listen: r.address, Bodies: r.opts.bodies,
+		Listen: r.address, ListenHTTP2: r.address2, Bodies: r.opts.bodies,
 	})
 	if err != nil {
 		return err
 	}
 	return r.backend.awaitListen(ctx, r.address)
+}
+
+// backendOf is the address that the variants of a group send requests to.
+func (r *rig) backendOf(group string) string {
+	switch group {
+	case groupGRPC:
+		return r.sink.GRPC
+	case groupH2H2:
+		return r.address2
+	}
+	return r.address
 }
 
 // launch renders a configuration into a folder of its own and starts program
@@ -133,7 +152,7 @@ func (r *rig) launch(name, program, config string, core int, p places) (*process
 // versions asks every program of the run.
 func (r *rig) versions(goVersion string) []version {
 	all := []version{}
-	for _, program := range []string{"hopscope", "haproxy", "nginx", "wrk"} {
+	for _, program := range []string{"hopscope", "haproxy", "nginx", "wrk", "h2load"} {
 		if path, ok := r.programs[program]; ok {
 			all = append(all, askVersion(program, path))
 		}

@@ -21,6 +21,7 @@ import (
 type sinkAddresses struct {
 	OTLP   string `json:"otlp"`
 	Syslog string `json:"syslog"`
+	GRPC   string `json:"grpc"` // the backend of gRPC calls
 }
 
 // sinkCounts is what the sink has received so far; it prints one for each line
@@ -28,6 +29,7 @@ type sinkAddresses struct {
 type sinkCounts struct {
 	Spans  map[string]int64 `json:"spans"` // by service.name
 	Syslog int64            `json:"syslog"`
+	Calls  int64            `json:"calls"` // that the gRPC backend answered
 }
 
 // spanCounter is an OTLP trace service that counts spans and drops them. It
@@ -141,37 +143,51 @@ func serviceName(r *resource.Resource) string {
 	return ""
 }
 
-// serveSink receives spans over OTLP gRPC and syslog datagrams over UDP on
-// loopback ports of its choice until in ends. It runs as a process of its own,
-// so that its CPU time is nobody's figure.
+// serveSink receives spans over OTLP gRPC and syslog datagrams over UDP, and answers
+// gRPC calls, on loopback ports of its choice until in ends. It runs as a process of
+// its own, so that its CPU time is nobody's figure.
 func serveSink(in io.Reader, out io.Writer) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	var listeners [2]net.Listener // of spans and of calls
+	for i := range listeners {
+		var err error
+		if listeners[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+		defer listeners[i].Close() // its server has closed it, unless none came to be
 	}
 	packets, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	_ = packets.SetReadBuffer(4 << 20) // as much as the system grants
 
 	counter := &spanCounter{spans: map[string]int64{}}
-	server := grpc.NewServer(grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(counter.serve))
+	backend := new(echo)
+	servers := [2]*grpc.Server{rawServer(counter.serve), rawServer(backend.serve)}
 	var datagrams atomic.Int64
 	var running sync.WaitGroup
-	running.Go(func() { _ = server.Serve(listener) })
+	for i, server := range servers {
+		running.Go(func() { _ = server.Serve(listeners[i]) })
+	}
 	running.Go(func() { countDatagrams(packets, &datagrams) })
 
 	answers := json.NewEncoder(out)
-	err = answers.Encode(sinkAddresses{listener.Addr().String(), packets.LocalAddr().String()})
+	err = answers.Encode(sinkAddresses{listeners[0].Addr().String(), packets.LocalAddr().String(), listeners[1].Addr().String()})
 	asked := bufio.NewScanner(in)
 	for err == nil && asked.Scan() {
-		err = answers.Encode(sinkCounts{counter.counts(), datagrams.Load()})
+		err = answers.Encode(sinkCounts{counter.counts(), datagrams.Load(), backend.calls.Load()})
 	}
-	server.Stop()
+	for _, server := range servers {
+		server.Stop()
+	}
 	err = errors.Join(err, asked.Err(), packets.Close())
 	running.Wait()
 	return err
+}
+
+// rawServer is a gRPC server of which every method is serve's.
+func rawServer(serve grpc.StreamHandler) *grpc.Server {
+	return grpc.NewServer(grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(serve))
 }
 
 // countDatagrams counts what arrives until conn is closed.

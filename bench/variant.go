@@ -22,6 +22,14 @@ const (
 	hopscopeFull   = "hopscope-full"
 	hopscopeTraces = "hopscope-traces-100"
 	hopscopeOff    = "hopscope-off"
+
+	haproxyH2    = "haproxy-h2"
+	hopscopeH2   = "hopscope-h2"
+	haproxyH2H2  = "haproxy-h2h2"
+	hopscopeH2H2 = "hopscope-h2h2"
+	haproxyGRPC  = "haproxy-grpc"
+	haproxyTLS   = "haproxy-tls"
+	hopscopeTLS  = "hopscope-tls"
 )
 
 // variant is one row of the result: a proxy with one configuration, and what
@@ -29,6 +37,7 @@ const (
 // so that no row looks cheap by not doing its work.
 type variant struct {
 	name    string
+	group   string // that it is measured in
 	program string // haproxy, nginx or hopscope
 	config  string // file in configs/
 
@@ -40,21 +49,42 @@ type variant struct {
 	proxyStatus bool    // responses carry Proxy-Status; when false they must not
 }
 
-// variants lists the rows in the order they are reported.
+// variants lists the rows in the order they are reported, a group after the other.
 func variants() []variant {
+	// A sampled hop is two spans: SERVER, and CLIENT for its one attempt.
+	const traced = 0.02
 	return []variant{
-		{name: haproxyPlain, program: "haproxy", config: "haproxy-plain.cfg"},
-		{name: haproxyDressed, program: "haproxy", config: "haproxy-dressed.cfg", syslog: true, traceparent: true},
+		{name: haproxyPlain, group: groupHTTP1, program: "haproxy", config: "haproxy-plain.cfg"},
+		{name: haproxyDressed, group: groupHTTP1, program: "haproxy", config: "haproxy-dressed.cfg", syslog: true, traceparent: true},
 		// Where httplog goes is much of what it costs; this is the cheapest way to a file.
-		{name: "haproxy-dressed-stdout", program: "haproxy", config: "haproxy-dressed-stdout.cfg", stdoutLog: true, traceparent: true},
-		{name: "nginx-plain", program: "nginx", config: "nginx-plain.conf"},
-		// A sampled hop is two spans: SERVER, and CLIENT for its one attempt.
-		{name: hopscopeFull, program: "hopscope", config: "hopscope-full.yaml",
-			fileLog: true, spans: 0.02, traceparent: true, proxyStatus: true},
-		{name: hopscopeTraces, program: "hopscope", config: "hopscope-traces-100.yaml",
-			fileLog: true, spans: 2, traceparent: true, proxyStatus: true},
-		{name: hopscopeOff, program: "hopscope", config: "hopscope-off.yaml"},
+		{name: "haproxy-dressed-stdout", group: groupHTTP1, program: "haproxy", config: "haproxy-dressed-stdout.cfg", stdoutLog: true, traceparent: true},
+		{name: "nginx-plain", group: groupHTTP1, program: "nginx", config: "nginx-plain.conf"},
+		fullyViewed(hopscopeFull, groupHTTP1, "hopscope-full.yaml", traced),
+		fullyViewed(hopscopeTraces, groupHTTP1, "hopscope-traces-100.yaml", 2),
+		{name: hopscopeOff, group: groupHTTP1, program: "hopscope", config: "hopscope-off.yaml"},
+
+		{name: haproxyH2, group: groupH2, program: "haproxy", config: "haproxy-h2.cfg"},
+		{name: "nginx-h2", group: groupH2, program: "nginx", config: "nginx-h2.conf"},
+		fullyViewed(hopscopeH2, groupH2, "hopscope-h2.yaml", traced),
+
+		// nginx speaks HTTP/2 to no server but one of gRPC.
+		{name: haproxyH2H2, group: groupH2H2, program: "haproxy", config: "haproxy-h2h2.cfg"},
+		fullyViewed(hopscopeH2H2, groupH2H2, "hopscope-h2h2.yaml", traced),
+
+		{name: haproxyGRPC, group: groupGRPC, program: "haproxy", config: "haproxy-h2h2.cfg"},
+		{name: "nginx-grpc", group: groupGRPC, program: "nginx", config: "nginx-grpc.conf"},
+		fullyViewed("hopscope-grpc", groupGRPC, "hopscope-h2h2.yaml", traced),
+
+		{name: haproxyTLS, group: groupTLS, program: "haproxy", config: "haproxy-tls.cfg"},
+		{name: "nginx-tls", group: groupTLS, program: "nginx", config: "nginx-tls.conf"},
+		fullyViewed(hopscopeTLS, groupTLS, "hopscope-tls.yaml", traced),
 	}
+}
+
+// fullyViewed is a hopscope with every view on.
+func fullyViewed(name, group, config string, spans float64) variant {
+	return variant{name: name, group: group, program: "hopscope", config: config,
+		fileLog: true, spans: spans, traceparent: true, proxyStatus: true}
 }
 
 func variantNames() []string {
@@ -70,11 +100,15 @@ type places struct {
 	Dir       string // private folder of this process
 	Listen    string // where it listens
 	Backend   string // where it sends requests
+	Service   string // the variant's name
 	Admin     string // hopscope's admin API
 	OTLP      string // the span sink
 	Syslog    string // the syslog sink
 	AccessLog string // file
 	Bodies    []int  // bytes; the backend's answers
+
+	ListenHTTP2     string // where the backend speaks HTTP/2
+	Cert, Key, Pair string // files of the certificate, its key, and both in one
 }
 
 // render fills in the configuration template called name.

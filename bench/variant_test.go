@@ -10,10 +10,11 @@ import (
 
 func TestConfigurationsRender(t *testing.T) {
 	filled := places{Dir: "/dir", Listen: "127.0.0.1:1", Backend: "127.0.0.1:2", Admin: "127.0.0.1:3",
-		OTLP: "127.0.0.1:4", Syslog: "127.0.0.1:5", AccessLog: "/dir/access.log"}
+		OTLP: "127.0.0.1:4", Syslog: "127.0.0.1:5", AccessLog: "/dir/access.log", Cert: "/dir/cert.pem", Key: "/dir/key.pem", Pair: "/dir/pair.pem"}
 	used := map[string]bool{"backend.conf": true}
 	for _, v := range variants() {
 		used[v.config] = true
+		filled.Service = v.name
 		text, err := render(v.config, filled)
 		if err != nil {
 			t.Errorf("%s: %v", v.name, err)
@@ -21,6 +22,7 @@ func TestConfigurationsRender(t *testing.T) {
 		}
 		for part, wanted := range map[string]bool{
 			filled.Listen: true, filled.Backend: true, filled.AccessLog: v.fileLog, filled.Syslog: v.syslog, filled.OTLP: v.spans > 0,
+			filled.Pair: v.program == "haproxy" && v.group == groupTLS, filled.Cert: v.program != "haproxy" && v.group == groupTLS,
 		} {
 			if strings.Contains(string(text), part) != wanted {
 				t.Errorf("%s: has %s: %t, want %t:\n%s", v.name, part, !wanted, wanted, text)
@@ -45,6 +47,27 @@ func TestConfigurationsRender(t *testing.T) {
 	for _, file := range files {
 		if !used[file.Name()] {
 			t.Errorf("configs/%s is used by no variant", file.Name())
+		}
+	}
+}
+
+// Every variant is in a group, and every group has the HAProxy that its ratios are to,
+// which reports name the first row.
+func TestGroupsAndVariantsBelongTogether(t *testing.T) {
+	for _, v := range variants() {
+		if groupOf(v.group).name == "" {
+			t.Errorf("%s is in the group %q, which there is not", v.name, v.group)
+		}
+	}
+	for _, g := range groups() {
+		own := options{variants: variants()}.variantsOf(g)
+		if len(own) == 0 || own[0].name != g.base || own[0].program != "haproxy" {
+			t.Errorf("the group %s does not begin with its base %s: %+v", g.name, g.base, own)
+		}
+		for _, v := range variants() {
+			if v.name == g.name {
+				t.Errorf("%s names a group and a variant", g.name)
+			}
 		}
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// load is what wrk saw of one load.
+// load is what wrk or h2load saw of one load.
 type load struct {
 	requests int64
 	elapsed  time.Duration
-	p50, p99 time.Duration
+	p50, p99 time.Duration // 0: not told
 }
 
 // wrk reports only the error lines that it has something to say in.
@@ -44,11 +44,11 @@ func parseWrk(out string) (load, error) {
 	if l.requests, err = strconv.ParseInt(m[1], 10, 64); err != nil {
 		return load{}, fmt.Errorf("wrk: requests: %w", err)
 	}
-	if l.elapsed, err = parseWrkTime(m[2]); err != nil {
+	if l.elapsed, err = parseLoadTime("wrk", m[2]); err != nil {
 		return load{}, err
 	}
 	for _, m := range wrkLatency.FindAllStringSubmatch(out, -1) {
-		d, err := parseWrkTime(m[2])
+		d, err := parseLoadTime("wrk", m[2])
 		if err != nil {
 			return load{}, err
 		}
@@ -64,32 +64,50 @@ func parseWrk(out string) (load, error) {
 	return l, nil
 }
 
-// parseWrkTime reads a time as wrk prints it: 664.00us, 1.05ms, 5.10s, 1.00m, 2.00h.
-func parseWrkTime(s string) (time.Duration, error) {
+// parseLoadTime reads a time as wrk and h2load print it: 664.00us, 1.05ms, 5.10s, 1.00m.
+func parseLoadTime(tool, s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("wrk: %q is not a time", s)
+		return 0, fmt.Errorf("%s: %q is not a time", tool, s)
 	}
 	return d, nil
 }
 
+// wrkArguments is the command line of a load on url.
+func wrkArguments(path string, c cell, d time.Duration, url string) []string {
+	argv := []string{path, "-t1", "-c" + strconv.Itoa(c.Connections), fmt.Sprintf("-d%ds", int(d.Seconds())), "--latency"}
+	if c.Handshakes {
+		// wrk then opens another connection for the next request, and resumes no session.
+		argv = append(argv, "-H", "Connection: close")
+	}
+	return append(argv, url)
+}
+
 // runWrk puts load on url from one thread on core. Cancelling ctx ends it.
-func runWrk(ctx context.Context, path string, core, connections int, d time.Duration, url string) (load, error) {
-	argv := []string{path, "-t1", "-c" + strconv.Itoa(connections), fmt.Sprintf("-d%ds", int(d.Seconds())), "--latency", url}
+func runWrk(ctx context.Context, core int, argv []string) (load, error) {
+	out, err := runTool(ctx, core, argv)
+	if err != nil {
+		return load{}, err
+	}
+	return parseWrk(out)
+}
+
+// runTool runs a load generator on core to its end and returns what it printed.
+func runTool(ctx context.Context, core int, argv []string) (string, error) {
 	cmd := newCommand(core, argv, nil)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		return load{}, fmt.Errorf("start wrk: %w", err)
+		return "", fmt.Errorf("start %s: %w", argv[0], err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err := cmd.Wait()
 	stop()
 	if ctx.Err() != nil {
-		return load{}, ctx.Err()
+		return "", ctx.Err()
 	}
 	if err != nil {
-		return load{}, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out.Bytes())
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out.Bytes())
 	}
-	return parseWrk(out.String())
+	return out.String(), nil
 }
