@@ -16,15 +16,16 @@ func newCheck() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Short:                 "Check a configuration file",
 		Long: `Check reads a configuration file and says what is wrong with it: every mistake
-with its line and column, what was expected, and the nearest valid key. It exits
-with 0 if nothing is.`,
+with its line and column, what was expected, and the nearest valid key. It reads
+the certificates, keys and revocation lists that the file names, too. It exits
+with 0 if nothing is wrong.`,
 		Example: "  hopscope check -c hopscope.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file == "" {
 				return misuse(c, errors.New("nothing to check: give a file with -c"))
 			}
-			if _, err := config.Load(file); err != nil {
+			if _, err := config.Check(file); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", file)

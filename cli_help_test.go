@@ -82,7 +82,7 @@ func TestExamplesAreRight(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	if n < 14 {
+	if n < 16 {
 		t.Errorf("only %d examples were found", n)
 	}
 }
@@ -130,7 +130,7 @@ func TestCompletion(t *testing.T) {
 		}
 	}
 	words, _, _ := hopscope(t, "__complete", "run", "--")
-	for _, want := range []string{"--listen", "--to", "--egress", "--otlp"} {
+	for _, want := range []string{"--listen", "--to", "--egress", "--otlp", "--tls-cert", "--tls-key", "--to-ca", "--to-insecure"} {
 		if !strings.Contains(words, want+"\t") {
 			t.Errorf("run -- is not completed to %s:\n%s", want, words)
 		}
@@ -165,8 +165,24 @@ func TestMisuse(t *testing.T) {
 		{"file and egress", "run -c x.yaml --egress 127.0.0.1:0", []string{"--egress", "-c"}},
 		{"listen without port", "run --listen 127.0.0.1 --to 127.0.0.1:1", []string{"--listen: ", `"127.0.0.1"`, "port"}},
 		{"to without port", "run --listen 127.0.0.1:0 --to localhost", []string{"--to: ", `"localhost"`, "port"}},
-		{"to with a path", "run --listen 127.0.0.1:0 --to http://127.0.0.1:1/api", []string{"--to: ", `"127.0.0.1:1/api"`}},
-		{"to over TLS", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1", []string{"--to https://127.0.0.1:1", "TLS"}},
+		{"to with a path", "run --listen 127.0.0.1:0 --to http://127.0.0.1:1/api", []string{"--to: ", "http://127.0.0.1:1/api has a path", "give http://127.0.0.1:1 without it"}},
+		{"to with a path and no scheme", "run --listen 127.0.0.1:0 --to 127.0.0.1:1/api", []string{"--to: ", "127.0.0.1:1/api has a path"}},
+		{"https without port", "run --listen 127.0.0.1:0 --to https://localhost/", []string{"--to: ", `"localhost"`, "port"}},
+		{"to with a password", "run --listen 127.0.0.1:0 --to https://me:pw@127.0.0.1:1", []string{"--to: ", "password; give host:port"}},
+		{"to of another scheme", "run --listen 127.0.0.1:0 --to grpc://127.0.0.1:1", []string{"--to: ", `no scheme "grpc"`, "h2c://host:port"}},
+		{"to of two schemes", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1,127.0.0.1:2", []string{"--to: https://127.0.0.1:1 and 127.0.0.1:2 ", "one scheme"}},
+		{"to-ca without TLS", "run --listen 127.0.0.1:0 --to h2c://127.0.0.1:1 --to-ca ca.pem", []string{"--to-ca", "https://"}},
+		{"to-insecure without TLS", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --to-insecure", []string{"--to-insecure", "https://"}},
+		{"to-ca and to-insecure", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1 --to-ca ca.pem --to-insecure", []string{"--to-ca", "--to-insecure", "hopscope run --help"}},
+		{"to-ca that is not there", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1 --to-ca no.pem", []string{"--to-ca: ", `"no.pem"`, "no such file", "relative"}},
+		{"to-ca without to", "run --egress 127.0.0.1:0 --to-ca ca.pem", []string{"--to-ca", "https://"}},
+		{"certificate without key", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --tls-cert a.pem", []string{"--tls-key", "hopscope run --help"}},
+		{"key without certificate", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --tls-key a.key", []string{"--tls-cert", "hopscope run --help"}},
+		{"certificate for nothing", "run --egress 127.0.0.1:0 --tls-cert a.pem --tls-key a.key", []string{"--tls-cert", "--listen", "hopscope run --help"}},
+		{"certificate and key that are not there", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --tls-cert no.pem --tls-key no.key",
+			[]string{"\n  --tls-cert: ", `"no.pem"`, "\n  --tls-key: ", `"no.key"`, "no such file"}},
+		{"file and certificate", "run -c x.yaml --tls-cert a.pem --tls-key a.key", []string{"--tls-cert", "-c"}},
+		{"file and authorities", "run -c x.yaml --to-ca a.pem", []string{"--to-ca", "-c"}},
 		{"to twice the same", "run --listen 127.0.0.1:0 --to 127.0.0.1:1,127.0.0.1:1", []string{"--to: ", "twice"}},
 		{"bad service", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --service é", []string{"--service: "}},
 		{"bad egress", "run --egress x", []string{"--egress: ", `"x"`}},

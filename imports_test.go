@@ -23,7 +23,7 @@ const module = "github.com/hopscope/hopscope"
 // folders below it, imports its own layer and those under it, nothing of those above.
 var layers = [][]string{
 	{"proxy/message", "proxy/fault", "proxy/netio", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier"},
-	{"proxy/http1", "proxy/http2"},
+	{"proxy/http1", "proxy/http2", "proxy/grpc"},
 	{"proxy/filter", "proxy/route", "proxy/cluster", "proxy/upstream"},
 	{"proxy/listener", "proxy/forward", "proxy/stream", "proxy/admin"},
 	{"proxy/snapshot"},
@@ -34,7 +34,7 @@ var layers = [][]string{
 // the standard library nothing that reaches the world outside.
 var pure = []string{
 	"telemetry/hop", "telemetry/diagnose", "telemetry/tracecontext",
-	"proxy/message", "proxy/fault", "proxy/http1", "proxy/route", "proxy/balance", "proxy/outlier",
+	"proxy/message", "proxy/fault", "proxy/http1", "proxy/grpc", "proxy/route", "proxy/balance", "proxy/outlier",
 }
 
 // worldly are the folders of the standard library that a pure package leaves alone.

@@ -1,8 +1,9 @@
 // Command hopscope is a mesh proxy that one puts in front of a service to see
 // every hop at once.
 //
-// The files beside this one are its commands: run.go, demo.go, check.go. What
-// they run is put together in proxy/snapshot, which is where to start reading.
+// The files beside this one are its commands: run.go with front.go, demo.go and
+// check.go. What they run is put together in proxy/snapshot, which is where to
+// start reading.
 package main
 
 import (

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,11 +29,17 @@ const lastMoment = time.Second
 
 // runFlags are the flags of run.
 type runFlags struct {
-	file, listen, egress, service string
-	to                            []string
-	admin, otlp, zipkin           string
-	sample                        float64
-	accessLog, logLevel           string
+	file, service       string
+	admin, otlp, zipkin string
+	sample              float64
+	accessLog, logLevel string
+
+	// What stands for a file's listeners and clusters: see front.go.
+	listen, egress  string
+	tlsCert, tlsKey string
+	to              []string
+	toCA            string
+	toInsecure      bool
 }
 
 func newRun() *cobra.Command {
@@ -52,6 +60,12 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
   # and what the service calls: start it with HTTP_PROXY=http://127.0.0.1:8081
   hopscope run --listen :8080 --to 127.0.0.1:3000 --service web --egress 127.0.0.1:8081
 
+  # over TLS on both sides, in HTTP/2 or HTTP/1.1 as client and service like
+  hopscope run --listen :8443 --tls-cert web.pem --tls-key web.key --to https://web.internal:3443 --to-ca ca.pem --service web
+
+  # in front of a gRPC service without TLS
+  hopscope run --listen :8080 --to h2c://127.0.0.1:50051 --service web
+
   # from a file, with one setting of its own
   hopscope run -c hopscope.yaml --log-level debug`,
 		Args: noArgs,
@@ -64,11 +78,9 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
 		},
 	}
 	fileFlag(c, &f.file)
+	f.front(c)
 	p := c.Flags()
-	p.StringVar(&f.listen, "listen", "", "take requests on `ADDR`, host:port")
-	p.StringSliceVar(&f.to, "to", nil, "send them to the service at `ADDR`, host:port; several, separated by commas, take turns")
 	p.StringVar(&f.service, "service", "", "`NAME` of the service, as every view shows it (default \"hopscope\")")
-	p.StringVar(&f.egress, "egress", "", "be a forward proxy on `ADDR`, host:port, for what the service calls")
 	p.StringVar(&f.admin, "admin", "", "serve the admin API on `ADDR`, host:port, or \"off\" (default 127.0.0.1:9901)")
 	p.StringVar(&f.otlp, "otlp", "", "send spans by OTLP gRPC to the OpenTelemetry collector at `ADDR`, host:port")
 	p.StringVar(&f.zipkin, "zipkin", "", "send spans to the Zipkin collector at `URL`, such as http://127.0.0.1:9411/api/v2/spans")
@@ -114,57 +126,15 @@ func (f *runFlags) config(c *cobra.Command) (*config.Config, error) {
 		}
 	}
 	if f.file == "" {
-		for i, l := range cfg.Listeners {
-			flags[fmt.Sprintf("listeners[%d].address", i)] = "--" + map[string]string{"ingress": "listen", "egress": "egress"}[l.Name]
-		}
+		f.frontKeys(cfg, flags)
 	}
-	return cfg, byFlags(cfg.Validate(), flags)
-}
-
-// base is the configuration of the file, or of the flags that stand for one.
-func (f *runFlags) base(c *cobra.Command) (*config.Config, error) {
-	if f.file != "" {
-		if f.listen != "" || len(f.to) > 0 || f.egress != "" {
-			return nil, misuse(c, errors.New("--listen, --to and --egress don't go with -c: listeners and clusters are in the file"))
-		}
-		return config.Load(f.file)
+	if err := cfg.Validate(); err != nil {
+		return nil, byFlags(err, flags)
 	}
-	if (f.listen == "") != (len(f.to) == 0) || f.listen == "" && f.egress == "" {
-		return nil, misuse(c, errors.New(`nothing to run: give --listen ADDR and --to ADDR, such as
-  hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web
-or --egress ADDR, or a file with -c`))
-	}
-	cfg := config.New()
-	if f.listen != "" {
-		endpoints, err := f.endpoints()
-		if err != nil {
-			return nil, err
-		}
-		name := cmp.Or(f.service, cfg.Service)
-		l := config.NewListener("ingress", f.listen)
-		l.Routes = []config.Route{config.NewRoute(name)}
-		cfg.Listeners = append(cfg.Listeners, l)
-		cfg.Clusters[name] = config.NewCluster(endpoints...)
-	}
-	if f.egress != "" {
-		l := config.NewListener("egress", f.egress)
-		l.Direction, l.ForwardProxy = "outbound", config.NewForwardProxy()
-		cfg.Listeners = append(cfg.Listeners, l)
+	if f.file == "" { // a file's own are named by their places in it
+		return cfg, byFlags(cfg.CheckFiles(), flags)
 	}
 	return cfg, nil
-}
-
-// endpoints are the addresses of --to, which may be written as URLs.
-func (f *runFlags) endpoints() ([]string, error) {
-	var all []string
-	for _, to := range f.to {
-		to = strings.TrimSpace(to)
-		if strings.HasPrefix(to, "https://") {
-			return nil, fmt.Errorf("--to %s: TLS to a service is not supported; give the host:port where it speaks plain HTTP", to)
-		}
-		all = append(all, strings.TrimSuffix(strings.TrimPrefix(to, "http://"), "/"))
-	}
-	return all, nil
 }
 
 // byFlags names mistakes by the flags that made them, given by their keys: who
@@ -178,10 +148,9 @@ func byFlags(err error, flags map[string]string) error {
 	for _, m := range mistakes {
 		flag := flags[m.Path]
 		if strings.HasPrefix(m.Path, "clusters") { // which none but flags made, a file being valid
-			if !strings.Contains(m.Path, ".endpoints") {
+			if flag = clusterFlag(m.Path); flag == "" {
 				continue // it has the service's name, whose mistake it is
 			}
-			flag = "--to"
 		}
 		m.Path = cmp.Or(flag, m.Path)
 		for key, flag := range flags {
@@ -235,7 +204,17 @@ func run(ctx context.Context, cfg *config.Config) error {
 // announce says where everything is.
 func announce(log *slog.Logger, cfg *config.Config, p *snapshot.Proxy) {
 	for _, l := range cfg.Listeners {
-		log.Info("listening", "listener", l.Name, "address", p.Addr(l.Name), "direction", l.Direction, "service", cfg.Service)
+		protocols := []string{"h2c", "http/1.1"}
+		if l.TLS != nil {
+			protocols = l.TLS.ALPN
+		}
+		log.Info("listening", "listener", l.Name, "address", p.Addr(l.Name), "direction", l.Direction, "service", cfg.Service,
+			"tls", l.TLS != nil, "protocols", strings.Join(protocols, ","))
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Clusters)) {
+		if t := cfg.Clusters[name].TLS; t != nil && t.InsecureSkipVerify {
+			log.Warn("the endpoints' certificates are not verified: whoever answers is trusted", "cluster", name)
+		}
 	}
 	if a := p.AdminAddr(); a.IsValid() {
 		log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))

@@ -48,8 +48,22 @@ type Listener struct {
 	// ForwardProxy makes this a forward proxy: requests in absolute form and
 	// CONNECT go to the destination that they name, after the routes.
 	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
+	// TLS encrypts the listener's connections; without it they are plain.
+	TLS *ListenerTLS `yaml:"tls"`
+	// HTTP2 limits connections that speak HTTP/2: those that agree on h2 by
+	// ALPN, and those without TLS whose first bytes say so (h2c).
+	HTTP2 HTTP2 `yaml:"http2"`
+	// GRPCWeb translates gRPC-Web, binary and text, to gRPC.
+	GRPCWeb bool `yaml:"grpc_web" default:"true"`
 	// Forwarded says what the endpoint is told of the client.
 	Forwarded Forwarded `yaml:"forwarded"`
+	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests,
+	// in Envoy's words: "sanitize" removes the field, "sanitize_set" sets it
+	// from the client's certificate, "append_forward" adds the client's
+	// certificate to what came, "forward_only" leaves what came; from clients
+	// without a verified certificate all of them remove it.
+	// "always_forward_only" leaves what came, from every client.
+	ForwardClientCert string `yaml:"forward_client_cert" default:"sanitize" enum:"sanitize,sanitize_set,append_forward,forward_only,always_forward_only"`
 	// Via appends to the Via field of requests and responses (RFC 9110
 	// section 7.6.3).
 	Via bool `yaml:"via" default:"true"`
@@ -73,6 +87,70 @@ type Listener struct {
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
+}
+
+// ListenerTLS encrypts a listener's connections. Files are in PEM, their paths
+// relative to the directory that the proxy is started in; they are read again
+// when they change.
+type ListenerTLS struct {
+	// Certificates are chosen by the name that the client asks for (SNI): the
+	// whole name, then a wildcard, then the first of the list.
+	Certificates []Certificate `yaml:"certificates" required:"true"`
+	// ClientAuth is whether clients show a certificate: "none" asks for none,
+	// "request" takes clients without one too, "require" refuses them.
+	ClientAuth string `yaml:"client_auth" default:"none" enum:"none,request,require"`
+	// ClientCA is the file of the authorities that sign the clients'
+	// certificates; with ClientAuth "request" or "require" it must be given.
+	ClientCA string `yaml:"client_ca" format:"file"`
+	// ClientSAN lists who is let in, by the names in their certificates: DNS
+	// names, with a leading "*." for one label in its place, and SPIFFE ids,
+	// with "/*" at the end for all below. Without any, whoever the authorities
+	// signed for is.
+	ClientSAN []string `yaml:"client_san" format:"san"`
+	// CRL is the file of the authorities' revocation lists, in PEM or DER.
+	CRL string `yaml:"crl" format:"file"`
+	// MinVersion is the oldest version of TLS that is spoken.
+	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
+	// MaxVersion is the newest.
+	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
+	// ALPN lists the protocols that clients may choose, the best first.
+	ALPN []string `yaml:"alpn" default:"h2,http/1.1" enum:"h2,http/1.1"`
+	// SessionTickets lets clients that come again resume their sessions, which
+	// spares both sides most of a handshake.
+	SessionTickets bool `yaml:"session_tickets" default:"true"`
+	// HandshakeTimeout is the time for a handshake.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms"`
+}
+
+// Certificate is a certificate and its key.
+type Certificate struct {
+	// Cert is the file of the certificate, followed by those between it and
+	// its authority.
+	Cert string `yaml:"cert" required:"true" format:"file"`
+	// Key is the file of its private key.
+	Key string `yaml:"key" required:"true" format:"file"`
+}
+
+// HTTP2 limits connections that speak HTTP/2. A peer that goes beyond MaxResets
+// or MaxControlFrames loses its connection (ENHANCE_YOUR_CALM).
+type HTTP2 struct {
+	// MaxConcurrentStreams is how many requests one connection carries at once.
+	MaxConcurrentStreams int `yaml:"max_concurrent_streams" default:"100" min:"1" max:"1000000"`
+	// StreamWindow is how many bytes of content a peer may send on a stream
+	// before they were read.
+	StreamWindow int `yaml:"stream_window" default:"65536" min:"65535" max:"16777216"`
+	// KeepAlive sends a PING when no byte came for so long; 0 is never.
+	KeepAlive time.Duration `yaml:"keep_alive" default:"0s" min:"0"`
+	// KeepAliveTimeout closes a connection whose PING was not answered for so
+	// long.
+	KeepAliveTimeout time.Duration `yaml:"keep_alive_timeout" default:"20s" min:"1ms"`
+	// MaxResets is how many streams a peer may reset, within 10 s, as soon as
+	// it has opened them (rapid reset).
+	MaxResets int `yaml:"max_resets" default:"200" min:"1"`
+	// MaxControlFrames is how many frames that carry no content a peer may
+	// send within 10 s: SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA and
+	// their like.
+	MaxControlFrames int `yaml:"max_control_frames" default:"2000" min:"1"`
 }
 
 // ForwardProxy opens a listener to what the service calls.
@@ -152,7 +230,16 @@ type Cluster struct {
 	// Endpoints are the addresses, host and port. A host name is resolved
 	// when a connection is made.
 	Endpoints []string `yaml:"endpoints" required:"true" format:"address"`
-	// ConnectTimeout is the time for a connection to an endpoint.
+	// Protocol is what the endpoints are spoken to in: "http1", "http2", or
+	// "auto" for what ALPN agrees on, which without TLS is HTTP/1.1. "http2"
+	// without TLS is h2c with prior knowledge.
+	Protocol string `yaml:"protocol" default:"auto" enum:"http1,http2,auto"`
+	// TLS encrypts the connections to the endpoints; without it they are plain.
+	TLS *ClusterTLS `yaml:"tls"`
+	// HTTP2 limits the connections that speak HTTP/2.
+	HTTP2 HTTP2 `yaml:"http2"`
+	// ConnectTimeout is the time for a connection to an endpoint, its TLS
+	// handshake included.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// IdleTimeout closes a pooled connection that was not used for so long.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
@@ -168,6 +255,40 @@ type Cluster struct {
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a response head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
+}
+
+// ClusterTLS encrypts the connections to a cluster's endpoints. Files are in
+// PEM, their paths relative to the directory that the proxy is started in; they
+// are read again when they change.
+type ClusterTLS struct {
+	// CA is the file of the authorities that sign the endpoints' certificates;
+	// without one they are the system's.
+	CA string `yaml:"ca" format:"file"`
+	// SNI is the name that endpoints are asked for, and that their certificates
+	// must be for; without one it is the endpoint's host.
+	SNI string `yaml:"sni" format:"hostname"`
+	// Cert is the file of the certificate that the proxy shows to endpoints
+	// that ask for one, followed by those between it and its authority.
+	Cert string `yaml:"cert" format:"file"`
+	// Key is the file of its private key.
+	Key string `yaml:"key" format:"file"`
+	// SAN lists the names of which an endpoint's certificate must have one, in
+	// place of the SNI: DNS names, with a leading "*." for one label in its
+	// place, and SPIFFE ids, with "/*" at the end for all below.
+	SAN []string `yaml:"san" format:"san"`
+	// SPKI pins public keys: the endpoint's certificate, or one above it, must
+	// have one of them. Each is the SHA-256 of the key's
+	// SubjectPublicKeyInfo, in base64.
+	SPKI []string `yaml:"spki" format:"spki"`
+	// CRL is the file of the authorities' revocation lists, in PEM or DER.
+	CRL string `yaml:"crl" format:"file"`
+	// InsecureSkipVerify takes any certificate, from whoever answers; pins
+	// still count. It is for trying things out.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
+	// MinVersion is the oldest version of TLS that is spoken.
+	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
+	// MaxVersion is the newest.
+	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
 }
 
 // Telemetry says where the views of each hop go.

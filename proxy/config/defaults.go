@@ -22,6 +22,14 @@ func NewListener(name, address string) Listener {
 	return l
 }
 
+// NewListenerTLS returns the TLS of a listener with one certificate, given by
+// its files, and every default in place.
+func NewListenerTLS(cert, key string) *ListenerTLS {
+	t := withDefaults[ListenerTLS]()
+	t.Certificates = []Certificate{{Cert: cert, Key: key}}
+	return &t
+}
+
 // NewForwardProxy returns a forward proxy with every default in place.
 func NewForwardProxy() *ForwardProxy {
 	f := withDefaults[ForwardProxy]()
@@ -40,6 +48,13 @@ func NewCluster(endpoints ...string) Cluster {
 	c := withDefaults[Cluster]()
 	c.Endpoints = endpoints
 	return c
+}
+
+// NewClusterTLS returns the TLS of a cluster with every default in place: the
+// endpoints are verified by the system's authorities.
+func NewClusterTLS() *ClusterTLS {
+	t := withDefaults[ClusterTLS]()
+	return &t
 }
 
 // NewOTLP returns an OpenTelemetry collector with every default in place.

@@ -8,5 +8,6 @@
 //
 // Start reading at [Config], then [Load]: parse (load.go), decode by the structs
 // (decode.go), check by the tags (validate.go). Code that needs a Config without
-// a file starts with [New] and ends with [Config.Validate].
+// a file starts with [New] and ends with [Config.Validate]. [Check] reads the
+// files that a configuration names as well (files.go).
 package config

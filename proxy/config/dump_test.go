@@ -36,10 +36,34 @@ listeners:
           destinations: ["*.example.com:443", "[fd00::/8]:80"]
       connect_timeout: 1ms
       timeout: 0s
+    tls:
+      certificates:
+        - cert: web.pem
+          key: web.key
+        - cert: /etc/b.pem
+          key: /etc/b.key
+      client_auth: require
+      client_ca: ca.pem
+      client_san: ["spiffe://mesh/ns/default/*", "*.example.com"]
+      crl: crl.pem
+      min_version: "1.3"
+      max_version: "1.3"
+      alpn: [http/1.1]
+      session_tickets: false
+      handshake_timeout: 8s
+    http2:
+      max_concurrent_streams: 1
+      stream_window: 65535
+      keep_alive: 9s
+      keep_alive_timeout: 1s
+      max_resets: 1
+      max_control_frames: 2
+    grpc_web: false
     forwarded:
       trusted_proxies: 2
       x_forwarded: cut
       rfc7239: append
+    forward_client_cert: sanitize_set
     via: false
     proxy_status: cut
     server_timing: append
@@ -52,6 +76,25 @@ listeners:
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
+    protocol: http2
+    tls:
+      ca: ca.pem
+      sni: api.internal
+      cert: me.pem
+      key: me.key
+      san: [spiffe://mesh]
+      spki: ["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
+      crl: /crl.der
+      insecure_skip_verify: true
+      min_version: "1.2"
+      max_version: "1.2"
+    http2:
+      max_concurrent_streams: 1000000
+      stream_window: 65536
+      keep_alive: 0s
+      keep_alive_timeout: 20s
+      max_resets: 200
+      max_control_frames: 2000
     connect_timeout: "1.5s"
     idle_timeout: 4s
     max_connections: 1

@@ -15,7 +15,7 @@ type mistake struct {
 }
 
 const (
-	listenerKeys = "name, address, direction, routes, forward_proxy, forwarded, via, proxy_status, server_timing, " +
+	listenerKeys = "name, address, direction, routes, forward_proxy, tls, http2, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, " +
 		"request_head_timeout, idle_timeout, stream_idle_timeout, max_connections, max_header_bytes, max_header_fields"
 	routeKeys = "name, match, cluster, timeout, host, slow_threshold"
 	rootKeys  = "service, admin, listeners, clusters, telemetry, drain, log"
@@ -29,6 +29,14 @@ func oneCluster(cluster string) string {
 func oneRoute(route string) string {
 	return "clusters: {web: {endpoints: [web:80]}}\nlisteners:\n- name: in\n  address: :80\n  routes:\n  - " + route + "\n"
 }
+
+// oneTLS makes a valid file but for its listener's TLS, whose keys begin in
+// line 5.
+func oneTLS(keys string) string {
+	return "listeners:\n- name: in\n  address: :443\n  tls:\n    " + strings.ReplaceAll(keys, "\n", "\n    ") + "\n  forward_proxy: {}\n"
+}
+
+const oneCertificate = "certificates: [{cert: a, key: b}]\n"
 
 func oneDestination(destination string) string {
 	return "listeners:\n- name: in\n  address: :80\n  forward_proxy:\n    allow:\n    - clients: [10.0.0.0/8]\n" +
@@ -185,6 +193,61 @@ func mistakes() []mistake {
 		{"header name", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, headers: {a b: c}}}}\n",
 			`8:60: telemetry.traces.otlp.headers["a b"]: expected the name of a header field, found "a b"`},
 
+		// TLS.
+		{"no certificate", oneTLS("min_version: '1.2'"), "5:5: listeners[0].tls.certificates: required key is missing; expected a list of mappings"},
+		{"empty certificates", oneTLS("certificates: []"), "5:19: listeners[0].tls.certificates: must not be empty; expected a list of mappings"},
+		{"certificate without key", oneTLS("certificates: [{cert: a}]"),
+			"5:20: listeners[0].tls.certificates[0].key: required key is missing; expected the path of a file"},
+		{"version as a number", oneTLS(oneCertificate + "min_version: 1.2"),
+			`6:18: listeners[0].tls.min_version: expected one of "1.2", "1.3", found 1.2; write it in quotes: "1.2"`},
+		{"old version", oneTLS(oneCertificate + "min_version: '1.1'"),
+			`6:18: listeners[0].tls.min_version: expected one of "1.2", "1.3", found "1.1"; did you mean "1.2"?`},
+		{"versions the wrong way round", oneTLS(oneCertificate + "min_version: '1.3'\nmax_version: '1.2'"),
+			`7:18: listeners[0].tls.max_version: "1.2" is below min_version, which is "1.3"`},
+		{"versions of a cluster the wrong way round", oneCluster("{endpoints: [a:80], tls: {min_version: '1.3', max_version: '1.2'}}"),
+			`3:67: clusters.web.tls.max_version: "1.2" is below min_version, which is "1.3"`},
+		{"no protocol", oneTLS(oneCertificate + "alpn: []"),
+			`6:11: listeners[0].tls.alpn: must not be empty; expected "h2", "http/1.1" or both: remove the key for both`},
+		{"unknown protocol", oneTLS(oneCertificate + "alpn: [h2, http/1.0]"),
+			`6:16: listeners[0].tls.alpn[1]: expected one of "h2", "http/1.1", found "http/1.0"; did you mean "http/1.1"?`},
+		{"clients without authorities", oneTLS(oneCertificate + "client_auth: require"),
+			`5:5: listeners[0].tls.client_ca: required key is missing with client_auth "require"; expected the path of a file with the authorities that sign the clients' certificates`},
+		{"empty authorities", oneTLS(oneCertificate + "client_auth: require\nclient_ca: ''"),
+			"7:16: listeners[0].tls.client_ca: must not be empty; expected the path of a file"},
+		{"misspelt authorities", oneTLS(oneCertificate + "client_auth: require\nclientca: x"),
+			`7:5: listeners[0].tls.clientca: unknown key; did you mean "client_ca"? (valid keys: certificates, client_auth, client_ca, client_san, crl, ` +
+				"min_version, max_version, alpn, session_tickets, handshake_timeout)"},
+		{"misspelt client_auth", oneTLS(oneCertificate + "client_auth: required\nclient_ca: x"),
+			`6:18: listeners[0].tls.client_auth: expected one of "none", "request", "require", found "required"; did you mean "require"?`},
+		{"client_auth of a wrong type is one mistake", oneTLS(oneCertificate + "client_auth: true\nclient_ca: x"),
+			`6:18: listeners[0].tls.client_auth: expected one of "none", "request", "require", found true; write it in quotes: "true"`},
+		{"clients' names for nobody", oneTLS(oneCertificate + "client_ca: ca.pem\nclient_san: [a]\ncrl: crl.pem"),
+			`6:16: listeners[0].tls.client_ca: has no effect while client_auth is "none", as no client is asked for a certificate; set client_auth to "request" or "require", or remove the key
+7:17: listeners[0].tls.client_san: has no effect while client_auth is "none", as no client is asked for a certificate; set client_auth to "request" or "require", or remove the key
+8:10: listeners[0].tls.crl: has no effect while client_auth is "none", as no client is asked for a certificate; set client_auth to "request" or "require", or remove the key`},
+		{"SPIFFE id with a star inside", oneTLS(oneCertificate + "client_auth: require\nclient_ca: x\nclient_san: ['spiffe://mesh/*/web']"),
+			`8:18: listeners[0].tls.client_san[0]: expected a DNS name such as api.internal or "*.internal", or a SPIFFE id such as "spiffe://mesh/ns/default/*", ` +
+				`found "spiffe://mesh/*/web": "*" stands for whole segments, at the end of the path alone`},
+		{"SPIFFE id in capitals", oneCluster("{endpoints: [a:80], tls: {san: ['SPIFFE://Mesh/Web/']}}"),
+			`3:40: clusters.web.tls.san[0]: expected a DNS name such as api.internal or "*.internal", or a SPIFFE id such as "spiffe://mesh/ns/default/*", ` +
+				`found "SPIFFE://Mesh/Web/": of URIs, only SPIFFE ids are matched: they begin with spiffe://; did you mean "spiffe://mesh/Web"?`},
+		{"pin as curl has it", oneCluster("{endpoints: [a:80], tls: {spki: ['sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=']}}"),
+			`3:41: clusters.web.tls.spki[0]: expected the SHA-256 of a public key, 44 characters of base64, found "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=": ` +
+				`it stands for 38 bytes, and a SHA-256 has 32; did you mean "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="?`},
+		{"address as a name", oneCluster("{endpoints: [a:80], tls: {sni: 10.0.0.1}}"),
+			`3:39: clusters.web.tls.sni: expected a host name such as api.internal, found "10.0.0.1": an IP address is not sent as a name (RFC 6066 section 3)`},
+		{"certificate of a cluster without key", oneCluster("{endpoints: [a:80], tls: {cert: me.pem}}"),
+			"3:33: clusters.web.tls.key: required key is missing with cert; expected the path of a file with the certificate's private key"},
+		{"key of a cluster without certificate", oneCluster("{endpoints: [a:80], tls: {key: me.key}}"),
+			"3:33: clusters.web.tls.cert: required key is missing with key; expected the path of a file with the key's certificate"},
+		{"key of a cluster misspelt", oneCluster("{endpoints: [a:80], tls: {cert: a, kye: b}}"),
+			`3:43: clusters.web.tls.kye: unknown key; did you mean "key"? (valid keys: ca, sni, cert, key, san, spki, crl, insecure_skip_verify, min_version, max_version)`},
+		{"protocol of a cluster", oneCluster("{endpoints: [a:80], protocol: h2c}"),
+			`3:38: clusters.web.protocol: expected one of "http1", "http2", "auto", found "h2c"`},
+		{"TLS as in a collector", oneCluster("{endpoints: [a:80], tls: true}"), "3:33: clusters.web.tls: expected a mapping, found true"},
+		{"window", oneCluster("{endpoints: [a:80], http2: {stream_window: 65534}}"),
+			"3:51: clusters.web.http2.stream_window: expected an integer from 65535 to 16777216, found 65534"},
+
 		// Secrets do not come back in messages.
 		{"secret in a URL", with("") + "telemetry: {traces: {zipkin: {url: 'ftp://u:pw@h/?k=pw'}}}\n",
 			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "ftp://[redacted]@h/?k=[redacted]": it must begin with http:// or https://`},
@@ -192,6 +255,8 @@ func mistakes() []mistake {
 			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "http://[redacted]@h/": it can not be parsed`},
 		{"secret of a wrong type", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, headers: {k: 1234}}}}\n",
 			"8:58: telemetry.traces.otlp.headers.k: expected a string, found a value that is not a string"},
+		{"key for the path of a key", oneTLS("certificates: [{cert: a, key: '-----BEGIN PRIVATE KEY----- MC4CAQAw'}]"),
+			"5:35: listeners[0].tls.certificates[0].key: expected the path of a file, found a string that is not shown: it is the content of a file, not its path"},
 
 		// Across keys.
 		{"unknown cluster", oneRoute("cluster: wbe"), `6:14: listeners[0].routes[0].cluster: there is no cluster "wbe"; did you mean "web"?`},

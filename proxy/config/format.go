@@ -44,6 +44,15 @@ func formatOf(name string) format {
 		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
 	case "url":
 		return format{"a URL such as http://127.0.0.1:9411/api/v2/spans", `^[Hh][Tt][Tt][Pp][Ss]?://[^/]`, checkURL, nil}
+	case "hostname":
+		return format{"a host name such as api.internal", `^` + hostname + `$`, checkHostname, nil}
+	case "file":
+		return format{"the path of a file", `^[^\x00-\x1f]+$`, checkFile, nil}
+	case "san":
+		return format{`a DNS name such as api.internal or "*.internal", or a SPIFFE id such as "spiffe://mesh/ns/default/*"`,
+			`^(spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/\*)?|(\*\.)?` + hostname + `)$`, checkSAN, suggestSAN}
+	case "spki":
+		return format{"the SHA-256 of a public key, 44 characters of base64", `^[A-Za-z0-9+/]{43}=$`, checkSPKI, suggestSPKI}
 	case "destination":
 		return format{"a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *",
 			`^[\[\]*A-Za-z0-9._:/-]+$`, checkDestination, nil}
@@ -198,6 +207,16 @@ func checkDestination(s string) error {
 	_, err := ParseDestination(s)
 	return err
 }
+
+// checkFile does not look whether the file is there: [Config.CheckFiles] does.
+func checkFile(s string) error {
+	if isPEM(s) {
+		return errors.New("it is the content of a file, not its path")
+	}
+	return nil
+}
+
+func isPEM(s string) bool { return strings.Contains(s, "-----BEGIN ") }
 
 // splitHostPort splits host:port; an IPv6 host keeps its brackets.
 func splitHostPort(s string) (host, port string, err error) {

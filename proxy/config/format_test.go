@@ -5,6 +5,31 @@ import (
 	"testing"
 )
 
+// pin is the SHA-256 of nothing.
+const pin = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+// TestSuggest has what is written elsewhere in other words.
+func TestSuggest(t *testing.T) {
+	tests := []struct{ format, written, want string }{
+		{"san", "SPIFFE://Mesh/Web", "spiffe://mesh/Web"},
+		{"san", "spiffe://mesh/web/", "spiffe://mesh/web"},
+		{"san", "spiffe://mesh/", "spiffe://mesh"},
+		{"san", "spiffe://", ""},
+		{"san", "spiffe", ""},
+		{"san", "https://mesh/web", ""},
+		{"spki", "sha256/" + pin, pin},
+		{"spki", "sha256//" + pin, pin},
+		{"spki", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", pin},
+		{"spki", "E3B0", ""},
+		{"spki", "x", ""},
+	}
+	for _, tt := range tests {
+		if got := (key{format: tt.format}).suggest(tt.written); got != tt.want {
+			t.Errorf("%s %q: %q, want %q", tt.format, tt.written, got, tt.want)
+		}
+	}
+}
+
 func TestFormats(t *testing.T) {
 	tests := []struct {
 		format  string
@@ -22,6 +47,17 @@ func TestFormats(t *testing.T) {
 		{"host", []string{"a.b", "*.a.b", "*.com", "1.2.3.4", "[::1]"}, []string{"*", "*.", "*.*.a", "a.*", "::1", "a:80", "*.1.2.3.4"}},
 		{"path", []string{"/", "/a/b.c", "/%20", "/é"}, []string{"a", "*", "/a b", "/a?b", "/a#b"}},
 		{"method", []string{"GET", "PURGE", "get-it", "M-SEARCH"}, []string{"get", "Post", "GE T", "GET,", "É"}},
+		{"hostname", []string{"a", "a.b-c.d", "a_b"}, []string{"1.2.3.4", "[::1]", "::1", "*.a", "a:80", "a b", "é"}},
+		{"file", []string{"a", "/a b/c.pem", "é"}, []string{"-----BEGIN CERTIFICATE-----"}},
+		{"san", []string{"a", "a.b", "*.a", "spiffe://mesh", "spiffe://mesh.example/ns/default/sa/Web_1", "spiffe://mesh/*", "spiffe://mesh/ns/*",
+			"spiffe://" + strings.Repeat("a", 255) + "/b"},
+			[]string{"*", "*.", "a.*", "*.*.a", "1.2.3.4", "*.1.2.3.4", "::1", "a:80", "é", "https://a/", "SPIFFE://mesh", "spiffe://", "spiffe:///a",
+				"spiffe://Mesh/a", "spiffe://mesh/", "spiffe://mesh/a/", "spiffe://mesh//a", "spiffe://mesh/./a", "spiffe://mesh/..",
+				"spiffe://mesh/*/a", "spiffe://mesh/a*", "spiffe://*/a", "spiffe://*", "spiffe://mesh:80/a", "spiffe://u@mesh/a", "spiffe://mesh/a?b",
+				"spiffe://mesh/a#b", "spiffe://mesh/%41", "spiffe://mesh/é", "spiffe://" + strings.Repeat("a", 256) + "/b",
+				"spiffe://mesh/" + strings.Repeat("a", 2048)}},
+		{"spki", []string{pin}, []string{"a", pin[:43], pin + "=", "sha256/" + pin, strings.Repeat("A", 44), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=",
+			"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU="}},
 		{"url", []string{"http://a", "https://u:p@a:80/b?c=d", "http://[::1]:80/", "HTTP://a/"},
 			[]string{"a", "ftp://a", "http://", "http:///a", "http://a:x", "http://a#b", "//a", "http://a b/", "http://1.2.3:80/"}},
 	}

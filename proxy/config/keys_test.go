@@ -86,6 +86,7 @@ func checkLimits(t *testing.T, of string, k key) {
 // TestDefaults has the defaults that the project promises.
 func TestDefaults(t *testing.T) {
 	c, l, r, cl, f := New(), NewListener("a", ":0"), NewRoute("c"), NewCluster("a:1"), NewForwardProxy()
+	limits := HTTP2{MaxConcurrentStreams: 100, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second, MaxResets: 200, MaxControlFrames: 2000}
 	for _, tt := range []struct {
 		key       string
 		got, want any
@@ -107,6 +108,16 @@ func TestDefaults(t *testing.T) {
 		{"route timeout", r.Timeout, 15 * time.Second},
 		{"cluster connect_timeout", cl.ConnectTimeout, 5 * time.Second},
 		{"cluster max_connections", cl.MaxConnections, 1024},
+		{"listener tls", l.TLS == nil, true},
+		{"listener http2", l.HTTP2, limits},
+		{"forward_client_cert", l.ForwardClientCert, "sanitize"},
+		{"grpc_web", l.GRPCWeb, true},
+		{"listener tls in full", *NewListenerTLS("a", "b"), ListenerTLS{Certificates: []Certificate{{"a", "b"}}, ClientAuth: "none",
+			MinVersion: "1.2", MaxVersion: "1.3", ALPN: []string{"h2", "http/1.1"}, SessionTickets: true, HandshakeTimeout: 10 * time.Second}},
+		{"cluster protocol", cl.Protocol, "auto"},
+		{"cluster tls", cl.TLS == nil, true},
+		{"cluster http2", cl.HTTP2, limits},
+		{"cluster tls in full", *NewClusterTLS(), ClusterTLS{MinVersion: "1.2", MaxVersion: "1.3"}},
 		{"forward_proxy timeout", f.Timeout, 15 * time.Second},
 		{"otlp timeout", NewOTLP("a:1").Timeout, 10 * time.Second},
 		{"zipkin timeout", NewZipkin("http://a/").Timeout, 10 * time.Second},

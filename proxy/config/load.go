@@ -28,16 +28,21 @@ const (
 // Load reads, decodes and validates a configuration file. Its error is an
 // [Errors] when the file could be read.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	data, err := readFile(path, maxBytes+1)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	return Parse(path, data)
+}
+
+// readFile reads the first bytes of a file.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // Parse decodes and validates a configuration: one YAML document, strictly.
@@ -49,8 +54,11 @@ func Load(path string) (*Config, error) {
 // what is written, so that "timeout: 0s" is no timeout and "via: false" is
 // false.
 func Parse(name string, data []byte) (*Config, error) {
-	errs := &collector{file: name}
-	root := &place{line: 1, column: 1}
+	return parse(&collector{file: name}, &place{line: 1, column: 1}, data)
+}
+
+// parse is Parse that leaves in root where each value stands.
+func parse(errs *collector, root *place, data []byte) (*Config, error) {
 	body := parseYAML(errs, root, data)
 	if body == nil {
 		return nil, errs.err()

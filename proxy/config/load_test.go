@@ -52,7 +52,27 @@ listeners:
         - {clients: [10.0.0.0/8, fd00::/8], destinations: ["*.example.com:443", "[fd00::/8]:80"]}
       connect_timeout: 1ms
       timeout: 0s
+    tls:
+      certificates: [{cert: web.pem, key: web.key}, {cert: /etc/b.pem, key: /etc/b.key}]
+      client_auth: require
+      client_ca: ca.pem
+      client_san: ["spiffe://mesh/ns/default/*", "*.example.com"]
+      crl: crl.pem
+      min_version: "1.3"
+      max_version: "1.3"
+      alpn: [http/1.1]
+      session_tickets: false
+      handshake_timeout: 8s
+    http2:
+      max_concurrent_streams: 1
+      stream_window: 65535
+      keep_alive: 9s
+      keep_alive_timeout: 1s
+      max_resets: 1
+      max_control_frames: 2
+    grpc_web: false
     forwarded: {trusted_proxies: 2, x_forwarded: cut, rfc7239: append}
+    forward_client_cert: sanitize_set
     via: false
     proxy_status: cut
     server_timing: append
@@ -65,6 +85,19 @@ listeners:
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
+    protocol: http2
+    tls:
+      ca: ca.pem
+      sni: api.internal
+      cert: me.pem
+      key: me.key
+      san: [spiffe://mesh]
+      spki: [47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]
+      crl: /crl.der
+      insecure_skip_verify: true
+      min_version: "1.2"
+      max_version: "1.2"
+    http2: {max_concurrent_streams: 1000000, keep_alive: 0}
     connect_timeout: 1.5s
     idle_timeout: 4s
     max_connections: 1
@@ -149,13 +182,26 @@ func TestParseFull(t *testing.T) {
 				}},
 				ConnectTimeout: time.Millisecond,
 			},
-			Forwarded: Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
-			Via:       false, ProxyStatus: "cut", ServerTiming: "append",
+			TLS: &ListenerTLS{
+				Certificates: []Certificate{{"web.pem", "web.key"}, {"/etc/b.pem", "/etc/b.key"}},
+				ClientAuth:   "require", ClientCA: "ca.pem", ClientSAN: []string{"spiffe://mesh/ns/default/*", "*.example.com"},
+				CRL: "crl.pem", MinVersion: "1.3", MaxVersion: "1.3", ALPN: []string{"http/1.1"}, HandshakeTimeout: 8 * time.Second,
+			},
+			HTTP2: HTTP2{MaxConcurrentStreams: 1, StreamWindow: 65535, KeepAlive: 9 * time.Second, KeepAliveTimeout: time.Second,
+				MaxResets: 1, MaxControlFrames: 2},
+			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
+			ForwardClientCert: "sanitize_set",
+			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
 			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second,
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
 		}},
 		Clusters: map[string]Cluster{"c.1": {
-			Endpoints: []string{"web:80", "[::1]:81"}, ConnectTimeout: 1500 * time.Millisecond,
+			Endpoints: []string{"web:80", "[::1]:81"}, Protocol: "http2", ConnectTimeout: 1500 * time.Millisecond,
+			TLS: &ClusterTLS{CA: "ca.pem", SNI: "api.internal", Cert: "me.pem", Key: "me.key", SAN: []string{"spiffe://mesh"},
+				SPKI: []string{"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}, CRL: "/crl.der", InsecureSkipVerify: true,
+				MinVersion: "1.2", MaxVersion: "1.2"},
+			HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
+				MaxResets: 200, MaxControlFrames: 2000},
 			IdleTimeout: 4 * time.Second, MaxConnections: 1, MaxHeaderBytes: 2048, MaxHeaderFields: 2,
 		}},
 		Telemetry: Telemetry{

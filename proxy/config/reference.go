@@ -19,6 +19,8 @@ A string that looks like a number, like true or false, or like null goes in quot
 - A *duration* is a number with a unit: ` + "`250ms`, `10s`, `5m`, `1h30m`" + `; or ` + "`0`" + `.
 - An *address* is a host and a port: ` + "`127.0.0.1:3000`, `web:80`, `\"[::1]:3000\"`" + `. IPv6 addresses
   are in brackets, and so the whole goes in quotes.
+- A *file* is a path, relative to the directory that hopscope is started in. ` + "`hopscope check`" + ` reads
+  these files too.
 - Bytes are counted in plain integers.
 - Anchors (` + "`&name`" + `), aliases (` + "`*name`" + `) and merge keys (` + "`<<: *name`" + `) can be used to repeat what is the same.
 
@@ -38,6 +40,22 @@ clusters:
 telemetry:
   traces: {otlp: {endpoint: 127.0.0.1:4317}, sample: 0.01}
   access_log: {path: stdout}
+` + "```" + `
+
+With TLS on both sides, where both sides show certificates:
+
+` + "```yaml" + `
+listeners:
+  - name: edge
+    address: 0.0.0.0:8443
+    tls:
+      certificates: [{cert: web.pem, key: web.key}]
+      client_auth: require
+      client_ca: ca.pem
+      client_san: ["spiffe://mesh/ns/default/*"]
+    routes: [{cluster: api}]
+clusters:
+  api: {endpoints: [127.0.0.1:4443], tls: {ca: ca.pem, sni: api.internal, cert: me.pem, key: me.key}}
 ` + "```" + `
 `
 
@@ -143,13 +161,22 @@ func (k key) formatText() string {
 		return "URL"
 	case "authority":
 		return "host, with or without port"
+	case "hostname":
+		return "host name"
+	case "san":
+		return "DNS name or SPIFFE id"
+	case "spki":
+		return "pin"
 	}
 	return k.format
 }
 
 func plural(text string) string {
-	if text == "address" {
+	switch text {
+	case "address":
 		return "addresses"
+	case "DNS name or SPIFFE id":
+		return "DNS names and SPIFFE ids"
 	}
 	if words, ok := strings.CutPrefix(text, "one of "); ok {
 		return "any of " + words

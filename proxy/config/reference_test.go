@@ -35,8 +35,14 @@ func TestReference(t *testing.T) {
 
 func TestReferenceExample(t *testing.T) {
 	_, rest, _ := strings.Cut(string(Reference()), "```yaml\n")
-	text, _, ok := strings.Cut(rest, "```")
+	text, rest, ok := strings.Cut(rest, "```")
 	if !ok || text != example {
 		t.Errorf("the example is\n%s", text)
+	}
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	text, _, _ = strings.Cut(rest, "```")
+	c := mustParse(t, text)
+	if l := c.Listeners[0].TLS; l.ClientAuth != "require" || c.Clusters["api"].TLS.SNI != "api.internal" {
+		t.Errorf("the example of TLS is\n%s", text)
 	}
 }

@@ -41,7 +41,7 @@ func describe(n ast.Node, k key) string {
 // show quotes a string for a message, without giving a secret away.
 func (k key) show(text string) string {
 	switch {
-	case k.secret:
+	case k.secret, k.format == "file" && isPEM(text): // which may be a key
 		return "a string that is not shown"
 	case k.format == "url":
 		text = redactURL(text)

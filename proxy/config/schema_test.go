@@ -99,7 +99,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"tag", "unknown alias", "alias of itself", "merge of a number", "duplicate key", "duplicate cluster", "number as a name",
 		"octal", "overflow", "duration below", "control character", "bad IPv6", "bad IPv4", "port 0", "port too high", "method in lower case",
 		"network with host bits", "destination", "header name", "secret in a URL that is none",
-		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API", "listener that does nothing",
+		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API",
+		"versions the wrong way round", "versions of a cluster the wrong way round", "no protocol", "clients without authorities", "clients' names for nobody",
+		"address as a name", "certificate of a cluster without key", "key of a cluster without certificate", "key for the path of a key", "listener that does nothing",
 	} {
 		unseen[name] = true
 	}

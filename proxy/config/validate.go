@@ -22,6 +22,7 @@ func validate(errs *collector, root *place, c *Config) {
 	v := validator{errs: errs, config: c, root: root}
 	v.value(root, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
 	v.listeners()
+	v.clusters()
 	if c.Telemetry.Traces.OTLP != nil {
 		headers := root.key("telemetry").key("traces").key("otlp").key("headers")
 		for _, name := range slices.Sorted(maps.Keys(c.Telemetry.Traces.OTLP.Headers)) {
@@ -211,5 +212,59 @@ func (v validator) listeners() {
 		if owner := bound.bind(l.Address, address.path()); owner != "" {
 			v.errs.add(address, "%q can not be bound: %s takes it already", clip(l.Address), owner)
 		}
+		if l.TLS != nil {
+			v.listenerTLS(p.key("tls"), l.TLS)
+		}
+	}
+}
+
+// clusters checks what spans the keys of clusters.
+func (v validator) clusters() {
+	all := v.root.key("clusters")
+	for _, name := range slices.Sorted(maps.Keys(v.config.Clusters)) {
+		if t := v.config.Clusters[name].TLS; t != nil {
+			v.clusterTLS(all.key(name).key("tls"), t)
+		}
+	}
+}
+
+// listenerTLS checks what spans the keys of a listener's TLS.
+func (v validator) listenerTLS(p *place, t *ListenerTLS) {
+	v.versions(p, t.MinVersion, t.MaxVersion)
+	if len(t.ALPN) == 0 {
+		v.errs.add(p.key("alpn"), `must not be empty; expected "h2", "http/1.1" or both: remove the key for both`)
+	}
+	switch {
+	case p.key("client_auth").failed:
+	case t.ClientAuth == "none":
+		for _, k := range []struct {
+			name  string
+			given bool
+		}{{"client_ca", t.ClientCA != ""}, {"client_san", len(t.ClientSAN) > 0}, {"crl", t.CRL != ""}} {
+			if k.given {
+				v.errs.add(p.key(k.name), `has no effect while client_auth is "none", as no client is asked for a certificate; `+
+					`set client_auth to "request" or "require", or remove the key`)
+			}
+		}
+	case t.ClientCA == "" && !p.key("client_ca").written: // an empty one is reported
+		v.errs.add(p.key("client_ca"), "required key is missing with client_auth %q; expected the path of a file "+
+			"with the authorities that sign the clients' certificates", clip(t.ClientAuth))
+	}
+}
+
+// clusterTLS checks what spans the keys of a cluster's TLS.
+func (v validator) clusterTLS(p *place, t *ClusterTLS) {
+	v.versions(p, t.MinVersion, t.MaxVersion)
+	switch {
+	case t.Cert != "" && t.Key == "" && !p.key("key").written:
+		v.errs.add(p.key("key"), "required key is missing with cert; expected the path of a file with the certificate's private key")
+	case t.Key != "" && t.Cert == "" && !p.key("cert").written:
+		v.errs.add(p.key("cert"), "required key is missing with key; expected the path of a file with the key's certificate")
+	}
+}
+
+func (v validator) versions(p *place, least, most string) {
+	if least == "1.3" && most == "1.2" {
+		v.errs.add(p.key("max_version"), "%q is below min_version, which is %q", most, least)
 	}
 }

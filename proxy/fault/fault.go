@@ -65,6 +65,7 @@ const (
 	None Kind = iota
 
 	BadRequest         // the request breaks the protocol's grammar
+	NotHTTP            // what came is another protocol's
 	BadFraming         // the request's length is ambiguous
 	BadHeader          // a field is not acceptable
 	HeaderTooLarge     // too many fields, or too many bytes of them
@@ -75,6 +76,21 @@ const (
 	ClientClosed       // the client went away
 	ClientReset        // the client reset its stream
 	RequestIdle        // the request's body stalled
+	ClientHTTP2        // the client broke the rules of HTTP/2
+	ClientFlood        // the client sent more of something than any honest one does
+	ClientUnresponsive // the client did not answer a PING
+
+	ClientTLS            // the client's TLS handshake failed
+	ClientTLSTimeout     // it did not end in time
+	ClientTLSVersion     // no protocol version in common
+	ClientTLSALPN        // no application protocol in common
+	ClientTLSAlert       // the client refused, with an alert
+	ClientCertMissing    // a client certificate is required
+	ClientCertExpired    // the client certificate is not valid at this time
+	ClientCertUnknown    // no authority that is known has signed it
+	ClientCertName       // it has none of the names that are let in
+	ClientCertRevoked    // it has been revoked
+	ClientCertUnsuitable // it is malformed, or made for something else
 
 	Forbidden  // this client may not use this forward proxy, or not reach that destination
 	NotFound   // no route matched
@@ -95,6 +111,21 @@ const (
 	UpstreamHeader    // its response's header is too large
 	UpstreamTimeout   // its response did not come in time
 	UpstreamIdle      // its response stalled
+	UpstreamRefused   // it refused the stream before it did anything with it
+	UpstreamHTTP2     // it broke the rules of HTTP/2
+
+	TLSFailed      // the TLS handshake with the endpoint failed
+	TLSTimeout     // it did not end in time
+	TLSVersion     // no protocol version in common
+	TLSALPN        // no application protocol in common
+	TLSAlert       // the endpoint refused, with an alert
+	TLSCertMissing // the endpoint requires a client certificate
+	CertExpired    // the endpoint's certificate is not valid at this time
+	CertUnknown    // no authority that is known has signed it
+	CertName       // it is for another name
+	CertRevoked    // it has been revoked
+	CertPin        // its key is none of those that are pinned
+	CertUnsuitable // it is malformed, or made for something else
 
 	Draining // the proxy is shutting down
 	Internal // a defect of the proxy
@@ -115,6 +146,7 @@ type kind struct {
 
 var kinds = [lastKind]kind{
 	BadRequest:         {"bad_request", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error"},
+	NotHTTP:            {"not_http", Downstream, false, 0, hop.DownstreamProtocolError, "", "downstream_protocol_error{not_http}"}, // so it would not understand an answer
 	BadFraming:         {"bad_framing", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error{framing}"},
 	BadHeader:          {"bad_header", Downstream, false, 400, hop.InvalidHeader, "http_request_error", "invalid_header"},
 	HeaderTooLarge:     {"header_too_large", Downstream, false, 431, hop.InvalidHeader, "http_request_error", "request_headers_too_large"},
@@ -125,6 +157,21 @@ var kinds = [lastKind]kind{
 	ClientClosed:       {"client_closed", Downstream, false, 0, hop.DownstreamClosed, "", "downstream_remote_disconnect"},
 	ClientReset:        {"client_reset", Downstream, false, 0, hop.DownstreamReset, "", "downstream_remote_reset"},
 	RequestIdle:        {"request_idle", Downstream, false, 408, hop.StreamIdleTimeout, "http_request_error", "stream_idle_timeout{request}"},
+	ClientHTTP2:        {"client_http2", Downstream, false, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.protocol_error"},
+	ClientFlood:        {"client_flood", Downstream, false, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.flood"},
+	ClientUnresponsive: {"client_unresponsive", Downstream, false, 0, hop.DownstreamClosed, "", "http2.ping_timeout"},
+
+	ClientTLS:            {"client_tls", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error"},
+	ClientTLSTimeout:     {"client_tls_timeout", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{timeout}"},
+	ClientTLSVersion:     {"client_tls_version", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{protocol_version}"},
+	ClientTLSALPN:        {"client_tls_alpn", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{no_application_protocol}"},
+	ClientTLSAlert:       {"client_tls_alert", Downstream, false, 0, hop.DownstreamProtocolError, "tls_alert_received", "downstream_tls_error{alert_received}"},
+	ClientCertMissing:    {"client_cert_missing", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_required}"},
+	ClientCertExpired:    {"client_cert_expired", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_expired}"},
+	ClientCertUnknown:    {"client_cert_unknown", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{unknown_authority}"},
+	ClientCertName:       {"client_cert_name", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{name_mismatch}"},
+	ClientCertRevoked:    {"client_cert_revoked", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_revoked}"},
+	ClientCertUnsuitable: {"client_cert_unsuitable", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{bad_certificate}"},
 
 	Forbidden:  {"forbidden", Proxy, false, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
 	NotFound:   {"not_found", Proxy, false, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
@@ -145,6 +192,21 @@ var kinds = [lastKind]kind{
 	UpstreamHeader:    {"upstream_header", Upstream, false, 502, hop.UpstreamProtocolError, "http_response_header_section_size", "upstream_reset_before_response_started{header_too_large}"},
 	UpstreamTimeout:   {"upstream_timeout", Upstream, true, 504, hop.UpstreamTimeout, "http_response_timeout", "response_timeout"},
 	UpstreamIdle:      {"upstream_idle", Upstream, false, 504, hop.StreamIdleTimeout, "http_response_timeout", "stream_idle_timeout{response}"},
+	UpstreamRefused:   {"upstream_refused", Upstream, true, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{refused_stream}"},
+	UpstreamHTTP2:     {"upstream_http2", Upstream, false, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{http2_protocol_error}"},
+
+	TLSFailed:      {"tls_failed", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error"},
+	TLSTimeout:     {"tls_timeout", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_tls_error{timeout}"},
+	TLSVersion:     {"tls_version", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{protocol_version}"},
+	TLSALPN:        {"tls_alpn", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{no_application_protocol}"},
+	TLSAlert:       {"tls_alert", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{alert_received}"},
+	TLSCertMissing: {"tls_cert_missing", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{certificate_required}"},
+	CertExpired:    {"cert_expired", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_expired}"},
+	CertUnknown:    {"cert_unknown", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{unknown_authority}"},
+	CertName:       {"cert_name", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{name_mismatch}"},
+	CertRevoked:    {"cert_revoked", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_revoked}"},
+	CertPin:        {"cert_pin", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
+	CertUnsuitable: {"cert_unsuitable", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
 	Draining: {"draining", Proxy, true, 503, hop.LocalReset, "proxy_internal_response", "draining"},
 	Internal: {"internal", Proxy, false, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},

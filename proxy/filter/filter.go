@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"crypto/x509"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/message"
@@ -67,9 +68,12 @@ type Downstream interface {
 	// Gone returns a func that reports whether the client has gone away, to be
 	// asked now and then while nothing is read from it.
 	Gone() func() bool
+	// Left says how the client went away, where more is known than that it did:
+	// an error is a fault.Error.
+	Left() error
 	// Detach gives the connection up to a tunnel, once the head of its
 	// response was flushed: bytes that the client sent ahead are buffered.
-	Detach() *netio.Conn
+	Detach() netio.Duplex
 }
 
 // ConnInfo is what a connection knows of itself, made once for each.
@@ -81,6 +85,10 @@ type ConnInfo struct {
 	Loopback bool
 	// Scheme is "http" or "https".
 	Scheme string
+	// TLS is what the connection is encrypted with, nil for a plain one, and
+	// Certificate what the client showed of itself, nil for nothing.
+	TLS         *hop.TLS
+	Certificate *x509.Certificate
 	// Sink takes the connection's Hops.
 	Sink hop.Sink
 }

@@ -21,6 +21,7 @@ func (f *Forwarder) send(x *filter.Exchange, d destination) error {
 	http1.StripHopByHop(r)
 	content, whole := x.Down.Whole()
 	x.Hop.BytesIn = int64(len(content))
+	d.expires = expiry(x)
 	body := body{content: content, whole: whole}
 	for first := true; ; first = false {
 		c, err := f.acquire(x, d, first)
@@ -29,25 +30,35 @@ func (f *Forwarder) send(x *filter.Exchange, d destination) error {
 		}
 		err = f.attempt(x, d, c, &body)
 		if err == nil {
-			return f.relay(x, c, &body)
+			return d.late(x.Hop, f.relay(x, c, &body))
 		}
+		reused := c.Reused()
 		c.Release(0, false)
-		if !first || !body.whole || !c.Reused || !stale(err) || body.started && !r.Method.Idempotent() {
-			return err
+		if !again(err, first, reused, &body, r) {
+			return d.late(x.Hop, err)
 		}
 		f.fail(x.Hop, fault.Of(err))
 	}
 }
 
-// stale reports whether err is how a pooled connection fails that the endpoint
-// had closed while it was idle.
-func stale(err error) bool {
-	k := fault.Of(err).Kind
-	return k == fault.UpstreamClosed || k == fault.UpstreamReset
+// again reports whether the request may be sent once more at once: nothing of it
+// was lost, and the endpoint can't have begun to carry it out, or may do so
+// twice.
+func again(err error, first, reused bool, b *body, r *message.Head) bool {
+	if !first || !b.whole {
+		return false
+	}
+	switch fault.Of(err).Kind {
+	case fault.UpstreamRefused: // RFC 9113 section 8.7
+		return true
+	case fault.UpstreamClosed, fault.UpstreamReset: // as a pooled connection fails that was closed while idle
+		return reused && (!b.started || r.Method.Idempotent())
+	}
+	return false
 }
 
 // acquire opens an attempt: an endpoint, and a connection to it.
-func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (*upstream.Conn, error) {
+func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (upstream.Stream, error) {
 	h, cl := x.Hop, d.route.Cluster
 	endpoint, err := d.fixed, error(nil)
 	if endpoint == nil {
@@ -57,13 +68,13 @@ func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (*up
 	}
 	a := h.Attempt()
 	a.Span = tracecontext.NewSpanID(rand.Uint64())
-	a.Cluster, a.Endpoint, a.Version = cl.Name, endpoint.Address, hop.HTTP11
+	a.Cluster, a.Endpoint = cl.Name, endpoint.Address
 	a.Start = h.Routed
 	if len(h.Attempts) > 1 {
 		a.Start = now(h)
 	}
-	var c *upstream.Conn
-	at, giveUp := f.clock(h, a.Start), f.deadline(h, d.route, a.Start)
+	var c upstream.Stream
+	at, giveUp := f.clock(h, a.Start), f.deadline(h, d, a.Start)
 	if pooled {
 		_, whole := x.Down.Whole()
 		once := !whole || !x.Request.Method.Idempotent()
@@ -74,37 +85,46 @@ func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (*up
 	if err != nil {
 		return nil, err
 	}
-	a.Reused, a.Connected = c.Reused, a.Start
-	if !c.Reused {
+	a.Version, a.TLS = c.Version(), c.TLS()
+	a.Reused, a.Connected = c.Reused(), a.Start
+	if !a.Reused {
 		a.Connected = now(h)
 	}
 	return c, nil
 }
 
-// deadline is when the route's time is up if it begins to run at the given
-// instant of the Hop; 0 is never. It is on the clock of deadlines.
-func (f *Forwarder) deadline(h *hop.Hop, r *Route, from time.Duration) time.Duration {
-	if r.Timeout == 0 {
+// deadline is when the request's time is up if the route's begins to run at the
+// given instant of the Hop; 0 is never. It is on the clock of deadlines.
+func (f *Forwarder) deadline(h *hop.Hop, d destination, from time.Duration) time.Duration {
+	by := d.expires
+	if t := d.route.Timeout; t > 0 && (by == 0 || from+t < by) {
+		by = from + t
+	}
+	if by == 0 {
 		return 0
 	}
-	return f.clock(h, from+r.Timeout)
+	return f.clock(h, by)
 }
 
 // attempt sends the request and waits for the head of the final response.
-func (f *Forwarder) attempt(x *filter.Exchange, d destination, c *upstream.Conn, b *body) error {
+func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream, b *body) error {
 	h, r := x.Hop, &x.Request
 	a := h.LastAttempt()
 	f.inject(x, a.Span)
 	f.host(x, d.route, a.Endpoint)
+	if err := f.shorten(x, d); err != nil {
+		return err
+	}
+	keyWebSocket(x, c.Version())
 	c.Watch(x.Down.Gone())
 	a.Sent = a.Connected
 	var err error
 	if b.whole {
 		a.BytesSent = int64(len(b.content))
-		c.Await(f.clock(h, a.Sent), f.deadline(h, d.route, a.Sent), f.StreamIdleTimeout)
-		b.started, err = c.RoundTrip(r, http1.OriginTarget(r), b.content, &x.Response)
-	} else if err = c.Send(r, http1.OriginTarget(r)); err == nil {
-		b.started, b.upload = true, f.startUpload(x, d.route, c)
+		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a.Sent), f.StreamIdleTimeout)
+		b.started, err = c.RoundTrip(r, b.content, &x.Response)
+	} else if err = c.Send(r); err == nil {
+		b.started, b.upload = true, f.startUpload(x, d, c)
 		err = c.ReadHead(r.Method, &x.Response)
 	}
 	for err == nil && x.Response.Status < 200 && x.Response.Framing != message.Tunnel {
@@ -116,7 +136,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c *upstream.Conn,
 	if err == nil && x.Response.Framing == message.Tunnel && !r.Upgrade {
 		err = fault.New(fault.UpstreamProtocol, a.Endpoint+" changed protocols (101), which the request did not ask for")
 	}
-	if err = b.cause(err); err != nil {
+	if err = b.cause(x, err); err != nil {
 		b.stop(x)
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
@@ -23,8 +24,9 @@ type body struct {
 // upload sends content from a goroutine of its own, while the response comes
 // down.
 type upload struct {
-	down filter.Downstream
-	conn *upstream.Conn
+	down   filter.Downstream
+	conn   upstream.Stream
+	shared *netio.Shared
 
 	done   chan struct{}               // closed when it has ended
 	ended  atomic.Bool                 // so has it, and all was sent
@@ -34,16 +36,21 @@ type upload struct {
 	sent   int64                       // after done
 }
 
-// startUpload begins to send the content of the exchange.
-func (f *Forwarder) startUpload(x *filter.Exchange, route *Route, c *upstream.Conn) *upload {
+// startUpload begins to send the content of the exchange. The route's time runs
+// from the end of the request.
+func (f *Forwarder) startUpload(x *filter.Exchange, d destination, c upstream.Stream) *upload {
 	h := x.Hop
-	u := &upload{down: x.Down, conn: c, done: make(chan struct{}), idle: f.StreamIdleTimeout}
-	c.Await(f.clock(h, now(h)), 0, f.StreamIdleTimeout)
-	start, timeout := h.Start, route.Timeout
+	u := &upload{down: x.Down, conn: c, shared: f.Shared, done: make(chan struct{}), idle: f.StreamIdleTimeout}
+	until := time.Duration(0)
+	if d.expires > 0 {
+		until = f.clock(h, d.expires)
+	}
+	c.Await(f.clock(h, now(h)), until, f.StreamIdleTimeout)
+	start := h.Start
 	go func() {
 		defer close(u.done)
-		if u.run() && timeout > 0 { // counted from the end of the request
-			c.Limit(f.Shared.At(start) + time.Since(start) + timeout)
+		if t := d.route.Timeout; u.run() && t > 0 {
+			c.Limit(f.Shared.At(start) + time.Since(start) + t)
 		}
 	}()
 	return u
@@ -84,15 +91,23 @@ func (u *upload) copy() error {
 			return err
 		}
 		u.sent += int64(len(piece))
-		u.conn.AwaitMore(u.conn.NetIO().Now())
+		u.conn.AwaitMore(u.shared.Now())
 	}
 }
 
 // cause is why an attempt failed: the client's failure, if that is what made
 // the upload close the connection, or if the endpoint was silent because the
-// client was; or else err.
-func (b *body) cause(err error) error {
-	if err == nil || b.upload == nil {
+// client was; or else err. Of a client that went away the client's side knows how.
+func (b *body) cause(x *filter.Exchange, err error) error {
+	if err == nil {
+		return nil
+	}
+	if fault.Of(err).Kind == fault.ClientClosed {
+		if left := x.Down.Left(); left != nil {
+			return left
+		}
+	}
+	if b.upload == nil {
 		return err
 	}
 	if failed := b.upload.failed.Load(); failed != nil {

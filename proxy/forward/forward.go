@@ -74,11 +74,15 @@ type Forwarder struct {
 	Active atomic.Int64
 
 	handler filter.Handler
+	via     [hop.HTTP2 + 1]string // the Via of a response, by the version it came in
 }
 
 // New returns a Forwarder.
 func New(o Options) *Forwarder {
 	f := &Forwarder{Options: o}
+	if o.Via != "" {
+		f.via = [...]string{hop.VersionUnknown: "1.1 " + o.Via, hop.HTTP10: "1.0 " + o.Via, hop.HTTP11: "1.1 " + o.Via, hop.HTTP2: "2 " + o.Via}
+	}
 	f.handler = filter.Chain(f.route, o.Filters...)
 	return f
 }

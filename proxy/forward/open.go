@@ -19,7 +19,7 @@ func (f *Forwarder) open(x *filter.Exchange) {
 	x.Hop = h
 	h.Labels = f.Labels
 	h.Start = time.Now()
-	h.Client, h.Peer, h.Scheme = info.PeerIP, info.Peer, info.Scheme
+	h.Client, h.Peer, h.Scheme, h.TLS = info.PeerIP, info.Peer, info.Scheme, info.TLS
 	h.Version = r.Version
 	h.Method = r.Method.String()
 	if r.Method == message.MethodOther {
@@ -35,6 +35,7 @@ func (f *Forwarder) open(x *filter.Exchange) {
 	if agent, ok := r.Get(message.UserAgent); ok {
 		h.Set(&h.UserAgent, agent)
 	}
+	openCall(x)
 	f.extract(x)
 	f.requestID(x)
 }

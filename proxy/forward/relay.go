@@ -11,15 +11,18 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, c *upstream.Conn, b *body) error {
+func (f *Forwarder) relay(x *filter.Exchange, c upstream.Stream, b *body) error {
 	h, r := x.Hop, &x.Response
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
 		return f.tunnel(x, c)
 	}
 	h.Status = r.Status
-	if r.Status >= 500 {
-		f.attribute(x)
+	if h.GRPC {
+		called(x, r)
+	}
+	if r.Status >= 500 || h.GRPCStatus.ServerError() {
+		f.attribute(x, r)
 	}
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
@@ -30,7 +33,7 @@ func (f *Forwarder) relay(x *filter.Exchange, c *upstream.Conn, b *body) error {
 	if err == nil {
 		err = f.copy(x, c)
 	}
-	if err = b.cause(err); err != nil {
+	if err = b.cause(x, err); err != nil {
 		c.Close()
 	}
 	reusable = b.stop(x) && reusable && err == nil
@@ -48,7 +51,7 @@ func (f *Forwarder) relay(x *filter.Exchange, c *upstream.Conn, b *body) error {
 
 // copy takes the response's content to the client. What has been received is
 // sent before more is waited for.
-func (f *Forwarder) copy(x *filter.Exchange, c *upstream.Conn) error {
+func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	h, down := x.Hop, x.Down
 	for hurried := false; ; {
 		piece, done, err := c.Body()
@@ -62,7 +65,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c *upstream.Conn) error {
 			}
 		}
 		if done {
-			return down.End(c.Trailers())
+			return f.end(x, c.Trailers())
 		}
 		if len(piece) > 0 {
 			continue
@@ -80,9 +83,15 @@ func (f *Forwarder) copy(x *filter.Exchange, c *upstream.Conn) error {
 			return err
 		}
 		if ended {
-			return down.End(nil)
+			return f.end(x, c.Trailers())
 		}
 	}
+}
+
+// end ends the response.
+func (f *Forwarder) end(x *filter.Exchange, trailers *message.Head) error {
+	f.endCall(x, trailers)
+	return x.Down.End(trailers)
 }
 
 // respond gives a response the fields that are the proxy's.
@@ -90,7 +99,7 @@ func (f *Forwarder) respond(x *filter.Exchange) {
 	h, r := x.Hop, &x.Response
 	f.note(h)
 	if f.Via != "" {
-		r.Add(message.Via, "via", f.Via)
+		r.Add(message.Via, "via", f.via[r.Version])
 	}
 	switch f.ProxyStatusMode {
 	case Append:
@@ -108,13 +117,14 @@ func (f *Forwarder) respond(x *filter.Exchange) {
 
 // attribute finds out who made the failure that came back: a hop farther
 // upstream that says so in its Proxy-Status, or one that this service called
-// within the same trace, or the endpoint itself.
-func (f *Forwarder) attribute(x *filter.Exchange) {
-	h, r := x.Hop, &x.Response
+// within the same trace, or the endpoint itself. r is the response's head, or the
+// trailers that a call's status was in.
+func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
+	h := x.Hop
 	a := h.LastAttempt()
 	h.Details = "via_upstream"
 	if r.Has(message.ProxyStatus) {
-		if failure, ok := f.fromUpstream(x); ok {
+		if failure, ok := f.fromUpstream(h, r); ok {
 			h.Failure = failure
 			return
 		}
@@ -130,5 +140,5 @@ func (f *Forwarder) attribute(x *filter.Exchange) {
 	if h.Labels.Direction == hop.Outbound {
 		name = string(h.Bytes(h.Host))
 	}
-	h.Failure = hop.Failure{Origin: hop.OriginEndpoint, Hop: name, Reason: answered(a)}
+	h.Failure = hop.Failure{Origin: hop.OriginEndpoint, Hop: name, Reason: answered(h)}
 }

@@ -8,21 +8,24 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/grpc"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // reply answers in the endpoint's place: the one place where a failure becomes
-// a response. Where a response has begun it can only be cut. It returns why the
-// answer could not be sent, if it could not.
+// a response. Where a response has begun it can only be cut, but for a call's. It
+// returns why the answer could not be sent, if it could not.
 func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	f.blame(x, why)
 	h, down := x.Hop, x.Down
 	status := why.Kind.Status()
 	if down.Began() || status == 0 {
 		f.note(h)
-		down.Cut()
+		if status == 0 || !f.breakOff(x, why) {
+			down.Cut()
+		}
 		return nil
 	}
 	h.Status = status
@@ -31,15 +34,20 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	r.Status = status
 	_, whole := down.Whole()
 	r.Close = !whole
-	text := f.text(x, why)
-	r.Framing, r.Length = message.ByLength, int64(len(text))
-	r.SetReason(r.Own(http.StatusText(status)))
-	r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
+	var text []byte
+	if h.GRPC {
+		f.replyCall(x, why)
+	} else {
+		text = f.text(x, why)
+		r.Framing, r.Length = message.ByLength, int64(len(text))
+		r.SetReason(r.Own(http.StatusText(status)))
+		r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
+	}
 	f.respond(x)
 	h.FirstByte = now(h)
 	h.BytesOut = int64(len(text))
 	err := down.Head(r)
-	if err == nil && x.Request.Method != message.HEAD {
+	if err == nil && len(text) > 0 && x.Request.Method != message.HEAD {
 		err = down.Content(text)
 	}
 	if err == nil {
@@ -71,6 +79,9 @@ func (f *Forwarder) blame(x *filter.Exchange, why *fault.Error) {
 	side := why.Kind.Side()
 	f.fail(h, why)
 	h.Flags |= why.Kind.Flag()
+	if h.GRPC && h.GRPCStatus == 0 {
+		h.GRPCStatus = grpc.OfFault(why.Kind)
+	}
 	if side == fault.Downstream && h.Failure.Origin != hop.OriginNone {
 		return // what the client did not wait for is what failed
 	}
@@ -90,8 +101,7 @@ func (f *Forwarder) note(h *hop.Hop) {
 }
 
 // fromUpstream reads who made the failure in the Proxy-Status that came back.
-func (f *Forwarder) fromUpstream(x *filter.Exchange) (hop.Failure, bool) {
-	h, r := x.Hop, &x.Response
+func (f *Forwarder) fromUpstream(h *hop.Hop, r *message.Head) (hop.Failure, bool) {
 	var lines [][]byte
 	for i := range r.Fields {
 		if field := &r.Fields[i]; field.ID == message.ProxyStatus && !field.Removed {
@@ -106,6 +116,14 @@ func (f *Forwarder) fromUpstream(x *filter.Exchange) (hop.Failure, bool) {
 }
 
 // answered says that an endpoint answered with a failure.
-func answered(a *hop.Attempt) string {
+func answered(h *hop.Hop) string {
+	a := h.LastAttempt()
+	if a.GRPCStatus.ServerError() {
+		text := a.Endpoint + " answered " + a.GRPCStatus.String()
+		if h.GRPCMessage.Len() > 0 {
+			text += ": " + h.String(h.GRPCMessage)
+		}
+		return text
+	}
 	return a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
 }

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -15,6 +16,9 @@ type destination struct {
 	// fixed is the endpoint that the request itself named, nil where the
 	// cluster picks one.
 	fixed *upstream.Endpoint
+	// expires is when the caller's own timeout is over, from the start of the
+	// Hop; 0 is never.
+	expires time.Duration
 }
 
 // route is the last handler: it finds where the request goes, and takes it

@@ -11,10 +11,11 @@ import (
 
 // tunnel answers with the head in the exchange and carries bytes both ways
 // until both sides have ended.
-func (f *Forwarder) tunnel(x *filter.Exchange, c *upstream.Conn) error {
+func (f *Forwarder) tunnel(x *filter.Exchange, c upstream.Stream) error {
 	h, a := x.Hop, x.Hop.LastAttempt()
 	h.Kind, h.Status, h.FirstByte = hop.KindTunnel, x.Response.Status, a.FirstByte
 	defer c.Release(0, false)
+	acceptWebSocket(x, c.Version())
 	f.respond(x)
 	if err := x.Down.Head(&x.Response); err != nil {
 		return err
@@ -23,8 +24,17 @@ func (f *Forwarder) tunnel(x *filter.Exchange, c *upstream.Conn) error {
 		return err
 	}
 	c.Watch(nil)
-	defer context.AfterFunc(f.Context, c.Close)()
-	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.NetIO(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared}
+	cut := make(chan struct{})
+	stop := context.AfterFunc(f.Context, func() {
+		c.Close()
+		close(cut)
+	})
+	defer func() {
+		if !stop() { // and it is closed before it is released
+			<-cut
+		}
+	}()
+	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared}
 	var err error
 	h.BytesIn, h.BytesOut, err = t.Run()
 	a.BytesSent, a.BytesReceived = h.BytesIn, h.BytesOut

@@ -314,7 +314,7 @@ func (t *trailerSection) decode(in []byte) (progress, error) {
 // 6.5.1), as the next hop may merge trailers into the head.
 func mayTrail(id message.FieldID, name []byte) bool {
 	if id != message.Unknown {
-		return id == message.ServerTiming || id == message.ProxyStatus
+		return id == message.GRPCStatus || id == message.GRPCMessage || id == message.ServerTiming || id == message.ProxyStatus
 	}
 	for _, prefix := range [...]string{"content-", "if-", "x-forwarded-", "access-control-"} {
 		if len(name) > len(prefix) && message.EqualFold(name[:len(prefix)], prefix) {

@@ -15,6 +15,9 @@ func isPreface2(line []byte) bool {
 	return len(line) >= len(preface) && string(line[:len(preface)]) == preface
 }
 
+// handshake is the first byte of a TLS handshake (RFC 8446 section 5.1).
+const handshake = 0x16
+
 // requestLine reads the request line (RFC 9112 section 3); ok is false where it
 // is not whole yet.
 func (d *HeadDecoder) requestLine(buf []byte, h *message.Head) (ok bool, err error) {
@@ -26,7 +29,7 @@ func (d *HeadDecoder) requestLine(buf []byte, h *message.Head) (ok bool, err err
 		return false, d.partialRequestLine(buf)
 	}
 	line := buf[d.pos:end]
-	if isPreface2(line) {
+	if isPreface2(line) || len(line) > 0 && line[0] == handshake {
 		return false, d.badMethod(line, 0)
 	}
 	if len(line) == 0 || line[len(line)-1] != '\r' {
@@ -94,7 +97,7 @@ func (d *HeadDecoder) badMethod(line []byte, n int) error {
 		return d.badRequest("an empty line where it should be")
 	case isPreface2(line):
 		return d.fail(fault.VersionUnsupported, "request line: the preface of HTTP/2, which is not spoken on this connection")
-	case line[0] == 0x16:
+	case line[0] == handshake:
 		return d.badRequest("a TLS handshake, but this port speaks plain HTTP: use http://, or a port with TLS")
 	case n == 0 && line[0] == ' ' || n == 0 && line[0] == '\t':
 		return d.badRequest("the line begins with whitespace")
@@ -135,6 +138,9 @@ func (d *HeadDecoder) badVersion(b []byte) error {
 		return d.badRequest(controlIn(b))
 	case bytes.IndexByte(b, ' ') >= 0:
 		return d.badRequest("a space too many")
+	}
+	if len(b) < 4 || !message.EqualFold(b[:4], "http") {
+		return d.fail(fault.NotHTTP, "what came is not HTTP: it has another protocol's name where HTTP/1.1 should be")
 	}
 	return d.badRequest("the version is malformed")
 }

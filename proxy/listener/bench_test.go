@@ -108,14 +108,14 @@ func inMemory(b testing.TB, all bool) func() {
 	f := forward.New(forward.Options{
 		Labels: labels, Routes: []forward.Route{{Labels: labels, Cluster: cl, Timeout: 15 * time.Second}},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
-		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "1.1 web",
+		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
 		Shared:      shared, Context: context.Background(),
 	})
 	l := &Listener{Options: Options{
 		Name: "ingress", HeadTimeout: time.Minute, IdleTimeout: time.Hour, Limits: http1.Limits{},
 		Shared: shared, Sink: func(n uint64) hop.Sink { return recorder.Sink(int(n)) }, Log: slog.New(slog.DiscardHandler),
-	}, server: f, conns: map[*http1Conn]struct{}{}}
+	}, server: f, conns: map[connection]struct{}{}}
 	client, server := net.Pipe()
 	l.start(server)
 	b.Cleanup(l.done.Wait)

@@ -3,8 +3,6 @@ package listener
 import (
 	"errors"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -29,6 +28,8 @@ type http1Conn struct {
 	state    atomic.Uint32 // what drain and cutOff need to know, a state below
 	stopped  atomic.Bool   // makes Body return
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
+	served   bool          // a request has come
+	preface  bool          // what came is the preface of HTTP/2
 	detached bool          // the connection is a tunnel's
 	cut      bool          // the connection is of no more use
 	aborted  bool          // it has to end in a reset
@@ -45,54 +46,24 @@ const (
 	lingering        // it is over but for the client's last bytes
 )
 
-// exchange is what a request needs, borrowed while there is one: so an idle
-// connection is small, and a busy proxy works on memory that is warm.
-type exchange struct {
-	filter.Exchange
-	decoder http1.HeadDecoder
-	content http1.BodyDecoder
-	request
-	buffer [outSize]byte
-}
-
-// request is what begins anew with each request.
-type request struct {
-	size     int  // of the head
-	whole    bool // the content has arrived, and lies behind the head
-	copied   bool // the head was moved out of the read buffer
-	bodyDone bool // the content was read to its end
-	invited  bool // the client was told to go on with content that it held back
-	began    bool // a final response was
-	sent     bool // so were bytes of it
-	ended    bool // it was ended
-	framing  message.Framing
-	out      []byte // what is kept back, in buffer as long as it fits
-}
-
-// outSize is up to how much is kept back, to be sent at once: a head and a
-// small body.
-const outSize = 4 << 10
-
-func newHTTP1(l *Listener, nc net.Conn, n uint64) *http1Conn {
-	c := &http1Conn{listener: l, nio: netio.New(nc, l.Shared)}
+func newHTTP1(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http1Conn {
+	c := &http1Conn{listener: l, nio: nio, info: info}
 	c.nio.WriteTimeout = l.StreamIdle
 	c.gone, c.turn = c.nio.Gone, c.arrived
-	c.info = filter.ConnInfo{Peer: nc.RemoteAddr().String(), Local: nc.LocalAddr().String(), Scheme: "http", Sink: l.Sink(n)}
-	if addr, err := netip.ParseAddrPort(c.info.Peer); err == nil {
-		ip := addr.Addr().Unmap()
-		c.info.PeerIP, c.info.Loopback = ip.String(), ip.IsLoopback()
-	} else {
-		c.info.PeerIP = c.info.Peer
-	}
 	return c
 }
 
-// serve serves requests until the connection ends. As long as requests arrive
+// serve serves requests until the connection ends, or turns out to speak HTTP/2:
+// then it reports true, and the connection is another's. As long as requests arrive
 // whole they are served from within one wait (see [netio.Conn.Turns]); one whose
 // content is still on its way is served outside of it, where it can be waited
 // for.
-func (c *http1Conn) serve() {
-	defer c.nio.Done()
+func (c *http1Conn) serve() (switched bool) {
+	defer func() {
+		if !switched {
+			c.nio.Done()
+		}
+	}()
 	now := c.listener.Shared.Now()
 	c.nio.Await(now, now+c.listener.HeadTimeout)
 	for !c.cut {
@@ -100,18 +71,21 @@ func (c *http1Conn) serve() {
 			c.run(nil)
 			continue
 		}
-		if c.cut {
+		if c.cut || c.preface {
 			break
 		}
 		if err := c.nio.Turns(c.turn); err != nil {
 			c.lost(err)
-			return
+			return false
 		}
 		if !c.cut && c.pending() {
 			c.run(nil)
 		}
 	}
-	c.linger()
+	if !c.preface {
+		c.linger()
+	}
+	return c.preface
 }
 
 // arrived is called when bytes were received: it serves every request that is
@@ -123,7 +97,7 @@ func (c *http1Conn) arrived() bool {
 			return false
 		}
 	}
-	return !c.cut && !c.pending()
+	return !c.cut && !c.preface && !c.pending()
 }
 
 // pending reports whether a head was decoded whose request is still to be served.
@@ -135,6 +109,9 @@ func (c *http1Conn) pending() bool { return c.exchange != nil && c.size > 0 }
 func (c *http1Conn) next(within bool) bool {
 	buffered := c.nio.Buffered()
 	if len(buffered) == 0 {
+		return false
+	}
+	if !c.served && c.isPreface(buffered) {
 		return false
 	}
 	if c.exchange == nil {
@@ -152,7 +129,7 @@ func (c *http1Conn) next(within bool) bool {
 		c.partial()
 		return false
 	}
-	c.headBy, c.size = 0, n
+	c.headBy, c.size, c.served = 0, n, true
 	switch r.Framing {
 	case message.NoBody:
 		c.whole, c.bodyDone = true, true
@@ -162,12 +139,27 @@ func (c *http1Conn) next(within bool) bool {
 	return !within || c.whole && !r.Upgrade && r.Method != message.CONNECT
 }
 
+// isPreface reports whether a connection begins as one of HTTP/2 does (RFC 9113
+// section 3.4), or does so as far as HTTP/1 can't follow.
+func (c *http1Conn) isPreface(b []byte) bool {
+	const shared = len("PRI * ")
+	n := min(len(b), len(http2.Preface))
+	if n <= shared || string(b[:n]) != http2.Preface[:n] {
+		return false
+	}
+	if c.preface = n == len(http2.Preface); !c.preface {
+		c.partial()
+		return true
+	}
+	if c.exchange != nil {
+		c.giveBack()
+	}
+	return true
+}
+
 // borrow gets ready for a request.
 func (c *http1Conn) borrow() {
-	x, ok := c.listener.exchanges.Get().(*exchange)
-	if !ok {
-		x = &exchange{decoder: http1.HeadDecoder{Limits: c.listener.Limits}}
-	}
+	x := c.listener.borrow()
 	x.Down = c
 	x.out = x.buffer[:0]
 	c.exchange = x
@@ -175,14 +167,8 @@ func (c *http1Conn) borrow() {
 
 // giveBack ends the use of the exchange.
 func (c *http1Conn) giveBack() {
-	x := c.exchange
+	c.listener.giveBack(c.exchange)
 	c.exchange = nil
-	x.Down = nil
-	x.request = request{}
-	x.decoder.Reset()
-	x.Request.Reset()
-	x.Response.Reset()
-	c.listener.exchanges.Put(x)
 	c.state.Store(idle)
 }
 
@@ -294,6 +280,9 @@ func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 
 // Gone reports whether the client has closed the connection.
 func (c *http1Conn) Gone() func() bool { return c.gone }
+
+// Left knows no more than Gone.
+func (c *http1Conn) Left() error { return nil }
 
 // Whole is the content, if it is here.
 func (c *http1Conn) Whole() ([]byte, bool) {
@@ -490,7 +479,7 @@ func (c *http1Conn) Cut() {
 }
 
 // Detach gives the connection up to a tunnel.
-func (c *http1Conn) Detach() *netio.Conn {
+func (c *http1Conn) Detach() netio.Duplex {
 	if !c.copied {
 		c.leave()
 	}

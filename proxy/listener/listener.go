@@ -14,11 +14,13 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Options are a listener's settings. All of them must be set.
+// Options are a listener's settings. All but TLS must be set.
 type Options struct {
 	Name, Address string
 	HeadTimeout   time.Duration // for a whole request head
@@ -26,7 +28,13 @@ type Options struct {
 	StreamIdle    time.Duration // within a request
 	MaxConns      int           // open at once; 0 is no limit
 	Limits        http1.Limits
-	Shared        *netio.Shared
+	// HTTP2 are the settings of HTTP/2 connections, but for those that are the
+	// listener's to fill in: Shared, Name, Scheme and the timeouts.
+	HTTP2 http2.Options
+	// TLS encrypts the connections, within HandshakeTimeout; nil is plain text.
+	TLS              *tlsconf.Server
+	HandshakeTimeout time.Duration
+	Shared           *netio.Shared
 	// Sink returns where the n-th connection records its Hops.
 	Sink func(n uint64) hop.Sink
 	Log  *slog.Logger
@@ -51,9 +59,10 @@ type Listener struct {
 	draining atomic.Bool
 
 	exchanges sync.Pool // of *exchange
+	workers   workers
 
 	mu    sync.Mutex
-	conns map[*http1Conn]struct{}
+	conns map[connection]struct{}
 	done  sync.WaitGroup
 }
 
@@ -63,7 +72,7 @@ func Listen(o Options, server Server) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", o.Name, explain(o.Address, err))
 	}
-	l := &Listener{Options: o, server: server, socket: socket, conns: map[*http1Conn]struct{}{}}
+	l := &Listener{Options: o, server: server, socket: socket, conns: map[connection]struct{}{}}
 	if o.MaxConns > 0 {
 		l.slots = make(chan struct{}, o.MaxConns)
 	}
@@ -106,40 +115,12 @@ func (l *Listener) free() {
 	}
 }
 
-// start serves a connection.
-func (l *Listener) start(nc net.Conn) {
-	c := newHTTP1(l, nc, l.Accepted.Add(1))
-	l.mu.Lock()
-	if l.draining.Load() { // nobody would drain this one
-		l.mu.Unlock()
-		nc.Close()
-		l.free()
-		return
-	}
-	l.conns[c] = struct{}{}
-	l.done.Add(1)
-	l.mu.Unlock()
-	l.Active.Add(1)
-	go func() {
-		defer l.end(c)
-		c.serve()
-	}()
-}
-
-func (l *Listener) end(c *http1Conn) {
-	l.mu.Lock()
-	delete(l.conns, c)
-	l.mu.Unlock()
-	l.Active.Add(-1)
-	l.free()
-	l.done.Done()
-}
-
 // Drain stops accepting, closes the connections that are idle, and has the
 // others end with their request. It returns when all have, or, having cut
 // those that are left, when ctx is done.
 func (l *Listener) Drain(ctx context.Context) {
 	l.StopAccepting()
+	defer l.workers.close()
 	ended := make(chan struct{})
 	go func() {
 		l.done.Wait()
@@ -148,7 +129,7 @@ func (l *Listener) Drain(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		l.each((*http1Conn).cutOff)
+		l.each(connection.cutOff)
 		<-ended
 	}
 }
@@ -158,10 +139,10 @@ func (l *Listener) Drain(ctx context.Context) {
 func (l *Listener) StopAccepting() {
 	l.draining.Store(true)
 	l.socket.Close()
-	l.each((*http1Conn).drain)
+	l.each(connection.drain)
 }
 
-func (l *Listener) each(f func(*http1Conn)) {
+func (l *Listener) each(f func(connection)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {

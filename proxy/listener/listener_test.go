@@ -181,7 +181,7 @@ func TestRequestBeatsDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newHTTP1(l, nc, 1)
+	c := newHTTP1(l, netio.New(nc, l.Shared), newInfo(l, nc, 1))
 	defer c.nio.Done()
 	c.drain()
 	if s := c.state.Load(); s != woken {
@@ -229,7 +229,7 @@ func TestCutOffInAnAnswer(t *testing.T) {
 		<-a.got
 		clients = append(clients, c)
 	}
-	l.each((*http1Conn).cutOff) // it returns, though all of them are busy
+	l.each(connection.cutOff) // it returns, though all of them are busy
 	for range clients {
 		a.answer <- struct{}{}
 	}

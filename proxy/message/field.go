@@ -40,43 +40,53 @@ const (
 	Baggage
 	ProxyAuthorization
 	ProxyAuthenticate
+	Cookie
+	GRPCStatus
+	GRPCMessage
+	GRPCTimeout
+	XForwardedClientCert
 	lastField
 )
 
 var names = [lastField]string{
-	Connection:         "connection",
-	KeepAlive:          "keep-alive",
-	ProxyConnection:    "proxy-connection",
-	TE:                 "te",
-	Trailer:            "trailer",
-	TransferEncoding:   "transfer-encoding",
-	Upgrade:            "upgrade",
-	ContentLength:      "content-length",
-	ContentType:        "content-type",
-	Host:               "host",
-	Expect:             "expect",
-	UserAgent:          "user-agent",
-	Via:                "via",
-	Forwarded:          "forwarded",
-	XForwardedFor:      "x-forwarded-for",
-	XForwardedProto:    "x-forwarded-proto",
-	XForwardedHost:     "x-forwarded-host",
-	XRequestID:         "x-request-id",
-	ProxyStatus:        "proxy-status",
-	ServerTiming:       "server-timing",
-	Server:             "server",
-	Date:               "date",
-	Traceparent:        "traceparent",
-	Tracestate:         "tracestate",
-	B3:                 "b3",
-	XB3TraceID:         "x-b3-traceid",
-	XB3SpanID:          "x-b3-spanid",
-	XB3ParentSpanID:    "x-b3-parentspanid",
-	XB3Sampled:         "x-b3-sampled",
-	XB3Flags:           "x-b3-flags",
-	Baggage:            "baggage",
-	ProxyAuthorization: "proxy-authorization",
-	ProxyAuthenticate:  "proxy-authenticate",
+	Connection:           "connection",
+	KeepAlive:            "keep-alive",
+	ProxyConnection:      "proxy-connection",
+	TE:                   "te",
+	Trailer:              "trailer",
+	TransferEncoding:     "transfer-encoding",
+	Upgrade:              "upgrade",
+	ContentLength:        "content-length",
+	ContentType:          "content-type",
+	Host:                 "host",
+	Expect:               "expect",
+	UserAgent:            "user-agent",
+	Via:                  "via",
+	Forwarded:            "forwarded",
+	XForwardedFor:        "x-forwarded-for",
+	XForwardedProto:      "x-forwarded-proto",
+	XForwardedHost:       "x-forwarded-host",
+	XRequestID:           "x-request-id",
+	ProxyStatus:          "proxy-status",
+	ServerTiming:         "server-timing",
+	Server:               "server",
+	Date:                 "date",
+	Traceparent:          "traceparent",
+	Tracestate:           "tracestate",
+	B3:                   "b3",
+	XB3TraceID:           "x-b3-traceid",
+	XB3SpanID:            "x-b3-spanid",
+	XB3ParentSpanID:      "x-b3-parentspanid",
+	XB3Sampled:           "x-b3-sampled",
+	XB3Flags:             "x-b3-flags",
+	Baggage:              "baggage",
+	ProxyAuthorization:   "proxy-authorization",
+	ProxyAuthenticate:    "proxy-authenticate",
+	Cookie:               "cookie",
+	GRPCStatus:           "grpc-status",
+	GRPCMessage:          "grpc-message",
+	GRPCTimeout:          "grpc-timeout",
+	XForwardedClientCert: "x-forwarded-client-cert",
 }
 
 // String is the name in lower case, "" for Unknown.
@@ -111,8 +121,8 @@ func FieldByName(name []byte) FieldID {
 }
 
 const (
-	maxName    = len("proxy-authorization")
-	sameLength = 5
+	maxName    = len("x-forwarded-client-cert")
+	sameLength = 8
 )
 
 // candidates holds the numbers of the names of each length.

@@ -9,21 +9,25 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/clientcert"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
+	"github.com/hopscope/hopscope/proxy/filter/grpcweb"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-func (p *Proxy) newCluster(name string, c *config.Cluster) *cluster.Cluster {
+func (p *Proxy) newCluster(name string, c *config.Cluster, client *tlsconf.Client) *cluster.Cluster {
 	return cluster.New(name, c.Endpoints, upstream.Options{
 		ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 		MaxConnections: c.MaxConnections, MaxPending: c.MaxPending, MaxIdle: c.MaxIdle,
-		Head: http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
+		Head:     http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
+		Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 	}, p.shared)
 }
 
@@ -38,21 +42,36 @@ func (p *Proxy) allClusters() []*cluster.Cluster {
 }
 
 // listening are the options of a listener.
-func (p *Proxy) listening(lc *config.Listener) listener.Options {
+func (p *Proxy) listening(lc *config.Listener, server *tlsconf.Server) listener.Options {
 	most := lc.MaxConnections
 	if most == 0 {
 		most = openFiles() / 2
 	}
-	return listener.Options{
+	o := listener.Options{
 		Name: lc.Name, Address: lc.Address,
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
 		MaxConns: most, Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
+		HTTP2: http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
 		Shared: p.shared, Sink: p.sink, Log: p.options.Log,
 	}
+	if lc.TLS != nil {
+		o.HandshakeTimeout = lc.TLS.HandshakeTimeout
+	}
+	return o
 }
 
-// forwarding are the options of a listener's forwarder.
-func (p *Proxy) forwarding(lc *config.Listener, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
+// clientCert are the settings of X-Forwarded-Client-Cert.
+func clientCert(lc *config.Listener, server *tlsconf.Server) clientcert.Options {
+	o := clientcert.Options{Mode: clientcert.ModeOf(lc.ForwardClientCert)}
+	if server != nil {
+		o.By = server.URIs
+	}
+	return o
+}
+
+// forwarding are the options of a listener's forwarder; server is its TLS, nil for
+// none.
+func (p *Proxy) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
 	o := forward.Options{
 		Labels:      p.labels(lc, "", "", 0),
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
@@ -63,14 +82,17 @@ func (p *Proxy) forwarding(lc *config.Listener, propagation *tracecontext.Propag
 	via := ""
 	if lc.Via {
 		via = pseudonym(p.config.Service)
-		o.Via = "1.1 " + via
+		o.Via = via
 	}
 	o.Filters = []filter.Filter{forwarded.New(forwarded.Options{
 		TrustedProxies: lc.Forwarded.TrustedProxies,
 		XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
 		Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
 		Via:            via,
-	})}
+	}), clientcert.New(clientCert(lc, server))}
+	if lc.GRPCWeb {
+		o.Filters = append(o.Filters, grpcweb.New())
+	}
 	var matches []route.Match
 	for i := range lc.Routes {
 		rc := &lc.Routes[i]
@@ -92,8 +114,8 @@ func (p *Proxy) forwarding(lc *config.Listener, propagation *tracecontext.Propag
 func (p *Proxy) forwardProxy(lc *config.Listener) *forward.Egress {
 	fc := lc.ForwardProxy
 	cc := config.NewCluster()
-	cc.ConnectTimeout = fc.ConnectTimeout
-	cl := p.newCluster(lc.Name, &cc)
+	cc.ConnectTimeout, cc.Protocol = fc.ConnectTimeout, "http1"
+	cl := p.newCluster(lc.Name, &cc, nil)
 	p.egress = append(p.egress, cl)
 	e := &forward.Egress{
 		Resolver: net.DefaultResolver,

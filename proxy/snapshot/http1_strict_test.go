@@ -80,7 +80,6 @@ func TestHTTP1Refused(t *testing.T) {
 		{"HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505, "DPE"},
 		{"http/1.1", "GET / http/1.1\r\nHost: a\r\n\r\n", 400, "DPE"},
 		{"HTTP/1.1 and more", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400, "DPE"},
-		{"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "DPE"},
 		{"a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "DPE"},
 		{"two empty lines", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "DPE"},
 		// Forms of the target, and Host.

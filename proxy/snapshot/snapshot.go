@@ -49,6 +49,8 @@ type Proxy struct {
 	clusters  map[string]*cluster.Cluster
 	egress    []*cluster.Cluster // those of forward proxies
 	listeners []*bound
+	// credentials are the TLS settings in use.
+	credentials []credentials
 
 	// context ends when the proxy stops waiting for anything.
 	context context.Context
@@ -86,10 +88,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		p.cancel()
 		return nil, err
 	}
-	for name, cc := range c.Clusters {
-		p.clusters[name] = p.newCluster(name, &cc)
+	err := p.makeClusters()
+	if err == nil {
+		err = p.bindListeners()
 	}
-	err := p.bindListeners()
 	if err == nil {
 		err = p.bindAdmin()
 	}
@@ -98,6 +100,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		return nil, err
 	}
 	p.measure()
+	p.measureTLS()
 	p.metrics.Reloaded(nil)
 	for _, b := range p.listeners {
 		p.served.Go(b.listener.Serve)
@@ -106,6 +109,18 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		p.served.Go(func() { p.adminServer.Serve(p.adminSocket) })
 	}
 	return p, nil
+}
+
+// makeClusters makes each cluster of the configuration.
+func (p *Proxy) makeClusters() error {
+	for name, cc := range p.config.Clusters {
+		client, err := p.clientTLS(name, &cc)
+		if err != nil {
+			return err
+		}
+		p.clusters[name] = p.newCluster(name, &cc, client)
+	}
+	return nil
 }
 
 // bindListeners makes each listener with its forwarder, and binds its address.
@@ -119,8 +134,12 @@ func (p *Proxy) bindListeners() error {
 	sampler := tracecontext.NewSampler(t.Sample)
 	for i := range p.config.Listeners {
 		lc := &p.config.Listeners[i]
-		f := forward.New(p.forwarding(lc, propagation, status, sampler))
-		l, err := listener.Listen(p.listening(lc), f)
+		server, err := p.serverTLS(lc)
+		if err != nil {
+			return err
+		}
+		f := forward.New(p.forwarding(lc, server, propagation, status, sampler))
+		l, err := listener.Listen(p.listening(lc, server), f)
 		if err != nil {
 			return err
 		}
@@ -186,6 +205,9 @@ func (p *Proxy) close(ctx context.Context) error {
 	}
 	for _, c := range p.egress {
 		c.Group.Close()
+	}
+	for _, c := range p.credentials {
+		c.source.Close()
 	}
 	// The views have a moment of their own, also where ctx is long done.
 	flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -158,9 +158,17 @@ func clientRows() []row {
 		refused("another coding", fault.NotImplemented, 501, "DPE", "Transfer-Encoding",
 			"POST /row HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
 		refused("another version", fault.VersionUnsupported, 505, "DPE", "version", "GET /row HTTP/3.0\r\nHost: web.test\r\n\r\n"),
-		refused("HTTP/2 preface", fault.VersionUnsupported, 505, "DPE", "HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 		refused("head stalls", fault.RequestTimeout, 408, "SI", "did not arrive within", "GET /row HTTP/1.1\r\nHo"),
 	}
+	foreign := refused("another protocol's name", fault.NotHTTP, 0, "DPE", "what came is not HTTP")
+	foreign.error, foreign.drive = "", func(l *lab) *http.Response {
+		p := dialPeer(l.t, l.ingress())
+		defer p.Close()
+		p.send("GET /row RTSP/1.0\r\nHost: web.test\r\n\r\n")
+		p.rest() // in whichever way that ends
+		return nil
+	}
+	rows = append(rows, foreign)
 	for i := range rows {
 		r := &rows[i]
 		if r.status >= 500 {

@@ -2,6 +2,8 @@ package snapshot_test
 
 import (
 	"cmp"
+	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // row is one way out of a request, and what each view says of it.
@@ -43,6 +46,10 @@ type row struct {
 	untimed             bool   // it says nothing of how long requests take
 	unheard             bool   // nobody was there for the response
 	method              string // GET where it is empty
+	secure              bool   // the client's connection is encrypted
+	protocol            string // of the client's side, where it is looked at
+	// certificate is the one that the reason has to tell of, nil for none.
+	certificate func() *x509.Certificate
 }
 
 // try is an attempt, as the views show it.
@@ -50,6 +57,7 @@ type try struct {
 	status int
 	flags  string
 	failed string // error.type of the CLIENT span, which is an error then
+	secure bool   // the connection is encrypted
 }
 
 // uncovered are the kinds that no row can produce, and why.
@@ -62,7 +70,8 @@ var uncovered = map[fault.Kind]string{
 
 // Every way out of a request is one Hop, and every view shows it.
 func TestEveryWayOut(t *testing.T) {
-	rows := slices.Concat(answeredRows(), clientRows(), routingRows(), connectRows(), responseRows(), tunnelRows())
+	rows := slices.Concat(answeredRows(), clientRows(), routingRows(), connectRows(), responseRows(), tunnelRows(),
+		clientTLSRows(), endpointTLSRows(), clientHTTP2Rows(), endpointHTTP2Rows())
 	produced := map[fault.Kind]bool{fault.None: true}
 	for _, r := range rows {
 		produced[r.kind] = true
@@ -106,6 +115,7 @@ func (r *row) run(t *testing.T) {
 	r.checkSpans(t, v, this)
 	r.checkMetrics(t, v)
 	r.checkResponse(t, response)
+	r.checkRecord(t, l, this)
 	if line := fmt.Sprint(this); t.Failed() {
 		t.Log(line)
 	}
@@ -125,15 +135,23 @@ func (r *row) line(v *views) line {
 	return nil
 }
 
-// keys are those of every line (issue: First light), no more and no less.
+// keys are those of every line, no more and no less; tlsKeys come where the
+// connection is encrypted, but for tls_sni in attempts.
 var keys = strings.Fields(`time service direction client host method path route cluster upstream protocol status
 	flags failed_hop failure_reason bytes_in bytes_out duration_ms upstream_ms attempts trace_id span_id parent_id
 	sampled request_id user_agent`)
 
+var (
+	attemptKeys = strings.Fields(`endpoint status flags reason duration_ms connect_ms reused`)
+	tlsKeys     = strings.Fields(`tls_version tls_cipher tls_peer tls_resumed tls_handshake_ms`)
+)
+
 func (r *row) checkLine(t *testing.T, l line) {
-	if got := slices.Sorted(maps.Keys(l)); !slices.Equal(got, slices.Sorted(slices.Values(keys))) {
-		t.Errorf("log: keys %v, want %v", got, keys)
+	want := keys
+	if r.secure {
+		want = slices.Concat(keys, tlsKeys, []string{"tls_sni"})
 	}
+	checkKeys(t, "log", l, want)
 	same(t, "log: service", l.text("service"), "front")
 	same(t, "log: status", int(l.number("status")), r.status)
 	same(t, "log: flags", l.text("flags"), r.flags)
@@ -141,6 +159,10 @@ func (r *row) checkLine(t *testing.T, l line) {
 	reason(t, "log: failure_reason", l.text("failure_reason"), r.reason)
 	same(t, "log: route", l.text("route"), r.route)
 	same(t, "log: cluster", l.text("cluster"), r.cluster)
+	if r.protocol != "" {
+		same(t, "log: protocol", l.text("protocol"), r.protocol)
+	}
+	r.checkCertificate(t, l.text("failure_reason"))
 	if len(l.text("trace_id")) != 32 || len(l.text("span_id")) != 16 || l.text("request_id") == "" {
 		t.Errorf("log: trace %q, span %q, request %q", l["trace_id"], l["span_id"], l["request_id"])
 	}
@@ -148,6 +170,11 @@ func (r *row) checkLine(t *testing.T, l line) {
 	same(t, "log: attempts", len(attempts), len(r.tries))
 	for i := range min(len(attempts), len(r.tries)) {
 		a := line(attempts[i].(map[string]any))
+		want := attemptKeys
+		if r.tries[i].secure {
+			want = slices.Concat(attemptKeys, tlsKeys)
+		}
+		checkKeys(t, fmt.Sprintf("log: attempt %d", i), a, want)
 		same(t, fmt.Sprintf("log: attempt %d: status", i), int(a.number("status")), r.tries[i].status)
 		same(t, fmt.Sprintf("log: attempt %d: flags", i), a.text("flags"), r.tries[i].flags)
 		if r.tries[i].flags != "" && a.text("reason") == "" {
@@ -159,6 +186,52 @@ func (r *row) checkLine(t *testing.T, l line) {
 		same(t, "log: upstream", l.text("upstream"), last.text("endpoint"))
 	}
 }
+
+func checkKeys(t *testing.T, what string, l line, want []string) {
+	t.Helper()
+	if got := slices.Sorted(maps.Keys(l)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("%s: keys %v, want %v", what, got, want)
+	}
+}
+
+// checkCertificate checks that a reason tells which certificate it is about, and
+// from when to when that is valid.
+func (r *row) checkCertificate(t *testing.T, why string) {
+	if r.certificate == nil {
+		return
+	}
+	c := r.certificate()
+	const day = "2006-01-02 15:04:05 UTC"
+	for _, part := range []string{c.Subject.String(), c.Issuer.String(), c.NotBefore.UTC().Format(day), c.NotAfter.UTC().Format(day)} {
+		if !strings.Contains(why, part) {
+			t.Errorf("failure_reason %q does not tell %q", why, part)
+		}
+	}
+}
+
+// checkRecord looks at what no view but the store shows of every hop: the RFC 9209
+// error, also where nobody is left to be told, and the details.
+func (r *row) checkRecord(t *testing.T, l *lab, this line) {
+	if r.kind == fault.None || r.origin == "endpoint" { // whose failure came before it
+		return
+	}
+	var trace hop.TraceID
+	if _, err := hex.Decode(trace[:], []byte(this.text("trace_id"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range l.proxy.Store().Trace(trace) {
+		if h.Span.String() == this.text("span_id") {
+			same(t, "store: RFC 9209 error", h.ProxyError, r.kind.ProxyError())
+			same(t, "store: details", h.Details, r.kind.Details())
+			same(t, "store: is a connection", h.Kind == hop.KindConnection, r.connection())
+			return
+		}
+	}
+	t.Errorf("the store has no hop %s", this.text("span_id"))
+}
+
+// connection reports whether the row is one of a connection that failed as such.
+func (r *row) connection() bool { return r.nowhere && r.untimed }
 
 func (r *row) checkSpans(t *testing.T, v *views, this line) {
 	var server span
@@ -237,6 +310,13 @@ func (r *row) checkMetrics(t *testing.T, v *views) {
 		same(t, "metrics: failures of this origin", m.sum("hopscope_failures_total", append(of, "origin", r.origin)...), 1)
 	}
 	same(t, "metrics: failures", m.sum("hopscope_failures_total"), failures)
+	connections := 0.0
+	if r.connection() {
+		connections = 1
+		same(t, "metrics: connections that failed for this reason", m.sum("hopscope_connection_failures_total",
+			"service", "front", "listener", "ingress", "reason", r.kind.Details()), 1)
+	}
+	same(t, "metrics: connections that failed", m.sum("hopscope_connection_failures_total"), connections)
 	for _, gauge := range []string{"hopscope_downstream_requests_active", "hopscope_upstream_requests_pending"} {
 		same(t, "metrics: "+gauge, m.sum(gauge), 0)
 	}
@@ -290,7 +370,7 @@ func (r *row) checkResponse(t *testing.T, resp *http.Response) {
 // began reports whether the response had begun, in good order, when it failed.
 func (r *row) began() bool { return r.flags != "" && r.status < 400 }
 
-func same[T comparable](t *testing.T, what string, got, want T) {
+func same[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: %v, want %v", what, got, want)
@@ -299,7 +379,7 @@ func same[T comparable](t *testing.T, what string, got, want T) {
 
 // reason checks that a sentence has a part, and that there is none where there
 // should not be one.
-func reason(t *testing.T, what, got, part string) {
+func reason(t testing.TB, what, got, part string) {
 	t.Helper()
 	if (part == "") != (got == "") || !strings.Contains(got, part) {
 		t.Errorf("%s: %q, want one with %q", what, got, part)

@@ -14,7 +14,7 @@ import (
 
 // Tunnel is two connections that are joined.
 type Tunnel struct {
-	Client, Endpoint *netio.Conn
+	Client, Endpoint netio.Duplex
 	// Name is the endpoint's, for what is said of it.
 	Name string
 	// Idle ends the tunnel when no byte has moved in either direction for so
@@ -33,7 +33,8 @@ type Tunnel struct {
 // then, but still to be closed.
 func (t *Tunnel) Run() (up, down int64, err error) {
 	t.active.Store(int64(t.Shared.Now()))
-	t.Client.WriteTimeout, t.Endpoint.WriteTimeout = t.Idle, t.Idle
+	t.Client.SetWriteTimeout(t.Idle)
+	t.Endpoint.SetWriteTimeout(t.Idle)
 	upward := make(chan error, 1)
 	go func() {
 		var err error
@@ -59,7 +60,7 @@ func secondary(err error) bool { return errors.Is(err, errPeer) }
 
 // carry copies from one connection to the other until from ends. A failure
 // closes both.
-func (t *Tunnel) carry(from, to *netio.Conn, kind fault.Kind, reset string) (n int64, err error) {
+func (t *Tunnel) carry(from, to netio.Duplex, kind fault.Kind, reset string) (n int64, err error) {
 	for {
 		if b := from.Buffered(); len(b) > 0 {
 			switch err := to.Write(b); {
@@ -78,7 +79,7 @@ func (t *Tunnel) carry(from, to *netio.Conn, kind fault.Kind, reset string) (n i
 		err := from.Fill()
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the latter over TLS, where many say no goodbye
 			to.CloseWrite()
 			return n, nil
 		case errors.Is(err, os.ErrDeadlineExceeded):

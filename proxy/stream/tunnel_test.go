@@ -48,9 +48,10 @@ func newRig(t *testing.T, idle time.Duration) *rig {
 		c.SetDeadline(time.Now().Add(patience))
 		t.Cleanup(func() { c.Close() })
 	}
-	r.tunnel = Tunnel{Client: netio.New(near[0], shared), Endpoint: netio.New(near[1], shared), Name: "web:1", Idle: idle, Shared: shared}
-	t.Cleanup(r.tunnel.Client.Done)
-	t.Cleanup(r.tunnel.Endpoint.Done)
+	client, endpoint := netio.New(near[0], shared), netio.New(near[1], shared)
+	r.tunnel = Tunnel{Client: client, Endpoint: endpoint, Name: "web:1", Idle: idle, Shared: shared}
+	t.Cleanup(client.Done)
+	t.Cleanup(endpoint.Done)
 	return r
 }
 
@@ -157,8 +158,9 @@ func TestTunnelBuffered(t *testing.T) {
 	r := newRig(t, time.Hour)
 	io.WriteString(r.client, "up, ")
 	io.WriteString(r.endpoint, "down, ")
-	for _, c := range []*netio.Conn{r.tunnel.Client, r.tunnel.Endpoint} {
-		c.Await(c.Now(), c.Now()+patience)
+	for _, c := range []netio.Duplex{r.tunnel.Client, r.tunnel.Endpoint} {
+		now := r.tunnel.Shared.Now()
+		c.Await(now, now+patience)
 		if err := c.Fill(); err != nil {
 			t.Fatal(err)
 		}
@@ -178,9 +180,9 @@ func TestTunnelBuffered(t *testing.T) {
 // TestTunnelClosedUnderneath: whoever closes one of the connections ends the
 // tunnel, and that is no failure.
 func TestTunnelClosedUnderneath(t *testing.T) {
-	for name, which := range map[string]func(*rig) *netio.Conn{
-		"client":   func(r *rig) *netio.Conn { return r.tunnel.Client },
-		"endpoint": func(r *rig) *netio.Conn { return r.tunnel.Endpoint },
+	for name, which := range map[string]func(*rig) netio.Duplex{
+		"client":   func(r *rig) netio.Duplex { return r.tunnel.Client },
+		"endpoint": func(r *rig) netio.Duplex { return r.tunnel.Endpoint },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, time.Hour)

@@ -13,16 +13,17 @@ import (
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Conn is an HTTP/1 connection to an endpoint, in use by one request. It is
-// got from [Group.Acquire] and given back by [Conn.Release], once.
+// Conn is an HTTP/1 connection to an endpoint, in use by one request: a
+// [Stream].
 type Conn struct {
-	// Reused is true where the connection came from the pool.
-	Reused bool
-
 	nio       *netio.Conn
 	endpoint  *Endpoint
+	tls       *hop.TLS
+	reused    bool // it came from the pool
 	head      http1.HeadDecoder
 	body      http1.BodyDecoder
 	out       []byte // what is sent, and was encoded here
@@ -35,27 +36,31 @@ type Conn struct {
 	limit          atomic.Int64 // of Limit
 }
 
-// NetIO is the socket, for tunnels and deadlines.
-func (c *Conn) NetIO() *netio.Conn { return c.nio }
+// Reused is part of [Stream], as is what follows.
+func (c *Conn) Reused() bool { return c.reused }
 
-// Limit ends whatever the connection waits for at the given time, whoever
-// waits; see [netio.Conn.Limit].
+// Version is HTTP/1.1, whatever the endpoint answers with.
+func (c *Conn) Version() hop.Version { return hop.HTTP11 }
+
+// TLS is what the connection is encrypted with.
+func (c *Conn) TLS() *hop.TLS { return c.tls }
+
+// Duplex is the socket.
+func (c *Conn) Duplex() netio.Duplex { return c.nio }
+
+// Limit ends waits, those of now and those to come, at the given time.
 func (c *Conn) Limit(at time.Duration) {
 	c.limit.Store(int64(at))
 	c.nio.Limit(at)
 }
 
-// Close closes the connection under whoever waits for it; it is still to be
-// released.
+// Close closes the connection.
 func (c *Conn) Close() { c.nio.Close() }
 
-// Watch ends a wait for the endpoint when gone reports true; see
-// [netio.Conn.Watch].
+// Watch ends a wait when gone reports true.
 func (c *Conn) Watch(gone func() bool) { c.nio.Watch(gone) }
 
-// Await says when the waits that follow give up: at deadline, which is the
-// route's, or when the endpoint has sent nothing for as long as idle; 0 is
-// never. Both the deadline and now are on the clock of netio.Shared.
+// Await says when the waits that follow give up.
 func (c *Conn) Await(now, deadline, idle time.Duration) {
 	c.deadline, c.idle, c.nio.WriteTimeout = deadline, idle, idle
 	c.AwaitMore(now)
@@ -70,10 +75,12 @@ func (c *Conn) AwaitMore(now time.Duration) {
 	c.nio.Await(now, by)
 }
 
-// RoundTrip sends a request that is whole and waits for the head of its
-// response. started reports whether the endpoint may have seen a part of it.
-func (c *Conn) RoundTrip(r *message.Head, target, content []byte, response *message.Head) (started bool, err error) {
-	head, body := c.encode(r, target), content
+// RoundTrip sends a request that is whole and waits for its response's head.
+func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head) (started bool, err error) {
+	if r.Framing == message.Chunked { // it came over HTTP/2, and is here
+		r.Framing, r.Length = message.ByLength, int64(len(content))
+	}
+	head, body := c.encode(r), content
 	if len(content) > 0 && len(head)+len(content) <= coalesce {
 		head, body = append(head, content...), nil
 	}
@@ -89,20 +96,19 @@ func (c *Conn) RoundTrip(r *message.Head, target, content []byte, response *mess
 const coalesce = 4 << 10
 
 // encode writes the head of a request into the connection's own storage.
-func (c *Conn) encode(r *message.Head, target []byte) []byte {
+func (c *Conn) encode(r *message.Head) []byte {
 	persistence := http1.Persist
 	if r.Upgrade {
 		persistence = http1.SwitchProtocols
 	}
 	c.chunked, c.owed = r.Framing == message.Chunked, nil
-	c.out = http1.AppendRequest(c.out[:0], r, target, persistence)
+	c.out = http1.AppendRequest(c.out[:0], r, http1.OriginTarget(r), persistence)
 	return c.out
 }
 
-// Send sends the head of a request whose content follows by [Conn.Content] and
-// [Conn.Finish], from the same goroutine or another.
-func (c *Conn) Send(r *message.Head, target []byte) error {
-	return c.write(c.encode(r, target), nil)
+// Send sends the head of a request.
+func (c *Conn) Send(r *message.Head) error {
+	return c.write(c.encode(r), nil)
 }
 
 // Content sends a piece of the request's content.
@@ -234,29 +240,23 @@ func (c *Conn) explain(err error, before bool) error {
 	address := c.endpoint.Address
 	switch {
 	case errors.Is(err, netio.ErrGone):
-		return fault.New(fault.ClientClosed, "the client closed the connection before it had the whole response")
+		return errGone
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.timedOut(before)
+	case isAlert(err): // TLS 1.3 tells what it thinks of a client's certificate this late
+		return tlsconf.ExplainClient(err, address)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fault.New(fault.UpstreamReset, fmt.Sprintf("%s reset the connection %s", address, when))
 	case errors.Is(err, io.EOF):
 		return fault.New(fault.UpstreamClosed, fmt.Sprintf("%s closed the connection %s", address, when))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.New(fault.UpstreamClosed, fmt.Sprintf("%s closed the connection %s, without the close_notify of TLS: what it sent may have been cut", address, when))
 	}
 	return fault.Wrap(fault.UpstreamClosed, fmt.Sprintf("the connection to %s ended %s", address, when), err)
 }
 
 // timedOut tells the route's time being up from an endpoint that went silent.
 func (c *Conn) timedOut(before bool) error {
-	now, by := c.nio.Now(), c.deadline
-	if limit := time.Duration(c.limit.Load()); limit > 0 && (by == 0 || limit < by) {
-		by = limit
-	}
-	silent := fmt.Sprintf("%s sent nothing for %s", c.endpoint.Address, c.idle)
-	switch {
-	case by == 0 || now < by:
-		return fault.New(fault.UpstreamIdle, silent)
-	case before:
-		return fault.New(fault.UpstreamTimeout, c.endpoint.Address+" did not answer within the route's timeout")
-	}
-	return fault.New(fault.UpstreamTimeout, c.endpoint.Address+" did not end its response within the route's timeout")
+	w := waited{c.endpoint.Address, c.deadline, time.Duration(c.limit.Load()), c.idle}
+	return w.timedOut(c.nio.Now(), before)
 }

@@ -7,26 +7,71 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // dial opens a connection, for which the caller has made room.
-func (g *Group) dial(ctx context.Context, e *Endpoint) (*Conn, error) {
+func (g *Group) dial(ctx context.Context, e *Endpoint) (Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.options.ConnectTimeout)
 	defer cancel()
-	nc, err := g.options.Dial(ctx, "tcp", e.Address)
+	nio, tls, err := g.connect(ctx, e)
 	if err != nil {
-		g.freed(e)
-		return nil, g.explain(e, err)
+		g.undialled(e, err)
+		return nil, err
+	}
+	if g.options.Protocol == HTTP2 || tls != nil && tls.Protocol == "h2" {
+		return g.begin(e, nio, tls)
 	}
 	g.mu.Lock()
 	g.dialled++
+	g.arrived(e, HTTP1)
 	g.mu.Unlock()
-	c := &Conn{nio: netio.New(nc, g.shared), endpoint: e}
+	c := &Conn{nio: nio, endpoint: e, tls: tls}
 	c.head.Limits = g.options.Head
 	return c, nil
+}
+
+// connect opens a connection, and encrypts it where that is asked for.
+func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS, error) {
+	nc, err := g.options.Dial(ctx, "tcp", e.Address)
+	if err != nil {
+		return nil, nil, g.explain(e, err)
+	}
+	nio := netio.New(nc, g.shared)
+	if g.options.TLS == nil {
+		return nio, nil, nil
+	}
+	host, _, err := net.SplitHostPort(e.Address)
+	if err != nil {
+		host = e.Address
+	}
+	start := g.shared.Now()
+	by, _ := ctx.Deadline()
+	defer context.AfterFunc(ctx, func() { nio.Close() })()
+	state, err := nio.StartTLS(g.options.TLS.Config(host), false, start+time.Until(by))
+	took := g.shared.Now() - start
+	switch {
+	case err == nil:
+	case errors.Is(ctx.Err(), context.Canceled):
+		err = g.explain(e, ctx.Err())
+	case errors.Is(err, os.ErrDeadlineExceeded), ctx.Err() != nil:
+		err = fault.New(fault.TLSTimeout, fmt.Sprintf("%s did not end the TLS handshake within %s", e.Address, g.options.ConnectTimeout))
+	default:
+		err = tlsconf.ExplainClient(err, e.Address)
+	}
+	if err == nil && g.options.Protocol == HTTP2 && state.NegotiatedProtocol != "h2" {
+		err = fault.New(fault.TLSALPN, e.Address+" does not speak HTTP/2 (ALPN did not agree on h2): set the cluster's protocol to auto or http1")
+	}
+	if err != nil {
+		nio.Done()
+		return nil, nil, err
+	}
+	return nio, tlsconf.Describe(&state, took), nil
 }
 
 // explain tells why a connection could not be made.

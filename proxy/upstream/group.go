@@ -11,7 +11,9 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
 // Options are a group's limits. All of them must be set.
@@ -22,6 +24,13 @@ type Options struct {
 	MaxPending     int           // callers that wait for a connection
 	MaxIdle        int           // pooled connections of one endpoint
 	Head           http1.Limits  // of a response
+	// Protocol is what the endpoints are spoken to in; HTTP2 are the settings
+	// of their HTTP/2 connections, but for those that are the group's to fill in:
+	// Shared, Name, Scheme, IdleTimeout.
+	Protocol Protocol
+	HTTP2    http2.Options
+	// TLS encrypts the connections; nil is plain text.
+	TLS *tlsconf.Client
 	// Dial opens a connection; nil is [net.Dialer.DialContext].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -58,17 +67,12 @@ type Endpoint struct {
 	group *Group
 
 	// Guarded by group.mu:
-	idle    []*Conn // the last was used last
-	active  int     // connections in use, or being dialled
-	dynamic bool
-}
-
-// waiter is a caller that waits for its turn: it is told by a connection, or
-// by nil that it may dial.
-type waiter struct {
-	endpoint *Endpoint
-	fresh    bool // it can't use a pooled connection
-	turn     chan *Conn
+	idle     []*Conn    // of HTTP/1; the last was used last
+	sessions []*session // of HTTP/2
+	spoken   Protocol   // what the last connection agreed on; Auto while there was none
+	dialling int        // connections on their way that may be HTTP/2
+	active   int        // connections in use, being dialled, or of HTTP/2
+	dynamic  bool
 }
 
 // sweepEvery is how often idle connections are looked after.
@@ -126,7 +130,8 @@ func (g *Group) Endpoints() []EndpointState {
 	defer g.mu.Unlock()
 	all := make([]EndpointState, 0, len(g.endpoints))
 	for e := range g.endpoints {
-		all = append(all, EndpointState{e.Address, e.active, len(e.idle)})
+		unused := e.unused()
+		all = append(all, EndpointState{e.Address, e.active - unused, len(e.idle) + unused})
 	}
 	slices.SortFunc(all, func(a, b EndpointState) int { return cmp.Compare(a.Address, b.Address) })
 	return all
@@ -138,22 +143,23 @@ func (g *Group) Stats() Stats {
 	defer g.mu.Unlock()
 	s := Stats{Pending: len(g.waiters), Dialled: g.dialled, Reused: g.reused, Overflow: g.overflow}
 	for e := range g.endpoints {
-		s.Idle += len(e.idle)
+		s.Idle += len(e.idle) + e.unused()
 	}
 	s.Active = g.open - s.Idle
 	return s
 }
 
-// Acquire returns a connection to e: the pooled one that was used last, or a
-// new one. now is the time on the group's clock, giveUp the time at which to
-// stop waiting for a connection to come free, 0 for when the time to connect
-// is over. careful makes it look at a pooled connection before it is handed
-// out, for a request that can't be sent twice.
-func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, careful bool) (*Conn, error) {
+// Acquire returns a way to e: a stream of an HTTP/2 connection, the pooled
+// HTTP/1 connection that was used last, or a new one. now is the time on the
+// group's clock, giveUp the time at which to stop waiting for one to come free, 0
+// for when the time to connect is over. careful makes it look at a pooled
+// connection before it is handed out, for a request that can't be sent twice.
+func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, careful bool) (Stream, error) {
 	for {
-		c, err := g.acquire(ctx, e, now, giveUp, false)
-		if err != nil || !c.Reused || g.usable(c, now, careful) {
-			return c, err
+		s, err := g.acquire(ctx, e, now, giveUp, false)
+		c, ok := s.(*Conn)
+		if !ok || !c.reused || g.usable(c, now, careful) {
+			return s, err
 		}
 		g.discard(c)
 	}
@@ -167,49 +173,65 @@ func (g *Group) usable(c *Conn, now time.Duration, careful bool) bool {
 }
 
 // Fresh returns a new connection to e, never a pooled one, within the same
-// limits.
-func (g *Group) Fresh(ctx context.Context, e *Endpoint, now, giveUp time.Duration) (*Conn, error) {
+// limits; or, over HTTP/2, a stream, which is as good as new.
+func (g *Group) Fresh(ctx context.Context, e *Endpoint, now, giveUp time.Duration) (Stream, error) {
 	return g.acquire(ctx, e, now, giveUp, true)
 }
 
-func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, fresh bool) (*Conn, error) {
-	c, mayDial, w := g.take(e, fresh)
-	if w != nil {
-		if giveUp == 0 {
-			giveUp = now + g.options.ConnectTimeout
-		}
-		var err error
-		if c, err = g.wait(ctx, w, giveUp); err != nil {
-			return nil, err
-		}
-		mayDial = c == nil
+func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, fresh bool) (Stream, error) {
+	if giveUp == 0 {
+		giveUp = now + g.options.ConnectTimeout
 	}
-	switch {
-	case c != nil:
-		return c, nil
-	case mayDial:
-		return g.dial(ctx, e)
+	for {
+		s, mayDial, w := g.take(e, fresh)
+		if w != nil {
+			t, err := g.wait(ctx, w, giveUp)
+			switch {
+			case err != nil:
+				return nil, err
+			case t.err != nil:
+				return nil, t.err
+			case t.conn != nil:
+				return t.conn, nil
+			case !t.dial:
+				continue
+			}
+			mayDial = true
+		}
+		switch {
+		case s != nil:
+			return s, nil
+		case mayDial:
+			return g.dial(ctx, e)
+		}
+		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
 	}
-	return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
 }
 
-// take finds a pooled connection, or leave to dial, or a place in the queue,
-// or none of them.
-func (g *Group) take(e *Endpoint, fresh bool) (c *Conn, mayDial bool, w *waiter) {
+// take finds a stream or a pooled connection, or leave to dial, or a place in
+// the queue, or none of them.
+func (g *Group) take(e *Endpoint, fresh bool) (s Stream, mayDial bool, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if s := g.open2(e); s != nil {
+		g.reused++
+		return s, false, nil
+	}
 	if n := len(e.idle); n > 0 && !fresh {
-		c = e.idle[n-1]
+		c := e.idle[n-1]
 		e.idle[n-1] = nil
 		e.idle = e.idle[:n-1]
 		e.active++
 		g.reused++
-		c.Reused = true
+		c.reused = true
 		return c, false, nil
 	}
-	if g.room() {
+	if !g.expects(e) && g.room() {
 		g.open++
 		g.occupy(e)
+		if g.multiplexes(e) {
+			e.dialling++
+		}
 		return nil, true, nil
 	}
 	if len(g.waiters) >= g.options.MaxPending {
@@ -217,9 +239,7 @@ func (g *Group) take(e *Endpoint, fresh bool) (c *Conn, mayDial bool, w *waiter)
 		g.forget(e)
 		return nil, false, nil
 	}
-	w = &waiter{endpoint: e, fresh: fresh, turn: make(chan *Conn, 1)}
-	g.waiters = append(g.waiters, w)
-	return nil, false, w
+	return nil, false, g.enqueue(e, fresh)
 }
 
 // occupy counts a connection to e that is about to be dialled. A dynamic
@@ -247,46 +267,8 @@ func (g *Group) room() bool {
 			g.forget(e)
 			return true
 		}
-	}
-	return false
-}
-
-// wait waits for the waiter's turn.
-func (g *Group) wait(ctx context.Context, w *waiter, giveUp time.Duration) (*Conn, error) {
-	var timeout <-chan time.Time
-	if giveUp > 0 {
-		t := time.NewTimer(giveUp - g.shared.Now())
-		defer t.Stop()
-		timeout = t.C
-	}
-	select {
-	case c := <-w.turn:
-		return c, nil
-	case <-timeout:
-	case <-ctx.Done():
-	}
-	if !g.leave(w) { // the turn came in the meantime: pass it on
-		if c := <-w.turn; c != nil {
-			g.put(c)
-		} else {
-			g.freed(w.endpoint)
-		}
-	}
-	if ctx.Err() != nil {
-		return nil, fault.New(fault.Draining, "the proxy is shutting down")
-	}
-	return nil, fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s came free in time: all %d are in use", g.Name, g.options.MaxConnections))
-}
-
-// leave takes w out of the queue; false if its turn has come already.
-func (g *Group) leave(w *waiter) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, other := range g.waiters {
-		if other == w {
-			g.waiters = slices.Delete(g.waiters, i, i+1)
-			g.forget(w.endpoint)
-			return true
+		if e.closeUnused() {
+			return false // not yet: its end makes the room
 		}
 	}
 	return false
@@ -301,7 +283,10 @@ func (g *Group) freed(e *Endpoint) {
 	g.forget(e)
 	if w := g.next(nil); w != nil {
 		g.occupy(w.endpoint)
-		w.turn <- nil
+		if g.multiplexes(w.endpoint) {
+			w.endpoint.dialling++
+		}
+		w.turn <- turn{dial: true}
 		return
 	}
 	g.open--
@@ -317,18 +302,6 @@ func (g *Group) forget(e *Endpoint) {
 	}
 }
 
-// next takes the oldest waiter out of the queue: the oldest that can use a
-// pooled connection to e, if e is not nil and there is one.
-func (g *Group) next(e *Endpoint) *waiter {
-	for i, w := range g.waiters {
-		if e == nil || w.endpoint == e && !w.fresh {
-			g.waiters = slices.Delete(g.waiters, i, i+1)
-			return w
-		}
-	}
-	return nil
-}
-
 // put gives a connection to whoever waits for its endpoint, or to the pool; a
 // connection that nobody can use makes room for another.
 func (g *Group) put(c *Conn) {
@@ -336,9 +309,9 @@ func (g *Group) put(c *Conn) {
 	g.mu.Lock()
 	if w := g.next(e); w != nil {
 		g.reused++
-		c.Reused = true
+		c.reused = true
 		g.mu.Unlock()
-		w.turn <- c
+		w.turn <- turn{conn: c}
 		return
 	}
 	if len(g.waiters) > 0 || g.closed || len(e.idle) >= g.options.MaxIdle {
@@ -399,7 +372,7 @@ func (g *Group) closeIdle(e *Endpoint) {
 }
 
 // Close closes the idle connections; those in use are closed when they are
-// released.
+// released, or with their last stream.
 func (g *Group) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -410,6 +383,9 @@ func (g *Group) Close() {
 	}
 	for e := range g.endpoints {
 		g.closeIdle(e)
+		for _, s := range e.sessions {
+			s.conn.Shutdown()
+		}
 		g.forget(e)
 	}
 }

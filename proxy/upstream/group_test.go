@@ -97,7 +97,7 @@ func (g *Group) get(t testing.TB, e *Endpoint) *Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c.(*Conn)
 }
 
 func (c *Conn) giveBack() { c.Release(c.nio.Now(), true) }
@@ -121,16 +121,13 @@ func eventually(t testing.TB, what string, done func() bool) {
 func (g *Group) waitFor(ctx context.Context, e *Endpoint, fresh bool) <-chan *Conn {
 	got := make(chan *Conn, 1)
 	go func() {
-		var c *Conn
-		var err error
+		var s Stream
 		if now := g.shared.Now(); fresh {
-			c, err = g.Fresh(ctx, e, now, 0)
+			s, _ = g.Fresh(ctx, e, now, 0)
 		} else {
-			c, err = g.Acquire(ctx, e, now, 0, false)
+			s, _ = g.Acquire(ctx, e, now, 0, false)
 		}
-		if err != nil {
-			c = nil
-		}
+		c, _ := s.(*Conn)
 		got <- c
 	}()
 	return got
@@ -147,12 +144,12 @@ func TestPoolGivesTheLastOneFirst(t *testing.T) {
 	g := newTestGroup(t, nil)
 	e := g.Endpoint(newServer(t).address)
 	a, b := g.get(t, e), g.get(t, e)
-	if a.Reused || b.Reused {
+	if a.reused || b.reused {
 		t.Error("a new connection says that it is reused")
 	}
 	a.giveBack()
 	b.giveBack()
-	if c := g.get(t, e); c != b || !c.Reused {
+	if c := g.get(t, e); c != b || !c.reused {
 		t.Errorf("got %p, want %p, which was given back last", c, b)
 	}
 	if c := g.get(t, e); c != a {
@@ -220,10 +217,10 @@ func TestPoolLeavesOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c == first || c.Reused {
+			if c == Stream(first) || c.Reused() {
 				t.Error("the connection was used again")
 			}
-			c.giveBack()
+			c.(*Conn).giveBack()
 		})
 	}
 }
@@ -249,7 +246,7 @@ func TestLimits(t *testing.T) {
 	}
 	c.Release(0, false) // the second has to dial
 	got := <-second
-	if got == nil || got == c || got.Reused {
+	if got == nil || got == c || got.reused {
 		t.Errorf("the second that waited got %p", got)
 	}
 	got.giveBack()
@@ -270,13 +267,13 @@ func TestRoomIsMade(t *testing.T) {
 	}
 	c.giveBack()
 	fresh, err := g.Fresh(context.Background(), b, g.shared.Now(), 0)
-	if err != nil || fresh == c || fresh.Reused {
+	if err != nil || fresh == c || fresh.Reused() {
 		t.Errorf("got %p, %v", fresh, err)
 	}
 	// One in use makes room for another endpoint's waiter when it is given back.
 	waiting := g.waitFor(context.Background(), a, false)
 	g.begun(t, 1)
-	fresh.giveBack()
+	fresh.(*Conn).giveBack()
 	if c := <-waiting; c == nil || c.endpoint != a {
 		t.Error("the waiter got nothing")
 	} else {
@@ -292,7 +289,7 @@ func TestFreshWaiter(t *testing.T) {
 	waiting := g.waitFor(context.Background(), e, true)
 	g.begun(t, 1)
 	c.giveBack()
-	if got := <-waiting; got == nil || got == c || got.Reused {
+	if got := <-waiting; got == nil || got == c || got.reused {
 		t.Errorf("got %p", got)
 	} else {
 		got.giveBack()

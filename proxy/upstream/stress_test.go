@@ -33,12 +33,12 @@ func TestStress(t *testing.T) {
 				}
 				now := g.shared.Now()
 				giveUp := now + time.Duration(random.IntN(int(2*time.Millisecond)))
-				var c *Conn
+				var s Stream
 				var err error
 				if random.IntN(4) == 0 {
-					c, err = g.Fresh(context.Background(), e, now, giveUp)
+					s, err = g.Fresh(context.Background(), e, now, giveUp)
 				} else {
-					c, err = g.Acquire(context.Background(), e, now, giveUp, random.IntN(2) == 0)
+					s, err = g.Acquire(context.Background(), e, now, giveUp, random.IntN(2) == 0)
 				}
 				if err != nil {
 					if k := kindOf(err); k != fault.Overflow && k != fault.ConnectRefused {
@@ -46,6 +46,7 @@ func TestStress(t *testing.T) {
 					}
 					continue
 				}
+				c := s.(*Conn)
 				if c.endpoint.Address != e.Address {
 					t.Errorf("a connection to %s for %s", c.endpoint.Address, e.Address)
 				}

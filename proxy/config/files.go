@@ -1,0 +1,157 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+)
+
+// maxFileBytes is how much is read of a file of certificates. A bundle of all
+// the authorities that browsers know has a quarter of a megabyte.
+const maxFileBytes = 16 << 20
+
+// Check is [Load] followed by [Config.CheckFiles], whose mistakes then have the
+// place of the key that names the file.
+func Check(path string) (*Config, error) {
+	data, err := readFile(path, maxBytes+1)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	errs, root := &collector{file: path}, &place{line: 1, column: 1}
+	c, err := parse(errs, root, data)
+	if err != nil {
+		return nil, err
+	}
+	checkFiles(errs, root, c)
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// CheckFiles reads the certificates, keys and revocation lists that the Config
+// names, and returns [Errors] for those that are of no use. What time or
+// another party decides, such as whether a certificate has expired, it leaves.
+func (c *Config) CheckFiles() error {
+	errs := &collector{}
+	checkFiles(errs, &place{}, c)
+	return errs.err()
+}
+
+func checkFiles(errs *collector, root *place, c *Config) {
+	f := fileChecker{errs}
+	for i, l := range c.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		p := root.key("listeners").item(i).key("tls")
+		for j, pair := range l.TLS.Certificates {
+			at := p.key("certificates").item(j)
+			f.pair(at.key("cert"), at.key("key"), pair.Cert, pair.Key)
+		}
+		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
+		f.revocations(p.key("crl"), l.TLS.CRL)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
+		t := c.Clusters[name].TLS
+		if t == nil {
+			continue
+		}
+		p := root.key("clusters").key(name).key("tls")
+		f.certificates(p.key("ca"), t.CA)
+		f.pair(p.key("cert"), p.key("key"), t.Cert, t.Key)
+		f.revocations(p.key("crl"), t.CRL)
+	}
+}
+
+type fileChecker struct{ errs *collector }
+
+// read returns a file's content; false for a file that is not there, which is
+// reported, or not named.
+func (f fileChecker) read(p *place, path string) ([]byte, bool) {
+	if path == "" {
+		return nil, false
+	}
+	data, err := readFile(path, maxFileBytes)
+	if err == nil {
+		return data, true
+	}
+	remedy := ""
+	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(path) {
+		remedy = "; a path is relative to the directory that hopscope is started in"
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err // the path is in the message
+	}
+	f.errs.add(p, "the file %q can not be read: %v%s", clip(path), err, remedy)
+	return nil, false
+}
+
+// pair checks a certificate and its key.
+func (f fileChecker) pair(certAt, keyAt *place, certPath, keyPath string) {
+	cert, certOK := f.certificates(certAt, certPath)
+	key, keyOK := f.read(keyAt, keyPath)
+	if !certOK || !keyOK {
+		return
+	}
+	// The certificate is good: what is wrong now is the key.
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
+		f.errs.add(keyAt, "the file %q is not the private key of %q: %v", clip(keyPath), clip(certPath), err)
+	}
+}
+
+// certificates checks a file of one certificate or more, and returns its
+// content.
+func (f fileChecker) certificates(p *place, path string) (data []byte, ok bool) {
+	data, ok = f.read(p, path)
+	if !ok {
+		return nil, false
+	}
+	n := 0
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		n++
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			f.errs.add(p, "certificate %d in the file %q can not be parsed: %v", n, clip(path), err)
+			return nil, false
+		}
+	}
+	if n == 0 {
+		f.errs.add(p, `the file %q has no certificate in PEM, which begins with "-----BEGIN CERTIFICATE-----"`, clip(path))
+	}
+	return data, n > 0
+}
+
+// revocations checks a file of revocation lists: several in PEM, or one in DER.
+func (f fileChecker) revocations(p *place, path string) {
+	data, ok := f.read(p, path)
+	if !ok {
+		return
+	}
+	n := 0
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "X509 CRL" {
+			continue
+		}
+		n++
+		if _, err := x509.ParseRevocationList(block.Bytes); err != nil {
+			f.errs.add(p, "revocation list %d in the file %q can not be parsed: %v", n, clip(path), err)
+			return
+		}
+	}
+	if n > 0 {
+		return
+	}
+	if _, err := x509.ParseRevocationList(data); err != nil {
+		f.errs.add(p, `the file %q has no revocation list, in PEM ("-----BEGIN X509 CRL-----") or DER`, clip(path))
+	}
+}

@@ -1,0 +1,148 @@
+package forward
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/grpc"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// openCall notes that a request is a gRPC call.
+func openCall(x *filter.Exchange) {
+	r := &x.Request
+	x.Hop.GRPC = r.Has(message.ContentType) && (grpc.IsCall(r) || grpc.IsWeb(r))
+}
+
+// expiry is when the time is up that the caller gave a gRPC call, from the start
+// of the Hop; 0 is never.
+func expiry(x *filter.Exchange) time.Duration {
+	if !x.Hop.GRPC {
+		return 0
+	}
+	value, ok := x.Request.Get(message.GRPCTimeout)
+	if !ok {
+		return 0
+	}
+	timeout, ok := grpc.ParseTimeout(value)
+	if !ok {
+		return 0
+	}
+	return max(timeout, 1)
+}
+
+// shorten tells the endpoint how much is left of the time that the caller gave.
+func (f *Forwarder) shorten(x *filter.Exchange, d destination) error {
+	if d.expires == 0 {
+		return nil
+	}
+	left := d.expires - now(x.Hop)
+	if left <= 0 {
+		return d.expired()
+	}
+	r := &x.Request
+	r.Remove(message.GRPCTimeout)
+	r.AddSpan(message.GRPCTimeout, "grpc-timeout", r.Keep(grpc.AppendTimeout(r.Scratch(), left)))
+	return nil
+}
+
+// expired is how a call fails whose caller gave it no more time.
+func (d *destination) expired() *fault.Error {
+	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", d.expires))
+}
+
+// late puts the caller's timeout in the place of what ended the call, where that
+// is what the timeout does: the endpoint, which was told of it, may see it first
+// and reset the stream.
+func (d *destination) late(h *hop.Hop, err error) error {
+	if err == nil || d.expires == 0 || now(h) < d.expires {
+		return err
+	}
+	switch fault.Of(err).Kind {
+	case fault.UpstreamTimeout, fault.UpstreamReset:
+		return d.expired()
+	}
+	return err
+}
+
+// called takes the status of a call from a response's head or its trailers, and
+// reports whether it is there.
+func called(x *filter.Exchange, from *message.Head) bool {
+	status, text, ok := grpc.Status(from)
+	if !ok {
+		return false
+	}
+	h := x.Hop
+	h.GRPCStatus = status
+	h.LastAttempt().GRPCStatus = status
+	h.Set(&h.GRPCMessage, text)
+	return true
+}
+
+// endCall closes a call with the trailers of its response: who made its failure,
+// if it is one, is said there.
+func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
+	h := x.Hop
+	if !h.GRPC || h.GRPCStatus != 0 { // it was in the head
+		return
+	}
+	if trailers == nil || !called(x, trailers) {
+		h.GRPCStatus = grpc.OfHTTP(h.Status)
+		h.LastAttempt().GRPCStatus = h.GRPCStatus
+	}
+	if !h.GRPCStatus.ServerError() || h.Status >= 500 {
+		return
+	}
+	said := trailers
+	if said == nil {
+		said = new(message.Head)
+	}
+	f.attribute(x, said)
+	f.note(h)
+	if trailers != nil && f.ProxyStatusMode == Append {
+		trailers.AddSpan(message.ProxyStatus, "proxy-status", trailers.Keep(f.ProxyStatus.Append(trailers.Scratch(), h)))
+	}
+}
+
+// replyCall makes the response a gRPC client's: its status stands in the head,
+// and nothing follows.
+func (f *Forwarder) replyCall(x *filter.Exchange, why *fault.Error) {
+	h, r := x.Hop, &x.Response
+	h.Status = 200
+	r.Status, r.Framing, r.Length = 200, message.NoBody, 0
+	r.SetReason(r.Own("OK"))
+	r.Add(message.ContentType, "content-type", "application/grpc")
+	f.sayStatus(x, why)
+}
+
+// sayStatus gives the response the status that stands for a failure of the
+// proxy's.
+func (f *Forwarder) sayStatus(x *filter.Exchange, why *fault.Error) {
+	h, r := x.Hop, &x.Response
+	text := h.GRPCStatus.String()
+	if f.ProxyStatusMode == Append {
+		text = why.Reason
+	}
+	h.SetString(&h.GRPCMessage, text)
+	r.Add(message.GRPCStatus, "grpc-status", fmt.Sprint(h.GRPCStatus.Code()))
+	r.AddSpan(message.GRPCMessage, "grpc-message", r.Keep(grpc.AppendMessage(r.Scratch(), text)))
+}
+
+// breakOff ends a call whose response has begun: the trailers say why, where a
+// reset would say nothing. A message that is not whole is no danger, since its
+// length went ahead of it. It reports whether the call could be ended so.
+func (f *Forwarder) breakOff(x *filter.Exchange, why *fault.Error) bool {
+	h, r := x.Hop, &x.Response
+	if !h.GRPC || h.Version == hop.HTTP10 || r.Framing != message.Chunked {
+		return false
+	}
+	r.Begin(nil)
+	f.sayStatus(x, why)
+	if f.ProxyStatusMode == Append {
+		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
+	}
+	return x.Down.End(r) == nil
+}

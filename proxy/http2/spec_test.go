@@ -1,0 +1,29 @@
+package http2_test
+
+import (
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// h2spec, whole and strict, against a server that echoes. That it passes through
+// the proxy too is tested in package snapshot, where it is required.
+func TestH2Spec(t *testing.T) {
+	tool, err := exec.LookPath("h2spec")
+	if err != nil {
+		t.Skip("h2spec is not installed")
+	}
+	t.Parallel()
+	host, port, err := net.SplitHostPort(serve(t, hello, nil).address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(tool, "-h", host, "-p", port, "--strict", "-o", "5").CombinedOutput()
+	if text := string(out); err != nil || !strings.Contains(text, " 0 failed") {
+		if i := strings.Index(text, "Failures:"); i >= 0 {
+			text = text[i:]
+		}
+		t.Errorf("h2spec: %v\n%s", err, text)
+	}
+}

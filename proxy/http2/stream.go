@@ -1,0 +1,268 @@
+package http2
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// Stream is one request and its response. Its methods block; they are for the
+// goroutine that serves it, but reads may be another's than writes. Those that
+// any goroutine may call say so. After [Stream.Close] none may be called.
+//
+// Errors are fault.Errors, or those of netio where a wait was ended.
+type Stream struct {
+	conn *Conn
+	id   uint32
+
+	// What follows is guarded by conn.mu, but for what is said to belong to a
+	// goroutine.
+	reading, writing sync.Cond
+
+	head     *block   // a server's request, or the response that was read last
+	heads    []*block // responses that were not read yet
+	trailers *block
+	asked    asked
+	opened   time.Duration // when a server's was
+	refused  *fault.Error  // why the request was
+	refusal  Code          // and how the stream is reset for it
+	answered bool          // the head of the final response has come, or was written
+
+	in       []byte // content that was received
+	piece    []byte // and what the reading goroutine has of it
+	credit   int64  // what the peer may send
+	unacked  int    // how much of it was taken and not given back yet
+	received int64  // content in all
+	length   int64  // what it must come to, -1 where that is not known
+
+	window    int64 // what may be sent
+	writeIdle time.Duration
+	queued    bool
+	frame     int    // where in conn.out the last frame begins
+	gen       uint64 // if this is conn.gen
+
+	localEnd, remoteEnd bool // END_STREAM was sent, was received
+	closed              bool // the stream has ended, whoever still holds it
+	stopped             bool
+	err                 *fault.Error // how it failed
+
+	timer *time.Timer
+	armed int64 // when it fires, at the latest
+
+	deadline, limit atomic.Int64 // of Await and Limit, never for none
+
+	watch func() bool // the reading goroutine's
+	list  []byte      // the writing goroutine's: header lists are encoded into it
+	pipe  duplex
+}
+
+const (
+	keptStreams = 32
+	keptBytes   = 16 << 10 // of what a stream has received
+)
+
+// newStream returns a stream to be opened.
+func (c *Conn) newStream() *Stream {
+	var s *Stream
+	if n := len(c.free); n > 0 {
+		s = c.free[n-1]
+		c.free[n-1] = nil
+		c.free = c.free[:n-1]
+	} else {
+		s = &Stream{conn: c, armed: never}
+		s.reading.L, s.writing.L = &c.mu, &c.mu
+	}
+	s.deadline.Store(never)
+	s.limit.Store(never)
+	s.length = -1
+	s.writeIdle = c.options.StreamIdle
+	return s
+}
+
+// recycle keeps a stream that nobody holds any more.
+func (c *Conn) recycle(s *Stream) {
+	c.keepBlock(s.head)
+	c.keepBlock(s.trailers)
+	for _, b := range s.heads {
+		c.keepBlock(b)
+	}
+	clear(s.heads)
+	s.head, s.trailers, s.heads = nil, nil, s.heads[:0]
+	s.asked = asked{protocol: s.asked.protocol[:0]}
+	s.refused, s.refusal, s.answered = nil, 0, false
+	s.in, s.piece = kept(s.in), kept(s.piece)
+	s.credit, s.unacked, s.received, s.window = 0, 0, 0, 0
+	s.frame, s.gen, s.id = 0, 0, 0
+	s.localEnd, s.remoteEnd, s.closed, s.stopped = false, false, false, false
+	s.err, s.watch = nil, nil
+	s.list = kept(s.list)
+	s.pipe = duplex{}
+	if c.ended || len(c.free) >= keptStreams {
+		s.stopTimer()
+		return
+	}
+	c.free = append(c.free, s)
+}
+
+// kept is b, empty, unless it has grown large.
+func kept(b []byte) []byte {
+	if cap(b) > keptBytes {
+		return nil
+	}
+	return b[:0]
+}
+
+func (c *Conn) newBlock() *block {
+	n := len(c.blocks)
+	if n == 0 {
+		return new(block)
+	}
+	b := c.blocks[n-1]
+	c.blocks[n-1] = nil
+	c.blocks = c.blocks[:n-1]
+	return b
+}
+
+func (c *Conn) keepBlock(b *block) {
+	if b != nil && cap(b.wire) <= keptBytes && len(c.blocks) < keptStreams {
+		c.blocks = append(c.blocks, b)
+	}
+}
+
+// closeStream takes a stream out of the connection: nothing more is sent for it
+// or received.
+func (c *Conn) closeStream(s *Stream, how ending) {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	c.active--
+	if s.id != 0 {
+		delete(c.streams, s.id)
+		c.past.add(s.id, how)
+	}
+	s.reading.Signal()
+	s.writing.Signal()
+	c.notice()
+	if c.active == 0 {
+		c.idle = c.nio.Now()
+		c.endIfDone()
+	}
+}
+
+// fail has what is done with s end with an error.
+func (s *Stream) fail(why *fault.Error) {
+	if s.err == nil {
+		s.err = why
+	}
+	s.reading.Signal()
+	s.writing.Signal()
+}
+
+// breakStream resets a stream for what the peer did with it.
+func (c *Conn) breakStream(s *Stream, code Code, did string) error {
+	return c.breakWith(s, code, c.blame(fault.ClientHTTP2, fault.UpstreamHTTP2, did+": the stream is reset with "+code.String()))
+}
+
+// breakWith is breakStream where the reason is made.
+func (c *Conn) breakWith(s *Stream, code Code, why *fault.Error) error {
+	s.fail(why)
+	s.remoteEnd, s.in = false, s.in[:0] // what came before counts for nothing
+	c.reset(s, code)
+	if c.reply() {
+		return c.unread()
+	}
+	return c.countReset()
+}
+
+// reset sends RST_STREAM, if there is a stream to be reset.
+func (c *Conn) reset(s *Stream, code Code) {
+	if s.closed {
+		return
+	}
+	if s.id != 0 && !c.ended {
+		c.out = appendReset(c.out, s.id, code)
+		c.wake()
+	}
+	c.closeStream(s, resetHere)
+}
+
+// ID is the stream's identifier, 0 for a client's before its head was written.
+func (s *Stream) ID() uint32 { return s.id }
+
+// TakeHead gives h the request that a server's stream came with, and keeps h's
+// storage for it. It borrows the stream: it is good until [Stream.Close].
+func (s *Stream) TakeHead(h *message.Head) { *h, s.head.head = s.head.head, *h }
+
+// Refused says what is wrong with the request, as a fault.Error, or nil where it
+// is in order. Whoever serves the stream answers it; Close resets it then.
+func (s *Stream) Refused() error {
+	if s.refused == nil {
+		return nil
+	}
+	return s.refused
+}
+
+// Gone reports whether the peer has reset the stream, or the connection has
+// ended. Any goroutine may call it.
+func (s *Stream) Gone() bool {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	return s.err != nil
+}
+
+// Err says how the stream failed, as a fault.Error; nil where it has not.
+func (s *Stream) Err() error {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	return s.err
+}
+
+// Reset ends the stream with RST_STREAM, and whatever waits for it. Any goroutine
+// may call it.
+func (s *Stream) Reset(code Code) {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	if s.closed {
+		return
+	}
+	s.fail(c.resetHere(code))
+	c.reset(s, code)
+}
+
+// Close gives the stream up; it is the last call. A stream that has not ended is
+// reset: with NO_ERROR where a server has answered and needs no more of the
+// request, else with CANCEL by a client and with INTERNAL_ERROR by a server.
+func (s *Stream) Close() {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	code := Cancel
+	switch {
+	case c.server && s.localEnd:
+		code = NoError
+	case c.server:
+		code = InternalError
+	}
+	if s.refusal != NoError && s.err == nil && !c.ended {
+		// It is malformed, which is to be told whether or not it was answered (RFC
+		// 9113 section 8.1.1).
+		c.out = appendReset(c.out, s.id, s.refusal)
+		c.past.add(s.id, resetHere)
+		c.closeStream(s, resetHere)
+		c.wake()
+	}
+	c.reset(s, code)
+	c.leave(s)
+	if c.server {
+		c.held--
+	}
+	c.recycle(s)
+}

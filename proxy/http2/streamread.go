@@ -1,0 +1,128 @@
+package http2
+
+import (
+	"io"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+// ReadHead waits for the next head of a response to a client, interim or final.
+// It borrows the stream: it is good until the next call, or until [Stream.Close].
+func (s *Stream) ReadHead(h *message.Head) error {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	var ask time.Duration
+	for {
+		if len(s.heads) > 0 {
+			c.keepBlock(s.head)
+			s.head = s.heads[0]
+			s.heads = append(s.heads[:0], s.heads[1:]...)
+			*h, s.head.head = s.head.head, *h
+			return nil
+		}
+		if err := s.readable(); err != nil {
+			return err
+		}
+		if err := s.waitRead(&ask); err != nil {
+			return err
+		}
+	}
+}
+
+// readable says why nothing can be waited for.
+func (s *Stream) readable() error {
+	switch {
+	case s.stopped:
+		return netio.ErrTimeout
+	case s.err != nil:
+		return s.err
+	}
+	return nil
+}
+
+// Buffered returns the content that has been received, without taking it. ended
+// tells that it is all.
+func (s *Stream) Buffered() (content []byte, ended bool) {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	return s.in, s.remoteEnd
+}
+
+// Read waits for the next piece of content; it is good until the next call of
+// Read or TryRead, when the peer may send as much again. At the end it returns
+// [io.EOF].
+func (s *Stream) Read() ([]byte, error) {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	s.giveBack()
+	var ask time.Duration
+	for {
+		switch {
+		case s.stopped:
+			return nil, netio.ErrTimeout
+		case len(s.in) > 0:
+			return s.takeIn(), nil
+		case s.remoteEnd:
+			return nil, io.EOF
+		case s.err != nil:
+			return nil, s.err
+		}
+		if err := s.waitRead(&ask); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// TryRead is Read without waiting: an empty piece without ended means that there
+// is none yet. ended is true with the last piece, or after it.
+func (s *Stream) TryRead() (piece []byte, ended bool, err error) {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	s.giveBack()
+	switch {
+	case len(s.in) > 0:
+		return s.takeIn(), s.remoteEnd, nil
+	case s.remoteEnd:
+		return nil, true, nil
+	case s.err != nil:
+		return nil, false, s.err
+	}
+	return nil, false, nil
+}
+
+// takeIn swaps what was received for what was read before.
+func (s *Stream) takeIn() []byte {
+	s.in, s.piece = s.piece[:0], s.in
+	s.unacked += len(s.piece)
+	return s.piece
+}
+
+// giveBack lets the peer send as much again as was taken, where that is worth a
+// frame.
+func (s *Stream) giveBack() {
+	c := s.conn
+	s.piece = s.piece[:0]
+	if s.unacked < c.options.StreamWindow/2 || s.remoteEnd || s.closed {
+		return
+	}
+	c.out = appendWindowUpdate(c.out, s.id, uint32(s.unacked))
+	s.credit += int64(s.unacked)
+	s.unacked = 0
+	c.wake()
+}
+
+// Trailers are the trailers of content that has ended, nil for none. They are
+// good until [Stream.Close].
+func (s *Stream) Trailers() *message.Head {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	if s.trailers == nil || !s.remoteEnd {
+		return nil
+	}
+	return &s.trailers.head
+}

@@ -1,0 +1,143 @@
+package http2
+
+import (
+	"errors"
+	"time"
+
+	frame "golang.org/x/net/http2"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// WriteHead writes the head of a request, or of a response, interim or final. end
+// tells that nothing follows it. Like all writes it is sent by [Stream.Flush], or
+// before.
+func (s *Stream) WriteHead(h *message.Head, end bool) error {
+	c := s.conn
+	if c.server {
+		s.list = appendResponse(s.list[:0], h)
+	} else {
+		s.list = appendRequest(s.list[:0], h, c.options.Scheme)
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	if err := s.writable(); err != nil {
+		return err
+	}
+	if s.id == 0 {
+		if err := c.begin(s, h); err != nil {
+			return err
+		}
+	}
+	c.appendBlock(s, s.list, end)
+	if c.server {
+		s.answered = h.Status >= 200 || h.Status == 101
+		if !s.answered {
+			s.gen = c.gen - 1 // END_STREAM is not for interim responses
+		}
+	}
+	if end {
+		s.endLocal()
+	}
+	return nil
+}
+
+// begin gives a client's stream its identifier.
+func (c *Conn) begin(s *Stream, h *message.Head) error {
+	if c.peerGone || c.nextID.Load() > maxID {
+		c.going = true
+		return c.blame(fault.ClientClosed, fault.UpstreamRefused, "takes no more streams on this connection")
+	}
+	s.id = c.nextID.Load()
+	c.nextID.Store(s.id + 2)
+	s.window, s.credit = c.firstSend, int64(c.options.StreamWindow)
+	s.asked.method = h.Method
+	s.asked.protocol = s.asked.protocol[:0]
+	if h.Upgrade {
+		s.asked.protocol = append(s.asked.protocol, protocolOf(h)...)
+	}
+	c.streams[s.id] = s
+	return nil
+}
+
+// writable says why nothing can be written.
+func (s *Stream) writable() error {
+	c := s.conn
+	switch {
+	case s.err != nil:
+		return s.err
+	case c.ended:
+		return c.streamFault(s)
+	case c.cut:
+		return c.blame(fault.ClientClosed, fault.UpstreamClosed, "closed the connection")
+	case s.localEnd || s.closed:
+		return fault.Wrap(fault.Internal, "a write to a stream that has ended", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// Write writes content. It waits until the peer lets it be sent, and for room in
+// the connection's buffer; piece is copied.
+func (s *Stream) Write(piece []byte) error {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	var idle time.Duration
+	for len(piece) > 0 {
+		err := s.writable()
+		n := 0
+		if err == nil {
+			n = c.share(s, len(piece))
+		}
+		if n > 0 {
+			c.appendData(s, piece[:n], 0)
+			piece, idle = piece[n:], 0
+			continue
+		}
+		if err == nil {
+			c.wake()
+			err = s.waitWrite(&idle)
+		}
+		if err != nil {
+			c.leave(s)
+			return err
+		}
+	}
+	return nil
+}
+
+// End ends what is written, with trailers or nil for none.
+func (s *Stream) End(trailers *message.Head) error {
+	c := s.conn
+	if trailers != nil {
+		s.list = appendTrailers(s.list[:0], trailers)
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	if err := s.writable(); err != nil {
+		return err
+	}
+	switch {
+	case trailers != nil && len(s.list) > 0:
+		c.appendBlock(s, s.list, true)
+	case s.gen == c.gen:
+		const flags = 4 // the place in a header
+		c.out[s.frame+flags] |= byte(frame.FlagDataEndStream)
+	default:
+		c.appendData(s, nil, frame.FlagDataEndStream)
+	}
+	s.endLocal()
+	return nil
+}
+
+// endLocal notes that this side of the stream has ended.
+func (s *Stream) endLocal() {
+	s.localEnd = true
+	if s.remoteEnd {
+		s.conn.closeStream(s, endedWhole)
+	}
+}
+
+// Flush has what was written sent.
+func (s *Stream) Flush() { s.conn.wake() }

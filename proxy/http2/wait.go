@@ -1,0 +1,141 @@
+package http2
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+const never = int64(1<<63 - 1)
+
+// recheck is how often the func of [Stream.Watch] is asked.
+const recheck = 250 * time.Millisecond
+
+// Await tells the reads that follow when to give up: at deadline, on
+// netio.Shared's clock, 0 for never. now is not needed, but for being the same
+// as [netio.Conn.Await].
+func (s *Stream) Await(_, deadline time.Duration) {
+	by := int64(deadline)
+	if by == 0 {
+		by = never
+	}
+	s.deadline.Store(by)
+}
+
+// Limit ends every wait, of reads and of writes, the present ones and those to
+// come, at the latest at the given time, on netio.Shared's clock; 0 lifts it.
+// Any goroutine may call it.
+func (s *Stream) Limit(at time.Duration) {
+	by := int64(at)
+	if by == 0 {
+		by = never
+	}
+	s.limit.Store(by)
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	s.reading.Signal() // they see to the timer themselves
+	s.writing.Signal()
+}
+
+// Watch has gone asked about four times a second while a read waits; when it
+// reports true the read ends with [netio.ErrGone]. It lasts until Watch(nil).
+func (s *Stream) Watch(gone func() bool) { s.watch = gone }
+
+// Stop makes a read that waits, and those that follow, return
+// [netio.ErrTimeout]. Any goroutine may call it.
+func (s *Stream) Stop() {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	s.stopped = true
+	s.reading.Signal()
+}
+
+// waitRead waits for something to read; asked is when Watch's func is asked
+// next, 0 at first. It may return without reason.
+func (s *Stream) waitRead(ask *time.Duration) error {
+	c := s.conn
+	now := c.nio.Now()
+	by := min(s.deadline.Load(), s.limit.Load())
+	if int64(now) >= by {
+		return netio.ErrTimeout
+	}
+	if s.watch != nil {
+		switch {
+		case *ask == 0:
+			*ask = now + recheck
+		case now >= *ask:
+			*ask = now + recheck
+			gone := s.watch
+			c.mu.Unlock() // it may look at other streams
+			left := gone()
+			c.mu.Lock()
+			if left {
+				return netio.ErrGone
+			}
+			return nil // something may have come meanwhile
+		}
+		by = min(by, int64(*ask))
+	}
+	s.sleep(&s.reading, now, by)
+	return nil
+}
+
+// waitWrite waits for room to write; idle is when it has waited too long without
+// any, 0 at first. It may return without reason.
+func (s *Stream) waitWrite(idle *time.Duration) error {
+	now := s.conn.nio.Now()
+	by := s.limit.Load()
+	if s.writeIdle > 0 {
+		if *idle == 0 {
+			*idle = now + s.writeIdle
+		}
+		by = min(by, int64(*idle))
+	}
+	if int64(now) >= by {
+		return netio.ErrTimeout
+	}
+	s.sleep(&s.writing, now, by)
+	return nil
+}
+
+// sleep waits for cond, until by at the latest. It costs no timer as long as the
+// stream's need not fire earlier than it was going to.
+func (s *Stream) sleep(cond *sync.Cond, now time.Duration, by int64) {
+	if by < s.armed {
+		s.armed = by
+		in := time.Duration(by) - now
+		if s.timer == nil {
+			s.timer = time.AfterFunc(in, s.onTimer)
+		} else {
+			s.timer.Reset(in)
+		}
+	}
+	cond.Wait()
+}
+
+// onTimer wakes who waits; they see whether their time is up.
+func (s *Stream) onTimer() {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	s.armed = never
+	s.reading.Signal()
+	s.writing.Signal()
+}
+
+func (s *Stream) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// resetHere is the error of what waits for a stream that this side has reset.
+func (c *Conn) resetHere(code Code) *fault.Error {
+	kind := fault.UpstreamClosed
+	if c.server {
+		kind = fault.ClientClosed
+	}
+	return fault.Wrap(kind, "the stream of "+c.options.Name+" was reset here ("+code.String()+")", net.ErrClosed)
+}

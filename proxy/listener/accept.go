@@ -1,0 +1,220 @@
+package listener
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// connection is what is open to a client, whatever it speaks.
+type connection interface {
+	// drain ends it if it is idle, else with what it is doing. It is called
+	// under the listener's lock.
+	drain()
+	// cutOff ends it, whatever it does.
+	cutOff()
+}
+
+// newInfo is what a connection knows of itself from the start.
+func newInfo(l *Listener, nc net.Conn, n uint64) filter.ConnInfo {
+	info := filter.ConnInfo{Peer: nc.RemoteAddr().String(), Local: nc.LocalAddr().String(), Scheme: "http", Sink: l.Sink(n)}
+	if addr, err := netip.ParseAddrPort(info.Peer); err == nil {
+		ip := addr.Addr().Unmap()
+		info.PeerIP, info.Loopback = ip.String(), ip.IsLoopback()
+	} else {
+		info.PeerIP = info.Peer
+	}
+	return info
+}
+
+// start serves a connection, from a goroutine of its own.
+func (l *Listener) start(nc net.Conn) {
+	info := newInfo(l, nc, l.Accepted.Add(1))
+	nio := netio.New(nc, l.Shared)
+	var first connection
+	var serve func()
+	if l.TLS != nil {
+		h := &handshake{listener: l, nio: nio, info: info}
+		first, serve = h, h.serve
+	} else {
+		c := newHTTP1(l, nio, info)
+		first, serve = c, func() { l.serve(c) }
+	}
+	l.mu.Lock()
+	if l.draining.Load() { // nobody would drain this one
+		l.mu.Unlock()
+		nio.Done()
+		l.free()
+		return
+	}
+	l.conns[first] = struct{}{}
+	l.done.Add(1)
+	l.mu.Unlock()
+	l.Active.Add(1)
+	go func() {
+		defer l.end()
+		serve()
+	}()
+}
+
+// serve serves a connection that began as one of HTTP/1, to its end.
+func (l *Listener) serve(c *http1Conn) {
+	if !c.serve() {
+		l.forget(c)
+		return
+	}
+	next := newHTTP2(l, c.nio, c.info)
+	l.replace(c, next)
+	next.serve()
+}
+
+// replace has another connection drained in a connection's place.
+func (l *Listener) replace(old, next connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, old)
+	l.conns[next] = struct{}{}
+	if l.draining.Load() {
+		next.drain()
+	}
+}
+
+func (l *Listener) forget(c connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+}
+
+func (l *Listener) end() {
+	l.Active.Add(-1)
+	l.free()
+	l.done.Done()
+}
+
+// handshake is a connection while it is being encrypted.
+type handshake struct {
+	listener *Listener
+	nio      *netio.Conn
+	info     filter.ConnInfo
+}
+
+// serve encrypts the connection, and serves it.
+func (h *handshake) serve() {
+	l := h.listener
+	start := l.Shared.Now()
+	by := start + l.HandshakeTimeout
+	h.nio.Await(start, by)
+	if h.nio.Fill() != nil { // no byte came: whoever looks whether the port is open is not worth a record
+		l.forget(h)
+		h.nio.Done()
+		return
+	}
+	start = l.Shared.Now()
+	state, err := h.nio.StartTLS(l.TLS.Config(), true, by)
+	if err != nil {
+		h.advise(err)
+		if h.nio.CloseWrite() == nil {
+			discard(h.nio, time.Second)
+		}
+		l.forget(h)
+		h.nio.Done()
+		if !l.draining.Load() {
+			l.lost(&h.info, hop.VersionUnknown, h.explain(err))
+		}
+		return
+	}
+	h.info.Scheme = "https"
+	h.info.TLS = tlsconf.Describe(&state, l.Shared.Now()-start)
+	h.info.Certificate = leaf(state.PeerCertificates)
+	if state.NegotiatedProtocol == "h2" {
+		c := newHTTP2(l, h.nio, h.info)
+		l.replace(h, c)
+		c.serve()
+		return
+	}
+	c := newHTTP1(l, h.nio, h.info)
+	l.replace(h, c)
+	l.serve(c)
+}
+
+func (h *handshake) explain(err error) *fault.Error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault.New(fault.ClientTLSTimeout, fmt.Sprintf("the client did not end the TLS handshake within %s", h.listener.HandshakeTimeout))
+	}
+	return tlsconf.ExplainServer(err)
+}
+
+func leaf(chain []*x509.Certificate) *x509.Certificate {
+	if len(chain) == 0 {
+		return nil
+	}
+	return chain[0]
+}
+
+// advise answers a client that speaks plain HTTP, which would not understand
+// an alert of TLS.
+func (h *handshake) advise(err error) {
+	const advice = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
+		"400 Bad Request\nThis port expects TLS: use https:// for it.\n"
+	if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && isUpper(e.RecordHeader[:3]) {
+		h.nio.SetWriteTimeout(time.Second)
+		h.nio.Write([]byte(advice))
+	}
+}
+
+// discard reads what the client has sent already: unread, it would make the
+// kernel send a reset, which undoes the alert that says why.
+func discard(nio *netio.Conn, patience time.Duration) {
+	now := nio.Now()
+	nio.Limit(0)
+	nio.Await(now, now+patience)
+	for nio.Fill() == nil {
+		nio.Consume(len(nio.Buffered()))
+	}
+}
+
+// isUpper reports whether b is as methods of HTTP begin.
+func isUpper(b []byte) bool {
+	for _, c := range b {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *handshake) drain() { h.nio.Limit(time.Nanosecond) }
+
+func (h *handshake) cutOff() {
+	h.nio.Abort()
+	go h.nio.Close()
+}
+
+// unserved stands for the client where there is no exchange with it: a connection
+// that failed as such. Nothing but its Info is asked for.
+type unserved struct {
+	filter.Downstream
+	info *filter.ConnInfo
+}
+
+func (u unserved) Info() *filter.ConnInfo { return u.info }
+
+// lost records a connection that failed before, or beside, any request.
+func (l *Listener) lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Error) {
+	x := l.borrow()
+	x.Request.Version = spoken
+	x.Down = unserved{info: info}
+	l.server.Lost(&x.Exchange, why)
+	l.giveBack(x)
+}

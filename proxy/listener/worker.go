@@ -1,0 +1,191 @@
+package listener
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/http2"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+// worker serves streams, one after the other. It is the [filter.Downstream] of
+// their exchanges.
+type worker struct {
+	filter.Exchange
+	begin chan struct{}
+	gone  func() bool // stream.Gone
+
+	conn   *http2Conn
+	stream *http2.Stream
+	responding
+
+	stopped atomic.Bool  // makes Body return
+	moved   atomic.Int64 // when response bytes went out last
+}
+
+// responding is the state of the response.
+type responding struct {
+	head  *message.Head // kept back until it is sure
+	began bool          // it was sent
+	ended bool          // so was the end of the response
+	empty bool          // it has no content, whatever comes
+}
+
+// mostWhole is up to how much content is sent on at once with the head: more than
+// that goes up while the response may come down.
+const mostWhole = 16 << 10
+
+// serve serves one stream.
+func (w *worker) serve() {
+	c, s := w.conn, w.stream
+	s.TakeHead(&w.Request)
+	w.Down = w
+	c.listener.server.Serve(&w.Exchange, s.Refused())
+	w.Down = nil
+	w.conn, w.stream, w.responding = nil, nil, responding{}
+	w.stopped.Store(false)
+	w.moved.Store(0)
+	w.Request.Reset()
+	w.Response.Reset()
+	s.Close()
+	c.streams.Done()
+}
+
+// Info is part of filter.Downstream, as is what follows.
+func (w *worker) Info() *filter.ConnInfo { return &w.conn.info }
+
+// Gone reports whether the client has reset the stream, or is gone.
+func (w *worker) Gone() func() bool { return w.gone }
+
+// Left tells a stream that was reset from a connection that was closed.
+func (w *worker) Left() error { return w.stream.Err() }
+
+// Whole is the content, if all of it is here and it is not much.
+func (w *worker) Whole() ([]byte, bool) {
+	if w.Request.Framing == message.NoBody { // what follows is a tunnel's, if anything does
+		return nil, true
+	}
+	content, ended := w.stream.Buffered()
+	if !ended || len(content) > mostWhole || w.stream.Trailers() != nil {
+		return nil, false
+	}
+	return content, true
+}
+
+// Body waits for the next piece of content, as long as bytes move at all: the
+// stream is not idle while the response goes out.
+func (w *worker) Body() ([]byte, error) {
+	shared, idle := w.conn.listener.Shared, w.conn.listener.StreamIdle
+	start := shared.Now()
+	for now := start; ; now = shared.Now() {
+		w.stream.Await(now, max(start, time.Duration(w.moved.Load()))+idle)
+		piece, err := w.stream.Read()
+		switch {
+		case err == nil || errors.Is(err, io.EOF):
+			return piece, err
+		case !errors.Is(err, os.ErrDeadlineExceeded) || w.stopped.Load(),
+			shared.Now() >= max(start, time.Duration(w.moved.Load()))+idle:
+			return nil, w.explain(err)
+		}
+	}
+}
+
+// StopBody makes a call of Body that waits return.
+func (w *worker) StopBody() {
+	w.stopped.Store(true)
+	w.stream.Stop()
+}
+
+// Trailers are the request's trailers.
+func (w *worker) Trailers() *message.Head { return w.stream.Trailers() }
+
+// explain tells why the client's side failed.
+func (w *worker) explain(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault.New(fault.RequestIdle, "the client moved no byte for "+w.conn.listener.StreamIdle.String())
+	}
+	return err
+}
+
+// Interim sends an interim response at once.
+func (w *worker) Interim(h *message.Head) error {
+	if err := w.stream.WriteHead(h, false); err != nil {
+		return w.explain(err)
+	}
+	w.stream.Flush()
+	return nil
+}
+
+// Head begins the final response, in the place of one that was kept back.
+func (w *worker) Head(h *message.Head) error {
+	w.head = h
+	w.empty = h.Framing == message.NoBody || w.Request.Method == message.HEAD
+	return nil
+}
+
+// sendHead sends the head that was kept back.
+func (w *worker) sendHead() error {
+	if w.head == nil {
+		return nil
+	}
+	h := w.head
+	w.head, w.began = nil, true
+	if err := w.stream.WriteHead(h, false); err != nil {
+		return w.explain(err)
+	}
+	return nil
+}
+
+// Content sends a piece of content; it goes out with Flush, or before.
+func (w *worker) Content(piece []byte) error {
+	if err := w.sendHead(); err != nil || w.empty {
+		return err
+	}
+	if err := w.stream.Write(piece); err != nil {
+		return w.explain(err)
+	}
+	w.moved.Store(int64(w.conn.listener.Shared.Now()))
+	return nil
+}
+
+// Flush sends what was kept back.
+func (w *worker) Flush() error {
+	err := w.sendHead()
+	w.stream.Flush()
+	return err
+}
+
+// End ends the response.
+func (w *worker) End(trailers *message.Head) error {
+	if err := w.sendHead(); err != nil {
+		return err
+	}
+	w.ended = true
+	if err := w.stream.End(trailers); err != nil {
+		return w.explain(err)
+	}
+	w.stream.Flush()
+	return nil
+}
+
+// Began reports whether a final response was sent.
+func (w *worker) Began() bool { return w.began }
+
+// Cut makes sure that the client does not take what it got for the whole.
+func (w *worker) Cut() {
+	if !w.ended {
+		w.stream.Reset(http2.InternalError)
+	}
+}
+
+// Detach gives the stream up to a tunnel.
+func (w *worker) Detach() netio.Duplex {
+	w.ended = true
+	return w.stream.Duplex()
+}

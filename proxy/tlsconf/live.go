@@ -1,0 +1,110 @@
+package tlsconf
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// live keeps what is made of files up to date, and tells how that goes.
+type live struct {
+	log     *slog.Logger
+	watcher *Watcher // nil where there is no file
+	load    func() (*contents, error)
+	leaves  []*x509.Certificate // those in use; the watcher's goroutine's alone
+
+	reloads, failures atomic.Uint64
+	notAfter          atomic.Pointer[time.Time]
+}
+
+// contents is what was found in the files, for those who read the log.
+type contents struct {
+	// leaves are this side's own certificates.
+	leaves []*x509.Certificate
+	// warnings tell of what was loaded and yet will not do.
+	warnings []string
+}
+
+// warn adds a warning, if there is one.
+func (c *contents) warn(warning string) {
+	if warning != "" {
+		c.warnings = append(c.warnings, warning)
+	}
+}
+
+// open loads the files for the first time and watches them. load puts to use
+// what it returns. kind and name say whose files they are, in the log.
+func (l *live) open(log *slog.Logger, kind, name string, files []string, load func() (*contents, error)) error {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	l.log, l.load = log.With(kind, name), load
+	if len(files) > 0 {
+		slices.Sort(files) // a certificate and its key may be in one file
+		l.watcher = NewWatcher(WatchOptions{Files: slices.Compact(files)})
+	}
+	c, err := load()
+	if err != nil {
+		l.Close()
+		return err
+	}
+	l.use(c)
+	if l.watcher != nil {
+		l.watcher.Start(l.reload)
+	}
+	return nil
+}
+
+// reload loads files that have changed.
+func (l *live) reload() {
+	c, err := l.load()
+	if err != nil {
+		l.failures.Add(1)
+		l.log.Error("changed TLS files are of no use, those from before stay in use until the next change", "error", err)
+		return
+	}
+	before := l.leaves
+	l.use(c)
+	l.reloads.Add(1)
+	fresh := false
+	for _, leaf := range c.leaves {
+		if !slices.ContainsFunc(before, leaf.Equal) {
+			fresh = true
+			l.log.Info("new certificate in use", "subject", leaf.Subject.String(), "names", names(leaf), "expires", leaf.NotAfter)
+		}
+	}
+	if !fresh {
+		l.log.Info("changed TLS files in use, the certificates are the same")
+	}
+}
+
+// use notes what was loaded.
+func (l *live) use(c *contents) {
+	for _, w := range c.warnings {
+		l.log.Warn(w)
+	}
+	var first time.Time
+	for _, leaf := range c.leaves {
+		if first.IsZero() || leaf.NotAfter.Before(first) {
+			first = leaf.NotAfter
+		}
+	}
+	l.leaves = c.leaves
+	l.notAfter.Store(&first)
+}
+
+// Stats returns how often changed files were loaded, how often they were of no
+// use, and when the first of this side's own certificates expires: the zero
+// time where it has none.
+func (l *live) Stats() (reloads, failures uint64, notAfter time.Time) {
+	return l.reloads.Load(), l.failures.Load(), *l.notAfter.Load()
+}
+
+// Close stops watching the files. What was loaded last stays in use.
+func (l *live) Close() {
+	if l.watcher != nil {
+		l.watcher.Stop()
+	}
+}

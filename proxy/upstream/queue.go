@@ -1,0 +1,103 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+)
+
+// waiter is a caller that waits for its turn.
+type waiter struct {
+	endpoint *Endpoint
+	fresh    bool // it can't use a pooled connection
+	turn     chan turn
+}
+
+// turn is what a waiter gets: a pooled connection, room to dial one, or why there
+// is none. The zero turn tells it to ask again.
+type turn struct {
+	conn *Conn
+	dial bool
+	err  error
+}
+
+// enqueue puts a caller at the end of the queue.
+func (g *Group) enqueue(e *Endpoint, fresh bool) *waiter {
+	w := &waiter{endpoint: e, fresh: fresh, turn: make(chan turn, 1)}
+	g.waiters = append(g.waiters, w)
+	return w
+}
+
+// wait waits for the waiter's turn.
+func (g *Group) wait(ctx context.Context, w *waiter, giveUp time.Duration) (turn, error) {
+	timer := time.NewTimer(giveUp - g.shared.Now())
+	defer timer.Stop()
+	select {
+	case t := <-w.turn:
+		return t, nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if !g.leave(w) { // the turn came in the meantime: pass it on
+		switch t := <-w.turn; {
+		case t.conn != nil:
+			g.put(t.conn)
+		case t.dial:
+			g.undialled(w.endpoint, nil)
+		default:
+			g.ask(w.endpoint, 1)
+		}
+	}
+	if ctx.Err() != nil {
+		return turn{}, fault.New(fault.Draining, "the proxy is shutting down")
+	}
+	return turn{}, fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s came free in time: all %d are in use", g.Name, g.options.MaxConnections))
+}
+
+// leave takes w out of the queue; false if its turn has come already.
+func (g *Group) leave(w *waiter) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, other := range g.waiters {
+		if other == w {
+			g.waiters = slices.Delete(g.waiters, i, i+1)
+			g.forget(w.endpoint)
+			return true
+		}
+	}
+	return false
+}
+
+// next takes the oldest waiter out of the queue: the oldest that can use a
+// pooled connection to e, if e is not nil and there is one.
+func (g *Group) next(e *Endpoint) *waiter {
+	for i, w := range g.waiters {
+		if e == nil || w.endpoint == e && !w.fresh {
+			g.waiters = slices.Delete(g.waiters, i, i+1)
+			return w
+		}
+	}
+	return nil
+}
+
+// ask has up to n callers that wait for e ask again.
+func (g *Group) ask(e *Endpoint, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tell(e, n, turn{})
+}
+
+// tell gives up to n callers that wait for e, the oldest first, the same turn.
+func (g *Group) tell(e *Endpoint, n int, t turn) {
+	g.waiters = slices.DeleteFunc(g.waiters, func(w *waiter) bool {
+		if w.endpoint != e || n <= 0 {
+			return false
+		}
+		n--
+		w.turn <- t
+		return true
+	})
+}

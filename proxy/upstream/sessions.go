@@ -1,0 +1,159 @@
+package upstream
+
+import (
+	"github.com/hopscope/hopscope/proxy/http2"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// session is an HTTP/2 connection to an endpoint: it lives as long as it carries
+// streams, and for a while after.
+type session struct {
+	conn     *http2.Conn
+	endpoint *Endpoint
+	tls      *hop.TLS
+	closing  bool // it was told to end, to make room; guarded by group.mu
+}
+
+// capacity is how many streams a connection is taken to carry before its
+// endpoint has said.
+const capacity = 100
+
+// multiplexes reports whether a connection to e is, or may turn out to be, one
+// that many requests share.
+func (g *Group) multiplexes(e *Endpoint) bool {
+	switch g.options.Protocol {
+	case HTTP2:
+		return true
+	case Auto:
+		return g.options.TLS != nil && e.spoken != HTTP1
+	}
+	return false
+}
+
+// open2 opens a stream of a session, if one has room.
+func (g *Group) open2(e *Endpoint) Stream {
+	for _, s := range e.sessions {
+		if stream, ok := s.conn.Open(); ok {
+			return newStream2(s, stream, true)
+		}
+	}
+	return nil
+}
+
+// expects reports whether the connections to e that are being dialled will do
+// for those who wait for e already, and one more.
+func (g *Group) expects(e *Endpoint) bool {
+	if e.dialling == 0 {
+		return false
+	}
+	waiting := 0
+	for _, w := range g.waiters {
+		if w.endpoint == e {
+			waiting++
+		}
+	}
+	return waiting+e.dialling < e.dialling*min(capacity, g.options.HTTP2.MaxStreams)
+}
+
+// unused is how many sessions carry no stream.
+func (e *Endpoint) unused() int {
+	n := 0
+	for _, s := range e.sessions {
+		if s.conn.Active() == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// closeUnused ends a session that carries no stream, if there is one.
+func (e *Endpoint) closeUnused() bool {
+	for _, s := range e.sessions {
+		if s.conn.Active() == 0 && !s.closing {
+			s.closing = true
+			s.conn.Shutdown()
+			return true
+		}
+	}
+	return false
+}
+
+// begin makes a session of a connection that was just dialled, and returns its
+// first stream.
+func (g *Group) begin(e *Endpoint, nio *netio.Conn, tls *hop.TLS) (Stream, error) {
+	o := g.options.HTTP2
+	o.Shared, o.Name, o.Scheme, o.IdleTimeout = g.shared, e.Address, "http", g.options.IdleTimeout
+	if tls != nil {
+		o.Scheme = "https"
+	}
+	s := &session{conn: http2.Client(nio, o), endpoint: e, tls: tls}
+	first, _ := s.conn.Open()
+	s.conn.OnChange(func() { g.changed(s) })
+	g.mu.Lock()
+	e.sessions = append(e.sessions, s)
+	g.dialled++
+	g.arrived(e, HTTP2)
+	if g.closed {
+		s.conn.Shutdown()
+	}
+	g.mu.Unlock()
+	go func() {
+		s.conn.Run() // its streams say why it ended
+		g.ended(s)
+	}()
+	return newStream2(s, first, false), nil
+}
+
+// arrived notes which protocol a connection speaks that was being dialled. Those
+// who waited for it ask again: for a stream, or to dial one of their own.
+func (g *Group) arrived(e *Endpoint, p Protocol) {
+	if e.dialling == 0 {
+		return
+	}
+	e.dialling--
+	e.spoken = p
+	g.tell(e, len(g.waiters), turn{})
+}
+
+// undialled gives up the room of a connection to e that did not come to be. With
+// it go those who waited for it, where nothing else is on its way.
+func (g *Group) undialled(e *Endpoint, why error) {
+	g.mu.Lock()
+	if e.dialling > 0 {
+		e.dialling--
+		switch {
+		case why == nil:
+			g.tell(e, 1, turn{})
+		case e.dialling == 0 && len(e.sessions) == 0:
+			g.tell(e, len(g.waiters), turn{err: why})
+		}
+	}
+	g.mu.Unlock()
+	g.freed(e)
+}
+
+// changed is called when a session has room again, or is going away.
+func (g *Group) changed(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := s.conn.Capacity()
+	if n == 0 {
+		n = len(g.waiters)
+	}
+	g.tell(s.endpoint, n, turn{})
+}
+
+// ended forgets a session that is over.
+func (g *Group) ended(s *session) {
+	e := s.endpoint
+	g.mu.Lock()
+	for i, other := range e.sessions {
+		if other == s {
+			e.sessions = append(e.sessions[:i:i], e.sessions[i+1:]...)
+			break
+		}
+	}
+	g.mu.Unlock()
+	g.freed(e)
+}

@@ -1,0 +1,40 @@
+package upstream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
+)
+
+// errGone is how a wait ends that a client's leaving ended.
+var errGone = fault.New(fault.ClientClosed, "the client closed the connection before it had the whole response")
+
+// waited is what a wait for an endpoint was bounded by.
+type waited struct {
+	address               string
+	deadline, limit, idle time.Duration
+}
+
+// timedOut tells the route's time being up from an endpoint that went silent.
+// before is true while no response has begun.
+func (w waited) timedOut(now time.Duration, before bool) error {
+	by := w.deadline
+	if w.limit > 0 && (by == 0 || w.limit < by) {
+		by = w.limit
+	}
+	switch {
+	case by == 0 || now < by:
+		return fault.New(fault.UpstreamIdle, fmt.Sprintf("%s sent nothing for %s", w.address, w.idle))
+	case before:
+		return fault.New(fault.UpstreamTimeout, w.address+" did not answer within the route's timeout")
+	}
+	return fault.New(fault.UpstreamTimeout, w.address+" did not end its response within the route's timeout")
+}
+
+// isAlert reports whether err is a TLS alert that the endpoint sent.
+func isAlert(err error) bool {
+	_, ok := tlsconf.Alert(err)
+	return ok
+}
