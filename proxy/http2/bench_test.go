@@ -42,6 +42,7 @@ func BenchmarkServer(b *testing.B) {
 	io.WriteString(far, http2.Preface)
 	f := frame.NewFramer(far, far)
 	f.WriteSettings()
+	f.WriteWindowUpdate(0, 1<<31-1-65535) // enough for a run
 
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)

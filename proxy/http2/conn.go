@@ -45,13 +45,13 @@ type Conn struct {
 	window    int64         // what may be sent
 	firstSend int64         // what a new stream may send
 	queue     []*Stream     // those that wait to send, each in turn
+	crowd     []*Stream     // those that wait for room for a head
 	moved     uint64        // frames of DATA sent, and header lists both ways
 
 	peerMost int           // how many streams the peer allows, -1 before it said so
 	extended bool          // the peer takes extended CONNECT
 	nextID   atomic.Uint32 // a client's next stream; changed under mu
-	seenID   uint32        // a server's last stream from its client
-	lastID   uint32        // and the last that it took
+	lastID   uint32        // a server's last stream from its client, of those that it took
 
 	going    bool         // no new stream: this side, or the peer, is going away
 	peerGone bool         // it is the peer: nothing new will be answered
@@ -59,7 +59,7 @@ type Conn struct {
 	told     bool         // the end was decided on
 	why      *fault.Error // and why, nil for a good end
 	ended    bool         // all is over
-	wanted   bool         // somebody found no room for a stream
+	wanted   bool         // somebody waits for a stream to end
 	newRoom  bool         // onChange is to be called
 	lastCall *time.Timer  // sends the last GOAWAY
 }
@@ -95,7 +95,7 @@ func newConn(nio *netio.Conn, o Options) *Conn {
 		dirty:   make(chan struct{}, 1), written: make(chan struct{}),
 		gen: 1, window: firstWindow, firstSend: firstWindow, peerMost: -1,
 	}
-	nio.WriteTimeout = o.StreamIdle
+	nio.WriteTimeout, nio.Apart = o.StreamIdle, true
 	c.reader.init(c)
 	return c
 }
@@ -110,10 +110,10 @@ func (c *Conn) Run() error {
 	if err != nil {
 		c.lost(err)
 	}
-	lingers := c.finish()
-	give := time.AfterFunc(lingerTime, func() { c.nio.Close() })
+	lingers, patience := c.finish()
+	late := time.AfterFunc(patience, func() { c.nio.Close() })
 	<-c.written
-	give.Stop()
+	late.Stop()
 	if lingers {
 		c.linger()
 	}
@@ -151,8 +151,10 @@ func (c *Conn) linger() {
 	}
 }
 
-// finish fails what is still open. It reports whether the peer may still read.
-func (c *Conn) finish() (lingers bool) {
+// finish fails what is still open. It reports whether the peer may still read,
+// and for how long what is unsent is worth waiting for: the last responses are, of
+// a good end.
+func (c *Conn) finish() (lingers bool, patience time.Duration) {
 	c.mu.Lock()
 	defer c.unlock()
 	c.ended, c.going, c.closing = true, true, true
@@ -166,9 +168,13 @@ func (c *Conn) finish() (lingers bool) {
 	for _, s := range c.free {
 		s.stopTimer()
 	}
-	c.free, c.queue = nil, nil
+	c.free, c.queue, c.crowd = nil, nil, nil
 	c.wake()
-	return c.told && c.server && !c.cut
+	patience = lingerTime
+	if c.why == nil && !c.cut {
+		patience = max(patience, c.options.StreamIdle)
+	}
+	return c.server && !c.cut, patience
 }
 
 // streamFault is what the end of the connection is to a stream.
@@ -257,8 +263,8 @@ func (c *Conn) Gone() bool {
 }
 
 // OnChange has f called whenever a client's connection may carry streams again
-// that could not before, when its server goes away, and when it has ended. No
-// lock is held then. It is to be set before [Conn.Run].
+// that could not before (see [Conn.Want]), when its server goes away, and when it
+// has ended. No lock is held then. It is to be set before [Conn.Run].
 func (c *Conn) OnChange(f func()) { c.onChange = f }
 
 // ExtendedConnect reports whether the peer is known to take extended CONNECT (RFC
@@ -274,9 +280,7 @@ func (c *Conn) ExtendedConnect() bool {
 func (c *Conn) Capacity() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.capacity()
-	c.wanted = c.wanted || n == 0
-	return n
+	return c.capacity()
 }
 
 func (c *Conn) capacity() int {
@@ -298,11 +302,17 @@ func (c *Conn) most() int {
 // notice sees to it that who found no room is told that there is some. It is
 // called when a stream has ended.
 func (c *Conn) notice() {
-	if !c.wanted || c.server || c.going {
-		return
+	if c.wanted && !c.server && !c.going {
+		c.newRoom = true
 	}
-	c.newRoom = true
-	c.wanted = c.active > c.most()/2 // who was told has come by then
+}
+
+// Want says whether the func of [Conn.OnChange] is to be called with each stream
+// that ends, as it is from when no stream could be opened.
+func (c *Conn) Want(wanted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted = wanted
 }
 
 // Open returns a new stream of a client, if there is room for one. Its identifier

@@ -96,6 +96,42 @@ func TestUnreadReplies(t *testing.T) {
 	s.ended(t, fault.ClientFlood)
 }
 
+// TestUnreadHeads do not pile up: those that serve wait, and then the client's
+// streams are too many.
+func TestUnreadHeads(t *testing.T) {
+	t.Parallel()
+	r := response(200, 0, "x-large", strings.Repeat("~", 30000))
+	s := serve(t, func(s *http2.Stream, h *message.Head) {
+		if s.WriteHead(r, true) == nil {
+			s.Flush()
+		}
+	}, func(o *http2.Options) { o.Floods.Control = 1 << 30 })
+	p := s.dial(t)
+	for i := range uint32(1 << 20) {
+		if p.WriteHeaders(frame.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: p.block(get()...), EndHeaders: true, EndStream: true}) != nil {
+			break
+		}
+	}
+	s.ended(t, fault.ClientFlood)
+}
+
+// TestHostileServer loses its connection too.
+func TestHostileServer(t *testing.T) {
+	t.Parallel()
+	c, p := clientOf(t, func(o *http2.Options) { o.Floods.Control = 20 })
+	s := c.open(t, request("GET", "/"), true)
+	defer s.Close()
+	go func() {
+		for p.WritePing(false, [8]byte{}) == nil {
+		}
+	}()
+	var h message.Head
+	if err := s.ReadHead(&h); kindOf(err) != fault.UpstreamHTTP2 {
+		t.Error(err)
+	}
+	checkEnd(t, c.ends, fault.UpstreamHTTP2)
+}
+
 // TestHonestPeers are not taken for hostile: who reads much may say so often.
 func TestHonestPeers(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,6 @@ type purpose uint8
 const (
 	ignored purpose = iota // decoded and dropped
 	opens                  // a request
-	refused                // a request that is too many
 	answers                // a response
 	trails                 // trailers
 	tooLate                // comes after the end of its stream
@@ -92,18 +91,18 @@ func (c *Conn) fragment(p []byte, whole bool) error {
 
 // beginBlock finds out what a header block is.
 func (c *Conn) beginBlock(k *heading, h header) error {
+	if c.server && h.id%2 == 1 && h.id > c.seenID {
+		c.seenID = h.id
+		if c.spare == nil {
+			c.spare = new(block)
+		}
+		k.what, k.block = opens, c.spare
+		return nil
+	}
 	c.mu.Lock()
 	defer c.unlock()
-	opening := c.server && h.id%2 == 1 && h.id > c.seenID
 	s := c.streams[h.id]
 	switch {
-	case opening && (c.final || c.active >= c.options.MaxStreams || c.held >= 2*c.options.MaxStreams):
-		// Streams that the client has reset count until they are done with here.
-		c.seenID = h.id
-		k.what = refused
-	case opening:
-		c.seenID, c.lastID = h.id, h.id
-		k.what, k.block = opens, c.newBlock()
 	case c.idleStream(h.id):
 		return c.breach(ProtocolError, "sent HEADERS on stream "+name(h.id)+", which it can't open (RFC 9113 section 5.1.1)")
 	case s == nil:
@@ -137,14 +136,6 @@ func (c *Conn) endBlock() error {
 	defer c.unlock()
 	s := c.streams[k.id]
 	switch {
-	case k.what == refused:
-		c.out = appendReset(c.out, k.id, RefusedStream)
-		c.past.add(k.id, resetHere)
-		c.wake()
-		if c.reply() {
-			return c.unread()
-		}
-		return c.countLocked("streams beyond those that it may open")
 	case s == nil && k.what == ignored:
 		return nil
 	case s == nil: // it has ended since the block began
@@ -164,7 +155,17 @@ func (c *Conn) open(k *heading) error {
 	l.endRequest(k.end)
 	h := &k.block.head
 	c.mu.Lock()
+	if c.replies > c.options.Floods.Replies { // RST_STREAMs of those that serve, for one
+		c.unlock()
+		return c.unread()
+	}
+	// Streams that the client has reset count until they are done with here.
+	if c.final || c.active >= c.options.MaxStreams || c.held >= 2*c.options.MaxStreams {
+		defer c.unlock()
+		return c.refuse(k.id)
+	}
 	c.moved++
+	c.lastID, c.spare = k.id, c.newBlock()
 	s := c.newStream()
 	s.id, s.window, s.credit = k.id, c.firstSend, int64(c.options.StreamWindow)
 	s.head = k.block
@@ -194,6 +195,17 @@ func (c *Conn) open(k *heading) error {
 	c.unlock()
 	c.accept(s)
 	return nil
+}
+
+// refuse refuses a stream that is one too many.
+func (c *Conn) refuse(id uint32) error {
+	c.past.add(id, resetHere)
+	c.out = appendReset(c.out, id, RefusedStream)
+	c.wake()
+	if c.reply() {
+		return c.unread()
+	}
+	return c.countLocked("streams beyond those that it may open")
 }
 
 // endTrailers gives a stream its trailers.

@@ -108,6 +108,8 @@ const (
 	maxID = 1<<31 - 1
 	// maxUnsent is how much content may lie in the connection's buffer.
 	maxUnsent = 64 << 10
+	// mostUnsent is the same for all that lies there, heads among it.
+	mostUnsent = 4 * maxUnsent
 	// maxSettings is how many settings a frame may have: each initial window
 	// costs a look at each stream.
 	maxSettings = 64

@@ -24,6 +24,8 @@ type reader struct {
 	list    list
 	heading heading // the header block that is coming
 	content content // the frame of DATA that is coming
+	spare   *block  // for the next request
+	seenID  uint32  // a server's last stream from its client
 	credit  int64   // what the peer may send on the connection
 	unacked int     // how much was taken from that and not given back yet
 	meter   meter
@@ -81,12 +83,11 @@ func (c *Conn) read() error {
 			return nil
 		}
 		c.nio.Await(c.now, c.nextEnd())
-		err := c.nio.Fill()
+		err := c.nio.Turns(c.arrived)
 		c.now = c.nio.Now()
 		switch {
 		case err == nil:
-			c.heard, c.pinged = c.now, 0
-			continue
+			return nil
 		case !errors.Is(err, netio.ErrTimeout):
 			return err
 		}
@@ -94,6 +95,18 @@ func (c *Conn) read() error {
 			return nil
 		}
 	}
+}
+
+// arrived takes in what was received. It returns false when the connection is to
+// end.
+func (c *Conn) arrived() bool {
+	c.now = c.nio.Now()
+	c.heard, c.pinged = c.now, 0
+	if !c.turn() {
+		return false
+	}
+	c.nio.Await(c.now, c.nextEnd())
+	return true
 }
 
 // turn takes in the frames that have arrived. It returns false when the

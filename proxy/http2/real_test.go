@@ -2,7 +2,9 @@ package http2_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"hash"
 	"io"
@@ -252,6 +254,36 @@ func TestRealServerAnswers(t *testing.T) {
 		t.Errorf("status %d, %v", h.Status, err)
 	}
 	status(t, s, 200)
+}
+
+// TestTLS carries much content both ways through TLS.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	cert := httptest.NewTLSServer(nil) // for its certificate
+	defer cert.Close()
+	s := serve(t, nil, nil)
+	var conn *http2.Conn
+	tr := cert.Client().Transport.(*http.Transport).Clone()
+	tr.ForceAttemptHTTP2 = true
+	tr.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		near, far := pipe(t)
+		conn = s.attach(tls.Server(near, &tls.Config{Certificates: cert.TLS.Certificates, NextProtos: []string{"h2"}}), answer)
+		return far, nil
+	}
+	defer tr.CloseIdleConnections()
+	m := newMuch(8 << 20)
+	response, err := (&http.Client{Transport: tr}).Post("https://example.com/", "text/plain", struct{ io.Reader }{m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, response.Body); err != nil || response.ProtoMajor != 2 {
+		t.Errorf("%s, %v", response.Proto, err)
+	}
+	m.check(t, sum.Sum(nil))
+	conn.Shutdown()
+	s.ended(t, fault.None)
 }
 
 // TestBothSides joins a client with a server of this package, over a connection

@@ -61,7 +61,7 @@ type Stream struct {
 
 const (
 	keptStreams = 32
-	keptBytes   = 16 << 10 // of what a stream has received
+	keptBytes   = 4 << 10 // of what a stream or a block has in it
 )
 
 // newStream returns a stream to be opened.
@@ -172,7 +172,7 @@ func (c *Conn) breakWith(s *Stream, code Code, why *fault.Error) error {
 	s.fail(why)
 	s.remoteEnd, s.in = false, s.in[:0] // what came before counts for nothing
 	c.reset(s, code)
-	if c.reply() {
+	if c.replies > c.options.Floods.Replies {
 		return c.unread()
 	}
 	return c.countReset()
@@ -185,6 +185,7 @@ func (c *Conn) reset(s *Stream, code Code) {
 	}
 	if s.id != 0 && !c.ended {
 		c.out = appendReset(c.out, s.id, code)
+		c.replies++
 		c.wake()
 	}
 	c.closeStream(s, resetHere)

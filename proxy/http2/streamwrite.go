@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"errors"
 	"time"
 
 	frame "golang.org/x/net/http2"
@@ -22,7 +21,7 @@ func (s *Stream) WriteHead(h *message.Head, end bool) error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	if err := s.writable(); err != nil {
+	if err := s.roomForHead(); err != nil {
 		return err
 	}
 	if s.id == 0 {
@@ -41,6 +40,27 @@ func (s *Stream) WriteHead(h *message.Head, end bool) error {
 		s.endLocal()
 	}
 	return nil
+}
+
+// roomForHead waits until what is unsent is not too much, or says why nothing can
+// be written. Heads are under no flow control: a peer that asks and does not read
+// would have them pile up.
+func (s *Stream) roomForHead() error {
+	c := s.conn
+	var idle time.Duration
+	for {
+		if err := s.writable(); err != nil {
+			return err
+		}
+		if len(c.out) < mostUnsent {
+			return nil
+		}
+		c.wake()
+		c.crowd = append(c.crowd, s)
+		if err := s.waitWrite(&idle); err != nil {
+			return err
+		}
+	}
 }
 
 // begin gives a client's stream its identifier.
@@ -72,7 +92,7 @@ func (s *Stream) writable() error {
 	case c.cut:
 		return c.blame(fault.ClientClosed, fault.UpstreamClosed, "closed the connection")
 	case s.localEnd || s.closed:
-		return fault.Wrap(fault.Internal, "a write to a stream that has ended", errors.ErrUnsupported)
+		return fault.New(fault.Internal, "a write to a stream that has ended")
 	}
 	return nil
 }
@@ -115,7 +135,7 @@ func (s *Stream) End(trailers *message.Head) error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	if err := s.writable(); err != nil {
+	if err := s.roomForHead(); err != nil {
 		return err
 	}
 	switch {

@@ -15,8 +15,12 @@ import (
 
 const headerSize = 9
 
-// keptBuffer is up to how large a buffer is kept for what is sent next.
-const keptBuffer = 2 * maxUnsent
+const (
+	// keptBuffer is up to how large a buffer is kept for what is sent next, and
+	// idleBuffer the same where no stream is open.
+	keptBuffer = 2 * maxUnsent
+	idleBuffer = 16 << 10
+)
 
 // wake has the writer send what was appended.
 func (c *Conn) wake() {
@@ -39,6 +43,7 @@ func (c *Conn) write() {
 			if err := c.nio.Write(b); err != nil {
 				c.stuck(err)
 			}
+			b = c.trim(b)
 		}
 		if closing {
 			return
@@ -46,25 +51,44 @@ func (c *Conn) write() {
 	}
 }
 
-// swap takes the buffer, and leaves the one that was sent. closing tells that nothing
-// comes after it.
+// swap takes the buffer, and leaves the one that was sent. closing tells that
+// nothing comes after it.
 func (c *Conn) swap(sent []byte) (b []byte, closing bool) {
-	if cap(sent) > keptBuffer {
-		sent = nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b, c.out = c.out, sent[:0]
 	c.gen++
 	c.replies = 0
-	if c.active == 0 && len(b) == 0 && cap(b) > 4<<10 {
-		b = nil // an idle connection costs little
-	}
 	if c.cut {
 		b = b[:0]
 	}
 	c.nextInTurn()
+	for _, s := range c.crowd {
+		s.writing.Signal()
+	}
+	clear(c.crowd)
+	c.crowd = c.crowd[:0]
 	return b, c.closing
+}
+
+// trim gives up buffers that have grown large, and both where the connection is
+// idle, which is to cost little.
+func (c *Conn) trim(sent []byte) []byte {
+	if cap(sent) > keptBuffer {
+		sent = nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.active > 0 || len(c.out) > 0 {
+		return sent
+	}
+	if cap(c.out) > idleBuffer {
+		c.out = nil
+	}
+	if cap(sent) > idleBuffer {
+		sent = nil
+	}
+	return sent
 }
 
 // stuck ends what can't go on when nothing can be sent any more. What was

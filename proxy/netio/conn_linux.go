@@ -107,9 +107,7 @@ func (c *Conn) onTurn(fd uintptr) bool {
 		if c.err != nil {
 			return true
 		}
-		c.calls.fd, c.calls.turning = fd, !c.Apart
-		again := c.handle()
-		if c.calls.turning = false; !again {
+		if !c.turn(fd) {
 			return true
 		}
 		c.Release()
@@ -117,6 +115,18 @@ func (c *Conn) onTurn(fd uintptr) bool {
 			return false
 		}
 	}
+}
+
+// turn calls handle, which may write to the descriptor that is held here, unless
+// that is another goroutine's to do.
+func (c *Conn) turn(fd uintptr) bool {
+	if c.Apart {
+		return c.handle()
+	}
+	c.calls.fd, c.calls.turning = fd, true
+	again := c.handle()
+	c.calls.turning = false
+	return again
 }
 
 // onSwap sends at its first call, with the poller armed already, and receives
