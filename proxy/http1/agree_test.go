@@ -60,7 +60,7 @@ func agreeOnRequest(t *testing.T, wire []byte) bool {
 		t.Errorf("fields sent on, -want +got:\n%s", diff)
 	}
 	ours.Trailers = trailerMap(trailers)
-	ours.Target = string(OriginTarget(h))
+	ours.Target = string(h.OriginTarget())
 	ours.Rest = next
 
 	theirs, err2 := readRequest(appendMessage(AppendRequest(nil, h, []byte(ours.Target), Persist), h, content, trailers))

@@ -80,7 +80,7 @@ func BenchmarkForward(b *testing.B) {
 		h.Remove(message.XRequestID)
 		h.Add(message.XRequestID, "X-Request-Id", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
 		h.Add(message.Traceparent, "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-		dst = AppendRequest(dst[:0], &h, OriginTarget(&h), Persist)
+		dst = AppendRequest(dst[:0], &h, h.OriginTarget(), Persist)
 		if n, err := d.Response(response, message.GET, &h); n == 0 || err != nil {
 			b.Fatal(n, err)
 		}

@@ -303,32 +303,8 @@ func (t *trailerSection) decode(in []byte) (progress, error) {
 	t.raw = t.raw[:n]
 	for i := range t.head.Fields {
 		f := &t.head.Fields[i]
-		f.Removed = !mayTrail(f.ID, t.head.Bytes(f.Name))
+		f.Removed = !message.MayTrail(f.ID, t.head.Bytes(f.Name))
 		t.some = t.some || !f.Removed
 	}
 	return progress{n - before, true}, nil
-}
-
-// mayTrail reports whether a field may come as a trailer: not those that frame,
-// route, authenticate, condition or describe the message (RFC 9110 section
-// 6.5.1), as the next hop may merge trailers into the head.
-func mayTrail(id message.FieldID, name []byte) bool {
-	if id != message.Unknown {
-		return id == message.GRPCStatus || id == message.GRPCMessage || id == message.ServerTiming || id == message.ProxyStatus
-	}
-	for _, prefix := range [...]string{"content-", "if-", "x-forwarded-", "access-control-"} {
-		if len(name) > len(prefix) && message.EqualFold(name[:len(prefix)], prefix) {
-			return message.EqualFold(name, "content-digest") // made for trailers (RFC 9530)
-		}
-	}
-	for _, forbidden := range [...]string{
-		"accept", "accept-encoding", "age", "authorization", "cache-control", "cookie", "expires", "last-modified", "location",
-		"max-forwards", "pragma", "range", "retry-after", "set-cookie", "vary", "warning", "www-authenticate",
-		"x-real-ip",
-	} {
-		if message.EqualFold(name, forbidden) {
-			return false
-		}
-	}
-	return true
 }

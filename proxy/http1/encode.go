@@ -24,7 +24,7 @@ const (
 )
 
 // AppendRequest appends the head of a request as HTTP/1.1, empty line included:
-// the head's method, the given target (see [OriginTarget]), the fields that are
+// the head's method, the given target (see [message.Head.OriginTarget]), the fields that are
 // not removed, the framing as h.Framing and h.Length have it, and p.
 //
 // Received Content-Length and Transfer-Encoding fields stay in their place where

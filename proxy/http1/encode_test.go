@@ -92,7 +92,7 @@ func TestForwardRequest(t *testing.T) {
 			if test.change != nil {
 				test.change(h)
 			}
-			got := AppendRequest([]byte("before"), h, OriginTarget(h), test.persistence)
+			got := AppendRequest([]byte("before"), h, h.OriginTarget(), test.persistence)
 			if diff := cmp.Diff("before"+test.want, string(got)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -254,7 +254,7 @@ func TestNoAllocations(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		StripHopByHop(&h)
-		out = AppendRequest(out[:0], &h, OriginTarget(&h), Close)
+		out = AppendRequest(out[:0], &h, h.OriginTarget(), Close)
 		b.Begin(h.Framing, h.Length, Limits{})
 		data, _, done, err := b.Decode(body)
 		if !done || err != nil {

@@ -100,7 +100,7 @@ func stripTrailer(h *message.Head) {
 			for list := h.Bytes(f.Value); list != nil && keep; {
 				var name []byte
 				name, list = nextElement(list)
-				keep = isToken(name) && mayTrail(message.FieldByName(name), name)
+				keep = isToken(name) && message.MayTrail(message.FieldByName(name), name)
 			}
 		}
 	}

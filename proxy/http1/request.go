@@ -220,24 +220,6 @@ func piece(off, from, to int) message.Span {
 	return message.Span{Off: uint32(off + from), Len: uint32(to - from)}
 }
 
-// OriginTarget is the target to send to an origin server: the path and the
-// query, whatever form the request came in; for CONNECT it is the authority.
-func OriginTarget(h *message.Head) []byte {
-	target := h.Target()
-	if h.Form != message.Absolute {
-		return target
-	}
-	after := target[len(h.Scheme())+len("://")+len(h.Authority()):]
-	switch {
-	case len(after) == 0:
-		return h.Path()
-	case after[0] == '?':
-		extra := append(h.Scratch(), '/')
-		return h.Bytes(h.Keep(append(extra, after...)))
-	}
-	return after
-}
-
 // noteHost takes in the Host of a request (RFC 9112 section 3.2).
 func (d *HeadDecoder) noteHost(value []byte, h *message.Head) error {
 	if d.section != request {

@@ -38,7 +38,7 @@ func appendRequest(dst []byte, h *message.Head, scheme string) []byte {
 	if len(authority) > 0 {
 		dst = appendLiteral(dst, indexAuthority, authority, literal)
 	}
-	if path := pathOf(h); len(path) == 1 && path[0] == '/' {
+	if path := h.OriginTarget(); len(path) == 1 && path[0] == '/' {
 		dst = appendIndexed(dst, indexSlash)
 	} else {
 		dst = appendLiteral(dst, indexSlash, path, literal)
@@ -55,22 +55,6 @@ func protocolOf(h *message.Head) []byte {
 	offers, _ := h.Get(message.Upgrade)
 	first, _, _ := bytes.Cut(offers, []byte(","))
 	return bytes.Trim(first, " \t")
-}
-
-// pathOf is :path: what is behind the authority of an absolute-form target.
-func pathOf(h *message.Head) []byte {
-	target := h.Target()
-	if h.Form != message.Absolute {
-		return target
-	}
-	after := target[len(h.Scheme())+len("://")+len(h.Authority()):]
-	switch {
-	case len(after) == 0:
-		return h.Path()
-	case after[0] == '?':
-		return h.Bytes(h.Keep(append(append(h.Scratch(), '/'), after...)))
-	}
-	return after
 }
 
 // appendResponse appends the header list of a response. A tunnel begins by 200,

@@ -215,30 +215,6 @@ func (l *list) endTrailers() {
 	h := &l.dest.head
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		f.Removed = !mayTrail(f.ID, string(h.Bytes(f.Name)))
+		f.Removed = !message.MayTrail(f.ID, h.Bytes(f.Name))
 	}
-}
-
-// mayTrail reports whether a field may come as a trailer: not those that frame,
-// route, authenticate, condition or describe the message.
-func mayTrail(id message.FieldID, name string) bool {
-	switch id {
-	case message.Unknown:
-	case message.GRPCStatus, message.GRPCMessage, message.ServerTiming, message.ProxyStatus:
-		return true
-	default:
-		return false
-	}
-	for _, prefix := range [...]string{"content-", "if-", "x-forwarded-", "access-control-"} {
-		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
-			return name == "content-digest" // made for trailers (RFC 9530)
-		}
-	}
-	switch name {
-	case "accept", "accept-encoding", "age", "authorization", "cache-control", "expires", "last-modified", "location",
-		"max-forwards", "pragma", "range", "retry-after", "set-cookie", "vary", "warning", "www-authenticate",
-		"x-real-ip":
-		return false
-	}
-	return true
 }

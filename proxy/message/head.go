@@ -286,6 +286,23 @@ func (h *Head) Path() []byte { return h.Bytes(h.path) }
 // Query is the query of the target, without the question mark.
 func (h *Head) Query() []byte { return h.Bytes(h.query) }
 
+// OriginTarget is the target to send to an origin server: the path and the
+// query, whatever form the request came in; for CONNECT it is the authority.
+func (h *Head) OriginTarget() []byte {
+	target := h.Target()
+	if h.Form != Absolute {
+		return target
+	}
+	after := target[len(h.Scheme())+len("://")+len(h.Authority()):]
+	switch {
+	case len(after) == 0:
+		return h.Path()
+	case after[0] == '?':
+		return h.Bytes(h.Keep(append(append(h.Scratch(), '/'), after...)))
+	}
+	return after
+}
+
 // Host is whom the request is for: the target's authority where it has one,
 // else the Host field (RFC 9112 section 3.3).
 func (h *Head) Host() []byte {

@@ -102,7 +102,7 @@ func (c *Conn) encode(r *message.Head) []byte {
 		persistence = http1.SwitchProtocols
 	}
 	c.chunked, c.owed = r.Framing == message.Chunked, nil
-	c.out = http1.AppendRequest(c.out[:0], r, http1.OriginTarget(r), persistence)
+	c.out = http1.AppendRequest(c.out[:0], r, r.OriginTarget(), persistence)
 	return c.out
 }
 
