@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -32,7 +33,8 @@ func (f *Forwarder) send(x *filter.Exchange, d destination) error {
 		if err == nil {
 			return d.late(x.Hop, f.relay(x, c, &body))
 		}
-		reused := c.Reused()
+		// An HTTP/2 connection that was closed while idle is known to be.
+		reused := c.Reused() && c.Version() != hop.HTTP2
 		c.Release(0, false)
 		if !again(err, first, reused, &body, r) {
 			return d.late(x.Hop, err)
@@ -45,13 +47,12 @@ func (f *Forwarder) send(x *filter.Exchange, d destination) error {
 // was lost, and the endpoint can't have begun to carry it out, or may do so
 // twice.
 func again(err error, first, reused bool, b *body, r *message.Head) bool {
-	if !first || !b.whole {
-		return false
-	}
-	switch fault.Of(err).Kind {
-	case fault.UpstreamRefused: // RFC 9113 section 8.7
+	kind := fault.Of(err).Kind
+	switch {
+	case !first || !b.whole && b.started: // content is gone
+	case kind == fault.UpstreamRefused: // RFC 9113 section 8.7
 		return true
-	case fault.UpstreamClosed, fault.UpstreamReset: // as a pooled connection fails that was closed while idle
+	case b.whole && (kind == fault.UpstreamClosed || kind == fault.UpstreamReset): // as a pooled connection fails that was closed while idle
 		return reused && (!b.started || r.Method.Idempotent())
 	}
 	return false
@@ -115,7 +116,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream
 	if err := f.shorten(x, d); err != nil {
 		return err
 	}
-	keyWebSocket(x, c.Version())
+	upgrade(x, c.Version())
 	c.Watch(x.Down.Gone())
 	a.Sent = a.Connected
 	var err error
@@ -136,6 +137,9 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream
 	if err == nil && x.Response.Framing == message.Tunnel && !r.Upgrade {
 		err = fault.New(fault.UpstreamProtocol, a.Endpoint+" changed protocols (101), which the request did not ask for")
 	}
+	if err == nil && unswitched(r, &x.Response) {
+		err = fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s answered %d where the request asked to change protocols: to an HTTP/2 client that would say that it has changed them", a.Endpoint, x.Response.Status))
+	}
 	if err = b.cause(x, err); err != nil {
 		b.stop(x)
 		return err
@@ -143,6 +147,14 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream
 	a.FirstByte = now(h)
 	a.Status = x.Response.Status
 	return nil
+}
+
+// unswitched reports whether a response to an extended CONNECT can't be sent on: a
+// success that changes no protocol, which HTTP/2 has no way to say (RFC 8441
+// section 5).
+func unswitched(r, response *message.Head) bool {
+	return r.Upgrade && r.Version == hop.HTTP2 && response.Framing != message.Tunnel &&
+		response.Status >= 200 && response.Status < 300
 }
 
 // host sets the Host field as the route wants it, and to the endpoint's address

@@ -20,10 +20,20 @@ const (
 	webSocketGUID   = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 )
 
-// keyWebSocket gives a request a key that came without, for an HTTP/1 endpoint.
-func keyWebSocket(x *filter.Exchange, upstream hop.Version) {
+// upgrade makes a request that asks to change protocols one that the endpoint can
+// be asked. An HTTP/1 endpoint needs the key that an HTTP/2 client did not send.
+// HTTP/2 takes a WebSocket; any other offer is passed over, as a server may (RFC
+// 9110 section 7.8).
+func upgrade(x *filter.Exchange, upstream hop.Version) {
 	r := &x.Request
-	if !r.Upgrade || upstream != hop.HTTP11 || r.Version != hop.HTTP2 || !isWebSocket(r) {
+	if !r.Upgrade {
+		return
+	}
+	if upstream == hop.HTTP2 {
+		r.Upgrade = r.Version == hop.HTTP2 || r.Method == message.GET && isWebSocket(r)
+		return
+	}
+	if r.Version != hop.HTTP2 || !isWebSocket(r) {
 		return
 	}
 	if _, ok := r.Lookup(webSocketKey); ok {

@@ -295,6 +295,23 @@ func TestEarlyResponse(t *testing.T) {
 	}
 }
 
+// TestNoExtendedConnect is sent to a server that has said its settings, and not
+// that it takes it (RFC 8441 section 3).
+func TestNoExtendedConnect(t *testing.T) {
+	t.Parallel()
+	c, _ := clientOf(t, nil, frame.Setting{ID: frame.SettingMaxConcurrentStreams, Val: 2})
+	eventually(t, "the setting", func() bool { return c.Capacity() == 2 })
+	s, _ := c.Open()
+	r := request("GET", "/chat", "Upgrade", "websocket")
+	r.Upgrade = true
+	if err := s.WriteHead(r, false); kindOf(err) != fault.UpstreamProtocol {
+		t.Errorf("got %v", err)
+	}
+	s.Close()
+	c.Shutdown()
+	checkEnd(t, c.ends, fault.None)
+}
+
 func TestCapacity(t *testing.T) {
 	t.Parallel()
 	c, p := clientOf(t, func(o *http2.Options) { o.MaxStreams = 1000 }, frame.Setting{ID: frame.SettingMaxConcurrentStreams, Val: 2})

@@ -69,6 +69,9 @@ func (c *Conn) begin(s *Stream, h *message.Head) error {
 		c.going = true
 		return c.blame(fault.ClientClosed, fault.UpstreamRefused, "takes no more streams on this connection")
 	}
+	if h.Upgrade && c.peerMost >= 0 && !c.extended { // RFC 8441 section 3; a server that has said nothing yet will refuse it itself
+		return fault.New(fault.UpstreamProtocol, c.options.Name+" does not take WebSockets, or other protocols, over HTTP/2 (RFC 8441): set the cluster's protocol to http1")
+	}
 	s.id = c.nextID.Load()
 	c.nextID.Store(s.id + 2)
 	s.window, s.credit = c.firstSend, int64(c.options.StreamWindow)

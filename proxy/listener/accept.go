@@ -75,16 +75,18 @@ func (l *Listener) serve(c *http1Conn) {
 		return
 	}
 	next := newHTTP2(l, c.nio, c.info)
-	l.replace(c, next)
+	l.replace(c, next, c.nio)
 	next.serve()
 }
 
-// replace has another connection drained in a connection's place.
-func (l *Listener) replace(old, next connection) {
+// replace has another connection, over the same nio, drained in a connection's
+// place.
+func (l *Listener) replace(old, next connection, nio *netio.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, old)
 	l.conns[next] = struct{}{}
+	nio.Limit(0) // the old one may have been drained, at the last moment
 	if l.draining.Load() {
 		next.drain()
 	}
@@ -139,12 +141,12 @@ func (h *handshake) serve() {
 	h.info.Certificate = leaf(state.PeerCertificates)
 	if state.NegotiatedProtocol == "h2" {
 		c := newHTTP2(l, h.nio, h.info)
-		l.replace(h, c)
+		l.replace(h, c, h.nio)
 		c.serve()
 		return
 	}
 	c := newHTTP1(l, h.nio, h.info)
-	l.replace(h, c)
+	l.replace(h, c, h.nio)
 	l.serve(c)
 }
 

@@ -183,3 +183,25 @@ func (s *socketStream) Close() error {
 	io.Copy(io.Discard, s.ReadCloser)
 	return s.ReadCloser.Close()
 }
+
+// An endpoint that knows nothing of WebSockets may answer with a success, as to
+// any GET: over HTTP/2 that would say that the WebSocket is open.
+func TestMatrixWebSocketIgnored(t *testing.T) {
+	eachPair(t, func(t *testing.T, down, up side) {
+		if up.http2 {
+			t.Skip("a success is consent there")
+		}
+		x := newSocketCross(t, down, up)
+		x.handle("/socket", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "just a page\n") })
+		_, response, err := websocket.Dial(within(t), strings.Replace(down.scheme(), "http", "ws", 1)+"://"+webHost+"/socket",
+			&websocket.DialOptions{HTTPClient: x.socketClient()})
+		if err == nil || response == nil {
+			t.Fatalf("got %v, %v", response, err)
+		}
+		want := http.StatusOK
+		if down.http2 {
+			want = http.StatusBadGateway
+		}
+		same(t, "status", response.StatusCode, want)
+	})
+}

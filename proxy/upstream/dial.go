@@ -52,8 +52,11 @@ func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS
 	}
 	start := g.shared.Now()
 	by, _ := ctx.Deadline()
-	defer context.AfterFunc(ctx, func() { nio.Close() })()
+	stop := context.AfterFunc(ctx, func() { nio.Close() })
 	state, err := nio.StartTLS(g.options.TLS.Config(host), false, start+time.Until(by))
+	if !stop() && err == nil { // it is being closed, at the last moment
+		err = ctx.Err()
+	}
 	took := g.shared.Now() - start
 	switch {
 	case err == nil:

@@ -70,7 +70,7 @@ type Endpoint struct {
 	idle     []*Conn    // of HTTP/1; the last was used last
 	sessions []*session // of HTTP/2
 	spoken   Protocol   // what the last connection agreed on; Auto while there was none
-	dialling int        // connections on their way that may be HTTP/2
+	dialling int        // connections that are on their way
 	active   int        // connections in use, being dialled, or of HTTP/2
 	dynamic  bool
 }
@@ -182,8 +182,8 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 	if giveUp == 0 {
 		giveUp = now + g.options.ConnectTimeout
 	}
-	for {
-		s, mayDial, w := g.take(e, fresh)
+	for again := false; ; again = true {
+		s, mayDial, w := g.take(e, fresh, again)
 		if w != nil {
 			t, err := g.wait(ctx, w, giveUp)
 			switch {
@@ -209,8 +209,9 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 }
 
 // take finds a stream or a pooled connection, or leave to dial, or a place in
-// the queue, or none of them.
-func (g *Group) take(e *Endpoint, fresh bool) (s Stream, mayDial bool, w *waiter) {
+// the queue, or none of them. again is true for a caller that had a place in the
+// queue, and was told to ask again.
+func (g *Group) take(e *Endpoint, fresh, again bool) (s Stream, mayDial bool, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s := g.open2(e); s != nil {
@@ -226,26 +227,25 @@ func (g *Group) take(e *Endpoint, fresh bool) (s Stream, mayDial bool, w *waiter
 		c.reused = true
 		return c, false, nil
 	}
-	if !g.expects(e) && g.room() {
+	full := len(g.waiters) >= g.options.MaxPending && !again
+	if (full || !g.expects(e)) && g.room() {
 		g.open++
 		g.occupy(e)
-		if g.multiplexes(e) {
-			e.dialling++
-		}
 		return nil, true, nil
 	}
-	if len(g.waiters) >= g.options.MaxPending {
+	if full {
 		g.overflow++
 		g.forget(e)
 		return nil, false, nil
 	}
-	return nil, false, g.enqueue(e, fresh)
+	return nil, false, g.enqueue(e, fresh, again)
 }
 
 // occupy counts a connection to e that is about to be dialled. A dynamic
 // endpoint may have been forgotten since the caller got it: it is known again.
 func (g *Group) occupy(e *Endpoint) {
 	e.active++
+	e.dialling++
 	g.endpoints[e] = struct{}{}
 	if e.dynamic && g.dynamic[e.Address] == nil {
 		g.dynamic[e.Address] = e
@@ -283,9 +283,6 @@ func (g *Group) freed(e *Endpoint) {
 	g.forget(e)
 	if w := g.next(nil); w != nil {
 		g.occupy(w.endpoint)
-		if g.multiplexes(w.endpoint) {
-			w.endpoint.dialling++
-		}
 		w.turn <- turn{dial: true}
 		return
 	}

@@ -29,6 +29,7 @@ type server struct {
 
 	mu    sync.Mutex
 	conns []net.Conn
+	ended bool
 }
 
 func newServer(t testing.TB) *server {
@@ -46,6 +47,9 @@ func newServer(t testing.TB) *server {
 				return
 			}
 			s.mu.Lock()
+			if s.ended { // it was accepted at the last moment
+				c.Close()
+			}
 			s.conns = append(s.conns, c)
 			s.mu.Unlock()
 			wg.Go(func() { io.Copy(io.Discard, c) })
@@ -53,6 +57,9 @@ func newServer(t testing.TB) *server {
 	})
 	t.Cleanup(func() {
 		l.Close()
+		s.mu.Lock()
+		s.ended = true
+		s.mu.Unlock()
 		s.closeAll()
 		wg.Wait()
 	})

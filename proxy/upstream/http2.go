@@ -67,6 +67,9 @@ func (c *stream2) RoundTrip(r *message.Head, content []byte, response *message.H
 		return false, c.explain(err, true)
 	}
 	if len(content) > 0 {
+		if c.deadline > 0 {
+			c.Limit(c.deadline) // the endpoint may not let it be sent
+		}
 		if err := c.stream.Write(content); err != nil {
 			return true, c.explain(err, true)
 		}

@@ -24,10 +24,15 @@ type turn struct {
 	err  error
 }
 
-// enqueue puts a caller at the end of the queue.
-func (g *Group) enqueue(e *Endpoint, fresh bool) *waiter {
+// enqueue puts a caller at the end of the queue, or, if it was there before, at
+// the front.
+func (g *Group) enqueue(e *Endpoint, fresh, again bool) *waiter {
 	w := &waiter{endpoint: e, fresh: fresh, turn: make(chan turn, 1)}
-	g.waiters = append(g.waiters, w)
+	at := len(g.waiters)
+	if again {
+		at = 0
+	}
+	g.waiters = slices.Insert(g.waiters, at, w)
 	return w
 }
 
@@ -48,13 +53,23 @@ func (g *Group) wait(ctx context.Context, w *waiter, giveUp time.Duration) (turn
 		case t.dial:
 			g.undialled(w.endpoint, nil)
 		default:
-			g.ask(w.endpoint, 1)
+			g.ask(w.endpoint)
 		}
 	}
 	if ctx.Err() != nil {
 		return turn{}, fault.New(fault.Draining, "the proxy is shutting down")
 	}
-	return turn{}, fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s came free in time: all %d are in use", g.Name, g.options.MaxConnections))
+	return turn{}, g.late(w.endpoint)
+}
+
+// late is why no turn came in time.
+func (g *Group) late(e *Endpoint) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e.dialling > 0 && g.multiplexes(e) && g.open < g.options.MaxConnections { // it could have dialled itself, and waited for this one
+		return fault.New(fault.ConnectTimeout, "no connection to "+e.Address+" came to be within the time that the request had")
+	}
+	return fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s came free in time: all %d are in use", g.Name, g.options.MaxConnections))
 }
 
 // leave takes w out of the queue; false if its turn has come already.
@@ -83,21 +98,26 @@ func (g *Group) next(e *Endpoint) *waiter {
 	return nil
 }
 
-// ask has up to n callers that wait for e ask again.
-func (g *Group) ask(e *Endpoint, n int) {
+// ask has another caller that waits for e ask again, in the place of one that gave
+// up; where there is none, what was to be had makes room for other endpoints.
+func (g *Group) ask(e *Endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.tell(e, n, turn{})
+	if g.tell(e, 1, turn{}) == 0 && g.starved() {
+		e.closeUnused()
+	}
 }
 
-// tell gives up to n callers that wait for e, the oldest first, the same turn.
-func (g *Group) tell(e *Endpoint, n int, t turn) {
+// tell gives up to n callers that wait for e, the oldest first, the same turn. It
+// returns how many there were.
+func (g *Group) tell(e *Endpoint, n int, t turn) (told int) {
 	g.waiters = slices.DeleteFunc(g.waiters, func(w *waiter) bool {
-		if w.endpoint != e || n <= 0 {
+		if w.endpoint != e || told >= n {
 			return false
 		}
-		n--
+		told++
 		w.turn <- t
 		return true
 	})
+	return told
 }

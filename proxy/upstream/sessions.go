@@ -44,7 +44,7 @@ func (g *Group) open2(e *Endpoint) Stream {
 // expects reports whether the connections to e that are being dialled will do
 // for those who wait for e already, and one more.
 func (g *Group) expects(e *Endpoint) bool {
-	if e.dialling == 0 {
+	if e.dialling == 0 || !g.multiplexes(e) {
 		return false
 	}
 	waiting := 0
@@ -67,16 +67,23 @@ func (e *Endpoint) unused() int {
 	return n
 }
 
-// closeUnused ends a session that carries no stream, if there is one.
+// closeUnused ends a session that carries no stream, if there is one. If there is
+// none, the first that comes to be is ended by changed.
 func (e *Endpoint) closeUnused() bool {
 	for _, s := range e.sessions {
+		s.conn.Want(true) // first, so that a stream which ends now is not missed
 		if s.conn.Active() == 0 && !s.closing {
-			s.closing = true
-			s.conn.Shutdown()
+			s.close()
 			return true
 		}
 	}
 	return false
+}
+
+// close ends a session with its last stream.
+func (s *session) close() {
+	s.closing = true
+	s.conn.Shutdown()
 }
 
 // begin makes a session of a connection that was just dialled, and returns its
@@ -108,20 +115,20 @@ func (g *Group) begin(e *Endpoint, nio *netio.Conn, tls *hop.TLS) (Stream, error
 // arrived notes which protocol a connection speaks that was being dialled. Those
 // who waited for it ask again: for a stream, or to dial one of their own.
 func (g *Group) arrived(e *Endpoint, p Protocol) {
-	if e.dialling == 0 {
-		return
-	}
+	shared := p == HTTP2 || g.multiplexes(e)
 	e.dialling--
 	e.spoken = p
-	g.tell(e, len(g.waiters), turn{})
+	if shared {
+		g.tell(e, len(g.waiters), turn{})
+	}
 }
 
 // undialled gives up the room of a connection to e that did not come to be. With
 // it go those who waited for it, where nothing else is on its way.
 func (g *Group) undialled(e *Endpoint, why error) {
 	g.mu.Lock()
-	if e.dialling > 0 {
-		e.dialling--
+	e.dialling--
+	if g.multiplexes(e) {
 		switch {
 		case why == nil:
 			g.tell(e, 1, turn{})
@@ -133,7 +140,9 @@ func (g *Group) undialled(e *Endpoint, why error) {
 	g.freed(e)
 }
 
-// changed is called when a session has room again, or is going away.
+// changed is called when a stream of a session has ended that others waited for,
+// or when the session has more room or is going away. A session without streams
+// makes room for connections to other endpoints.
 func (g *Group) changed(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -141,7 +150,16 @@ func (g *Group) changed(s *session) {
 	if n == 0 {
 		n = len(g.waiters)
 	}
-	g.tell(s.endpoint, n, turn{})
+	told := g.tell(s.endpoint, n, turn{})
+	s.conn.Want(len(g.waiters) > 0)
+	if told == 0 && g.starved() && s.conn.Active() == 0 && !s.closing {
+		s.close()
+	}
+}
+
+// starved reports whether callers wait for room for a connection.
+func (g *Group) starved() bool {
+	return len(g.waiters) > 0 && g.open >= g.options.MaxConnections
 }
 
 // ended forgets a session that is over.
