@@ -133,8 +133,8 @@ func appendMessage(out []byte, h *message.Head, content string, trailers *messag
 		out = append(out, content...)
 	case message.Chunked:
 		half := len(content) / 2
-		out = AppendChunk(out, []byte(content[:half]))
-		out = AppendChunk(out, []byte(content[half:]))
+		out = appendChunk(out, []byte(content[:half]))
+		out = appendChunk(out, []byte(content[half:]))
 		out = AppendLastChunk(out, trailers)
 	}
 	return append(out, next...)

@@ -110,7 +110,7 @@ func BenchmarkAppendRequest(b *testing.B) {
 func BenchmarkChunked(b *testing.B) {
 	var wire []byte
 	for range 16 {
-		wire = AppendChunk(wire, []byte(strings.Repeat("x", 1024)))
+		wire = appendChunk(wire, []byte(strings.Repeat("x", 1024)))
 	}
 	wire = AppendLastChunk(wire, nil)
 	var body BodyDecoder

@@ -193,17 +193,6 @@ func (e *encoder) appendOwn(dst []byte) []byte {
 	return dst
 }
 
-// AppendChunk appends data as one chunk, or nothing where data is empty: an
-// empty chunk would be the last.
-func AppendChunk(dst, data []byte) []byte {
-	if len(data) == 0 {
-		return dst
-	}
-	dst = AppendChunkHeader(dst, len(data))
-	dst = append(dst, data...)
-	return append(dst, "\r\n"...)
-}
-
 // AppendChunkHeader appends what comes before the n > 0 bytes of a chunk's
 // data; "\r\n" comes after them.
 func AppendChunkHeader(dst []byte, n int) []byte {

@@ -219,8 +219,8 @@ func TestStripHopByHop(t *testing.T) {
 }
 
 func TestAppendChunks(t *testing.T) {
-	out := AppendChunk(nil, []byte("hello, chunked world"))
-	out = AppendChunk(out, nil)
+	out := appendChunk(nil, []byte("hello, chunked world"))
+	out = appendChunk(out, nil)
 	out = AppendLastChunk(out, nil)
 	if diff := cmp.Diff("14\r\nhello, chunked world\r\n0\r\n\r\n", string(out)); diff != "" {
 		t.Error(diff)
@@ -260,7 +260,7 @@ func TestNoAllocations(t *testing.T) {
 		if !done || err != nil {
 			t.Fatal(done, err)
 		}
-		out = AppendLastChunk(AppendChunk(out, data), b.Trailers())
+		out = AppendLastChunk(appendChunk(out, data), b.Trailers())
 		if n, err := d.Response(response, message.GET, &h); n == 0 || err != nil {
 			t.Fatal(n, err)
 		}

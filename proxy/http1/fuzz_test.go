@@ -92,7 +92,7 @@ func FuzzChunked(f *testing.F) {
 			t.Errorf("net/http reads %q, the codec %q", theirs, content)
 		}
 
-		again := string(AppendLastChunk(AppendChunk(nil, []byte(content)), trailers))
+		again := string(AppendLastChunk(appendChunk(nil, []byte(content)), trailers))
 		theirs, err = io.ReadAll(httputil.NewChunkedReader(strings.NewReader(again)))
 		if err != nil || string(theirs) != content {
 			t.Errorf("encoded again as %q: net/http reads %q, %v", again, theirs, err)

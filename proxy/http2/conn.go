@@ -267,14 +267,6 @@ func (c *Conn) Gone() bool {
 // has ended. No lock is held then. It is to be set before [Conn.Run].
 func (c *Conn) OnChange(f func()) { c.onChange = f }
 
-// ExtendedConnect reports whether the peer is known to take extended CONNECT (RFC
-// 8441).
-func (c *Conn) ExtendedConnect() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.extended
-}
-
 // Capacity is how many more streams a client may open now, 0 when the connection
 // is going away.
 func (c *Conn) Capacity() int {
