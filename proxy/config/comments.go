@@ -1,7 +1,7 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -11,39 +11,32 @@ import (
 	"strings"
 )
 
-// source is the text of config.go: its doc comments are the only description
-// of the keys, also in the binary.
+// source is the text of the files that hold the keys: their doc comments are the
+// only description of the keys, also in the binary.
 //
-//go:embed config.go
-var source string
+//go:embed config.go cluster.go sources.go
+var source embed.FS
 
-// comments holds the doc comments of config.go, "Listener" of the types and
+// comments holds the doc comments of those files, "Listener" of the types and
 // "Listener.Name" of the fields, as plain lines of text that speak of keys by
 // their names in the file.
 type comments map[string]string
 
-// readComments parses config.go. It is called when someone asks for the schema
+// readComments parses the files. It is called when someone asks for the schema
 // or the reference, so its cost does not matter.
 func readComments() comments {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments)
-	if err != nil {
-		panic(fmt.Sprintf("config: %v", err)) // it was compiled
-	}
 	texts := make(comments)
 	names := make(map[string]string) // of fields, by their Go names
-	for _, decl := range file.Decls {
-		gen, ok := decl.(*ast.GenDecl)
-		if !ok || gen.Tok != token.TYPE {
-			continue
+	files, _ := source.ReadDir(".")
+	for _, f := range files {
+		text, _ := source.ReadFile(f.Name())
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments)
+		if err != nil {
+			panic(fmt.Sprintf("config: %v", err)) // it was compiled
 		}
-		for _, spec := range gen.Specs {
-			spec := spec.(*ast.TypeSpec)
-			texts[spec.Name.Name] = oneLine(gen.Doc.Text())
-			for _, field := range spec.Type.(*ast.StructType).Fields.List {
-				name := field.Names[0].Name
-				tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
-				names[name] = tag.Get("yaml")
-				texts[spec.Name.Name+"."+name] = oneLine(field.Doc.Text())
+		for _, decl := range file.Decls {
+			if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.TYPE {
+				texts.add(gen, names)
 			}
 		}
 	}
@@ -51,6 +44,20 @@ func readComments() comments {
 		texts[of] = keyNames(text, names)
 	}
 	return texts
+}
+
+// add takes the comments of types and of their fields.
+func (c comments) add(types *ast.GenDecl, names map[string]string) {
+	for _, spec := range types.Specs {
+		spec := spec.(*ast.TypeSpec)
+		c[spec.Name.Name] = oneLine(types.Doc.Text())
+		for _, field := range spec.Type.(*ast.StructType).Fields.List {
+			name := field.Names[0].Name
+			tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
+			names[name] = tag.Get("yaml")
+			c[spec.Name.Name+"."+name] = oneLine(field.Doc.Text())
+		}
+	}
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -17,12 +17,26 @@ type Config struct {
 	// Clusters are the groups of endpoints that routes send requests to, by
 	// name.
 	Clusters map[string]Cluster `yaml:"clusters"`
+	// Consul is the Consul agent that clusters, catalogues and the registration
+	// ask; each may say otherwise for itself.
+	Consul Consul `yaml:"consul"`
+	// Catalog says how listeners with a catalogue serve its services.
+	Catalog Catalog `yaml:"catalog"`
+	// Register puts the service into a catalogue.
+	Register Register `yaml:"register"`
+	// Locality is where this proxy runs, for routing within a zone.
+	Locality Locality `yaml:"locality"`
 	// Telemetry says where the views of each hop go.
 	Telemetry Telemetry `yaml:"telemetry"`
 	// Drain says how the proxy ends.
 	Drain Drain `yaml:"drain"`
 	// Log is the proxy's own log, not the access log.
 	Log Log `yaml:"log"`
+	// UpgradeSocket is the Unix socket by which hopscope run --upgrade takes the
+	// listening sockets over: a path, or "@" and a name in Linux's abstract
+	// namespace. Without one it is made of the user and the admin address, and
+	// there is none where the admin API is off or on port 0.
+	UpgradeSocket string `yaml:"upgrade_socket" format:"file"`
 }
 
 // Admin is the admin API.
@@ -45,6 +59,15 @@ type Listener struct {
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
 	// Routes are tried in order; the first that matches is taken.
 	Routes []Route `yaml:"routes"`
+	// Catalog serves every service of a catalogue, after the routes: "consul" is
+	// Consul's, by the request's host and by the tags of the services; see the
+	// top level's catalog.
+	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
+	// TrustedCallers are the networks of clients whose x-envoy-retry-on,
+	// x-envoy-max-retries, x-envoy-upstream-rq-timeout-ms and
+	// x-envoy-upstream-rq-per-try-timeout-ms count; from others these fields
+	// are removed.
+	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
 	// ForwardProxy makes this a forward proxy: requests in absolute form and
 	// CONNECT go to the destination that they name, after the routes.
 	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
@@ -204,6 +227,14 @@ type Route struct {
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+	// Retry sends requests again that failed; without it the cluster's counts.
+	Retry *Retry `yaml:"retry"`
+	// Hedge sends a request to a second endpoint that takes long; without it
+	// the cluster's counts.
+	Hedge *Hedge `yaml:"hedge"`
+	// Subset is the metadata that endpoints must have; see the subsets of
+	// clusters.
+	Subset map[string]string `yaml:"subset"`
 	// Host is the Host field that the endpoint sees: a name, or "endpoint" for
 	// the endpoint's own address. Without one it is the client's.
 	Host string `yaml:"host" format:"authority"`
@@ -223,72 +254,6 @@ type Match struct {
 	Hosts []string `yaml:"hosts" format:"host"`
 	// Methods are the methods.
 	Methods []string `yaml:"methods" format:"method"`
-}
-
-// Cluster is a group of endpoints that are all alike.
-type Cluster struct {
-	// Endpoints are the addresses, host and port. A host name is resolved
-	// when a connection is made.
-	Endpoints []string `yaml:"endpoints" required:"true" format:"address"`
-	// Protocol is what the endpoints are spoken to in: "http1", "http2", or
-	// "auto" for what ALPN agrees on, which without TLS is HTTP/1.1. "http2"
-	// without TLS is h2c with prior knowledge.
-	Protocol string `yaml:"protocol" default:"auto" enum:"http1,http2,auto"`
-	// TLS encrypts the connections to the endpoints; without it they are plain.
-	TLS *ClusterTLS `yaml:"tls"`
-	// HTTP2 limits the connections that speak HTTP/2.
-	HTTP2 HTTP2 `yaml:"http2"`
-	// ConnectTimeout is the time for a connection to an endpoint, its TLS
-	// handshake included.
-	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
-	// IdleTimeout closes a pooled connection that was not used for so long.
-	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
-	// MaxConnections is how many connections to the cluster may be open at
-	// once; a request beyond them waits, up to MaxPending of them, and is
-	// answered with 503 (UO) beyond those.
-	MaxConnections int `yaml:"max_connections" default:"1024" min:"1"`
-	// MaxPending is how many requests may wait for a connection.
-	MaxPending int `yaml:"max_pending" default:"1024" min:"0"`
-	// MaxIdle is how many unused connections are kept for each endpoint.
-	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
-	// MaxHeaderBytes is the largest response head, in bytes.
-	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
-	// MaxHeaderFields is the largest number of fields in a response head.
-	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
-}
-
-// ClusterTLS encrypts the connections to a cluster's endpoints. Files are in
-// PEM, their paths relative to the directory that the proxy is started in; they
-// are read again when they change.
-type ClusterTLS struct {
-	// CA is the file of the authorities that sign the endpoints' certificates;
-	// without one they are the system's.
-	CA string `yaml:"ca" format:"file"`
-	// SNI is the name that endpoints are asked for, and that their certificates
-	// must be for; without one it is the endpoint's host.
-	SNI string `yaml:"sni" format:"hostname"`
-	// Cert is the file of the certificate that the proxy shows to endpoints
-	// that ask for one, followed by those between it and its authority.
-	Cert string `yaml:"cert" format:"file"`
-	// Key is the file of its private key.
-	Key string `yaml:"key" format:"file"`
-	// SAN lists the names of which an endpoint's certificate must have one, in
-	// place of the SNI: DNS names, with a leading "*." for one label in its
-	// place, and SPIFFE ids, with "/*" at the end for all below.
-	SAN []string `yaml:"san" format:"san"`
-	// SPKI pins public keys: the endpoint's certificate, or one above it, must
-	// have one of them. Each is the SHA-256 of the key's
-	// SubjectPublicKeyInfo, in base64.
-	SPKI []string `yaml:"spki" format:"spki"`
-	// CRL is the file of the authorities' revocation lists, in PEM or DER.
-	CRL string `yaml:"crl" format:"file"`
-	// InsecureSkipVerify takes any certificate, from whoever answers; pins
-	// still count. It is for trying things out.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
-	// MinVersion is the oldest version of TLS that is spoken.
-	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
-	// MaxVersion is the newest.
-	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
 }
 
 // Telemetry says where the views of each hop go.

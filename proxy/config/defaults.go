@@ -110,7 +110,11 @@ func (k key) defaultValue() reflect.Value {
 	words = strings.Split(k.def, ",")
 	list := reflect.MakeSlice(k.typ, len(words), len(words))
 	for i, w := range words {
-		list.Index(i).SetString(w)
+		v, err := parseScalar(k.typ.Elem(), w)
+		if err != nil {
+			panic(fmt.Sprintf("config: default of %s: %v", k.name, err))
+		}
+		list.Index(i).Set(v)
 	}
 	return list
 }

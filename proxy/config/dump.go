@@ -42,7 +42,7 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 				o = append(o, member{child.name, value})
 			}
 		}
-		return o, true
+		return o, len(o) > 0
 	case kindPointer:
 		if v.IsNil() {
 			return nil, false
@@ -50,12 +50,18 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 		k.typ = k.typ.Elem()
 		return dump(k, v.Elem(), redact)
 	case kindList:
+		if v.Len() == 0 && k.def == "" {
+			return nil, k.required
+		}
 		list := make([]any, v.Len())
 		for i := range list {
 			list[i], _ = dump(k.elem(), v.Index(i), redact)
 		}
 		return list, true
 	case kindMap:
+		if v.Len() == 0 {
+			return nil, false
+		}
 		o := object{}
 		for _, name := range v.MapKeys() {
 			value, _ := dump(k.elem(), v.MapIndex(name), redact)

@@ -30,6 +30,8 @@ listeners:
         timeout: 0s
         host: endpoint
         slow_threshold: 1h30m
+    catalog: none
+    trusted_callers: [127.0.0.0/8, "::1/128"]
     forward_proxy:
       allow:
         - clients: [10.0.0.0/8, "fd00::/8"]
@@ -76,6 +78,25 @@ listeners:
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
+    balance:
+      policy: round_robin
+      choices: 2
+      active_request_bias: 1
+      min_ring_size: 1024
+      max_ring_size: 8388608
+      table_size: 65537
+      bounded_load: 0
+      decay: 10s
+      default_rtt: 30ms
+      panic_threshold: 50
+      overprovisioning: 1.4
+      zone_aware: false
+      min_zone_endpoints: 6
+    circuit_breaker:
+      max_connections: 1
+      max_pending: 0
+      max_requests: 1024
+      max_retries: 3
     protocol: http2
     tls:
       ca: ca.pem
@@ -97,11 +118,16 @@ clusters:
       max_control_frames: 2000
     connect_timeout: "1.5s"
     idle_timeout: 4s
-    max_connections: 1
-    max_pending: 0
     max_idle: 0
     max_header_bytes: 2048
     max_header_fields: 2
+consul:
+  stale: false
+  wait: 0s
+  only_passing: false
+  mesh_gateway: none
+catalog:
+  timeout: 15s
 telemetry:
   traces:
     otlp:

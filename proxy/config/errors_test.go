@@ -15,10 +15,10 @@ type mistake struct {
 }
 
 const (
-	listenerKeys = "name, address, direction, routes, forward_proxy, tls, http2, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, " +
+	listenerKeys = "name, address, direction, routes, catalog, trusted_callers, forward_proxy, tls, http2, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, " +
 		"request_head_timeout, idle_timeout, stream_idle_timeout, max_connections, max_header_bytes, max_header_fields"
-	routeKeys = "name, match, cluster, timeout, host, slow_threshold"
-	rootKeys  = "service, admin, listeners, clusters, telemetry, drain, log"
+	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
+	rootKeys  = "service, admin, listeners, clusters, consul, catalog, register, locality, telemetry, drain, log, upgrade_socket"
 )
 
 // oneCluster makes a valid file but for its cluster, which is in line 3.
@@ -268,7 +268,7 @@ func mistakes() []mistake {
 			`3:22: listeners[1].address: "127.0.0.1:80" can not be bound: listeners[0].address takes it already`},
 		{"address of the admin API", "listeners: [{name: a, address: ':9901', forward_proxy: {}}]\n",
 			`1:32: listeners[0].address: ":9901" can not be bound: admin.address takes it already`},
-		{"listener that does nothing", "listeners:\n- name: a\n  address: :80\n", "2:3: listeners[0]: the listener does nothing; expected routes or forward_proxy"},
+		{"listener that does nothing", "listeners:\n- name: a\n  address: :80\n", "2:3: listeners[0]: the listener does nothing; expected routes, catalog or forward_proxy"},
 		{"routes of a wrong type are one mistake", "listeners:\n- name: a\n  address: :80\n  routes: web\n",
 			`4:11: listeners[0].routes: expected a list of mappings, found "web"`},
 		{"clusters of a wrong type are one mistake", "listeners: [{name: a, address: ':80', routes: [{cluster: web}]}]\nclusters: [web]\n",
@@ -279,7 +279,7 @@ func mistakes() []mistake {
 4:22: listeners[0].routes[0].cluster: there is no cluster "x"
 4:25: listeners[0].routes[0].timout: unknown key; did you mean "timeout"? (valid keys: ` + routeKeys + `)
 5:8: listeners[0].via: expected true or false, found 5
-6:15: clusters.y.endpoints: required key is missing; expected a list, each item a host and port such as 127.0.0.1:3000`},
+6:15: clusters.y: expected one of the keys endpoints, static, consul, dns, file`},
 	}
 }
 
@@ -331,10 +331,10 @@ listeners[0].routes[1].cluster: must not be empty; expected the name of one of t
 listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list, each item a network such as 10.0.0.0/8
 listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
 listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
-clusters.web.endpoints: must not be empty; expected a list, each item a host and port such as 127.0.0.1:3000
 telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:3000, found "http://collector:4317": it is a URL, not an address; did you mean "collector:4317"?
 telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
-listeners[1]: the listener does nothing; expected routes or forward_proxy`
+listeners[1]: the listener does nothing; expected routes, catalog or forward_proxy
+clusters.web: expected one of the keys endpoints, static, consul, dns, file`
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("accepted")

@@ -40,12 +40,18 @@ func formatOf(name string) format {
 			`^(` + bracketed + `|(\*\.)?` + hostname + `)$`, checkHostPattern, suggestHost}
 	case "path":
 		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
+	case "field":
+		return format{"the name of a header field", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkField, nil}
+	case "statuses":
+		return format{"a status or a range of them such as 200 or 200-299", `^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`, checkStatuses, nil}
 	case "method":
 		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
 	case "url":
 		return format{"a URL such as http://127.0.0.1:9411/api/v2/spans", `^[Hh][Tt][Tt][Pp][Ss]?://[^/]`, checkURL, nil}
 	case "hostname":
 		return format{"a host name such as api.internal", `^` + hostname + `$`, checkHostname, nil}
+	case "ip":
+		return format{"a host name or an IP address", `^(` + bracketed + `|[0-9A-Fa-f:.]+|` + hostname + `)$`, checkIP, nil}
 	case "file":
 		return format{"the path of a file", `^[^\x00-\x1f]+$`, checkFile, nil}
 	case "san":
@@ -186,6 +192,48 @@ func checkMethod(s string) error {
 		return errors.New("methods are case-sensitive")
 	}
 	return nil
+}
+
+// checkIP takes a host name or an IP address, with brackets or without.
+func checkIP(s string) error {
+	if isAddress(s) {
+		return nil
+	}
+	return checkHost(s)
+}
+
+func checkField(s string) error {
+	if !isToken(s) {
+		return errors.New("RFC 9110 section 5.1 makes a field's name a token")
+	}
+	return nil
+}
+
+func checkStatuses(s string) error {
+	_, _, err := Statuses(s)
+	return err
+}
+
+// Statuses reads a status, or a range of them, of [HTTPCheck].
+func Statuses(s string) (first, last int, err error) {
+	from, to, isRange := strings.Cut(s, "-")
+	if !isRange {
+		to = from
+	}
+	for _, part := range []struct {
+		text string
+		n    *int
+	}{{from, &first}, {to, &last}} {
+		n, err := strconv.Atoi(part.text)
+		if err != nil || n < 100 || n > 599 || len(part.text) != 3 {
+			return 0, 0, fmt.Errorf("%q is not a status", part.text)
+		}
+		*part.n = n
+	}
+	if first > last {
+		return 0, 0, errors.New("the range ends before it begins")
+	}
+	return first, last, nil
 }
 
 func checkURL(s string) error {

@@ -62,7 +62,11 @@ func checkLimits(t *testing.T, of string, k key) {
 		if limit == "" {
 			continue
 		}
-		if _, err := parseScalar(k.typ, limit); err != nil {
+		typ := k.typ
+		if kindOf(typ) == kindList {
+			typ = typ.Elem()
+		}
+		if _, err := parseScalar(typ, limit); err != nil {
 			t.Errorf("%s: limit %q: %v", of, limit, err)
 		}
 	}
@@ -107,7 +111,7 @@ func TestDefaults(t *testing.T) {
 		{"forwarded.x_forwarded", l.Forwarded.XForwarded, "append"},
 		{"route timeout", r.Timeout, 15 * time.Second},
 		{"cluster connect_timeout", cl.ConnectTimeout, 5 * time.Second},
-		{"cluster max_connections", cl.MaxConnections, 1024},
+		{"cluster max_connections", cl.CircuitBreaker.MaxConnections, 1024},
 		{"listener tls", l.TLS == nil, true},
 		{"listener http2", l.HTTP2, limits},
 		{"forward_client_cert", l.ForwardClientCert, "sanitize"},

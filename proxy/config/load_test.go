@@ -100,8 +100,7 @@ clusters:
     http2: {max_concurrent_streams: 1000000, keep_alive: 0}
     connect_timeout: 1.5s
     idle_timeout: 4s
-    max_connections: 1
-    max_pending: 0
+    circuit_breaker: {max_connections: 1, max_pending: 0}
     max_idle: 0
     max_header_bytes: 2048
     max_header_fields: 2
@@ -173,7 +172,7 @@ func TestParseFull(t *testing.T) {
 				Name: "all",
 				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
 					Methods: []string{"GET", "PURGE"}},
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute,
+				Cluster: "c.1", Timeout: 0, Subset: map[string]string{}, Host: "endpoint", SlowThreshold: 90 * time.Minute,
 			}},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{
@@ -193,7 +192,8 @@ func TestParseFull(t *testing.T) {
 			ForwardClientCert: "sanitize_set",
 			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
 			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second,
-			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
+			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "none",
+			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		}},
 		Clusters: map[string]Cluster{"c.1": {
 			Endpoints: []string{"web:80", "[::1]:81"}, Protocol: "http2", ConnectTimeout: 1500 * time.Millisecond,
@@ -202,8 +202,10 @@ func TestParseFull(t *testing.T) {
 				MinVersion: "1.2", MaxVersion: "1.2"},
 			HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
 				MaxResets: 200, MaxControlFrames: 2000},
-			IdleTimeout: 4 * time.Second, MaxConnections: 1, MaxHeaderBytes: 2048, MaxHeaderFields: 2,
+			IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 1024, MaxRetries: 3},
+			Balance: NewCluster().Balance, MaxHeaderBytes: 2048, MaxHeaderFields: 2,
 		}},
+		Consul: New().Consul, Catalog: Catalog{Timeout: 15 * time.Second},
 		Telemetry: Telemetry{
 			Traces: Traces{
 				OTLP: &OTLP{Endpoint: "collector:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
@@ -257,14 +259,14 @@ func TestParseForms(t *testing.T) {
 				c.MaxIdle = 5
 				return c
 			}()},
-		{"merge: own keys win", "clusters:\n  a: &c {endpoints: [a:80], max_idle: 5, max_pending: 6}\n  b:\n    <<: *c\n    max_idle: 7\n" +
+		{"merge: own keys win", "clusters:\n  a: &c {endpoints: [a:80], max_idle: 5, connect_timeout: 6s}\n  b:\n    <<: *c\n    max_idle: 7\n" +
 			"listeners: [{name: in, address: ':80', routes: [{cluster: b}]}]\n",
-			func(c *Config) any { return [2]int{c.Clusters["b"].MaxIdle, c.Clusters["b"].MaxPending} }, [2]int{7, 6}},
-		{"merge of a list: the first wins", "clusters:\n  a: &a {endpoints: [a:80], max_idle: 5}\n  b: &b {endpoints: [b:80], max_idle: 6, max_pending: 8}\n" +
+			func(c *Config) any { return [2]any{c.Clusters["b"].MaxIdle, c.Clusters["b"].ConnectTimeout} }, [2]any{7, 6 * time.Second}},
+		{"merge of a list: the first wins", "clusters:\n  a: &a {endpoints: [a:80], max_idle: 5}\n  b: &b {endpoints: [b:80], max_idle: 6, connect_timeout: 8s}\n" +
 			"  c: {<<: [*a, *b]}\nlisteners: [{name: in, address: ':80', routes: [{cluster: c}]}]\n",
 			func(c *Config) any {
-				return []any{c.Clusters["c"].Endpoints[0], c.Clusters["c"].MaxIdle, c.Clusters["c"].MaxPending}
-			}, []any{"a:80", 5, 8}},
+				return []any{c.Clusters["c"].Endpoints[0], c.Clusters["c"].MaxIdle, c.Clusters["c"].ConnectTimeout}
+			}, []any{"a:80", 5, 8 * time.Second}},
 		{"an anchor given again", "clusters:\n  a: &c {endpoints: [a:80]}\n  b: &c {endpoints: [b:80]}\n  c: *c\n" +
 			"listeners: [{name: in, address: ':80', routes: [{cluster: c}]}]\n",
 			func(c *Config) any { return c.Clusters["c"].Endpoints[0] }, "b:80"},

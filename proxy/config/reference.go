@@ -163,6 +163,12 @@ func (k key) formatText() string {
 		return "host, with or without port"
 	case "hostname":
 		return "host name"
+	case "field":
+		return "field name"
+	case "statuses":
+		return "status or range"
+	case "ip":
+		return "host name or IP address"
 	case "san":
 		return "DNS name or SPIFFE id"
 	case "spki":
@@ -177,6 +183,8 @@ func plural(text string) string {
 		return "addresses"
 	case "DNS name or SPIFFE id":
 		return "DNS names and SPIFFE ids"
+	case "status or range":
+		return "statuses and ranges"
 	}
 	if words, ok := strings.CutPrefix(text, "one of "); ok {
 		return "any of " + words

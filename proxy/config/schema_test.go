@@ -101,7 +101,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"network with host bits", "destination", "header name", "secret in a URL that is none",
 		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API",
 		"versions the wrong way round", "versions of a cluster the wrong way round", "no protocol", "clients without authorities", "clients' names for nobody",
-		"address as a name", "certificate of a cluster without key", "key of a cluster without certificate", "key for the path of a key", "listener that does nothing",
+		"address as a name", "certificate of a cluster without key", "key of a cluster without certificate", "key for the path of a key", "listener that does nothing", "empty required list",
 	} {
 		unseen[name] = true
 	}
@@ -136,7 +136,7 @@ func TestSchemaDescribes(t *testing.T) {
 	if got := s.Properties["service"].Description; got != "service is the name of the service that this proxy stands in front of. It names the hop in every view." {
 		t.Error(got)
 	}
-	if got := s.Defs["Cluster"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending of them") || got.Default != 1024.0 {
+	if got := s.Defs["CircuitBreaker"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending of them") || got.Default != 1024.0 {
 		t.Error(got)
 	}
 }

@@ -23,6 +23,7 @@ func validate(errs *collector, root *place, c *Config) {
 	v.value(root, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
 	v.listeners()
 	v.clusters()
+	v.catalogs()
 	if c.Telemetry.Traces.OTLP != nil {
 		headers := root.key("telemetry").key("traces").key("otlp").key("headers")
 		for _, name := range slices.Sorted(maps.Keys(c.Telemetry.Traces.OTLP.Headers)) {
@@ -200,8 +201,9 @@ func (v validator) listeners() {
 	bound.bind(v.config.Admin.Address, "admin.address")
 	for i, l := range v.config.Listeners {
 		p := list.item(i)
-		if len(l.Routes) == 0 && l.ForwardProxy == nil && !p.key("routes").failed && !p.key("forward_proxy").failed {
-			v.errs.add(p, "the listener does nothing; expected routes or forward_proxy")
+		if len(l.Routes) == 0 && l.ForwardProxy == nil && l.Catalog != "consul" &&
+			!p.key("routes").failed && !p.key("forward_proxy").failed && !p.key("catalog").failed {
+			v.errs.add(p, "the listener does nothing; expected routes, catalog or forward_proxy")
 		}
 		if first, ok := names[l.Name]; !ok {
 			names[l.Name] = i
@@ -215,6 +217,9 @@ func (v validator) listeners() {
 		if l.TLS != nil {
 			v.listenerTLS(p.key("tls"), l.TLS)
 		}
+		for j := range l.Routes {
+			v.route(p.key("routes").item(j), &l.Routes[j])
+		}
 	}
 }
 
@@ -222,8 +227,19 @@ func (v validator) listeners() {
 func (v validator) clusters() {
 	all := v.root.key("clusters")
 	for _, name := range slices.Sorted(maps.Keys(v.config.Clusters)) {
-		if t := v.config.Clusters[name].TLS; t != nil {
-			v.clusterTLS(all.key(name).key("tls"), t)
+		c, p := v.config.Clusters[name], all.key(name)
+		if p.failed {
+			continue
+		}
+		if c.TLS != nil {
+			v.clusterTLS(p.key("tls"), c.TLS)
+		}
+		v.source(p, &c)
+		v.balance(p.key("balance"), &c.Balance)
+		v.retry(p.key("retry"), c.Retry)
+		for i := range c.HealthChecks {
+			h := &c.HealthChecks[i]
+			v.oneOf(p.key("health_checks").item(i), true, choice{"http", h.HTTP != nil}, choice{"tcp", h.TCP != nil}, choice{"grpc", h.GRPC != nil})
 		}
 	}
 }
@@ -255,12 +271,7 @@ func (v validator) listenerTLS(p *place, t *ListenerTLS) {
 // clusterTLS checks what spans the keys of a cluster's TLS.
 func (v validator) clusterTLS(p *place, t *ClusterTLS) {
 	v.versions(p, t.MinVersion, t.MaxVersion)
-	switch {
-	case t.Cert != "" && t.Key == "" && !p.key("key").written:
-		v.errs.add(p.key("key"), "required key is missing with cert; expected the path of a file with the certificate's private key")
-	case t.Key != "" && t.Cert == "" && !p.key("cert").written:
-		v.errs.add(p.key("cert"), "required key is missing with key; expected the path of a file with the key's certificate")
-	}
+	v.pair(p, t.Cert, t.Key)
 }
 
 func (v validator) versions(p *place, least, most string) {

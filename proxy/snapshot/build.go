@@ -25,7 +25,7 @@ import (
 func (p *Proxy) newCluster(name string, c *config.Cluster, client *tlsconf.Client) *cluster.Cluster {
 	return cluster.New(name, c.Endpoints, upstream.Options{
 		ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
-		MaxConnections: c.MaxConnections, MaxPending: c.MaxPending, MaxIdle: c.MaxIdle,
+		MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
 		Head:     http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
 		Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 	}, p.shared)

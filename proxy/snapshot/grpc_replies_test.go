@@ -90,7 +90,7 @@ func TestReplyToCall(t *testing.T) {
 		{
 			name: "overflow", endpoint: refusing, change: func(s *settings) {
 				h2c(s)
-				s.Cluster.MaxConnections, s.Cluster.MaxPending = 1, 0
+				s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 1, 0
 			},
 			fields: []string{"X-Overflow", "1"},
 			code:   codes.Unavailable, flags: "UO", failed: "front", error: "connection_limit_reached", says: "web",

@@ -34,7 +34,7 @@ func TestHTTP1Concurrency(t *testing.T) {
 			default:
 				echo(w, r)
 			}
-		}), func(s *settings) { s.Cluster.MaxConnections = 64 })
+		}), func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 64 })
 		var wg sync.WaitGroup
 		var aborted atomic.Int64
 		for i := range clients {

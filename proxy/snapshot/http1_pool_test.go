@@ -117,7 +117,7 @@ func TestHTTP1PoolBounds(t *testing.T) {
 func TestHTTP1MaxConnections(t *testing.T) {
 	noLeaks(t)
 	g := newGated(t)
-	lab := startLab(t, g.address, func(s *settings) { s.Cluster.MaxConnections, s.Cluster.MaxPending = 2, 3 })
+	lab := startLab(t, g.address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 2, 3 })
 	rig := &rig{t: t, proxy: lab.proxy}
 	var clients []*peer
 	request := func() (*peer, hop.TraceID) {
@@ -166,7 +166,7 @@ func TestHTTP1WaiterGivesUp(t *testing.T) {
 	noLeaks(t)
 	g := newGated(t)
 	rig := startProxy(t, g.address, func(s *settings) {
-		s.Cluster.MaxConnections = 1
+		s.Cluster.CircuitBreaker.MaxConnections = 1
 		s.Route.Timeout = 500 * time.Millisecond
 	})
 	first := rig.dial() // its timeout has not begun, as the request has not ended
@@ -437,7 +437,7 @@ func TestHTTP1ConnectionRefused(t *testing.T) {
 func TestHTTP1PoolIsShared(t *testing.T) {
 	noLeaks(t)
 	g := newGated(t)
-	rig := startProxy(t, g.address, func(s *settings) { s.Cluster.MaxConnections = 4 })
+	rig := startProxy(t, g.address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 4 })
 	go func() {
 		for range 200 {
 			g.answer <- struct{}{}

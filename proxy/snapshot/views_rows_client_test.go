@@ -290,7 +290,7 @@ func goneFromTheQueue() row {
 			})
 			return address
 		},
-		change: func(s *settings) { s.Cluster.MaxConnections = 1 },
+		change: func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 1 },
 		drive: func(l *lab) *http.Response {
 			first, second := dialPeer(l.t, l.ingress()), dialPeer(l.t, l.ingress())
 			first.send(other)
@@ -382,13 +382,13 @@ func routingRows() []row {
 	full := own("connections used up", fault.Overflow, 503, "UO", "connection_limit_reached", "raise max_connections or max_pending")
 	full.failed = "connection_limit_reached"
 	full.tries, full.before = []try{{flags: "UO", failed: "connection_limit_reached"}}, 1
-	full.change = func(s *settings) { s.Cluster.MaxConnections, s.Cluster.MaxPending = 1, 0 }
+	full.change = func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 1, 0 }
 	full.endpoint, full.drive = occupied()
 
 	waited := full
 	waited.name, waited.reason = "connections used up for as long as it could wait", "came free in time"
 	waited.change = func(s *settings) {
-		s.Cluster.MaxConnections = 1
+		s.Cluster.CircuitBreaker.MaxConnections = 1
 		row := s.Route
 		row.Match.Path, row.Timeout, row.Name = "/row", 50*time.Millisecond, "default"
 		s.Listener.Routes = []config.Route{row}

@@ -1,0 +1,165 @@
+package config
+
+import "time"
+
+// Consul is a Consul agent, and what it is asked for. At the top level it is the
+// agent of all that do not say otherwise; what is asked for is then left out.
+type Consul struct {
+	// Address is the agent's, host and port; without one it is the top level's,
+	// or 127.0.0.1:8500.
+	Address string `yaml:"address" format:"address"`
+	// Token is an ACL token; it needs service:read and node:read.
+	Token string `yaml:"token" secret:"true"`
+	// TokenFile is a file that holds one, and is read again when it changes.
+	TokenFile string `yaml:"token_file" format:"file"`
+	// TLS encrypts the connections to the agent.
+	TLS *ConsulTLS `yaml:"tls"`
+	// Datacenter is where services are looked for; without one it is the
+	// agent's.
+	Datacenter string `yaml:"datacenter" format:"hostname"`
+	// Namespace is for Consul Enterprise.
+	Namespace string `yaml:"namespace" format:"hostname"`
+	// Partition is for Consul Enterprise.
+	Partition string `yaml:"partition" format:"hostname"`
+	// Stale lets any server answer, also one that lags behind.
+	Stale bool `yaml:"stale" default:"false"`
+	// Wait is how long a query waits for a change; 0 is the top level's, or 5m.
+	Wait time.Duration `yaml:"wait" default:"0s" min:"0"`
+	// Service is the service whose instances are the endpoints.
+	Service string `yaml:"service" format:"name"`
+	// Query is a prepared query, by name, in place of Service.
+	Query string `yaml:"query" format:"name"`
+	// Tags are tags that instances must have, all of them.
+	Tags []string `yaml:"tags"`
+	// Filter is an expression of Consul's filter language.
+	Filter string `yaml:"filter"`
+	// Near sorts the instances by their distance to a node; "_agent" is the
+	// agent's own.
+	Near string `yaml:"near"`
+	// OnlyPassing leaves instances out that have a warning; without it they
+	// take over as far as those without do not suffice. Critical instances get
+	// no requests but in a panic.
+	OnlyPassing bool `yaml:"only_passing" default:"false"`
+	// Failover lists datacentres that take over, in order, as far as Datacenter
+	// fails.
+	Failover []string `yaml:"failover" format:"hostname"`
+	// MeshGateway takes the instances of the mesh gateways in place of the
+	// service's own: those of this datacentre ("local") or of the service's
+	// ("remote").
+	MeshGateway string `yaml:"mesh_gateway" default:"none" enum:"none,local,remote"`
+}
+
+// ConsulTLS encrypts the connections to a Consul agent.
+type ConsulTLS struct {
+	// CA is the file of the authorities that sign the agent's certificate;
+	// without one they are the system's.
+	CA string `yaml:"ca" format:"file"`
+	// Cert is the file of the certificate that is shown to the agent.
+	Cert string `yaml:"cert" format:"file"`
+	// Key is the file of its private key.
+	Key string `yaml:"key" format:"file"`
+	// ServerName is the name that the agent's certificate must be for; without
+	// one it is the address's host.
+	ServerName string `yaml:"server_name" format:"hostname"`
+	// InsecureSkipVerify takes any certificate.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
+}
+
+// Catalog says how listeners with a catalogue serve its services: by Host
+// (payments, payments.service.consul), and by tags, hopscope-route=HOST/PATH or
+// Fabio's urlprefix-HOST/PATH.
+type Catalog struct {
+	// Suffixes are domains below which each service has a name besides.
+	Suffixes []string `yaml:"suffixes" format:"hostname"`
+	// Like is a cluster whose settings the services' clusters have, all but
+	// where its endpoints come from.
+	Like string `yaml:"like" ref:"clusters"`
+	// Timeout is the time for a whole response, from the end of the request;
+	// 0 is none.
+	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+}
+
+// Register puts the service into a catalogue.
+type Register struct {
+	// Consul registers it with a Consul agent.
+	Consul *RegisterConsul `yaml:"consul"`
+}
+
+// RegisterConsul registers the service, and this proxy as its sidecar, with the
+// Consul agent of the top level. Both are taken out first when draining.
+type RegisterConsul struct {
+	// Name is the service's name in the catalogue; without one it is the
+	// service's.
+	Name string `yaml:"name" format:"name"`
+	// ID tells instances of one name on one agent apart; without one it is the
+	// name, the host's name and the port.
+	ID string `yaml:"id" format:"name"`
+	// Address is where others reach the service: a host. Without one it is the
+	// agent's.
+	Address string `yaml:"address" format:"ip"`
+	// Port is where others reach the service; 0 is the port of the first inbound
+	// listener, so that they come by this proxy.
+	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
+	// Tags are the service's tags.
+	Tags []string `yaml:"tags"`
+	// Meta is the service's metadata.
+	Meta map[string]string `yaml:"meta"`
+	// Weight is the instance's weight.
+	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
+	// Check is how the agent looks after the application itself; without one it
+	// connects to the first endpoint of the first inbound listener's cluster.
+	Check *RegisterCheck `yaml:"check"`
+	// Sidecar registers this proxy as well, by the name with -sidecar-proxy
+	// behind it.
+	Sidecar bool `yaml:"sidecar" default:"true"`
+}
+
+// RegisterCheck is how the agent looks after the application: by one of HTTP, TCP
+// and GRPC.
+type RegisterCheck struct {
+	// HTTP is a URL that must answer with a 2xx.
+	HTTP string `yaml:"http" format:"url"`
+	// TCP is an address that must take a connection.
+	TCP string `yaml:"tcp" format:"address"`
+	// GRPC is an address whose grpc.health.v1 must say SERVING.
+	GRPC string `yaml:"grpc" format:"address"`
+	// Interval is the time from one check to the next.
+	Interval time.Duration `yaml:"interval" default:"5s" min:"1s"`
+	// Timeout is the time for an answer.
+	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
+	// DeregisterAfter takes an instance out that was critical for so long; 0 is
+	// never, and Consul's least is 1m.
+	DeregisterAfter time.Duration `yaml:"deregister_after" default:"0s" min:"0"`
+}
+
+// DNS takes the endpoints from the addresses of a name.
+type DNS struct {
+	// Name is the name.
+	Name string `yaml:"name" required:"true" format:"hostname"`
+	// Port is the endpoints' port; SRV records have their own.
+	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
+	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv".
+	Type string `yaml:"type" default:"auto" enum:"auto,a,aaaa,srv"`
+	// Mode is "strict", where each address is an endpoint, or "logical", where
+	// the name is one endpoint, and new connections go to the first address of
+	// the last answer.
+	Mode string `yaml:"mode" default:"strict" enum:"strict,logical"`
+	// Resolver is the DNS server that is asked; without one they are those of
+	// the system.
+	Resolver string `yaml:"resolver" format:"address"`
+	// Refresh is how often names are looked up that have no time to live, as
+	// those of the hosts file.
+	Refresh time.Duration `yaml:"refresh" default:"5s" min:"10ms"`
+	// MinTTL is the least time that an answer is good for.
+	MinTTL time.Duration `yaml:"min_ttl" default:"1s" min:"10ms"`
+	// MaxTTL is the longest.
+	MaxTTL time.Duration `yaml:"max_ttl" default:"1h" min:"10ms"`
+}
+
+// EndpointFile takes the endpoints from a file.
+type EndpointFile struct {
+	// Path is the file, in YAML or JSON: a key endpoints with a list of
+	// addresses, or of mappings of address, weight, priority, region, zone,
+	// health and metadata. It is read again when it changes.
+	Path string `yaml:"path" required:"true" format:"file"`
+}
