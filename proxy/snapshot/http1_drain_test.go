@@ -241,7 +241,9 @@ func TestHTTP1DrainLimit(t *testing.T) {
 func TestHTTP1DrainCutsConnecting(t *testing.T) {
 	noLeaks(t)
 	address := fullQueue(t)
-	rig := startProxy(t, address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.ConnectTimeout, s.Route.Timeout = 1, long, long })
+	rig := startProxy(t, address, func(s *settings) {
+		s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.ConnectTimeout, s.Route.Timeout = 1, long, long
+	})
 	clients := []*peer{rig.dial(), rig.dial()}
 	for _, c := range clients {
 		c.send(getRoot)
