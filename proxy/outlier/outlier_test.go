@@ -91,6 +91,7 @@ func TestFailuresInARow(t *testing.T) {
 		{"gateway failures", gateway, []Result{g, g, g, g, g}, true, "ejected 0 consecutive_gateway_failure"},
 		{"local failures are gateway failures", gateway, []Result{l, g, l, g, l}, true, "ejected 0 consecutive_gateway_failure"},
 		{"a 500 between gateway failures", gateway, []Result{g, g, e, g, g}, true, "ejected 0 consecutive_5xx"},
+		{"a success between gateway failures", gateway, []Result{g, g, g, g, s, g}, false, ""},
 		{"split: local", split, []Result{l, l, l, l, l}, true, "ejected 0 consecutive_local_origin_failure"},
 		{"split: a 500 is an answer", split, []Result{l, l, e, l, l, l, l}, false, ""},
 		{"split: local failures do not end a row", split, []Result{e, e, l, e, e, l, e}, true, "ejected 0 consecutive_5xx"},
@@ -176,13 +177,39 @@ func TestSuccessRateNeedsRequests(t *testing.T) {
 		r.rate(i, 100, Error5xx)
 	}
 	r.rate(4, 50, Error5xx)
-	for range 99 {
-		r.hosts[5].Put(r.now, Success)
+	for range 33 {
+		r.put(5, 2, Error5xx)
+		r.put(5, 1, Success)
 	}
 	r.options.SuccessRateMinimumHosts = 6 // of which five had enough
 	r.want(t, "")
 	r.options.SuccessRateMinimumHosts = 5
 	r.want(t, "ejected 4 success_rate")
+}
+
+// However the mean is rounded, hosts that are all alike are no outliers.
+func TestAlikeAreNoOutliers(t *testing.T) {
+	for hosts := 5; hosts < 15; hosts++ {
+		for good := range 100 {
+			r := newRig(hosts, func(o *Options) { o.Consecutive5xx, o.ConsecutiveGatewayFailure = 0, 0 })
+			for i := range hosts {
+				r.rate(i, good, Error5xx)
+			}
+			r.options.FailurePercentageMinimumHosts = 100
+			r.want(t, "")
+		}
+	}
+}
+
+// A host is ejected once, for the reason that came first.
+func TestEjectedForOneReason(t *testing.T) {
+	r := newRig(5, func(o *Options) {
+		o.Consecutive5xx, o.EnforcingFailurePercentage, o.MaxEjectionPercent = 0, 100, 100
+	})
+	for i, rate := range []int{10, 100, 100, 100, 100} {
+		r.rate(i, rate, Error5xx)
+	}
+	r.want(t, "ejected 0 success_rate")
 }
 
 func TestFailurePercentage(t *testing.T) {
@@ -290,8 +317,8 @@ func TestMultiplier(t *testing.T) {
 	if s := r.hosts[0].State(r.now); s.Multiplier != 11 {
 		t.Errorf("multiplier %d before an interval is over", s.Multiplier)
 	}
-	for range 7 {
-		r.now += 10 * time.Second
+	for range 14 {
+		r.now += 5 * time.Second
 		r.want(t, "")
 	}
 	r.want(t, "")
