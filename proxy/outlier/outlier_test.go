@@ -194,6 +194,7 @@ func TestAlikeAreNoOutliers(t *testing.T) {
 			r := newRig(hosts, func(o *Options) { o.Consecutive5xx, o.ConsecutiveGatewayFailure = 0, 0 })
 			for i := range hosts {
 				r.rate(i, good, Error5xx)
+				r.put(i, 1, Success) // 101 make rates that are no whole numbers
 			}
 			r.options.FailurePercentageMinimumHosts = 100
 			r.want(t, "")
