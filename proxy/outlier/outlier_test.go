@@ -196,6 +196,7 @@ func TestAlikeAreNoOutliers(t *testing.T) {
 				r.rate(i, good, Error5xx)
 				r.put(i, 1, Success) // 101 make rates that are no whole numbers
 			}
+			r.options.SuccessRateStdevFactor = 0 // so that nothing hides it
 			r.options.FailurePercentageMinimumHosts = 100
 			r.want(t, "")
 		}
