@@ -185,7 +185,7 @@ const redraws = 3
 func (l *levels) another(s *Set, r *Request, from *candidates, picked int) (int, Outcome) {
 	again := *r
 	for k := range uint64(redraws) {
-		if from.lookup != nil { // which has looked at all of them
+		if from.lookup != nil { // it looked at all that have room for one more
 			break
 		}
 		again.Random = mix(r.Random, forRetry+k)

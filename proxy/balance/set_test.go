@@ -2,6 +2,7 @@ package balance
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -20,12 +21,21 @@ func TestSetOfNone(t *testing.T) {
 func TestEqualWeightsAreHeld(t *testing.T) {
 	for p := range lastPolicy {
 		o := policyOptions(p)
-		o.MinRingSize = MaxRingSize / 8
+		o.MinRingSize = 1 << 17
 		counts := picks(t, NewSet(weighted(3, 3, 3, 3, 3), o, 1), 50000, nil)
 		for i, n := range counts {
 			if n < 9500 || n > 10500 {
 				t.Errorf("%v: host %d was picked %d times of 50000, want 10000 ± 5%%", p, i, n)
 			}
+		}
+	}
+}
+
+func TestSenselessWeightsCountAsOne(t *testing.T) {
+	for _, w := range []float64{-3, 0, math.NaN(), math.Inf(1), math.Inf(-1)} {
+		h := Host{Weight: w}
+		if got := h.weight(); got != 1 {
+			t.Errorf("weight %v counts as %v, want 1", w, got)
 		}
 	}
 }
@@ -76,9 +86,9 @@ func TestHashesStickToTheirPriority(t *testing.T) {
 	}
 }
 
-// Envoy's whole percents round one healthy host in a thousand to none; with the panic
-// off, that host is used all the same.
-func TestTheLastHealthyHostIsFound(t *testing.T) {
+// Envoy's whole percents round one or two hosts of five hundred to none; with the panic
+// off, those hosts are used all the same.
+func TestTheLastHostsAreFound(t *testing.T) {
 	for p := range lastPolicy {
 		hosts := manyHosts(1000)
 		for i := range hosts {
@@ -90,6 +100,11 @@ func TestTheLastHealthyHostIsFound(t *testing.T) {
 		o.PanicThreshold = 0
 		if i, how := NewSet(hosts, o, 1).Pick(&Request{}); i != 501 || how != Failover|DegradedHost {
 			t.Errorf("%v: Pick = %d, %q; want the one degraded host, 501", p, i, how)
+		}
+		hosts[502].Health, hosts[504].Health = Healthy, Healthy
+		counts := picks(t, NewSet(hosts, o, 1), 1000, nil)
+		if got := counts[502] + counts[504]; got != 1000 {
+			t.Errorf("%v: %d of 1000 picks are the two healthy hosts, want all", p, got)
 		}
 	}
 }

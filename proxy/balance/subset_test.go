@@ -41,6 +41,14 @@ func TestSubsets(t *testing.T) {
 			o := policyOptions(PolicyRoundRobin)
 			o.Subsets, o.Fallback, o.DefaultSubset = selectors, tt.fallback, prod
 			s := NewSet(hosts, o, 1)
+			if n := len(s.subsets.byHash); n != 5 { // prod, canary, and three of both keys
+				t.Errorf("there are %d subsets, want 5", n)
+			}
+			for _, same := range s.subsets.byHash {
+				if len(same) > 1 {
+					t.Errorf("the subset of %v was made twice", same[0].criteria.pairs)
+				}
+			}
 			r := Request{}
 			if tt.ask != nil {
 				r.Subset = NewCriteria(tt.ask)
@@ -95,5 +103,18 @@ func TestPanicWithinASubset(t *testing.T) {
 		if _, how := s.Pick(&Request{Subset: NewCriteria(map[string]string{"version": version})}); how != want {
 			t.Errorf("version %s: outcome %q, want %q", version, how, want)
 		}
+	}
+}
+
+func TestSubsetsOfEqualHashAreToldApart(t *testing.T) {
+	hosts := weighted(1, 1)
+	hosts[0].Metadata = map[string]string{"a": "1"}
+	o := policyOptions(PolicyRoundRobin)
+	o.Subsets = []Selector{{Keys: []string{"a"}}}
+	s := NewSet(hosts, o, 1)
+	other := NewCriteria(map[string]string{"a": "2"})
+	other.hash = NewCriteria(hosts[0].Metadata).hash
+	if i, _ := s.Pick(&Request{Subset: other}); i != -1 {
+		t.Error("criteria were taken for others with the same hash")
 	}
 }

@@ -133,37 +133,32 @@ func newLookup(s *Set, before tables, all, usable []uint32) *lookup {
 const longestWalk = 64
 
 // pick is the usable host of the hash, or the next that was not tried before and is
-// within the bound of load. Where all are tried, or over the bound, it is the first
-// that is usable and, if there is one, untried.
+// within the bound of load. Where there is none it is the hash's own, the first that
+// is usable.
 func (l *lookup) pick(s *Set, r *Request, hash uint64) int {
 	limit := s.limit()
-	home, spare := -1, -1
+	own := -1
 	place, size := l.table.start(hash), l.table.size()
 	for range min(longestWalk, size) {
-		at := l.table.at(place)
+		at := int(l.table.at(place))
 		if place++; place == size {
 			place = 0
 		}
 		if l.usable != nil && !l.usable[at] {
 			continue
 		}
-		host := int(l.hosts[at])
-		tried := s.tried(r, host)
-		if !tried && !limit.passed(s, host, l.shares[at]) {
-			return host
+		if own < 0 {
+			own = int(l.hosts[at])
 		}
-		if home < 0 {
-			home = host
-		}
-		if spare < 0 && !tried {
-			spare = host
+		if l.takes(s, r, limit, at) {
+			return int(l.hosts[at])
 		}
 	}
-	return l.scan(s, r, limit, hash, home, spare)
+	return l.scan(s, r, limit, hash, own)
 }
 
 // scan goes through the hosts from one that the hash says.
-func (l *lookup) scan(s *Set, r *Request, limit limit, hash uint64, home, spare int) int {
+func (l *lookup) scan(s *Set, r *Request, limit limit, hash uint64, own int) int {
 	start := below(mix(hash, forRetry), len(l.hosts))
 	for i := range l.hosts {
 		at := start + i
@@ -173,22 +168,20 @@ func (l *lookup) scan(s *Set, r *Request, limit limit, hash uint64, home, spare 
 		if l.usable != nil && !l.usable[at] {
 			continue
 		}
-		host := int(l.hosts[at])
-		tried := s.tried(r, host)
-		if !tried && !limit.passed(s, host, l.shares[at]) {
-			return host
+		if own < 0 {
+			own = int(l.hosts[at])
 		}
-		if home < 0 {
-			home = host
-		}
-		if spare < 0 && !tried {
-			spare = host
+		if l.takes(s, r, limit, at) {
+			return int(l.hosts[at])
 		}
 	}
-	if spare >= 0 {
-		return spare
-	}
-	return home
+	return own
+}
+
+// takes reports whether the usable host at a position takes the request.
+func (l *lookup) takes(s *Set, r *Request, limit limit, at int) bool {
+	host := int(l.hosts[at])
+	return !s.tried(r, host) && !limit.passed(s, host, l.shares[at])
 }
 
 // limit is the load that hosts may have together: the requests in flight and the new

@@ -202,6 +202,33 @@ func TestOrderOfHostsDoesNotMatter(t *testing.T) {
 	}
 }
 
+// A retry goes to the next host of the hash, always the same one, and back to the first
+// when all were tried.
+func TestRetriesOfAHash(t *testing.T) {
+	for _, p := range hashPolicies {
+		hosts := manyHosts(20)
+		s := NewSet(hosts, policyOptions(p), 1)
+		for key := range 50 {
+			r := Request{Hashed: true, Hash: HashString(fmt.Sprint(key))}
+			first, _ := s.Pick(&r)
+			r.Tried = []*Load{hosts[first].Load}
+			second, _ := s.Pick(&r)
+			for random := range uint64(10) {
+				r.Random = mix(random, 1)
+				if i, how := s.Pick(&r); i != second || i == first || how != 0 {
+					t.Fatalf("%v: retries of one hash went from host %d to %d and to %d, outcome %q", p, first, second, i, how)
+				}
+			}
+			for i := range hosts {
+				r.Tried = append(r.Tried, hosts[i].Load)
+			}
+			if i, how := s.Pick(&r); i != first || how != Repeated {
+				t.Fatalf("%v: with all tried host %d was picked, outcome %q; want the first, %d", p, i, how, first)
+			}
+		}
+	}
+}
+
 func TestTablesAreShared(t *testing.T) {
 	only := func(s *Set) *table {
 		if len(s.tables) != 1 {
@@ -241,7 +268,13 @@ func TestFewHealthyHosts(t *testing.T) {
 		}
 		o := policyOptions(p)
 		o.PanicThreshold, o.MinRingSize = 0, 1<<14
-		for i, n := range picks(t, NewSet(hosts, o, 1), 10000, nil) {
+		s := NewSet(hosts, o, 1)
+		for _, tab := range s.tables {
+			if len(tab.keys) != 10 {
+				t.Errorf("%v: the table has %d hosts, so that picks walk far; want the 10 healthy ones", p, len(tab.keys))
+			}
+		}
+		for i, n := range picks(t, s, 10000, nil) {
 			if want := 1000; (hosts[i].Health == Unhealthy) != (n == 0) || n > want*5/4 {
 				t.Errorf("%v: %s host %d has %d of 10000, want about %d if it is healthy", p, hosts[i].Health, i, n, want)
 			}
@@ -260,6 +293,9 @@ func TestBoundedLoad(t *testing.T) {
 				hosts[i].Load = NewLoad(0, total)
 			}
 			s := NewSet(hosts, o, 1)
+			if s.total != total {
+				t.Fatal("each pick would add up the load of all hosts")
+			}
 			hot := &Request{Hashed: true, Hash: HashString("hot")}
 			first, _ := s.Pick(hot)
 			for n := 1; n <= 400; n++ { // all of one key, which stay in flight

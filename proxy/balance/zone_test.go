@@ -116,3 +116,13 @@ func TestCrossingAZoneIsTold(t *testing.T) {
 		}
 	}
 }
+
+// Without hosts here there is nothing to keep here, and no crossing to tell of.
+func TestNoHostsInOurZone(t *testing.T) {
+	s := NewSet(inZones(0, 4, 4), zoneAware(PolicyRandom), 1)
+	for n := range uint64(100) {
+		if i, how := s.Pick(&Request{Random: mix(n, 1)}); i < 0 || how != 0 {
+			t.Fatalf("Pick = %d, %q", i, how)
+		}
+	}
+}
