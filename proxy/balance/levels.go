@@ -1,0 +1,223 @@
+package balance
+
+import (
+	"cmp"
+	"slices"
+)
+
+// levels is hosts by priority: all of a cluster or those of a subset. A pick first
+// says which priority and health it is to be, then which zone, then which host.
+type levels struct {
+	choices []choice
+	percent int // the sum of the choices' shares
+	usable  []usable
+}
+
+// choice is hosts that get a share of the traffic.
+type choice struct {
+	upTo  int // percent: the sum of its share and those of the choices before it
+	to    *candidates
+	zones *zones // divides to by zone; nil if that is not to be done
+}
+
+// usable is hosts that may be picked, whether they get a share or not: those that
+// do not are there for requests that tried all the others.
+type usable struct {
+	hosts []uint32
+	how   Outcome
+	zoned bool // zones divide it
+}
+
+// level is the hosts of one priority.
+type level struct {
+	all, present, healthy, degraded []uint32
+}
+
+func (b *builder) levels(members []uint32) *levels {
+	runs := b.byPriority(members)
+	standings := make([]standing, len(runs))
+	for i, r := range runs {
+		standings[i] = standing{len(r.healthy), len(r.degraded), len(r.present)}
+	}
+	o := &b.set.options
+	shares := divide(standings, o.Overprovisioning, o.PanicThreshold)
+	l := &levels{}
+	for i, r := range runs {
+		if !shares[i].panic {
+			l.add(b, i, &r, r.healthy, shares[i].healthy, 0)
+		}
+	}
+	for i, r := range runs {
+		if !shares[i].panic {
+			l.add(b, i, &r, r.degraded, shares[i].degraded, DegradedHost)
+		}
+	}
+	for i, r := range runs {
+		if shares[i].panic {
+			l.add(b, i, &r, r.present, shares[i].healthy+shares[i].degraded, Panic)
+		}
+	}
+	if len(l.choices) == 0 && len(l.usable) > 0 { // too few for a whole percent, and no panic
+		u := l.usable[0]
+		l.percent = 100
+		l.choices = []choice{{upTo: 100, to: b.candidates(u.hosts, u.hosts, u.how)}}
+	}
+	return l
+}
+
+// add makes hosts usable, and a choice if they have a share.
+func (l *levels) add(b *builder, number int, r *level, hosts []uint32, share int, how Outcome) {
+	if len(hosts) == 0 {
+		return
+	}
+	if number > 0 {
+		how |= Failover
+	}
+	u := usable{hosts: hosts, how: how}
+	if share > 0 {
+		l.percent += share
+		c := choice{upTo: l.percent}
+		if how == 0 {
+			c.zones = b.byZone(r.all, hosts, how)
+		}
+		if u.zoned = c.zones != nil; !u.zoned {
+			c.to = b.candidates(r.all, hosts, how)
+		}
+		l.choices = append(l.choices, c)
+	}
+	l.usable = append(l.usable, u)
+}
+
+// byPriority divides the hosts by priority and health, in the order that they have.
+func (b *builder) byPriority(members []uint32) []level {
+	hosts := b.set.hosts
+	compare := func(x, y uint32) int { return cmp.Compare(hosts[x].Priority, hosts[y].Priority) }
+	if !slices.IsSortedFunc(members, compare) {
+		members = slices.Clone(members)
+		slices.SortStableFunc(members, compare)
+	}
+	var levels []level
+	for len(members) > 0 {
+		n := 1
+		for n < len(members) && compare(members[0], members[n]) == 0 {
+			n++
+		}
+		levels = append(levels, b.byHealth(members[:n]))
+		members = members[n:]
+	}
+	return levels
+}
+
+func (b *builder) byHealth(all []uint32) level {
+	l := level{all: all}
+	of := map[Health]int{}
+	for _, h := range all {
+		of[b.set.hosts[h].Health]++
+	}
+	l.healthy = make([]uint32, 0, of[Healthy])
+	l.degraded = make([]uint32, 0, of[Degraded])
+	l.present = make([]uint32, 0, len(all)-of[Excluded])
+	for _, h := range all {
+		switch b.set.hosts[h].Health {
+		case Excluded:
+			continue
+		case Healthy:
+			l.healthy = append(l.healthy, h)
+		case Degraded:
+			l.degraded = append(l.degraded, h)
+		}
+		l.present = append(l.present, h)
+	}
+	return l
+}
+
+// single is the host, if there is just one that may be picked.
+func (l *levels) single() (host int, how Outcome, ok bool) {
+	if len(l.usable) != 1 || len(l.usable[0].hosts) != 1 {
+		return -1, 0, false
+	}
+	return int(l.usable[0].hosts[0]), l.usable[0].how, true
+}
+
+func (l *levels) pick(s *Set, r *Request) (int, Outcome) {
+	if len(l.choices) == 0 {
+		return -1, 0
+	}
+	c := &l.choices[0]
+	if len(l.choices) > 1 {
+		c = l.choose(s, r)
+	}
+	to := c.to
+	if c.zones != nil {
+		to = c.zones.pick(r.Random)
+	}
+	host := to.pick(s, r)
+	if len(r.Tried) > 0 && s.tried(r, host) {
+		return l.another(s, r, to, host)
+	}
+	return host, to.how
+}
+
+// choose draws a choice by the shares, or by the request's hash, which then sticks to
+// its priority.
+func (l *levels) choose(s *Set, r *Request) *choice {
+	at := 0
+	if r.Hashed && s.options.Policy.hashes() {
+		at = int(r.Hash % uint64(l.percent))
+	} else {
+		at = below(mix(r.Random, forPriority), l.percent)
+	}
+	for i := range l.choices {
+		if at < l.choices[i].upTo {
+			return &l.choices[i]
+		}
+	}
+	return &l.choices[len(l.choices)-1]
+}
+
+// redraws is how often another pick is asked of the policy for a host that was not
+// tried, before they are looked for one by one.
+const redraws = 3
+
+// another finds a host that was not tried: by the policy, if it finds one soon; else
+// any among the same hosts, then among all others that may be picked. If there is
+// none it is the one that was picked.
+func (l *levels) another(s *Set, r *Request, from *candidates, picked int) (int, Outcome) {
+	again := *r
+	for k := range uint64(redraws) {
+		if from.lookup != nil { // it looked at all that have room for one more
+			break
+		}
+		again.Random = mix(r.Random, forRetry+k)
+		if host := from.pick(s, &again); !s.tried(r, host) {
+			return host, from.how
+		}
+	}
+	if host := s.untried(r, from.hosts); host >= 0 {
+		return host, from.how
+	}
+	for _, u := range l.usable {
+		if host := s.untried(r, u.hosts); host >= 0 {
+			if u.zoned && s.hosts[host].Zone != s.options.Zone {
+				u.how |= CrossZone
+			}
+			return host, u.how
+		}
+	}
+	return picked, from.how | Repeated
+}
+
+// untried is the first host, from a random one on, that was not tried, or -1.
+func (s *Set) untried(r *Request, hosts []uint32) int {
+	start := below(mix(r.Random, forRetry), len(hosts))
+	for i := range hosts {
+		at := start + i
+		if at >= len(hosts) {
+			at -= len(hosts)
+		}
+		if host := int(hosts[at]); !s.tried(r, host) {
+			return host
+		}
+	}
+	return -1
+}
