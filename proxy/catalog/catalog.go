@@ -1,0 +1,96 @@
+package catalog
+
+import (
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/route"
+)
+
+// Service is a service as the catalogue has it, unhealthy instances included:
+// a service of none that is healthy keeps its routes, one that is not in the
+// catalogue has none.
+type Service struct {
+	Name      string
+	Instances []Instance
+}
+
+// Instance is one that serves a service, and its tags.
+type Instance struct {
+	discovery.Endpoint
+	Tags []string
+}
+
+// Options say how services are found. The zero value is the defaults.
+type Options struct {
+	// Suffixes are the domains below which services are found by name, besides
+	// the bare name. Nil is "service.consul", as Consul's DNS has it.
+	Suffixes []string
+	// Datacenter is what $DC and ${DC} in a tag's host and path stand for. Below
+	// a suffix "service.X", services are also found in "service.DC.X". Empty is
+	// unknown.
+	Datacenter string
+	// FabioPrefix is how tags in Fabio's form begin, its registry.consul.tagprefix.
+	// Empty is "urlprefix-".
+	FabioPrefix string
+}
+
+// ownPrefix is how tags in hopscope's own form begin.
+const ownPrefix = "hopscope-route="
+
+// Plan is what a catalogue comes to. It is never changed once it was compiled.
+type Plan struct {
+	// Routes are in the order in which to try them: see [route.Table].
+	Routes []Route
+	// Clusters are sorted by name.
+	Clusters []Cluster
+	// Problems are sorted, and each is told once however many instances have it.
+	Problems []Problem
+}
+
+// Route is a place that requests ask for, and where they go.
+type Route struct {
+	// Name is the service's name for a route by name, host and path of the tag
+	// for others.
+	Name  string
+	Match route.Match
+	// Cluster is the name of one of the plan's clusters. It is empty where
+	// requests are to be refused with 403, because a tag closes the place to some
+	// clients, or serves it in a way, that is not known here; without such a route
+	// they would reach what a less specific one leads to.
+	Cluster string
+	// Strip is taken from the front of the path where it is there; what is left
+	// gets a "/" in front if it has none.
+	Strip string
+	// Prepend goes in front of the path, after Strip.
+	Prepend string
+	// HostRewrite is the Host field that the endpoint sees: empty for the
+	// client's, "endpoint" for the endpoint's own address, else this.
+	HostRewrite string
+}
+
+// Cluster is a group of endpoints that serve the same.
+type Cluster struct {
+	// Name is the service's for all of its instances and them alone, for others
+	// the services and the place: "a+b@shop.example.com/cart".
+	Name string
+	Transport
+	// Endpoints are sorted by address, of which there are no two alike.
+	Endpoints []discovery.Endpoint
+}
+
+// Transport is how a cluster's endpoints are spoken to.
+type Transport struct {
+	Protocol   string // "auto" or "http2", as in the configuration of clusters
+	TLS        bool
+	Insecure   bool   // any certificate is taken
+	ServerName string // what the certificate must be for, empty for the endpoint's host
+}
+
+// plain is how endpoints are spoken to of which nothing is said.
+var plain = Transport{Protocol: "auto"}
+
+// Problem is what a plan could not do justice to.
+type Problem struct {
+	Service string
+	Tag     string // empty for one that is of no tag
+	Why     string
+}

@@ -1,0 +1,66 @@
+package catalog
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/route"
+)
+
+// Hosts are tried from the most specific to the least, as Fabio does, and if
+// one has no path for a request, the next. Names of services are between: less
+// than the same host in a tag, more than what a tag says of many hosts.
+const (
+	exactHost = iota
+	serviceName
+	hostsBelow
+	anyHost
+)
+
+// ordered is a route and its rank among others.
+type ordered struct {
+	rank int
+	at   place
+	Route
+}
+
+func byNameRoute(service string, hosts []string) ordered {
+	return ordered{rank: serviceName, at: place{host: hosts[0]}, Route: Route{Name: service, Match: route.Match{Hosts: hosts}, Cluster: service}}
+}
+
+func taggedRoute(at place, how treatment, cluster string) ordered {
+	r := ordered{rank: exactHost, at: at, Route: Route{
+		Name: at.String(), Match: route.Match{PathPrefix: at.path}, Cluster: cluster,
+		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host,
+	}}
+	switch suffix, below := strings.CutPrefix(at.host, "*"); {
+	case at.host == "":
+		r.rank = anyHost
+	case suffix == "" && below: // every host, and none
+		r.rank = hostsBelow
+	case below && suffix[0] != '.': // Fabio's * may also be nothing
+		r.rank, r.Match.Hosts = hostsBelow, []string{at.host, suffix}
+	case below:
+		r.rank, r.Match.Hosts = hostsBelow, []string{at.host}
+	default:
+		r.Match.Hosts = []string{at.host}
+	}
+	return r
+}
+
+// sorted are the routes in the order in which to try them.
+func sorted(routes []ordered) []Route {
+	slices.SortFunc(routes, func(a, b ordered) int {
+		c := cmp.Compare(a.rank, b.rank)
+		if c == 0 && a.rank == hostsBelow {
+			c = cmp.Compare(len(b.at.host), len(a.at.host))
+		}
+		return cmp.Or(c, strings.Compare(a.at.host, b.at.host), cmp.Compare(len(b.at.path), len(a.at.path)), strings.Compare(a.at.path, b.at.path))
+	})
+	var all []Route
+	for _, r := range routes {
+		all = append(all, r.Route)
+	}
+	return all
+}

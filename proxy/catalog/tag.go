@@ -1,0 +1,173 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxTag  = 2048 // bytes of a tag for a route
+	maxTags = 256  // tags for routes of one instance
+	// maxWeight is far above what makes sense for a share of 1, and far below
+	// where sums of weights lose precision.
+	maxWeight = 1e6
+)
+
+// tag is what a tag for a route says.
+type tag struct {
+	text  string
+	place place
+	treatment
+	// weight is the share of the place's traffic for an instance; 0 is an equal
+	// part of what those with a share leave.
+	weight float64
+	// refused is why requests for the place can't be served, empty if they can.
+	refused string
+	// restricted is true for a place that is closed to some clients.
+	restricted bool
+	// unplaced is why there is no such place for a request, empty if there is.
+	unplaced string
+	// ignored are options that make no difference here.
+	ignored []string
+}
+
+// place is what a request asks for.
+type place struct {
+	host string // in lower case; empty is any; "*x" is all that ends with x
+	path string // the beginning of the path
+}
+
+func (p place) String() string { return p.host + p.path }
+
+// treatment is what becomes of the requests for a place.
+type treatment struct {
+	strip, prepend, host string
+	transport            Transport
+}
+
+// parse reads what follows a tag's prefix: host/path, and options after it. Only
+// one of many errors is told, but a restriction is never missed.
+func parse(text, rest, datacenter string) tag {
+	t := tag{text: text, treatment: treatment{transport: plain}}
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		t.unplaced = "it names neither host nor path: write HOST/PATH"
+		return t
+	}
+	for _, option := range fields[1:] {
+		name, value, _ := strings.Cut(option, "=")
+		if err := t.option(name, value); err != nil && t.refused == "" {
+			t.refused = fmt.Sprintf("%s: %v", name, err)
+		}
+	}
+	if t.unplaced != "" {
+		return t
+	}
+	var err error
+	t.place, err = parsePlace(fields[0], datacenter)
+	if err != nil && !(t.restricted && errors.Is(err, errPort)) { // what was closed on one port is closed on all
+		t.unplaced = err.Error()
+	}
+	return t
+}
+
+// option takes one option of Fabio's. Those that Fabio does not know either
+// are ignored, as it does.
+func (t *tag) option(name, value string) error {
+	switch name {
+	case "strip":
+		if value != "" && value[0] != '/' {
+			t.ignored = append(t.ignored, "strip: no path begins without \"/\"")
+			return nil
+		}
+		t.strip = value
+		return checkPath(value)
+	case "prepend":
+		if value != "" && value[0] != '/' {
+			value = "/" + value
+		}
+		t.prepend = value
+		return checkPath(value)
+	case "proto":
+		return t.protocol(value)
+	case "tlsskipverify":
+		t.transport.Insecure = value == "true"
+	case "grpcservername":
+		t.transport.ServerName = value
+		return checkName(value)
+	case "host":
+		return t.rewrite(value)
+	case "weight":
+		return t.share(value)
+	case "allow", "deny", "auth":
+		if value != "" {
+			t.restricted = true
+			return errors.New("clients are not told apart here, so that all are refused: close the place by other means and take the option away")
+		}
+	case "redirect":
+		if value != "" {
+			return errors.New("there are no redirects here: let the service redirect")
+		}
+	case "register":
+		t.ignored = append(t.ignored, "register: the proxy is not registered under other names")
+	case "pxyproto":
+		t.ignored = append(t.ignored, "pxyproto: it is for TCP")
+	default:
+		t.ignored = append(t.ignored, strconv.Quote(name)+" is not known")
+	}
+	return nil
+}
+
+func (t *tag) protocol(value string) error {
+	transport := &t.transport
+	t.unplaced = "" // the last one counts
+	switch value {
+	case "", "http":
+		transport.Protocol, transport.TLS = "auto", false
+	case "https":
+		transport.Protocol, transport.TLS = "auto", true
+	case "grpc", "h2c":
+		transport.Protocol, transport.TLS = "http2", false
+	case "grpcs":
+		transport.Protocol, transport.TLS = "http2", true
+	case "tcp", "tcp+sni", "tcp-dynamic", "https+tcp+sni":
+		t.unplaced = "proto: TCP routes are not served by an HTTP listener: give the service a listener of its own"
+	default:
+		return fmt.Errorf("%q is none of http, https, h2c, grpc and grpcs", value)
+	}
+	return nil
+}
+
+// rewrite is for the Host field that an endpoint sees.
+func (t *tag) rewrite(value string) error {
+	switch value {
+	case "":
+		return nil
+	case "dst":
+		t.host = "endpoint"
+		return nil
+	case "endpoint":
+		return errors.New("for the endpoint's own address write dst")
+	}
+	name, port := value, ""
+	if i := strings.LastIndexByte(value, ':'); i > strings.LastIndexByte(value, ']') {
+		name, port = value[:i], value[i+1:]
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Errorf("%q is no port", port)
+		}
+	}
+	t.host = value
+	return checkHost(name)
+}
+
+func (t *tag) share(value string) error {
+	w, err := strconv.ParseFloat(value, 64)
+	if value != "" && (err != nil || math.IsNaN(w) || w > maxWeight) {
+		return fmt.Errorf("%q is no share of traffic: 0.1 is a tenth", value)
+	}
+	t.weight = max(w, 0) // below 0 is without, as in Fabio
+	return nil
+}

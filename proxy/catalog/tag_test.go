@@ -1,0 +1,145 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var options = cmp.AllowUnexported(tag{}, place{}, treatment{})
+
+// Tags in the forms that Fabio's documentation gives, and what they mean.
+func TestParse(t *testing.T) {
+	https := Transport{Protocol: "auto", TLS: true}
+	insecure := Transport{Protocol: "auto", TLS: true, Insecure: true}
+	grpc := Transport{Protocol: "http2"}
+	grpcs := Transport{Protocol: "http2", TLS: true}
+	for text, want := range map[string]tag{
+		"/css":                   {place: place{path: "/css"}},
+		"i.com/static":           {place: place{"i.com", "/static"}},
+		"mysite.com/":            {place: place{"mysite.com", "/"}},
+		"MySite.com/Path":        {place: place{"mysite.com", "/Path"}},
+		"mysite.com":             {place: place{"mysite.com", "/"}},
+		" / ":                    {place: place{"", "/"}},
+		"*.foo.com/":             {place: place{"*.foo.com", "/"}},
+		"*/x":                    {place: place{"*", "/x"}},
+		"*foo.com/":              {place: place{"*foo.com", "/"}},
+		"10.0.0.1/":              {place: place{"10.0.0.1", "/"}},
+		"[2001:DB8::1]/":         {place: place{"[2001:db8::1]", "/"}},
+		"www.${DC}.bar/$DC/$x":   {place: place{"www.dc1.bar", "/dc1/$x"}},
+		"foo/$DCX/${DCX}":        {place: place{"foo", "/$DCX/${DCX}"}},
+		"/foo/bar strip=/foo":    {place: place{path: "/foo/bar"}, treatment: treatment{strip: "/foo"}},
+		"/bar prepend=/foo":      {place: place{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
+		"/bar prepend=foo":       {place: place{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
+		"/a proto=http":          {place: place{path: "/a"}},
+		"/foo/bar  proto=https":  {place: place{path: "/foo/bar"}, treatment: treatment{transport: https}},
+		"/a weight=0.2":          {place: place{path: "/a"}, weight: 0.2},
+		"/a weight=-1":           {place: place{path: "/a"}},
+		"/a host=dst":            {place: place{path: "/a"}, treatment: treatment{host: "endpoint"}},
+		"/a host=web.test:80":    {place: place{path: "/a"}, treatment: treatment{host: "web.test:80"}},
+		"/a host=[::1]":          {place: place{path: "/a"}, treatment: treatment{host: "[::1]"}},
+		"/a strip= auth= allow=": {place: place{path: "/a"}},
+		"/foo/bar proto=https tlsskipverify=true": {place: place{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
+		"/my.service/Method proto=grpc":           {place: place{path: "/my.service/Method"}, treatment: treatment{transport: grpc}},
+		"/my.service proto=grpcs":                 {place: place{path: "/my.service"}, treatment: treatment{transport: grpcs}},
+		"/my.service proto=grpcs grpcservername=my.service": {
+			place: place{path: "/my.service"}, treatment: treatment{transport: Transport{Protocol: "http2", TLS: true, ServerName: "my.service"}},
+		},
+		"/a proto=tcp proto=h2c": {place: place{path: "/a"}, treatment: treatment{transport: grpc}}, // the last one counts
+
+		// What is not honoured, but may be left aside.
+		"foo/bar register=name": {place: place{"foo", "/bar"}, ignored: []string{"register: the proxy is not registered under other names"}},
+		"/a pxyproto=true":      {place: place{path: "/a"}, ignored: []string{"pxyproto: it is for TCP"}},
+		"/a b c=d":              {place: place{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
+		"/a strip=a":            {place: place{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
+	} {
+		got := parse("", text, "dc1")
+		if want.transport == (Transport{}) {
+			want.transport = plain
+		}
+		if diff := cmp.Diff(want, got, options); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+func TestParseRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		text, unplaced, refused string
+		restricted              bool
+	}{
+		{text: "", unplaced: "neither host nor path"},
+		{text: ":3306 proto=tcp", unplaced: "TCP routes are not served"},
+		{text: ":3306 proto=tcp pxyproto=true", unplaced: "TCP routes are not served"},
+		{text: ":3306", unplaced: "a port is a TCP route"},
+		{text: "foo.com/ proto=tcp+sni", unplaced: "TCP routes are not served"},
+		{text: "www.bar.com:80/foo redirect=302,https://www.bar.com", unplaced: "without their port", refused: "redirect:"},
+		{text: "www.bar.com:81/foo", unplaced: "without their port"},
+		{text: "foo.com:80/ allow=ip:10.0.0.0/8", refused: "allow: clients are not told apart", restricted: true},
+		{text: "a.*/", unplaced: "is no host name"},
+		{text: "*.a.*/", unplaced: "one * at its beginning"},
+		{text: "[::1/", unplaced: "no IPv6 address"},
+		{text: "é.com/", unplaced: "is no host name"},
+		{text: strings.Repeat("a", 64) + "/", unplaced: "is no host name"},
+		{text: strings.Repeat("a.", 130) + "a/", unplaced: "is no host name"},
+		{text: "/é", unplaced: "is no path"},
+		{text: "/a?b", unplaced: "is no path"},
+		{text: "/path redirect=301,https://www.google.com/", refused: "redirect: there are no redirects"},
+		{text: "/path redirect=303,https://www.foo.com$path", refused: "redirect: there are no redirects"},
+		{text: "/a allow=ip:10.0.0.0/8,ip:fe80::/10", refused: "allow: clients", restricted: true},
+		{text: "/a deny=ip:fe80::1234,100.123.0.0/16", refused: "deny: clients", restricted: true},
+		{text: "/a auth=mybasicauth", refused: "auth: clients", restricted: true},
+		{text: "/a weight=x auth=mybasicauth", refused: "weight:", restricted: true},
+		{text: "a.*/ auth=mybasicauth", refused: "auth: clients", unplaced: "is no host name", restricted: true},
+		{text: "/a weight=NaN", refused: `"NaN" is no share`},
+		{text: "/a weight=+Inf", refused: `"+Inf" is no share`},
+		{text: "/a weight=0.1x", refused: `"0.1x" is no share`},
+		{text: "/a proto=gopher", refused: `"gopher" is none of`},
+		{text: "/a prepend=/b?c", refused: "prepend:"},
+		{text: "/a host=endpoint", refused: "write dst"},
+		{text: "/a host=b:c", refused: `"c" is no port`},
+		{text: "/a host=b/c", refused: `"b/c" is no host name`},
+		{text: "/a grpcservername=*.b", refused: "is no host name"},
+	} {
+		got := parse("", tt.text, "")
+		for what, pair := range map[string][2]string{"unplaced": {got.unplaced, tt.unplaced}, "refused": {got.refused, tt.refused}} {
+			if !strings.Contains(pair[0], pair[1]) || (pair[0] == "") != (pair[1] == "") {
+				t.Errorf("%q: %s is %q, want %q", tt.text, what, pair[0], pair[1])
+			}
+		}
+		if got.restricted != tt.restricted {
+			t.Errorf("%q: restricted is %v", tt.text, got.restricted)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{
+		"", "/css", "foo/bar strip=/foo", "*.foo.com/ weight=0.1", ":3306 proto=tcp", "${DC}.foo/$DC/$", "[::1]:80/ host=dst",
+		"/a proto=grpcs grpcservername=b allow=ip:10.0.0.0/8", "a:b/ redirect=301,https://$path auth=x", "/a host=[::1]:80 prepend=b",
+	} {
+		f.Add(text, "dc1")
+	}
+	f.Fuzz(func(t *testing.T, text, datacenter string) {
+		got := parse(text, text, datacenter)
+		for _, option := range strings.Fields(text)[min(1, len(strings.Fields(text))):] {
+			if name, value, _ := strings.Cut(option, "="); value != "" && (name == "allow" || name == "deny" || name == "auth") && !(got.restricted && got.refused != "") {
+				t.Errorf("%q is open to all", text)
+			}
+		}
+		if got.unplaced != "" {
+			return
+		}
+		if got.place.path == "" || got.place.path[0] != '/' || strings.ContainsAny(got.place.String()+got.strip+got.prepend, " ?#\r\n") && got.refused == "" {
+			t.Errorf("%q became %+v", text, got)
+		}
+		if !(got.weight >= 0 && got.weight <= maxWeight) {
+			t.Errorf("%q has the weight %v", text, got.weight)
+		}
+		// What was understood is understood in the same way when written out.
+		if again := parse(text, got.place.String(), datacenter); again.place != got.place && !strings.Contains(got.place.String(), "$") {
+			t.Errorf("%q is %q, which is %q", text, got.place, again.place)
+		}
+	})
+}

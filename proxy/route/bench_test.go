@@ -1,0 +1,76 @@
+package route_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/route"
+)
+
+// kinds are tables of n routes; the request to the i-th is in the same form.
+var kinds = []struct {
+	name    string
+	match   func(i int) route.Match
+	request func(i int) (line, host string)
+}{
+	{"hosts", func(i int) route.Match {
+		return route.Match{Hosts: []string{fmt.Sprintf("service-%04d.service.consul", i)}}
+	}, func(i int) (string, string) {
+		return "GET /orders/17?x=y", fmt.Sprintf("service-%04d.service.consul:8080", i)
+	}},
+	{"prefixes", func(i int) route.Match { return route.Match{PathPrefix: fmt.Sprintf("/service-%04d/", i)} },
+		func(i int) (string, string) {
+			return fmt.Sprintf("GET /service-%04d/orders/17?x=y", i), "web.test:8080"
+		}},
+	{"mixed", func(i int) route.Match {
+		m := route.Match{PathPrefix: fmt.Sprintf("/api/v1/part-%04d/", i), Methods: []string{"GET", "HEAD"}}
+		switch i % 3 {
+		case 0:
+			m.Hosts = []string{fmt.Sprintf("shop-%d.test", i%100), fmt.Sprintf("*.shop-%d.test", i%100)}
+		case 1:
+			m.Hosts = []string{"*.test"}
+		}
+		return m
+	}, func(i int) (string, string) {
+		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17", i), fmt.Sprintf("www.shop-%d.test", i%100)
+	}},
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, kind := range kinds {
+		for _, n := range []int{1, 10, 1000, 10000} {
+			var matches []route.Match
+			for i := range n {
+				matches = append(matches, kind.match(i))
+			}
+			table := route.Compile(matches)
+			for _, hit := range []struct {
+				name string
+				at   func(i int) int
+			}{
+				{"first", func(int) int { return 0 }},
+				{"last", func(int) int { return n - 1 }},
+				{"none", func(int) int { return n }},
+				{"any", func(i int) int { return i * 7919 % n }}, // another with each request
+			} {
+				heads := make([]*message.Head, min(n, 1024))
+				for i := range heads {
+					line, host := kind.request(hit.at(i))
+					heads[i] = head(b, line, host)
+				}
+				b.Run(fmt.Sprintf("%s/%d/%s", kind.name, n, hit.name), func(b *testing.B) {
+					b.ReportAllocs()
+					for i, k := 0, 0; b.Loop(); i++ {
+						if k++; k == len(heads) {
+							k = 0
+						}
+						if got := table.Match(heads[k]); (got < 0) != (hit.name == "none") {
+							b.Fatal(got)
+						}
+					}
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package route
+
+import "strings"
+
+// hosts is a tree of hosts, from their end on: what is known of a name stands
+// behind.
+type hosts struct{ node[hostPaths] }
+
+// hostPaths are the paths that a host leads to, nil where there are none.
+type hostPaths struct {
+	below *paths // of names that have something in front
+	exact *paths // of this name
+}
+
+// with adds a route for one host; t is nil for a tree that is yet to grow.
+func (t *hosts) with(host string, m Match, c choice) *hosts {
+	if t == nil {
+		t = &hosts{node[hostPaths]{least: c.index}}
+	}
+	if suffix, ok := strings.CutPrefix(host, "*"); ok {
+		at := t.insert(backwards(suffix), c.index)
+		at.below = at.below.with(m, c)
+	} else {
+		at := t.insert(backwards(string(Hostname([]byte(host)))), c.index) // an IPv6 address without its brackets
+		at.exact = at.exact.with(m, c)
+	}
+	return t
+}
+
+// first returns the least index of a route that the request matches, or before
+// where that is less.
+func (t *hosts) first(host, path, method []byte, before int) int {
+	for n := &t.node; n.least < before; {
+		if len(host) == 0 {
+			if n.here.exact != nil {
+				before = n.here.exact.first(path, method, before)
+			}
+			return before
+		}
+		if n.here.below != nil {
+			before = n.here.below.first(path, method, before)
+		}
+		if n = n.child(lower(host[len(host)-1])); n == nil || !endsWith(host, n.label) {
+			return before
+		}
+		host = host[:len(host)-len(n.label)]
+	}
+	return before
+}
+
+// endsWith reports whether a host ends with a label, which is in lower case and
+// backwards.
+func endsWith(host []byte, label string) bool {
+	if len(host) < len(label) {
+		return false
+	}
+	last := len(host) - 1
+	for i := range len(label) {
+		if lower(host[last-i]) != label[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// backwards is a host from its end, in lower case.
+func backwards(host string) string {
+	b := make([]byte, len(host))
+	for i := range b {
+		b[i] = lower(host[len(host)-1-i])
+	}
+	return string(b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}
