@@ -181,7 +181,7 @@ type HashOn struct {
 	// Header is a header field.
 	Header string `yaml:"header" format:"field"`
 	// Cookie is a cookie; see CookieTTL.
-	Cookie string `yaml:"cookie" format:"field"`
+	Cookie string `yaml:"cookie" format:"cookie"`
 	// CookieTTL is how long a cookie lives that is made where the request has
 	// none; 0 is for the client's session.
 	CookieTTL time.Duration `yaml:"cookie_ttl" default:"0s" min:"0"`
