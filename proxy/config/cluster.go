@@ -181,7 +181,7 @@ type HashOn struct {
 	// Header is a header field.
 	Header string `yaml:"header" format:"field"`
 	// Cookie is a cookie; see CookieTTL.
-	Cookie string `yaml:"cookie" format:"field"`
+	Cookie string `yaml:"cookie" format:"cookie"`
 	// CookieTTL is how long a cookie lives that is made where the request has
 	// none; 0 is for the client's session.
 	CookieTTL time.Duration `yaml:"cookie_ttl" default:"0s" min:"0"`
@@ -239,7 +239,8 @@ type Retry struct {
 	Statuses []int `yaml:"statuses" min:"100" max:"599"`
 	// Headers are the response fields of "retriable-headers".
 	Headers []string `yaml:"headers" format:"field"`
-	// Attempts is how often a request is sent at most, the first time included.
+	// Attempts is how often a request is sent at most, the first time included;
+	// 1 is no retry, for a route whose cluster has them.
 	Attempts int `yaml:"attempts" default:"2" min:"1" max:"100"`
 	// PerTryTimeout is the time for each attempt until its response begins; 0 is
 	// the route's.
@@ -278,8 +279,9 @@ type RetryBudget struct {
 type Hedge struct {
 	// After is how long a response may take to begin.
 	After time.Duration `yaml:"after" required:"true" min:"1ms"`
-	// Attempts is how often a request is sent at most, the first time included.
-	Attempts int `yaml:"attempts" default:"2" min:"2" max:"10"`
+	// Attempts is how often a request is sent at most, the first time included;
+	// 1 is no hedging, for a route whose cluster has it.
+	Attempts int `yaml:"attempts" default:"2" min:"1" max:"10"`
 }
 
 // Outlier takes endpoints out that fail more than the others, with Envoy's

@@ -36,7 +36,7 @@ type Config struct {
 	// listening sockets over: a path, or "@" and a name in Linux's abstract
 	// namespace. Without one it is made of the user and the admin address, and
 	// there is none where the admin API is off or on port 0.
-	UpgradeSocket string `yaml:"upgrade_socket" format:"file"`
+	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
 }
 
 // Admin is the admin API.

@@ -69,7 +69,7 @@ func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 	case kindMap:
 		ok = d.decodeMap(p, n, k, v)
 	default:
-		ok = decodeScalar(n, k.typ, v)
+		ok = decodeScalar(n, k, v)
 	}
 	if !ok {
 		d.errs.add(p, "expected %s, found %s%s", k.expected(), describe(n, k), d.remedy(n, k))
@@ -91,10 +91,7 @@ func (d *decoder) decodeStruct(p *place, n ast.Node, v reflect.Value) bool {
 	for _, e := range d.entries(p, m) {
 		i := slices.Index(names, e.name)
 		if i < 0 {
-			line, column := position(e.key)
-			d.errs.addAt(line, column, p.key(e.name).path(), "unknown key%s (valid keys: %s)",
-				d.errs.didYouMean(e.name, names), strings.Join(names, ", "))
-			meant = append(meant, nearest(e.name, names))
+			meant = append(meant, d.unknownKey(p, e, v.Type(), names))
 			continue
 		}
 		d.decode(e.place(p), e.value, keys[i], v.Field(keys[i].index))
@@ -106,6 +103,19 @@ func (d *decoder) decodeStruct(p *place, n ast.Node, v reflect.Value) bool {
 		}
 	}
 	return true
+}
+
+// unknownKey reports a key that a struct does not have, and returns the one that
+// was likely meant, or "".
+func (d *decoder) unknownKey(p *place, e entry, in reflect.Type, names []string) (meant string) {
+	meant, write := elsewhere(in, e.name)
+	near := "; write " + write
+	if meant == "" {
+		meant, near = nearest(e.name, names), d.errs.didYouMean(e.name, names)
+	}
+	line, column := position(e.key)
+	d.errs.addAt(line, column, p.key(e.name).path(), "unknown key%s (valid keys: %s)", near, strings.Join(names, ", "))
+	return meant
 }
 
 func (d *decoder) decodeList(p *place, n ast.Node, k key, v reflect.Value) bool {
@@ -160,11 +170,15 @@ func isStringKey(n ast.Node) bool {
 }
 
 // decodeScalar sets v from a scalar of its kind. A string is never taken for a
-// number nor a number for a string.
-func decodeScalar(n ast.Node, t reflect.Type, v reflect.Value) bool {
+// number nor a number for a string, but for a status, which is as much the one
+// as the other.
+func decodeScalar(n ast.Node, k key, v reflect.Value) bool {
 	text, quoted, isText := stringOf(n)
-	switch kindOf(t) {
+	switch kindOf(k.typ) {
 	case kindString:
+		if _, ok := n.(*ast.IntegerNode); ok && k.format == "statuses" {
+			text, isText = n.GetToken().Value, true
+		}
 		if isText {
 			v.SetString(text)
 		}
@@ -189,7 +203,7 @@ func decodeScalar(n ast.Node, t reflect.Type, v reflect.Value) bool {
 	if !isText {
 		return false
 	}
-	value, err := parseScalar(t, text)
+	value, err := parseScalar(k.typ, text)
 	if err == nil {
 		v.Set(value)
 	}

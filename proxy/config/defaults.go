@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 )
 
 // New returns a Config with every default in place, no listener and no
@@ -55,6 +56,97 @@ func NewCluster(endpoints ...string) Cluster {
 func NewClusterTLS() *ClusterTLS {
 	t := withDefaults[ClusterTLS]()
 	return &t
+}
+
+// NewStaticEndpoint returns an endpoint with every default in place.
+func NewStaticEndpoint(address string) StaticEndpoint {
+	e := withDefaults[StaticEndpoint]()
+	e.Address = address
+	return e
+}
+
+// NewConsul returns a service of Consul's catalogue with every default in
+// place; [Config.ConsulFor] completes it by the top level's agent.
+func NewConsul(service string) *Consul {
+	c := withDefaults[Consul]()
+	c.Service = service
+	return &c
+}
+
+// NewDNS returns a name whose addresses are endpoints, with every default in
+// place.
+func NewDNS(name string, port int) *DNS {
+	d := withDefaults[DNS]()
+	d.Name, d.Port = name, port
+	return &d
+}
+
+// NewHashOn returns a part of a request with every default in place, and none of
+// the keys that say which.
+func NewHashOn() HashOn { return withDefaults[HashOn]() }
+
+// NewSlowStart returns a slow start with every default in place.
+func NewSlowStart() *SlowStart {
+	s := withDefaults[SlowStart]()
+	return &s
+}
+
+// NewSubsets returns subsets by one selector, given by its keys, with every
+// default in place.
+func NewSubsets(keys ...string) *Subsets {
+	s := withDefaults[Subsets]()
+	s.Selectors = []Selector{{Keys: keys}}
+	return &s
+}
+
+// NewRetry returns a retry policy with every default in place.
+func NewRetry(on ...string) *Retry {
+	r := withDefaults[Retry]()
+	r.On = on
+	return &r
+}
+
+// NewRetryBudget returns a retry budget with every default in place.
+func NewRetryBudget() *RetryBudget {
+	b := withDefaults[RetryBudget]()
+	return &b
+}
+
+// NewHedge returns a hedging policy with every default in place.
+func NewHedge(after time.Duration) *Hedge {
+	h := withDefaults[Hedge]()
+	h.After = after
+	return &h
+}
+
+// NewOutlier returns an ejection policy with every default in place.
+func NewOutlier() *Outlier {
+	o := withDefaults[Outlier]()
+	return &o
+}
+
+// NewHealthCheck returns a health check with every default in place, and none of
+// the keys that say how it asks.
+func NewHealthCheck() HealthCheck { return withDefaults[HealthCheck]() }
+
+// NewHTTPCheck returns a check by a request with every default in place.
+func NewHTTPCheck(path string) *HTTPCheck {
+	h := withDefaults[HTTPCheck]()
+	h.Path = path
+	return &h
+}
+
+// NewRegisterConsul returns a registration with every default in place.
+func NewRegisterConsul() *RegisterConsul {
+	r := withDefaults[RegisterConsul]()
+	return &r
+}
+
+// NewRegisterCheck returns a check of the application with every default in
+// place, and none of the keys that say how the agent asks.
+func NewRegisterCheck() *RegisterCheck {
+	r := withDefaults[RegisterCheck]()
+	return &r
 }
 
 // NewOTLP returns an OpenTelemetry collector with every default in place.

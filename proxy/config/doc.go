@@ -9,5 +9,6 @@
 // Start reading at [Config], then [Load]: parse (load.go), decode by the structs
 // (decode.go), check by the tags (validate.go). Code that needs a Config without
 // a file starts with [New] and ends with [Config.Validate]. [Check] reads the
-// files that a configuration names as well (files.go).
+// files that a configuration names as well (files.go). What holds for one cluster
+// or route is asked with [Config.ConsulFor], RetryFor and HedgeFor (inherit.go).
 package config

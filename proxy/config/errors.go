@@ -89,7 +89,7 @@ func (c *collector) didYouMean(name string, valid []string) string {
 	if c.full() {
 		return ""
 	}
-	if near := nearest(name, valid); near != "" {
+	if near := cmp.Or(nearest(name, valid), alsoKnownAs(name, valid)); near != "" {
 		return "; did you mean " + strconv.Quote(near) + "?"
 	}
 	return ""

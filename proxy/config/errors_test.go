@@ -99,7 +99,7 @@ func mistakes() []mistake {
 		// Types.
 		{"string for a list", oneCluster("{endpoints: 127.0.0.1:80}"),
 			`3:20: clusters.web.endpoints: expected a list, each item a host and port such as 127.0.0.1:3000, found "127.0.0.1:80"; did you mean ["127.0.0.1:80"]?`},
-		{"mapping for a list", "listeners: {name: a}\n", "1:12: listeners: expected a list of mappings, found a mapping"},
+		{"mapping for a list", "listeners: {name: a}\n", "1:12: listeners: expected a list of mappings, found a mapping; put it in a list: [{...}]"},
 		{"list for a mapping", "listeners:\n- [a]\n", "2:3: listeners[0]: expected a mapping, found a list"},
 		{"mapping for a string", with("    direction: {a: b}\n"), `5:16: listeners[0].direction: expected one of "inbound", "outbound", found a mapping`},
 		{"number for a string", with("") + "service: 5\n",
@@ -220,7 +220,7 @@ func mistakes() []mistake {
 		{"misspelt client_auth", oneTLS(oneCertificate + "client_auth: required\nclient_ca: x"),
 			`6:18: listeners[0].tls.client_auth: expected one of "none", "request", "require", found "required"; did you mean "require"?`},
 		{"client_auth of a wrong type is one mistake", oneTLS(oneCertificate + "client_auth: true\nclient_ca: x"),
-			`6:18: listeners[0].tls.client_auth: expected one of "none", "request", "require", found true; write it in quotes: "true"`},
+			`6:18: listeners[0].tls.client_auth: expected one of "none", "request", "require", found true`},
 		{"clients' names for nobody", oneTLS(oneCertificate + "client_ca: ca.pem\nclient_san: [a]\ncrl: crl.pem"),
 			`6:16: listeners[0].tls.client_ca: has no effect while client_auth is "none", as no client is asked for a certificate; set client_auth to "request" or "require", or remove the key
 7:17: listeners[0].tls.client_san: has no effect while client_auth is "none", as no client is asked for a certificate; set client_auth to "request" or "require", or remove the key
@@ -244,7 +244,7 @@ func mistakes() []mistake {
 			`3:43: clusters.web.tls.kye: unknown key; did you mean "key"? (valid keys: ca, sni, cert, key, san, spki, crl, insecure_skip_verify, min_version, max_version)`},
 		{"protocol of a cluster", oneCluster("{endpoints: [a:80], protocol: h2c}"),
 			`3:38: clusters.web.protocol: expected one of "http1", "http2", "auto", found "h2c"`},
-		{"TLS as in a collector", oneCluster("{endpoints: [a:80], tls: true}"), "3:33: clusters.web.tls: expected a mapping, found true"},
+		{"TLS as in a collector", oneCluster("{endpoints: [a:80], tls: true}"), "3:33: clusters.web.tls: expected a mapping, found true; did you mean {}?"},
 		{"window", oneCluster("{endpoints: [a:80], http2: {stream_window: 65534}}"),
 			"3:51: clusters.web.http2.stream_window: expected an integer from 65535 to 16777216, found 65534"},
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // maxFileBytes is how much is read of a file of certificates. A bundle of all
@@ -18,7 +20,20 @@ const maxFileBytes = 16 << 20
 
 // Check is [Load] followed by [Config.CheckFiles], whose mistakes then have the
 // place of the key that names the file.
-func Check(path string) (*Config, error) {
+func Check(path string) (*Config, error) { return check(path, nil) }
+
+// CheckWithEndpoints is Check that looks at the endpoint files of clusters too,
+// for a person who asks whether all is well: a proxy that starts may wait for
+// them. It gives each file that can be read to endpoints, whose error is told a
+// line at a time; nil is for files that need only be there.
+func CheckWithEndpoints(path string, endpoints func(path string) error) (*Config, error) {
+	if endpoints == nil {
+		endpoints = func(string) error { return nil }
+	}
+	return check(path, endpoints)
+}
+
+func check(path string, endpoints func(path string) error) (*Config, error) {
 	data, err := readFile(path, maxBytes+1)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
@@ -29,15 +44,19 @@ func Check(path string) (*Config, error) {
 		return nil, err
 	}
 	checkFiles(errs, root, c)
+	if endpoints != nil {
+		checkEndpointFiles(errs, root, c, endpoints)
+	}
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// CheckFiles reads the certificates, keys and revocation lists that the Config
-// names, and returns [Errors] for those that are of no use. What time or
-// another party decides, such as whether a certificate has expired, it leaves.
+// CheckFiles reads the certificates, keys, revocation lists and tokens that the
+// Config names, and returns [Errors] for those that are of no use. What time or
+// another party decides, such as whether a certificate has expired, it leaves,
+// and so the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
 	checkFiles(errs, &place{}, c)
@@ -58,15 +77,37 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
+	f.consul(root.key("consul"), &c.Consul)
 	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
-		t := c.Clusters[name].TLS
-		if t == nil {
+		cluster, at := c.Clusters[name], root.key("clusters").key(name)
+		if cluster.Consul != nil {
+			f.consul(at.key("consul"), cluster.Consul)
+		}
+		if t := cluster.TLS; t != nil {
+			p := at.key("tls")
+			f.certificates(p.key("ca"), t.CA)
+			f.pair(p.key("cert"), p.key("key"), t.Cert, t.Key)
+			f.revocations(p.key("crl"), t.CRL)
+		}
+	}
+}
+
+func checkEndpointFiles(errs *collector, root *place, c *Config, endpoints func(path string) error) {
+	f := fileChecker{errs}
+	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
+		file := c.Clusters[name].File
+		if file == nil {
 			continue
 		}
-		p := root.key("clusters").key(name).key("tls")
-		f.certificates(p.key("ca"), t.CA)
-		f.pair(p.key("cert"), p.key("key"), t.Cert, t.Key)
-		f.revocations(p.key("crl"), t.CRL)
+		at := root.key("clusters").key(name).key("file").key("path")
+		if _, ok := f.read(at, file.Path); !ok {
+			continue
+		}
+		if err := endpoints(file.Path); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				errs.add(at, "%s", strings.TrimRight(line, "\n"))
+			}
+		}
 	}
 }
 
@@ -92,6 +133,30 @@ func (f fileChecker) read(p *place, path string) ([]byte, bool) {
 	}
 	f.errs.add(p, "the file %q can not be read: %v%s", clip(path), err, remedy)
 	return nil, false
+}
+
+// consul checks the files with which a Consul agent is reached.
+func (f fileChecker) consul(p *place, c *Consul) {
+	f.token(p.key("token_file"), c.TokenFile)
+	if c.TLS != nil {
+		at := p.key("tls")
+		f.certificates(at.key("ca"), c.TLS.CA)
+		f.pair(at.key("cert"), at.key("key"), c.TLS.Cert, c.TLS.Key)
+	}
+}
+
+// token checks a file of one word, and shows none of it.
+func (f fileChecker) token(p *place, path string) {
+	data, ok := f.read(p, path)
+	if !ok {
+		return
+	}
+	switch n := len(bytes.Fields(data)); {
+	case n == 0:
+		f.errs.add(p, "the file %q is empty; expected an ACL token", clip(path))
+	case n > 1:
+		f.errs.add(p, "the file %q has more than an ACL token, which has no space and no line break within", clip(path))
+	}
 }
 
 // pair checks a certificate and its key.

@@ -68,6 +68,12 @@ func writeFiles(t *testing.T) string {
 	write("crl.pem", &pem.Block{Type: "X509 CRL", Bytes: crl})
 	write("broken-crl.pem", &pem.Block{Type: "X509 CRL", Bytes: []byte("x")})
 	write("empty.pem")
+	for name, text := range map[string]string{"token": "0b7a\n", "tokens": "t0ps3cret\nt0ps3cret\n", "blank": " \n",
+		"endpoints.yaml": "endpoints: [a:80]\n", "broken.yaml": "endpoints\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, "crl.der"), crl, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +83,7 @@ func writeFiles(t *testing.T) string {
 func TestCheckFiles(t *testing.T) {
 	dir := writeFiles(t)
 	cluster := func(keys string) string { return oneCluster("{endpoints: [a:80], tls: {" + keys + "}}") }
+	consul := func(keys string) string { return oneCluster("{consul: {service: a, " + keys + "}}") }
 	const auth = "certificates: [{cert: cert.pem, key: key.pem}]\nclient_auth: require\n"
 	tests := []struct {
 		name, text string
@@ -107,6 +114,21 @@ func TestCheckFiles(t *testing.T) {
 			`8:10: listeners[0].tls.crl: the file "cert.pem" has no revocation list, in PEM ("-----BEGIN X509 CRL-----") or DER`},
 		{"broken revocation list", cluster("crl: broken-crl.pem"),
 			`3:39: clusters.web.tls.crl: revocation list 1 in the file "broken-crl.pem" can not be parsed: x509: malformed crl`},
+		{"Consul", with("") + "consul: {token_file: token, tls: {ca: cert.pem, cert: cert.pem, key: key.pem}}\n", ""},
+		{"a cluster's Consul", consul("token_file: token, tls: {ca: cert.pem, cert: cert.pem, key: key.pem}"), ""},
+		{"a cluster's Consul without files", consul("tls: {}"), ""},
+		{"absent token", with("") + "consul: {token_file: no.token}\n",
+			`8:22: consul.token_file: the file "no.token" can not be read: no such file or directory`},
+		{"a cluster's absent token", consul("token_file: no.token"),
+			`3:42: clusters.web.consul.token_file: the file "no.token" can not be read: no such file or directory`},
+		{"blank token", consul("token_file: blank"), `3:42: clusters.web.consul.token_file: the file "blank" is empty; expected an ACL token`},
+		{"two tokens", consul("token_file: tokens"),
+			`3:42: clusters.web.consul.token_file: the file "tokens" has more than an ACL token, which has no space and no line break within`},
+		{"key of another", with("") + "consul: {tls: {cert: cert.pem, key: other.key}}\n",
+			`8:37: consul.tls.key: the file "other.key" is not the private key of "cert.pem": tls: private key does not match public key`},
+		{"key for the agent's authorities", consul("tls: {ca: key.pem}"),
+			`3:40: clusters.web.consul.tls.ca: the file "key.pem" has no certificate in PEM, which begins with "-----BEGIN CERTIFICATE-----"`},
+		{"absent endpoints", oneCluster("{file: {path: no.yaml}}"), ""}, // they may come later
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,6 +150,54 @@ func TestCheckFiles(t *testing.T) {
 				t.Errorf("the config %v", c)
 			}
 		})
+	}
+}
+
+func TestCheckWithEndpoints(t *testing.T) {
+	t.Chdir(writeFiles(t))
+	const text = `listeners: [{name: in, address: ':80', forward_proxy: {}}]
+consul: {token_file: no.token}
+clusters:
+  absent: {file: {path: no.yaml}}
+  broken: {file: {path: broken.yaml}}
+  good: {file: {path: endpoints.yaml}}
+`
+	if err := os.WriteFile("hopscope.yaml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const token = `hopscope.yaml:2:22: consul.token_file: the file "no.token" can not be read: no such file or directory; a path is relative to the directory that hopscope is started in`
+	const absent = `hopscope.yaml:4:25: clusters.absent.file.path: the file "no.yaml" can not be read: no such file or directory; a path is relative to the directory that hopscope is started in`
+	var seen []string
+	twice := func(path string) error {
+		seen = append(seen, path)
+		if path == "broken.yaml" {
+			return errors.New("broken.yaml:1:1: one\nbroken.yaml:1:9: another")
+		}
+		return nil
+	}
+	tests := []struct {
+		name      string
+		endpoints func(string) error
+		want      string
+	}{
+		{"there", nil, token + "\n" + absent},
+		{"and good", twice, token + "\n" + absent + `
+hopscope.yaml:5:25: clusters.broken.file.path: broken.yaml:1:1: one
+hopscope.yaml:5:25: clusters.broken.file.path: broken.yaml:1:9: another`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := CheckWithEndpoints("hopscope.yaml", tt.endpoints)
+			if err == nil || c != nil {
+				t.Fatalf("%v, %v", c, err)
+			}
+			if d := cmp.Diff(tt.want, err.Error()); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	if d := cmp.Diff([]string{"broken.yaml", "endpoints.yaml"}, seen); d != "" {
+		t.Errorf("files that were given on: %s", d)
 	}
 }
 

@@ -40,6 +40,8 @@ func formatOf(name string) format {
 			`^(` + bracketed + `|(\*\.)?` + hostname + `)$`, checkHostPattern, suggestHost}
 	case "path":
 		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
+	case "cookie":
+		return format{"the name of a cookie", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkCookie, nil}
 	case "field":
 		return format{"the name of a header field", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkField, nil}
 	case "statuses":
@@ -50,10 +52,16 @@ func formatOf(name string) format {
 		return format{"a URL such as http://127.0.0.1:9411/api/v2/spans", `^[Hh][Tt][Tt][Pp][Ss]?://[^/]`, checkURL, nil}
 	case "hostname":
 		return format{"a host name such as api.internal", `^` + hostname + `$`, checkHostname, nil}
+	case "domain":
+		return format{"a name that DNS knows such as api.internal", `^` + hostname + `$`, checkDomain, suggestDomain}
+	case "datacenter":
+		return format{`a name of letters, digits, "-" and "_" such as dc1`, `^[A-Za-z0-9_-]+$`, checkDatacenter, nil}
 	case "ip":
 		return format{"a host name or an IP address", `^(` + bracketed + `|[0-9A-Fa-f:.]+|` + hostname + `)$`, checkIP, nil}
 	case "file":
 		return format{"the path of a file", `^[^\x00-\x1f]+$`, checkFile, nil}
+	case "socket":
+		return format{`the path of a Unix socket, or "@" and a name`, `^[^\x00-\x1f]+$`, checkSocket, nil}
 	case "san":
 		return format{`a DNS name such as api.internal or "*.internal", or a SPIFFE id such as "spiffe://mesh/ns/default/*"`,
 			`^(spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/\*)?|(\*\.)?` + hostname + `)$`, checkSAN, suggestSAN}
@@ -205,6 +213,22 @@ func checkIP(s string) error {
 func checkField(s string) error {
 	if !isToken(s) {
 		return errors.New("RFC 9110 section 5.1 makes a field's name a token")
+	}
+	return nil
+}
+
+func checkCookie(s string) error {
+	if !isToken(s) {
+		return errors.New("RFC 6265 section 4.1.1 makes a cookie's name a token")
+	}
+	return nil
+}
+
+// checkSocket holds to what Linux takes: a path of 108 bytes with the NUL at its
+// end.
+func checkSocket(s string) error {
+	if len(s) > 107 {
+		return fmt.Errorf("it has %d bytes, and a Unix socket's path has at most 107", len(s))
 	}
 	return nil
 }

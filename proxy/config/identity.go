@@ -21,6 +21,37 @@ func checkHostname(s string) error {
 	return nil
 }
 
+// checkDomain takes a name to look up.
+func checkDomain(s string) error {
+	if isAddress(s) {
+		return errors.New("an IP address is not looked up: a cluster has it in endpoints")
+	}
+	if !isHostname(s) {
+		return fmt.Errorf("%q is not a host name", s)
+	}
+	return nil
+}
+
+// suggestDomain cuts what goes into other keys.
+func suggestDomain(s string) string {
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		s, _, _ = strings.Cut(rest, "/")
+	}
+	if host, _, err := splitHostPort(s); err == nil {
+		s = host
+	}
+	return strings.TrimPrefix(s, ".")
+}
+
+// checkDatacenter takes a name as Consul gives to datacentres, namespaces and
+// partitions.
+func checkDatacenter(s string) error {
+	if !isPlainName(s) {
+		return errors.New("Consul has no such names")
+	}
+	return nil
+}
+
 func isAddress(s string) bool {
 	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	return err == nil

@@ -165,6 +165,12 @@ func (k key) formatText() string {
 		return "host name"
 	case "field":
 		return "field name"
+	case "cookie":
+		return "cookie name"
+	case "domain":
+		return "host name"
+	case "datacenter":
+		return "name"
 	case "statuses":
 		return "status or range"
 	case "ip":
@@ -188,6 +194,9 @@ func plural(text string) string {
 	}
 	if words, ok := strings.CutPrefix(text, "one of "); ok {
 		return "any of " + words
+	}
+	if limits, ok := strings.CutPrefix(text, "integer "); ok {
+		return "integers " + limits
 	}
 	return text + "s"
 }

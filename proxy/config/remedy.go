@@ -1,7 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +46,7 @@ func (k key) show(text string) string {
 	switch {
 	case k.secret, k.format == "file" && isPEM(text): // which may be a key
 		return "a string that is not shown"
-	case k.format == "url":
+	case k.format == "url", strings.Contains(text, "://"): // a URL may stand where none is expected
 		text = redactURL(text)
 	}
 	return strconv.Quote(clip(text))
@@ -63,6 +66,10 @@ func (d *decoder) remedy(n ast.Node, k key) string {
 			return "; write {} for the defaults, or remove the key"
 		}
 		return "; write a value, or remove the key for the default"
+	case *ast.MappingNode:
+		if inner, suffix := k.holds(); inner != nil && suffix == "[]" {
+			return "; put it in a list: [{...}]"
+		}
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		text, ok = n.GetToken().Value, true
 	}
@@ -72,6 +79,9 @@ func (d *decoder) remedy(n ast.Node, k key) string {
 	near := ""
 	switch kindOf(k.typ) {
 	case kindString:
+		if len(k.enum) > 0 && !slices.Contains(k.enum, text) {
+			return d.errs.didYouMean(text, k.enum)
+		}
 		if near = k.suggest(text); near == "" {
 			return "; write it in quotes: " + strconv.Quote(clip(text))
 		}
@@ -89,14 +99,90 @@ func (d *decoder) remedy(n ast.Node, k key) string {
 			return "; write it without quotes"
 		}
 	case kindList:
-		if kindOf(k.typ.Elem()) == kindString {
-			near = "[" + k.elem().show(text) + "]"
-		}
+		near = k.elem().inList(text)
+	case kindStruct, kindPointer:
+		near = mappingOf(k, text)
 	}
 	if near == "" {
 		return ""
 	}
 	return "; did you mean " + near + "?"
+}
+
+// inList is a list of one item, or "" where the item is none of the key's.
+func (k key) inList(text string) string {
+	switch kindOf(k.typ) {
+	case kindString:
+		if len(k.enum) > 0 {
+			text = k.nearestValue(text)
+		}
+		if text != "" {
+			return "[" + k.show(text) + "]"
+		}
+	case kindInt:
+		if isDecimal(text) {
+			return "[" + text + "]"
+		}
+	case kindNetwork:
+		if _, err := netip.ParsePrefix(text); err == nil {
+			return "[" + strconv.Quote(text) + "]"
+		}
+	}
+	return ""
+}
+
+// mappingOf is a mapping of the one key that matters, where its value alone was
+// written.
+func mappingOf(k key, text string) string {
+	t, name := k.typ, ""
+	if kindOf(t) == kindPointer {
+		t = t.Elem()
+	}
+	switch t {
+	case reflect.TypeFor[Consul]():
+		name = "service"
+	case reflect.TypeFor[DNS]():
+		name = "name"
+	case reflect.TypeFor[EndpointFile](), reflect.TypeFor[HTTPCheck](), reflect.TypeFor[AccessLog]():
+		name = "path"
+	case reflect.TypeFor[Balance]():
+		name = "policy"
+	case reflect.TypeFor[Hedge]():
+		name = "after"
+	default:
+		if text == "true" {
+			return "{}"
+		}
+		return ""
+	}
+	for _, inner := range keysOf(t) {
+		if inner.name == name {
+			return inner.inMapping(text)
+		}
+	}
+	return ""
+}
+
+// inMapping is a mapping with the key alone, or "" where it can not hold text.
+func (k key) inMapping(text string) string {
+	if text = k.nearestValue(text); text == "" {
+		return ""
+	}
+	return "{" + k.name + ": " + yamlString(clip(text)) + "}"
+}
+
+// nearestValue is text where the key can hold it, what was likely meant by it
+// otherwise, or "".
+func (k key) nearestValue(text string) string {
+	switch {
+	case kindOf(k.typ) == kindDuration:
+		return suggestDuration(text)
+	case len(k.enum) > 0 && !slices.Contains(k.enum, text):
+		return cmp.Or(nearest(text, k.enum), alsoKnownAs(text, k.enum))
+	case k.format != "" && formatOf(k.format).check(text) != nil:
+		return ""
+	}
+	return text
 }
 
 func suggestBool(text string) string {

@@ -16,11 +16,11 @@ type Consul struct {
 	TLS *ConsulTLS `yaml:"tls"`
 	// Datacenter is where services are looked for; without one it is the
 	// agent's.
-	Datacenter string `yaml:"datacenter" format:"hostname"`
+	Datacenter string `yaml:"datacenter" format:"datacenter"`
 	// Namespace is for Consul Enterprise.
-	Namespace string `yaml:"namespace" format:"hostname"`
+	Namespace string `yaml:"namespace" format:"datacenter"`
 	// Partition is for Consul Enterprise.
-	Partition string `yaml:"partition" format:"hostname"`
+	Partition string `yaml:"partition" format:"datacenter"`
 	// Stale lets any server answer, also one that lags behind.
 	Stale bool `yaml:"stale" default:"false"`
 	// Wait is how long a query waits for a change; 0 is the top level's, or 5m.
@@ -42,7 +42,7 @@ type Consul struct {
 	OnlyPassing bool `yaml:"only_passing" default:"false"`
 	// Failover lists datacentres that take over, in order, as far as Datacenter
 	// fails.
-	Failover []string `yaml:"failover" format:"hostname"`
+	Failover []string `yaml:"failover" format:"datacenter"`
 	// MeshGateway takes the instances of the mesh gateways in place of the
 	// service's own: those of this datacentre ("local") or of the service's
 	// ("remote").
@@ -70,7 +70,7 @@ type ConsulTLS struct {
 // Fabio's urlprefix-HOST/PATH.
 type Catalog struct {
 	// Suffixes are domains below which each service has a name besides.
-	Suffixes []string `yaml:"suffixes" format:"hostname"`
+	Suffixes []string `yaml:"suffixes" format:"domain"`
 	// Like is a cluster whose settings the services' clusters have, all but
 	// where its endpoints come from.
 	Like string `yaml:"like" ref:"clusters"`
@@ -135,7 +135,7 @@ type RegisterCheck struct {
 // DNS takes the endpoints from the addresses of a name.
 type DNS struct {
 	// Name is the name.
-	Name string `yaml:"name" required:"true" format:"hostname"`
+	Name string `yaml:"name" required:"true" format:"domain"`
 	// Port is the endpoints' port; SRV records have their own.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
 	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv".

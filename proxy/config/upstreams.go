@@ -1,12 +1,14 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
-
-// stringList is the type of a list of addresses.
-var stringList = reflect.TypeFor[[]string]()
 
 // choice is a key of which one alone may be given.
 type choice struct {
@@ -14,9 +16,8 @@ type choice struct {
 	given bool
 }
 
-// oneOf checks that one of the keys is given, or, where none is needed, at most
-// one.
-func (v validator) oneOf(p *place, needed bool, choices ...choice) {
+// oneOf checks that one of the keys is given, and one alone.
+func (v validator) oneOf(p *place, choices ...choice) {
 	var names, given []string
 	for _, c := range choices {
 		if p.key(c.name).failed {
@@ -29,24 +30,44 @@ func (v validator) oneOf(p *place, needed bool, choices ...choice) {
 	}
 	switch {
 	case p.failed:
-	case len(given) == 0 && needed:
+	case len(given) == 0:
 		v.errs.add(p, "expected one of the keys %s", strings.Join(names, ", "))
 	case len(given) > 1:
 		v.errs.add(p.key(given[1]), "does not go with %s: expected only one of the keys %s", given[0], strings.Join(names, ", "))
 	}
 }
 
-// source checks where a cluster's endpoints come from.
-func (v validator) source(p *place, c *Cluster) {
-	if at := p.key("endpoints"); at.written && len(c.Endpoints) == 0 && !at.failed {
-		v.missing(at, key{typ: stringList, format: "address"})
+// ordered checks that the value of one key is not above that of another, where
+// both could be read.
+func ordered[T int | time.Duration](v validator, p *place, low, high string, least, most T) {
+	if least <= most || p.key(low).failed || p.key(high).failed {
 		return
 	}
-	v.oneOf(p, true, choice{"endpoints", len(c.Endpoints) > 0}, choice{"static", len(c.Static) > 0},
+	text := func(n T) string {
+		if d, ok := any(n).(time.Duration); ok {
+			return durationText(d)
+		}
+		return fmt.Sprint(n)
+	}
+	v.errs.add(p.key(high), "%s is below %s, which is %s", text(most), low, text(least))
+}
+
+// source checks where a cluster's endpoints come from.
+func (v validator) source(p *place, c *Cluster) {
+	for _, list := range []struct {
+		name  string
+		typ   reflect.Type
+		items int
+	}{{"endpoints", reflect.TypeFor[[]string](), len(c.Endpoints)}, {"static", reflect.TypeFor[[]StaticEndpoint](), len(c.Static)}} {
+		if at := p.key(list.name); at.written && list.items == 0 && !at.failed {
+			v.missing(at, key{typ: list.typ, format: "address"})
+		}
+	}
+	v.oneOf(p, choice{"endpoints", len(c.Endpoints) > 0}, choice{"static", len(c.Static) > 0},
 		choice{"consul", c.Consul != nil}, choice{"dns", c.DNS != nil}, choice{"file", c.File != nil})
 	seen := map[string]int{}
 	for i, e := range c.Static {
-		if first, ok := seen[e.Address]; ok {
+		if first, ok := seen[e.Address]; ok && e.Address != "" {
 			v.errs.add(p.key("static").item(i).key("address"), "%q is listed twice; it is item %d as well", clip(e.Address), first)
 		}
 		seen[e.Address] = i
@@ -54,24 +75,29 @@ func (v validator) source(p *place, c *Cluster) {
 	if c.Consul != nil {
 		v.consul(p.key("consul"), c.Consul)
 	}
-	if d := c.DNS; d != nil {
-		at := p.key("dns")
-		switch {
-		case d.Port == 0 && d.Type != "srv" && !at.key("port").failed && !at.key("type").failed:
-			v.errs.add(at.key("port"), "required key is missing; expected an integer from 1 to 65535, as addresses have no port (only type %q does)", "srv")
-		case d.Port != 0 && d.Type == "srv":
-			v.errs.add(at.key("port"), "has no effect with type %q, whose records have ports; remove the key", "srv")
-		case d.MinTTL > d.MaxTTL:
-			v.errs.add(at.key("max_ttl"), "%s is below min_ttl, which is %s", durationText(d.MaxTTL), durationText(d.MinTTL))
-		}
+	if c.DNS != nil {
+		v.dns(p.key("dns"), c.DNS)
 	}
+}
+
+// dns checks what spans the keys of a name to look up.
+func (v validator) dns(p *place, d *DNS) {
+	port := p.key("port")
+	switch {
+	case port.failed || p.key("type").failed:
+	case d.Type == "srv" && d.Port != 0:
+		v.errs.add(port, "has no effect with type %q, whose records have ports; remove the key", "srv")
+	case d.Type != "srv" && d.Port == 0:
+		v.lacks(port, "", "an integer from 1 to 65535, as addresses have no port (records of type \"srv\" do)")
+	}
+	ordered(v, p, "min_ttl", "max_ttl", d.MinTTL, d.MaxTTL)
 }
 
 // consul checks what a cluster asks Consul for.
 func (v validator) consul(p *place, c *Consul) {
 	v.agent(p, c)
-	v.oneOf(p, true, choice{"service", c.Service != ""}, choice{"query", c.Query != ""})
-	if c.Query == "" {
+	v.oneOf(p, choice{"service", c.Service != ""}, choice{"query", c.Query != ""})
+	if c.Query == "" || c.Service != "" {
 		return
 	}
 	for _, k := range []choice{{"tags", len(c.Tags) > 0}, {"filter", c.Filter != ""}, {"near", c.Near != ""},
@@ -85,7 +111,7 @@ func (v validator) consul(p *place, c *Consul) {
 // agent checks how a Consul agent is reached.
 func (v validator) agent(p *place, c *Consul) {
 	if c.Token != "" && c.TokenFile != "" {
-		v.errs.add(p.key("token_file"), "does not go with token: expected only one of them")
+		v.errs.add(p.key("token_file"), "does not go with token: expected only one of the keys token, token_file")
 	}
 	if t := c.TLS; t != nil {
 		v.pair(p.key("tls"), t.Cert, t.Key)
@@ -111,11 +137,11 @@ func (v validator) catalogs() {
 		{"filter", c.Consul.Filter != ""}, {"failover", len(c.Consul.Failover) > 0}, {"mesh_gateway", c.Consul.MeshGateway != "none"},
 		{"near", c.Consul.Near != ""}, {"only_passing", c.Consul.OnlyPassing}} {
 		if k.given && !at.key(k.name).failed {
-			v.errs.add(at.key(k.name), "says what is asked for, and the top level says which agent is asked; it goes into a cluster's consul")
+			v.errs.add(at.key(k.name), "the top level says which agent is asked, not what for; put the key into clusters.NAME.consul")
 		}
 	}
 	if r := c.Register.Consul; r != nil && r.Check != nil {
-		v.oneOf(v.root.key("register").key("consul").key("check"), true,
+		v.oneOf(v.root.key("register").key("consul").key("check"),
 			choice{"http", r.Check.HTTP != ""}, choice{"tcp", r.Check.TCP != ""}, choice{"grpc", r.Check.GRPC != ""})
 	}
 }
@@ -127,28 +153,46 @@ func (v validator) balance(p *place, b *Balance) {
 	case p.failed:
 		return
 	case hashes && len(b.Hash) == 0 && !p.key("hash").failed:
-		v.errs.add(p.key("hash"), "required key is missing with policy %q; expected what requests are told apart by, such as [{header: x-user}]", b.Policy)
+		v.lacks(p.key("hash"), " with policy "+strconv.Quote(b.Policy), "what requests are told apart by, such as [{header: x-user}]")
 	case !hashes && len(b.Hash) > 0 && !p.key("policy").failed:
 		v.errs.add(p.key("hash"), "has no effect with policy %q; set policy to \"ring_hash\" or \"maglev\", or remove the key", b.Policy)
 	}
 	for i, h := range b.Hash {
-		v.oneOf(p.key("hash").item(i), true, choice{"header", h.Header != ""}, choice{"cookie", h.Cookie != ""},
+		v.oneOf(p.key("hash").item(i), choice{"header", h.Header != ""}, choice{"cookie", h.Cookie != ""},
 			choice{"query", h.Query != ""}, choice{"source", h.Source}, choice{"path", h.Path})
 	}
-	if b.MinRingSize > b.MaxRingSize {
-		v.errs.add(p.key("max_ring_size"), "%d is below min_ring_size, which is %d", b.MaxRingSize, b.MinRingSize)
-	}
-	if !isPrime(b.TableSize) && !p.key("table_size").failed {
+	ordered(v, p, "min_ring_size", "max_ring_size", b.MinRingSize, b.MaxRingSize)
+	if size := p.key("table_size"); !size.failed && b.TableSize >= 2 && b.TableSize <= largestTable && !isPrime(b.TableSize) {
 		v.errs.add(p.key("table_size"), "expected a prime number, found %d; did you mean %d?", b.TableSize, primeFrom(b.TableSize))
 	}
-	if b.BoundedLoad != 0 && b.BoundedLoad <= 1 {
+	if b.BoundedLoad > 0 && b.BoundedLoad <= 1 {
 		v.errs.add(p.key("bounded_load"), "expected 0 or a number above 1, found %v: every endpoint has to take its average", b.BoundedLoad)
 	}
-	if b.ZoneAware && v.config.Locality.Zone == "" {
+	if b.ZoneAware && v.config.Locality.Zone == "" && !v.root.key("locality").failed && !v.root.key("locality").key("zone").failed {
 		v.errs.add(p.key("zone_aware"), "has no effect without this proxy's zone; set locality.zone at the top level")
 	}
-	if s := b.Subsets; s != nil && s.Fallback == "default" && len(s.Default) == 0 {
-		v.errs.add(p.key("subsets").key("default"), "required key is missing with fallback \"default\"; expected the metadata of the default subset")
+	if b.Subsets != nil {
+		v.subsets(p.key("subsets"), b.Subsets)
+	}
+}
+
+// subsets checks what spans the keys of subsets.
+func (v validator) subsets(p *place, s *Subsets) {
+	at := p.key("default")
+	switch {
+	case at.failed || p.key("fallback").failed:
+	case s.Fallback == "default" && len(s.Default) == 0:
+		v.lacks(at, ` with fallback "default"`, "the metadata of the default subset, such as {version: v1}")
+	case s.Fallback != "default" && len(s.Default) > 0:
+		v.errs.add(at, "has no effect with fallback %q; set fallback to \"default\", or remove the key", clip(s.Fallback))
+	}
+}
+
+// healthCheck checks what spans the keys of a health check.
+func (v validator) healthCheck(p *place, h *HealthCheck) {
+	v.oneOf(p, choice{"http", h.HTTP != nil}, choice{"tcp", h.TCP != nil}, choice{"grpc", h.GRPC != nil})
+	if h.HTTP != nil {
+		v.fieldNames(p.key("http").key("headers"), h.HTTP.Headers)
 	}
 }
 
@@ -156,11 +200,13 @@ func (v validator) balance(p *place, b *Balance) {
 func (v validator) route(p *place, r *Route) {
 	v.retry(p.key("retry"), r.Retry)
 	c, ok := v.config.Clusters[r.Cluster]
-	if len(r.Subset) == 0 || !ok {
+	selectors := v.root.key("clusters").key(r.Cluster).key("balance").key("subsets").key("selectors")
+	if len(r.Subset) == 0 || !ok || selectors.broken() {
 		return
 	}
 	if c.Balance.Subsets == nil {
-		v.errs.add(p.key("subset"), "cluster %q has no subsets: add clusters.%s.balance.subsets, or remove the key", r.Cluster, r.Cluster)
+		v.errs.add(p.key("subset"), "cluster %q has no subsets; add %s, with a selector of the keys %s, or remove the key",
+			clip(r.Cluster), selectors.parent.path(), keysText(r.Subset))
 		return
 	}
 	for _, s := range c.Balance.Subsets.Selectors {
@@ -168,7 +214,13 @@ func (v validator) route(p *place, r *Route) {
 			return
 		}
 	}
-	v.errs.add(p.key("subset"), "no selector of cluster %q has exactly these keys: add one to clusters.%s.balance.subsets.selectors", r.Cluster, r.Cluster)
+	v.errs.add(p.key("subset"), "no selector of cluster %q has the keys %s and no other; add one to %s",
+		clip(r.Cluster), keysText(r.Subset), selectors.path())
+}
+
+// keysText lists the keys of metadata as a file has them.
+func keysText(metadata map[string]string) string {
+	return clip("[" + strings.Join(slices.Sorted(maps.Keys(metadata)), ", ") + "]")
 }
 
 func sameKeys(keys []string, of map[string]string) bool {
@@ -185,25 +237,31 @@ func (v validator) retry(p *place, r *Retry) {
 	if r == nil || p.failed {
 		return
 	}
-	for _, k := range []struct {
-		on, key string
-		given   bool
-	}{{"retriable-status-codes", "statuses", len(r.Statuses) > 0}, {"retriable-headers", "headers", len(r.Headers) > 0}} {
-		on := false
-		for _, word := range r.On {
-			on = on || word == k.on
-		}
-		switch {
-		case on && !k.given && !p.key(k.key).failed:
-			v.errs.add(p.key(k.key), "required key is missing with %q in on", k.on)
-		case !on && k.given:
-			v.errs.add(p.key(k.key), "has no effect without %q in on", k.on)
-		}
+	v.retriable(p, r, "retriable-status-codes", "statuses", "statuses such as [429]", len(r.Statuses) > 0)
+	v.retriable(p, r, "retriable-headers", "headers", "response fields such as [x-retry]", len(r.Headers) > 0)
+	ordered(v, p.key("backoff"), "base", "max", r.Backoff.Base, r.Backoff.Max)
+}
+
+// retriable checks that a word of a retry policy's list and the key that says
+// more are given together.
+func (v validator) retriable(p *place, r *Retry, word, name, expected string, given bool) {
+	on, near := false, false
+	for _, w := range r.On {
+		on = on || w == word
+		near = near || nearest(w, []string{word}) != ""
 	}
-	if b := r.Backoff; b.Base > b.Max {
-		v.errs.add(p.key("backoff").key("max"), "%s is below base, which is %s", durationText(b.Max), durationText(b.Base))
+	switch {
+	case p.key("on").failed || p.key(name).failed:
+	case on && !given:
+		v.lacks(p.key(name), fmt.Sprintf(" with %q in on", word), expected)
+	case !on && !near && given: // a misspelt word is reported
+		v.errs.add(p.key(name), "has no effect without %q in on; add it there, or remove the key", word)
 	}
 }
+
+// largestTable is the limit of table_size: looking for primes above it takes
+// long.
+const largestTable = 5_000_011
 
 func isPrime(n int) bool {
 	for d := 2; d*d <= n; d++ {

@@ -24,13 +24,8 @@ func validate(errs *collector, root *place, c *Config) {
 	v.listeners()
 	v.clusters()
 	v.catalogs()
-	if c.Telemetry.Traces.OTLP != nil {
-		headers := root.key("telemetry").key("traces").key("otlp").key("headers")
-		for _, name := range slices.Sorted(maps.Keys(c.Telemetry.Traces.OTLP.Headers)) {
-			if !isToken(name) {
-				errs.add(headers.key(name), "expected the name of a header field, found %q", clip(name))
-			}
-		}
+	if o := c.Telemetry.Traces.OTLP; o != nil {
+		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
 	}
 }
 
@@ -135,13 +130,26 @@ func (v validator) mapping(p *place, k key, val reflect.Value) {
 	}
 }
 
-// missing reports a required key that is absent or empty.
-func (v validator) missing(p *place, k key) {
-	if p.line > 0 && !p.written {
-		v.errs.add(p, "required key is missing; expected %s", k.expected())
-		return
+// fieldNames checks the names of header fields.
+func (v validator) fieldNames(p *place, headers map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		if !isToken(name) {
+			v.errs.add(p.key(name), "expected the name of a header field, found %q", clip(name))
+		}
 	}
-	v.errs.add(p, "must not be empty; expected %s", k.expected())
+}
+
+// missing reports a required key that is absent or empty, once.
+func (v validator) missing(p *place, k key) { v.lacks(p, "", k.expected()) }
+
+// lacks is missing for a key that something else requires.
+func (v validator) lacks(p *place, with, expected string) {
+	if p.line > 0 && !p.written {
+		v.errs.add(p, "required key is missing%s; expected %s", with, expected)
+	} else {
+		v.errs.add(p, "must not be empty%s; expected %s", with, expected)
+	}
+	p.failed = true
 }
 
 func (v validator) text(p *place, k key, s string) {
@@ -238,8 +246,7 @@ func (v validator) clusters() {
 		v.balance(p.key("balance"), &c.Balance)
 		v.retry(p.key("retry"), c.Retry)
 		for i := range c.HealthChecks {
-			h := &c.HealthChecks[i]
-			v.oneOf(p.key("health_checks").item(i), true, choice{"http", h.HTTP != nil}, choice{"tcp", h.TCP != nil}, choice{"grpc", h.GRPC != nil})
+			v.healthCheck(p.key("health_checks").item(i), &c.HealthChecks[i])
 		}
 	}
 }

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+)
+
+// elsewhere is where the key is that people look for in a struct by a name that
+// none of its keys has, as another proxy calls it, or as it was called here: the
+// key of the struct that it is in or stands for, and what to write. Names are
+// compared as nearest compares them.
+func elsewhere(t reflect.Type, name string) (meant, remedy string) {
+	switch t {
+	case reflect.TypeFor[Cluster]():
+		return elsewhereInCluster(name)
+	case reflect.TypeFor[Route]():
+		switch fold(name) {
+		case "retries", "numretries", "maxretries", "retryon", "retrypolicy":
+			return "retry", "retry: {on: [connect-failure], attempts: ...}"
+		case "hedgepolicy":
+			return "hedge", "hedge: {after: ...}"
+		}
+	case reflect.TypeFor[Retry]():
+		switch fold(name) {
+		case "retries", "numretries", "maxretries", "times":
+			return "attempts", "attempts, which counts the first time too"
+		case "retryon":
+			return "on", "on: [...]"
+		case "retriablestatuscodes", "statuscodes", "codes":
+			return "statuses", "statuses: [...]"
+		}
+	case reflect.TypeFor[Balance]():
+		switch fold(name) {
+		case "algorithm", "type", "lbpolicy":
+			return "policy", "policy: ..."
+		}
+	}
+	return "", ""
+}
+
+func elsewhereInCluster(name string) (meant, remedy string) {
+	switch fold(name) {
+	case "maxconnections", "maxpending", "maxrequests", "maxretries":
+		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {
+			if fold(k.name) == fold(name) {
+				return "circuit_breaker", "circuit_breaker: {" + k.name + ": ...}"
+			}
+		}
+	case "retries", "numretries", "retryon", "retrypolicy":
+		return "retry", "retry: {on: [connect-failure], attempts: ...}"
+	case "loadbalancer", "loadbalancing", "lb", "lbpolicy", "policy", "algorithm":
+		return "balance", "balance: {policy: ...}"
+	case "outlierdetection", "ejection":
+		return "outlier", "outlier: {...}"
+	case "hosts", "servers", "addresses", "upstreams", "loadassignment":
+		return "endpoints", "endpoints: [...]"
+	case "service":
+		return "consul", "consul: {service: ...}"
+	}
+	return "", ""
+}
+
+// alsoKnownAs is the word of an enum that other proxies have another word for,
+// or "".
+func alsoKnownAs(word string, enum []string) string {
+	known := ""
+	switch fold(word) {
+	case "leastconn", "leastconnections", "p2c", "poweroftwochoices":
+		known = "least_request"
+	case "rr", "wrr", "roundrobinweighted", "weightedroundrobin":
+		known = "round_robin"
+	case "ewma", "leasttime", "latency":
+		known = "peak_ewma"
+	case "hash", "iphash", "source", "sourceip", "consistenthash", "ketama":
+		known = "ring_hash"
+	case "502", "503", "504":
+		known = "gateway-error"
+	case "500":
+		known = "5xx"
+	}
+	if !slices.Contains(enum, known) {
+		return ""
+	}
+	return known
+}
