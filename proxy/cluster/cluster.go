@@ -1,42 +1,129 @@
 package cluster
 
 import (
-	"fmt"
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/balance"
-	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/outlier"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// Cluster is a group of endpoints that are all alike.
+// Options are a cluster's settings.
+type Options struct {
+	Upstream upstream.Options
+	// Source delivers the endpoints, and From says in words where from, such as
+	// "Consul". A nil Source is a cluster of the endpoints that are given to New.
+	Source discovery.Source
+	From   string
+	// Balance says which endpoint a request goes to.
+	Balance balance.Options
+	// Decay is how fast a slow answer is forgotten; 0 is peak EWMA's default.
+	Decay time.Duration
+	// SlowStart gives endpoints that come or come back few requests at first; nil
+	// is off.
+	SlowStart *SlowStart
+	// Limits bound what is under way.
+	Limits Limits
+	// Outlier ejects endpoints that fail; nil is off.
+	Outlier *outlier.Options
+	// Checker asks the endpoints for their health; nil is off. It is closed with
+	// the cluster.
+	Checker *healthcheck.Checker
+	// Log takes what happens to endpoints; nil is nowhere.
+	Log *slog.Logger
+}
+
+// SlowStart is how the share of an endpoint grows that has come or come back; see
+// [balance.SlowStart].
+type SlowStart struct {
+	Window                 time.Duration
+	Aggression, MinPercent float64
+}
+
+// Cluster is a group of endpoints that a request may go to. Use [New].
 type Cluster struct {
 	// Name is the cluster's name in the configuration.
 	Name string
 	// Group holds the connections.
 	Group *upstream.Group
 
-	endpoints []*upstream.Endpoint
-	picker    balance.RoundRobin
+	options  Options
+	shared   *netio.Shared
+	log      *slog.Logger
+	limits   limits
+	total    balance.Total
+	detector *outlier.Detector    // nil where none is ejected
+	checker  *healthcheck.Checker // nil where none is checked
+	state    atomic.Pointer[state]
+	counts   counts
+
+	mu        sync.Mutex // guards what follows, and what endpoints say of themselves
+	endpoints map[string]*Endpoint
+	order     []*Endpoint // as the source delivers them
+	source    sourceState
+	ready     chan struct{} // closed when the source has answered, well or badly
+	answered  bool
+
+	changed chan struct{} // asks the keeper for a new state
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 }
 
-// New returns a cluster of the endpoints at these addresses.
-func New(name string, addresses []string, o upstream.Options, shared *netio.Shared) *Cluster {
-	c := &Cluster{Name: name, Group: upstream.NewGroup(name, o, shared)}
-	for _, a := range addresses {
-		c.endpoints = append(c.endpoints, c.Group.Endpoint(a))
+// New returns a cluster of these endpoints, or of those that its source delivers.
+// It runs until Close.
+func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.Shared) *Cluster {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Cluster{
+		Name: name, Group: upstream.NewGroup(name, o.Upstream, shared), options: o, shared: shared, log: o.Log,
+		endpoints: map[string]*Endpoint{}, ready: make(chan struct{}), changed: make(chan struct{}, 1),
+	}
+	c.limits.Limits = o.Limits
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	if o.Outlier != nil {
+		c.detector = outlier.New(*o.Outlier)
+	}
+	c.checker = o.Checker
+	c.state.Store(&state{set: balance.NewSet(nil, &c.options.Balance, 0)})
+	if o.Source == nil {
+		c.update(discovery.Update{Endpoints: endpoints})
+	} else {
+		c.running.Go(func() { o.Source.Run(ctx, c.update) })
+	}
+	if c.keeps() {
+		c.running.Go(func() { c.keep(ctx) })
 	}
 	return c
 }
 
-// Pick chooses the endpoint for the next attempt.
-func (c *Cluster) Pick() (*upstream.Endpoint, error) {
-	i := c.picker.Pick(len(c.endpoints))
-	if i < 0 {
-		return nil, fault.New(fault.NoHealthy, fmt.Sprintf("cluster %s has no endpoint", c.Name))
+// Ready waits until the cluster knows whether it has endpoints, and how those are:
+// its source has answered, or failed to, and each endpoint was checked once. It
+// returns false if ctx is done first.
+func (c *Cluster) Ready(ctx context.Context) bool {
+	select {
+	case <-c.ready:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return c.endpoints[i], nil
 }
 
-// Endpoints are the cluster's endpoints, in the order of the configuration.
-func (c *Cluster) Endpoints() []*upstream.Endpoint { return c.endpoints }
+// Close ends the source and the checks, and closes the idle connections; those in
+// use are closed when they are released. The last state goes on to be picked from.
+func (c *Cluster) Close() {
+	c.cancel()
+	if c.checker != nil {
+		c.checker.Close()
+	}
+	c.running.Wait()
+	c.Group.Close()
+}

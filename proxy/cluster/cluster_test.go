@@ -1,13 +1,12 @@
 package cluster_test
 
 import (
-	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/http1"
@@ -15,91 +14,91 @@ import (
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-func newCluster(t *testing.T, name string, addresses ...string) *cluster.Cluster {
+func newCluster(t *testing.T, addresses ...string) *cluster.Cluster {
 	t.Helper()
-	c := cluster.New(name, addresses, upstream.Options{
-		ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxConnections: 8, MaxPending: 8, MaxIdle: 8,
-		Head: http1.Limits{HeadBytes: 8 << 10, Fields: 100},
+	var endpoints []discovery.Endpoint
+	for _, a := range addresses {
+		endpoints = append(endpoints, discovery.Endpoint{Address: a, Weight: 1})
+	}
+	c := cluster.New("web", endpoints, cluster.Options{
+		Limits: cluster.Limits{MaxRequests: 8, MaxRetries: 1},
+		Upstream: upstream.Options{
+			ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxConnections: 8, MaxPending: 8, MaxIdle: 8,
+			Head: http1.Limits{HeadBytes: 8 << 10, Fields: 100},
+		},
 	}, netio.NewShared())
-	t.Cleanup(c.Group.Close)
+	t.Cleanup(c.Close)
 	return c
 }
 
-// Endpoints take turns, in the order of the configuration.
+// Endpoints take turns.
 func TestPickTakesTurns(t *testing.T) {
-	for _, addresses := range [][]string{{"a:1"}, {"a:1", "b:2"}, {"c:3", "a:1", "b:2", "a:1"}} {
-		c := newCluster(t, "web", addresses...)
-		for i := range 3 * len(addresses) {
-			e, err := c.Pick()
+	for _, addresses := range [][]string{{"a:1"}, {"a:1", "b:2"}, {"c:3", "a:1", "b:2"}} {
+		c := newCluster(t, addresses...)
+		counts := map[string]int{}
+		for range 3 * len(addresses) {
+			e, err := c.Pick(&balance.Request{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := addresses[i%len(addresses)]; e.Address != want {
-				t.Errorf("%v: pick %d is %s, want %s", addresses, i, e.Address, want)
+			counts[e.Address]++
+		}
+		for _, a := range addresses {
+			if counts[a] != 3 {
+				t.Errorf("%v: %v", addresses, counts)
 			}
-		}
-		var got []string
-		for _, e := range c.Endpoints() {
-			got = append(got, e.Address)
-		}
-		if !slices.Equal(got, addresses) {
-			t.Errorf("endpoints %v, want %v", got, addresses)
 		}
 	}
 }
 
 func TestPickFromNothing(t *testing.T) {
-	c := newCluster(t, "web")
+	c := newCluster(t)
 	for range 2 {
-		e, err := c.Pick()
+		e, err := c.Pick(&balance.Request{})
 		if e != nil || fault.Of(err).Kind != fault.NoHealthy || !strings.Contains(err.Error(), "cluster web") {
 			t.Errorf("%v, %v: want a failure that names the cluster", e, err)
 		}
 	}
 }
 
-// A cluster keeps its own list.
-func TestClusterIsImmutable(t *testing.T) {
-	addresses := []string{"a:1", "b:2"}
-	c := newCluster(t, "web", addresses...)
-	addresses[0] = "x:9"
-	if e, err := c.Pick(); err != nil || e.Address != "a:1" {
-		t.Errorf("%v, %v", e, err)
+// A circuit breaker lets as many requests in as it may, and each that leaves lets
+// another in.
+func TestLimits(t *testing.T) {
+	c := newCluster(t, "a:1")
+	for i := range 10 {
+		err := c.Enter()
+		if i < 8 && err != nil || i >= 8 && fault.Of(err).Kind != fault.Overflow {
+			t.Errorf("request %d: %v", i, err)
+		}
 	}
-	states := c.Group.Endpoints()
-	if len(states) != 2 || c.Name != "web" || c.Group.Name != "web" {
-		t.Errorf("group %s of %v", c.Group.Name, states)
+	c.Leave()
+	if err := c.Enter(); err != nil {
+		t.Error(err)
+	}
+	if !c.EnterRetry(nil, 0) || c.EnterRetry(nil, 0) {
+		t.Error("one retry may be under way, and only one")
+	}
+	c.LeaveRetry()
+	if !c.EnterRetry(nil, 0) {
+		t.Error("a retry that has left lets another in")
 	}
 }
 
-// However many pick at once, everyone's turn comes as often.
-func TestPickIsFairToAll(t *testing.T) {
-	const goroutines, each = 8, 300
-	c := newCluster(t, "web", "a:1", "b:2", "c:3")
-	var mu sync.Mutex
-	picked := map[string]int{}
-	var wg sync.WaitGroup
-	for range goroutines {
-		wg.Go(func() {
-			own := map[string]int{}
-			for range each {
-				e, err := c.Pick()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				own[e.Address]++
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for address, n := range own {
-				picked[address] += n
-			}
-		})
+// A budget holds retries to a share of the requests.
+func TestBudget(t *testing.T) {
+	c := newCluster(t, "a:1")
+	b := &cluster.Budget{Percent: 20, Min: 3}
+	now, retries := time.Second, 0
+	for range 10_000 {
+		b.Deposit()
+		now += time.Millisecond
+		if c.EnterRetry(b, now) {
+			retries++
+			c.LeaveRetry()
+		}
 	}
-	wg.Wait()
-	want := goroutines * each / 3
-	if fmt.Sprint(picked) != fmt.Sprint(map[string]int{"a:1": want, "b:2": want, "c:3": want}) {
-		t.Errorf("picked %v, want %d each", picked, want)
+	// 20 % of 10,000, and 3 for each of 10 seconds and the beginning.
+	if retries < 1990 || retries > 2040 {
+		t.Errorf("%d retries of 10,000 requests", retries)
 	}
 }

@@ -110,6 +110,7 @@ const (
 	UpstreamProtocol  // its response breaks the protocol's grammar
 	UpstreamHeader    // its response's header is too large
 	UpstreamTimeout   // its response did not come in time
+	PerTryTimeout     // it did not come within the time of one attempt
 	UpstreamIdle      // its response stalled
 	UpstreamRefused   // it refused the stream before it did anything with it
 	UpstreamHTTP2     // it broke the rules of HTTP/2
@@ -191,6 +192,7 @@ var kinds = [lastKind]kind{
 	UpstreamProtocol:  {"upstream_protocol", Upstream, false, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{protocol_error}"},
 	UpstreamHeader:    {"upstream_header", Upstream, false, 502, hop.UpstreamProtocolError, "http_response_header_section_size", "upstream_reset_before_response_started{header_too_large}"},
 	UpstreamTimeout:   {"upstream_timeout", Upstream, true, 504, hop.UpstreamTimeout, "http_response_timeout", "response_timeout"},
+	PerTryTimeout:     {"per_try_timeout", Upstream, true, 504, hop.UpstreamTimeout, "http_response_timeout", "upstream_per_try_timeout"},
 	UpstreamIdle:      {"upstream_idle", Upstream, false, 504, hop.StreamIdleTimeout, "http_response_timeout", "stream_idle_timeout{response}"},
 	UpstreamRefused:   {"upstream_refused", Upstream, true, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{refused_stream}"},
 	UpstreamHTTP2:     {"upstream_http2", Upstream, false, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{http2_protocol_error}"},
@@ -221,6 +223,12 @@ func (k Kind) Side() Side { return kinds[k].side }
 // Retryable reports whether another try, on another connection or endpoint,
 // may succeed, as far as the failure's kind can tell.
 func (k Kind) Retryable() bool { return kinds[k].retryable }
+
+// Connecting reports whether the endpoint could not be reached, so that it has
+// seen nothing of the request.
+func (k Kind) Connecting() bool {
+	return k >= ConnectRefused && k <= DNSFailed || k >= TLSFailed && k <= CertUnsuitable
+}
 
 // Status is the HTTP status of the proxy's own response, 0 where there is
 // nobody left to answer.

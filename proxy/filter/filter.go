@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -24,6 +25,8 @@ type Exchange struct {
 	// Trace is the context that came in, and Carrier what it was read from.
 	Trace   tracecontext.Context
 	Carrier tracecontext.Carrier
+	// Pick is what the choice of an endpoint depends on.
+	Pick balance.Request
 	// Finished is when it was over, on the clock of deadlines.
 	Finished time.Duration
 	// Down is the client's side.

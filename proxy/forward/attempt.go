@@ -5,51 +5,78 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/outlier"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-// send takes a request to its destination and its response back. There is one
-// attempt, and one more at once where a pooled connection turns out to have
-// been closed before it was used.
-func (f *Forwarder) send(x *filter.Exchange, d destination) error {
-	r := &x.Request
-	http1.StripHopByHop(r)
+// send takes a request to its destination and its response back: by one attempt,
+// or by as many as its policy lets it have.
+func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
+	http1.StripHopByHop(&x.Request)
 	content, whole := x.Down.Whole()
 	x.Hop.BytesIn = int64(len(content))
-	d.expires = expiry(x)
-	body := body{content: content, whole: whole}
-	for first := true; ; first = false {
-		c, err := f.acquire(x, d, first)
-		if err != nil {
+	cl := d.route.Cluster
+	if err := cl.Enter(); err != nil {
+		return err
+	}
+	defer cl.Leave()
+	f.expect(x, d)
+	f.prepare(x, d)
+	b := body{content: content, whole: whole, keep: d.retry.keep()}
+	return d.late(x.Hop, f.attempts(x, d, &b))
+}
+
+// attempts makes attempts until one has the response, or none may follow, and
+// takes the response to the client.
+func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b *body) error {
+	t := tries{cluster: d.route.Cluster}
+	defer t.leave()
+	for pooled := true; ; {
+		w, err := f.reach(x, d, b, pooled)
+		if err == nil {
+			err = f.attempt(x, d, &w, b)
+		}
+		if err == nil {
+			if !f.repeats(x, d, b, &t, nil) {
+				return f.relay(x, d, &w, b)
+			}
+			f.discard(x, &w, b)
+		} else {
+			// An HTTP/2 connection that was closed while idle is known to be.
+			reused := w.stream != nil && w.stream.Reused() && w.stream.Version() != hop.HTTP2
+			if pooled && again(err, reused, b, &x.Request) {
+				pooled = false
+				b.replay(x, d)
+				f.give(x, &w, fault.Of(err))
+				continue
+			}
+			if !f.repeats(x, d, b, &t, fault.Of(err)) {
+				f.give(x, &w, fault.Of(err))
+				return err
+			}
+			f.give(x, &w, fault.Of(err))
+		}
+		pooled = true
+		if err := f.backOff(x, d, &t); err != nil {
 			return err
 		}
-		err = f.attempt(x, d, c, &body)
-		if err == nil {
-			return d.late(x.Hop, f.relay(x, c, &body))
-		}
-		// An HTTP/2 connection that was closed while idle is known to be.
-		reused := c.Reused() && c.Version() != hop.HTTP2
-		c.Release(0, false)
-		if !again(err, first, reused, &body, r) {
-			return d.late(x.Hop, err)
-		}
-		f.fail(x.Hop, fault.Of(err))
 	}
 }
 
-// again reports whether the request may be sent once more at once: nothing of it
-// was lost, and the endpoint can't have begun to carry it out, or may do so
-// twice.
-func again(err error, first, reused bool, b *body, r *message.Head) bool {
+// again reports whether the request may be sent once more at once, on a new
+// connection: nothing of it was lost, and the endpoint can't have begun to carry it
+// out, or may do so twice.
+func again(err error, reused bool, b *body, r *message.Head) bool {
 	kind := fault.Of(err).Kind
 	switch {
-	case !first || !b.whole && b.started: // content is gone
+	case !b.replayable(): // content is gone
 	case kind == fault.UpstreamRefused: // RFC 9113 section 8.7
 		return true
 	case b.whole && (kind == fault.UpstreamClosed || kind == fault.UpstreamReset): // as a pooled connection fails that was closed while idle
@@ -58,14 +85,76 @@ func again(err error, first, reused bool, b *body, r *message.Head) bool {
 	return false
 }
 
-// acquire opens an attempt: an endpoint, and a connection to it.
-func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (upstream.Stream, error) {
-	h, cl := x.Hop, d.route.Cluster
-	endpoint, err := d.fixed, error(nil)
-	if endpoint == nil {
-		if endpoint, err = cl.Pick(); err != nil {
-			return nil, err
+// way is an attempt's way to its endpoint.
+type way struct {
+	stream   upstream.Stream   // nil where there is no connection
+	endpoint *cluster.Endpoint // nil where the request itself named it
+	began    time.Duration     // on the clock of deadlines
+	answered bool              // the endpoint's load knows how long it took
+}
+
+// answer tells the endpoint's load that it has answered, or failed to.
+func (w *way) answer(now time.Duration, ok bool) {
+	if w.endpoint != nil && !w.answered {
+		w.answered = true
+		w.endpoint.Answer(w.began, now, ok)
+	}
+}
+
+// end ends an attempt: its endpoint is judged by what the attempt says, and the
+// connection is given back.
+func (f *Forwarder) end(h *hop.Hop, w *way, reusable bool) {
+	a := h.LastAttempt()
+	at := f.clock(h, a.End)
+	if e := w.endpoint; e != nil {
+		w.answer(at, a.Flags == 0)
+		e.End()
+		if result, ok := judge(a); ok {
+			e.Note(at, result)
 		}
+		w.endpoint = nil
+	}
+	if w.stream != nil {
+		w.stream.Release(at, reusable)
+		w.stream = nil
+	}
+}
+
+// give ends an attempt that failed.
+func (f *Forwarder) give(x *filter.Exchange, w *way, why *fault.Error) {
+	f.fail(x.Hop, why)
+	if x.Hop.LastAttempt() != nil {
+		f.end(x.Hop, w, false)
+	}
+}
+
+// judge is what an attempt says of its endpoint; false where it says nothing, as
+// when the client went away.
+func judge(a *hop.Attempt) (outlier.Result, bool) {
+	switch {
+	case a.Flags&hop.Failures != 0 || a.ProxyError != "":
+		return outlier.LocalOrigin, true
+	case a.Flags != 0:
+		return 0, false
+	case a.Status >= 502 && a.Status <= 504, a.GRPCStatus == hop.GRPCStatusOf(14): // UNAVAILABLE
+		return outlier.GatewayError, true
+	case a.Status >= 500, a.GRPCStatus.ServerError():
+		return outlier.Error5xx, true
+	}
+	return outlier.Success, true
+}
+
+// reach opens an attempt: an endpoint, and a connection to it.
+func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, pooled bool) (w way, err error) {
+	h, cl := x.Hop, d.route.Cluster
+	endpoint := d.fixed
+	if endpoint == nil {
+		x.Pick.Random, x.Pick.Now = rand.Uint64(), f.Shared.Now()
+		if w.endpoint, err = cl.Pick(&x.Pick); err != nil {
+			return w, err
+		}
+		endpoint = w.endpoint.Endpoint
+		x.Pick.Tried = append(x.Pick.Tried, w.endpoint.Load)
 	}
 	a := h.Attempt()
 	a.Span = tracecontext.NewSpanID(rand.Uint64())
@@ -74,43 +163,35 @@ func (f *Forwarder) acquire(x *filter.Exchange, d destination, pooled bool) (ups
 	if len(h.Attempts) > 1 {
 		a.Start = now(h)
 	}
-	var c upstream.Stream
-	at, giveUp := f.clock(h, a.Start), f.deadline(h, d, a.Start)
+	w.began = f.clock(h, a.Start)
+	if w.endpoint != nil {
+		w.endpoint.Begin(w.began)
+	}
+	giveUp := f.deadline(h, d, a)
 	if pooled {
-		_, whole := x.Down.Whole()
-		once := !whole || !x.Request.Method.Idempotent()
-		c, err = cl.Group.Acquire(f.Context, endpoint, at, giveUp, once)
+		once := !b.whole || !x.Request.Method.Idempotent()
+		w.stream, err = cl.Group.Acquire(f.Context, endpoint, w.began, giveUp, once)
 	} else {
-		c, err = cl.Group.Fresh(f.Context, endpoint, at, giveUp)
+		w.stream, err = cl.Group.Fresh(f.Context, endpoint, w.began, giveUp)
 	}
 	if err != nil {
-		return nil, err
+		w.stream = nil
+		return w, d.timedOut(h, err)
 	}
+	c := w.stream
 	a.Version, a.TLS = c.Version(), c.TLS()
 	a.Reused, a.Connected = c.Reused(), a.Start
 	if !a.Reused {
 		a.Connected = now(h)
 	}
-	return c, nil
-}
-
-// deadline is when the request's time is up if the route's begins to run at the
-// given instant of the Hop; 0 is never. It is on the clock of deadlines.
-func (f *Forwarder) deadline(h *hop.Hop, d destination, from time.Duration) time.Duration {
-	by := d.expires
-	if t := d.route.Timeout; t > 0 && (by == 0 || from+t < by) {
-		by = from + t
-	}
-	if by == 0 {
-		return 0
-	}
-	return f.clock(h, by)
+	return w, nil
 }
 
 // attempt sends the request and waits for the head of the final response.
-func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream, b *body) error {
-	h, r := x.Hop, &x.Request
+func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body) error {
+	h, r, c := x.Hop, &x.Request, w.stream
 	a := h.LastAttempt()
+	f.tell(x, d)
 	f.inject(x, a.Span)
 	f.host(x, d.route, a.Endpoint)
 	if err := f.shorten(x, d); err != nil {
@@ -122,10 +203,10 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream
 	var err error
 	if b.whole {
 		a.BytesSent = int64(len(b.content))
-		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a.Sent), f.StreamIdleTimeout)
+		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a), f.StreamIdleTimeout)
 		b.started, err = c.RoundTrip(r, b.content, &x.Response)
 	} else if err = c.Send(r); err == nil {
-		b.started, b.upload = true, f.startUpload(x, d, c)
+		b.started, b.upload = true, f.startUpload(x, d, c, b.keep)
 		err = c.ReadHead(r.Method, &x.Response)
 	}
 	for err == nil && x.Response.Status < 200 && x.Response.Framing != message.Tunnel {
@@ -142,10 +223,11 @@ func (f *Forwarder) attempt(x *filter.Exchange, d destination, c upstream.Stream
 	}
 	if err = b.cause(x, err); err != nil {
 		b.stop(x)
-		return err
+		return d.timedOut(h, err)
 	}
 	a.FirstByte = now(h)
 	a.Status = x.Response.Status
+	w.answer(f.clock(h, a.FirstByte), a.Status < 500)
 	return nil
 }
 

@@ -13,15 +13,14 @@ func TestAgain(t *testing.T) {
 		get, post                       = message.GET, message.POST
 	)
 	for _, c := range []struct {
-		name                          string
-		kind                          fault.Kind
-		method                        message.Method
-		second, fresh, begun, started bool // begun: the content is not all here
-		want                          bool
+		name                  string
+		kind                  fault.Kind
+		method                message.Method
+		fresh, begun, started bool // begun: the content is not all here
+		want                  bool
 	}{
 		{name: "refused", kind: refused, method: post, started: true, want: true},
 		{name: "refused by a new connection", kind: refused, method: post, fresh: true, started: true, want: true},
-		{name: "refused twice", kind: refused, method: post, second: true, started: true},
 		{name: "refused before any content was sent", kind: refused, method: post, begun: true, want: true},
 		{name: "refused when content was sent", kind: refused, method: post, begun: true, started: true},
 		{name: "closed before it was sent", kind: closed, method: post, want: true},
@@ -33,7 +32,7 @@ func TestAgain(t *testing.T) {
 		{name: "timeout", kind: timeout, method: get, started: true},
 	} {
 		b := body{whole: !c.begun, started: c.started}
-		if got := again(fault.New(c.kind, c.name), !c.second, !c.fresh, &b, &message.Head{Method: c.method}); got != c.want {
+		if got := again(fault.New(c.kind, c.name), !c.fresh, &b, &message.Head{Method: c.method}); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}

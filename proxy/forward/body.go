@@ -19,6 +19,7 @@ type body struct {
 	whole   bool
 	started bool    // the endpoint may have seen a part of the request
 	upload  *upload // nil where the content is whole
+	keep    int     // how much of an upload is kept for a retry, in bytes
 }
 
 // upload sends content from a goroutine of its own, while the response comes
@@ -34,23 +35,39 @@ type upload struct {
 	asking atomic.Bool                 // it waits for the client
 	idle   time.Duration               // how long both sides may be silent
 	sent   int64                       // after done
+
+	// What was sent is kept for a retry, as far as it is not too much.
+	keep  int
+	kept  []byte
+	until time.Duration // when the route's time is up, from the start of the Hop; after done
 }
 
 // startUpload begins to send the content of the exchange. The route's time runs
 // from the end of the request.
-func (f *Forwarder) startUpload(x *filter.Exchange, d destination, c upstream.Stream) *upload {
+func (f *Forwarder) startUpload(x *filter.Exchange, d *destination, c upstream.Stream, keep int) *upload {
 	h := x.Hop
-	u := &upload{down: x.Down, conn: c, shared: f.Shared, done: make(chan struct{}), idle: f.StreamIdleTimeout}
+	u := &upload{down: x.Down, conn: c, shared: f.Shared, done: make(chan struct{}), idle: f.StreamIdleTimeout, keep: keep}
 	until := time.Duration(0)
 	if d.expires > 0 {
 		until = f.clock(h, d.expires)
 	}
 	c.Await(f.clock(h, now(h)), until, f.StreamIdleTimeout)
-	start := h.Start
+	start, timeout, perTry := h.Start, d.timeout, d.retry.perTry
 	go func() {
 		defer close(u.done)
-		if t := d.route.Timeout; u.run() && t > 0 {
-			c.Limit(f.Shared.At(start) + time.Since(start) + t)
+		if !u.run() {
+			return
+		}
+		sent := time.Since(start)
+		t := timeout
+		if timeout > 0 {
+			u.until = sent + timeout
+		}
+		if perTry > 0 && (t == 0 || perTry < t) {
+			t = perTry
+		}
+		if t > 0 {
+			c.Limit(f.Shared.At(start) + sent + t)
 		}
 	}()
 	return u
@@ -91,6 +108,9 @@ func (u *upload) copy() error {
 			return err
 		}
 		u.sent += int64(len(piece))
+		if u.keep > 0 && u.sent <= int64(u.keep) {
+			u.kept = append(u.kept, piece...)
+		}
 		u.conn.AwaitMore(u.shared.Now())
 	}
 }
@@ -117,6 +137,30 @@ func (b *body) cause(x *filter.Exchange, err error) error {
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+b.upload.idle.String())
 	}
 	return err
+}
+
+// replayable reports whether the request can be sent once more from its beginning:
+// all of its content is here, or none of it was taken.
+func (b *body) replayable() bool {
+	u := b.upload
+	switch {
+	case b.whole:
+		return true
+	case u == nil:
+		return !b.started
+	}
+	return u.ended.Load() && u.sent <= int64(u.keep) && u.down.Trailers() == nil
+}
+
+// replay makes an upload that has ended content that is whole. The route's time
+// began with its end.
+func (b *body) replay(x *filter.Exchange, d *destination) {
+	u := b.upload
+	if u == nil {
+		return
+	}
+	b.stop(x)
+	b.content, b.whole, b.upload, d.until = u.kept, true, nil, u.until
 }
 
 // stop ends the upload, if it is still going on, and waits for its end: the

@@ -60,10 +60,10 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 	h.Routed = now(h)
 	d := destination{route: route, fixed: route.Cluster.Group.Dynamic([]byte(address))}
 	if r.Method == message.CONNECT {
-		return f.connect(x, d)
+		return f.connect(x, &d)
 	}
 	r.Remove(message.ProxyAuthorization) // it was for this proxy, if for any
-	return f.send(x, d)
+	return f.send(x, &d)
 }
 
 // permitted returns the address to connect to, if the client may reach it. A
@@ -146,10 +146,11 @@ func contains(networks []netip.Prefix, ip netip.Addr) bool {
 }
 
 // connect opens a tunnel to the destination of a CONNECT request.
-func (f *Forwarder) connect(x *filter.Exchange, d destination) error {
+func (f *Forwarder) connect(x *filter.Exchange, d *destination) error {
 	h := x.Hop
 	h.Kind = hop.KindTunnel
-	c, err := f.acquire(x, d, false)
+	d.timeout = d.route.Timeout
+	w, err := f.reach(x, d, &body{whole: true}, false)
 	if err != nil {
 		return err
 	}
@@ -159,5 +160,5 @@ func (f *Forwarder) connect(x *filter.Exchange, d destination) error {
 	r.Begin(nil)
 	r.Status, r.Framing, r.Length = 200, message.Tunnel, -1
 	r.SetReason(r.Own("Connection established"))
-	return f.tunnel(x, c)
+	return f.tunnel(x, &w)
 }

@@ -2,9 +2,11 @@ package forward
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -38,6 +40,9 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
+	// Callers are the networks of clients that may say how a request is retried,
+	// and how long it may take.
+	Callers []netip.Prefix
 	// Causes remembers the failures of what this service called.
 	Causes *diagnose.Causes
 	Shared *netio.Shared
@@ -61,6 +66,12 @@ type Route struct {
 	Labels  *hop.Labels
 	Cluster *cluster.Cluster
 	Timeout time.Duration // for the whole response; 0 is none
+	// Retry says what is sent again; nil is what can't have reached an endpoint.
+	Retry *Retry
+	// Subset is the metadata that endpoints must have, nil for any.
+	Subset *balance.Criteria
+	// Hash is what the endpoint is chosen by, for policies that hash.
+	Hash []HashOn
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string

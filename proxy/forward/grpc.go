@@ -35,7 +35,7 @@ func expiry(x *filter.Exchange) time.Duration {
 }
 
 // shorten tells the endpoint how much is left of the time that the caller gave.
-func (f *Forwarder) shorten(x *filter.Exchange, d destination) error {
+func (f *Forwarder) shorten(x *filter.Exchange, d *destination) error {
 	if d.expires == 0 {
 		return nil
 	}

@@ -11,11 +11,11 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, c upstream.Stream, b *body) error {
-	h, r := x.Hop, &x.Response
+func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) error {
+	h, r, c := x.Hop, &x.Response, w.stream
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
-		return f.tunnel(x, c)
+		return f.tunnel(x, w)
 	}
 	h.Status = r.Status
 	if h.GRPC {
@@ -27,6 +27,7 @@ func (f *Forwarder) relay(x *filter.Exchange, c upstream.Stream, b *body) error 
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
+	d.giveCookie(r)
 	f.respond(x)
 	h.FirstByte = h.LastAttempt().FirstByte
 	err := x.Down.Head(r)
@@ -45,7 +46,7 @@ func (f *Forwarder) relay(x *filter.Exchange, c upstream.Stream, b *body) error 
 	} else {
 		f.fail(h, fault.Of(err)) // and the Hop ends later
 	}
-	c.Release(f.clock(h, a.End), reusable)
+	f.end(h, w, reusable)
 	return err
 }
 
@@ -65,7 +66,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 			}
 		}
 		if done {
-			return f.end(x, c.Trailers())
+			return f.close(x, c.Trailers())
 		}
 		if len(piece) > 0 {
 			continue
@@ -83,13 +84,13 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 			return err
 		}
 		if ended {
-			return f.end(x, c.Trailers())
+			return f.close(x, c.Trailers())
 		}
 	}
 }
 
-// end ends the response.
-func (f *Forwarder) end(x *filter.Exchange, trailers *message.Head) error {
+// close ends the response.
+func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	f.endCall(x, trailers)
 	return x.Down.End(trailers)
 }

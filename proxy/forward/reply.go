@@ -43,6 +43,9 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 		r.SetReason(r.Own(http.StatusText(status)))
 		r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
 	}
+	if why.Kind == fault.Overflow {
+		r.Add(message.Unknown, "x-envoy-overloaded", "true")
+	}
 	f.respond(x)
 	h.FirstByte = now(h)
 	h.BytesOut = int64(len(text))

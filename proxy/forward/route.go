@@ -16,9 +16,22 @@ type destination struct {
 	// fixed is the endpoint that the request itself named, nil where the
 	// cluster picks one.
 	fixed *upstream.Endpoint
+	// timeout is the time for the whole response, retries included; 0 is none.
+	timeout time.Duration
+	// until is when it is over, from the start of the Hop; 0 is never, or not
+	// known yet.
+	until time.Duration
 	// expires is when the caller's own timeout is over, from the start of the
 	// Hop; 0 is never.
 	expires time.Duration
+	// retry is what may follow an attempt that failed.
+	retry retryPlan
+	// told is true where the caller said how long the request may take.
+	told bool
+	// setCookie is the cookie that the client is to be given, nil for none, and
+	// cookie its value.
+	setCookie *HashOn
+	cookie    string
 }
 
 // route is the last handler: it finds where the request goes, and takes it
@@ -29,7 +42,7 @@ func (f *Forwarder) route(x *filter.Exchange) error {
 		d := destination{route: &f.Routes[i]}
 		h.Labels = d.route.Labels
 		h.Routed = now(h)
-		return f.send(x, d)
+		return f.send(x, &d)
 	}
 	if f.Egress != nil {
 		return f.egress(x)

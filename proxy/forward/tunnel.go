@@ -3,18 +3,26 @@ package forward
 import (
 	"context"
 
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/stream"
-	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // tunnel answers with the head in the exchange and carries bytes both ways
 // until both sides have ended.
-func (f *Forwarder) tunnel(x *filter.Exchange, c upstream.Stream) error {
-	h, a := x.Hop, x.Hop.LastAttempt()
+func (f *Forwarder) tunnel(x *filter.Exchange, w *way) (err error) {
+	h, a, c := x.Hop, x.Hop.LastAttempt(), w.stream
 	h.Kind, h.Status, h.FirstByte = hop.KindTunnel, x.Response.Status, a.FirstByte
-	defer c.Release(0, false)
+	defer func() {
+		if err != nil {
+			f.fail(h, fault.Of(err))
+		}
+		if a.End == 0 {
+			a.End = now(h)
+		}
+		f.end(h, w, false)
+	}()
 	acceptWebSocket(x, c.Version())
 	f.respond(x)
 	if err := x.Down.Head(&x.Response); err != nil {
@@ -35,7 +43,6 @@ func (f *Forwarder) tunnel(x *filter.Exchange, c upstream.Stream) error {
 		}
 	}()
 	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared}
-	var err error
 	h.BytesIn, h.BytesOut, err = t.Run()
 	a.BytesSent, a.BytesReceived = h.BytesIn, h.BytesOut
 	return err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
@@ -92,15 +93,15 @@ func inMemory(b testing.TB, all bool) func() {
 	b.Cleanup(func() { recorder.Close(context.Background()) })
 	labels := &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web", Slow: time.Second}
 	labels.Metrics = m.Series(labels)
-	cl := cluster.New("web", []string{"127.0.0.1:1"}, upstream.Options{
+	cl := cluster.New("web", []discovery.Endpoint{{Address: "127.0.0.1:1"}}, cluster.Options{Limits: cluster.Limits{MaxRequests: 10}, Upstream: upstream.Options{
 		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxConnections: 10, MaxIdle: 10,
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			go answer(far)
 			return near, nil
 		},
-	}, shared)
-	b.Cleanup(cl.Group.Close)
+	}}, shared)
+	b.Cleanup(cl.Close)
 	propagation, err := tracecontext.NewPropagation([]string{"w3c", "b3"}, []string{"w3c"})
 	if err != nil {
 		b.Fatal(err)

@@ -45,48 +45,64 @@ const (
 	GRPCMessage
 	GRPCTimeout
 	XForwardedClientCert
+	XEnvoyRetryOn
+	XEnvoyRetryGRPCOn
+	XEnvoyMaxRetries
+	XEnvoyTimeout
+	XEnvoyPerTryTimeout
+	XEnvoyExpectedTimeout
+	XEnvoyAttemptCount
+	XEnvoyRateLimited
 	lastField
 )
 
 var names = [lastField]string{
-	Connection:           "connection",
-	KeepAlive:            "keep-alive",
-	ProxyConnection:      "proxy-connection",
-	TE:                   "te",
-	Trailer:              "trailer",
-	TransferEncoding:     "transfer-encoding",
-	Upgrade:              "upgrade",
-	ContentLength:        "content-length",
-	ContentType:          "content-type",
-	Host:                 "host",
-	Expect:               "expect",
-	UserAgent:            "user-agent",
-	Via:                  "via",
-	Forwarded:            "forwarded",
-	XForwardedFor:        "x-forwarded-for",
-	XForwardedProto:      "x-forwarded-proto",
-	XForwardedHost:       "x-forwarded-host",
-	XRequestID:           "x-request-id",
-	ProxyStatus:          "proxy-status",
-	ServerTiming:         "server-timing",
-	Server:               "server",
-	Date:                 "date",
-	Traceparent:          "traceparent",
-	Tracestate:           "tracestate",
-	B3:                   "b3",
-	XB3TraceID:           "x-b3-traceid",
-	XB3SpanID:            "x-b3-spanid",
-	XB3ParentSpanID:      "x-b3-parentspanid",
-	XB3Sampled:           "x-b3-sampled",
-	XB3Flags:             "x-b3-flags",
-	Baggage:              "baggage",
-	ProxyAuthorization:   "proxy-authorization",
-	ProxyAuthenticate:    "proxy-authenticate",
-	Cookie:               "cookie",
-	GRPCStatus:           "grpc-status",
-	GRPCMessage:          "grpc-message",
-	GRPCTimeout:          "grpc-timeout",
-	XForwardedClientCert: "x-forwarded-client-cert",
+	Connection:            "connection",
+	KeepAlive:             "keep-alive",
+	ProxyConnection:       "proxy-connection",
+	TE:                    "te",
+	Trailer:               "trailer",
+	TransferEncoding:      "transfer-encoding",
+	Upgrade:               "upgrade",
+	ContentLength:         "content-length",
+	ContentType:           "content-type",
+	Host:                  "host",
+	Expect:                "expect",
+	UserAgent:             "user-agent",
+	Via:                   "via",
+	Forwarded:             "forwarded",
+	XForwardedFor:         "x-forwarded-for",
+	XForwardedProto:       "x-forwarded-proto",
+	XForwardedHost:        "x-forwarded-host",
+	XRequestID:            "x-request-id",
+	ProxyStatus:           "proxy-status",
+	ServerTiming:          "server-timing",
+	Server:                "server",
+	Date:                  "date",
+	Traceparent:           "traceparent",
+	Tracestate:            "tracestate",
+	B3:                    "b3",
+	XB3TraceID:            "x-b3-traceid",
+	XB3SpanID:             "x-b3-spanid",
+	XB3ParentSpanID:       "x-b3-parentspanid",
+	XB3Sampled:            "x-b3-sampled",
+	XB3Flags:              "x-b3-flags",
+	Baggage:               "baggage",
+	ProxyAuthorization:    "proxy-authorization",
+	ProxyAuthenticate:     "proxy-authenticate",
+	Cookie:                "cookie",
+	GRPCStatus:            "grpc-status",
+	GRPCMessage:           "grpc-message",
+	GRPCTimeout:           "grpc-timeout",
+	XForwardedClientCert:  "x-forwarded-client-cert",
+	XEnvoyRetryOn:         "x-envoy-retry-on",
+	XEnvoyRetryGRPCOn:     "x-envoy-retry-grpc-on",
+	XEnvoyMaxRetries:      "x-envoy-max-retries",
+	XEnvoyTimeout:         "x-envoy-upstream-rq-timeout-ms",
+	XEnvoyPerTryTimeout:   "x-envoy-upstream-rq-per-try-timeout-ms",
+	XEnvoyExpectedTimeout: "x-envoy-expected-rq-timeout-ms",
+	XEnvoyAttemptCount:    "x-envoy-attempt-count",
+	XEnvoyRateLimited:     "x-envoy-ratelimited",
 }
 
 // String is the name in lower case, "" for Unknown.
@@ -121,7 +137,7 @@ func FieldByName(name []byte) FieldID {
 }
 
 const (
-	maxName    = len("x-forwarded-client-cert")
+	maxName    = len("x-envoy-upstream-rq-per-try-timeout-ms")
 	sameLength = 8
 )
 

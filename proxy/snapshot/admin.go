@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/admin"
+	"github.com/hopscope/hopscope/proxy/cluster"
 )
 
 // bindAdmin binds the admin API's address.
@@ -61,15 +62,8 @@ func (p *Proxy) ready() (bool, string) {
 
 // clusterState is a cluster as /clusters shows it.
 type clusterState struct {
-	Name        string          `json:"name"`
-	Endpoints   []endpointState `json:"endpoints"`
-	Connections poolState       `json:"connections"`
-}
-
-type endpointState struct {
-	Address string `json:"address"`
-	Active  int    `json:"connections_active"`
-	Idle    int    `json:"connections_idle"`
+	cluster.Status
+	Connections poolState `json:"connections"`
 }
 
 type poolState struct {
@@ -85,13 +79,7 @@ func (p *Proxy) clustersState() any {
 	all := []clusterState{}
 	for _, c := range p.allClusters() {
 		s := c.Group.Stats()
-		state := clusterState{Name: c.Name, Endpoints: []endpointState{}, Connections: poolState{
-			s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow,
-		}}
-		for _, e := range c.Group.Endpoints() {
-			state.Endpoints = append(state.Endpoints, endpointState{e.Address, e.Active, e.Idle})
-		}
-		all = append(all, state)
+		all = append(all, clusterState{c.Status(), poolState{s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow}})
 	}
 	return all
 }

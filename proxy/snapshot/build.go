@@ -17,19 +17,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
-	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
-
-func (p *Proxy) newCluster(name string, c *config.Cluster, client *tlsconf.Client) *cluster.Cluster {
-	return cluster.New(name, c.Endpoints, upstream.Options{
-		ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
-		MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
-		Head:     http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
-		Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
-	}, p.shared)
-}
 
 // allClusters are those of the configuration, by name, and those of forward
 // proxies.
@@ -71,13 +61,13 @@ func clientCert(lc *config.Listener, server *tlsconf.Server) clientcert.Options 
 
 // forwarding are the options of a listener's forwarder; server is its TLS, nil for
 // none.
-func (p *Proxy) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
+func (p *Proxy) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) (forward.Options, error) {
 	o := forward.Options{
 		Labels:      p.labels(lc, "", "", 0),
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
-		StreamIdleTimeout: lc.StreamIdleTimeout,
-		Causes:            p.causes, Shared: p.shared, Context: p.context,
+		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
+		Causes: p.causes, Shared: p.shared, Context: p.context,
 	}
 	via := ""
 	if lc.Via {
@@ -97,25 +87,28 @@ func (p *Proxy) forwarding(lc *config.Listener, server *tlsconf.Server, propagat
 	for i := range lc.Routes {
 		rc := &lc.Routes[i]
 		matches = append(matches, route.Match{Path: rc.Match.Path, PathPrefix: rc.Match.PathPrefix, Hosts: rc.Match.Hosts, Methods: rc.Match.Methods})
-		o.Routes = append(o.Routes, forward.Route{
-			Labels:  p.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold),
-			Cluster: p.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
-		})
+		o.Routes = append(o.Routes, p.route(lc, rc))
 	}
 	o.Table = route.Compile(matches)
 	if lc.ForwardProxy != nil {
-		o.Egress = p.forwardProxy(lc)
+		var err error
+		if o.Egress, err = p.forwardProxy(lc); err != nil {
+			return o, err
+		}
 	}
-	return o
+	return o, nil
 }
 
 // forwardProxy makes what a forward-proxy listener needs. Its cluster is named
 // after the listener: what requests ask for is no name for a metric.
-func (p *Proxy) forwardProxy(lc *config.Listener) *forward.Egress {
+func (p *Proxy) forwardProxy(lc *config.Listener) (*forward.Egress, error) {
 	fc := lc.ForwardProxy
 	cc := config.NewCluster()
 	cc.ConnectTimeout, cc.Protocol = fc.ConnectTimeout, "http1"
-	cl := p.newCluster(lc.Name, &cc, nil)
+	cl, err := p.newCluster(lc.Name, &cc)
+	if err != nil {
+		return nil, err
+	}
 	p.egress = append(p.egress, cl)
 	e := &forward.Egress{
 		Resolver: net.DefaultResolver,
@@ -125,7 +118,7 @@ func (p *Proxy) forwardProxy(lc *config.Listener) *forward.Egress {
 	for _, a := range fc.Allow {
 		e.Allow = append(e.Allow, allow(a))
 	}
-	return e
+	return e, nil
 }
 
 func allow(a config.ForwardAllow) forward.Allow {

@@ -114,11 +114,11 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 // makeClusters makes each cluster of the configuration.
 func (p *Proxy) makeClusters() error {
 	for name, cc := range p.config.Clusters {
-		client, err := p.clientTLS(name, &cc)
+		c, err := p.newCluster(name, &cc)
 		if err != nil {
 			return err
 		}
-		p.clusters[name] = p.newCluster(name, &cc, client)
+		p.clusters[name] = c
 	}
 	return nil
 }
@@ -138,7 +138,11 @@ func (p *Proxy) bindListeners() error {
 		if err != nil {
 			return err
 		}
-		f := forward.New(p.forwarding(lc, server, propagation, status, sampler))
+		o, err := p.forwarding(lc, server, propagation, status, sampler)
+		if err != nil {
+			return err
+		}
+		f := forward.New(o)
 		l, err := listener.Listen(p.listening(lc, server), f)
 		if err != nil {
 			return err
@@ -201,10 +205,10 @@ func (p *Proxy) close(ctx context.Context) error {
 	wg.Wait()
 	p.cancel()
 	for _, c := range p.clusters {
-		c.Group.Close()
+		c.Close()
 	}
 	for _, c := range p.egress {
-		c.Group.Close()
+		c.Close()
 	}
 	for _, c := range p.credentials {
 		c.source.Close()

@@ -133,6 +133,9 @@ func responseRows() []row {
 	const part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart"
 	const terminated = "connection_terminated"
 	impatient := func(s *settings) { s.Route.Timeout = soon }
+	hasty := func(s *settings) {
+		s.Route.Retry = &config.Retry{On: []string{"connect-failure"}, Attempts: 2, PerTryTimeout: soon, Backoff: config.RetryBackoff{Base: soon, Max: soon}}
+	}
 	restless := func(s *settings) { s.Listener.StreamIdleTimeout = soon }
 	both := []row{
 		{name: "closes", kind: fault.UpstreamClosed, status: 503, flags: "UC", error: terminated, endpoint: closes(""), reason: "closed the connection before it answered"},
@@ -147,6 +150,7 @@ func responseRows() []row {
 		{name: "head too large", kind: fault.UpstreamHeader, status: 502, flags: "UPE", error: "http_response_header_section_size", endpoint: always("HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("b", 60<<10) + "\r\n\r\n"), reason: "longer than 61440 bytes"},
 		{name: "does not answer in time", kind: fault.UpstreamTimeout, status: 504, flags: "UT", error: "http_response_timeout", endpoint: silent(""), change: impatient, reason: "did not answer within the route's timeout"},
 		{name: "does not end in time", kind: fault.UpstreamTimeout, status: 200, flags: "UT", error: "http_response_timeout", endpoint: silent(part), change: impatient, reason: "did not end its response within the route's timeout"},
+		{name: "does not answer an attempt in time", kind: fault.PerTryTimeout, status: 504, flags: "UT", error: "http_response_timeout", endpoint: silent(""), change: hasty, reason: "within the 300ms of one attempt"},
 		{name: "stalls", kind: fault.UpstreamIdle, status: 504, flags: "SI", error: "http_response_timeout", endpoint: silent(""), change: restless, reason: "sent nothing for 300ms"},
 		{name: "stalls within its content", kind: fault.UpstreamIdle, status: 200, flags: "SI", error: "http_response_timeout", endpoint: silent(part), change: restless, reason: "sent nothing for 300ms"},
 	}

@@ -73,6 +73,7 @@ type Endpoint struct {
 	dialling int        // connections that are on their way
 	active   int        // connections in use, being dialled, or of HTTP/2
 	dynamic  bool
+	removed  bool // it is no endpoint of the cluster any more
 }
 
 // sweepEvery is how often idle connections are looked after.
@@ -118,10 +119,26 @@ func (g *Group) Dynamic(address []byte) *Endpoint {
 	return e
 }
 
+// Remove takes an endpoint out of the group: its idle connections are closed, and
+// those in use are when they are released, or with their last stream. Requests
+// that have picked it may still go to it.
+func (g *Group) Remove(e *Endpoint) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e.removed = true
+	g.closeIdle(e)
+	for _, s := range e.sessions {
+		s.conn.Shutdown()
+	}
+	g.forget(e)
+}
+
 // EndpointState is what an endpoint's pool holds.
 type EndpointState struct {
 	Address      string
 	Active, Idle int
+	// Removed is true for one that is kept only until its connections end.
+	Removed bool
 }
 
 // Endpoints tells what the pools of all endpoints hold, by address.
@@ -130,11 +147,22 @@ func (g *Group) Endpoints() []EndpointState {
 	defer g.mu.Unlock()
 	all := make([]EndpointState, 0, len(g.endpoints))
 	for e := range g.endpoints {
-		unused := e.unused()
-		all = append(all, EndpointState{e.Address, e.active - unused, len(e.idle) + unused})
+		all = append(all, e.state())
 	}
 	slices.SortFunc(all, func(a, b EndpointState) int { return cmp.Compare(a.Address, b.Address) })
 	return all
+}
+
+// State tells what the pool of an endpoint holds.
+func (e *Endpoint) State() EndpointState {
+	e.group.mu.Lock()
+	defer e.group.mu.Unlock()
+	return e.state()
+}
+
+func (e *Endpoint) state() EndpointState {
+	unused := e.unused()
+	return EndpointState{e.Address, e.active - unused, len(e.idle) + unused, e.removed}
 }
 
 // Stats are the group's counters.
@@ -241,8 +269,8 @@ func (g *Group) take(e *Endpoint, fresh, again bool) (s Stream, mayDial bool, w 
 	return nil, false, g.enqueue(e, fresh, again)
 }
 
-// occupy counts a connection to e that is about to be dialled. A dynamic
-// endpoint may have been forgotten since the caller got it: it is known again.
+// occupy counts a connection to e that is about to be dialled. An endpoint may
+// have been forgotten since the caller got it: it is known again.
 func (g *Group) occupy(e *Endpoint) {
 	e.active++
 	e.dialling++
@@ -289,9 +317,10 @@ func (g *Group) freed(e *Endpoint) {
 	g.open--
 }
 
-// forget drops a dynamic endpoint that has no connection.
+// forget drops a dynamic endpoint, or one that was removed, that has no
+// connection.
 func (g *Group) forget(e *Endpoint) {
-	if e.dynamic && e.active == 0 && len(e.idle) == 0 {
+	if (e.dynamic || e.removed) && e.active == 0 && len(e.idle) == 0 {
 		delete(g.endpoints, e)
 		if g.dynamic[e.Address] == e {
 			delete(g.dynamic, e.Address)
@@ -311,7 +340,7 @@ func (g *Group) put(c *Conn) {
 		w.turn <- turn{conn: c}
 		return
 	}
-	if len(g.waiters) > 0 || g.closed || len(e.idle) >= g.options.MaxIdle {
+	if len(g.waiters) > 0 || g.closed || e.removed || len(e.idle) >= g.options.MaxIdle {
 		g.mu.Unlock()
 		g.discard(c)
 		return

@@ -101,7 +101,7 @@ func (g *Group) begin(e *Endpoint, nio *netio.Conn, tls *hop.TLS) (Stream, error
 	e.sessions = append(e.sessions, s)
 	g.dialled++
 	g.arrived(e, HTTP2)
-	if g.closed {
+	if g.closed || e.removed {
 		s.conn.Shutdown()
 	}
 	g.mu.Unlock()

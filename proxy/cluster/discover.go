@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/healthcheck"
+)
+
+// sourceState is what is known of the source.
+type sourceState struct {
+	missing bool
+	err     error     // why its answer is stale, nil while it is fresh
+	since   time.Time // when that began
+	updated time.Time // when the last good answer came
+	updates uint64
+	errs    uint64
+}
+
+// update takes what the source knows.
+func (c *Cluster) update(u discovery.Update) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note(u)
+	if u.Err == nil || len(u.Endpoints) > 0 || len(c.order) == 0 {
+		c.replace(u)
+	}
+	c.answered = true
+	c.rebuild()
+	c.checkReady()
+	c.change()
+}
+
+// note keeps what an update says of the source.
+func (c *Cluster) note(u discovery.Update) {
+	s := &c.source
+	if u.Err == nil {
+		if s.err != nil {
+			c.log.Info("the source of endpoints is there again", "cluster", c.Name, "source", c.from(), "after", time.Since(s.since).Round(time.Millisecond))
+		}
+		s.err, s.since, s.updated = nil, time.Time{}, time.Now()
+		s.updates++
+		return
+	}
+	s.errs++
+	if s.err == nil {
+		s.since = time.Now()
+		c.log.Warn("the source of endpoints fails; the last that were known stay", "cluster", c.Name, "source", c.from(), "error", u.Err, "endpoints", len(u.Endpoints))
+	}
+	s.err = u.Err
+}
+
+// replace takes the endpoints of an update in the place of those there were.
+func (c *Cluster) replace(u discovery.Update) {
+	c.source.missing = u.Missing
+	order := make([]*Endpoint, 0, len(u.Endpoints))
+	keep := make(map[string]*Endpoint, len(u.Endpoints))
+	var added, removed []string
+	for _, given := range u.Endpoints {
+		if keep[given.Address] != nil {
+			continue // named twice
+		}
+		e := c.endpoints[given.Address]
+		if e == nil {
+			e = c.newEndpoint(given)
+			added = append(added, given.Address)
+		}
+		e.given = given
+		keep[given.Address] = e
+		order = append(order, e)
+	}
+	for address, e := range c.endpoints {
+		if keep[address] == nil {
+			removed = append(removed, address)
+			c.drop(e)
+		}
+	}
+	c.endpoints, c.order = keep, order
+	if c.options.Source != nil && len(added)+len(removed) > 0 {
+		slices.Sort(removed)
+		c.log.Info("endpoints changed", "cluster", c.Name, "source", c.from(), "endpoints", len(order), "added", few(added), "removed", few(removed))
+	}
+}
+
+// drop forgets an endpoint that is not in the cluster any more.
+func (c *Cluster) drop(e *Endpoint) {
+	if c.checker != nil {
+		e.probe.Remove()
+	}
+	c.Group.Remove(e.Endpoint)
+}
+
+// few shortens a list for the log.
+func few(list []string) []string {
+	if len(list) > 10 {
+		return append(list[:10:10], "...")
+	}
+	return list
+}
+
+// checkReady notes that the cluster knows its endpoints and how they are.
+func (c *Cluster) checkReady() {
+	if !c.answered {
+		return
+	}
+	if c.checker != nil {
+		for _, e := range c.order {
+			if e.check == healthcheck.Pending {
+				return
+			}
+		}
+	}
+	select {
+	case <-c.ready:
+	default:
+		close(c.ready)
+	}
+}

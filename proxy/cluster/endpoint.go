@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/healthcheck"
+	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/proxy/upstream"
+)
+
+// Endpoint is an address of a cluster with its pool, its load and its record. It
+// stays the same as long as the address is in the cluster.
+type Endpoint struct {
+	*upstream.Endpoint
+	// Load is how busy it is.
+	Load *balance.Load
+
+	cluster *Cluster
+	record  *outlier.Host // nil where none is ejected
+
+	// Guarded by cluster.mu:
+	given   discovery.Endpoint
+	probe   *healthcheck.Endpoint // nil where none is checked
+	check   healthcheck.Health
+	why     string        // the last check's words
+	drained bool          // by hand
+	byHand  bool          // ejected by hand
+	since   time.Duration // when it began to be usable; 0 while it is not
+	warmed  bool          // it was there from the start, or its slow start is over
+}
+
+func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
+	e := &Endpoint{
+		Endpoint: c.Group.Endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, &c.total),
+		cluster: c, given: given, warmed: !c.answered,
+	}
+	if c.detector != nil {
+		e.record = c.detector.NewHost()
+	}
+	if c.checker != nil {
+		e.probe = c.checker.Add(given.Address, func(r healthcheck.Report) { c.checked(e, r) })
+	}
+	return e
+}
+
+// Begin counts a request that goes to the endpoint. The times are those of
+// netio.Shared.
+func (e *Endpoint) Begin(now time.Duration) { e.Load.Begin(now) }
+
+// Answer is told of each Begin, once: when the head of the response is there, or
+// the attempt has failed. ok is false for a failure.
+func (e *Endpoint) Answer(began, now time.Duration, ok bool) { e.Load.Answer(began, now, ok) }
+
+// End is told of each Begin, once: the attempt is over.
+func (e *Endpoint) End() { e.Load.End() }
+
+// Note judges the endpoint by how an attempt went.
+func (e *Endpoint) Note(now time.Duration, r outlier.Result) {
+	if e.record != nil && e.record.Put(now, r) {
+		e.cluster.change()
+	}
+}
+
+// health is what picking has to know of the endpoint, and why it is not well. What
+// its source says is known to be down is not tried in a panic: a panic is for
+// when the proxy's own eyes deceive it.
+func (e *Endpoint) health() (h balance.Health, why string) {
+	c := e.cluster
+	switch {
+	case e.drained:
+		return balance.Excluded, "drained by hand"
+	case e.given.Health == discovery.Draining:
+		return balance.Excluded, "taken out of service in " + c.from()
+	case e.given.Health == discovery.Unhealthy:
+		return balance.Excluded, "unhealthy in " + c.from()
+	case e.byHand:
+		return balance.Unhealthy, "ejected by hand"
+	case e.record != nil && e.record.Ejected():
+		return balance.Unhealthy, "ejected: " + e.record.State(c.shared.Now()).Detail
+	case e.check == healthcheck.Unhealthy:
+		return balance.Unhealthy, e.why
+	case c.checker != nil && e.check == healthcheck.Pending:
+		return balance.Unhealthy, "not checked yet"
+	case e.check == healthcheck.Degraded:
+		return balance.Degraded, e.why
+	case e.given.Health == discovery.Degraded:
+		return balance.Degraded, "degraded in " + c.from()
+	}
+	return balance.Healthy, ""
+}
+
+// weight is the endpoint's share, while it warms up a part of it. warming is true
+// while that changes with time.
+func (e *Endpoint) weight(now time.Duration, usable bool) (w float64, warming bool) {
+	w = float64(max(e.given.Weight, 1))
+	s := e.cluster.options.SlowStart
+	switch {
+	case !usable:
+		if e.since != 0 || !e.warmed { // it begins anew when it comes back
+			e.since, e.warmed = 0, false
+		}
+		return w, false
+	case s == nil || e.warmed:
+		e.since, e.warmed = max(now, 1), true
+		return w, false
+	case e.since == 0:
+		e.since = max(now, 1)
+	}
+	if now-e.since >= s.Window {
+		e.warmed = true
+		return w, false
+	}
+	return w * balance.SlowStart(now-e.since, s.Window, s.Aggression, s.MinPercent), true
+}
+
+// String is the endpoint for people.
+func (e *Endpoint) String() string { return fmt.Sprintf("%s of cluster %s", e.Address, e.cluster.Name) }

@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/balance"
+)
+
+// Status is what there is to say about a cluster, for people.
+type Status struct {
+	Name   string       `json:"name"`
+	Policy string       `json:"policy"`
+	Source SourceStatus `json:"source"`
+	// Requests and Retries are under way; those refused were by a circuit breaker
+	// or a budget.
+	Requests        int64            `json:"requests_active"`
+	Retries         int64            `json:"retries_active"`
+	Retried         uint64           `json:"retries_total"`
+	RefusedRequests uint64           `json:"requests_refused_total"`
+	RefusedRetries  uint64           `json:"retries_refused_total"`
+	Endpoints       []EndpointStatus `json:"endpoints"`
+}
+
+// SourceStatus is what there is to say about where endpoints come from.
+type SourceStatus struct {
+	From    string     `json:"from"`
+	Missing bool       `json:"missing"`
+	Stale   bool       `json:"stale"`
+	Since   *time.Time `json:"stale_since,omitempty"`
+	Error   string     `json:"error,omitempty"`
+	Updated *time.Time `json:"updated,omitempty"`
+	Updates uint64     `json:"updates_total"`
+	Errors  uint64     `json:"errors_total"`
+}
+
+// EndpointStatus is what there is to say about an endpoint.
+type EndpointStatus struct {
+	Address  string            `json:"address"`
+	Weight   float64           `json:"weight"`
+	Priority int               `json:"priority"`
+	Region   string            `json:"region,omitempty"`
+	Zone     string            `json:"zone,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	// Health is "healthy", "degraded", "unhealthy" or "excluded", and Why says
+	// why it is not the first; Check is the last health check's words.
+	Health string `json:"health"`
+	Why    string `json:"why,omitempty"`
+	Check  string `json:"check,omitempty"`
+	// Ejected says whether it is ejected as an outlier, until when, and how
+	// often it was.
+	Ejected   bool       `json:"ejected"`
+	Until     *time.Time `json:"ejected_until,omitempty"`
+	Ejections int        `json:"ejections_total"`
+	// Active are the requests under way, LatencyMS their peak EWMA.
+	Active    int64   `json:"requests_active"`
+	LatencyMS float64 `json:"latency_ewma_ms"`
+	// SuccessPercent is of the requests in the outlier detection's window.
+	SuccessPercent    *float64 `json:"success_percent,omitempty"`
+	ActiveConnections int      `json:"connections_active"`
+	IdleConnections   int      `json:"connections_idle"`
+}
+
+// Status tells about the cluster as it is now.
+func (c *Cluster) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l, now := &c.limits, c.shared.Now()
+	s := Status{
+		Name: c.Name, Policy: c.options.Balance.Policy.String(), Source: c.sourceStatus(),
+		Requests: l.requests.Load(), Retries: l.retries.Load(), Retried: l.retried.Load(),
+		RefusedRequests: l.refusedRequests.Load(), RefusedRetries: l.refusedRetries.Load(),
+		Endpoints: []EndpointStatus{},
+	}
+	hosts := c.state.Load().set.Hosts()
+	for i, e := range c.order {
+		s.Endpoints = append(s.Endpoints, e.status(now, &hosts[i]))
+	}
+	return s
+}
+
+func (c *Cluster) sourceStatus() SourceStatus {
+	s := SourceStatus{From: c.from(), Missing: c.source.missing, Stale: c.source.err != nil, Updates: c.source.updates, Errors: c.source.errs}
+	if s.Stale {
+		s.Error, s.Since = c.source.err.Error(), &c.source.since
+	}
+	if !c.source.updated.IsZero() {
+		s.Updated = &c.source.updated
+	}
+	return s
+}
+
+func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus {
+	_, why := e.health()
+	pool := e.State()
+	s := EndpointStatus{
+		Address: e.Address, Weight: host.Weight, Priority: e.given.Priority, Region: e.given.Locality.Region, Zone: e.given.Locality.Zone,
+		Metadata: e.given.Metadata, Health: host.Health.String(), Why: why, Check: e.why,
+		Active: e.Load.Active(), LatencyMS: float64(e.Load.Latency(now).Microseconds()) / 1000,
+		ActiveConnections: pool.Active, IdleConnections: pool.Idle,
+	}
+	if e.record == nil {
+		return s
+	}
+	r := e.record.State(now)
+	s.Ejected, s.Ejections = r.Ejected, r.Times
+	if r.Ejected && r.Until > 0 {
+		until := time.Now().Add(r.Until - now)
+		s.Until = &until
+	}
+	if percent, ok := r.SuccessRate(); ok {
+		s.SuccessPercent = &percent
+	}
+	return s
+}

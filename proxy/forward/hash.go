@@ -1,0 +1,112 @@
+package forward
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// HashOn is a part of a request that its endpoint is chosen by.
+type HashOn struct {
+	// One of these says which part.
+	Header, Cookie, Query string
+	Source, Path          bool
+	// CookieTTL and CookiePath are those of a cookie that is made where the
+	// request has none.
+	CookieTTL  time.Duration
+	CookiePath string
+	// Terminal ends the list where the request has this part.
+	Terminal bool
+}
+
+// prepare makes what the choice of an endpoint depends on.
+func (f *Forwarder) prepare(x *filter.Exchange, d *destination) {
+	p := &x.Pick
+	p.Tried, p.Hash, p.Hashed = p.Tried[:0], 0, false
+	p.Subset = d.route.Subset
+	for i := range d.route.Hash {
+		on := &d.route.Hash[i]
+		hash, ok := on.of(x, d)
+		if !ok {
+			continue
+		}
+		if p.Hashed {
+			hash = balance.Combine(p.Hash, hash)
+		}
+		p.Hash, p.Hashed = hash, true
+		if on.Terminal {
+			break
+		}
+	}
+}
+
+// of is the hash of the request's part; false where it has none.
+func (on *HashOn) of(x *filter.Exchange, d *destination) (uint64, bool) {
+	r := &x.Request
+	var part []byte
+	ok := true
+	switch {
+	case on.Header != "":
+		part, ok = r.Lookup(on.Header)
+	case on.Cookie != "":
+		if part, ok = cookie(r, on.Cookie); !ok {
+			d.setCookie, d.cookie = on, strconv.FormatUint(rand.Uint64(), 16)
+			part, ok = []byte(d.cookie), true
+		}
+	case on.Query != "":
+		part, ok = parameter(r.Query(), on.Query)
+	case on.Source:
+		return balance.HashString(x.Hop.Client), true
+	case on.Path:
+		part = r.Path()
+	}
+	return balance.Hash(part), ok
+}
+
+// cookie is the value of a cookie of the request (RFC 6265 section 5.4).
+func cookie(r *message.Head, name string) ([]byte, bool) {
+	if !r.Has(message.Cookie) {
+		return nil, false
+	}
+	for i := range r.Fields {
+		field := &r.Fields[i]
+		if field.ID != message.Cookie || field.Removed {
+			continue
+		}
+		for pair := range bytes.SplitSeq(r.Bytes(field.Value), []byte(";")) {
+			if key, value, ok := bytes.Cut(bytes.TrimSpace(pair), []byte("=")); ok && string(key) == name {
+				return value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// parameter is the value of the first parameter of that name, as it was sent.
+func parameter(query []byte, name string) ([]byte, bool) {
+	for pair := range bytes.SplitSeq(query, []byte("&")) {
+		if key, value, _ := bytes.Cut(pair, []byte("=")); string(key) == name {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// giveCookie lets the client keep the endpoint that was chosen for it.
+func (d *destination) giveCookie(r *message.Head) {
+	on := d.setCookie
+	if on == nil {
+		return
+	}
+	b := append(append(append(r.Scratch(), on.Cookie...), '='), d.cookie...)
+	if on.CookieTTL > 0 {
+		b = strconv.AppendInt(append(b, "; Max-Age="...), int64(on.CookieTTL/time.Second), 10)
+	}
+	b = append(append(b, "; Path="...), on.CookiePath...)
+	r.AddSpan(message.Unknown, "set-cookie", r.Keep(append(b, "; HttpOnly"...)))
+}

@@ -1,0 +1,302 @@
+package forward
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/grpc"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// RetryOn is a set of what is retried.
+type RetryOn uint16
+
+// What is retried; see Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on.
+const (
+	On5xx RetryOn = 1 << iota
+	OnGatewayError
+	OnReset
+	OnConnectFailure
+	OnRefusedStream
+	On4xx
+	OnStatusCodes
+	OnHeaders
+	OnCancelled
+	OnDeadlineExceeded
+	OnInternal
+	OnResourceExhausted
+	OnUnavailable
+)
+
+var retryWords = [...]string{"5xx", "gateway-error", "reset", "connect-failure", "refused-stream", "retriable-4xx", "retriable-status-codes",
+	"retriable-headers", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
+
+// RetryWord is the set of one word, empty for a word that there is not.
+func RetryWord(word string) RetryOn {
+	if i := slices.Index(retryWords[:], word); i >= 0 {
+		return 1 << i
+	}
+	return 0
+}
+
+// Retry is a retry policy.
+type Retry struct {
+	On       RetryOn
+	Statuses []int    // of OnStatusCodes
+	Headers  []string // of OnHeaders, in lower case
+	// Attempts is how often a request is sent at most.
+	Attempts int
+	// PerTry is the time for each attempt; 0 is the route's.
+	PerTry time.Duration
+	// Base and Max bound the wait before a retry.
+	Base, Max time.Duration
+	// Budget bounds retries in place of the circuit breaker; nil is none.
+	Budget *cluster.Budget
+	// MaxBody is how many bytes of content that is not whole are kept.
+	MaxBody int
+}
+
+// The defaults of what has no policy.
+const (
+	redispatches = 3 // attempts where none of them reaches an endpoint
+	retryBase    = 25 * time.Millisecond
+	retryMax     = 250 * time.Millisecond
+)
+
+// retryPlan is a retry policy as one request has it.
+type retryPlan struct {
+	policy   *Retry
+	on       RetryOn
+	attempts int
+	perTry   time.Duration
+}
+
+func (r *Retry) plan() retryPlan {
+	if r == nil {
+		return retryPlan{on: OnConnectFailure, attempts: redispatches}
+	}
+	return retryPlan{policy: r, on: r.On, attempts: r.Attempts, perTry: r.PerTry}
+}
+
+// override takes what the caller says, besides the policy: more to retry on, and
+// how often.
+func (p *retryPlan) override(r *message.Head) {
+	said := p.on
+	for _, id := range [...]message.FieldID{message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn} {
+		value, _ := r.Get(id)
+		for word := range bytes.SplitSeq(value, []byte(",")) {
+			said |= RetryWord(string(bytes.TrimSpace(word)))
+		}
+	}
+	if said != p.on && p.policy == nil {
+		p.policy, p.attempts = &Retry{Base: retryBase, Max: retryMax}, 2
+	}
+	p.on = said
+	if value, ok := r.Get(message.XEnvoyMaxRetries); ok && p.policy != nil {
+		if n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 6); err == nil {
+			p.attempts = int(n) + 1
+		}
+	}
+}
+
+// keepAlways is how many bytes of an upload are kept where no policy asks for it,
+// for an endpoint that refuses a stream: a call whose message came right behind its
+// head is no other than one whose message came with it.
+const keepAlways = 16 << 10
+
+// keep is how many bytes of an upload are kept for a retry.
+func (p *retryPlan) keep() int {
+	if p.policy == nil {
+		return keepAlways
+	}
+	return max(keepAlways, p.policy.MaxBody)
+}
+
+// tries is what the attempts of one request have come to.
+type tries struct {
+	cluster *cluster.Cluster
+	n       int  // retries, those of stale connections aside
+	counted bool // the last of them counts in the cluster
+	at      time.Duration
+}
+
+func (t *tries) leave() {
+	if t.counted {
+		t.cluster.LeaveRetry()
+		t.counted = false
+	}
+}
+
+// repeats decides whether another attempt follows the last one, which failed, or
+// whose response has begun where why is nil. If not although it should, the Hop's
+// flags say why.
+func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b *body, t *tries, why *fault.Error) bool {
+	p := &d.retry
+	if t.n == 0 && p.policy != nil && p.policy.Budget != nil {
+		p.policy.Budget.Deposit()
+	}
+	t.leave()
+	wanted := false
+	if why != nil {
+		wanted = p.failure(why)
+	} else {
+		wanted = p.response(x)
+	}
+	if !wanted || d.fixed != nil || !b.replayable() {
+		return false
+	}
+	h := x.Hop
+	now := now(h)
+	if d.until > 0 && now >= d.until || d.expires > 0 && now >= d.expires || x.Down.Gone()() {
+		return false
+	}
+	elsewhere := d.route.Cluster.Others(&x.Pick)
+	if p.policy == nil && !elsewhere {
+		return false // it would fail in the same way
+	}
+	if t.n+1 >= p.attempts {
+		h.Flags |= hop.RetriesExhausted
+		return false
+	}
+	// What no endpoint has seen is no more load for another than if there were
+	// no endpoint that can't be connected to.
+	t.at = 0
+	if unseen := why != nil && why.Kind.Connecting() && elsewhere; !unseen {
+		if !d.route.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
+			h.Flags |= hop.UpstreamOverflow
+			return false
+		}
+		t.counted = true
+		t.at = now + p.policy.backOff(t.n+1)
+	}
+	t.n++
+	b.replay(x, d)
+	return true
+}
+
+// failure reports whether an attempt that ended in this way is retried.
+func (p *retryPlan) failure(why *fault.Error) bool {
+	k := why.Kind
+	switch {
+	case k.Side() != fault.Upstream || k == fault.UpstreamTimeout:
+		return false
+	case p.on&(On5xx|OnGatewayError|OnReset) != 0:
+		return true
+	case k.Connecting():
+		return p.on&OnConnectFailure != 0
+	case k == fault.UpstreamRefused:
+		return p.on&OnRefusedStream != 0
+	}
+	return false
+}
+
+// response reports whether the response that has begun is retried.
+func (p *retryPlan) response(x *filter.Exchange) bool {
+	if p.policy == nil {
+		return false
+	}
+	r := &x.Response
+	status := r.Status
+	switch {
+	case r.Framing == message.Tunnel || r.Has(message.XEnvoyRateLimited):
+		return false
+	case status >= 500 && p.on&On5xx != 0,
+		status >= 502 && status <= 504 && p.on&OnGatewayError != 0,
+		status == 409 && p.on&On4xx != 0,
+		p.on&OnStatusCodes != 0 && slices.Contains(p.policy.Statuses, status):
+		return true
+	}
+	if p.on&OnHeaders != 0 {
+		for _, name := range p.policy.Headers {
+			if _, ok := r.Lookup(name); ok {
+				return true
+			}
+		}
+	}
+	return x.Hop.GRPC && p.call(r)
+}
+
+// call reports whether a gRPC status in a response's head is retried.
+func (p *retryPlan) call(r *message.Head) bool {
+	status, _, ok := grpc.Status(r)
+	if !ok {
+		return false
+	}
+	switch status.Code() {
+	case 1:
+		return p.on&OnCancelled != 0
+	case 4:
+		return p.on&OnDeadlineExceeded != 0
+	case 8:
+		return p.on&OnResourceExhausted != 0
+	case 13:
+		return p.on&OnInternal != 0
+	case 14:
+		return p.on&OnUnavailable != 0
+	}
+	return false
+}
+
+// backOff is how long to wait before the n-th retry: a random time up to (2^n - 1)
+// times the base, at most the longest.
+func (r *Retry) backOff(n int) time.Duration {
+	most := r.Max
+	if n < 20 {
+		most = min(most, r.Base<<n-r.Base)
+	}
+	return rand.N(most + 1)
+}
+
+// lookEvery is how often it is looked whether the client still waits.
+const lookEvery = 25 * time.Millisecond
+
+// backOff waits until the next attempt is due, unless the client goes away.
+func (f *Forwarder) backOff(x *filter.Exchange, d *destination, t *tries) error {
+	h := x.Hop
+	for left := t.at - now(h); left > 0; left = t.at - now(h) {
+		if d.until > 0 && now(h) >= d.until {
+			break
+		}
+		select {
+		case <-time.After(min(left, lookEvery)):
+		case <-f.Context.Done():
+			return fault.New(fault.Draining, "the proxy is shutting down")
+		}
+		if x.Down.Gone()() {
+			if left := x.Down.Left(); left != nil {
+				return left
+			}
+			return fault.New(fault.ClientClosed, "the client closed the connection while its request waited to be sent again")
+		}
+	}
+	return nil
+}
+
+// discard ends an attempt whose response is not used.
+func (f *Forwarder) discard(x *filter.Exchange, w *way, b *body) {
+	h, r := x.Hop, &x.Response
+	a := h.LastAttempt()
+	if h.GRPC {
+		if status, _, ok := grpc.Status(r); ok {
+			a.GRPCStatus = status
+		}
+	}
+	reusable := !r.Close && r.Framing != message.UntilClose
+	for done := false; reusable && !done; {
+		piece, last, err := w.stream.Body()
+		done = last
+		if err != nil || len(piece) == 0 && !done { // what has not come is not waited for
+			reusable = false
+		}
+		a.BytesReceived += int64(len(piece))
+	}
+	a.End = now(h)
+	f.end(h, w, reusable)
+}
