@@ -25,6 +25,9 @@ type Options struct {
 	// Routes are what Table's matches lead to, in the same order.
 	Routes []Route
 	Table  *route.Table
+	// Catalog holds routes that change while the forwarder runs; it comes after
+	// Table. Nil is none.
+	Catalog *atomic.Pointer[Routing]
 	// Egress makes it a forward proxy for requests that no route matches; nil
 	// otherwise.
 	Egress *Egress
@@ -61,11 +64,20 @@ const (
 	Cut
 )
 
+// Routing is routes with the table that leads to them.
+type Routing struct {
+	Table  *route.Table
+	Routes []Route
+}
+
 // Route is where requests go.
 type Route struct {
-	Labels  *hop.Labels
+	Labels *hop.Labels
+	// Cluster is where the endpoints are; nil refuses the request with 403.
 	Cluster *cluster.Cluster
-	Timeout time.Duration // for the whole response; 0 is none
+	// Strip is taken from the front of the path, and Prepend put there.
+	Strip, Prepend string
+	Timeout        time.Duration // for the whole response; 0 is none
 	// Retry says what is sent again; nil is what can't have reached an endpoint.
 	Retry *Retry
 	// Subset is the metadata that endpoints must have, nil for any.

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -38,10 +39,16 @@ type destination struct {
 // there.
 func (f *Forwarder) route(x *filter.Exchange) error {
 	h, r := x.Hop, &x.Request
-	if i := f.match(r); i >= 0 {
-		d := destination{route: &f.Routes[i]}
-		h.Labels = d.route.Labels
+	if route := f.match(r); route != nil {
+		d := destination{route: route}
+		h.Labels = route.Labels
 		h.Routed = now(h)
+		if route.Cluster == nil {
+			return fault.New(fault.Forbidden, fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", h.Labels.Route, h.Labels.Listener))
+		}
+		if route.Strip != "" || route.Prepend != "" {
+			route.rewrite(r)
+		}
 		return f.send(x, &d)
 	}
 	if f.Egress != nil {
@@ -53,12 +60,48 @@ func (f *Forwarder) route(x *filter.Exchange) error {
 	return fault.New(fault.NotFound, fmt.Sprintf("no route of listener %s matches host %q and path %q", h.Labels.Listener, clip(r.Host()), clip(r.Path())))
 }
 
-func (f *Forwarder) match(r *message.Head) int {
+// match finds a request's route, nil for none: those of the configuration come
+// before those of a catalogue.
+func (f *Forwarder) match(r *message.Head) *Route {
 	if r.Method == message.CONNECT {
-		return -1
+		return nil
 	}
-	return f.Table.Match(r)
+	if i := f.Table.Match(r); i >= 0 {
+		return &f.Routes[i]
+	}
+	if f.Catalog == nil {
+		return nil
+	}
+	if c := f.Catalog.Load(); c != nil {
+		if i := c.Table.Match(r); i >= 0 {
+			return &c.Routes[i]
+		}
+	}
+	return nil
 }
+
+// rewrite gives the request the path that the endpoint is to see, and keeps the
+// one that it had, as Envoy does.
+func (route *Route) rewrite(r *message.Head) {
+	path := r.Path()
+	rest, stripped := bytes.CutPrefix(path, []byte(route.Strip))
+	if route.Strip == "" || !stripped {
+		rest = path
+	}
+	var to []byte
+	to = append(append(to, route.Prepend...), rest...)
+	if len(to) == 0 || to[0] != '/' {
+		to = append([]byte{'/'}, to...)
+	}
+	if bytes.Equal(to, path) {
+		return
+	}
+	r.RemoveName([]byte(originalPath))
+	r.AddSpan(message.Unknown, originalPath, r.OwnBytes(r.OriginTarget()))
+	r.SetPath(to)
+}
+
+const originalPath = "x-envoy-original-path"
 
 // clip keeps what a client sent to a length that is fit for a message.
 func clip(b []byte) []byte {

@@ -1,6 +1,10 @@
 package message
 
-import "github.com/hopscope/hopscope/telemetry/hop"
+import (
+	"bytes"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
 
 // Head is the head of a request or a response: its first line, its fields and
 // how its body is framed. The zero value is empty and ready; [Head.Reset]
@@ -301,6 +305,26 @@ func (h *Head) OriginTarget() []byte {
 		return h.Bytes(h.Keep(append(append(h.Scratch(), '/'), after...)))
 	}
 	return after
+}
+
+// SetPath gives the target another path; the query stays.
+func (h *Head) SetPath(path []byte) {
+	target := h.Target()
+	front := 0
+	if h.Form == Absolute {
+		front = len(h.Scheme()) + len("://") + len(h.Authority())
+	}
+	_, query, asked := bytes.Cut(target, []byte("?"))
+	b := append(append(h.Scratch(), target[:front]...), path...)
+	if asked {
+		b = append(append(b, '?'), query...)
+	}
+	h.target = h.Keep(b)
+	h.path = Span{h.target.Off + uint32(front), uint32(len(path))}
+	h.query = Span{h.path.Off + h.path.Len, 0}
+	if asked {
+		h.query = Span{h.query.Off + 1, uint32(len(query))}
+	}
 }
 
 // Host is whom the request is for: the target's authority where it has one,

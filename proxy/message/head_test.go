@@ -209,3 +209,27 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestSetPath gives targets of each form another path.
+func TestSetPath(t *testing.T) {
+	for _, tt := range []struct {
+		form                               Form
+		target, scheme, authority, path, q string
+		to, want, wantQuery                string
+	}{
+		{Origin, "/a/b?x=1", "", "", "/a/b", "x=1", "/c", "/c?x=1", "x=1"},
+		{Origin, "/a", "", "", "/a", "", "/longer/than/before", "/longer/than/before", ""},
+		{Origin, "/a?", "", "", "/a", "", "/", "/?", ""},
+		{Absolute, "http://h:1/a?x?y", "http", "h:1", "/a", "x?y", "/b", "http://h:1/b?x?y", "x?y"},
+		{Absolute, "http://h", "http", "h", "/", "", "/b", "http://h/b", ""},
+	} {
+		var h Head
+		h.Form = tt.form
+		target := h.Own(tt.target)
+		h.SetRequestLine(h.Own("GET"), target, h.Own(tt.scheme), h.Own(tt.authority), h.Own(tt.path), h.Own(tt.q))
+		h.SetPath([]byte(tt.to))
+		if string(h.Target()) != tt.want || string(h.Path()) != tt.to || string(h.Query()) != tt.wantQuery {
+			t.Errorf("%s to %s: target %q, path %q, query %q", tt.target, tt.to, h.Target(), h.Path(), h.Query())
+		}
+	}
+}
