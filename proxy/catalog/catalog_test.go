@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,18 @@ func at(address string, tags ...string) catalog.Instance {
 }
 
 func weighing(w int, i catalog.Instance) catalog.Instance { i.Weight = w; return i }
+
+func marked(i catalog.Instance) catalog.Instance { i.Metadata = map[string]string{"v": "2"}; return i }
+
+func behind(priority int, i catalog.Instance) catalog.Instance { i.Priority = priority; return i }
+
+// tenths are n instances with a weight of a tenth each.
+func tenths(n int) (all []catalog.Instance) {
+	for i := range n {
+		all = append(all, at(fmt.Sprint(i), "urlprefix-/foo weight=0.1"))
+	}
+	return all
+}
 
 func ailing(h discovery.Health, i catalog.Instance) catalog.Instance { i.Health = h; return i }
 
@@ -137,11 +150,43 @@ func TestCompile(t *testing.T) {
 			services: []catalog.Service{
 				service("g", at("1", "urlprefix-/my.service proto=grpc")),
 				service("s", at("2", "urlprefix-/a proto=https tlsskipverify=true")),
-				service("two", at("3", "urlprefix-/b proto=https", "urlprefix-/c"))},
+				service("two", at("3", "urlprefix-/b proto=https", "urlprefix-/c", "urlprefix-/b proto=grpc weight=x"))},
 			want: []string{
 				byName("g"), byName("s"), byName("two"), `/my.service: /my.service -> "g"`, `/a: /a -> "s"`, `/b: /b -> "two@/b"`, `/c: /c -> "two"`,
 				"g = http2 1*1", "s = auto tls insecure 2*1", "two = auto 3*1", "two@/b = auto tls 3*1",
 				`! two "" its tags differ in proto, tlsskipverify or grpcservername: by its name it is spoken to in plain HTTP/1.1`,
+				`! two "urlprefix-/b proto=grpc weight=x" requests for /b are refused where no other instance serves it: weight: "x" is no share of traffic: 0.1 is a tenth`,
+			},
+		},
+		{
+			name:     "the protocol of a tag that is refused",
+			services: []catalog.Service{service("s", at("1", "urlprefix-/a proto=grpc redirect=301,http://b/", "urlprefix-/b proto=https"))},
+			want: []string{
+				byName("s"), `/a: /a -> ""`, `/b: /b -> "s"`, "s = auto tls 1*1",
+				`! s "urlprefix-/a proto=grpc redirect=301,http://b/" requests for /a are refused where no other instance serves it: redirect: there are no redirects here: let the service redirect`,
+			},
+		},
+		{
+			name:     "a place that is closed, and can't be told",
+			services: []catalog.Service{service("s", at("1", "urlprefix-a.*/ auth=x"))},
+			want: []string{
+				`! s "" it is not served by its name, since its tags close it to some clients`,
+				`! s "urlprefix-a.*/ auth=x" left out: "a.*" is no host name`,
+			},
+		},
+		{
+			name:     "a suffix of nothing",
+			options:  catalog.Options{Suffixes: []string{"", "."}},
+			services: []catalog.Service{service("s", at("1"))},
+			want:     []string{`s: s -> "s"`, "s = auto 1*1"},
+		},
+		{
+			name: "instances that disagree, and none serves",
+			services: []catalog.Service{service("s", ailing(discovery.Unhealthy, at("1", "urlprefix-/a strip=/a")),
+				ailing(discovery.Unhealthy, at("2", "urlprefix-/a")), ailing(discovery.Draining, at("3", "urlprefix-/a")))},
+			want: []string{
+				byName("s"), `/a: /a -> "s@/a"`, "s = auto 1*1 2*1 3*1", "s@/a = auto 2*1 3*1",
+				`! s "urlprefix-/a strip=/a" left out while more instances have other options for /a`,
 			},
 		},
 		{
@@ -204,9 +249,16 @@ func TestLimits(t *testing.T) {
 		tags = append(tags, fmt.Sprintf("urlprefix-/%03d", i))
 	}
 	long := "urlprefix-/" + strings.Repeat("é", 2000)
-	p := catalog.Compile([]catalog.Service{service("many", at("1", tags...)), service("long", at("2", long))}, catalog.Options{})
+	compile := func() *catalog.Plan {
+		return catalog.Compile([]catalog.Service{service("many", at("1", tags...)), service("long", at("2", long))}, catalog.Options{})
+	}
+	p := compile()
 	if len(p.Routes) != 2+256 || len(p.Problems) != 2 {
 		t.Errorf("%d routes, problems %q", len(p.Routes), p.Problems)
+	}
+	slices.Reverse(tags)
+	if !reflect.DeepEqual(p, compile()) {
+		t.Error("in another order it is another plan")
 	}
 	for _, problem := range p.Problems {
 		if len(problem.Tag) > 300 {
@@ -234,6 +286,10 @@ func TestWeights(t *testing.T) {
 		"others are all unhealthy":        {[]catalog.Instance{ailing(discovery.Unhealthy, at("1", "urlprefix-/foo")), at("2", "urlprefix-/foo weight=0.25"), at("3", "urlprefix-/foo weight=0.25")}, "1*1 2*5000 3*5000"},
 		"a weight of nearly nothing":      {[]catalog.Instance{at("1", "urlprefix-/foo weight=1e-9"), at("2", "urlprefix-/foo")}, "1*1 2*10000"},
 		"degraded ones count as the rest": {[]catalog.Instance{ailing(discovery.Degraded, at("1", "urlprefix-/foo weight=0.1")), at("2", "urlprefix-/foo")}, "1*1000 2*9000"},
+		"ten tenths leave nothing": {append(tenths(10), at("x", "urlprefix-/foo")),
+			"0*1000 1*1000 2*1000 3*1000 4*1000 5*1000 6*1000 7*1000 8*1000 9*1000 x*1 at 1"},
+		"of the catalogue's, 0 is as 1":      {[]catalog.Instance{weighing(0, at("1", "urlprefix-/foo")), at("2", "urlprefix-/foo"), at("3", "urlprefix-/foo weight=0.5")}, "1*2500 2*2500 3*5000"},
+		"others stand by behind every other": {[]catalog.Instance{at("1", "urlprefix-/foo"), behind(2, at("2", "urlprefix-/foo weight=1"))}, "1*1 at 3 2*10000 at 2"},
 	} {
 		p := catalog.Compile([]catalog.Service{service("svc", tt.instances...)}, catalog.Options{})
 		c, ok := p.Cluster(p.Routes[1].Cluster)
@@ -249,7 +305,7 @@ func TestWeights(t *testing.T) {
 func TestRequestsFindTheirRoute(t *testing.T) {
 	p := catalog.Compile([]catalog.Service{service("svc", at("1",
 		"urlprefix-/", "urlprefix-/foo", "urlprefix-abc.com/", "urlprefix-abc.com/foo", "urlprefix-abc.com/foo/", "urlprefix-abc.com/foo/bar", "urlprefix-abc.com/foo/bar/",
-		"urlprefix-*.foo.com/", "urlprefix-*.a.foo.com/", "urlprefix-b.a.foo.com/only", "urlprefix-*bar.com/x", "urlprefix-*/star", "urlprefix-svc.service.consul/v2",
+		"urlprefix-*.foo.com/", "urlprefix-*.a.foo.com/", "urlprefix-*.z.foo.com/", "urlprefix-b.a.foo.com/only", "urlprefix-*bar.com/x", "urlprefix-*/star", "urlprefix-svc.service.consul/v2",
 	))}, catalog.Options{})
 	var matches []route.Match
 	for _, r := range p.Routes {
@@ -260,7 +316,7 @@ func TestRequestsFindTheirRoute(t *testing.T) {
 		"abc.com/": "abc.com/", "ABC.com:80/bar": "abc.com/", "abc.com/foo": "abc.com/foo", "abc.com/foo/": "abc.com/foo/",
 		"abc.com/foo/bar": "abc.com/foo/bar", "abc.com/foo/bar/": "abc.com/foo/bar/", "abc.com/fool": "abc.com/foo",
 		"def.com/": "/", "def.com/bar": "/", "def.com/foo": "/foo", "/foo": "/foo", "/star": "*/star", "def.com/star": "*/star",
-		"foo.com/": "/", "x.foo.com/foo": "*.foo.com/", "a.foo.com/": "*.foo.com/", "c.a.foo.com/": "*.a.foo.com/",
+		"foo.com/": "/", "x.foo.com/foo": "*.foo.com/", "a.foo.com/": "*.foo.com/", "c.a.foo.com/": "*.a.foo.com/", "c.z.foo.com/": "*.z.foo.com/",
 		"b.a.foo.com/": "*.a.foo.com/", "b.a.foo.com/only": "b.a.foo.com/only",
 		"bar.com/x": "*bar.com/x", "foobar.com/x": "*bar.com/x", "bar.com/foo": "/foo",
 		"svc/foo": "svc", "svc.service.consul/": "svc", "svc.service.consul/v2/x": "svc.service.consul/v2",
@@ -331,8 +387,8 @@ func TestPlanIsTheSameInWhateverOrder(t *testing.T) {
 		want := catalog.Compile(services, catalog.Options{Datacenter: "dc1"})
 		sound(t, want)
 		got := catalog.Compile(shuffle(r, services), catalog.Options{Datacenter: "dc1"})
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
+		if !reflect.DeepEqual(want, got) { // cmp.Diff would ask the methods that are tested here
+			t.Fatalf("seed %d:\n%+v, want\n%+v", seed, got, want)
 		}
 		if changes := got.Since(want); changes.Routes || len(changes.Made)+len(changes.Updated)+len(changes.Gone) > 0 {
 			t.Fatalf("seed %d: equal plans differ in %+v", seed, changes)
@@ -374,8 +430,8 @@ func FuzzCompile(f *testing.F) {
 		p := catalog.Compile(services, o)
 		sound(t, p)
 		slices.Reverse(services)
-		if diff := cmp.Diff(p, catalog.Compile(services, o)); diff != "" {
-			t.Errorf("in another order (-want +got):\n%s", diff)
+		if again := catalog.Compile(services, o); !reflect.DeepEqual(p, again) {
+			t.Errorf("in another order:\n%+v, want\n%+v", again, p)
 		}
 	})
 }
@@ -389,6 +445,7 @@ func TestSince(t *testing.T) {
 	}{
 		"an endpoint more":     {compile(service("a", at("1"), at("9")), service("b", at("2", "urlprefix-/b")), service("c", at("3"))), "false [] [a] []"},
 		"a weight":             {compile(service("a", weighing(2, at("1"))), service("b", at("2", "urlprefix-/b")), service("c", at("3"))), "false [] [a] []"},
+		"metadata":             {compile(service("a", marked(at("1"))), service("b", at("2", "urlprefix-/b")), service("c", at("3"))), "false [] [a] []"},
 		"a service gone":       {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b"))), "true [] [] [c]"},
 		"a service more":       {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b")), service("c", at("3")), service("d")), "true [d] [] []"},
 		"a protocol":           {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b proto=grpc")), service("c", at("3"))), "false [b] [] []"},
