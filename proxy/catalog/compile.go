@@ -35,10 +35,14 @@ func Compile(services []Service, o Options) *Plan {
 		o.Suffixes = []string{"service.consul"}
 	}
 	o.FabioPrefix = cmp.Or(o.FabioPrefix, "urlprefix-")
-	p := &plan{options: o, services: map[string]Cluster{}, clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, places: map[place][]member{}}
-	instances := map[string][]Instance{}
+	instances := make(map[string][]Instance, len(services))
 	for _, s := range services {
 		instances[s.Name] = append(instances[s.Name], s.Instances...)
+	}
+	n := len(instances)
+	p := &plan{
+		options: o, routes: make([]ordered, 0, 2*n), services: make(map[string]Cluster, n),
+		clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, places: make(map[place][]member, n),
 	}
 	names := slices.Sorted(maps.Keys(instances))
 	byName := map[string]string{} // hosts to services
