@@ -2,7 +2,7 @@ package catalog_test
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/catalog"
-	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/proxy/route"
 )
 
 // at is an instance with tags; its address is short for one.
@@ -21,6 +19,18 @@ func at(address string, tags ...string) catalog.Instance {
 }
 
 func weighing(w int, i catalog.Instance) catalog.Instance { i.Weight = w; return i }
+
+func marked(i catalog.Instance) catalog.Instance { i.Metadata = map[string]string{"v": "2"}; return i }
+
+func behind(priority int, i catalog.Instance) catalog.Instance { i.Priority = priority; return i }
+
+// tenths are n instances with a weight of a tenth each.
+func tenths(n int) (all []catalog.Instance) {
+	for i := range n {
+		all = append(all, at(fmt.Sprint(i), "urlprefix-/foo weight=0.1"))
+	}
+	return all
+}
 
 func ailing(h discovery.Health, i catalog.Instance) catalog.Instance { i.Health = h; return i }
 
@@ -137,11 +147,43 @@ func TestCompile(t *testing.T) {
 			services: []catalog.Service{
 				service("g", at("1", "urlprefix-/my.service proto=grpc")),
 				service("s", at("2", "urlprefix-/a proto=https tlsskipverify=true")),
-				service("two", at("3", "urlprefix-/b proto=https", "urlprefix-/c"))},
+				service("two", at("3", "urlprefix-/b proto=https", "urlprefix-/c", "urlprefix-/b proto=grpc weight=x"))},
 			want: []string{
 				byName("g"), byName("s"), byName("two"), `/my.service: /my.service -> "g"`, `/a: /a -> "s"`, `/b: /b -> "two@/b"`, `/c: /c -> "two"`,
 				"g = http2 1*1", "s = auto tls insecure 2*1", "two = auto 3*1", "two@/b = auto tls 3*1",
 				`! two "" its tags differ in proto, tlsskipverify or grpcservername: by its name it is spoken to in plain HTTP/1.1`,
+				`! two "urlprefix-/b proto=grpc weight=x" requests for /b are refused where no other instance serves it: weight: "x" is no share of traffic: 0.1 is a tenth`,
+			},
+		},
+		{
+			name:     "the protocol of a tag that is refused",
+			services: []catalog.Service{service("s", at("1", "urlprefix-/a proto=grpc redirect=301,http://b/", "urlprefix-/b proto=https"))},
+			want: []string{
+				byName("s"), `/a: /a -> ""`, `/b: /b -> "s"`, "s = auto tls 1*1",
+				`! s "urlprefix-/a proto=grpc redirect=301,http://b/" requests for /a are refused where no other instance serves it: redirect: there are no redirects here: let the service redirect`,
+			},
+		},
+		{
+			name:     "a place that is closed, and can't be told",
+			services: []catalog.Service{service("s", at("1", "urlprefix-a.*/ auth=x"))},
+			want: []string{
+				`! s "" it is not served by its name, since its tags close it to some clients`,
+				`! s "urlprefix-a.*/ auth=x" left out: "a.*" is no host name`,
+			},
+		},
+		{
+			name:     "a suffix of nothing",
+			options:  catalog.Options{Suffixes: []string{"", "."}},
+			services: []catalog.Service{service("s", at("1"))},
+			want:     []string{`s: s -> "s"`, "s = auto 1*1"},
+		},
+		{
+			name: "instances that disagree, and none serves",
+			services: []catalog.Service{service("s", ailing(discovery.Unhealthy, at("1", "urlprefix-/a strip=/a")),
+				ailing(discovery.Unhealthy, at("2", "urlprefix-/a")), ailing(discovery.Draining, at("3", "urlprefix-/a")))},
+			want: []string{
+				byName("s"), `/a: /a -> "s@/a"`, "s = auto 1*1 2*1 3*1", "s@/a = auto 2*1 3*1",
+				`! s "urlprefix-/a strip=/a" left out while more instances have other options for /a`,
 			},
 		},
 		{
@@ -204,233 +246,20 @@ func TestLimits(t *testing.T) {
 		tags = append(tags, fmt.Sprintf("urlprefix-/%03d", i))
 	}
 	long := "urlprefix-/" + strings.Repeat("é", 2000)
-	p := catalog.Compile([]catalog.Service{service("many", at("1", tags...)), service("long", at("2", long))}, catalog.Options{})
+	compile := func() *catalog.Plan {
+		return catalog.Compile([]catalog.Service{service("many", at("1", tags...)), service("long", at("2", long))}, catalog.Options{})
+	}
+	p := compile()
 	if len(p.Routes) != 2+256 || len(p.Problems) != 2 {
 		t.Errorf("%d routes, problems %q", len(p.Routes), p.Problems)
+	}
+	slices.Reverse(tags)
+	if !reflect.DeepEqual(p, compile()) {
+		t.Error("in another order it is another plan")
 	}
 	for _, problem := range p.Problems {
 		if len(problem.Tag) > 300 {
 			t.Errorf("a problem with a tag of %d bytes", len(problem.Tag))
 		}
-	}
-}
-
-// The cases of Fabio's own tests, with what it comes to for each.
-func TestWeights(t *testing.T) {
-	for name, tt := range map[string]struct {
-		instances []catalog.Instance
-		want      string
-	}{
-		"no weight":                       {[]catalog.Instance{at("1", "urlprefix-/foo"), at("2", "urlprefix-/foo")}, "1*1 2*1"},
-		"weight 0 is none":                {[]catalog.Instance{at("1", "urlprefix-/foo weight=0"), weighing(3, at("2", "urlprefix-/foo"))}, "1*1 2*3"},
-		"fixed only, below 1":             {[]catalog.Instance{at("1", "urlprefix-/foo weight=0.2"), at("2", "urlprefix-/foo weight=0.3")}, "1*4000 2*6000"},
-		"fixed only, above 1":             {[]catalog.Instance{at("1", "urlprefix-/foo weight=2"), at("2", "urlprefix-/foo weight=3")}, "1*4000 2*6000"},
-		"mixed":                           {[]catalog.Instance{at("1", "urlprefix-/foo"), at("2", "urlprefix-/foo"), at("3", "urlprefix-/foo weight=0.5")}, "1*2500 2*2500 3*5000"},
-		"mixed, with the catalogue's":     {[]catalog.Instance{at("1", "urlprefix-/foo"), weighing(3, at("2", "urlprefix-/foo")), weighing(9, at("3", "urlprefix-/foo weight=0.5"))}, "1*1250 2*3750 3*5000"},
-		"fixed is all":                    {[]catalog.Instance{at("1", "urlprefix-/foo"), at("2", "urlprefix-/foo weight=0.25"), at("3", "urlprefix-/foo weight=0.75")}, "1*1 at 1 2*2500 3*7500"},
-		"fixed is more than all":          {[]catalog.Instance{at("1", "urlprefix-/foo"), at("2", "urlprefix-/foo weight=1"), at("3", "urlprefix-/foo weight=3")}, "1*1 at 1 2*2500 3*7500"},
-		"unhealthy ones count for none":   {[]catalog.Instance{at("1", "urlprefix-/foo"), at("2", "urlprefix-/foo weight=0.25"), ailing(discovery.Unhealthy, at("3", "urlprefix-/foo weight=0.75"))}, "1*7500 2*2500 3*7500"},
-		"unless there are no others":      {[]catalog.Instance{ailing(discovery.Unhealthy, at("1", "urlprefix-/foo")), ailing(discovery.Draining, at("2", "urlprefix-/foo weight=0.25"))}, "1*7500 2*2500"},
-		"others are all unhealthy":        {[]catalog.Instance{ailing(discovery.Unhealthy, at("1", "urlprefix-/foo")), at("2", "urlprefix-/foo weight=0.25"), at("3", "urlprefix-/foo weight=0.25")}, "1*1 2*5000 3*5000"},
-		"a weight of nearly nothing":      {[]catalog.Instance{at("1", "urlprefix-/foo weight=1e-9"), at("2", "urlprefix-/foo")}, "1*1 2*10000"},
-		"degraded ones count as the rest": {[]catalog.Instance{ailing(discovery.Degraded, at("1", "urlprefix-/foo weight=0.1")), at("2", "urlprefix-/foo")}, "1*1000 2*9000"},
-	} {
-		p := catalog.Compile([]catalog.Service{service("svc", tt.instances...)}, catalog.Options{})
-		c, ok := p.Cluster(p.Routes[1].Cluster)
-		got := lines(&catalog.Plan{Clusters: []catalog.Cluster{c}})[0]
-		if want := c.Name + " = auto " + tt.want; !ok || got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
-}
-
-// Requests, with the routes that Fabio's rules give them: hosts from the most
-// specific on, in each the longest path, and last the paths of no host.
-func TestRequestsFindTheirRoute(t *testing.T) {
-	p := catalog.Compile([]catalog.Service{service("svc", at("1",
-		"urlprefix-/", "urlprefix-/foo", "urlprefix-abc.com/", "urlprefix-abc.com/foo", "urlprefix-abc.com/foo/", "urlprefix-abc.com/foo/bar", "urlprefix-abc.com/foo/bar/",
-		"urlprefix-*.foo.com/", "urlprefix-*.a.foo.com/", "urlprefix-b.a.foo.com/only", "urlprefix-*bar.com/x", "urlprefix-*/star", "urlprefix-svc.service.consul/v2",
-	))}, catalog.Options{})
-	var matches []route.Match
-	for _, r := range p.Routes {
-		matches = append(matches, r.Match)
-	}
-	table := route.Compile(matches)
-	for request, want := range map[string]string{
-		"abc.com/": "abc.com/", "ABC.com:80/bar": "abc.com/", "abc.com/foo": "abc.com/foo", "abc.com/foo/": "abc.com/foo/",
-		"abc.com/foo/bar": "abc.com/foo/bar", "abc.com/foo/bar/": "abc.com/foo/bar/", "abc.com/fool": "abc.com/foo",
-		"def.com/": "/", "def.com/bar": "/", "def.com/foo": "/foo", "/foo": "/foo", "/star": "*/star", "def.com/star": "*/star",
-		"foo.com/": "/", "x.foo.com/foo": "*.foo.com/", "a.foo.com/": "*.foo.com/", "c.a.foo.com/": "*.a.foo.com/",
-		"b.a.foo.com/": "*.a.foo.com/", "b.a.foo.com/only": "b.a.foo.com/only",
-		"bar.com/x": "*bar.com/x", "foobar.com/x": "*bar.com/x", "bar.com/foo": "/foo",
-		"svc/foo": "svc", "svc.service.consul/": "svc", "svc.service.consul/v2/x": "svc.service.consul/v2",
-	} {
-		i := strings.IndexByte(request, '/')
-		name := "none"
-		if got := table.Match(head(request[:i], request[i:])); got >= 0 {
-			name = p.Routes[got].Name
-		}
-		if name != want {
-			t.Errorf("%s: %s, want %s", request, name, want)
-		}
-	}
-}
-
-func head(host, path string) *message.Head {
-	h := new(message.Head)
-	line := "GET " + path + " "
-	h.Begin([]byte(line + "Host: " + host))
-	target := message.Span{Off: 4, Len: uint32(len(path))}
-	h.SetRequestLine(message.Span{Len: 3}, target, message.Span{}, message.Span{}, target, message.Span{})
-	h.AddDecoded(message.Host, message.Span{Off: uint32(len(line)), Len: 4}, message.Span{Off: uint32(len(line) + 6), Len: uint32(len(host))})
-	return h
-}
-
-// randomServices is a catalogue in which much overlaps.
-func randomServices(r *rand.Rand) (services []catalog.Service) {
-	places := []string{"/", "/a", "/a/b", "a.test/", "*.test/a", "*test/", ":80", "a b", "svc-1/", "$DC.test/"}
-	opts := []string{"", "", "", " strip=/a", " weight=0.1", " weight=0.9", " weight=7", " proto=https", " proto=grpc", " host=dst", " auth=x", " bad", " proto=x"}
-	prefixes := []string{"urlprefix-", "hopscope-route=", "other-"}
-	names := []string{"svc-1", "svc-2", "SVC-1", "svc-1.service.consul", "a@b", "a@/a", ""}
-	for range r.IntN(12) {
-		s := catalog.Service{Name: names[r.IntN(len(names))]}
-		for range r.IntN(5) {
-			i := at(fmt.Sprint(r.IntN(9)))
-			i.Weight, i.Priority, i.Health = r.IntN(3), r.IntN(2), discovery.Health(r.IntN(4))
-			i.Metadata = map[string]string{"k": fmt.Sprint(r.IntN(2))}
-			for range r.IntN(5) {
-				i.Tags = append(i.Tags, prefixes[r.IntN(len(prefixes))]+places[r.IntN(len(places))]+opts[r.IntN(len(opts))])
-			}
-			s.Instances = append(s.Instances, i)
-		}
-		services = append(services, s)
-	}
-	return services
-}
-
-func shuffle(r *rand.Rand, services []catalog.Service) []catalog.Service {
-	services = slices.Clone(services)
-	for i, s := range services {
-		instances := slices.Clone(s.Instances)
-		for j := range instances {
-			tags := slices.Clone(instances[j].Tags)
-			r.Shuffle(len(tags), func(a, b int) { tags[a], tags[b] = tags[b], tags[a] })
-			instances[j].Tags = tags
-		}
-		r.Shuffle(len(instances), func(a, b int) { instances[a], instances[b] = instances[b], instances[a] })
-		services[i].Instances = instances
-	}
-	r.Shuffle(len(services), func(a, b int) { services[a], services[b] = services[b], services[a] })
-	return services
-}
-
-func TestPlanIsTheSameInWhateverOrder(t *testing.T) {
-	for seed := range uint64(2000) {
-		r := rand.New(rand.NewPCG(seed, 2))
-		services := randomServices(r)
-		want := catalog.Compile(services, catalog.Options{Datacenter: "dc1"})
-		sound(t, want)
-		got := catalog.Compile(shuffle(r, services), catalog.Options{Datacenter: "dc1"})
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
-		}
-		if changes := got.Since(want); changes.Routes || len(changes.Made)+len(changes.Updated)+len(changes.Gone) > 0 {
-			t.Fatalf("seed %d: equal plans differ in %+v", seed, changes)
-		}
-	}
-}
-
-// sound checks what a caller relies on.
-func sound(t *testing.T, p *catalog.Plan) {
-	t.Helper()
-	used := map[string]bool{}
-	for _, r := range p.Routes {
-		if _, ok := p.Cluster(r.Cluster); !ok && r.Cluster != "" {
-			t.Fatalf("the route %s has no cluster %q", r.Name, r.Cluster)
-		}
-		used[r.Cluster] = true
-	}
-	for i, c := range p.Clusters {
-		if i > 0 && c.Name <= p.Clusters[i-1].Name {
-			t.Fatalf("the cluster %q comes after %q", c.Name, p.Clusters[i-1].Name)
-		}
-		if !used[c.Name] {
-			t.Fatalf("no route leads to the cluster %q", c.Name)
-		}
-		for j, e := range c.Endpoints {
-			if j > 0 && e.Address <= c.Endpoints[j-1].Address {
-				t.Fatalf("the endpoints of %q are out of order: %+v", c.Name, c.Endpoints)
-			}
-		}
-	}
-}
-
-func FuzzCompile(f *testing.F) {
-	f.Add("web", "urlprefix-/a weight=0.1", "hopscope-route=a.test/ proto=h2c", "service.consul", "dc1")
-	f.Add("a@/a", "urlprefix-/a auth=x", "urlprefix-*/", "", "")
-	f.Fuzz(func(t *testing.T, name, one, other, suffix, datacenter string) {
-		services := []catalog.Service{service(name, at("1", one, other), at("2", one)), service("web", at("2", other), at("3"))}
-		o := catalog.Options{Suffixes: []string{suffix}, Datacenter: datacenter}
-		p := catalog.Compile(services, o)
-		sound(t, p)
-		slices.Reverse(services)
-		if diff := cmp.Diff(p, catalog.Compile(services, o)); diff != "" {
-			t.Errorf("in another order (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestSince(t *testing.T) {
-	compile := func(services ...catalog.Service) *catalog.Plan { return catalog.Compile(services, catalog.Options{}) }
-	old := compile(service("a", at("1")), service("b", at("2", "urlprefix-/b")), service("c", at("3")))
-	for name, tt := range map[string]struct {
-		now  *catalog.Plan
-		want string
-	}{
-		"an endpoint more":     {compile(service("a", at("1"), at("9")), service("b", at("2", "urlprefix-/b")), service("c", at("3"))), "false [] [a] []"},
-		"a weight":             {compile(service("a", weighing(2, at("1"))), service("b", at("2", "urlprefix-/b")), service("c", at("3"))), "false [] [a] []"},
-		"a service gone":       {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b"))), "true [] [] [c]"},
-		"a service more":       {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b")), service("c", at("3")), service("d")), "true [d] [] []"},
-		"a protocol":           {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b proto=grpc")), service("c", at("3"))), "false [b] [] []"},
-		"an option of a route": {compile(service("a", at("1")), service("b", at("2", "urlprefix-/b strip=/b")), service("c", at("3"))), "true [] [] []"},
-		"everything":           {compile(), "true [] [] [a b c]"},
-	} {
-		c := tt.now.Since(old)
-		if got := fmt.Sprint(c.Routes, clusterNames(c.Made), clusterNames(c.Updated), c.Gone); got != tt.want {
-			t.Errorf("%s: %s, want %s", name, got, tt.want)
-		}
-	}
-	if c := old.Since(nil); !c.Routes || len(c.Made) != 3 {
-		t.Errorf("from nothing: %+v", c)
-	}
-}
-
-func clusterNames(clusters []catalog.Cluster) (all []string) {
-	for _, c := range clusters {
-		all = append(all, c.Name)
-	}
-	return all
-}
-
-func BenchmarkCompile(b *testing.B) {
-	for _, tags := range []int{0, 1, 3} {
-		var services []catalog.Service
-		for i := range 1000 {
-			s := catalog.Service{Name: fmt.Sprintf("service-%04d", i)}
-			for j := range 5 {
-				in := at(fmt.Sprintf("10.0.%d.%d:8080", i/50, i%50*5+j), "v1", "canary")
-				for k := range tags {
-					in.Tags = append(in.Tags, fmt.Sprintf("urlprefix-host-%d.test/service-%04d strip=/service-%04d", k, i, i))
-				}
-				s.Instances = append(s.Instances, in)
-			}
-			services = append(services, s)
-		}
-		b.Run(fmt.Sprintf("tags=%d", tags), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				catalog.Compile(services, catalog.Options{Datacenter: "dc1"})
-			}
-		})
 	}
 }

@@ -13,7 +13,7 @@ import (
 // place makes the route and the cluster of a place that tags name.
 func (p *plan) place(at place, members []member) {
 	slices.SortFunc(members, func(a, b member) int {
-		return cmp.Or(compareEndpoints(a.endpoint, b.endpoint), strings.Compare(a.service, b.service), strings.Compare(a.tag.text, b.tag.text))
+		return cmp.Or(compareEndpoints(*a.endpoint, *b.endpoint), strings.Compare(a.service, b.service), strings.Compare(a.tag.text, b.tag.text))
 	})
 	members = slices.DeleteFunc(members, func(m member) bool { return m.tag.refused != "" })
 	if len(members) == 0 {
@@ -23,7 +23,7 @@ func (p *plan) place(at place, members []member) {
 	members = p.alike(at, p.once(members))
 	c := Cluster{Transport: members[0].tag.transport, Endpoints: weigh(members)}
 	services := servicesOf(members)
-	if own, ok := p.services[services[0]]; ok && len(services) == 1 && c.Transport == own.Transport && slices.EqualFunc(c.Endpoints, own.Endpoints, equalEndpoints) {
+	if own, ok := p.services[services[0]]; ok && c.Transport == own.Transport && slices.EqualFunc(c.Endpoints, own.Endpoints, equalEndpoints) {
 		c.Name = own.Name
 	} else {
 		c.Name = strings.Join(shortened(services), "+") + "@" + at.String()
@@ -50,6 +50,10 @@ func (p *plan) once(members []member) []member {
 // but one: the way that most instances agree on, those first that can serve. They
 // may differ for a while when a new version comes with other tags.
 func (p *plan) alike(at place, members []member) []member {
+	first := members[0].tag.treatment
+	if !slices.ContainsFunc(members, func(m member) bool { return m.tag.treatment != first }) {
+		return members
+	}
 	type votes struct{ serving, all int }
 	count := map[treatment]votes{}
 	for _, m := range members {
@@ -59,9 +63,6 @@ func (p *plan) alike(at place, members []member) []member {
 			v.serving++
 		}
 		count[m.tag.treatment] = v
-	}
-	if len(count) == 1 {
-		return members
 	}
 	chosen := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b treatment) int {
 		return cmp.Or(cmp.Compare(count[a].serving, count[b].serving), cmp.Compare(count[a].all, count[b].all), compareTreatments(a, b))

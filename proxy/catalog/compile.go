@@ -13,7 +13,7 @@ import (
 // member is an instance that serves a place, and the tag that says so.
 type member struct {
 	service  string
-	endpoint discovery.Endpoint
+	endpoint *discovery.Endpoint
 	tag      *tag
 }
 
@@ -35,10 +35,14 @@ func Compile(services []Service, o Options) *Plan {
 		o.Suffixes = []string{"service.consul"}
 	}
 	o.FabioPrefix = cmp.Or(o.FabioPrefix, "urlprefix-")
-	p := &plan{options: o, services: map[string]Cluster{}, clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, places: map[place][]member{}}
-	instances := map[string][]Instance{}
+	instances := make(map[string][]Instance, len(services))
 	for _, s := range services {
 		instances[s.Name] = append(instances[s.Name], s.Instances...)
+	}
+	n := len(instances)
+	p := &plan{
+		options: o, routes: make([]ordered, 0, 2*n), services: make(map[string]Cluster, n),
+		clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, places: make(map[place][]member, n),
 	}
 	names := slices.Sorted(maps.Keys(instances))
 	byName := map[string]string{} // hosts to services
@@ -65,14 +69,15 @@ func (p *plan) serve(name string, instances []Instance, byName map[string]string
 	transports := map[Transport]struct{}{}
 	restricted := false
 	endpoints := make([]discovery.Endpoint, len(instances))
-	for i, instance := range instances {
+	for i := range instances {
+		instance := &instances[i]
 		endpoints[i] = instance.Endpoint
 		for _, t := range p.tags(name, instance.Tags, known) {
 			restricted = restricted || t.restricted
 			if t.unplaced != "" {
 				continue
 			}
-			p.places[t.place] = append(p.places[t.place], member{name, instance.Endpoint, t})
+			p.places[t.place] = append(p.places[t.place], member{name, &instance.Endpoint, t})
 			if t.refused == "" {
 				transports[t.transport] = struct{}{}
 			}
@@ -97,7 +102,8 @@ func (p *plan) agreed(name string, transports map[Transport]struct{}) Transport 
 	return plain
 }
 
-// tags are an instance's tags for routes, in an order of their own.
+// tags are an instance's tags for routes; which are left out of too many does not
+// depend on their order.
 func (p *plan) tags(service string, texts []string, known map[string]*tag) (all []*tag) {
 	for _, text := range texts {
 		text = strings.TrimSpace(text)
@@ -114,9 +120,8 @@ func (p *plan) tags(service string, texts []string, known map[string]*tag) (all 
 		}
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b *tag) int { return strings.Compare(a.text, b.text) })
-	all = slices.Compact(all)
 	if len(all) > maxTags {
+		slices.SortFunc(all, func(a, b *tag) int { return strings.Compare(a.text, b.text) })
 		p.problem(service, "", "an instance has %d tags for routes: those after the first %d are left out", len(all), maxTags)
 		all = all[:maxTags]
 	}

@@ -58,7 +58,7 @@ func sorted(routes []ordered) []Route {
 		}
 		return cmp.Or(c, strings.Compare(a.at.host, b.at.host), cmp.Compare(len(b.at.path), len(a.at.path)), strings.Compare(a.at.path, b.at.path))
 	})
-	var all []Route
+	all := make([]Route, 0, len(routes))
 	for _, r := range routes {
 		all = append(all, r.Route)
 	}

@@ -23,7 +23,7 @@ func weigh(members []member) []discovery.Endpoint {
 	none := !slices.ContainsFunc(members, member.serves)
 	for i := range members {
 		m := &members[i]
-		endpoints[i] = m.endpoint
+		endpoints[i] = *m.endpoint
 		weighted = weighted || m.tag.weight > 0
 		last = max(last, m.endpoint.Priority)
 		switch {
