@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hopscope/hopscope/discovery/dns"
 )
@@ -113,7 +112,6 @@ func TestAServiceOfManyHosts(t *testing.T) {
 	}
 	zone[service] = records.String()
 	o := services(serve(t, zone))
-	o.Timeout = 20 * time.Second
 	u := run(t, o)()
 	if len(u.Endpoints) != 100 || u.Endpoints[99].Address != "10.0.0.100:80" || u.Endpoints[99].Weight != 100 || u.Err != nil {
 		t.Errorf("%d endpoints, %v", len(u.Endpoints), u.Err)
