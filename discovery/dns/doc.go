@@ -1,0 +1,25 @@
+// Package dns is the source of endpoints that have a name in the DNS: the
+// addresses of a host (A, AAAA), or the hosts, ports, priorities and weights of
+// a service (SRV, RFC 2782).
+//
+// The name is asked for again when the shortest TTL of its answer ends. What
+// the answers mean:
+//
+//   - Addresses take the place of those before; their order does not matter.
+//   - That there are none (NXDOMAIN, or no record of the type) empties a
+//     cluster that had some only when the next answer, after the negative TTL
+//     of the first (RFC 2308), says so again: a zone that is being reloaded, or
+//     a resolver that has lost its upstream, says it as well. Until then the
+//     last good answer stays, marked as stale.
+//   - Whatever is no answer (SERVFAIL, REFUSED, nothing in time, garbage) marks
+//     the last good answer as stale and is tried again with back-off. Of a name
+//     with two families of addresses, or a service with several hosts, the part
+//     that was answered is taken over, and the rest stays.
+//
+// With no resolver of its own it does as the system does: /etc/hosts first, then
+// the servers and the search list of /etc/resolv.conf. Both are read at each
+// lookup, so that a change needs no restart.
+//
+// It is no cache for others and checks no DNSSEC. Start reading at [Source.Run];
+// answer.go reads answers, keep.go decides what is believed.
+package dns
