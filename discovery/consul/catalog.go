@@ -211,6 +211,11 @@ func (c *Catalog) ask(ctx context.Context, name string) ([]Instance, uint64, err
 	if err != nil {
 		return nil, 0, c.client.explain(err, catalogNeeds)
 	}
+	if len(entries) == 0 {
+		if err := c.client.believable(meta, catalogNeeds); err != nil {
+			return nil, 0, err
+		}
+	}
 	v := view{onlyPassing: c.options.OnlyPassing, remote: remote}
 	return v.instances(entries), meta.LastIndex, nil
 }

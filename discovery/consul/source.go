@@ -174,6 +174,12 @@ func (s *Source) health(o *api.QueryOptions, v view) (found, *api.QueryMeta, err
 	}
 	v.remote = remote
 	entries, meta, err := s.api.Health().ServiceMultipleTags(s.options.Service, s.options.Tags, false, o)
+	if err == nil && len(entries) == 0 && o.WaitIndex > 0 {
+		// Consul's streaming backend, which answers questions that are held, has nothing
+		// for a token that lost its rights, and does not say so. The other one does.
+		o.WaitIndex, o.WaitTime = 0, 0
+		entries, meta, err = s.api.Health().ServiceMultipleTags(s.options.Service, s.options.Tags, false, o)
+	}
 	if err != nil {
 		return found{}, nil, s.client.explain(err, needs)
 	}
