@@ -1,6 +1,7 @@
 // Package backends starts the real servers that hopscope's tests talk to: Jaeger,
-// Zipkin, Prometheus, HAProxy, nginx and gRPC's interoperability server, on free
-// loopback ports, each ready when its function returns and gone when the test ends.
+// Zipkin, Prometheus, Consul, HAProxy, nginx and gRPC's interoperability server, on
+// free loopback ports, each ready when its function returns and gone when the test
+// ends.
 // Real clients (h2spec, h2load, nghttp, curl) it finds by Require.
 //
 // It is not part of the product and not for production: nothing but tests and the

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/consul/api"
 )
 
 const (
@@ -210,5 +212,63 @@ func TestRender(t *testing.T) {
 				t.Errorf("%q with %v, want %q", rendered, addresses, want)
 			}
 		})
+	}
+}
+
+// instances asks for a service until as many are there as a test wants.
+func instances(t *testing.T, client *api.Client, datacenter string, want int) {
+	t.Helper()
+	Await(t, limit, func() error {
+		found, _, err := client.Health().Service("web", "", true, &api.QueryOptions{Datacenter: datacenter})
+		if err == nil && len(found) != want {
+			err = fmt.Errorf("%d instances pass in %q, want %d", len(found), datacenter, want)
+		}
+		return err
+	})
+}
+
+func TestConsul(t *testing.T) {
+	c := Consul(t, ConsulOptions{})
+	c.Register(t, &api.AgentServiceRegistration{
+		Name: "web", Port: 80, Check: &api.AgentServiceCheck{TTL: "10m", Status: api.HealthPassing},
+	})
+	instances(t, c.API(t), "", 1)
+	c.SetTTL(t, "service:web", api.HealthCritical)
+	instances(t, c.API(t), "", 0)
+
+	before := c.Address
+	c.SetTTL(t, "service:web", api.HealthPassing)
+	c.Kill()
+	c.Restart(t)
+	if c.Address != before {
+		t.Errorf("it came back at %s, want %s", c.Address, before)
+	}
+	instances(t, c.API(t), "", 0) // it has forgotten all
+	c.Register(t, &api.AgentServiceRegistration{Name: "web", Port: 80})
+	instances(t, c.API(t), "", 1)
+	c.Deregister(t, "web")
+	instances(t, c.API(t), "", 0)
+}
+
+func TestConsulJoins(t *testing.T) {
+	one := Consul(t, ConsulOptions{})
+	two := Consul(t, ConsulOptions{Datacenter: "dc2", Join: one})
+	two.Register(t, &api.AgentServiceRegistration{Name: "web", Port: 80})
+	instances(t, one.API(t), "dc2", 1)
+	instances(t, two.API(t), "dc2", 1)
+	instances(t, two.API(t), "dc1", 0)
+}
+
+func TestConsulDeniesWithoutToken(t *testing.T) {
+	c := Consul(t, ConsulOptions{Token: "11111111-2222-3333-4444-555555555555"})
+	c.Register(t, &api.AgentServiceRegistration{Name: "web", Port: 80})
+	instances(t, c.API(t), "", 1)
+	resp, err := oneConnectionEach(nil).Get(c.URL + "/v1/agent/self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("without a token: %s, want 403", resp.Status)
 	}
 }

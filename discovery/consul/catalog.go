@@ -1,0 +1,221 @@
+package consul
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/hopscope/hopscope/discovery"
+)
+
+// CatalogOptions say what of the catalogue is watched, and how. The fields mean what
+// those of [Options] do.
+type CatalogOptions struct {
+	Datacenter, Namespace, Partition string
+	OnlyPassing, Stale               bool
+	Wait, Grace                      time.Duration
+	Backoff                          discovery.Backoff
+}
+
+// CatalogUpdate is all that is known of the catalogue at one moment. Each takes the place
+// of the one before.
+type CatalogUpdate struct {
+	// Services are all services by name, each with its instances in a stable order. A
+	// service may have none that can be reached.
+	Services map[string][]Instance
+	// Err is why some of it could not be asked, and is what it was before. Without any
+	// good answer yet, Services is nil.
+	Err error
+}
+
+// Catalog watches every service of a datacentre. However many there are, it keeps two
+// questions open, the names of all services and the state of all checks, and when they
+// tell that something changed, asks for what did.
+type Catalog struct {
+	client  *Client
+	api     *api.Client
+	options CatalogOptions
+	home    home
+}
+
+const (
+	// Changes that come together make one update.
+	gather = 50 * time.Millisecond
+	// So many services are asked for at the same time.
+	catalogConcurrency = 8
+	// When the catalogue changed and Consul does not tell where, all services are asked
+	// for, fifty a second: with many proxies it is a load on Consul.
+	sweepEach = 20 * time.Millisecond
+)
+
+// Catalog makes a watch of the catalogue, without asking the agent for anything.
+func (c *Client) Catalog(o CatalogOptions) (*Catalog, error) {
+	filled, err := Options{Service: "catalog", Wait: o.Wait, Grace: o.Grace}.filled()
+	if err != nil {
+		return nil, err
+	}
+	o.Wait, o.Grace = filled.Wait, filled.Grace
+	client, err := c.api(o.Namespace, o.Partition)
+	if err != nil {
+		return nil, fmt.Errorf("consul: %w", err)
+	}
+	return &Catalog{client: c, api: client, options: o, home: home{api: client}}, nil
+}
+
+// Run calls deliver with the first answer, and then whenever the catalogue changes, goes
+// stale or is fresh again, until ctx is done. All calls come from Run's own goroutine.
+// Deliver may keep the update, and changes nothing in it. Run leaves no goroutine behind.
+func (c *Catalog) Run(ctx context.Context, deliver func(CatalogUpdate)) {
+	names := make(chan reply[map[string][]string])
+	states := make(chan reply[api.HealthChecks])
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { into(ctx, names, follows(c, c.askNames)) })
+	running.Go(func() { into(ctx, states, follows(c, c.askStates)) })
+
+	l := newLedger(c.options.Grace)
+	var last *CatalogUpdate
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var calendar calendar
+	backoff := c.options.Backoff
+	for {
+		timer.Reset(calendar.next(time.Now()))
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-names:
+			l.names(time.Now(), r)
+			c.gather(ctx, l, names, states)
+		case r := <-states:
+			l.states(time.Now(), r)
+			c.gather(ctx, l, names, states)
+		case now := <-timer.C:
+			if calendar.retry.due(now) {
+				l.retry()
+			}
+		}
+		few := 0
+		if calendar.sweep.due(time.Now()) {
+			few = catalogConcurrency
+		}
+		c.refresh(ctx, l, few)
+		if ctx.Err() != nil {
+			return
+		}
+		calendar.plan(time.Now(), l, &backoff)
+		if update, ok := l.update(); ok && (last == nil || !sameCatalog(*last, update)) {
+			deliver(update)
+			last = &update
+		}
+	}
+}
+
+// gather waits for what changes together with what changed.
+func (c *Catalog) gather(ctx context.Context, l *ledger, names <-chan reply[map[string][]string], states <-chan reply[api.HealthChecks]) {
+	timer := time.NewTimer(gather)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-names:
+			l.names(time.Now(), r)
+		case r := <-states:
+			l.states(time.Now(), r)
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// follows is a question of this catalogue, without what is asked.
+func follows[T any](c *Catalog, ask func(*api.QueryOptions) (T, *api.QueryMeta, error)) question[T] {
+	return question[T]{
+		ask:     ask,
+		options: api.QueryOptions{Datacenter: c.options.Datacenter, AllowStale: c.options.Stale},
+		wait:    c.options.Wait,
+		backoff: c.options.Backoff,
+	}
+}
+
+func into[T any](ctx context.Context, replies chan<- reply[T], q question[T]) {
+	q.follow(ctx, func(r reply[T]) time.Duration {
+		select {
+		case replies <- r:
+		case <-ctx.Done():
+		}
+		return 0
+	})
+}
+
+const catalogNeeds = "service:read and node:read on all that it is to see"
+
+func (c *Catalog) askNames(o *api.QueryOptions) (map[string][]string, *api.QueryMeta, error) {
+	names, meta, err := c.api.Catalog().Services(o)
+	if err == nil && len(names) == 0 {
+		// A catalogue has at least Consul itself.
+		return names, meta, c.client.believable(meta, catalogNeeds)
+	}
+	return names, meta, c.client.explain(err, catalogNeeds)
+}
+
+func (c *Catalog) askStates(o *api.QueryOptions) (api.HealthChecks, *api.QueryMeta, error) {
+	states, meta, err := c.api.Health().State(api.HealthAny, o)
+	return states, meta, c.client.explain(err, catalogNeeds)
+}
+
+// refresh asks for the services of which something changed, or for a few of the others.
+func (c *Catalog) refresh(ctx context.Context, l *ledger, few int) {
+	type answer struct {
+		instances []Instance
+		index     uint64
+		err       error
+	}
+	names := l.next(few)
+	answers := make([]answer, len(names))
+	turns := make(chan struct{}, catalogConcurrency)
+	var asking sync.WaitGroup
+	for i, name := range names {
+		turns <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-turns }()
+			a := &answers[i]
+			a.instances, a.index, a.err = c.ask(ctx, name)
+		})
+	}
+	asking.Wait()
+	now := time.Now()
+	for i, name := range names {
+		l.took(now, name, answers[i].instances, answers[i].index, answers[i].err)
+	}
+}
+
+// ask asks for one service, and never a server that lags behind: it might not know yet
+// of the change that is the reason for asking.
+func (c *Catalog) ask(ctx context.Context, name string) ([]Instance, uint64, error) {
+	if checkName(name) != nil {
+		return nil, 0, nil // Consul registers it, but has no way to ask for it
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	remote, err := c.home.differs(ctx, c.options.Datacenter)
+	if err != nil {
+		return nil, 0, c.client.explain(err, catalogNeeds)
+	}
+	entries, meta, err := c.api.Health().Service(name, "", false,
+		(&api.QueryOptions{Datacenter: c.options.Datacenter}).WithContext(ctx))
+	if err != nil {
+		return nil, 0, c.client.explain(err, catalogNeeds)
+	}
+	if len(entries) == 0 {
+		if err := c.client.believable(meta, catalogNeeds); err != nil {
+			return nil, 0, err
+		}
+	}
+	v := view{onlyPassing: c.options.OnlyPassing, remote: remote}
+	return v.instances(entries), meta.LastIndex, nil
+}

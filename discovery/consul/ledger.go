@@ -1,0 +1,281 @@
+package consul
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// ledger is what a watch of the catalogue knows, and what it has yet to ask for. It asks
+// nothing itself.
+type ledger struct {
+	grace    time.Duration
+	seed     maphash.Seed
+	services map[string]*service
+	nodes    map[string]uint64 // the checks of each node, as one number
+	listing  bool              // whether the names of all services have been told
+	checking bool              // whether the state of all checks has been told
+
+	urgent map[string]bool // services to ask for now: something of theirs changed
+	queue  []string        // services to ask for in time: something may have changed
+	failed map[string]bool // services to ask for again, later
+
+	namesErr, statesErr error
+}
+
+// service is what is known of one service.
+type service struct {
+	listed    bool // whether the catalogue has its name
+	answered  bool
+	instances []Instance
+	tags      []string
+	checks    uint64 // as one number
+	index     uint64 // of the last answer
+	memory    memory
+	doubted   bool // its instances are no longer in Consul, which is not believed
+	err       error
+}
+
+func newLedger(grace time.Duration) *ledger {
+	return &ledger{
+		grace: grace, seed: maphash.MakeSeed(),
+		services: map[string]*service{}, nodes: map[string]uint64{},
+		urgent: map[string]bool{}, failed: map[string]bool{},
+	}
+}
+
+// names notes the names of all services, each with its tags. Consul does not say what
+// made it tell them: those that look the same may have changed too, and are queued.
+func (l *ledger) names(now time.Time, r reply[map[string][]string]) {
+	if l.namesErr = r.err; r.err != nil {
+		return
+	}
+	l.listing = true
+	l.doubtAll(now, r.forgotten)
+	for name, tags := range r.value {
+		s := l.services[name]
+		if s == nil {
+			s = &service{memory: memory{grace: l.grace}}
+			l.services[name] = s
+		}
+		slices.Sort(tags)
+		if !s.listed || !slices.Equal(s.tags, tags) {
+			l.urgent[name] = true
+		}
+		s.listed, s.tags = true, tags
+	}
+	for name, s := range l.services {
+		if _, ok := r.value[name]; !ok {
+			s.listed = false
+			l.judge(now, name, s)
+		}
+	}
+	l.queueAll()
+}
+
+// queueAll queues every service once. Those without a check of their own come first: of
+// them, no change of state tells.
+func (l *ledger) queueAll() {
+	queued := make(map[string]bool, len(l.queue))
+	for _, name := range l.queue {
+		queued[name] = true
+	}
+	fresh := make([]string, 0, len(l.services))
+	for name := range l.services {
+		if !queued[name] && !l.urgent[name] {
+			fresh = append(fresh, name)
+		}
+	}
+	slices.SortFunc(fresh, func(a, b string) int {
+		if unchecked := l.services[a].checks == 0; unchecked != (l.services[b].checks == 0) {
+			if unchecked {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a, b)
+	})
+	l.queue = append(l.queue, fresh...)
+}
+
+// states notes the state of all checks: those of services, and those of nodes, which
+// concern every service there.
+func (l *ledger) states(now time.Time, r reply[api.HealthChecks]) {
+	if l.statesErr = r.err; r.err != nil {
+		return
+	}
+	l.checking = true
+	l.doubtAll(now, r.forgotten)
+	ofServices, ofNodes := map[string]uint64{}, map[string]uint64{}
+	for _, check := range checks(r.value) {
+		// A sum does not depend on the order of its terms.
+		term := maphash.Comparable(l.seed, [4]string{check.Node, check.CheckID, check.ServiceID, check.Status}) ^
+			maphash.Comparable(l.seed, check.ModifyIndex)
+		if check.ServiceName == "" {
+			ofNodes[check.Node] += term
+		} else {
+			ofServices[check.ServiceName] += term
+		}
+	}
+	for name, s := range l.services {
+		if s.checks != ofServices[name] || l.moved(s, ofNodes) {
+			l.urgent[name] = true
+		}
+		s.checks = ofServices[name]
+	}
+	l.nodes = ofNodes
+}
+
+// moved tells whether a check of a node that a service runs on changed.
+func (l *ledger) moved(s *service, ofNodes map[string]uint64) bool {
+	return slices.ContainsFunc(s.instances, func(i Instance) bool {
+		node := i.Metadata[MetadataNode]
+		return l.nodes[node] != ofNodes[node]
+	})
+}
+
+// doubtAll is called before an answer from a Consul that may have lost what it knew is
+// looked at: whatever it lacks is kept for a while, and everything is asked for anew.
+func (l *ledger) doubtAll(now time.Time, forgotten bool) {
+	if !forgotten {
+		return
+	}
+	for name, s := range l.services {
+		s.memory.gone(now, true)
+		l.urgent[name] = true
+	}
+}
+
+// next are the services to ask for: all that are urgent, or a few that are queued.
+func (l *ledger) next(few int) []string {
+	var names []string
+	for name := range l.urgent {
+		if s := l.services[name]; s != nil && s.listed {
+			names = append(names, name)
+		}
+	}
+	clear(l.urgent)
+	if len(names) > 0 {
+		slices.Sort(names)
+		return names
+	}
+	for len(l.queue) > 0 && len(names) < few {
+		if s := l.services[l.queue[0]]; s != nil && s.listed {
+			names = append(names, l.queue[0])
+		}
+		l.queue = l.queue[1:]
+	}
+	return names
+}
+
+// took notes what Consul said of one service.
+func (l *ledger) took(now time.Time, name string, instances []Instance, index uint64, err error) {
+	s := l.services[name]
+	if s == nil {
+		return
+	}
+	if s.err = err; err != nil {
+		l.failed[name] = true
+		return
+	}
+	forgotten := index < s.index
+	s.answered, s.index = true, index
+	if len(instances) > 0 || len(s.instances) == 0 {
+		s.memory.seen()
+		s.instances, s.doubted = instances, false
+		return
+	}
+	if forgotten {
+		s.memory.gone(now, true)
+	}
+	l.judge(now, name, s)
+}
+
+// judge decides on a service that Consul says has no instance, or is not there.
+func (l *ledger) judge(now time.Time, name string, s *service) {
+	believed, _ := s.memory.gone(now, false)
+	s.doubted = !believed && len(s.instances) > 0
+	switch {
+	case s.doubted:
+	case s.listed:
+		s.instances = nil
+	default:
+		delete(l.services, name)
+	}
+}
+
+// retry makes urgent what failed.
+func (l *ledger) retry() {
+	maps.Copy(l.urgent, l.failed)
+	clear(l.failed)
+}
+
+// expire believes what was doubted for long enough, and says when there will be more of
+// that: zero for never.
+func (l *ledger) expire(now time.Time) (next time.Time) {
+	for name, s := range l.services {
+		if !s.doubted {
+			continue
+		}
+		l.judge(now, name, s)
+		if s.doubted && (next.IsZero() || s.memory.until.Before(next)) {
+			next = s.memory.until
+		}
+	}
+	return next
+}
+
+// update is what is known now. It is false until there is something to say.
+func (l *ledger) update() (CatalogUpdate, bool) {
+	failed := []error{l.namesErr}
+	if text(l.statesErr) != text(l.namesErr) {
+		failed = append(failed, l.statesErr)
+	}
+	var services map[string][]Instance
+	var doubted []string
+	var broken []string
+	for name, s := range l.services {
+		if s.answered {
+			if services == nil {
+				services = make(map[string][]Instance, len(l.services))
+			}
+			services[name] = s.instances
+		}
+		if s.err != nil {
+			broken = append(broken, name)
+		}
+		if s.doubted {
+			doubted = append(doubted, name)
+		}
+	}
+	if len(broken) > 0 {
+		slices.Sort(broken)
+		failed = append(failed, fmt.Errorf("%d services could not be asked for, such as %s: %w", len(broken), broken[0], l.services[broken[0]].err))
+	}
+	if len(doubted) > 0 {
+		failed = append(failed, fmt.Errorf("consul came back without %s: keeping what was known for up to %s", few(doubted), l.grace))
+	}
+	u := CatalogUpdate{Services: services, Err: errors.Join(failed...)}
+	return u, u.Err != nil || l.listing && l.checking
+}
+
+// few names some of the services, in a stable order.
+func few(names []string) string {
+	slices.Sort(names)
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d more services", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return strings.Join(names, ", ")
+}
+
+func sameCatalog(a, b CatalogUpdate) bool {
+	return text(a.Err) == text(b.Err) && reflect.DeepEqual(a.Services, b.Services)
+}
