@@ -22,7 +22,8 @@ func (f *runFlags) front(c *cobra.Command) {
 	p.StringVar(&f.tlsCert, "tls-cert", "", "take requests over TLS, with the certificate in `FILE`")
 	p.StringVar(&f.tlsKey, "tls-key", "", "private key of --tls-cert in `FILE`")
 	p.StringSliceVar(&f.to, "to", nil, "send requests to the service at `ADDR`, host:port, or https://host:port for TLS, or h2c://host:port "+
-		"for HTTP/2 without; several, separated by commas, take turns")
+		"for HTTP/2 without; several, separated by commas, take turns; or at consul:NAME, a service in Consul")
+	p.StringVar(&f.consul, "consul", "", "ask the Consul agent at `ADDR`, host:port, for what --to consul:NAME and a file's clusters name (default 127.0.0.1:8500)")
 	p.StringVar(&f.toCA, "to-ca", "", "verify the https:// endpoints of --to by the authorities in `FILE`, not the system's")
 	p.BoolVar(&f.toInsecure, "to-insecure", false, "do not verify the https:// endpoints of --to (for trying things out)")
 	p.StringVar(&f.egress, "egress", "", "be a forward proxy on `ADDR`, host:port, for what the service calls")
@@ -83,6 +84,8 @@ or --egress ADDR, or a file with -c`)
 		return errors.New("--tls-cert is for what --listen takes: give --listen ADDR and --to ADDR as well")
 	case f.listen == "" && (f.toInsecure || f.toCA != ""):
 		return errors.New("--to-ca and --to-insecure are for endpoints with TLS: give --listen ADDR and --to https://host:port as well")
+	case f.consul != "" && (len(f.to) == 0 || !strings.HasPrefix(f.to[0], consulPrefix)):
+		return errors.New("--consul is the agent for --to consul:NAME, which is not given")
 	case f.toInsecure && f.toCA != "":
 		return errors.New("--to-insecure and --to-ca contradict each other: verify the endpoints or don't")
 	}
@@ -91,6 +94,9 @@ or --egress ADDR, or a file with -c`)
 
 // cluster is what --to and the flags about it describe.
 func (f *runFlags) cluster() (config.Cluster, error) {
+	if service, ok := strings.CutPrefix(f.to[0], consulPrefix); ok {
+		return f.consulCluster(service)
+	}
 	endpoints, scheme, err := f.endpoints()
 	if err != nil {
 		return config.Cluster{}, err
@@ -106,6 +112,24 @@ func (f *runFlags) cluster() (config.Cluster, error) {
 	if scheme != "https" && (f.toCA != "" || f.toInsecure) {
 		return config.Cluster{}, errors.New("--to-ca and --to-insecure are for endpoints with TLS: write --to https://host:port")
 	}
+	return c, nil
+}
+
+// consulPrefix begins a --to that names a service in Consul.
+const consulPrefix = "consul:"
+
+// consulCluster is the cluster of a service in Consul.
+func (f *runFlags) consulCluster(service string) (config.Cluster, error) {
+	switch {
+	case len(f.to) > 1:
+		return config.Cluster{}, fmt.Errorf("--to: %s stands alone, as Consul knows all of its endpoints; several clusters need a file: hopscope run -c FILE", f.to[0])
+	case f.toCA != "" || f.toInsecure:
+		return config.Cluster{}, errors.New("--to-ca and --to-insecure are for --to https://host:port; TLS to a service in Consul needs a file: hopscope run -c FILE")
+	case service == "" || strings.ContainsAny(service, "/:"):
+		return config.Cluster{}, fmt.Errorf("--to: expected consul:NAME with the name of a service, found %q", f.to[0])
+	}
+	c := config.NewCluster()
+	c.Consul = config.NewConsul(service)
 	return c, nil
 }
 
@@ -164,6 +188,8 @@ func (f *runFlags) frontKeys(cfg *config.Config, flags map[string]string) {
 func clusterFlag(path string) string {
 	switch {
 	case strings.Contains(path, ".endpoints"):
+		return "--to"
+	case strings.Contains(path, ".consul"):
 		return "--to"
 	case strings.HasSuffix(path, ".tls.ca"):
 		return "--to-ca"

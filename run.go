@@ -36,6 +36,7 @@ type runFlags struct {
 
 	// What stands for a file's listeners and clusters: see front.go.
 	listen, egress  string
+	consul          string
 	tlsCert, tlsKey string
 	to              []string
 	toCA            string
@@ -65,6 +66,9 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
 
   # in front of a gRPC service without TLS
   hopscope run --listen :8080 --to h2c://127.0.0.1:50051 --service web
+
+  # in front of all instances of a service in Consul
+  hopscope run --listen :8080 --consul 127.0.0.1:8500 --to consul:payments
 
   # from a file, with one setting of its own
   hopscope run -c hopscope.yaml --log-level debug`,
@@ -100,6 +104,7 @@ func (f *runFlags) settings() []setting {
 	return []setting{
 		{"service", "service", func(c *config.Config) { c.Service = f.service }},
 		{"admin", "admin.address", func(c *config.Config) { c.Admin.Address = f.admin }},
+		{"consul", "consul.address", func(c *config.Config) { c.Consul.Address = f.consul }},
 		{"otlp", "telemetry.traces.otlp.endpoint", func(c *config.Config) { c.Telemetry.Traces.OTLP = config.NewOTLP(f.otlp) }},
 		{"zipkin", "telemetry.traces.zipkin.url", func(c *config.Config) { c.Telemetry.Traces.Zipkin = config.NewZipkin(f.zipkin) }},
 		{"sample", "telemetry.traces.sample", func(c *config.Config) { c.Telemetry.Traces.Sample = f.sample }},

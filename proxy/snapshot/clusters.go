@@ -41,6 +41,9 @@ func (p *Proxy) newCluster(name string, c *config.Cluster) (*cluster.Cluster, er
 	if c.Outlier != nil {
 		o.Outlier = outlierOptions(c.Outlier)
 	}
+	if o.Source, o.From, err = p.agents.source(p.config, c); err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", name, err)
+	}
 	if len(c.HealthChecks) > 0 {
 		var config healthcheck.TLSConfig
 		if client != nil {

@@ -48,6 +48,7 @@ type Proxy struct {
 	recorder  *record.Recorder
 	clusters  map[string]*cluster.Cluster
 	egress    []*cluster.Cluster // those of forward proxies
+	agents    agents
 	listeners []*bound
 	// credentials are the TLS settings in use.
 	credentials []credentials
