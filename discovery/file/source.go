@@ -47,22 +47,24 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	w := filewatch.New(filewatch.Options{
 		Files: []string{s.options.Path}, MaxBytes: maxBytes, Settle: s.options.Settle, Poll: s.options.Poll,
 	})
-	var last discovery.Update
-	read := func() discovery.Update {
-		endpoints, err := load(s.options.Path)
-		if err != nil {
-			return discovery.Update{Endpoints: last.Endpoints, Err: err}
-		}
-		return discovery.Update{Endpoints: endpoints}
-	}
-	last = read()
+	last, _ := s.read(discovery.Update{})
 	deliver(last)
 	w.Run(ctx, func() {
-		if next := read(); !next.Same(last) {
+		if next, news := s.read(last); news {
 			last = next
 			deliver(next)
 		}
 	})
+}
+
+// read returns what the file says, or what it said last and why that is all,
+// and whether that is news.
+func (s *Source) read(last discovery.Update) (next discovery.Update, news bool) {
+	next.Endpoints, next.Err = load(s.options.Path)
+	if next.Err != nil {
+		next.Endpoints = last.Endpoints
+	}
+	return next, !next.Same(last)
 }
 
 // Check tells whether a Source could use the file. Its error is an [Errors]

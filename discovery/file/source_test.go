@@ -95,15 +95,36 @@ func TestSourceKeepsTheLastGoodAnswer(t *testing.T) {
 	expect([]string{"a:1"}, "no such file")
 	replace(t, path, "endpoints: [a:1]")
 	expect([]string{"a:1"}, "") // fresh again
-	replace(t, path, "# the same\nendpoints:\n- a:1\n")
 	replace(t, path, "endpoints: [a:1, b:1]")
-	expect([]string{"a:1", "b:1"}, "") // what is the same is not delivered
+	expect([]string{"a:1", "b:1"}, "")
 	replace(t, path, strings.Repeat("#", 5<<20))
 	expect([]string{"a:1", "b:1"}, "it has more than 4194304 bytes")
 	replace(t, path, "endpoints: []")
 	expect([]string{}, "")
 	replace(t, path, "endpoints: [")
 	expect([]string{}, "endpoints.yaml:1:")
+}
+
+func TestWhatIsTheSameIsNoNews(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "endpoints.yaml")
+	source, err := file.New(file.Options{Path: path})
+	must(t, err)
+	var last discovery.Update
+	for _, step := range []struct {
+		content string
+		news    bool
+	}{
+		{"endpoints: [a:1]", true}, {"# the same\nendpoints:\n- a:1\n", false},
+		{"endpoints: [a]", true}, {"endpoints: [a] # as bad", false}, {"endpoints: [b]", true},
+		{"endpoints: [a:1]", true}, {"endpoints: []", true}, {"{endpoints: []}", false},
+	} {
+		replace(t, path, step.content)
+		next, news := source.Read(last)
+		if news != step.news {
+			t.Errorf("%q after %v: news %t, want %t", step.content, last, news, step.news)
+		}
+		last = next
+	}
 }
 
 func TestSourceFollowsAConfigMap(t *testing.T) {
