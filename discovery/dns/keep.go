@@ -26,6 +26,8 @@ type keeper struct {
 // learn takes a finding in. It returns what is to be told, and whether the
 // lookup failed, at least in part, and is to be tried again soon.
 func (k *keeper) learn(f finding) (update discovery.Update, failed bool) {
+	doubted := k.doubted
+	k.doubted = false // a failure in between has it start anew
 	if f.err != nil {
 		return k.stale(f.err), true
 	}
@@ -41,9 +43,9 @@ func (k *keeper) learn(f finding) (update discovery.Update, failed bool) {
 	}
 	endpoints := k.endpoints(f.targets, held)
 	if len(endpoints) == 0 {
-		return k.learnNone(f, failures)
+		return k.learnNone(f, failures, doubted)
 	}
-	k.good, k.held, k.doubted = discovery.Update{Endpoints: endpoints}, held, false
+	k.good, k.held = discovery.Update{Endpoints: endpoints}, held
 	if len(failures) > 0 {
 		return k.stale(first(failures)), true
 	}
@@ -51,11 +53,11 @@ func (k *keeper) learn(f finding) (update discovery.Update, failed bool) {
 }
 
 // learnNone takes in that there are no addresses.
-func (k *keeper) learnNone(f finding, failures []error) (update discovery.Update, failed bool) {
+func (k *keeper) learnNone(f finding, failures []error, doubted bool) (update discovery.Update, failed bool) {
 	switch {
 	case len(failures) > 0:
 		return k.stale(first(failures)), true
-	case len(k.good.Endpoints) > 0 && !k.doubted:
+	case len(k.good.Endpoints) > 0 && !doubted:
 		k.doubted = true
 		what := "the name has no addresses"
 		if f.missing {
@@ -64,7 +66,7 @@ func (k *keeper) learnNone(f finding, failures []error) (update discovery.Update
 		return k.stale(fmt.Errorf("the last answer was that %s: it is believed if the next one says so, too", what)), false
 	}
 	k.good = discovery.Update{Endpoints: []discovery.Endpoint{}, Missing: f.missing}
-	k.held, k.doubted = nil, false
+	k.held = nil
 	return k.good, false
 }
 

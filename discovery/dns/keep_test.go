@@ -9,15 +9,15 @@ import (
 )
 
 // TestDoubt has a keeper learn one finding after another: what is absent is
-// believed when it is said twice, with no address in between.
+// believed when it is said twice, with nothing in between.
 func TestDoubt(t *testing.T) {
 	const host = "web.example."
-	finding := func(o outcome, missing bool) finding {
+	find := func(o outcome, missing bool) finding {
 		return finding{targets: []target{{host: host, port: 80, weight: 1}}, missing: missing, parts: map[part]outcome{{host, dns.TypeA}: o}}
 	}
-	there := finding(outcome{addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}, false)
-	absent, empty := finding(outcome{}, true), finding(outcome{}, false)
-	broken := finding(outcome{err: errors.New("SERVFAIL")}, false)
+	there := find(outcome{addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}, false)
+	absent, empty := find(outcome{}, true), find(outcome{}, false)
+	broken := find(outcome{err: errors.New("SERVFAIL")}, false)
 	var k keeper
 	for i, step := range []struct {
 		finding   finding
@@ -34,6 +34,9 @@ func TestDoubt(t *testing.T) {
 		{finding: there, endpoints: 1},
 		{finding: absent, endpoints: 1, stale: true}, // doubted anew
 		{finding: broken, endpoints: 1, stale: true, failed: true},
+		{finding: absent, endpoints: 1, stale: true}, // and again
+		{finding: finding{err: errors.New("SERVFAIL")}, endpoints: 1, stale: true, failed: true},
+		{finding: absent, endpoints: 1, stale: true},
 		{finding: empty}, // the second answer, of what kind ever
 		{finding: absent, missing: true},
 		{finding: there, endpoints: 1},
