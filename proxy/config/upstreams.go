@@ -193,6 +193,9 @@ func (v validator) healthCheck(p *place, h *HealthCheck) {
 	v.oneOf(p, choice{"http", h.HTTP != nil}, choice{"tcp", h.TCP != nil}, choice{"grpc", h.GRPC != nil})
 	if h.HTTP != nil {
 		v.fieldNames(p.key("http").key("headers"), h.HTTP.Headers)
+		if at := p.key("http").key("statuses"); len(h.HTTP.Statuses) == 0 && !at.failed {
+			v.missing(at, key{typ: reflect.TypeFor[[]string](), format: "statuses"})
+		}
 	}
 }
 
