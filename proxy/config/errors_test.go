@@ -45,7 +45,7 @@ func oneDestination(destination string) string {
 
 // mistakes has a row for each thing that can be wrong, with its exact message.
 func mistakes() []mistake {
-	return []mistake{
+	return append(upstreamMistakes(), []mistake{
 		// The file as a whole.
 		{"empty", "", "1:1: the file is empty; expected a mapping with listeners and clusters"},
 		{"comments only", "# nothing\n", "1:1: the file is empty; expected a mapping with listeners and clusters"},
@@ -280,7 +280,7 @@ func mistakes() []mistake {
 4:25: listeners[0].routes[0].timout: unknown key; did you mean "timeout"? (valid keys: ` + routeKeys + `)
 5:8: listeners[0].via: expected true or false, found 5
 6:15: clusters.y: expected one of the keys endpoints, static, consul, dns, file`},
-	}
+	}...)
 }
 
 func TestMistakes(t *testing.T) {
