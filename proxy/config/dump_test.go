@@ -428,7 +428,7 @@ func TestDumpHidesSecrets(t *testing.T) {
 }
 
 func TestDumpReadsBack(t *testing.T) {
-	for _, text := range []string{example, full} {
+	for _, text := range []string{example, full, live} {
 		c := mustParse(t, text)
 		if d := diff(c, mustParse(t, string(c.yaml(false)))); d != "" {
 			t.Error(d)

@@ -71,6 +71,64 @@ func TestParseExample(t *testing.T) {
 	}
 }
 
+// live is how live upstreams were promised, word for word, behind a listener for
+// them: the form is the contract.
+const live = `listeners:
+  - name: ingress
+    address: 0.0.0.0:8080
+    routes:
+      - {match: {path_prefix: /pay/}, cluster: payments}
+      - {match: {path_prefix: /old/}, cluster: legacy}
+      - {match: {path_prefix: /batch/}, cluster: batch}
+` + promised
+
+const promised = `consul: {address: 127.0.0.1:8500, token_file: consul.token}   # once; a cluster may override it
+clusters:
+  payments:
+    consul: {service: payments, tags: [v2], only_passing: true}
+    balance: {policy: peak_ewma}
+    retry: {on: [connect-failure, gateway-error], attempts: 2, budget: {percent: 20}}
+    circuit_breaker: {max_connections: 1024, max_pending: 1024, max_requests: 1024, max_retries: 3}
+    outlier: {consecutive_5xx: 5, interval: 10s, base_ejection: 30s, max_ejected_percent: 10}
+    health_checks: [{http: {path: /health}, interval: 5s, timeout: 1s}]
+  legacy: {dns: {name: legacy.internal, port: 8080}}
+  batch: {file: {path: endpoints.yaml}}
+`
+
+// TestParseLive builds the same in code, by the New functions.
+func TestParseLive(t *testing.T) {
+	want := New()
+	want.Consul.Address, want.Consul.TokenFile = "127.0.0.1:8500", "consul.token"
+	in := NewListener("ingress", "0.0.0.0:8080")
+	for _, r := range []struct{ prefix, cluster string }{{"/pay/", "payments"}, {"/old/", "legacy"}, {"/batch/", "batch"}} {
+		route := NewRoute(r.cluster)
+		route.Match.PathPrefix = r.prefix
+		in.Routes = append(in.Routes, route)
+	}
+	want.Listeners = []Listener{in}
+
+	payments, legacy, batch := NewCluster(), NewCluster(), NewCluster()
+	payments.Consul = NewConsul("payments")
+	payments.Consul.Tags, payments.Consul.OnlyPassing = []string{"v2"}, true
+	payments.Balance.Policy = "peak_ewma"
+	payments.Retry = NewRetry("connect-failure", "gateway-error")
+	payments.Retry.Budget = NewRetryBudget()
+	payments.Outlier = NewOutlier()
+	check := NewHealthCheck()
+	check.HTTP = NewHTTPCheck("/health")
+	payments.HealthChecks = []HealthCheck{check}
+	legacy.DNS = NewDNS("legacy.internal", 8080)
+	batch.File = &EndpointFile{Path: "endpoints.yaml"}
+	want.Clusters["payments"], want.Clusters["legacy"], want.Clusters["batch"] = payments, legacy, batch
+
+	if d := diff(want, mustParse(t, live)); d != "" {
+		t.Error(d)
+	}
+	if err := want.Validate(); err != nil {
+		t.Errorf("the same, built in code: %v", err)
+	}
+}
+
 // with makes a valid file of the clusters web and api and one listener that
 // has lines added to it.
 func with(listener string) string {
@@ -228,6 +286,7 @@ func TestBounded(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(example))
 	f.Add([]byte(full))
+	f.Add([]byte(live))
 	for _, tt := range mistakes() {
 		f.Add([]byte(tt.text))
 	}

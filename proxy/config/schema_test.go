@@ -79,6 +79,7 @@ func TestSchemaAccepts(t *testing.T) {
 	for name, text := range map[string][]byte{
 		"example":      []byte(example),
 		"full":         []byte(full),
+		"live":         []byte(live),
 		"defaults":     mustParse(t, example).yaml(false),
 		"dump":         mustParse(t, full).DumpJSON(),
 		"duration 0":   []byte(with("    forward_proxy: {timeout: 0}\n")),
