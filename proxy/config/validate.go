@@ -68,7 +68,7 @@ func (v validator) value(p *place, k key, val reflect.Value) {
 		}
 	case kindDuration:
 		d := time.Duration(val.Int())
-		if k.required && d == 0 && !p.written {
+		if k.required && d == 0 && p.line > 0 && !p.written {
 			v.missing(p, k)
 			return
 		}
