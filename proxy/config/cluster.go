@@ -5,25 +5,27 @@ import "time"
 // Cluster is a group of endpoints that are all alike.
 type Cluster struct {
 	// Endpoints are the addresses, host and port. A host name is resolved
-	// when a connection is made. A cluster has either these, or one of Static,
-	// Consul, DNS and File.
+	// when a connection is made. A cluster has either these, or one of "static",
+	// "consul", "dns" and "file".
 	Endpoints []string `yaml:"endpoints" format:"address"`
-	// Static lists endpoints with all that there is to say about them.
+	// Static lists endpoints with more than an address: weight, priority, zone,
+	// metadata.
 	Static []StaticEndpoint `yaml:"static"`
-	// Consul takes the endpoints from Consul's catalogue.
+	// Consul takes the endpoints from Consul's catalogue, and follows it.
 	Consul *Consul `yaml:"consul"`
-	// DNS takes the endpoints from the addresses of a name.
+	// DNS takes the endpoints from the addresses of a name, which is looked up
+	// again and again.
 	DNS *DNS `yaml:"dns"`
 	// File takes the endpoints from a file, which is watched.
 	File *EndpointFile `yaml:"file"`
 	// Balance says which endpoint a request goes to.
 	Balance Balance `yaml:"balance"`
-	// Retry sends requests again that failed, for routes that do not say
-	// otherwise; without it only those are sent again of which no endpoint can
-	// have seen anything.
+	// Retry sends requests again that failed, for routes without a "retry" of
+	// their own. Without either, only those are sent again of which no endpoint
+	// can have seen anything.
 	Retry *Retry `yaml:"retry"`
-	// Hedge sends a request to a second endpoint that takes long, for routes
-	// that do not say otherwise.
+	// Hedge sends a request that takes long to a second endpoint as well, for
+	// routes without a "hedge" of their own.
 	Hedge *Hedge `yaml:"hedge"`
 	// CircuitBreaker bounds what may be under way at once.
 	CircuitBreaker CircuitBreaker `yaml:"circuit_breaker"`
@@ -31,7 +33,7 @@ type Cluster struct {
 	// none are.
 	Outlier *Outlier `yaml:"outlier"`
 	// HealthChecks ask the endpoints themselves whether they are well; an
-	// endpoint has to pass all of them.
+	// endpoint that fails one of them gets no requests but in a panic.
 	HealthChecks []HealthCheck `yaml:"health_checks"`
 	// Protocol is what the endpoints are spoken to in: "http1", "http2", or
 	// "auto" for what ALPN agrees on, which without TLS is HTTP/1.1. "http2"
@@ -97,19 +99,20 @@ type StaticEndpoint struct {
 	// Priority is 0 for endpoints that are used first; those of higher numbers
 	// take over as far as those of lower ones fail.
 	Priority int `yaml:"priority" default:"0" min:"0" max:"100"`
-	// Region is where it runs.
+	// Region is the region that it runs in.
 	Region string `yaml:"region"`
-	// Zone is where it runs within its region.
+	// Zone is the zone that it runs in, within its region.
 	Zone string `yaml:"zone"`
-	// Metadata is for subsets.
+	// Metadata is what subsets choose by, such as {version: v2}.
 	Metadata map[string]string `yaml:"metadata"`
 }
 
-// Locality is where this proxy runs.
+// Locality is where this proxy runs, which zone_aware compares with where
+// endpoints run.
 type Locality struct {
-	// Region is the region.
+	// Region is the region, such as eu-west.
 	Region string `yaml:"region"`
-	// Zone is the zone within it.
+	// Zone is the zone within it, such as eu-west-1a.
 	Zone string `yaml:"zone"`
 }
 
@@ -131,13 +134,14 @@ type CircuitBreaker struct {
 
 // Balance says which endpoint a request goes to.
 type Balance struct {
-	// Policy is "round_robin", "least_request" (of Choices that are drawn, the
-	// one with the fewest requests under way), "random", "ring_hash" or "maglev"
-	// (by Hash), or "peak_ewma" (of two that are drawn, the one that is expected
-	// to answer sooner). All of them hold weights.
+	// Policy is "round_robin" (in turn), "least_request" (of two that are drawn,
+	// or as many as "choices" says, the one with the fewest requests under way),
+	// "random", "ring_hash" or "maglev" (always the same endpoint for the same
+	// "hash"), or "peak_ewma" (of two that are drawn, the one that is expected to
+	// answer sooner). All of them hold weights.
 	Policy string `yaml:"policy" default:"round_robin" enum:"round_robin,least_request,random,ring_hash,maglev,peak_ewma"`
-	// Hash lists what ring_hash and maglev go by; a request that has none of
-	// it goes to any endpoint.
+	// Hash lists the parts of a request that ring_hash and maglev go by, all
+	// together; a request that has none of them goes to any endpoint.
 	Hash []HashOn `yaml:"hash"`
 	// Choices is how many endpoints least_request draws.
 	Choices int `yaml:"choices" default:"2" min:"2" max:"100"`
@@ -147,12 +151,14 @@ type Balance struct {
 	ActiveRequestBias float64 `yaml:"active_request_bias" default:"1" min:"0" max:"10"`
 	// MinRingSize is the least number of entries in the ring of ring_hash.
 	MinRingSize int `yaml:"min_ring_size" default:"1024" min:"1" max:"8388608"`
-	// MaxRingSize is the largest number.
+	// MaxRingSize is the largest number of entries in the ring of ring_hash.
 	MaxRingSize int `yaml:"max_ring_size" default:"8388608" min:"1" max:"8388608"`
-	// TableSize is the size of maglev's table, a prime number.
+	// TableSize is the size of maglev's table, a prime number well above the
+	// number of endpoints.
 	TableSize int `yaml:"table_size" default:"65537" min:"2" max:"5000011"`
 	// BoundedLoad makes ring_hash and maglev pass endpoints over that have more
-	// than so many times the average of requests under way; 0 is never.
+	// than so many times the average of requests under way, such as 1.25; 0 is
+	// never.
 	BoundedLoad float64 `yaml:"bounded_load" default:"0" min:"0" max:"100"`
 	// Decay is how fast peak_ewma forgets a slow answer.
 	Decay time.Duration `yaml:"decay" default:"10s" min:"1ms"`
@@ -160,13 +166,15 @@ type Balance struct {
 	// of.
 	DefaultRTT time.Duration `yaml:"default_rtt" default:"30ms" min:"1us"`
 	// PanicThreshold is the share of healthy endpoints, in per cent, below which
-	// all are used whatever their health; 0 is never.
+	// all are used whatever their health (a panic); 0 is never.
 	PanicThreshold float64 `yaml:"panic_threshold" default:"50" min:"0" max:"100"`
-	// Overprovisioning is how many times over a priority's or zone's endpoints
-	// are taken to suffice; below that others take over a part of the requests.
+	// Overprovisioning is by how much a priority's or zone's healthy endpoints
+	// are taken to be more than enough: with 1.4 other priorities or zones take
+	// over a part of the requests when fewer than 1/1.4 of them (71 %) are
+	// healthy.
 	Overprovisioning float64 `yaml:"overprovisioning" default:"1.4" min:"1" max:"100"`
 	// ZoneAware keeps requests within this proxy's zone as far as its endpoints
-	// suffice; the locality must be set.
+	// suffice; locality.zone at the top level must be set.
 	ZoneAware bool `yaml:"zone_aware" default:"false"`
 	// MinZoneEndpoints is how many endpoints a cluster must have for ZoneAware.
 	MinZoneEndpoints int `yaml:"min_zone_endpoints" default:"6" min:"1"`
@@ -176,24 +184,26 @@ type Balance struct {
 	Subsets *Subsets `yaml:"subsets"`
 }
 
-// HashOn is a part of a request that its endpoint is chosen by: one of the keys.
+// HashOn is a part of a request that its endpoint is chosen by: one of "header",
+// "cookie", "query", "source" and "path".
 type HashOn struct {
-	// Header is a header field.
+	// Header is the name of a header field.
 	Header string `yaml:"header" format:"field"`
-	// Cookie is a cookie; see CookieTTL.
+	// Cookie is the name of a cookie. A response to a request without it sets
+	// it, so that the client comes back to the same endpoint.
 	Cookie string `yaml:"cookie" format:"cookie"`
-	// CookieTTL is how long a cookie lives that is made where the request has
-	// none; 0 is for the client's session.
+	// CookieTTL is how long a cookie lives that is set; 0 is for the client's
+	// session.
 	CookieTTL time.Duration `yaml:"cookie_ttl" default:"0s" min:"0"`
-	// CookiePath is the path of a cookie that is made.
+	// CookiePath is the path of a cookie that is set.
 	CookiePath string `yaml:"cookie_path" default:"/" format:"path"`
-	// Query is a parameter of the query.
+	// Query is the name of a parameter in the query.
 	Query string `yaml:"query"`
-	// Source is the client's address.
+	// Source takes the client's address.
 	Source bool `yaml:"source" default:"false"`
-	// Path is the request's path.
+	// Path takes the request's path, without its query.
 	Path bool `yaml:"path" default:"false"`
-	// Terminal ends the list where the request has this part.
+	// Terminal leaves the rest of the list out where the request has this part.
 	Terminal bool `yaml:"terminal" default:"false"`
 }
 
@@ -210,19 +220,20 @@ type SlowStart struct {
 
 // Subsets lets routes choose endpoints by their metadata.
 type Subsets struct {
-	// Selectors list the keys by which subsets are made; a route's subset
-	// has the keys of one of them.
+	// Selectors list the metadata keys by which subsets are made. A route's
+	// "subset" has the keys of one of them and no other.
 	Selectors []Selector `yaml:"selectors" required:"true"`
 	// Fallback is where requests go whose subset has no endpoint: "any"
-	// endpoint, "none" (503), or the subset of Default.
+	// endpoint, "none" (503), or the "default" subset.
 	Fallback string `yaml:"fallback" default:"any" enum:"any,none,default"`
-	// Default is the metadata of the default subset.
+	// Default is the metadata of the default subset, such as {version: v1}.
 	Default map[string]string `yaml:"default"`
 }
 
-// Selector is a list of metadata keys.
+// Selector makes a subset of the endpoints that have the same values for some
+// keys.
 type Selector struct {
-	// Keys are the keys.
+	// Keys are the metadata keys, such as [version, stage].
 	Keys []string `yaml:"keys" required:"true"`
 }
 
@@ -231,11 +242,12 @@ type Retry struct {
 	// On lists what is retried, in Envoy's words: "5xx" (any answer of 500 and
 	// above, and no answer, but for the route's timeout), "gateway-error" (502,
 	// 503, 504), "reset" (no answer), "connect-failure" (nothing was sent),
-	// "refused-stream", "retriable-4xx" (409), "retriable-status-codes",
-	// "retriable-headers"; and of gRPC calls "cancelled", "deadline-exceeded",
+	// "refused-stream" (of HTTP/2), "retriable-4xx" (409),
+	// "retriable-status-codes" (those of "statuses"), "retriable-headers" (an
+	// answer with one of "headers"); and of gRPC calls "cancelled", "deadline-exceeded",
 	// "internal", "resource-exhausted", "unavailable", from response headers.
 	On []string `yaml:"on" required:"true" enum:"5xx,gateway-error,reset,connect-failure,refused-stream,retriable-4xx,retriable-status-codes,retriable-headers,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable"`
-	// Statuses are those of "retriable-status-codes".
+	// Statuses are those of "retriable-status-codes", such as [429].
 	Statuses []int `yaml:"statuses" min:"100" max:"599"`
 	// Headers are the response fields of "retriable-headers".
 	Headers []string `yaml:"headers" format:"field"`
@@ -243,7 +255,7 @@ type Retry struct {
 	// 1 is no retry, for a route whose cluster has them.
 	Attempts int `yaml:"attempts" default:"2" min:"1" max:"100"`
 	// PerTryTimeout is the time for each attempt until its response begins; 0 is
-	// the route's.
+	// none but the route's timeout, which is for all attempts together.
 	PerTryTimeout time.Duration `yaml:"per_try_timeout" default:"0s" min:"0"`
 	// Backoff is the time before a retry.
 	Backoff RetryBackoff `yaml:"backoff"`
@@ -255,12 +267,12 @@ type Retry struct {
 	MaxBody int `yaml:"max_body" default:"65536" min:"0" max:"16777216"`
 }
 
-// RetryBackoff is the time before a retry: a random part of (2^N - 1) times
-// Base for the N-th, at most Max.
+// RetryBackoff is the time before a retry: for the N-th, a random part of
+// (2^N - 1) times the base, and at most the max.
 type RetryBackoff struct {
-	// Base is the unit.
+	// Base is the longest wait before the first retry.
 	Base time.Duration `yaml:"base" default:"25ms" min:"1ms"`
-	// Max is the longest wait.
+	// Max is the longest wait before any.
 	Max time.Duration `yaml:"max" default:"250ms" min:"1ms"`
 }
 
@@ -269,15 +281,16 @@ type RetryBudget struct {
 	// Percent is how many retries there may be for 100 requests that are under
 	// way or waiting.
 	Percent float64 `yaml:"percent" default:"20" min:"0" max:"100"`
-	// Min is how many there may be in any case.
+	// Min is how many retries there may be at once in any case.
 	Min int `yaml:"min" default:"3" min:"0"`
 }
 
-// Hedge sends a request again, to another endpoint, whose response has not
-// begun for long: whichever answers first is the response. Requests with content
-// that is not whole, and upgrades, are not hedged.
+// Hedge sends a request whose response takes long to begin to another endpoint
+// as well: whichever answers first is the response. A request whose content could
+// not be kept whole, and an upgrade, are not hedged.
 type Hedge struct {
-	// After is how long a response may take to begin.
+	// After is how long a response may take to begin until the request is sent
+	// once more.
 	After time.Duration `yaml:"after" required:"true" min:"1ms"`
 	// Attempts is how often a request is sent at most, the first time included;
 	// 1 is no hedging, for a route whose cluster has it.
@@ -287,23 +300,24 @@ type Hedge struct {
 // Outlier takes endpoints out that fail more than the others, with Envoy's
 // formulas and defaults.
 type Outlier struct {
-	// Consecutive5xx is how many failures in a row take an endpoint out; 0 is
-	// never. Connections that fail count as well.
+	// Consecutive5xx is how many answers of 500 and above in a row take an
+	// endpoint out; 0 is never. Connections that fail count as well, but for
+	// split_local_origin.
 	Consecutive5xx int `yaml:"consecutive_5xx" default:"5" min:"0"`
 	// ConsecutiveGateway is the same for 502, 503, 504 and failed connections
 	// alone.
 	ConsecutiveGateway int `yaml:"consecutive_gateway" default:"0" min:"0"`
 	// ConsecutiveLocalOrigin is the same for connections that fail, time out or
-	// are reset, with SplitLocalOrigin.
+	// are reset; it counts with SplitLocalOrigin alone.
 	ConsecutiveLocalOrigin int `yaml:"consecutive_local_origin" default:"5" min:"0"`
 	// SplitLocalOrigin counts failures of connections apart from answers.
 	SplitLocalOrigin bool `yaml:"split_local_origin" default:"false"`
 	// Interval is how often endpoints are looked at, and the window of rates.
 	Interval time.Duration `yaml:"interval" default:"10s" min:"10ms"`
-	// BaseEjection is how long an endpoint is out, times how often it was in a
-	// row.
+	// BaseEjection is how long an endpoint is out the first time; the second time
+	// it is twice as long, and so on.
 	BaseEjection time.Duration `yaml:"base_ejection" default:"30s" min:"1ms"`
-	// MaxEjection is the longest time.
+	// MaxEjection is the longest time that an endpoint is out.
 	MaxEjection time.Duration `yaml:"max_ejection" default:"300s" min:"1ms"`
 	// MaxEjectedPercent is how many of the endpoints may be out at once, in per
 	// cent; one may be in any case.
@@ -324,7 +338,7 @@ type OutlierSuccessRate struct {
 	MinEndpoints int `yaml:"min_endpoints" default:"5" min:"1"`
 	// MinRequests is how many requests an endpoint must have had in the window.
 	MinRequests int `yaml:"min_requests" default:"100" min:"1"`
-	// StdevFactor is the factor.
+	// StdevFactor is by how many standard deviations: the lower, the sooner.
 	StdevFactor float64 `yaml:"stdev_factor" default:"1.9" min:"0" max:"100"`
 }
 
@@ -332,7 +346,8 @@ type OutlierSuccessRate struct {
 type OutlierFailurePercentage struct {
 	// Enabled turns it on.
 	Enabled bool `yaml:"enabled" default:"false"`
-	// Threshold is the share of failures, in per cent.
+	// Threshold is the share of failures, in per cent, that takes an endpoint
+	// out.
 	Threshold int `yaml:"threshold" default:"85" min:"1" max:"100"`
 	// MinEndpoints is how many endpoints must have MinRequests.
 	MinEndpoints int `yaml:"min_endpoints" default:"5" min:"1"`
@@ -340,8 +355,8 @@ type OutlierFailurePercentage struct {
 	MinRequests int `yaml:"min_requests" default:"50" min:"1"`
 }
 
-// HealthCheck asks endpoints whether they are well: by one of HTTP, TCP and
-// GRPC.
+// HealthCheck asks endpoints whether they are well: by one of "http", "tcp" and
+// "grpc".
 type HealthCheck struct {
 	// HTTP asks by a request.
 	HTTP *HTTPCheck `yaml:"http"`
@@ -355,12 +370,14 @@ type HealthCheck struct {
 	Interval time.Duration `yaml:"interval" default:"5s" min:"10ms"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// UnhealthyThreshold is how many checks in a row must fail. An HTTP status
-	// that is not expected counts at once, and so does the first result.
+	// UnhealthyThreshold is how many checks in a row must fail until an endpoint
+	// is unhealthy. An HTTP status that is not expected makes it so at once, and
+	// so does the first check of all.
 	UnhealthyThreshold int `yaml:"unhealthy_threshold" default:"3" min:"1"`
 	// HealthyThreshold is how many must pass until an endpoint is well again.
 	HealthyThreshold int `yaml:"healthy_threshold" default:"2" min:"1"`
-	// NoTrafficInterval is Interval for a cluster that had no request yet.
+	// NoTrafficInterval is the time from one check to the next in a cluster that
+	// had no request yet.
 	NoTrafficInterval time.Duration `yaml:"no_traffic_interval" default:"60s" min:"10ms"`
 }
 
@@ -372,20 +389,20 @@ type HTTPCheck struct {
 	Method string `yaml:"method" default:"GET" format:"method"`
 	// Host is its Host field; without one it is the endpoint's address.
 	Host string `yaml:"host" format:"authority"`
-	// Headers are further fields.
+	// Headers are further header fields; the values are secrets.
 	Headers map[string]string `yaml:"headers" secret:"true"`
 	// Statuses are the statuses of an endpoint that is well, single ones and
-	// ranges.
+	// ranges, such as [200-299, 404].
 	Statuses []string `yaml:"statuses" default:"200" format:"statuses"`
 	// Body is text that must be within the first KiB of the answer.
 	Body string `yaml:"body"`
 }
 
-// TCPCheck asks by a connection.
+// TCPCheck asks by a connection: {} is one that need only be taken.
 type TCPCheck struct {
-	// Send is sent.
+	// Send is text that is sent; without it nothing is.
 	Send string `yaml:"send"`
-	// Receive must come back.
+	// Receive is text that must come back; without it nothing need.
 	Receive string `yaml:"receive"`
 }
 

@@ -60,8 +60,8 @@ type Listener struct {
 	// Routes are tried in order; the first that matches is taken.
 	Routes []Route `yaml:"routes"`
 	// Catalog serves every service of a catalogue, after the routes: "consul" is
-	// Consul's, by the request's host and by the tags of the services; see the
-	// top level's catalog.
+	// Consul's, by the request's host and by the tags of the services; the top
+	// level's "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
 	// TrustedCallers are the networks of clients whose x-envoy-retry-on,
 	// x-envoy-max-retries, x-envoy-upstream-rq-timeout-ms and
@@ -229,11 +229,11 @@ type Route struct {
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
 	// Retry sends requests again that failed; without it the cluster's counts.
 	Retry *Retry `yaml:"retry"`
-	// Hedge sends a request to a second endpoint that takes long; without it
-	// the cluster's counts.
+	// Hedge sends a request that takes long to a second endpoint as well; without
+	// it the cluster's counts.
 	Hedge *Hedge `yaml:"hedge"`
-	// Subset is the metadata that endpoints must have; see the subsets of
-	// clusters.
+	// Subset is the metadata that endpoints must have, such as {version: v2}; its
+	// keys are those of a selector of the cluster's balance.subsets.
 	Subset map[string]string `yaml:"subset"`
 	// Host is the Host field that the endpoint sees: a name, or "endpoint" for
 	// the endpoint's own address. Without one it is the client's.

@@ -10,6 +10,41 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// dumpOfDefaults is what a cluster has behind its source.
+const dumpOfDefaults = `    balance:
+      policy: round_robin
+      choices: 2
+      active_request_bias: 1
+      min_ring_size: 1024
+      max_ring_size: 8388608
+      table_size: 65537
+      bounded_load: 0
+      decay: 10s
+      default_rtt: 30ms
+      panic_threshold: 50
+      overprovisioning: 1.4
+      zone_aware: false
+      min_zone_endpoints: 6
+    circuit_breaker:
+      max_connections: 1024
+      max_pending: 1024
+      max_requests: 1024
+      max_retries: 3
+    protocol: auto
+    http2:
+      max_concurrent_streams: 100
+      stream_window: 65536
+      keep_alive: 0s
+      keep_alive_timeout: 20s
+      max_resets: 200
+      max_control_frames: 2000
+    connect_timeout: 5s
+    idle_timeout: 1h
+    max_idle: 256
+    max_header_bytes: 61440
+    max_header_fields: 100
+`
+
 func TestDumpYAML(t *testing.T) {
 	c := mustParse(t, full)
 	want := `service: shop
@@ -28,10 +63,28 @@ listeners:
           methods: [GET, PURGE]
         cluster: c.1
         timeout: 0s
+        retry:
+          "on": [retriable-status-codes, retriable-headers, "5xx"]
+          statuses: [429, 503]
+          headers: [x-retry]
+          attempts: 4
+          per_try_timeout: 2s
+          backoff:
+            base: 50ms
+            max: 1s
+          budget:
+            percent: 12.5
+            min: 0
+          max_body: 0
+        hedge:
+          after: 200ms
+          attempts: 3
+        subset:
+          version: v2
         host: endpoint
         slow_threshold: 1h30m
-    catalog: none
-    trusted_callers: [127.0.0.0/8, "::1/128"]
+    catalog: consul
+    trusted_callers: [10.0.0.0/8]
     forward_proxy:
       allow:
         - clients: [10.0.0.0/8, "fd00::/8"]
@@ -79,24 +132,127 @@ clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
     balance:
-      policy: round_robin
-      choices: 2
-      active_request_bias: 1
-      min_ring_size: 1024
-      max_ring_size: 8388608
-      table_size: 65537
-      bounded_load: 0
-      decay: 10s
-      default_rtt: 30ms
-      panic_threshold: 50
-      overprovisioning: 1.4
-      zone_aware: false
-      min_zone_endpoints: 6
+      policy: ring_hash
+      hash:
+        - header: x-user
+          cookie_ttl: 0s
+          cookie_path: /
+          source: false
+          path: false
+          terminal: true
+        - cookie: session
+          cookie_ttl: 1h
+          cookie_path: /shop
+          source: false
+          path: false
+          terminal: false
+        - cookie_ttl: 0s
+          cookie_path: /
+          query: user
+          source: false
+          path: false
+          terminal: false
+        - cookie_ttl: 0s
+          cookie_path: /
+          source: true
+          path: false
+          terminal: false
+        - cookie_ttl: 0s
+          cookie_path: /
+          source: false
+          path: true
+          terminal: false
+      choices: 3
+      active_request_bias: 0.5
+      min_ring_size: 100
+      max_ring_size: 200
+      table_size: 101
+      bounded_load: 1.25
+      decay: 5s
+      default_rtt: "1µs"
+      panic_threshold: 0
+      overprovisioning: 2
+      zone_aware: true
+      min_zone_endpoints: 1
+      slow_start:
+        window: 1m
+        aggression: 2
+        min_percent: 5
+      subsets:
+        selectors:
+          - keys: [version]
+          - keys: [version, stage]
+        fallback: default
+        default:
+          version: v1
+    retry:
+      "on": [connect-failure, unavailable]
+      attempts: 2
+      per_try_timeout: 0s
+      backoff:
+        base: 25ms
+        max: 250ms
+      max_body: 65536
+    hedge:
+      after: 1s
+      attempts: 2
     circuit_breaker:
       max_connections: 1
       max_pending: 0
-      max_requests: 1024
-      max_retries: 3
+      max_requests: 2
+      max_retries: 0
+    outlier:
+      consecutive_5xx: 0
+      consecutive_gateway: 6
+      consecutive_local_origin: 7
+      split_local_origin: true
+      interval: 1s
+      base_ejection: 2s
+      max_ejection: 3s
+      max_ejected_percent: 100
+      success_rate:
+        enabled: false
+        min_endpoints: 3
+        min_requests: 4
+        stdev_factor: 2.5
+      failure_percentage:
+        enabled: true
+        threshold: 50
+        min_endpoints: 8
+        min_requests: 9
+    health_checks:
+      - http:
+          path: /health
+          method: HEAD
+          host: health.internal
+          headers:
+            authorization: "[redacted]"
+          statuses: ["200", "204", "300-399"]
+          body: ok
+        port: 9000
+        interval: 6s
+        timeout: 2s
+        unhealthy_threshold: 1
+        healthy_threshold: 4
+        no_traffic_interval: 30s
+      - tcp:
+          send: PING
+          receive: PONG
+        port: 0
+        interval: 5s
+        timeout: 1s
+        unhealthy_threshold: 3
+        healthy_threshold: 2
+        no_traffic_interval: 1m
+      - grpc:
+          service: web
+          authority: web.internal
+        port: 0
+        interval: 5s
+        timeout: 1s
+        unhealthy_threshold: 3
+        healthy_threshold: 2
+        no_traffic_interval: 1m
     protocol: http2
     tls:
       ca: ca.pem
@@ -121,13 +277,107 @@ clusters:
     max_idle: 0
     max_header_bytes: 2048
     max_header_fields: 2
+  consul:
+    consul:
+      address: "[::1]:8501"
+      token_file: consul.token
+      tls:
+        ca: ca.pem
+        cert: me.pem
+        key: me.key
+        server_name: server.dc1.consul
+        insecure_skip_verify: true
+      datacenter: dc1
+      namespace: shop
+      partition: default
+      stale: true
+      wait: 1m
+      service: payments
+      tags: [v2, primary]
+      filter: "Service.Meta.env == \"prod\""
+      near: "_agent"
+      only_passing: true
+      failover: [dc2, dc3]
+      mesh_gateway: remote
+    ...
+  dns:
+    dns:
+      name: legacy.internal
+      port: 8080
+      type: a
+      mode: logical
+      resolver: 10.0.0.53:53
+      refresh: 1s
+      min_ttl: 2s
+      max_ttl: 1m
+    ...
+  file:
+    file:
+      path: endpoints.yaml
+    ...
+  query:
+    consul:
+      stale: false
+      wait: 0s
+      query: nearest-payments
+      only_passing: false
+      mesh_gateway: none
+    ...
+  srv:
+    dns:
+      name: "_http._tcp.legacy.internal"
+      port: 0
+      type: srv
+      mode: strict
+      refresh: 5s
+      min_ttl: 1s
+      max_ttl: 1h
+    ...
+  static:
+    static:
+      - address: a:80
+        weight: 3
+        priority: 1
+        region: eu
+        zone: eu-1
+        metadata:
+          version: v2
+      - address: b:80
+        weight: 1
+        priority: 0
+    ...
 consul:
+  address: agent:8500
+  token: "[redacted]"
+  tls:
+    insecure_skip_verify: false
   stale: false
   wait: 0s
   only_passing: false
   mesh_gateway: none
 catalog:
-  timeout: 15s
+  suffixes: [service.consul, mesh]
+  like: c.1
+  timeout: 0s
+register:
+  consul:
+    name: shop-web
+    id: shop-web-1
+    address: 10.0.0.7
+    port: 8443
+    tags: [v2]
+    meta:
+      env: prod
+    weight: 10
+    check:
+      http: http://127.0.0.1:3000/health
+      interval: 10s
+      timeout: 2s
+      deregister_after: 1h
+    sidecar: false
+locality:
+  region: eu
+  zone: eu-1
 telemetry:
   traces:
     otlp:
@@ -154,7 +404,9 @@ drain:
   timeout: 0s
 log:
   level: debug
+upgrade_socket: "@hopscope"
 `
+	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {
 		t.Error(d)
 	}
@@ -176,7 +428,7 @@ func TestDumpHidesSecrets(t *testing.T) {
 }
 
 func TestDumpReadsBack(t *testing.T) {
-	for _, text := range []string{example, full} {
+	for _, text := range []string{example, full, live} {
 		c := mustParse(t, text)
 		if d := diff(c, mustParse(t, string(c.yaml(false)))); d != "" {
 			t.Error(d)

@@ -45,7 +45,7 @@ func oneDestination(destination string) string {
 
 // mistakes has a row for each thing that can be wrong, with its exact message.
 func mistakes() []mistake {
-	return []mistake{
+	return append(upstreamMistakes(), []mistake{
 		// The file as a whole.
 		{"empty", "", "1:1: the file is empty; expected a mapping with listeners and clusters"},
 		{"comments only", "# nothing\n", "1:1: the file is empty; expected a mapping with listeners and clusters"},
@@ -280,7 +280,7 @@ func mistakes() []mistake {
 4:25: listeners[0].routes[0].timout: unknown key; did you mean "timeout"? (valid keys: ` + routeKeys + `)
 5:8: listeners[0].via: expected true or false, found 5
 6:15: clusters.y: expected one of the keys endpoints, static, consul, dns, file`},
-	}
+	}...)
 }
 
 func TestMistakes(t *testing.T) {
@@ -322,6 +322,10 @@ func TestValidateBuilt(t *testing.T) {
 	in.ForwardProxy.Allow = []ForwardAllow{{Destinations: []string{""}}}
 	c.Listeners = []Listener{in, NewListener("out", ":0")}
 	c.Clusters["web"] = NewCluster()
+	names := NewCluster()
+	names.DNS, names.Retry, names.Hedge = NewDNS("a", 0), NewRetry(), NewHedge(0)
+	names.Balance.Policy, names.Balance.Hash = "maglev", []HashOn{{Header: "x-user"}, NewHashOn()}
+	c.Clusters["names"] = names
 	c.Telemetry.Traces.OTLP = NewOTLP("http://collector:4317")
 	c.Telemetry.Traces.Zipkin = NewZipkin("")
 	want := `service: must not be empty; expected a name of 1 to 255 printable ASCII characters
@@ -331,9 +335,14 @@ listeners[0].routes[1].cluster: must not be empty; expected the name of one of t
 listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list, each item a network such as 10.0.0.0/8
 listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
 listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
+clusters.names.balance.hash[0].cookie_path: must not be empty; expected a path such as /api/
+clusters.names.retry.on: must not be empty; expected a list, each item one of ` + retryWords + `
+clusters.names.hedge.after: expected a duration of at least 1ms, found 0s
 telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:3000, found "http://collector:4317": it is a URL, not an address; did you mean "collector:4317"?
 telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
 listeners[1]: the listener does nothing; expected routes, catalog or forward_proxy
+clusters.names.dns.port: expected an integer from 1 to 65535, found 0: addresses have no port (records of type "srv" have)
+clusters.names.balance.hash[1]: expected one of the keys header, cookie, query, source, path
 clusters.web: expected one of the keys endpoints, static, consul, dns, file`
 	err := c.Validate()
 	if err == nil {

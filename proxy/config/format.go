@@ -45,7 +45,7 @@ func formatOf(name string) format {
 	case "field":
 		return format{"the name of a header field", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkField, nil}
 	case "statuses":
-		return format{"a status or a range of them such as 200 or 200-299", `^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`, checkStatuses, nil}
+		return format{"a status or a range of them such as 200 or 200-299", `^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`, checkStatuses, suggestStatuses}
 	case "method":
 		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
 	case "url":
@@ -236,6 +236,14 @@ func checkSocket(s string) error {
 func checkStatuses(s string) error {
 	_, _, err := Statuses(s)
 	return err
+}
+
+// suggestStatuses knows 2xx.
+func suggestStatuses(s string) string {
+	if class, ok := strings.CutSuffix(strings.ToLower(s), "xx"); ok {
+		return class + "00-" + class + "99"
+	}
+	return ""
 }
 
 // Statuses reads a status, or a range of them, of [HTTPCheck].

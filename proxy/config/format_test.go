@@ -22,6 +22,14 @@ func TestSuggest(t *testing.T) {
 		{"spki", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", pin},
 		{"spki", "E3B0", ""},
 		{"spki", "x", ""},
+		{"domain", "a.b:80", "a.b"},
+		{"domain", "http://a.b:80/c", "a.b"},
+		{"domain", ".a.b", "a.b"},
+		{"domain", "10.0.0.1:80", ""},
+		{"statuses", "2xx", "200-299"},
+		{"statuses", "5XX", "500-599"},
+		{"statuses", "6xx", ""},
+		{"statuses", "ok", ""},
 	}
 	for _, tt := range tests {
 		if got := (key{format: tt.format}).suggest(tt.written); got != tt.want {
@@ -48,6 +56,13 @@ func TestFormats(t *testing.T) {
 		{"path", []string{"/", "/a/b.c", "/%20", "/é"}, []string{"a", "*", "/a b", "/a?b", "/a#b"}},
 		{"method", []string{"GET", "PURGE", "get-it", "M-SEARCH"}, []string{"get", "Post", "GE T", "GET,", "É"}},
 		{"hostname", []string{"a", "a.b-c.d", "a_b"}, []string{"1.2.3.4", "[::1]", "::1", "*.a", "a:80", "a b", "é"}},
+		{"domain", []string{"a", "a.b-c.d.", "_http._tcp.a"}, []string{"1.2.3.4", "[::1]", "*.a", "a:80", ".a", "a b"}},
+		{"datacenter", []string{"dc1", "eu-1_b"}, []string{"dc.1", "a b", "é", strings.Repeat("a", 65)}},
+		{"ip", []string{"a.b", "1.2.3.4", "::1", "[::1]"}, []string{"a:80", "a b", "1.2.3"}},
+		{"field", []string{"x-user", "X_1"}, []string{"a b", "a:", "é"}},
+		{"cookie", []string{"session", "__Host-a"}, []string{"a b", "a=b", "a;"}},
+		{"statuses", []string{"200", "100-599", "200-200"}, []string{"2xx", "20", "099", "600", "200-", "-200", "299-200", "200-300-400", "+20", "200 - 300"}},
+		{"socket", []string{"/run/hopscope.sock", "@hopscope", strings.Repeat("a", 107)}, []string{strings.Repeat("a", 108)}},
 		{"file", []string{"a", "/a b/c.pem", "é"}, []string{"-----BEGIN CERTIFICATE-----"}},
 		{"san", []string{"a", "a.b", "*.a", "spiffe://mesh", "spiffe://mesh.example/ns/default/sa/Web_1", "spiffe://mesh/*", "spiffe://mesh/ns/*",
 			"spiffe://" + strings.Repeat("a", 255) + "/b"},

@@ -33,97 +33,6 @@ telemetry:
   access_log: {path: stdout}
 `
 
-// full has every key with something other than its default.
-const full = `service: shop
-admin: {address: "off"}
-listeners:
-  - name: in
-    address: "[::1]:0"
-    direction: outbound
-    routes:
-      - name: all
-        match: {path: /a, path_prefix: /, hosts: ["*.example.com", "[::1]"], methods: [GET, PURGE]}
-        cluster: c.1
-        timeout: 0
-        host: endpoint
-        slow_threshold: 1h30m
-    forward_proxy:
-      allow:
-        - {clients: [10.0.0.0/8, fd00::/8], destinations: ["*.example.com:443", "[fd00::/8]:80"]}
-      connect_timeout: 1ms
-      timeout: 0s
-    tls:
-      certificates: [{cert: web.pem, key: web.key}, {cert: /etc/b.pem, key: /etc/b.key}]
-      client_auth: require
-      client_ca: ca.pem
-      client_san: ["spiffe://mesh/ns/default/*", "*.example.com"]
-      crl: crl.pem
-      min_version: "1.3"
-      max_version: "1.3"
-      alpn: [http/1.1]
-      session_tickets: false
-      handshake_timeout: 8s
-    http2:
-      max_concurrent_streams: 1
-      stream_window: 65535
-      keep_alive: 9s
-      keep_alive_timeout: 1s
-      max_resets: 1
-      max_control_frames: 2
-    grpc_web: false
-    forwarded: {trusted_proxies: 2, x_forwarded: cut, rfc7239: append}
-    forward_client_cert: sanitize_set
-    via: false
-    proxy_status: cut
-    server_timing: append
-    request_head_timeout: 1s
-    idle_timeout: 2s
-    stream_idle_timeout: 3s
-    max_connections: 7
-    max_header_bytes: 1024
-    max_header_fields: 1
-clusters:
-  c.1:
-    endpoints: [web:80, "[::1]:81"]
-    protocol: http2
-    tls:
-      ca: ca.pem
-      sni: api.internal
-      cert: me.pem
-      key: me.key
-      san: [spiffe://mesh]
-      spki: [47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]
-      crl: /crl.der
-      insecure_skip_verify: true
-      min_version: "1.2"
-      max_version: "1.2"
-    http2: {max_concurrent_streams: 1000000, keep_alive: 0}
-    connect_timeout: 1.5s
-    idle_timeout: 4s
-    circuit_breaker: {max_connections: 1, max_pending: 0}
-    max_idle: 0
-    max_header_bytes: 2048
-    max_header_fields: 2
-telemetry:
-  traces:
-    otlp:
-      endpoint: collector:4317
-      headers: {authorization: "Bearer t0ps3cret"}
-      timeout: 5s
-      compression: gzip
-      tls: true
-    zipkin: {url: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", timeout: 6s}
-    sample: 1e-3
-    extract: []
-    inject: [b3multi, b3]
-  access_log: {path: /var/log/hop.log}
-  metrics: {native_histograms: false}
-  slow_threshold: 0s
-  store: {max_bytes: 0}
-drain: {timeout: 0s}
-log: {level: debug}
-`
-
 func mustParse(t *testing.T, text string) *Config {
 	t.Helper()
 	c, err := Parse("hopscope.yaml", []byte(text))
@@ -162,63 +71,61 @@ func TestParseExample(t *testing.T) {
 	}
 }
 
-func TestParseFull(t *testing.T) {
-	want := &Config{
-		Service: "shop",
-		Admin:   Admin{Address: "off"},
-		Listeners: []Listener{{
-			Name: "in", Address: "[::1]:0", Direction: "outbound",
-			Routes: []Route{{
-				Name: "all",
-				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
-					Methods: []string{"GET", "PURGE"}},
-				Cluster: "c.1", Timeout: 0, Subset: map[string]string{}, Host: "endpoint", SlowThreshold: 90 * time.Minute,
-			}},
-			ForwardProxy: &ForwardProxy{
-				Allow: []ForwardAllow{{
-					Clients:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
-					Destinations: []string{"*.example.com:443", "[fd00::/8]:80"},
-				}},
-				ConnectTimeout: time.Millisecond,
-			},
-			TLS: &ListenerTLS{
-				Certificates: []Certificate{{"web.pem", "web.key"}, {"/etc/b.pem", "/etc/b.key"}},
-				ClientAuth:   "require", ClientCA: "ca.pem", ClientSAN: []string{"spiffe://mesh/ns/default/*", "*.example.com"},
-				CRL: "crl.pem", MinVersion: "1.3", MaxVersion: "1.3", ALPN: []string{"http/1.1"}, HandshakeTimeout: 8 * time.Second,
-			},
-			HTTP2: HTTP2{MaxConcurrentStreams: 1, StreamWindow: 65535, KeepAlive: 9 * time.Second, KeepAliveTimeout: time.Second,
-				MaxResets: 1, MaxControlFrames: 2},
-			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
-			ForwardClientCert: "sanitize_set",
-			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
-			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second,
-			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "none",
-			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		}},
-		Clusters: map[string]Cluster{"c.1": {
-			Endpoints: []string{"web:80", "[::1]:81"}, Protocol: "http2", ConnectTimeout: 1500 * time.Millisecond,
-			TLS: &ClusterTLS{CA: "ca.pem", SNI: "api.internal", Cert: "me.pem", Key: "me.key", SAN: []string{"spiffe://mesh"},
-				SPKI: []string{"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}, CRL: "/crl.der", InsecureSkipVerify: true,
-				MinVersion: "1.2", MaxVersion: "1.2"},
-			HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
-				MaxResets: 200, MaxControlFrames: 2000},
-			IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 1024, MaxRetries: 3},
-			Balance: NewCluster().Balance, MaxHeaderBytes: 2048, MaxHeaderFields: 2,
-		}},
-		Consul: New().Consul, Catalog: Catalog{Timeout: 15 * time.Second},
-		Telemetry: Telemetry{
-			Traces: Traces{
-				OTLP: &OTLP{Endpoint: "collector:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
-					Timeout: 5 * time.Second, Compression: "gzip", TLS: true},
-				Zipkin: &Zipkin{URL: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", Timeout: 6 * time.Second},
-				Sample: 0.001, Inject: []string{"b3multi", "b3"},
-			},
-			AccessLog: AccessLog{Path: "/var/log/hop.log"},
-		},
-		Log: Log{Level: "debug"},
+// live is how live upstreams were promised, word for word, behind a listener for
+// them: the form is the contract.
+const live = `listeners:
+  - name: ingress
+    address: 0.0.0.0:8080
+    routes:
+      - {match: {path_prefix: /pay/}, cluster: payments}
+      - {match: {path_prefix: /old/}, cluster: legacy}
+      - {match: {path_prefix: /batch/}, cluster: batch}
+` + promised
+
+const promised = `consul: {address: 127.0.0.1:8500, token_file: consul.token}   # once; a cluster may override it
+clusters:
+  payments:
+    consul: {service: payments, tags: [v2], only_passing: true}
+    balance: {policy: peak_ewma}
+    retry: {on: [connect-failure, gateway-error], attempts: 2, budget: {percent: 20}}
+    circuit_breaker: {max_connections: 1024, max_pending: 1024, max_requests: 1024, max_retries: 3}
+    outlier: {consecutive_5xx: 5, interval: 10s, base_ejection: 30s, max_ejected_percent: 10}
+    health_checks: [{http: {path: /health}, interval: 5s, timeout: 1s}]
+  legacy: {dns: {name: legacy.internal, port: 8080}}
+  batch: {file: {path: endpoints.yaml}}
+`
+
+// TestParseLive builds the same in code, by the New functions.
+func TestParseLive(t *testing.T) {
+	want := New()
+	want.Consul.Address, want.Consul.TokenFile = "127.0.0.1:8500", "consul.token"
+	in := NewListener("ingress", "0.0.0.0:8080")
+	for _, r := range []struct{ prefix, cluster string }{{"/pay/", "payments"}, {"/old/", "legacy"}, {"/batch/", "batch"}} {
+		route := NewRoute(r.cluster)
+		route.Match.PathPrefix = r.prefix
+		in.Routes = append(in.Routes, route)
 	}
-	if d := diff(want, mustParse(t, full)); d != "" {
+	want.Listeners = []Listener{in}
+
+	payments, legacy, batch := NewCluster(), NewCluster(), NewCluster()
+	payments.Consul = NewConsul("payments")
+	payments.Consul.Tags, payments.Consul.OnlyPassing = []string{"v2"}, true
+	payments.Balance.Policy = "peak_ewma"
+	payments.Retry = NewRetry("connect-failure", "gateway-error")
+	payments.Retry.Budget = NewRetryBudget()
+	payments.Outlier = NewOutlier()
+	check := NewHealthCheck()
+	check.HTTP = NewHTTPCheck("/health")
+	payments.HealthChecks = []HealthCheck{check}
+	legacy.DNS = NewDNS("legacy.internal", 8080)
+	batch.File = &EndpointFile{Path: "endpoints.yaml"}
+	want.Clusters["payments"], want.Clusters["legacy"], want.Clusters["batch"] = payments, legacy, batch
+
+	if d := diff(want, mustParse(t, live)); d != "" {
 		t.Error(d)
+	}
+	if err := want.Validate(); err != nil {
+		t.Errorf("the same, built in code: %v", err)
 	}
 }
 
@@ -379,6 +286,7 @@ func TestBounded(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(example))
 	f.Add([]byte(full))
+	f.Add([]byte(live))
 	for _, tt := range mistakes() {
 		f.Add([]byte(tt.text))
 	}

@@ -9,7 +9,7 @@ import (
 
 const referenceIntro = `# The configuration file
 
-Generated from ` + "`proxy/config/config.go`" + `; do not edit. ` + "`hopscope config schema`" + ` prints the same as a
+Generated from the structs of ` + "`proxy/config`" + `; do not edit. ` + "`hopscope config schema`" + ` prints the same as a
 JSON Schema for editors, ` + "`hopscope check -c FILE`" + ` tells what is wrong with a file.
 
 A configuration is one YAML document. A key that is not listed here is an error, and so is one
@@ -21,6 +21,7 @@ A string that looks like a number, like true or false, or like null goes in quot
   are in brackets, and so the whole goes in quotes.
 - A *file* is a path, relative to the directory that hopscope is started in. ` + "`hopscope check`" + ` reads
   these files too.
+- What is *in per cent* is a number without a sign: ` + "`20`" + `.
 - Bytes are counted in plain integers.
 - Anchors (` + "`&name`" + `), aliases (` + "`*name`" + `) and merge keys (` + "`<<: *name`" + `) can be used to repeat what is the same.
 
@@ -56,6 +57,30 @@ listeners:
     routes: [{cluster: api}]
 clusters:
   api: {endpoints: [127.0.0.1:4443], tls: {ca: ca.pem, sni: api.internal, cert: me.pem, key: me.key}}
+` + "```" + `
+
+With endpoints that come and go: those of a service of Consul, of a name in DNS and of a file.
+Requests that fail are sent again, and endpoints that fail are taken out:
+
+` + "```yaml" + `
+listeners:
+  - name: ingress
+    address: 0.0.0.0:8080
+    routes:
+      - {match: {path_prefix: /pay/}, cluster: payments}
+      - {match: {path_prefix: /old/}, cluster: legacy}
+      - {match: {path_prefix: /batch/}, cluster: batch}
+consul: {address: 127.0.0.1:8500, token_file: consul.token}   # once; a cluster may override it
+clusters:
+  payments:
+    consul: {service: payments, tags: [v2], only_passing: true}
+    balance: {policy: peak_ewma}
+    retry: {on: [connect-failure, gateway-error], attempts: 2, budget: {percent: 20}}
+    circuit_breaker: {max_connections: 1024, max_pending: 1024, max_requests: 1024, max_retries: 3}
+    outlier: {consecutive_5xx: 5, interval: 10s, base_ejection: 30s, max_ejected_percent: 10}
+    health_checks: [{http: {path: /health}, interval: 5s, timeout: 1s}]
+  legacy: {dns: {name: legacy.internal, port: 8080}}
+  batch: {file: {path: endpoints.yaml}}
 ` + "```" + `
 `
 

@@ -40,9 +40,13 @@ func TestReferenceExample(t *testing.T) {
 		t.Errorf("the example is\n%s", text)
 	}
 	_, rest, _ = strings.Cut(rest, "```yaml\n")
-	text, _, _ = strings.Cut(rest, "```")
+	text, rest, _ = strings.Cut(rest, "```")
 	c := mustParse(t, text)
 	if l := c.Listeners[0].TLS; l.ClientAuth != "require" || c.Clusters["api"].TLS.SNI != "api.internal" {
 		t.Errorf("the example of TLS is\n%s", text)
+	}
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	if text, _, _ = strings.Cut(rest, "```"); text != live {
+		t.Errorf("the example of live upstreams is\n%s", text)
 	}
 }

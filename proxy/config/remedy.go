@@ -98,6 +98,9 @@ func (d *decoder) remedy(n ast.Node, k key) string {
 		if isDecimal(text) && quoted {
 			return "; write it without quotes"
 		}
+		if strings.HasSuffix(text, "%") {
+			near = k.nearestNumber(text)
+		}
 	case kindList:
 		near = k.elem().inList(text)
 	case kindStruct, kindPointer:
@@ -114,7 +117,14 @@ func (k key) inList(text string) string {
 	switch kindOf(k.typ) {
 	case kindString:
 		if len(k.enum) > 0 {
-			text = k.nearestValue(text)
+			words := strings.Split(text, ",") // as Envoy has its lists
+			for i, w := range words {
+				if words[i] = k.nearestValue(strings.TrimSpace(w)); words[i] == "" {
+					return ""
+				}
+				words[i] = yamlString(words[i])
+			}
+			return "[" + clip(strings.Join(words, ", ")) + "]"
 		}
 		if text != "" {
 			return "[" + k.show(text) + "]"
@@ -141,8 +151,25 @@ func mappingOf(k key, text string) string {
 	switch t {
 	case reflect.TypeFor[Consul]():
 		name = "service"
+		if checkAddress(text) == nil {
+			name = "address"
+		}
 	case reflect.TypeFor[DNS]():
 		name = "name"
+		if host, port, err := splitHostPort(text); err == nil && checkAddress(text) == nil {
+			return "{name: " + host + ", port: " + port + "}"
+		}
+	case reflect.TypeFor[StaticEndpoint]():
+		name = "address"
+	case reflect.TypeFor[SlowStart]():
+		name = "window"
+	case reflect.TypeFor[RetryBudget]():
+		name = "percent"
+	case reflect.TypeFor[Retry]():
+		if n, err := strconv.Atoi(text); err == nil && n > 0 && n < 100 {
+			return "{on: [connect-failure], attempts: " + strconv.Itoa(n+1) + "}"
+		}
+		return ""
 	case reflect.TypeFor[EndpointFile](), reflect.TypeFor[HTTPCheck](), reflect.TypeFor[AccessLog]():
 		name = "path"
 	case reflect.TypeFor[Balance]():
@@ -168,7 +195,10 @@ func (k key) inMapping(text string) string {
 	if text = k.nearestValue(text); text == "" {
 		return ""
 	}
-	return "{" + k.name + ": " + yamlString(clip(text)) + "}"
+	if kindOf(k.typ) == kindString {
+		text = yamlString(clip(text))
+	}
+	return "{" + k.name + ": " + text + "}"
 }
 
 // nearestValue is text where the key can hold it, what was likely meant by it
@@ -177,6 +207,8 @@ func (k key) nearestValue(text string) string {
 	switch {
 	case kindOf(k.typ) == kindDuration:
 		return suggestDuration(text)
+	case kindOf(k.typ) == kindFloat:
+		return k.nearestNumber(text)
 	case len(k.enum) > 0 && !slices.Contains(k.enum, text):
 		return cmp.Or(nearest(text, k.enum), alsoKnownAs(text, k.enum))
 	case k.format != "" && formatOf(k.format).check(text) != nil:
@@ -193,6 +225,15 @@ func suggestBool(text string) string {
 		return "false"
 	}
 	return ""
+}
+
+// nearestNumber cuts a per cent sign, which shares are written without.
+func (k key) nearestNumber(text string) string {
+	text = strings.TrimSuffix(text, "%")
+	if _, err := parseScalar(k.typ, text); err != nil {
+		return ""
+	}
+	return text
 }
 
 // suggestDuration takes a plain number for seconds and knows days.

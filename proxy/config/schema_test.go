@@ -79,6 +79,7 @@ func TestSchemaAccepts(t *testing.T) {
 	for name, text := range map[string][]byte{
 		"example":      []byte(example),
 		"full":         []byte(full),
+		"live":         []byte(live),
 		"defaults":     mustParse(t, example).yaml(false),
 		"dump":         mustParse(t, full).DumpJSON(),
 		"duration 0":   []byte(with("    forward_proxy: {timeout: 0}\n")),
@@ -102,6 +103,17 @@ func TestSchemaRefuses(t *testing.T) {
 		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API",
 		"versions the wrong way round", "versions of a cluster the wrong way round", "no protocol", "clients without authorities", "clients' names for nobody",
 		"address as a name", "certificate of a cluster without key", "key of a cluster without certificate", "key for the path of a key", "listener that does nothing", "empty required list",
+		"two sources", "no source", "no static endpoint", "static endpoint twice", "DNS without port", "DNS with port 0", "DNS with a port beside SRV",
+		"DNS with times to live the wrong way round", "DNS of an IP address", "Consul without service", "Consul with service and query",
+		"query with the keys of a service", "token and token file", "certificate for Consul without key", "the top level's Consul with what is asked for",
+		"the top level's token and token file", "the top level's key without certificate", "registration with a check of nothing",
+		"registration with two checks", "registration with host and port in one", "catalogue like no cluster", "suffix with a dot before it",
+		"socket with a long path", "ring_hash without hash", "maglev with an empty hash", "hash without policy", "hash of nothing", "hash of two",
+		"table that is no prime", "ring sizes the wrong way round", "bounded load below the average", "zone aware nowhere", "fallback to no default",
+		"default without fallback", "subset of a cluster without subsets", "subset that no selector has", "retry on statuses that are not given",
+		"retry on no statuses", "retry on fields that are not given", "retry with statuses and fields for nothing", "back-off the wrong way round",
+		"back-off of a route the wrong way round", "hedging after nothing", "health check of nothing", "health check of two",
+		"health check with statuses the wrong way round", "health check without statuses", "health check with a field with a space",
 	} {
 		unseen[name] = true
 	}
@@ -115,7 +127,7 @@ func TestSchemaRefuses(t *testing.T) {
 			t.Errorf("%s: accepted\n%s", tt.name, tt.text)
 		}
 	}
-	if checked < 40 {
+	if checked < 120 {
 		t.Errorf("only %d mistakes were looked at", checked)
 	}
 }

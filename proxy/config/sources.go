@@ -2,46 +2,55 @@ package config
 
 import "time"
 
-// Consul is a Consul agent, and what it is asked for. At the top level it is the
-// agent of all that do not say otherwise; what is asked for is then left out.
+// Consul is a Consul agent, and what it is asked for. At the top level it says
+// how the agent is reached; there the keys from "service" on, which say what it is
+// asked for, are an error. In a cluster it says what is asked for, and each key of
+// the agent that is left out is the top level's.
 type Consul struct {
-	// Address is the agent's, host and port; without one it is the top level's,
-	// or 127.0.0.1:8500.
+	// Address is the agent's, host and port; without one at the top level either
+	// it is 127.0.0.1:8500.
 	Address string `yaml:"address" format:"address"`
-	// Token is an ACL token; it needs service:read and node:read.
+	// Token is an ACL token, a secret; it needs service:read and node:read, and
+	// service:write to register. A cluster that has it, or a token_file, takes
+	// neither from the top level.
 	Token string `yaml:"token" secret:"true"`
-	// TokenFile is a file that holds one, and is read again when it changes.
+	// TokenFile is a file that holds the token, in place of "token", and is read
+	// again when it changes.
 	TokenFile string `yaml:"token_file" format:"file"`
-	// TLS encrypts the connections to the agent.
+	// TLS encrypts the connections to the agent: {} is verified by the system's
+	// authorities.
 	TLS *ConsulTLS `yaml:"tls"`
-	// Datacenter is where services are looked for; without one it is the
-	// agent's.
+	// Datacenter is the datacentre in which services are looked for; without one
+	// it is the agent's.
 	Datacenter string `yaml:"datacenter" format:"datacenter"`
-	// Namespace is for Consul Enterprise.
+	// Namespace is the namespace of Consul Enterprise.
 	Namespace string `yaml:"namespace" format:"datacenter"`
-	// Partition is for Consul Enterprise.
+	// Partition is the admin partition of Consul Enterprise.
 	Partition string `yaml:"partition" format:"datacenter"`
-	// Stale lets any server answer, also one that lags behind.
+	// Stale lets any server answer, also one that lags behind the leader. What
+	// the top level allows, clusters can not forbid.
 	Stale bool `yaml:"stale" default:"false"`
-	// Wait is how long a query waits for a change; 0 is the top level's, or 5m.
+	// Wait is how long a query waits for a change until it is asked again; 0 is
+	// the top level's, or 5m.
 	Wait time.Duration `yaml:"wait" default:"0s" min:"0"`
 	// Service is the service whose instances are the endpoints.
 	Service string `yaml:"service" format:"name"`
-	// Query is a prepared query, by name, in place of Service.
+	// Query is a prepared query, by name, in place of "service".
 	Query string `yaml:"query" format:"name"`
 	// Tags are tags that instances must have, all of them.
 	Tags []string `yaml:"tags"`
-	// Filter is an expression of Consul's filter language.
+	// Filter is an expression of Consul's filter language that instances must
+	// match, such as Service.Meta.env == "prod".
 	Filter string `yaml:"filter"`
 	// Near sorts the instances by their distance to a node; "_agent" is the
 	// agent's own.
 	Near string `yaml:"near"`
-	// OnlyPassing leaves instances out that have a warning; without it they
-	// take over as far as those without do not suffice. Critical instances get
-	// no requests but in a panic.
+	// OnlyPassing leaves instances out whose checks warn; without it they take
+	// over as far as those that pass do not suffice. Critical instances get no
+	// requests but in a panic.
 	OnlyPassing bool `yaml:"only_passing" default:"false"`
-	// Failover lists datacentres that take over, in order, as far as Datacenter
-	// fails.
+	// Failover lists datacentres whose instances take over, in order, as far as
+	// those of the first fail.
 	Failover []string `yaml:"failover" format:"datacenter"`
 	// MeshGateway takes the instances of the mesh gateways in place of the
 	// service's own: those of this datacentre ("local") or of the service's
@@ -69,10 +78,11 @@ type ConsulTLS struct {
 // (payments, payments.service.consul), and by tags, hopscope-route=HOST/PATH or
 // Fabio's urlprefix-HOST/PATH.
 type Catalog struct {
-	// Suffixes are domains below which each service has a name besides.
+	// Suffixes are domains below which each service has a name besides: with
+	// [mesh], payments is payments.mesh too.
 	Suffixes []string `yaml:"suffixes" format:"domain"`
-	// Like is a cluster whose settings the services' clusters have, all but
-	// where its endpoints come from.
+	// Like is the name of a cluster whose settings the services' clusters have,
+	// all but where its endpoints come from; without one they have the defaults.
 	Like string `yaml:"like" ref:"clusters"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
@@ -88,8 +98,8 @@ type Register struct {
 // RegisterConsul registers the service, and this proxy as its sidecar, with the
 // Consul agent of the top level. Both are taken out first when draining.
 type RegisterConsul struct {
-	// Name is the service's name in the catalogue; without one it is the
-	// service's.
+	// Name is the service's name in the catalogue; without one it is the top
+	// level's "service".
 	Name string `yaml:"name" format:"name"`
 	// ID tells instances of one name on one agent apart; without one it is the
 	// name, the host's name and the port.
@@ -104,55 +114,59 @@ type RegisterConsul struct {
 	Tags []string `yaml:"tags"`
 	// Meta is the service's metadata.
 	Meta map[string]string `yaml:"meta"`
-	// Weight is the instance's weight.
+	// Weight is the instance's share of requests beside the others' weights.
 	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
 	// Check is how the agent looks after the application itself; without one it
 	// connects to the first endpoint of the first inbound listener's cluster.
 	Check *RegisterCheck `yaml:"check"`
-	// Sidecar registers this proxy as well, by the name with -sidecar-proxy
-	// behind it.
+	// Sidecar registers this proxy as well, by the service's name with
+	// -sidecar-proxy behind it.
 	Sidecar bool `yaml:"sidecar" default:"true"`
 }
 
-// RegisterCheck is how the agent looks after the application: by one of HTTP, TCP
-// and GRPC.
+// RegisterCheck is how the agent looks after the application: by one of "http",
+// "tcp" and "grpc".
 type RegisterCheck struct {
 	// HTTP is a URL that must answer with a 2xx.
 	HTTP string `yaml:"http" format:"url"`
-	// TCP is an address that must take a connection.
+	// TCP is an address, host and port, that must take a connection.
 	TCP string `yaml:"tcp" format:"address"`
-	// GRPC is an address whose grpc.health.v1 must say SERVING.
+	// GRPC is an address, host and port, whose grpc.health.v1 must say SERVING.
 	GRPC string `yaml:"grpc" format:"address"`
 	// Interval is the time from one check to the next.
 	Interval time.Duration `yaml:"interval" default:"5s" min:"1s"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// DeregisterAfter takes an instance out that was critical for so long; 0 is
-	// never, and Consul's least is 1m.
+	// DeregisterAfter takes an instance out of the catalogue that was critical for
+	// so long; 0 is never. Consul takes less than 1m for 1m.
 	DeregisterAfter time.Duration `yaml:"deregister_after" default:"0s" min:"0"`
 }
 
-// DNS takes the endpoints from the addresses of a name.
+// DNS takes the endpoints from the addresses of a name, which is looked up again
+// when an answer's time to live is over.
 type DNS struct {
-	// Name is the name.
+	// Name is the name that is looked up.
 	Name string `yaml:"name" required:"true" format:"domain"`
-	// Port is the endpoints' port; SRV records have their own.
+	// Port is the endpoints' port; with type "srv" it is left out, as the records
+	// have their own, and with every other type it must be given.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
 	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv".
 	Type string `yaml:"type" default:"auto" enum:"auto,a,aaaa,srv"`
-	// Mode is "strict", where each address is an endpoint, or "logical", where
-	// the name is one endpoint, and new connections go to the first address of
-	// the last answer.
+	// Mode is "strict", where each address is an endpoint and the answer is all
+	// there is, or "logical", where the name is one endpoint and new connections
+	// go to the first address of the last answer: for names of large services
+	// whose answers hold a few of many addresses.
 	Mode string `yaml:"mode" default:"strict" enum:"strict,logical"`
-	// Resolver is the DNS server that is asked; without one they are those of
-	// the system.
+	// Resolver is the DNS server that is asked, host and port; without one they
+	// are those of the system.
 	Resolver string `yaml:"resolver" format:"address"`
-	// Refresh is how often names are looked up that have no time to live, as
-	// those of the hosts file.
+	// Refresh is how often a name is looked up whose answer has no time to live,
+	// such as one of the hosts file.
 	Refresh time.Duration `yaml:"refresh" default:"5s" min:"10ms"`
-	// MinTTL is the least time that an answer is good for.
+	// MinTTL is the least time that an answer is good for, whatever its time to
+	// live.
 	MinTTL time.Duration `yaml:"min_ttl" default:"1s" min:"10ms"`
-	// MaxTTL is the longest.
+	// MaxTTL is the longest time that an answer is good for.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"1h" min:"10ms"`
 }
 

@@ -82,13 +82,19 @@ func (v validator) source(p *place, c *Cluster) {
 
 // dns checks what spans the keys of a name to look up.
 func (v validator) dns(p *place, d *DNS) {
+	const why = `addresses have no port (records of type "srv" have)`
 	port := p.key("port")
 	switch {
 	case port.failed || p.key("type").failed:
-	case d.Type == "srv" && d.Port != 0:
-		v.errs.add(port, "has no effect with type %q, whose records have ports; remove the key", "srv")
-	case d.Type != "srv" && d.Port == 0:
-		v.lacks(port, "", "an integer from 1 to 65535, as addresses have no port (records of type \"srv\" do)")
+	case d.Type == "srv":
+		if d.Port != 0 {
+			v.errs.add(port, "has no effect with type %q, whose records have ports; remove the key", d.Type)
+		}
+	case d.Port != 0 || !slices.Contains([]string{"auto", "a", "aaaa"}, d.Type): // a misspelt type is reported
+	case port.line > 0 && !port.written:
+		v.errs.add(port, "required key is missing; expected an integer from 1 to 65535: %s", why)
+	default:
+		v.errs.add(port, "expected an integer from 1 to 65535, found 0: %s", why)
 	}
 	ordered(v, p, "min_ttl", "max_ttl", d.MinTTL, d.MaxTTL)
 }
@@ -193,6 +199,9 @@ func (v validator) healthCheck(p *place, h *HealthCheck) {
 	v.oneOf(p, choice{"http", h.HTTP != nil}, choice{"tcp", h.TCP != nil}, choice{"grpc", h.GRPC != nil})
 	if h.HTTP != nil {
 		v.fieldNames(p.key("http").key("headers"), h.HTTP.Headers)
+		if at := p.key("http").key("statuses"); len(h.HTTP.Statuses) == 0 && !at.failed {
+			v.missing(at, key{typ: reflect.TypeFor[[]string](), format: "statuses"})
+		}
 	}
 }
 

@@ -68,6 +68,10 @@ func (v validator) value(p *place, k key, val reflect.Value) {
 		}
 	case kindDuration:
 		d := time.Duration(val.Int())
+		if k.required && d == 0 && p.line > 0 && !p.written {
+			v.missing(p, k)
+			return
+		}
 		if least, err := time.ParseDuration(k.min); err == nil && d < least {
 			v.errs.add(p, "expected a duration of at least %s, found %s", durationText(least), durationText(d))
 		}

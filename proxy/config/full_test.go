@@ -1,0 +1,395 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// full has every key with something other than its default.
+const full = `service: shop
+admin: {address: "off"}
+listeners:
+  - name: in
+    address: "[::1]:0"
+    direction: outbound
+    routes:
+      - name: all
+        match: {path: /a, path_prefix: /, hosts: ["*.example.com", "[::1]"], methods: [GET, PURGE]}
+        cluster: c.1
+        timeout: 0
+        retry:
+          on: [retriable-status-codes, retriable-headers, 5xx]
+          statuses: [429, 503]
+          headers: [x-retry]
+          attempts: 4
+          per_try_timeout: 2s
+          backoff: {base: 50ms, max: 1s}
+          budget: {percent: 12.5, min: 0}
+          max_body: 0
+        hedge: {after: 200ms, attempts: 3}
+        subset: {version: v2}
+        host: endpoint
+        slow_threshold: 1h30m
+    catalog: consul
+    trusted_callers: [10.0.0.0/8]
+    forward_proxy:
+      allow:
+        - {clients: [10.0.0.0/8, fd00::/8], destinations: ["*.example.com:443", "[fd00::/8]:80"]}
+      connect_timeout: 1ms
+      timeout: 0s
+    tls:
+      certificates: [{cert: web.pem, key: web.key}, {cert: /etc/b.pem, key: /etc/b.key}]
+      client_auth: require
+      client_ca: ca.pem
+      client_san: ["spiffe://mesh/ns/default/*", "*.example.com"]
+      crl: crl.pem
+      min_version: "1.3"
+      max_version: "1.3"
+      alpn: [http/1.1]
+      session_tickets: false
+      handshake_timeout: 8s
+    http2:
+      max_concurrent_streams: 1
+      stream_window: 65535
+      keep_alive: 9s
+      keep_alive_timeout: 1s
+      max_resets: 1
+      max_control_frames: 2
+    grpc_web: false
+    forwarded: {trusted_proxies: 2, x_forwarded: cut, rfc7239: append}
+    forward_client_cert: sanitize_set
+    via: false
+    proxy_status: cut
+    server_timing: append
+    request_head_timeout: 1s
+    idle_timeout: 2s
+    stream_idle_timeout: 3s
+    max_connections: 7
+    max_header_bytes: 1024
+    max_header_fields: 1
+clusters:
+  c.1:
+    endpoints: [web:80, "[::1]:81"]
+    balance:
+      policy: ring_hash
+      hash:
+        - {header: x-user, terminal: true}
+        - {cookie: session, cookie_ttl: 1h, cookie_path: /shop}
+        - {query: user}
+        - {source: true}
+        - {path: true}
+      choices: 3
+      active_request_bias: 0.5
+      min_ring_size: 100
+      max_ring_size: 200
+      table_size: 101
+      bounded_load: 1.25
+      decay: 5s
+      default_rtt: 1us
+      panic_threshold: 0
+      overprovisioning: 2
+      zone_aware: true
+      min_zone_endpoints: 1
+      slow_start: {window: 1m, aggression: 2, min_percent: 5}
+      subsets:
+        selectors: [{keys: [version]}, {keys: [version, stage]}]
+        fallback: default
+        default: {version: v1}
+    retry: {on: [connect-failure, unavailable]}
+    hedge: {after: 1s}
+    protocol: http2
+    tls:
+      ca: ca.pem
+      sni: api.internal
+      cert: me.pem
+      key: me.key
+      san: [spiffe://mesh]
+      spki: [47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]
+      crl: /crl.der
+      insecure_skip_verify: true
+      min_version: "1.2"
+      max_version: "1.2"
+    http2: {max_concurrent_streams: 1000000, keep_alive: 0}
+    connect_timeout: 1.5s
+    idle_timeout: 4s
+    circuit_breaker: {max_connections: 1, max_pending: 0, max_requests: 2, max_retries: 0}
+    outlier:
+      consecutive_5xx: 0
+      consecutive_gateway: 6
+      consecutive_local_origin: 7
+      split_local_origin: true
+      interval: 1s
+      base_ejection: 2s
+      max_ejection: 3s
+      max_ejected_percent: 100
+      success_rate: {enabled: false, min_endpoints: 3, min_requests: 4, stdev_factor: 2.5}
+      failure_percentage: {enabled: true, threshold: 50, min_endpoints: 8, min_requests: 9}
+    health_checks:
+      - http:
+          path: /health
+          method: HEAD
+          host: health.internal
+          headers: {authorization: "Bearer t0ps3cret"}
+          statuses: ["200", 204, 300-399]
+          body: ok
+        port: 9000
+        interval: 6s
+        timeout: 2s
+        unhealthy_threshold: 1
+        healthy_threshold: 4
+        no_traffic_interval: 30s
+      - tcp: {send: PING, receive: PONG}
+      - grpc: {service: web, authority: web.internal}
+    max_idle: 0
+    max_header_bytes: 2048
+    max_header_fields: 2
+  static:
+    static:
+      - {address: "a:80", weight: 3, priority: 1, region: eu, zone: eu-1, metadata: {version: v2}}
+      - {address: "b:80"}
+  consul:
+    consul:
+      address: "[::1]:8501"
+      token_file: consul.token
+      tls: {ca: ca.pem, cert: me.pem, key: me.key, server_name: server.dc1.consul, insecure_skip_verify: true}
+      datacenter: dc1
+      namespace: shop
+      partition: default
+      stale: true
+      wait: 1m
+      service: payments
+      tags: [v2, primary]
+      filter: Service.Meta.env == "prod"
+      near: _agent
+      only_passing: true
+      failover: [dc2, dc3]
+      mesh_gateway: remote
+  query: {consul: {query: nearest-payments}}
+  dns:
+    dns: {name: legacy.internal, port: 8080, type: a, mode: logical, resolver: "10.0.0.53:53", refresh: 1s, min_ttl: 2s, max_ttl: 1m}
+  srv: {dns: {name: _http._tcp.legacy.internal, type: srv}}
+  file: {file: {path: endpoints.yaml}}
+consul:
+  address: agent:8500
+  token: t0ps3cret
+  tls: {}
+catalog: {suffixes: [service.consul, mesh], like: c.1, timeout: 0}
+register:
+  consul:
+    name: shop-web
+    id: shop-web-1
+    address: 10.0.0.7
+    port: 8443
+    tags: [v2]
+    meta: {env: prod}
+    weight: 10
+    check: {http: "http://127.0.0.1:3000/health", interval: 10s, timeout: 2s, deregister_after: 1h}
+    sidecar: false
+locality: {region: eu, zone: eu-1}
+telemetry:
+  traces:
+    otlp:
+      endpoint: collector:4317
+      headers: {authorization: "Bearer t0ps3cret"}
+      timeout: 5s
+      compression: gzip
+      tls: true
+    zipkin: {url: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", timeout: 6s}
+    sample: 1e-3
+    extract: []
+    inject: [b3multi, b3]
+  access_log: {path: /var/log/hop.log}
+  metrics: {native_histograms: false}
+  slow_threshold: 0s
+  store: {max_bytes: 0}
+drain: {timeout: 0s}
+log: {level: debug}
+upgrade_socket: "@hopscope"
+`
+
+func TestParseFull(t *testing.T) {
+	want := &Config{
+		Service: "shop",
+		Admin:   Admin{Address: "off"},
+		Listeners: []Listener{{
+			Name: "in", Address: "[::1]:0", Direction: "outbound",
+			Routes: []Route{{
+				Name: "all",
+				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
+					Methods: []string{"GET", "PURGE"}},
+				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute,
+				Retry: &Retry{
+					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
+					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
+					Budget: &RetryBudget{Percent: 12.5},
+				},
+				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
+			}},
+			ForwardProxy: &ForwardProxy{
+				Allow: []ForwardAllow{{
+					Clients:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+					Destinations: []string{"*.example.com:443", "[fd00::/8]:80"},
+				}},
+				ConnectTimeout: time.Millisecond,
+			},
+			TLS: &ListenerTLS{
+				Certificates: []Certificate{{"web.pem", "web.key"}, {"/etc/b.pem", "/etc/b.key"}},
+				ClientAuth:   "require", ClientCA: "ca.pem", ClientSAN: []string{"spiffe://mesh/ns/default/*", "*.example.com"},
+				CRL: "crl.pem", MinVersion: "1.3", MaxVersion: "1.3", ALPN: []string{"http/1.1"}, HandshakeTimeout: 8 * time.Second,
+			},
+			HTTP2: HTTP2{MaxConcurrentStreams: 1, StreamWindow: 65535, KeepAlive: 9 * time.Second, KeepAliveTimeout: time.Second,
+				MaxResets: 1, MaxControlFrames: 2},
+			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
+			ForwardClientCert: "sanitize_set",
+			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
+			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second,
+			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "consul",
+			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		}},
+		Clusters: fullSources(),
+		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}, MeshGateway: "none"},
+		Catalog:  Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Register: Register{&RegisterConsul{
+			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
+			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
+		}},
+		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
+		Telemetry: Telemetry{
+			Traces: Traces{
+				OTLP: &OTLP{Endpoint: "collector:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+					Timeout: 5 * time.Second, Compression: "gzip", TLS: true},
+				Zipkin: &Zipkin{URL: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", Timeout: 6 * time.Second},
+				Sample: 0.001, Inject: []string{"b3multi", "b3"},
+			},
+			AccessLog: AccessLog{Path: "/var/log/hop.log"},
+		},
+		Log: Log{Level: "debug"},
+	}
+	if d := diff(want, mustParse(t, full)); d != "" {
+		t.Error(d)
+	}
+}
+
+// fullSources are the clusters of full.
+func fullSources() map[string]Cluster {
+	clusters := map[string]Cluster{"c.1": fullCluster()}
+	add := func(name string, set func(*Cluster)) {
+		c := NewCluster()
+		set(&c)
+		clusters[name] = c
+	}
+	add("static", func(c *Cluster) {
+		c.Static = []StaticEndpoint{
+			{Address: "a:80", Weight: 3, Priority: 1, Region: "eu", Zone: "eu-1", Metadata: map[string]string{"version": "v2"}},
+			{Address: "b:80", Weight: 1, Metadata: map[string]string{}},
+		}
+	})
+	add("consul", func(c *Cluster) {
+		c.Consul = &Consul{
+			Address: "[::1]:8501", TokenFile: "consul.token", Datacenter: "dc1", Namespace: "shop", Partition: "default", Stale: true, Wait: time.Minute,
+			TLS:     &ConsulTLS{CA: "ca.pem", Cert: "me.pem", Key: "me.key", ServerName: "server.dc1.consul", InsecureSkipVerify: true},
+			Service: "payments", Tags: []string{"v2", "primary"}, Filter: `Service.Meta.env == "prod"`, Near: "_agent", OnlyPassing: true,
+			Failover: []string{"dc2", "dc3"}, MeshGateway: "remote",
+		}
+	})
+	add("query", func(c *Cluster) { c.Consul = &Consul{Query: "nearest-payments", MeshGateway: "none"} })
+	add("dns", func(c *Cluster) {
+		c.DNS = &DNS{Name: "legacy.internal", Port: 8080, Type: "a", Mode: "logical", Resolver: "10.0.0.53:53", Refresh: time.Second,
+			MinTTL: 2 * time.Second, MaxTTL: time.Minute}
+	})
+	add("srv", func(c *Cluster) {
+		c.DNS = NewDNS("_http._tcp.legacy.internal", 0)
+		c.DNS.Type = "srv"
+	})
+	add("file", func(c *Cluster) { c.File = &EndpointFile{"endpoints.yaml"} })
+	return clusters
+}
+
+func fullCluster() Cluster {
+	retry, tcp, grpc := NewRetry("connect-failure", "unavailable"), NewHealthCheck(), NewHealthCheck()
+	tcp.TCP, grpc.GRPC = &TCPCheck{"PING", "PONG"}, &GRPCCheck{"web", "web.internal"}
+	return Cluster{
+		Endpoints: []string{"web:80", "[::1]:81"}, Protocol: "http2", ConnectTimeout: 1500 * time.Millisecond,
+		TLS: &ClusterTLS{CA: "ca.pem", SNI: "api.internal", Cert: "me.pem", Key: "me.key", SAN: []string{"spiffe://mesh"},
+			SPKI: []string{"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}, CRL: "/crl.der", InsecureSkipVerify: true,
+			MinVersion: "1.2", MaxVersion: "1.2"},
+		HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
+			MaxResets: 200, MaxControlFrames: 2000},
+		IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 2},
+		MaxHeaderBytes: 2048, MaxHeaderFields: 2,
+		Balance: Balance{
+			Policy: "ring_hash",
+			Hash: []HashOn{
+				{Header: "x-user", CookiePath: "/", Terminal: true}, {Cookie: "session", CookieTTL: time.Hour, CookiePath: "/shop"},
+				{Query: "user", CookiePath: "/"}, {Source: true, CookiePath: "/"}, {Path: true, CookiePath: "/"},
+			},
+			Choices: 3, ActiveRequestBias: 0.5, MinRingSize: 100, MaxRingSize: 200, TableSize: 101, BoundedLoad: 1.25, Decay: 5 * time.Second,
+			DefaultRTT: time.Microsecond, Overprovisioning: 2, ZoneAware: true, MinZoneEndpoints: 1,
+			SlowStart: &SlowStart{Window: time.Minute, Aggression: 2, MinPercent: 5},
+			Subsets: &Subsets{Selectors: []Selector{{[]string{"version"}}, {[]string{"version", "stage"}}}, Fallback: "default",
+				Default: map[string]string{"version": "v1"}},
+		},
+		Retry: retry, Hedge: NewHedge(time.Second),
+		Outlier: &Outlier{
+			ConsecutiveGateway: 6, ConsecutiveLocalOrigin: 7, SplitLocalOrigin: true, Interval: time.Second, BaseEjection: 2 * time.Second,
+			MaxEjection: 3 * time.Second, MaxEjectedPercent: 100,
+			SuccessRate:       OutlierSuccessRate{MinEndpoints: 3, MinRequests: 4, StdevFactor: 2.5},
+			FailurePercentage: OutlierFailurePercentage{Enabled: true, Threshold: 50, MinEndpoints: 8, MinRequests: 9},
+		},
+		HealthChecks: []HealthCheck{{
+			HTTP: &HTTPCheck{Path: "/health", Method: "HEAD", Host: "health.internal", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+				Statuses: []string{"200", "204", "300-399"}, Body: "ok"},
+			Port: 9000, Interval: 6 * time.Second, Timeout: 2 * time.Second, UnhealthyThreshold: 1, HealthyThreshold: 4, NoTrafficInterval: 30 * time.Second,
+		}, tcp, grpc},
+	}
+}
+
+// TestFullIsFull finds the keys that have their default all over full.
+func TestFullIsFull(t *testing.T) {
+	other := make(map[string]bool) // "Struct.key": somewhere not the default
+	var walk func(reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer:
+			if !v.IsNil() {
+				walk(v.Elem())
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Map:
+			for _, name := range v.MapKeys() {
+				walk(v.MapIndex(name))
+			}
+		case reflect.Struct:
+			if kindOf(v.Type()) != kindStruct {
+				return
+			}
+			defaults := reflect.New(v.Type()).Elem()
+			setDefaults(defaults)
+			for _, k := range keysOf(v.Type()) {
+				of := v.Type().Name() + "." + k.name
+				other[of] = other[of] || !reflect.DeepEqual(v.Field(k.index).Interface(), defaults.Field(k.index).Interface())
+				walk(v.Field(k.index))
+			}
+		}
+	}
+	walk(reflect.ValueOf(mustParse(t, full)).Elem())
+	for of, ok := range other {
+		switch of {
+		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
+			continue
+		case "ListenerTLS.max_version", "ClusterTLS.min_version": // the other of the pair is
+			continue
+		}
+		if !ok {
+			t.Errorf("%s is nowhere other than its default", of)
+		}
+	}
+	if len(other) < 200 {
+		t.Errorf("only %d keys were found", len(other))
+	}
+}
