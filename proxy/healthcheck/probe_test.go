@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,15 +89,26 @@ func answer(t *testing.T, text string, head, keep bool) string {
 	return l.Addr().String()
 }
 
-// nobody is an address where nobody listens.
-func nobody(t *testing.T) string {
+// nobody is an address where nobody listens, nor anyone else will until the test
+// ends or calls free.
+func nobody(t *testing.T) (address string) { address, _ = reserve(t); return address }
+
+func reserve(t *testing.T) (address string, free func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	return l.Addr().String()
+	free = sync.OnceFunc(func() { syscall.Close(fd) })
+	t.Cleanup(free)
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port), free
 }
 
 // deaf is an address where connections are made and never accepted.
@@ -478,7 +490,7 @@ func (c *counting) Accept() (net.Conn, error) {
 
 // A server that comes back is found by the next probe, not when gRPC thinks fit.
 func TestGRPCServerComesBack(t *testing.T) {
-	address := nobody(t)
+	address, free := reserve(t)
 	p := newProber(t.Context(), address, must(t, Options{GRPC: &GRPC{}}), nil)
 	defer p.close()
 	for range 5 { // so often that gRPC would wait for seconds
@@ -486,16 +498,16 @@ func TestGRPCServerComesBack(t *testing.T) {
 			t.Fatal(r.Detail)
 		}
 	}
+	free()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Skipf("somebody else has the address now: %v", err)
 	}
-	s := grpc.NewServer()
-	healthpb.RegisterHealthServer(s, health.NewServer())
+	s := grpc.NewServer() // it is back, and knows of no health
 	done := make(chan struct{})
 	go func() { defer close(done); s.Serve(l) }()
 	t.Cleanup(func() { s.Stop(); <-done })
-	if r := timed(t.Context(), p, long); r.Outcome != Passed {
+	if r := timed(t.Context(), p, long); r.Outcome != FailedNow || !strings.Contains(r.Detail, "Unimplemented") {
 		t.Error(r.Detail)
 	}
 }
@@ -546,6 +558,30 @@ func TestCheckerWithARealServer(t *testing.T) {
 	}
 	e.Remove()
 	eventually(t, "the end of all connections", func() bool { return open.Load() == 0 })
+}
+
+// A connection on which a probe was lost is not kept for the next.
+func TestALostConnectionIsNotKept(t *testing.T) {
+	for name, o := range map[string]Options{"HTTP": {HTTP: &HTTP{}}, "HTTP/2": {HTTP: &HTTP{HTTP2: true}}, "gRPC": {GRPC: &GRPC{}}} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			p := newProber(t.Context(), l.Addr().String(), must(t, o), nil)
+			defer p.close()
+			if r := timed(t.Context(), p, 50*time.Millisecond); r.Outcome != Failed {
+				t.Fatal(r.Detail)
+			}
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			io.Copy(io.Discard, conn) // returns when the connection is closed
+		})
+	}
 }
 
 // The removal of an endpoint ends a probe that is under way, and its connection.
