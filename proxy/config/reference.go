@@ -104,7 +104,9 @@ func (r *referenceWriter) section(path, name string, t reflect.Type) {
 	if path == "" {
 		r.b.WriteString("\n## Top level\n")
 	} else {
-		fmt.Fprintf(&r.b, "\n## %s\n\n%s\n", path, startWith(r.comments[t.Name()], t.Name(), "`"+name+"`"))
+		// A Go name of two words is the key's name by now.
+		meaning := startWith(startWith(r.comments[t.Name()], t.Name(), "`"+name+"`"), name, "`"+name+"`")
+		fmt.Fprintf(&r.b, "\n## %s\n\n%s\n", path, meaning)
 		path += "."
 	}
 	r.b.WriteString("\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n")

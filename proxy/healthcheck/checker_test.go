@@ -84,8 +84,10 @@ func TestSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, all := fakes(t, tcp(func(o *Options) { o.UnhealthyInterval = s }))
 		defer c.Close()
-		var reports []Report
-		c.Add("a:1", func(r Report) { reports = append(reports, r) })
+		var mu sync.Mutex
+		var made []Report
+		c.Add("a:1", func(r Report) { mu.Lock(); made = append(made, r); mu.Unlock() })
+		reported := func() []Report { mu.Lock(); defer mu.Unlock(); return made }
 		f := (*all)[0]
 		time.Sleep(130 * s) // nobody asks for this cluster
 		if got := f.seen(); !same(got, 0, 60*s, 120*s) {
@@ -105,13 +107,14 @@ func TestSchedule(t *testing.T) {
 		}
 		synctest.Wait()
 		f.set(Failed)
-		n := len(reports)
+		n := len(reported())
 		time.Sleep(5*s + 3*s)
 		synctest.Wait()
 		got = f.seen()
 		if len(got) < 3 || got[1] != got[0]+s || got[2] != got[1]+s {
 			t.Errorf("after failures: %v", got)
 		}
+		reports := reported()
 		for i, r := range reports[n : n+3] {
 			if r.Changed != (i == 2) || r.Result.Passed() || r.Health == Unhealthy != (i == 2) {
 				t.Errorf("failure %d: %+v", i, r)

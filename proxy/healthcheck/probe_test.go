@@ -2,7 +2,6 @@ package healthcheck
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,14 +13,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/metadata"
 )
 
 // long is a timeout that no test waits for.
@@ -88,15 +82,26 @@ func answer(t *testing.T, text string, head, keep bool) string {
 	return l.Addr().String()
 }
 
-// nobody is an address where nobody listens.
-func nobody(t *testing.T) string {
+// nobody is an address where nobody listens, nor anyone else will until the test
+// ends or calls free.
+func nobody(t *testing.T) (address string) { address, _ = reserve(t); return address }
+
+func reserve(t *testing.T) (address string, free func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	return l.Addr().String()
+	free = sync.OnceFunc(func() { syscall.Close(fd) })
+	t.Cleanup(free)
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port), free
 }
 
 // deaf is an address where connections are made and never accepted.
@@ -348,232 +353,4 @@ func TestUnencryptedHTTP2(t *testing.T) {
 	s.Start()
 	t.Cleanup(s.Close)
 	want(t, s.Listener.Addr().String(), Options{HTTP: &HTTP{HTTP2: true}}, nil, Passed, "answered 200")
-}
-
-func serveGRPC(t *testing.T, h healthpb.HealthServer, options ...grpc.ServerOption) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer(options...)
-	if h != nil {
-		healthpb.RegisterHealthServer(s, h)
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); s.Serve(l) }()
-	t.Cleanup(func() { s.Stop(); <-done })
-	return l.Addr().String()
-}
-
-func TestGRPC(t *testing.T) {
-	h := health.NewServer()
-	h.SetServingStatus("payments", healthpb.HealthCheckResponse_NOT_SERVING)
-	var seen atomic.Pointer[metadata.MD]
-	address := serveGRPC(t, h, grpc.UnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		md, _ := metadata.FromIncomingContext(ctx)
-		seen.Store(&md)
-		return next(ctx, in)
-	}))
-	want(t, address, Options{GRPC: &GRPC{}}, nil, Passed, "grpc health of ADDR: status SERVING")
-	if md := *seen.Load(); md.Get(":authority")[0] != address || !strings.HasPrefix(md.Get("user-agent")[0], "hopscope-health-check/1") {
-		t.Errorf("%v", md)
-	}
-	want(t, address, Options{GRPC: &GRPC{ServiceName: "payments", Authority: "pay"}}, nil, FailedNow, "grpc health of payments on ADDR: status NOT_SERVING")
-	if md := *seen.Load(); md.Get(":authority")[0] != "pay" {
-		t.Errorf("%v", md)
-	}
-	want(t, address, Options{GRPC: &GRPC{ServiceName: "other"}}, nil, FailedNow, "status NotFound")
-	want(t, serveGRPC(t, nil), Options{GRPC: &GRPC{}}, nil, FailedNow, "status Unimplemented")
-
-	https, config := secured(t, true, func(http.ResponseWriter, *http.Request) {})
-	want(t, https, Options{GRPC: &GRPC{}}, config, FailedNow, "grpc health of ADDR: status")
-
-	s := httptest.NewUnstartedServer(nil) // for its certificate
-	s.StartTLS()
-	certificate := s.TLS.Certificates[0]
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	s.Close()
-	address = serveGRPC(t, h, grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))
-	want(t, address, Options{GRPC: &GRPC{}}, func(string) *tls.Config { return &tls.Config{RootCAs: roots} }, Passed, "SERVING")
-}
-
-// probes makes a few probes with one prober and returns their outcomes.
-func probes(t *testing.T, n int, address string, o Options) string {
-	t.Helper()
-	p := newProber(t.Context(), address, must(t, o), nil)
-	defer p.close()
-	var b strings.Builder
-	for range n {
-		r := timed(t.Context(), p, long)
-		fmt.Fprint(&b, r.Outcome)
-	}
-	return b.String()
-}
-
-// A connection is kept from one probe to the next, unless that is not wanted.
-func TestConnectionsAreKept(t *testing.T) {
-	var opened atomic.Int32
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	s.Config.Protocols = new(http.Protocols)
-	s.Config.Protocols.SetHTTP1(true)
-	s.Config.Protocols.SetUnencryptedHTTP2(true)
-	s.Start()
-	t.Cleanup(s.Close)
-	address := s.Listener.Addr().String()
-	for _, tt := range []struct {
-		options Options
-		want    int32
-	}{
-		{Options{HTTP: &HTTP{}}, 1},
-		{Options{HTTP: &HTTP{HTTP2: true}}, 1},
-		{Options{HTTP: &HTTP{}, CloseConnection: true}, 3},
-		{Options{TCP: &TCP{}}, 3},
-	} {
-		opened.Store(0)
-		if got := probes(t, 3, address, tt.options); got != "000" {
-			t.Errorf("outcomes %s", got)
-		}
-		eventually(t, fmt.Sprintf("%d connections, as there are %d", tt.want, opened.Load()), func() bool { return opened.Load() == tt.want })
-	}
-}
-
-func TestConnectionsAreKeptByGRPC(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	counted := &counting{Listener: l}
-	s := grpc.NewServer()
-	healthpb.RegisterHealthServer(s, health.NewServer())
-	done := make(chan struct{})
-	go func() { defer close(done); s.Serve(counted) }()
-	t.Cleanup(func() { s.Stop(); <-done })
-	for once, want := range map[bool]int32{false: 1, true: 3} {
-		counted.n.Store(0)
-		if got := probes(t, 3, l.Addr().String(), Options{GRPC: &GRPC{}, CloseConnection: once}); got != "000" || counted.n.Load() != want {
-			t.Errorf("outcomes %s, %d connections, want %d", got, counted.n.Load(), want)
-		}
-	}
-}
-
-type counting struct {
-	net.Listener
-	n atomic.Int32
-}
-
-func (c *counting) Accept() (net.Conn, error) {
-	conn, err := c.Listener.Accept()
-	if err == nil {
-		c.n.Add(1)
-	}
-	return conn, err
-}
-
-// A server that comes back is found by the next probe, not when gRPC thinks fit.
-func TestGRPCServerComesBack(t *testing.T) {
-	address := nobody(t)
-	p := newProber(t.Context(), address, must(t, Options{GRPC: &GRPC{}}), nil)
-	defer p.close()
-	for range 5 { // so often that gRPC would wait for seconds
-		if r := timed(t.Context(), p, long); r.Outcome != Failed {
-			t.Fatal(r.Detail)
-		}
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Skipf("somebody else has the address now: %v", err)
-	}
-	s := grpc.NewServer()
-	healthpb.RegisterHealthServer(s, health.NewServer())
-	done := make(chan struct{})
-	go func() { defer close(done); s.Serve(l) }()
-	t.Cleanup(func() { s.Stop(); <-done })
-	if r := timed(t.Context(), p, long); r.Outcome != Passed {
-		t.Error(r.Detail)
-	}
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(long); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
-		}
-	}
-}
-
-// A server flips between well and not, and the Checker says so each time. When the
-// endpoint is removed, its connection is gone.
-func TestCheckerWithARealServer(t *testing.T) {
-	var status, open atomic.Int32
-	status.Store(200)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			open.Add(1)
-		case http.StateClosed:
-			open.Add(-1)
-		}
-	}
-	s.Start()
-	t.Cleanup(s.Close)
-	c, err := New([]Options{{HTTP: &HTTP{}, Interval: time.Millisecond, Timeout: long}, {TCP: &TCP{}, Interval: time.Millisecond, Timeout: long}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetTraffic(true)
-	changes := make(chan Report, 10)
-	e := c.Add(s.Listener.Addr().String(), func(r Report) {
-		if r.Changed {
-			changes <- r
-		}
-	})
-	for i, want := range []Health{Healthy, Unhealthy, Healthy, Unhealthy} {
-		r := <-changes
-		if r.Health != want || r.Detail == "" {
-			t.Errorf("change %d: %+v, want %s", i, r, want)
-		}
-		status.Store(700 - status.Load())
-	}
-	e.Remove()
-	eventually(t, "the end of all connections", func() bool { return open.Load() == 0 })
-}
-
-// The removal of an endpoint ends a probe that is under way, and its connection.
-func TestRemovalEndsAProbe(t *testing.T) {
-	for name, o := range map[string]Options{
-		"HTTP": {HTTP: &HTTP{}}, "HTTP/2": {HTTP: &HTTP{HTTP2: true}}, "gRPC": {GRPC: &GRPC{}},
-		"TCP": {TCP: &TCP{Receive: [][]byte{{1}}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			o.Timeout = time.Hour
-			c, err := New([]Options{o}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			e := c.Add(l.Addr().String(), func(r Report) { t.Errorf("a report: %+v", r) })
-			conn, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			e.Remove()
-			io.Copy(io.Discard, conn) // returns when the connection is closed
-		})
-	}
 }
