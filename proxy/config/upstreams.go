@@ -67,7 +67,7 @@ func (v validator) source(p *place, c *Cluster) {
 		choice{"consul", c.Consul != nil}, choice{"dns", c.DNS != nil}, choice{"file", c.File != nil})
 	seen := map[string]int{}
 	for i, e := range c.Static {
-		if first, ok := seen[e.Address]; ok && e.Address != "" {
+		if first, ok := seen[e.Address]; ok {
 			v.errs.add(p.key("static").item(i).key("address"), "%q is listed twice; it is item %d as well", clip(e.Address), first)
 		}
 		seen[e.Address] = i
@@ -85,7 +85,7 @@ func (v validator) dns(p *place, d *DNS) {
 	const why = `addresses have no port (records of type "srv" have)`
 	port := p.key("port")
 	switch {
-	case port.failed || p.key("type").failed:
+	case p.key("type").failed: // reported
 	case d.Type == "srv":
 		if d.Port != 0 {
 			v.errs.add(port, "has no effect with type %q, whose records have ports; remove the key", d.Type)
@@ -186,7 +186,7 @@ func (v validator) balance(p *place, b *Balance) {
 func (v validator) subsets(p *place, s *Subsets) {
 	at := p.key("default")
 	switch {
-	case at.failed || p.key("fallback").failed:
+	case p.key("fallback").failed: // reported
 	case s.Fallback == "default" && len(s.Default) == 0:
 		v.lacks(at, ` with fallback "default"`, "the metadata of the default subset, such as {version: v1}")
 	case s.Fallback != "default" && len(s.Default) > 0:
@@ -260,7 +260,7 @@ func (v validator) retriable(p *place, r *Retry, word, name, expected string, gi
 		near = near || nearest(w, []string{word}) != ""
 	}
 	switch {
-	case p.key("on").failed || p.key(name).failed:
+	case p.key("on").failed: // reported
 	case on && !given:
 		v.lacks(p.key(name), fmt.Sprintf(" with %q in on", word), expected)
 	case !on && !near && given: // a misspelt word is reported
