@@ -7,16 +7,15 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/discovery/consul"
 )
 
@@ -81,6 +80,17 @@ func (f *fake) indexes() []string {
 		all = append(all, q.Get("index"))
 	}
 	return all
+}
+
+// await waits for the nth question.
+func (f *fake) await(t *testing.T, n int) {
+	t.Helper()
+	backends.Await(t, hung, func() error {
+		if asked := len(f.indexes()); asked < n {
+			return fmt.Errorf("asked %d times, want %d", asked, n)
+		}
+		return nil
+	})
 }
 
 func startFake(t *testing.T, answers ...func(http.ResponseWriter)) (*fake, *consul.Client) {
@@ -177,10 +187,7 @@ func TestResetsTheIndex(t *testing.T) {
 		answer(3, oneWeb), answer(0, oneWeb), answer(0, oneWeb))
 	updates := follow(t, client, consul.Options{Service: "web"})
 	updates.await(t, "there", is("127.0.0.1:80 healthy"))
-	deadline := time.Now().Add(hung)
-	for len(f.indexes()) < 7 && time.Now().Before(deadline) {
-		runtime.Gosched()
-	}
+	f.await(t, 7)
 	want := []string{"", "7", "9", "", "3", "", "1"}
 	if diff := cmp.Diff(want, f.indexes()); diff != "" {
 		t.Errorf("asked with indexes (-want +got):\n%s", diff)
