@@ -73,6 +73,17 @@ func (r *record[T]) await(t *testing.T, what string, wanted func(T) bool) T {
 	}
 }
 
+// nth returns the nth update, 1 being the first, once it is there.
+func (r *record[T]) nth(t *testing.T, n int) T {
+	t.Helper()
+	r.await(t, fmt.Sprintf("%d updates", n), func(T) bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.all) >= n
+	})
+	return r.all[n-1]
+}
+
 // each checks every update that there was so far.
 func (r *record[T]) each(check func(i int, u T)) {
 	r.mu.Lock()
