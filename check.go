@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	endpoints "github.com/hopscope/hopscope/discovery/file"
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
@@ -17,15 +18,15 @@ func newCheck() *cobra.Command {
 		Short:                 "Check a configuration file",
 		Long: `Check reads a configuration file and says what is wrong with it: every mistake
 with its line and column, what was expected, and the nearest valid key. It reads
-the certificates, keys and revocation lists that the file names, too. It exits
-with 0 if nothing is wrong.`,
+the certificates, keys, revocation lists and lists of endpoints that the file
+names, too. It exits with 0 if nothing is wrong.`,
 		Example: "  hopscope check -c hopscope.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file == "" {
 				return misuse(c, errors.New("nothing to check: give a file with -c"))
 			}
-			if _, err := config.Check(file); err != nil {
+			if _, err := config.CheckWithEndpoints(file, endpoints.Check); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", file)

@@ -163,10 +163,7 @@ func (p *Proxy) route(lc *config.Listener, rc *config.Route) forward.Route {
 	r := forward.Route{
 		Labels:  p.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold),
 		Cluster: p.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
-		Retry: retryPolicy(cc.Retry), Hash: hashOn(cc.Balance.Hash),
-	}
-	if rc.Retry != nil {
-		r.Retry = retryPolicy(rc.Retry)
+		Retry: retryPolicy(p.config.RetryFor(rc)), Hash: hashOn(cc.Balance.Hash),
 	}
 	if len(rc.Subset) > 0 {
 		r.Subset = balance.NewCriteria(rc.Subset)
