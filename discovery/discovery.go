@@ -34,7 +34,8 @@ const (
 	// Degraded endpoints get requests as far as healthy ones do not suffice: a
 	// warning in Consul.
 	Degraded
-	// Unhealthy endpoints get none but in a panic: critical in Consul.
+	// Unhealthy endpoints get none, not even in a panic, which is for when the
+	// proxy's own checks may be wrong: critical in Consul.
 	Unhealthy
 	// Draining endpoints get none, not even in a panic: they are being taken
 	// out of service. Maintenance mode in Consul.

@@ -29,7 +29,7 @@ type Options struct {
 	// SlowStart gives endpoints that come or come back few requests at first; nil
 	// is off.
 	SlowStart *SlowStart
-	// Limits bound what is under way.
+	// Limits bound what is under way. They must be set: 0 lets nothing through.
 	Limits Limits
 	// Outlier ejects endpoints that fail; nil is off.
 	Outlier *outlier.Options
@@ -63,17 +63,22 @@ type Cluster struct {
 	checker  *healthcheck.Checker // nil where none is checked
 	state    atomic.Pointer[state]
 	counts   counts
+	used     atomic.Bool   // a request has come
+	ready    chan struct{} // closed when Ready is to return
+	changed  chan struct{} // wakes the keeper
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
 
-	mu        sync.Mutex // guards what follows, and what endpoints say of themselves
+	mu        sync.Mutex // guards what follows, and what is said of endpoints
 	endpoints map[string]*Endpoint
-	order     []*Endpoint // as the source delivers them
+	order     []*Endpoint     // as the source delivers them
+	records   []*outlier.Host // theirs, where there is a detector
+	pending   int             // endpoints whose first check has not ended
 	source    sourceState
-	ready     chan struct{} // closed when the source has answered, well or badly
-	answered  bool
-
-	changed chan struct{} // asks the keeper for a new state
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	answered  bool // the source has, well or badly
+	outdated  bool // something has changed since the state was made
+	warming   bool // some weight grows with time
+	closed    bool
 }
 
 // New returns a cluster of these endpoints, or of those that its source delivers.
@@ -97,6 +102,7 @@ func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.S
 	if o.Source == nil {
 		c.update(discovery.Update{Endpoints: endpoints})
 	} else {
+		c.rebuild() // it says what is waited for
 		c.running.Go(func() { o.Source.Run(ctx, c.update) })
 	}
 	if c.keeps() {
@@ -120,10 +126,13 @@ func (c *Cluster) Ready(ctx context.Context) bool {
 // Close ends the source and the checks, and closes the idle connections; those in
 // use are closed when they are released. The last state goes on to be picked from.
 func (c *Cluster) Close() {
+	c.mu.Lock()
+	c.closed = true // what a source says of its own end is no news
+	c.mu.Unlock()
 	c.cancel()
+	c.running.Wait()
 	if c.checker != nil {
 		c.checker.Close()
 	}
-	c.running.Wait()
 	c.Group.Close()
 }

@@ -1,4 +1,4 @@
-package cluster_test
+package cluster
 
 import (
 	"strings"
@@ -7,21 +7,20 @@ import (
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/balance"
-	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-func newCluster(t *testing.T, addresses ...string) *cluster.Cluster {
+func newCluster(t *testing.T, addresses ...string) *Cluster {
 	t.Helper()
 	var endpoints []discovery.Endpoint
 	for _, a := range addresses {
 		endpoints = append(endpoints, discovery.Endpoint{Address: a, Weight: 1})
 	}
-	c := cluster.New("web", endpoints, cluster.Options{
-		Limits: cluster.Limits{MaxRequests: 8, MaxRetries: 1},
+	c := New("web", endpoints, Options{
+		Limits: Limits{MaxRequests: 8, MaxRetries: 1},
 		Upstream: upstream.Options{
 			ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxConnections: 8, MaxPending: 8, MaxIdle: 8,
 			Head: http1.Limits{HeadBytes: 8 << 10, Fields: 100},
@@ -87,7 +86,7 @@ func TestLimits(t *testing.T) {
 // A budget holds retries to a share of the requests.
 func TestBudget(t *testing.T) {
 	c := newCluster(t, "a:1")
-	b := &cluster.Budget{Percent: 20, Min: 3}
+	b := &Budget{Percent: 20, Min: 3}
 	now, retries := time.Second, 0
 	for range 10_000 {
 		b.Deposit()

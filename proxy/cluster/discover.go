@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
-	"github.com/hopscope/hopscope/proxy/healthcheck"
 )
 
 // sourceState is what is known of the source.
@@ -22,14 +21,15 @@ type sourceState struct {
 func (c *Cluster) update(u discovery.Update) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
 	c.note(u)
 	if u.Err == nil || len(u.Endpoints) > 0 || len(c.order) == 0 {
 		c.replace(u)
 	}
 	c.answered = true
-	c.rebuild()
-	c.checkReady()
-	c.change()
+	c.renew()
 }
 
 // note keeps what an update says of the source.
@@ -46,7 +46,11 @@ func (c *Cluster) note(u discovery.Update) {
 	s.errs++
 	if s.err == nil {
 		s.since = time.Now()
-		c.log.Warn("the source of endpoints fails; the last that were known stay", "cluster", c.Name, "source", c.from(), "error", u.Err, "endpoints", len(u.Endpoints))
+		what := "the source of endpoints fails; the last that were known stay"
+		if s.updates == 0 {
+			what = "the source of endpoints fails; none is known yet"
+		}
+		c.log.Warn(what, "cluster", c.Name, "source", c.from(), "error", u.Err, "endpoints", len(c.order))
 	}
 	s.err = u.Err
 }
@@ -76,7 +80,7 @@ func (c *Cluster) replace(u discovery.Update) {
 			c.drop(e)
 		}
 	}
-	c.endpoints, c.order = keep, order
+	c.endpoints, c.order, c.records = keep, order, recordsOf(order)
 	if c.options.Source != nil && len(added)+len(removed) > 0 {
 		slices.Sort(removed)
 		c.log.Info("endpoints changed", "cluster", c.Name, "source", c.from(), "endpoints", len(order), "added", few(added), "removed", few(removed))
@@ -87,8 +91,17 @@ func (c *Cluster) replace(u discovery.Update) {
 func (c *Cluster) drop(e *Endpoint) {
 	if c.checker != nil {
 		e.probe.Remove()
+		c.settle(e)
 	}
 	c.Group.Remove(e.Endpoint)
+}
+
+// settle no longer waits for the first check of an endpoint, if it did.
+func (c *Cluster) settle(e *Endpoint) {
+	if e.pending {
+		e.pending = false
+		c.pending--
+	}
 }
 
 // few shortens a list for the log.
@@ -97,23 +110,4 @@ func few(list []string) []string {
 		return append(list[:10:10], "...")
 	}
 	return list
-}
-
-// checkReady notes that the cluster knows its endpoints and how they are.
-func (c *Cluster) checkReady() {
-	if !c.answered {
-		return
-	}
-	if c.checker != nil {
-		for _, e := range c.order {
-			if e.check == healthcheck.Pending {
-				return
-			}
-		}
-	}
-	select {
-	case <-c.ready:
-	default:
-		close(c.ready)
-	}
 }

@@ -3,24 +3,41 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/hopscope/hopscope/proxy/outlier"
 )
 
-// eject looks for outliers; the caller holds the lock.
-func (c *Cluster) eject() {
-	if c.detector == nil {
-		return
+// recordsOf are the records of endpoints, if they have any.
+func recordsOf(endpoints []*Endpoint) []*outlier.Host {
+	if len(endpoints) == 0 || endpoints[0].record == nil {
+		return nil
 	}
-	records := make([]*outlier.Host, len(c.order))
-	for i, e := range c.order {
+	records := make([]*outlier.Host, len(endpoints))
+	for i, e := range endpoints {
 		records[i] = e.record
 	}
-	for _, change := range c.detector.Decide(c.shared.Now(), records, rand.Uint64) {
-		i := slices.Index(records, change.Host)
-		c.told(c.order[i], change)
+	return records
+}
+
+// eject looks for outliers, and reports whether one is ejected or back; the caller
+// holds the lock.
+func (c *Cluster) eject() (changed bool) {
+	if c.detector == nil {
+		return false
 	}
+	changes := c.detector.Decide(c.shared.Now(), c.records, rand.Uint64)
+	if len(changes) == 0 {
+		return false
+	}
+	owners := make(map[*outlier.Host]*Endpoint, len(c.order))
+	for _, e := range c.order {
+		owners[e.record] = e
+	}
+	for _, change := range changes {
+		c.told(owners[change.Host], change)
+		changed = changed || change.Event == outlier.Ejected || change.Event == outlier.Unejected
+	}
+	return changed
 }
 
 // told counts and logs what happened to an endpoint.
@@ -36,16 +53,20 @@ func (c *Cluster) told(e *Endpoint, change outlier.Change) {
 	}
 }
 
-// Action is what a person does to an endpoint.
+// Action is what a person does to an endpoint. It holds as long as the endpoint is
+// in the cluster, whatever checks and outlier detection find.
 type Action string
 
 // The actions.
 const (
-	// Eject takes an endpoint out; it is used in a panic alone.
+	// Eject treats the endpoint as an outlier that is ejected: it is used in a
+	// panic alone, and counts as one of those that are not well.
 	Eject Action = "eject"
-	// Drain takes it out altogether; requests under way end.
+	// Drain takes it out altogether: it is not used in a panic either, and does
+	// not count. Requests under way end as they would.
 	Drain Action = "drain"
-	// Restore takes back both, and any ejection.
+	// Restore takes back both, and ends its ejection as an outlier. What its
+	// source and its checks say goes on to hold.
 	Restore Action = "restore"
 )
 
@@ -60,9 +81,10 @@ func (c *Cluster) Act(address string, a Action) error {
 	switch a {
 	case Drain, Eject:
 		e.drained = a == Drain
-		e.byHand = a == Eject
+		c.ejectByHand(e, a == Eject)
 	case Restore:
-		e.drained, e.byHand = false, false
+		e.drained = false
+		c.ejectByHand(e, false)
 		if e.record != nil {
 			if change, ok := c.detector.Uneject(c.shared.Now(), e.record); ok {
 				c.told(e, change)
@@ -72,6 +94,19 @@ func (c *Cluster) Act(address string, a Action) error {
 		return fmt.Errorf("there is no action %q: expected eject, restore or drain", a)
 	}
 	c.log.Info("endpoint changed by hand", "cluster", c.Name, "endpoint", address, "action", string(a))
-	c.rebuild()
+	c.renew()
 	return nil
+}
+
+// ejectByHand ejects an endpoint by hand, or ends that.
+func (c *Cluster) ejectByHand(e *Endpoint, eject bool) {
+	if e.byHand == eject {
+		return
+	}
+	e.byHand = eject
+	event := outlier.Unejected
+	if eject {
+		event = outlier.Ejected
+	}
+	c.counts.ejected(outlier.Change{Event: event, Reason: outlier.Manual})
 }

@@ -26,21 +26,26 @@ type Endpoint struct {
 	probe   *healthcheck.Endpoint // nil where none is checked
 	check   healthcheck.Health
 	why     string        // the last check's words
+	pending bool          // it is checked, and no check has ended
 	drained bool          // by hand
 	byHand  bool          // ejected by hand
-	since   time.Duration // when it began to be usable; 0 while it is not
-	warmed  bool          // it was there from the start, or its slow start is over
+	warm    bool          // it has its full share when it is well
+	since   time.Duration // when its slow start began; 0 before
 }
 
+// newEndpoint makes an endpoint. Those that come to an empty cluster are warm: there
+// is no other to spare them.
 func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 	e := &Endpoint{
 		Endpoint: c.Group.Endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, &c.total),
-		cluster: c, given: given, warmed: !c.answered,
+		cluster: c, given: given, warm: len(c.order) == 0,
 	}
 	if c.detector != nil {
 		e.record = c.detector.NewHost()
 	}
 	if c.checker != nil {
+		e.pending = true
+		c.pending++
 		e.probe = c.checker.Add(given.Address, func(r healthcheck.Report) { c.checked(e, r) })
 	}
 	return e
@@ -60,13 +65,13 @@ func (e *Endpoint) End() { e.Load.End() }
 // Note judges the endpoint by how an attempt went.
 func (e *Endpoint) Note(now time.Duration, r outlier.Result) {
 	if e.record != nil && e.record.Put(now, r) {
-		e.cluster.change()
+		e.cluster.wake()
 	}
 }
 
-// health is what picking has to know of the endpoint, and why it is not well. What
-// its source says is known to be down is not tried in a panic: a panic is for
-// when the proxy's own eyes deceive it.
+// health is what picking has to know of the endpoint, and why it is not well. An
+// endpoint that its source says is down is not tried in a panic either: a panic is
+// for when the proxy's own eyes may deceive it.
 func (e *Endpoint) health() (h balance.Health, why string) {
 	c := e.cluster
 	switch {
@@ -81,11 +86,11 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 	case e.record != nil && e.record.Ejected():
 		return balance.Unhealthy, "ejected: " + e.record.State(c.shared.Now()).Detail
 	case e.check == healthcheck.Unhealthy:
-		return balance.Unhealthy, e.why
-	case c.checker != nil && e.check == healthcheck.Pending:
+		return balance.Unhealthy, "unhealthy: " + e.why
+	case e.pending:
 		return balance.Unhealthy, "not checked yet"
 	case e.check == healthcheck.Degraded:
-		return balance.Degraded, e.why
+		return balance.Degraded, "degraded: " + e.why
 	case e.given.Health == discovery.Degraded:
 		return balance.Degraded, "degraded in " + c.from()
 	}
@@ -94,23 +99,24 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 
 // weight is the endpoint's share, while it warms up a part of it. warming is true
 // while that changes with time.
-func (e *Endpoint) weight(now time.Duration, usable bool) (w float64, warming bool) {
+func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warming bool) {
 	w = float64(max(e.given.Weight, 1))
 	s := e.cluster.options.SlowStart
 	switch {
-	case !usable:
-		if e.since != 0 || !e.warmed { // it begins anew when it comes back
-			e.since, e.warmed = 0, false
-		}
+	case s == nil:
 		return w, false
-	case s == nil || e.warmed:
-		e.since, e.warmed = max(now, 1), true
+	case h == balance.Unhealthy && e.pending: // it has not begun yet
+		return w, false
+	case h == balance.Unhealthy || h == balance.Excluded: // it begins anew when it comes back
+		e.warm, e.since = false, 0
+		return w, false
+	case e.warm:
 		return w, false
 	case e.since == 0:
 		e.since = max(now, 1)
 	}
 	if now-e.since >= s.Window {
-		e.warmed = true
+		e.warm = true
 		return w, false
 	}
 	return w * balance.SlowStart(now-e.since, s.Window, s.Aggression, s.MinPercent), true

@@ -21,14 +21,14 @@ type limits struct {
 	Limits
 	requests atomic.Int64
 	retries  atomic.Int64
-	// refused counts what the breakers let not through.
-	refusedRequests, refusedRetries atomic.Uint64
-	retried                         atomic.Uint64
+	// What was let through, and what was not.
+	retried, refusedRequests, refusedRetries atomic.Uint64
 }
 
 // Enter counts a request; a fault of kind Overflow says that there are too many.
 // Each that is let in leaves once.
 func (c *Cluster) Enter() error {
+	c.hasTraffic()
 	l := &c.limits
 	if n := l.requests.Add(1); n > int64(l.MaxRequests) {
 		l.requests.Add(-1)

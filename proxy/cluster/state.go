@@ -1,16 +1,12 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/fault"
-	"github.com/hopscope/hopscope/proxy/healthcheck"
 )
 
 // state is what requests see of a cluster at one moment. It never changes.
@@ -52,35 +48,44 @@ func (c *Cluster) Others(r *balance.Request) bool {
 	return i >= 0 && how&balance.Repeated == 0
 }
 
-// rebuild makes a new state of what is known; the caller holds the lock. It
-// returns when the next one is due because of time alone, 0 for never.
-func (c *Cluster) rebuild() (due time.Duration) {
+// rebuild makes a new state of what is known; the caller holds the lock.
+func (c *Cluster) rebuild() {
 	now := c.shared.Now()
+	c.outdated, c.warming = false, false
 	hosts := make([]balance.Host, len(c.order))
 	s := &state{endpoints: c.order, missing: c.source.missing}
 	var unwell []string
 	for i, e := range c.order {
 		h, why := e.health()
-		w, warming := e.weight(now, h == balance.Healthy || h == balance.Degraded)
+		w, warming := e.weight(now, h)
 		hosts[i] = balance.Host{
 			Key: e.Address, Weight: w, Priority: e.given.Priority, Zone: e.given.Locality.Zone,
 			Health: h, Metadata: e.given.Metadata, Load: e.Load,
 		}
-		if warming {
-			due = warmEvery(c.options.SlowStart.Window)
-		}
+		c.warming = c.warming || warming
 		if why != "" && len(unwell) < mostNamed {
-			unwell = append(unwell, e.Address+" is "+why)
+			unwell = append(unwell, e.Address+" is "+brief(why))
 		}
 	}
 	s.why = c.whyNothing(unwell)
 	s.set = c.state.Load().set.Next(hosts, rand.Uint64())
 	c.state.Store(s)
-	return due
 }
 
-// mostNamed is how many endpoints an error tells of.
-const mostNamed = 3
+// An error tells of so many endpoints, and of each in so many bytes: what a health
+// check or a source says may be what somebody else made up.
+const (
+	mostNamed = 3
+	mostSaid  = 200
+)
+
+// brief is what an error says of a reason.
+func brief(why string) string {
+	if len(why) <= mostSaid {
+		return why
+	}
+	return strings.ToValidUTF8(why[:mostSaid], "") + "..."
+}
 
 // whyNothing says in words why no endpoint can be picked, should that be so.
 func (c *Cluster) whyNothing(unwell []string) string {
@@ -89,7 +94,7 @@ func (c *Cluster) whyNothing(unwell []string) string {
 	case c.source.missing:
 		return "there is no such service in " + c.from()
 	case n == 0 && c.source.err != nil:
-		return "has no endpoint: " + c.source.err.Error()
+		return "has no endpoint: " + brief(c.source.err.Error())
 	case n == 0 && !c.answered:
 		return "has no endpoint yet: " + c.from() + " has not answered"
 	case n == 0:
@@ -107,74 +112,4 @@ func (c *Cluster) from() string {
 		return "the configuration"
 	}
 	return c.options.From
-}
-
-// warmEvery is how often weights grow during a slow start.
-func warmEvery(window time.Duration) time.Duration {
-	return min(max(window/20, 10*time.Millisecond), time.Second)
-}
-
-// keeps reports whether the cluster changes by itself, and not by its source alone.
-func (c *Cluster) keeps() bool {
-	return c.detector != nil || c.checker != nil || c.options.SlowStart != nil
-}
-
-// change asks the keeper for a new state, soon: what happens to many endpoints at
-// once is one change.
-func (c *Cluster) change() {
-	select {
-	case c.changed <- struct{}{}:
-	default:
-	}
-}
-
-// keep makes new states when something has changed, or time has.
-func (c *Cluster) keep(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		c.mu.Lock()
-		c.eject()
-		due := c.rebuild()
-		c.mu.Unlock()
-		if c.detector != nil && (due == 0 || c.detector.Every() < due) {
-			due = c.detector.Every()
-		}
-		if due == 0 {
-			due = time.Hour
-		}
-		timer.Reset(due)
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.changed:
-		case <-timer.C:
-		}
-	}
-}
-
-// checked takes the result of a health check.
-func (c *Cluster) checked(e *Endpoint, r healthcheck.Report) {
-	c.mu.Lock()
-	was := e.check
-	e.check, e.why = r.Health, r.Detail
-	if r.Result.Passed() && r.Health != healthcheck.Unhealthy && e.record != nil {
-		if change, ok := c.detector.Passed(c.shared.Now(), e.record); ok {
-			c.told(e, change)
-			c.change()
-		}
-	}
-	if was == healthcheck.Pending {
-		c.checkReady()
-	}
-	c.mu.Unlock()
-	if !r.Changed {
-		return
-	}
-	level := slog.LevelInfo
-	if r.Health == healthcheck.Unhealthy {
-		level = slog.LevelWarn
-	}
-	c.log.Log(context.Background(), level, "endpoint is "+r.Health.String(), "cluster", c.Name, "endpoint", e.Address, "because", r.Detail)
-	c.change()
 }

@@ -81,10 +81,12 @@ func (c *Cluster) Status() Status {
 func (c *Cluster) sourceStatus() SourceStatus {
 	s := SourceStatus{From: c.from(), Missing: c.source.missing, Stale: c.source.err != nil, Updates: c.source.updates, Errors: c.source.errs}
 	if s.Stale {
-		s.Error, s.Since = c.source.err.Error(), &c.source.since
+		since := c.source.since // not the one that the lock guards
+		s.Error, s.Since = c.source.err.Error(), &since
 	}
 	if !c.source.updated.IsZero() {
-		s.Updated = &c.source.updated
+		updated := c.source.updated
+		s.Updated = &updated
 	}
 	return s
 }

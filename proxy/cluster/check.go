@@ -1,0 +1,59 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/hopscope/hopscope/proxy/healthcheck"
+)
+
+// checked takes the result of a health check.
+func (c *Cluster) checked(e *Endpoint, r healthcheck.Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.endpoints[e.Address] != e {
+		return // it left while it was asked
+	}
+	e.check, e.why = r.Health, r.Detail
+	well := r.Health == healthcheck.Healthy || r.Health == healthcheck.Degraded
+	if well && r.Result.Passed() && e.record != nil {
+		if change, ok := c.detector.Passed(c.shared.Now(), e.record); ok {
+			c.told(e, change)
+			c.outdated = true
+		}
+	}
+	if r.Changed {
+		c.logCheck(e, r)
+		c.outdated = true
+	}
+	if e.pending && r.Health != healthcheck.Pending {
+		c.settle(e)
+		if c.pending == 0 {
+			c.renew() // Ready waits for this one
+		}
+	}
+	if c.outdated {
+		c.wake()
+	}
+}
+
+// logCheck tells that an endpoint is well, or not, any more. That it is from the
+// start is no news.
+func (c *Cluster) logCheck(e *Endpoint, r healthcheck.Report) {
+	level := slog.LevelInfo
+	switch {
+	case r.Health == healthcheck.Unhealthy:
+		level = slog.LevelWarn
+	case e.pending && r.Health == healthcheck.Healthy:
+		level = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), level, "endpoint is "+r.Health.String(), "cluster", c.Name, "endpoint", e.Address, "because", r.Detail)
+}
+
+// hasTraffic tells the checks that requests come, with the first of them: until
+// then they are made seldom.
+func (c *Cluster) hasTraffic() {
+	if !c.used.Load() && !c.used.Swap(true) && c.checker != nil {
+		c.checker.SetTraffic(true)
+	}
+}
