@@ -114,3 +114,38 @@ func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus 
 	}
 	return s
 }
+
+// Healths counts the endpoints by their health, and those that are ejected.
+func (c *Cluster) Healths() (by map[string]int, ejected int) {
+	by = map[string]int{}
+	for h := balance.Healthy; h <= balance.Excluded; h++ {
+		by[h.String()] = 0
+	}
+	s := c.state.Load()
+	for i, host := range s.set.Hosts() {
+		by[host.Health.String()]++
+		if e := s.endpoints[i]; e.record != nil && e.record.Ejected() {
+			ejected++
+		}
+	}
+	return by, ejected
+}
+
+// SourceStatus tells about where the endpoints come from.
+func (c *Cluster) SourceStatus() SourceStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sourceStatus()
+}
+
+// Traffic is what is under way to a cluster, and what was not let through.
+type Traffic struct {
+	Requests, Retries                        int64
+	Retried, RefusedRequests, RefusedRetries uint64
+}
+
+// Traffic tells what is under way.
+func (c *Cluster) Traffic() Traffic {
+	l := &c.limits
+	return Traffic{l.requests.Load(), l.retries.Load(), l.retried.Load(), l.refusedRequests.Load(), l.refusedRetries.Load()}
+}

@@ -102,6 +102,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	}
 	p.measure()
 	p.measureTLS()
+	p.measureClusters()
 	p.metrics.Reloaded(nil)
 	for _, b := range p.listeners {
 		p.served.Go(b.listener.Serve)

@@ -1,0 +1,69 @@
+package snapshot
+
+import (
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/telemetry/metrics"
+)
+
+// measureClusters registers what clusters know of their endpoints, their sources and
+// what is under way, to be read at each scrape.
+func (p *Proxy) measureClusters() {
+	each := func(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
+		p.metrics.Func(name, help, kind, append([]string{"service", "cluster"}, labels...), func(emit func(float64, ...string)) {
+			service := p.config.Service
+			for _, c := range p.allClusters() {
+				read(c, func(value float64, labels ...string) {
+					emit(value, append([]string{service, c.Name}, labels...)...)
+				})
+			}
+		})
+	}
+	each("hopscope_endpoints", "Endpoints of a cluster by health; those that are excluded are out of service in its source, or by hand.", metrics.Gauge,
+		[]string{"health"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			healths, _ := c.Healths()
+			for health, n := range healths {
+				emit(float64(n), health)
+			}
+		})
+	each("hopscope_endpoints_ejected", "Endpoints that are ejected as outliers, or by hand.", metrics.Gauge,
+		nil, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			_, ejected := c.Healths()
+			emit(float64(ejected))
+		})
+	each("hopscope_discovery_stale", "1 while the source of a cluster's endpoints can't be asked, and its last answer is in use.", metrics.Gauge,
+		[]string{"source"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			s := c.SourceStatus()
+			stale := 0.0
+			if s.Stale {
+				stale = 1
+			}
+			emit(stale, s.From)
+		})
+	each("hopscope_discovery_updates_total", "Answers of the source of a cluster's endpoints, by how they went.", metrics.Counter,
+		[]string{"source", "result"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			s := c.SourceStatus()
+			emit(float64(s.Updates), s.From, "success")
+			emit(float64(s.Errors), s.From, "failure")
+		})
+	each("hopscope_outlier_events_total", "What outlier detection did: ejected, unejected, not_enforced, overflow; by reason.", metrics.Counter,
+		[]string{"event", "reason"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			c.Ejections(func(event, reason string, n uint64) { emit(float64(n), event, reason) })
+		})
+	each("hopscope_picks_total", "Remarkable choices of an endpoint: panic, degraded, failover, cross_zone, subset_fallback, repeated.", metrics.Counter,
+		[]string{"outcome"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			c.Picks(func(outcome string, n uint64) { emit(float64(n), outcome) })
+		})
+	each("hopscope_upstream_requests_active", "Requests under way to a cluster.", metrics.Gauge,
+		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(float64(c.Traffic().Requests)) })
+	each("hopscope_retries_active", "Retries under way to a cluster.", metrics.Gauge,
+		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(float64(c.Traffic().Retries)) })
+	each("hopscope_retries_total", "Retries that a circuit breaker or a budget let through.", metrics.Counter,
+		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(float64(c.Traffic().Retried)) })
+	each("hopscope_circuit_breaker_refused_total", "Requests and retries that a circuit breaker, or a retry budget, did not let through.", metrics.Counter,
+		[]string{"breaker"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			u := c.Traffic()
+			emit(float64(u.RefusedRequests), "requests")
+			emit(float64(u.RefusedRetries), "retries")
+			emit(float64(c.Group.Stats().Overflow), "connections")
+		})
+}
