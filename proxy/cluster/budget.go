@@ -40,7 +40,7 @@ func (b *Budget) take(now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.filled == 0 {
-		b.tokens += float64(b.Min)
+		b.add(float64(b.Min))
 		b.filled = max(now, 1)
 	}
 	if elapsed := now - b.filled; elapsed > 0 {

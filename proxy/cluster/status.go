@@ -41,8 +41,9 @@ type EndpointStatus struct {
 	Region   string            `json:"region,omitempty"`
 	Zone     string            `json:"zone,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
-	// Health is "healthy", "degraded", "unhealthy" or "excluded", and Why says
-	// why it is not the first; Check is the last health check's words.
+	// Health is "healthy", "degraded", "unhealthy", which is used in a panic
+	// alone, or "excluded", which is not used at all. Why says why it is not the
+	// first; Check is the last health check's words.
 	Health string `json:"health"`
 	Why    string `json:"why,omitempty"`
 	Check  string `json:"check,omitempty"`
@@ -81,11 +82,11 @@ func (c *Cluster) Status() Status {
 func (c *Cluster) sourceStatus() SourceStatus {
 	s := SourceStatus{From: c.from(), Missing: c.source.missing, Stale: c.source.err != nil, Updates: c.source.updates, Errors: c.source.errs}
 	if s.Stale {
-		since := c.source.since // not the one that the lock guards
+		since := c.source.since.UTC() // not the one that the lock guards
 		s.Error, s.Since = c.source.err.Error(), &since
 	}
 	if !c.source.updated.IsZero() {
-		updated := c.source.updated
+		updated := c.source.updated.UTC()
 		s.Updated = &updated
 	}
 	return s
@@ -106,7 +107,7 @@ func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus 
 	r := e.record.State(now)
 	s.Ejected, s.Ejections = r.Ejected, r.Times
 	if r.Ejected && r.Until > 0 {
-		until := time.Now().Add(r.Until - now)
+		until := time.Now().Add(r.Until - now).UTC()
 		s.Until = &until
 	}
 	if percent, ok := r.SuccessRate(); ok {
