@@ -18,6 +18,10 @@ type Instance struct {
 	ID   string // of the service instance, unique on its node
 	Tags []string
 	Kind string // such as connect-proxy; empty for what is no proxy
+
+	// unchecked is true where its health is that which Consul gives to a check that
+	// it has not made yet.
+	unchecked bool
 }
 
 // The keys of an endpoint's metadata that Consul itself gives. All others are node and
@@ -94,8 +98,35 @@ func (v view) instance(entry *api.ServiceEntry) (instance Instance, ok bool) {
 		},
 		ID:   entry.Service.ID,
 		Tags: entry.Service.Tags,
-		Kind: string(entry.Service.Kind),
+		Kind: string(entry.Service.Kind), unchecked: health == discovery.Unhealthy && unchecked(entry.Checks),
 	}, true
+}
+
+// unchecked reports whether what is critical is only what was not looked at yet:
+// Consul takes a check that it makes itself for critical until it has made it, so
+// that an instance which is registered again, above all with an agent that lost its
+// memory, is critical for a while however well it is.
+func unchecked(all api.HealthChecks) bool {
+	for _, c := range checks(all) {
+		if c.Status == api.HealthCritical && (c.Output != "" || c.Type == "" || c.Type == "ttl") {
+			return false
+		}
+	}
+	return true
+}
+
+// presume gives instances that were not checked yet the health that they had before.
+// Of those that are new nothing is known: they stay unhealthy.
+func presume(before, now []Instance) {
+	known := make(map[string]discovery.Health, len(before))
+	for _, i := range before {
+		known[i.Address] = i.Health
+	}
+	for k := range now {
+		if health, ok := known[now[k].Address]; ok && now[k].unchecked && health < now[k].Health {
+			now[k].Health = health
+		}
+	}
 }
 
 // address is the service's, or else its node's. From another datacentre the one that is

@@ -190,6 +190,7 @@ func (l *ledger) took(now time.Time, name string, instances []Instance, index ui
 	s.answered, s.index = true, index
 	if len(instances) > 0 || len(s.instances) == 0 {
 		s.memory.seen()
+		presume(s.instances, instances)
 		s.instances, s.doubted = instances, false
 		return
 	}

@@ -86,9 +86,9 @@ type part struct {
 	err      error // why found is not of now
 }
 
-// found is what Consul says of a service: its endpoints, or that there is no such service.
+// found is what Consul says of a service: its instances, or that there is no such service.
 type found struct {
-	endpoints []discovery.Endpoint
+	instances []Instance
 	missing   bool
 }
 
@@ -96,7 +96,7 @@ func merge(parts []part) discovery.Update {
 	update := discovery.Update{Missing: true}
 	var failed []error
 	for _, p := range parts {
-		update.Endpoints = append(update.Endpoints, p.found.endpoints...)
+		update.Endpoints = append(update.Endpoints, endpoints(p.found.instances)...)
 		update.Missing = update.Missing && p.answered && p.found.missing
 		failed = append(failed, p.err)
 	}
@@ -150,9 +150,10 @@ func (s *Source) take(p *part, m *memory, r reply[found]) (again time.Duration) 
 	if r.err != nil {
 		return 0
 	}
-	if len(r.value.endpoints) > 0 {
+	if len(r.value.instances) > 0 {
 		m.seen()
-	} else if n := len(p.found.endpoints); n > 0 {
+		presume(p.found.instances, r.value.instances)
+	} else if n := len(p.found.instances); n > 0 {
 		believed, wait := m.gone(time.Now(), r.forgotten)
 		if !believed {
 			p.err = fmt.Errorf("consul at %s came back without any endpoint of %q: keeping the last %d for up to %s",
@@ -184,7 +185,7 @@ func (s *Source) health(o *api.QueryOptions, v view) (found, *api.QueryMeta, err
 		return found{}, nil, s.client.explain(err, needs)
 	}
 	if len(entries) > 0 {
-		return found{endpoints: endpoints(v.instances(entries))}, meta, nil
+		return found{instances: v.instances(entries)}, meta, nil
 	}
 	if err := s.client.believable(meta, needs); err != nil {
 		return found{}, nil, err
@@ -229,5 +230,5 @@ func (s *Source) execute(o *api.QueryOptions, v view) (found, *api.QueryMeta, er
 		entries[i] = &response.Nodes[i]
 	}
 	meta.LastIndex = 0 // that of whichever datacentre answered: nothing to compare
-	return found{endpoints: endpoints(v.instances(entries))}, meta, nil
+	return found{instances: v.instances(entries)}, meta, nil
 }

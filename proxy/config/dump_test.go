@@ -298,7 +298,6 @@ clusters:
       near: "_agent"
       only_passing: true
       failover: [dc2, dc3]
-      mesh_gateway: remote
     ...
   dns:
     dns:
@@ -321,7 +320,6 @@ clusters:
       wait: 0s
       query: nearest-payments
       only_passing: false
-      mesh_gateway: none
     ...
   srv:
     dns:
@@ -354,7 +352,6 @@ consul:
   stale: false
   wait: 0s
   only_passing: false
-  mesh_gateway: none
 catalog:
   suffixes: [service.consul, mesh]
   like: c.1

@@ -8,7 +8,7 @@ const (
 	balanceKeys = "policy, hash, choices, active_request_bias, min_ring_size, max_ring_size, table_size, bounded_load, decay, " +
 		"default_rtt, panic_threshold, overprovisioning, zone_aware, min_zone_endpoints, slow_start, subsets"
 	consulKeys = "address, token, token_file, tls, datacenter, namespace, partition, stale, wait, service, query, tags, filter, " +
-		"near, only_passing, failover, mesh_gateway"
+		"near, only_passing, failover"
 	retryKeys  = "on, statuses, headers, attempts, per_try_timeout, backoff, budget, max_body"
 	retryWords = `"5xx", "gateway-error", "reset", "connect-failure", "refused-stream", "retriable-4xx", "retriable-status-codes", ` +
 		`"retriable-headers", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"`
@@ -92,12 +92,11 @@ func upstreamMistakes() []mistake {
 			"3:37: clusters.web.consul.query: does not go with service: expected only one of the keys service, query"},
 		{"Consul with an empty service is one mistake", oneConsul("service: ''"),
 			"3:27: clusters.web.consul.service: must not be empty; expected a name of 1 to 255 printable ASCII characters"},
-		{"query with the keys of a service", oneConsul("query: a, tags: [b], filter: c, near: _agent, failover: [dc2], mesh_gateway: local"),
+		{"query with the keys of a service", oneConsul("query: a, tags: [b], filter: c, near: _agent, failover: [dc2]"),
 			`3:34: clusters.web.consul.tags: has no effect with query: the prepared query has its own; remove the key
 3:47: clusters.web.consul.filter: has no effect with query: the prepared query has its own; remove the key
 3:56: clusters.web.consul.near: has no effect with query: the prepared query has its own; remove the key
-3:74: clusters.web.consul.failover: has no effect with query: the prepared query has its own; remove the key
-3:95: clusters.web.consul.mesh_gateway: has no effect with query: the prepared query has its own; remove the key`},
+3:74: clusters.web.consul.failover: has no effect with query: the prepared query has its own; remove the key`},
 		{"token and token file", oneConsul("service: a, token: t0ps3cret, token_file: f"),
 			"3:60: clusters.web.consul.token_file: does not go with token: expected only one of the keys token, token_file"},
 		{"token of a wrong type", oneConsul("service: a, token: 1234"),
@@ -111,15 +110,14 @@ func upstreamMistakes() []mistake {
 		{"tag", oneConsul("service: a, tag: v2"), `3:30: clusters.web.consul.tag: unknown key; did you mean "tags"? (valid keys: ` + consulKeys + ")"},
 		{"string for tags", oneConsul("service: a, tags: v2"),
 			`3:36: clusters.web.consul.tags: expected a list, each item a string, found "v2"; did you mean ["v2"]?`},
-		{"the top level's Consul with what is asked for", with("") + "consul: {service: a, query: b, tags: [c], filter: d, near: _agent, failover: [dc2], mesh_gateway: local, only_passing: true}\n",
+		{"the top level's Consul with what is asked for", with("") + "consul: {service: a, query: b, tags: [c], filter: d, near: _agent, failover: [dc2], only_passing: true}\n",
 			`8:19: consul.service: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
 8:29: consul.query: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
 8:38: consul.tags: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
 8:51: consul.filter: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
 8:60: consul.near: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
 8:78: consul.failover: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:99: consul.mesh_gateway: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:120: consul.only_passing: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul`},
+8:99: consul.only_passing: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul`},
 		{"the top level's token and token file", with("") + "consul: {token: t, token_file: f}\n",
 			"8:32: consul.token_file: does not go with token: expected only one of the keys token, token_file"},
 		{"the top level's key without certificate", with("") + "consul: {tls: {key: me.key}}\n",

@@ -165,7 +165,6 @@ clusters:
       near: _agent
       only_passing: true
       failover: [dc2, dc3]
-      mesh_gateway: remote
   query: {consul: {query: nearest-payments}}
   dns:
     dns: {name: legacy.internal, port: 8080, type: a, mode: logical, resolver: "10.0.0.53:53", refresh: 1s, min_ttl: 2s, max_ttl: 1m}
@@ -249,7 +248,7 @@ func TestParseFull(t *testing.T) {
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}},
 		Clusters: fullSources(),
-		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}, MeshGateway: "none"},
+		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
 		Catalog:  Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
 		Register: Register{&RegisterConsul{
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
@@ -291,10 +290,10 @@ func fullSources() map[string]Cluster {
 			Address: "[::1]:8501", TokenFile: "consul.token", Datacenter: "dc1", Namespace: "shop", Partition: "default", Stale: true, Wait: time.Minute,
 			TLS:     &ConsulTLS{CA: "ca.pem", Cert: "me.pem", Key: "me.key", ServerName: "server.dc1.consul", InsecureSkipVerify: true},
 			Service: "payments", Tags: []string{"v2", "primary"}, Filter: `Service.Meta.env == "prod"`, Near: "_agent", OnlyPassing: true,
-			Failover: []string{"dc2", "dc3"}, MeshGateway: "remote",
+			Failover: []string{"dc2", "dc3"},
 		}
 	})
-	add("query", func(c *Cluster) { c.Consul = &Consul{Query: "nearest-payments", MeshGateway: "none"} })
+	add("query", func(c *Cluster) { c.Consul = &Consul{Query: "nearest-payments"} })
 	add("dns", func(c *Cluster) {
 		c.DNS = &DNS{Name: "legacy.internal", Port: 8080, Type: "a", Mode: "logical", Resolver: "10.0.0.53:53", Refresh: time.Second,
 			MinTTL: 2 * time.Second, MaxTTL: time.Minute}

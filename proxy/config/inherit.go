@@ -19,7 +19,7 @@ const (
 // the agent of the catalogue and of the registration.
 func (c *Config) ConsulFor(cluster *Consul) Consul {
 	if cluster == nil {
-		cluster = &Consul{MeshGateway: c.Consul.MeshGateway}
+		cluster = &Consul{}
 	}
 	merged, top := *cluster, &c.Consul
 	merged.Address = cmp.Or(cluster.Address, top.Address, defaultConsulAddress)

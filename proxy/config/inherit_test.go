@@ -10,8 +10,8 @@ import (
 func TestConsulFor(t *testing.T) {
 	agentTLS, ownTLS := &ConsulTLS{CA: "agent.pem"}, &ConsulTLS{CA: "own.pem"}
 	top := Consul{Address: "agent:8501", TokenFile: "agent.token", TLS: agentTLS, Datacenter: "dc1", Namespace: "ns1", Partition: "p1",
-		Stale: true, Wait: time.Minute, MeshGateway: "none"}
-	asked := Consul{Service: "web", Tags: []string{"v2"}, Filter: "f", Near: "_agent", OnlyPassing: true, Failover: []string{"dc3"}, MeshGateway: "local"}
+		Stale: true, Wait: time.Minute}
+	asked := Consul{Service: "web", Tags: []string{"v2"}, Filter: "f", Near: "_agent", OnlyPassing: true, Failover: []string{"dc3"}}
 	with := func(c Consul, change func(*Consul)) Consul {
 		change(&c)
 		return c
@@ -24,7 +24,7 @@ func TestConsulFor(t *testing.T) {
 		c.Address, c.Token, c.TLS, c.Datacenter, c.Namespace, c.Partition = "other:8500", "t", ownTLS, "dc2", "ns2", "p2"
 		c.Stale, c.Wait = true, time.Second
 	})
-	bare := Consul{Address: "127.0.0.1:8500", Wait: 5 * time.Minute, MeshGateway: "none"}
+	bare := Consul{Address: "127.0.0.1:8500", Wait: 5 * time.Minute}
 	tests := []struct {
 		name    string
 		top     Consul

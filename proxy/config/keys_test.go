@@ -126,7 +126,7 @@ func TestDefaults(t *testing.T) {
 		{"balance", cl.Balance, Balance{Policy: "round_robin", Choices: 2, ActiveRequestBias: 1, MinRingSize: 1024, MaxRingSize: 8 << 20, TableSize: 65537,
 			Decay: 10 * time.Second, DefaultRTT: 30 * time.Millisecond, PanicThreshold: 50, Overprovisioning: 1.4, MinZoneEndpoints: 6}},
 		{"static endpoint", NewStaticEndpoint("a:1"), StaticEndpoint{Address: "a:1", Weight: 1, Metadata: map[string]string{}}},
-		{"consul", *NewConsul("a"), Consul{Service: "a", MeshGateway: "none"}},
+		{"consul", *NewConsul("a"), Consul{Service: "a"}},
 		{"dns", *NewDNS("a", 1), DNS{Name: "a", Port: 1, Type: "auto", Mode: "strict", Refresh: 5 * time.Second, MinTTL: time.Second, MaxTTL: time.Hour}},
 		{"hash", NewHashOn(), HashOn{CookiePath: "/"}},
 		{"slow_start", *NewSlowStart(), SlowStart{Window: 30 * time.Second, Aggression: 1, MinPercent: 10}},

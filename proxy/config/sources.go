@@ -52,10 +52,6 @@ type Consul struct {
 	// Failover lists datacentres whose instances take over, in order, as far as
 	// those of the first fail.
 	Failover []string `yaml:"failover" format:"datacenter"`
-	// MeshGateway takes the instances of the mesh gateways in place of the
-	// service's own: those of this datacentre ("local") or of the service's
-	// ("remote").
-	MeshGateway string `yaml:"mesh_gateway" default:"none" enum:"none,local,remote"`
 }
 
 // ConsulTLS encrypts the connections to a Consul agent.

@@ -107,7 +107,7 @@ func (v validator) consul(p *place, c *Consul) {
 		return
 	}
 	for _, k := range []choice{{"tags", len(c.Tags) > 0}, {"filter", c.Filter != ""}, {"near", c.Near != ""},
-		{"failover", len(c.Failover) > 0}, {"mesh_gateway", c.MeshGateway != "none"}} {
+		{"failover", len(c.Failover) > 0}} {
 		if k.given {
 			v.errs.add(p.key(k.name), "has no effect with query: the prepared query has its own; remove the key")
 		}
@@ -140,7 +140,7 @@ func (v validator) catalogs() {
 	at := v.root.key("consul")
 	v.agent(at, &c.Consul)
 	for _, k := range []choice{{"service", c.Consul.Service != ""}, {"query", c.Consul.Query != ""}, {"tags", len(c.Consul.Tags) > 0},
-		{"filter", c.Consul.Filter != ""}, {"failover", len(c.Consul.Failover) > 0}, {"mesh_gateway", c.Consul.MeshGateway != "none"},
+		{"filter", c.Consul.Filter != ""}, {"failover", len(c.Consul.Failover) > 0},
 		{"near", c.Consul.Near != ""}, {"only_passing", c.Consul.OnlyPassing}} {
 		if k.given && !at.key(k.name).failed {
 			v.errs.add(at.key(k.name), "the top level says which agent is asked, not what for; put the key into clusters.NAME.consul")
