@@ -1,6 +1,10 @@
 package message
 
-import "github.com/hopscope/hopscope/telemetry/hop"
+import (
+	"slices"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
 
 // Head is the head of a request or a response: its first line, its fields and
 // how its body is framed. The zero value is empty and ready; [Head.Reset]
@@ -108,6 +112,14 @@ func (h *Head) Reset() {
 func (h *Head) Begin(wire []byte) {
 	h.Reset()
 	h.wire = wire
+}
+
+// Clone returns a head of its own, to be changed apart from h. It borrows the same
+// received bytes.
+func (h *Head) Clone() Head {
+	c := *h
+	c.Fields, c.extra = slices.Clone(h.Fields), slices.Clone(h.extra)
+	return c
 }
 
 // Rebase replaces the received bytes by the same bytes at another place.

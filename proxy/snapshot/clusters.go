@@ -165,6 +165,9 @@ func (p *Proxy) route(lc *config.Listener, rc *config.Route) forward.Route {
 	if rc.Retry != nil {
 		r.Retry = retryPolicy(rc.Retry)
 	}
+	if h := p.config.HedgeFor(rc); h != nil {
+		r.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
+	}
 	if len(rc.Subset) > 0 {
 		r.Subset = balance.NewCriteria(rc.Subset)
 	}

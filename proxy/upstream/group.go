@@ -230,7 +230,7 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 		case s != nil:
 			return s, nil
 		case mayDial:
-			return g.dial(ctx, e)
+			return g.dial(ctx, e, giveUp)
 		}
 		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
 	}
