@@ -16,10 +16,13 @@ import (
 )
 
 // dial opens a connection, for which the caller has made room, unless it gives up
-// before: because ctx is done, or at the given time.
+// before: because ctx is done, or at the given time, 0 for never.
 func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (Stream, error) {
-	left := giveUp - g.shared.Now()
-	dialling, cancel := context.WithTimeout(ctx, min(g.options.ConnectTimeout, left))
+	left := g.options.ConnectTimeout
+	if giveUp > 0 {
+		left = min(left, giveUp-g.shared.Now())
+	}
+	dialling, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	nio, tls, err := g.connect(dialling, e)
 	if err != nil {
