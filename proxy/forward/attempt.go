@@ -3,15 +3,12 @@ package forward
 import (
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/proxy/outlier"
-	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -28,7 +25,11 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	}
 	defer cl.Leave()
 	f.expect(x, d)
+	if whole && d.timeout > 0 {
+		d.until = x.Hop.Routed + d.timeout
+	}
 	f.prepare(x, d)
+	d.nameless = d.route.Host == "" && !x.Request.Has(message.Host)
 	b := body{content: content, whole: whole, keep: d.retry.keep()}
 	return d.late(x.Hop, f.attempts(x, d, &b))
 }
@@ -38,36 +39,90 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b *body) error {
 	t := tries{cluster: d.route.Cluster}
 	defer t.leave()
-	for pooled := true; ; {
-		w, err := f.reach(x, d, b, pooled)
-		if err == nil {
-			err = f.attempt(x, d, &w, b)
-		}
-		if err == nil {
-			if !f.repeats(x, d, b, &t, nil) {
-				return f.relay(x, d, &w, b)
-			}
-			f.discard(x, &w, b)
-		} else {
-			// An HTTP/2 connection that was closed while idle is known to be.
-			reused := w.stream != nil && w.stream.Reused() && w.stream.Version() != hop.HTTP2
-			if pooled && again(err, reused, b, &x.Request) {
-				pooled = false
-				b.replay(x, d)
-				f.give(x, &w, fault.Of(err))
-				continue
-			}
-			if !f.repeats(x, d, b, &t, fault.Of(err)) {
-				f.give(x, &w, fault.Of(err))
+	if budget := d.retry.budget(); budget != nil {
+		budget.Deposit()
+	}
+	for {
+		w, err := f.fetch(x, d, b, &t)
+		again := f.repeats(x, d, b, &t, fault.Of(err))
+		switch {
+		case err != nil:
+			f.give(x, &w, fault.Of(err))
+			if !again {
 				return err
 			}
-			f.give(x, &w, fault.Of(err))
+		case !again:
+			return f.relay(x, d, &w, b)
+		default:
+			f.discard(x, &w)
 		}
-		pooled = true
 		if err := f.backOff(x, d, &t); err != nil {
 			return err
 		}
 	}
+}
+
+// fetch gets the head of a response: by an attempt, or by several that race.
+func (f *Forwarder) fetch(x *filter.Exchange, d *destination, b *body, t *tries) (way, error) {
+	e, err := f.pick(x, d)
+	switch {
+	case err != nil:
+		return way{}, err
+	case d.hedges(x, b):
+		w, sent, err := f.race(x, *d, *b, e)
+		t.n += sent - 1
+		return w, err
+	}
+	return f.try(x, d, b, e)
+}
+
+// pick chooses the endpoint of the next attempt; nil is the one that the request
+// itself named.
+func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint, error) {
+	if d.fixed != nil {
+		return nil, nil
+	}
+	x.Pick.Random, x.Pick.Now = rand.Uint64(), f.Shared.Now()
+	e, err := d.route.Cluster.Pick(&x.Pick)
+	if err == nil {
+		x.Pick.Tried = append(x.Pick.Tried, e.Load)
+	}
+	return e, err
+}
+
+// try makes an attempt at an endpoint. If it was on a connection that turns out to
+// be stale, it is made once more, on a new one; or, if the endpoint refused it
+// without looking at it, at another endpoint, should there be one.
+func (f *Forwarder) try(x *filter.Exchange, d *destination, b *body, e *cluster.Endpoint) (w way, err error) {
+	w.endpoint = e
+	err = f.once(x, d, &w, b, true)
+	// An HTTP/2 connection that was closed while idle is known to be.
+	reused := w.stream != nil && w.stream.Reused() && w.stream.Version() != hop.HTTP2
+	if err == nil || d.lost() || !again(err, reused, b, &x.Request) {
+		return w, err
+	}
+	b.settle(x, d)
+	f.give(x, &w, fault.Of(err))
+	if fault.Of(err).Kind == fault.UpstreamRefused {
+		if e, err = f.pick(x, d); err != nil {
+			return way{}, err
+		}
+	}
+	w = way{endpoint: e}
+	err = f.once(x, d, &w, b, false)
+	return w, err
+}
+
+// once is an attempt: to its endpoint, and until its response has begun. pooled lets
+// the connection be one that was used before.
+func (f *Forwarder) once(x *filter.Exchange, d *destination, w *way, b *body, pooled bool) error {
+	if err := f.reach(x, d, b, w, pooled); err != nil {
+		return err
+	}
+	if d.context != nil {
+		return f.ask(x, d, w, b)
+	}
+	return f.attempt(x, d, w, b)
 }
 
 // again reports whether the request may be sent once more at once, on a new
@@ -85,76 +140,12 @@ func again(err error, reused bool, b *body, r *message.Head) bool {
 	return false
 }
 
-// way is an attempt's way to its endpoint.
-type way struct {
-	stream   upstream.Stream   // nil where there is no connection
-	endpoint *cluster.Endpoint // nil where the request itself named it
-	began    time.Duration     // on the clock of deadlines
-	answered bool              // the endpoint's load knows how long it took
-}
-
-// answer tells the endpoint's load that it has answered, or failed to.
-func (w *way) answer(now time.Duration, ok bool) {
-	if w.endpoint != nil && !w.answered {
-		w.answered = true
-		w.endpoint.Answer(w.began, now, ok)
-	}
-}
-
-// end ends an attempt: its endpoint is judged by what the attempt says, and the
-// connection is given back.
-func (f *Forwarder) end(h *hop.Hop, w *way, reusable bool) {
-	a := h.LastAttempt()
-	at := f.clock(h, a.End)
-	if e := w.endpoint; e != nil {
-		w.answer(at, a.Flags == 0)
-		e.End()
-		if result, ok := judge(a); ok {
-			e.Note(at, result)
-		}
-		w.endpoint = nil
-	}
-	if w.stream != nil {
-		w.stream.Release(at, reusable)
-		w.stream = nil
-	}
-}
-
-// give ends an attempt that failed.
-func (f *Forwarder) give(x *filter.Exchange, w *way, why *fault.Error) {
-	f.fail(x.Hop, why)
-	if x.Hop.LastAttempt() != nil {
-		f.end(x.Hop, w, false)
-	}
-}
-
-// judge is what an attempt says of its endpoint; false where it says nothing, as
-// when the client went away.
-func judge(a *hop.Attempt) (outlier.Result, bool) {
-	switch {
-	case a.Flags&hop.Failures != 0 || a.ProxyError != "":
-		return outlier.LocalOrigin, true
-	case a.Flags != 0:
-		return 0, false
-	case a.Status >= 502 && a.Status <= 504, a.GRPCStatus == hop.GRPCStatusOf(14): // UNAVAILABLE
-		return outlier.GatewayError, true
-	case a.Status >= 500, a.GRPCStatus.ServerError():
-		return outlier.Error5xx, true
-	}
-	return outlier.Success, true
-}
-
-// reach opens an attempt: an endpoint, and a connection to it.
-func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, pooled bool) (w way, err error) {
+// reach opens an attempt, and a connection to its endpoint.
+func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, w *way, pooled bool) (err error) {
 	h, cl := x.Hop, d.route.Cluster
 	endpoint := d.fixed
 	if endpoint == nil {
-		x.Pick.Random, x.Pick.Now = rand.Uint64(), f.Shared.Now()
-		if w.endpoint, err = cl.Pick(&x.Pick); err != nil {
-			return w, err
-		}
 		endpoint = w.endpoint.Endpoint
-		x.Pick.Tried = append(x.Pick.Tried, w.endpoint.Load)
 	}
 	a := h.Attempt()
 	a.Span = tracecontext.NewSpanID(rand.Uint64())
@@ -163,20 +154,21 @@ func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, pooled bo
 	if len(h.Attempts) > 1 {
 		a.Start = now(h)
 	}
-	w.began = f.clock(h, a.Start)
-	if w.endpoint != nil {
-		w.endpoint.Begin(w.began)
+	w.begin(f.clock(h, a.Start))
+	ctx := d.context
+	if ctx == nil {
+		ctx = f.Context
 	}
-	giveUp := f.deadline(h, d, a)
+	giveUp := f.deadline(h, d, a.Start)
 	if pooled {
 		once := !b.whole || !x.Request.Method.Idempotent()
-		w.stream, err = cl.Group.Acquire(f.Context, endpoint, w.began, giveUp, once)
+		w.stream, err = cl.Group.Acquire(ctx, endpoint, w.began, giveUp, once)
 	} else {
-		w.stream, err = cl.Group.Fresh(f.Context, endpoint, w.began, giveUp)
+		w.stream, err = cl.Group.Fresh(ctx, endpoint, w.began, giveUp)
 	}
 	if err != nil {
 		w.stream = nil
-		return w, d.timedOut(h, err)
+		return d.timedOut(h, err)
 	}
 	c := w.stream
 	a.Version, a.TLS = c.Version(), c.TLS()
@@ -184,7 +176,7 @@ func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, pooled bo
 	if !a.Reused {
 		a.Connected = now(h)
 	}
-	return w, nil
+	return nil
 }
 
 // attempt sends the request and waits for the head of the final response.
@@ -193,7 +185,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 	a := h.LastAttempt()
 	f.tell(x, d)
 	f.inject(x, a.Span)
-	f.host(x, d.route, a.Endpoint)
+	d.nameHost(&x.Request, a.Endpoint)
 	if err := f.shorten(x, d); err != nil {
 		return err
 	}
@@ -203,7 +195,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 	var err error
 	if b.whole {
 		a.BytesSent = int64(len(b.content))
-		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a), f.StreamIdleTimeout)
+		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a.Start), f.StreamIdleTimeout)
 		b.started, err = c.RoundTrip(r, b.content, &x.Response)
 	} else if err = c.Send(r); err == nil {
 		b.started, b.upload = true, f.startUpload(x, d, c, b.keep)
@@ -222,7 +214,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 		err = fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s answered %d where the request asked to change protocols: to an HTTP/2 client that would say that it has changed them", a.Endpoint, x.Response.Status))
 	}
 	if err = b.cause(x, err); err != nil {
-		b.stop(x)
+		b.stop(x, d)
 		return d.timedOut(h, err)
 	}
 	a.FirstByte = now(h)
@@ -239,32 +231,13 @@ func unswitched(r, response *message.Head) bool {
 		response.Status >= 200 && response.Status < 300
 }
 
-// host sets the Host field as the route wants it, and to the endpoint's address
+// nameHost sets the Host field as the route wants it, and to the endpoint's address
 // where an HTTP/1.0 client sent none, which HTTP/1.1 requires.
-func (f *Forwarder) host(x *filter.Exchange, route *Route, endpoint string) {
-	host := route.Host
-	switch {
-	case host == "endpoint", host == "" && !x.Request.Has(message.Host):
-		host = endpoint
-	case host == "":
-		return
+func (d *destination) nameHost(r *message.Head, endpoint string) {
+	switch host := d.route.Host; {
+	case host == "endpoint", d.nameless:
+		r.Replace(message.Host, endpoint)
+	case host != "":
+		r.Replace(message.Host, host)
 	}
-	x.Request.Replace(message.Host, host)
-}
-
-// fail writes a failure into the attempt that it ended. What the client did is
-// said, but does not count as a failure of the endpoint's.
-func (f *Forwarder) fail(h *hop.Hop, why *fault.Error) {
-	a := h.LastAttempt()
-	if a == nil || a.End != 0 {
-		return
-	}
-	a.End = now(h)
-	a.Details, a.Reason = why.Kind.Details(), why.Error()
-	if why.Kind.Side() == fault.Downstream {
-		a.Flags |= why.Kind.Flag() &^ hop.Failures
-		return
-	}
-	a.Flags |= why.Kind.Flag()
-	a.ProxyError = why.Kind.ProxyError()
 }

@@ -3,11 +3,13 @@ package forward
 import (
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
@@ -28,6 +30,7 @@ type upload struct {
 	down   filter.Downstream
 	conn   upstream.Stream
 	shared *netio.Shared
+	start  time.Time // the Hop's
 
 	done   chan struct{}               // closed when it has ended
 	ended  atomic.Bool                 // so has it, and all was sent
@@ -37,40 +40,62 @@ type upload struct {
 	sent   int64                       // after done
 
 	// What was sent is kept for a retry, as far as it is not too much.
-	keep  int
-	kept  []byte
-	until time.Duration // when the route's time is up, from the start of the Hop; after done
+	keep int
+	kept []byte
+
+	mu       sync.Mutex    // guards the connection's Limit, and what follows
+	until    time.Duration // when the route's time is up, from start; 0 is never, or not known yet
+	answered bool          // the time of one attempt does not matter any more
 }
 
 // startUpload begins to send the content of the exchange. The route's time runs
 // from the end of the request.
 func (f *Forwarder) startUpload(x *filter.Exchange, d *destination, c upstream.Stream, keep int) *upload {
 	h := x.Hop
-	u := &upload{down: x.Down, conn: c, shared: f.Shared, done: make(chan struct{}), idle: f.StreamIdleTimeout, keep: keep}
+	u := &upload{down: x.Down, conn: c, shared: f.Shared, start: h.Start, done: make(chan struct{}), idle: f.StreamIdleTimeout, keep: keep}
 	until := time.Duration(0)
 	if d.expires > 0 {
 		until = f.clock(h, d.expires)
 	}
 	c.Await(f.clock(h, now(h)), until, f.StreamIdleTimeout)
-	start, timeout, perTry := h.Start, d.timeout, d.retry.perTry
+	timeout, perTry := d.timeout, d.retry.perTry
 	go func() {
 		defer close(u.done)
-		if !u.run() {
-			return
-		}
-		sent := time.Since(start)
-		t := timeout
-		if timeout > 0 {
-			u.until = sent + timeout
-		}
-		if perTry > 0 && (t == 0 || perTry < t) {
-			t = perTry
-		}
-		if t > 0 {
-			c.Limit(f.Shared.At(start) + sent + t)
+		if u.run() {
+			u.limit(timeout, perTry)
 		}
 	}()
 	return u
+}
+
+// limit begins the request's time, and that of the attempt, since the request is
+// whole now.
+func (u *upload) limit(timeout, perTry time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	sent := time.Since(u.start)
+	if timeout > 0 {
+		u.until = sent + timeout
+	}
+	by := u.until
+	if perTry > 0 && !u.answered && (by == 0 || sent+perTry < by) {
+		by = sent + perTry
+	}
+	if by > 0 {
+		u.conn.Limit(u.shared.At(u.start) + by)
+	}
+}
+
+// answers is told that the response has begun, for which the attempt had its time.
+func (u *upload) answers() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answered = true
+	if u.until > 0 {
+		u.conn.Limit(u.shared.At(u.start) + u.until)
+	} else {
+		u.conn.Limit(0)
+	}
 }
 
 // run sends the content and reports whether all of it went out. The client's
@@ -152,21 +177,23 @@ func (b *body) replayable() bool {
 	return u.ended.Load() && u.sent <= int64(u.keep) && u.down.Trailers() == nil
 }
 
-// replay makes an upload that has ended content that is whole. The route's time
-// began with its end.
-func (b *body) replay(x *filter.Exchange, d *destination) {
+// settle makes an upload that has ended content that is whole, to be sent again. The
+// route's time began with its end.
+func (b *body) settle(x *filter.Exchange, d *destination) {
 	u := b.upload
 	if u == nil {
 		return
 	}
-	b.stop(x)
-	b.content, b.whole, b.upload, d.until = u.kept, true, nil, u.until
+	b.stop(x, d)
+	b.content, b.whole, b.upload = u.kept, true, nil
+	x.Request.Remove(message.Expect) // it is not waited for a second time
+	x.Request.Expect = false
 }
 
 // stop ends the upload, if it is still going on, and waits for its end: the
 // connection, which the endpoint may have stopped reading from, is closed then.
 // It reports whether all of the content was sent.
-func (b *body) stop(x *filter.Exchange) bool {
+func (b *body) stop(x *filter.Exchange, d *destination) bool {
 	u := b.upload
 	if u == nil {
 		return true
@@ -177,6 +204,9 @@ func (b *body) stop(x *filter.Exchange) bool {
 		u.conn.Close()
 	}
 	<-u.done
+	if u.until > 0 {
+		d.until = u.until
+	}
 	x.Hop.BytesIn = u.sent
 	if a := x.Hop.LastAttempt(); a != nil {
 		a.BytesSent = u.sent

@@ -149,9 +149,8 @@ func contains(networks []netip.Prefix, ip netip.Addr) bool {
 func (f *Forwarder) connect(x *filter.Exchange, d *destination) error {
 	h := x.Hop
 	h.Kind = hop.KindTunnel
-	d.timeout = d.route.Timeout
-	w, err := f.reach(x, d, &body{whole: true}, false)
-	if err != nil {
+	var w way
+	if err := f.reach(x, d, &body{whole: true}, &w, false); err != nil {
 		return err
 	}
 	a := h.LastAttempt()

@@ -80,6 +80,8 @@ type Route struct {
 	Timeout        time.Duration // for the whole response; 0 is none
 	// Retry says what is sent again; nil is what can't have reached an endpoint.
 	Retry *Retry
+	// Hedge sends a request to a second endpoint that takes long; nil is off.
+	Hedge *Hedge
 	// Subset is the metadata that endpoints must have, nil for any.
 	Subset *balance.Criteria
 	// Hash is what the endpoint is chosen by, for policies that hash.

@@ -17,11 +17,12 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 		http1.StripHopByHop(r)
 		return f.tunnel(x, w)
 	}
+	f.answers(h, d, c, b)
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
 	}
-	if r.Status >= 500 || h.GRPCStatus.ServerError() {
+	if r.Status >= 500 || h.GRPCStatus.ServerError() || h.Flags&hop.Failures != 0 {
 		f.attribute(x, r)
 	}
 	reusable := !r.Close && r.Framing != message.UntilClose
@@ -37,7 +38,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 	if err = b.cause(x, err); err != nil {
 		c.Close()
 	}
-	reusable = b.stop(x) && reusable && err == nil
+	reusable = b.stop(x, d) && reusable && err == nil
 	a := h.LastAttempt()
 	a.BytesReceived = h.BytesOut
 	if err == nil {

@@ -119,12 +119,20 @@ func (p *retryPlan) keep() int {
 	return max(keepAlways, p.policy.MaxBody)
 }
 
+// budget bounds the retries; nil is none.
+func (p *retryPlan) budget() *cluster.Budget {
+	if p.policy == nil {
+		return nil
+	}
+	return p.policy.Budget
+}
+
 // tries is what the attempts of one request have come to.
 type tries struct {
 	cluster *cluster.Cluster
-	n       int  // retries, those of stale connections aside
-	counted bool // the last of them counts in the cluster
-	at      time.Duration
+	n       int           // retries, those of stale connections aside
+	counted bool          // the last of them counts in the cluster
+	at      time.Duration // when it is due, from the start of the Hop
 }
 
 func (t *tries) leave() {
@@ -139,9 +147,6 @@ func (t *tries) leave() {
 // flags say why.
 func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b *body, t *tries, why *fault.Error) bool {
 	p := &d.retry
-	if t.n == 0 && p.policy != nil && p.policy.Budget != nil {
-		p.policy.Budget.Deposit()
-	}
 	t.leave()
 	wanted := false
 	if why != nil {
@@ -152,32 +157,36 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b *body, t *trie
 	if !wanted || d.fixed != nil || !b.replayable() {
 		return false
 	}
+	b.settle(x, d)
 	h := x.Hop
 	now := now(h)
-	if d.until > 0 && now >= d.until || d.expires > 0 && now >= d.expires || x.Down.Gone()() {
-		return false
-	}
 	elsewhere := d.route.Cluster.Others(&x.Pick)
-	if p.policy == nil && !elsewhere {
-		return false // it would fail in the same way
-	}
-	if t.n+1 >= p.attempts {
-		h.Flags |= hop.RetriesExhausted
+	switch {
+	case d.over(now) || x.Down.Gone()():
+		return false
+	case p.policy == nil && !elsewhere: // it would fail in the same way
+		return false
+	case t.n+1 >= p.attempts:
+		if t.n > 0 {
+			h.Flags |= hop.RetriesExhausted
+		}
 		return false
 	}
 	// What no endpoint has seen is no more load for another than if there were
 	// no endpoint that can't be connected to.
 	t.at = 0
 	if unseen := why != nil && why.Kind.Connecting() && elsewhere; !unseen {
+		at := now + p.policy.backOff(t.n+1)
+		if d.over(at) {
+			return false // what there is now is better than nothing then
+		}
 		if !d.route.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
 			h.Flags |= hop.UpstreamOverflow
 			return false
 		}
-		t.counted = true
-		t.at = now + p.policy.backOff(t.n+1)
+		t.counted, t.at = true, at
 	}
 	t.n++
-	b.replay(x, d)
 	return true
 }
 
@@ -261,42 +270,28 @@ const lookEvery = 25 * time.Millisecond
 func (f *Forwarder) backOff(x *filter.Exchange, d *destination, t *tries) error {
 	h := x.Hop
 	for left := t.at - now(h); left > 0; left = t.at - now(h) {
-		if d.until > 0 && now(h) >= d.until {
-			break
-		}
 		select {
 		case <-time.After(min(left, lookEvery)):
 		case <-f.Context.Done():
 			return fault.New(fault.Draining, "the proxy is shutting down")
 		}
-		if x.Down.Gone()() {
-			if left := x.Down.Left(); left != nil {
-				return left
-			}
-			return fault.New(fault.ClientClosed, "the client closed the connection while its request waited to be sent again")
+		if err := gone(x, "while its request waited to be sent again"); err != nil {
+			return err
 		}
+	}
+	if d.over(now(h)) {
+		return fault.New(fault.UpstreamTimeout, "the route's timeout was over before the request could be sent again")
 	}
 	return nil
 }
 
-// discard ends an attempt whose response is not used.
-func (f *Forwarder) discard(x *filter.Exchange, w *way, b *body) {
-	h, r := x.Hop, &x.Response
-	a := h.LastAttempt()
-	if h.GRPC {
-		if status, _, ok := grpc.Status(r); ok {
-			a.GRPCStatus = status
-		}
+// gone is how the client went away, nil while it is there.
+func gone(x *filter.Exchange, when string) error {
+	if !x.Down.Gone()() {
+		return nil
 	}
-	reusable := !r.Close && r.Framing != message.UntilClose
-	for done := false; reusable && !done; {
-		piece, last, err := w.stream.Body()
-		done = last
-		if err != nil || len(piece) == 0 && !done { // what has not come is not waited for
-			reusable = false
-		}
-		a.BytesReceived += int64(len(piece))
+	if left := x.Down.Left(); left != nil {
+		return left
 	}
-	a.End = now(h)
-	f.end(h, w, reusable)
+	return fault.New(fault.ClientClosed, "the client closed the connection "+when)
 }

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"time"
 
@@ -20,7 +21,7 @@ type destination struct {
 	// timeout is the time for the whole response, retries included; 0 is none.
 	timeout time.Duration
 	// until is when it is over, from the start of the Hop; 0 is never, or not
-	// known yet.
+	// known before the request's content has ended.
 	until time.Duration
 	// expires is when the caller's own timeout is over, from the start of the
 	// Hop; 0 is never.
@@ -33,7 +34,15 @@ type destination struct {
 	// cookie its value.
 	setCookie *HashOn
 	cookie    string
+	// nameless is true where the request names no host, and the route none for it.
+	nameless bool
+	// context is that of the race that an attempt is a part of: it ends when the
+	// attempt is not wanted any more. nil is for one that is alone.
+	context context.Context
 }
+
+// lost reports whether the attempt is not wanted any more.
+func (d *destination) lost() bool { return d.context != nil && d.context.Err() != nil }
 
 // route is the last handler: it finds where the request goes, and takes it
 // there.

@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -81,21 +82,27 @@ func (f *Forwarder) tell(x *filter.Exchange, d *destination) {
 	}
 }
 
-// deadline is when the time of an attempt that begins now is up, on the clock of
-// deadlines; 0 is never. The request's own time begins with its first attempt.
-func (f *Forwarder) deadline(h *hop.Hop, d *destination, a *hop.Attempt) time.Duration {
-	from := max(a.Start, a.Sent)
-	by := d.expires
-	if d.timeout > 0 {
-		if d.until == 0 || len(h.Attempts) == 1 {
-			d.until = from + d.timeout
-		}
-		if by == 0 || d.until < by {
-			by = d.until
-		}
+// by is when the request's time is over, or that of its caller, from the start of the
+// Hop; 0 is never.
+func (d *destination) by() time.Duration {
+	if d.until == 0 || d.expires > 0 && d.expires < d.until {
+		return d.expires
 	}
-	if t := d.retry.perTry; t > 0 && (by == 0 || from+t < by) {
-		by = from + t
+	return d.until
+}
+
+// over reports whether that is past.
+func (d *destination) over(now time.Duration) bool {
+	by := d.by()
+	return by > 0 && now >= by
+}
+
+// deadline is when the time of an attempt is up that began then, on the clock of
+// deadlines; 0 is never.
+func (f *Forwarder) deadline(h *hop.Hop, d *destination, began time.Duration) time.Duration {
+	by := d.by()
+	if t := d.retry.perTry; t > 0 && (by == 0 || began+t < by) {
+		by = began + t
 	}
 	if by == 0 {
 		return 0
@@ -103,13 +110,27 @@ func (f *Forwarder) deadline(h *hop.Hop, d *destination, a *hop.Attempt) time.Du
 	return f.clock(h, by)
 }
 
+// answers lifts the time of one attempt, which was for its response to begin: the
+// rest has the request's.
+func (f *Forwarder) answers(h *hop.Hop, d *destination, c upstream.Stream, b *body) {
+	if d.retry.perTry == 0 {
+		return
+	}
+	if b.upload != nil {
+		b.upload.answers()
+		return
+	}
+	by := time.Duration(0)
+	if d.by() > 0 {
+		by = f.clock(h, d.by())
+	}
+	c.Await(f.clock(h, now(h)), by, f.StreamIdleTimeout)
+	c.Limit(by)
+}
+
 // timedOut tells an attempt's time being up from the request's.
 func (d *destination) timedOut(h *hop.Hop, err error) error {
-	if err == nil || d.retry.perTry == 0 {
-		return err
-	}
-	why := fault.Of(err)
-	if why.Kind != fault.UpstreamTimeout || d.until > 0 && now(h) >= d.until || d.expires > 0 && now(h) >= d.expires {
+	if err == nil || d.retry.perTry == 0 || fault.Of(err).Kind != fault.UpstreamTimeout || d.over(now(h)) {
 		return err
 	}
 	return fault.New(fault.PerTryTimeout, h.LastAttempt().Endpoint+" did not answer within the "+d.retry.perTry.String()+" of one attempt")

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -112,6 +113,14 @@ func (h *Head) Reset() {
 func (h *Head) Begin(wire []byte) {
 	h.Reset()
 	h.wire = wire
+}
+
+// Clone returns a head of its own, to be changed apart from h. It borrows the same
+// received bytes.
+func (h *Head) Clone() Head {
+	c := *h
+	c.Fields, c.extra = slices.Clone(h.Fields), slices.Clone(h.extra)
+	return c
 }
 
 // Rebase replaces the received bytes by the same bytes at another place.

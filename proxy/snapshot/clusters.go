@@ -165,6 +165,9 @@ func (p *Proxy) route(lc *config.Listener, rc *config.Route) forward.Route {
 		Cluster: p.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
 		Retry: retryPolicy(p.config.RetryFor(rc)), Hash: hashOn(cc.Balance.Hash),
 	}
+	if h := p.config.HedgeFor(rc); h != nil {
+		r.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
+	}
 	if len(rc.Subset) > 0 {
 		r.Subset = balance.NewCriteria(rc.Subset)
 	}

@@ -15,13 +15,25 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// dial opens a connection, for which the caller has made room.
-func (g *Group) dial(ctx context.Context, e *Endpoint) (Stream, error) {
-	ctx, cancel := context.WithTimeout(ctx, g.options.ConnectTimeout)
+// dial opens a connection, for which the caller has made room, unless it gives up
+// before: because ctx is done, or at the given time, 0 for never.
+func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (Stream, error) {
+	left := g.options.ConnectTimeout
+	if giveUp > 0 {
+		left = min(left, giveUp-g.shared.Now())
+	}
+	dialling, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	nio, tls, err := g.connect(ctx, e)
+	nio, tls, err := g.connect(dialling, e)
 	if err != nil {
-		g.undialled(e, err)
+		why := err
+		switch {
+		case ctx.Err() != nil:
+			why = nil // others who wait for the endpoint may try themselves
+		case left < g.options.ConnectTimeout && late(err):
+			why, err = nil, fault.New(fault.UpstreamTimeout, fmt.Sprintf("%s did not accept a connection within the time that the request had", e.Address))
+		}
+		g.undialled(e, why)
 		return nil, err
 	}
 	if g.options.Protocol == HTTP2 || tls != nil && tls.Protocol == "h2" {
@@ -34,6 +46,12 @@ func (g *Group) dial(ctx context.Context, e *Endpoint) (Stream, error) {
 	c := &Conn{nio: nio, endpoint: e, tls: tls}
 	c.head.Limits = g.options.Head
 	return c, nil
+}
+
+// late reports whether a connection did not come to be in time.
+func late(err error) bool {
+	k := fault.Of(err).Kind
+	return k == fault.ConnectTimeout || k == fault.TLSTimeout
 }
 
 // connect opens a connection, and encrypts it where that is asked for.

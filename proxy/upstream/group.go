@@ -179,8 +179,8 @@ func (g *Group) Stats() Stats {
 
 // Acquire returns a way to e: a stream of an HTTP/2 connection, the pooled
 // HTTP/1 connection that was used last, or a new one. now is the time on the
-// group's clock, giveUp the time at which to stop waiting for one to come free, 0
-// for when the time to connect is over. careful makes it look at a pooled
+// group's clock, giveUp the time at which to stop waiting, be it for one to come
+// free or to be opened, 0 for when the time to connect is over. careful makes it look at a pooled
 // connection before it is handed out, for a request that can't be sent twice.
 func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, careful bool) (Stream, error) {
 	for {
@@ -207,13 +207,14 @@ func (g *Group) Fresh(ctx context.Context, e *Endpoint, now, giveUp time.Duratio
 }
 
 func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, fresh bool) (Stream, error) {
-	if giveUp == 0 {
-		giveUp = now + g.options.ConnectTimeout
+	inTurn := giveUp
+	if inTurn == 0 {
+		inTurn = now + g.options.ConnectTimeout
 	}
 	for again := false; ; again = true {
 		s, mayDial, w := g.take(e, fresh, again)
 		if w != nil {
-			t, err := g.wait(ctx, w, giveUp)
+			t, err := g.wait(ctx, w, inTurn)
 			switch {
 			case err != nil:
 				return nil, err
@@ -230,7 +231,7 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 		case s != nil:
 			return s, nil
 		case mayDial:
-			return g.dial(ctx, e)
+			return g.dial(ctx, e, giveUp)
 		}
 		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
 	}

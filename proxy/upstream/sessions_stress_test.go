@@ -88,7 +88,7 @@ func (g *Group) stress(t *testing.T, e *Endpoint, random *rand.Rand) {
 	s, err := acquire(ctx, e, now, giveUp)
 	if err != nil {
 		switch kindOf(err) {
-		case fault.Overflow, fault.ConnectRefused, fault.ConnectTimeout, fault.Draining:
+		case fault.Overflow, fault.ConnectRefused, fault.ConnectTimeout, fault.UpstreamTimeout, fault.Draining:
 		default:
 			t.Errorf("acquire: %v", err)
 		}

@@ -41,7 +41,7 @@ func TestStress(t *testing.T) {
 					s, err = g.Acquire(context.Background(), e, now, giveUp, random.IntN(2) == 0)
 				}
 				if err != nil {
-					if k := kindOf(err); k != fault.Overflow && k != fault.ConnectRefused {
+					if k := kindOf(err); k != fault.Overflow && k != fault.ConnectRefused && k != fault.UpstreamTimeout {
 						t.Errorf("acquire: %v", err)
 					}
 					continue
