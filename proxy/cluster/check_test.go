@@ -16,7 +16,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/outlier"
 )
 
-// patient is a server outside of the bubble that says how it is.
+// patient is a server outside of the bubble that says how it is. Checks of others in
+// a bubble go to IP addresses too: net's resolver does not bear bubbles.
 type patient struct {
 	address string
 	status  atomic.Int64
@@ -58,7 +59,7 @@ func TestChecks(t *testing.T) {
 	b.status.Store(503)
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{Checker: newChecker(t, func(o *healthcheck.Options) { o.InitialJitter = time.Second }), Balance: balance.Options{PanicThreshold: 0}})
-		r.feed <- discovery.Update{Endpoints: at(a.address, b.address)}
+		r.found(a.address, b.address)
 		for r.status(a.address).Check == "" && r.status(b.address).Check == "" {
 			if r.isReady() {
 				t.Error("it is ready before the first checks have ended")
@@ -139,7 +140,7 @@ func TestReadyWithoutThoseThatLeft(t *testing.T) {
 	a := newPatient(t)
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{Checker: newChecker(t, func(o *healthcheck.Options) { o.InitialJitter = time.Hour })})
-		r.found(a.address, "other:1")
+		r.found(a.address, "127.0.0.1:1")
 		if r.isReady() {
 			t.Error("it is ready before the first checks have ended")
 		}
