@@ -55,6 +55,7 @@ func newChecker(t testing.TB, change func(*healthcheck.Options)) *healthcheck.Ch
 
 // Endpoints get requests from their first check on, and as it goes.
 func TestChecks(t *testing.T) {
+	const minute = time.Minute + gather // until the next checks, and what comes of them
 	a, b := newPatient(t), newPatient(t)
 	b.status.Store(503)
 	synctest.Test(t, func(t *testing.T) {
@@ -77,24 +78,24 @@ func TestChecks(t *testing.T) {
 		r.wantLog([]string{"endpoints changed"}, []string{"level=WARN", "endpoint is unhealthy", "endpoint=" + b.address, "answered 503"})
 
 		b.status.Store(299)
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.wantLog() // it takes two
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.wantLog([]string{"endpoint is degraded", b.address})
 		if s := r.status(b.address); s.Health != "degraded" || s.Check == "" {
 			t.Errorf("status %+v", s)
 		}
 		b.status.Store(200)
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.wantPicked(a.address, b.address)
 		r.wantLog([]string{"level=INFO", "endpoint is healthy", b.address})
 
 		b.status.Store(404)
 		a.status.Store(404)
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.nothing(fault.NoHealthy, "of 2: "+a.address+" is unhealthy: GET /health on "+a.address+" answered 404, ")
 		a.status.Store(200)
-		r.pass(2 * time.Minute)
+		r.pass(2 * minute)
 		r.wantPicked(a.address)
 
 		before := b.asked.Load()
