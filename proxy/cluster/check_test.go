@@ -16,7 +16,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/outlier"
 )
 
-// patient is a server outside of the bubble that says how it is.
+// patient is a server outside of the bubble that says how it is. Checks of others in
+// a bubble go to IP addresses too: net's resolver does not bear bubbles.
 type patient struct {
 	address string
 	status  atomic.Int64
@@ -54,11 +55,12 @@ func newChecker(t testing.TB, change func(*healthcheck.Options)) *healthcheck.Ch
 
 // Endpoints get requests from their first check on, and as it goes.
 func TestChecks(t *testing.T) {
+	const minute = time.Minute + gather // until the next checks, and what comes of them
 	a, b := newPatient(t), newPatient(t)
 	b.status.Store(503)
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{Checker: newChecker(t, func(o *healthcheck.Options) { o.InitialJitter = time.Second }), Balance: balance.Options{PanicThreshold: 0}})
-		r.feed <- discovery.Update{Endpoints: at(a.address, b.address)}
+		r.found(a.address, b.address)
 		for r.status(a.address).Check == "" && r.status(b.address).Check == "" {
 			if r.isReady() {
 				t.Error("it is ready before the first checks have ended")
@@ -76,24 +78,24 @@ func TestChecks(t *testing.T) {
 		r.wantLog([]string{"endpoints changed"}, []string{"level=WARN", "endpoint is unhealthy", "endpoint=" + b.address, "answered 503"})
 
 		b.status.Store(299)
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.wantLog() // it takes two
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.wantLog([]string{"endpoint is degraded", b.address})
 		if s := r.status(b.address); s.Health != "degraded" || s.Check == "" {
 			t.Errorf("status %+v", s)
 		}
 		b.status.Store(200)
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.wantPicked(a.address, b.address)
 		r.wantLog([]string{"level=INFO", "endpoint is healthy", b.address})
 
 		b.status.Store(404)
 		a.status.Store(404)
-		r.pass(time.Minute)
+		r.pass(minute)
 		r.nothing(fault.NoHealthy, "of 2: "+a.address+" is unhealthy: GET /health on "+a.address+" answered 404, ")
 		a.status.Store(200)
-		r.pass(2 * time.Minute)
+		r.pass(2 * minute)
 		r.wantPicked(a.address)
 
 		before := b.asked.Load()
@@ -139,7 +141,7 @@ func TestReadyWithoutThoseThatLeft(t *testing.T) {
 	a := newPatient(t)
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{Checker: newChecker(t, func(o *healthcheck.Options) { o.InitialJitter = time.Hour })})
-		r.found(a.address, "other:1")
+		r.found(a.address, "127.0.0.1:1")
 		if r.isReady() {
 			t.Error("it is ready before the first checks have ended")
 		}

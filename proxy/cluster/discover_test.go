@@ -125,7 +125,8 @@ func TestSourceFails(t *testing.T) {
 		a := r.endpoint("a:1")
 
 		r.deliver(discovery.Update{Err: down, Endpoints: at("a:1")})
-		since := *r.Status().Source.Since
+		first := r.Status().Source
+		since := *first.Since
 		r.pass(time.Second)
 		r.deliver(discovery.Update{Err: down}) // not what a source should do
 		r.wantPicked("a:1")
@@ -135,6 +136,9 @@ func TestSourceFails(t *testing.T) {
 		r.wantLog([]string{"level=WARN", "the last that were known stay", "endpoints=1"})
 		r.found("a:1")
 		r.wantLog([]string{"is there again", "after=1s"})
+		if !first.Since.Equal(since) {
+			t.Error("what was told before has changed")
+		}
 	})
 }
 

@@ -75,7 +75,7 @@ func TestClose(t *testing.T) {
 		r := newFed(t, slowly(Options{Outlier: &o, Checker: newChecker(t, nil)}))
 		r.found(a.address)
 		r.Ready(t.Context())
-		r.found(a.address, "late:1")
+		r.found(a.address, "127.0.0.1:1")
 		e := r.endpoint(a.address)
 		e.Begin(r.shared.Now())
 		r.fail(e, 5)

@@ -120,8 +120,10 @@ func (g *Group) Dynamic(address []byte) *Endpoint {
 }
 
 // Remove takes an endpoint out of the group: its idle connections are closed, and
-// those in use are when they are released, or with their last stream. Requests
-// that have picked it may still go to it.
+// those in use are when they are released. HTTP/2 connections open no more streams,
+// and end with their last. Requests that have picked the endpoint may still go to
+// it, over new connections, which are not kept; when the last is gone it is
+// forgotten.
 func (g *Group) Remove(e *Endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,8 @@ type server struct {
 	mu    sync.Mutex
 	conns []net.Conn
 	ended bool
+
+	gone atomic.Int64 // connections that the other side has ended
 }
 
 func newServer(t testing.TB) *server {
@@ -52,7 +55,11 @@ func newServer(t testing.TB) *server {
 			}
 			s.conns = append(s.conns, c)
 			s.mu.Unlock()
-			wg.Go(func() { io.Copy(io.Discard, c) })
+			wg.Go(func() {
+				if _, err := io.Copy(io.Discard, c); err == nil {
+					s.gone.Add(1)
+				}
+			})
 		}
 	})
 	t.Cleanup(func() {
