@@ -3,7 +3,6 @@ package snapshot_test
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -394,8 +393,7 @@ func TestHTTP1UnsolicitedBytes(t *testing.T) {
 	}
 }
 
-// TestHTTP1TwoEndpoints take turns, and one that is gone fails its own
-// requests alone.
+// TestHTTP1TwoEndpoints take turns, whichever comes first.
 func TestHTTP1TwoEndpoints(t *testing.T) {
 	noLeaks(t)
 	name := func(s string) http.HandlerFunc {
@@ -409,8 +407,8 @@ func TestHTTP1TwoEndpoints(t *testing.T) {
 		client.send(getRoot)
 		got = append(got, client.ok())
 	}
-	if want := strings.Split("ababab", ""); !slices.Equal(got, want) {
-		t.Errorf("answered by %q, want %q", got, want)
+	if turns := strings.Join(got, ""); turns != "ababab" && turns != "bababa" {
+		t.Errorf("answered by %q, want them to take turns", got)
 	}
 }
 
