@@ -1,0 +1,45 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/fault"
+)
+
+// A service of which no instance passes is UH, and one that Consul does not know is NC,
+// in every view.
+func TestLiveUnavailable(t *testing.T) {
+	noLeaks(t)
+	consul := startAgent(t, backends.ConsulOptions{})
+	b := startBackends(t, 1)[0]
+	consul.add(b)
+	consul.set(b, api.HealthCritical)
+	of := func(service string) func(*settings) {
+		return func(s *settings) {
+			s.Cluster = config.NewCluster()
+			s.Cluster.Consul = config.NewConsul(service)
+			s.Cluster.Consul.Address = consul.Address
+		}
+	}
+	answered := func(l *lab) *http.Response {
+		eventually(t, "an answer of Consul", func() bool {
+			return l.scrape().sum("hopscope_discovery_updates_total", "cluster", "web", "result", "success") > 0
+		})
+		return get(l)
+	}
+	for _, r := range []row{
+		{name: "no instance passes", kind: fault.NoHealthy, change: of("web"), flags: "UH",
+			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul", b.address)},
+		{name: "no such service", kind: fault.NoCluster, change: of("nobody"), flags: "NC",
+			reason: "there is no such service in Consul"},
+	} {
+		r.drive, r.status, r.error, r.failed, r.origin, r.hop = answered, 503, "destination_unavailable", "destination_unavailable", "proxy", "front"
+		t.Run(r.name, r.run)
+	}
+}
