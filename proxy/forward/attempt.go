@@ -91,8 +91,9 @@ func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint,
 }
 
 // try makes an attempt at an endpoint. If it was on a connection that turns out to
-// be stale, it is made once more, on a new one; or, if the endpoint refused it
-// without looking at it, at another endpoint, should there be one.
+// be stale, or if the endpoint refused it without looking at it, it is made once
+// more on a new one: at another endpoint, should there be one, as this one may be
+// about to die, whose connections are the first to tell.
 func (f *Forwarder) try(x *filter.Exchange, d *destination, b *body, e *cluster.Endpoint) (w way, err error) {
 	w.endpoint = e
 	err = f.once(x, d, &w, b, true)
@@ -103,7 +104,7 @@ func (f *Forwarder) try(x *filter.Exchange, d *destination, b *body, e *cluster.
 	}
 	b.settle(x, d)
 	f.give(x, &w, fault.Of(err))
-	if fault.Of(err).Kind == fault.UpstreamRefused {
+	if fault.Of(err).Kind == fault.UpstreamRefused || !x.Pick.Hashed { // hashes are for staying at one
 		if e, err = f.pick(x, d); err != nil {
 			return way{}, err
 		}
