@@ -36,6 +36,10 @@ type Options struct {
 	// ConfigDump returns the running configuration as JSON, without its
 	// secrets.
 	ConfigDump func() ([]byte, error)
+	// Reload has the configuration read again, and returns what that changed,
+	// for encoding/json. An error, with a line for each mistake, says that
+	// nothing has changed.
+	Reload func() (any, error)
 	// Drain begins to drain and returns at once. It may be called again.
 	Drain func()
 }

@@ -49,6 +49,7 @@ func (a *api) table() []endpoint {
 	add(a.Clusters != nil, endpoint{"/clusters", "/clusters", get, "the endpoints that requests go to, and their pools", state(a.Clusters)})
 	add(a.ConfigDump != nil, endpoint{"/config_dump", "/config_dump", get, "the running configuration, secrets left out", a.configDump})
 	add(a.Level != nil, endpoint{"/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging})
+	add(a.Reload != nil, endpoint{"/reload", "/reload", post, "POST reads the configuration again, and says what that changed", a.reload})
 	add(a.Drain != nil, endpoint{"/drain", "/drain", post, "POST stops accepting and lets what is in flight end", a.drain})
 	add(true,
 		endpoint{"/debug/pprof/", "/debug/pprof/", get, "profiles of the running process, for go tool pprof", profiles},

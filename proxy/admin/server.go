@@ -72,6 +72,19 @@ func (a *api) drain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusAccepted, map[string]string{"state": "draining"})
 }
 
+func (a *api) reload(w http.ResponseWriter, r *http.Request) {
+	a.Log.Info("admin: reloading", "by", r.RemoteAddr)
+	changes, err := a.Reload()
+	if err != nil {
+		writeJSON(w, http.StatusUnprocessableEntity, problem{
+			Error: "the configuration was not taken", Hint: "the one that was there before goes on; correct the mistakes, then POST /reload again",
+			Mistakes: strings.Split(err.Error(), "\n"),
+		})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"state": "running", "changes": changes})
+}
+
 // logging shows the level and, for POST, sets it first.
 func (a *api) logging(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {

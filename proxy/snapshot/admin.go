@@ -8,25 +8,29 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/admin"
+	"github.com/hopscope/hopscope/proxy/config"
 )
 
 // bindAdmin binds the admin API's address.
-func (p *Proxy) bindAdmin() error {
-	address := p.config.Admin.Address
+func (p *Proxy) bindAdmin(c *config.Config) error {
+	address := c.Admin.Address
 	if address == "off" {
 		return nil
 	}
-	socket, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
+	socket := p.inherit(ofAdmin, "", address)
+	if socket == nil {
+		var err error
+		if socket, err = net.Listen("tcp", address); err != nil {
+			return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
+		}
 	}
 	o := admin.Options{
-		Service: p.config.Service, Version: p.options.Version, Started: p.started,
+		Service: c.Service, Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready,
 		Clusters: p.clustersState, Listeners: p.listenersState,
-		ConfigDump: func() ([]byte, error) { return p.config.DumpJSON(), nil },
-		Drain:      p.requestDrain,
+		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
+		Drain:      p.requestDrain, Reload: p.options.Reload,
 	}
 	if p.store != nil {
 		o.Trace, o.Traces = p.store.Trace, p.store.Traces
@@ -44,9 +48,8 @@ func (p *Proxy) bindAdmin() error {
 // requestDrain stops accepting at once, and tells whoever runs the proxy.
 func (p *Proxy) requestDrain() {
 	p.once.Do(func() {
-		p.draining.Store(true)
-		for _, b := range p.listeners {
-			b.listener.StopAccepting()
+		for _, l := range p.stopReloading() {
+			l.StopAccepting()
 		}
 		close(p.drain)
 	})
@@ -83,7 +86,7 @@ type poolState struct {
 
 func (p *Proxy) clustersState() any {
 	all := []clusterState{}
-	for _, c := range p.allClusters() {
+	for _, c := range p.current.Load().allClusters() {
 		s := c.Group.Stats()
 		state := clusterState{Name: c.Name, Endpoints: []endpointState{}, Connections: poolState{
 			s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow,
@@ -110,11 +113,11 @@ type listenerState struct {
 }
 
 func (p *Proxy) listenersState() any {
-	all := []listenerState{}
-	for _, b := range p.listeners {
+	all, traffic := []listenerState{}, p.traffic()
+	for _, b := range p.current.Load().listeners {
 		all = append(all, listenerState{
 			b.config.Name, b.listener.Addr().String(), b.config.Direction, b.config.ForwardProxy != nil, len(b.config.Routes),
-			b.listener.Active.Load(), b.listener.Accepted.Load(), b.forwarder.Active.Load(), p.draining.Load(),
+			b.listener.Active.Load(), b.listener.Accepted.Load(), traffic[b.config.Name].requests, p.draining.Load(),
 		})
 	}
 	return all
