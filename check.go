@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -26,7 +27,7 @@ names, too. It exits with 0 if nothing is wrong.`,
 			if file == "" {
 				return misuse(c, errors.New("nothing to check: give a file with -c"))
 			}
-			if _, err := config.CheckWithEndpoints(file, endpoints.Check); err != nil {
+			if err := checkFile(c.Context(), file); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", file)
@@ -37,9 +38,18 @@ names, too. It exits with 0 if nothing is wrong.`,
 	return c
 }
 
+func checkFile(ctx context.Context, file string) (err error) {
+	if isKey(file) {
+		_, err = readKey(ctx, file)
+	} else {
+		_, err = config.CheckWithEndpoints(file, endpoints.Check)
+	}
+	return err
+}
+
 // fileFlag adds the flag that names a configuration file.
 func fileFlag(c *cobra.Command, file *string) {
-	c.Flags().StringVarP(file, "config", "c", "", "configuration `FILE`; hopscope config reference has its keys")
+	c.Flags().StringVarP(file, "config", "c", "", "configuration `FILE`, or a key in Consul, consul://host:port/key; hopscope config reference has its keys")
 	c.MarkFlagFilename("config", "yaml", "yml")
 }
 

@@ -38,6 +38,9 @@ func (f *runFlags) base(c *cobra.Command) (*config.Config, error) {
 		return nil, misuse(c, err)
 	}
 	if f.file != "" {
+		if isKey(f.file) {
+			return readKey(c.Context(), f.file)
+		}
 		return config.Check(f.file)
 	}
 	cfg := config.New()

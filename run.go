@@ -51,7 +51,11 @@ func newRun() *cobra.Command {
 		Long: `Run starts the proxy: in front of one service from flags alone, or from a file.
 
 The first signal (SIGTERM or SIGINT) drains: nothing new is accepted, what is in
-flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
+flight ends. A second one ends at once. SIGUSR1 reopens the access log.
+
+A file is read again when it changes, on SIGHUP and on a POST to the admin API's
+/reload. Connections and requests go on; a file with mistakes is not taken, and
+the log says why.`,
 		Example: `  # in front of what listens on port 3000
   hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web
 
@@ -74,11 +78,7 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.`,
   hopscope run -c hopscope.yaml --log-level debug`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := f.config(c)
-			if err != nil {
-				return err
-			}
-			return run(c.Context(), cfg)
+			return run(c.Context(), f.source(c))
 		},
 	}
 	fileFlag(c, &f.file)
@@ -172,7 +172,11 @@ func byFlags(err error, flags map[string]string) error {
 }
 
 // run runs a proxy until a signal ends it.
-func run(ctx context.Context, cfg *config.Config) error {
+func run(ctx context.Context, from source) error {
+	cfg, err := from.read()
+	if err != nil {
+		return err
+	}
 	lines := startLines(os.Stderr)
 	defer lines.stop()
 	level := new(slog.LevelVar)
@@ -181,34 +185,50 @@ func run(ctx context.Context, cfg *config.Config) error {
 	memlimit.Set()
 
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the logs is no reason to end
 
-	p, err := snapshot.Start(cfg, snapshot.Options{Log: log, Level: level, Version: version})
+	r := &reloader{source: from, log: log}
+	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version})
 	if err != nil {
 		return err
 	}
-	announce(log, cfg, p)
+	announce(log, p, func(_, _ string) bool { return true })
+	if a := p.AdminAddr(); a.IsValid() {
+		log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))
+	}
+	changed, unwatch := r.watch(ctx)
+	defer unwatch()
 	for {
 		select {
 		case <-p.DrainRequested():
-			drain(ctx, cfg, p, log, signals, "POST /drain")
+			drain(ctx, p, log, signals, "POST /drain")
 			return nil
+		case <-changed:
+			r.reload(from.name + " changed")
 		case s := <-signals:
-			if s == syscall.SIGUSR1 {
+			switch s {
+			case syscall.SIGUSR1:
 				reopen(p, log)
-				continue
+			case syscall.SIGHUP:
+				r.reload("SIGHUP")
+			default:
+				drain(ctx, p, log, signals, s.String())
+				return nil
 			}
-			drain(ctx, cfg, p, log, signals, s.String())
-			return nil
 		}
 	}
 }
 
-// announce says where everything is.
-func announce(log *slog.Logger, cfg *config.Config, p *snapshot.Proxy) {
+// announce says where those listeners are that are news, and what to know of such
+// clusters.
+func announce(log *slog.Logger, p *snapshot.Proxy, news func(listener, cluster string) bool) {
+	cfg := p.Config()
 	for _, l := range cfg.Listeners {
+		if !news(l.Name, "") {
+			continue
+		}
 		protocols := []string{"h2c", "http/1.1"}
 		if l.TLS != nil {
 			protocols = l.TLS.ALPN
@@ -217,12 +237,9 @@ func announce(log *slog.Logger, cfg *config.Config, p *snapshot.Proxy) {
 			"tls", l.TLS != nil, "protocols", strings.Join(protocols, ","))
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Clusters)) {
-		if t := cfg.Clusters[name].TLS; t != nil && t.InsecureSkipVerify {
+		if t := cfg.Clusters[name].TLS; t != nil && t.InsecureSkipVerify && news("", name) {
 			log.Warn("the endpoints' certificates are not verified: whoever answers is trusted", "cluster", name)
 		}
-	}
-	if a := p.AdminAddr(); a.IsValid() {
-		log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))
 	}
 }
 
@@ -236,9 +253,10 @@ func reopen(p *snapshot.Proxy, log *slog.Logger) {
 
 // drain ends the proxy: when what is in flight has ended, when the time for
 // that is up, or at a second signal.
-func drain(ctx context.Context, cfg *config.Config, p *snapshot.Proxy, log *slog.Logger, signals <-chan os.Signal, why string) {
-	log.Info("draining", "because", why, "timeout", cfg.Drain.Timeout)
-	ctx, cancel := context.WithTimeout(ctx, cfg.Drain.Timeout)
+func drain(ctx context.Context, p *snapshot.Proxy, log *slog.Logger, signals <-chan os.Signal, why string) {
+	timeout := p.Config().Drain.Timeout
+	log.Info("draining", "because", why, "timeout", timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	closed := make(chan error, 1)
 	go func() { closed <- p.Close(ctx) }()
@@ -258,6 +276,8 @@ func drain(ctx context.Context, cfg *config.Config, p *snapshot.Proxy, log *slog
 			switch {
 			case s == syscall.SIGUSR1:
 				reopen(p, log)
+			case s == syscall.SIGHUP:
+				log.Warn("the configuration was not read: the proxy is draining")
 			case enough == nil:
 				log.Info("ending at once", "because", s.String())
 				cancel()

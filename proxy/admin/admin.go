@@ -33,9 +33,16 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Store func() any
+	// Act does to an endpoint of a cluster, by their names, what a person asks
+	// for: "eject", "restore" or "drain". An error says that there is none.
+	Act func(cluster, endpoint, action string) error
 	// ConfigDump returns the running configuration as JSON, without its
 	// secrets.
 	ConfigDump func() ([]byte, error)
+	// Reload has the configuration read again, and returns what that changed,
+	// for encoding/json. An error, with a line for each mistake, says that
+	// nothing has changed.
+	Reload func() (any, error)
 	// Drain begins to drain and returns at once. It may be called again.
 	Drain func()
 }

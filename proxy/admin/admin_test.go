@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,7 @@ type fixture struct {
 	t       *testing.T
 	level   slog.LevelVar
 	drained int
+	refused error  // why a configuration is
 	why     string // not ready because
 }
 
@@ -108,6 +110,7 @@ func newFixture(t *testing.T, change func(*Options)) *fixture {
 		Listeners:  func() any { return map[string]string{"inbound": "127.0.0.1:8080"} },
 		ConfigDump: func() ([]byte, error) { return []byte(`{"service":"web"}`), nil },
 		Drain:      func() { f.drained++ },
+		Reload:     func() (any, error) { return map[string]string{"listeners": "inbound"}, f.refused },
 	}
 	if change != nil {
 		change(&o)
@@ -195,6 +198,8 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/hops/x", 404, asJSON, nil},
 		{"POST", "/ready", 405, asJSON, []string{`use GET`}},
 		{"DELETE", "/drain", 405, asJSON, nil},
+		{"POST", "/reload", 200, asJSON, []string{`"state": "running"`, `"listeners": "inbound"`}},
+		{"GET", "/reload", 405, asJSON, []string{`use POST`}},
 		{"PUT", "/logging", 405, asJSON, nil},
 		{"POST", "/logging?level=loud", 400, asJSON, []string{`there is no log level \"loud\"`}},
 	} {
@@ -397,5 +402,25 @@ func TestHostElsewhere(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("on %s: %d, want %d", address, w.Code, want)
 		}
+	}
+}
+
+// TestReloadRefused names each mistake.
+func TestReloadRefused(t *testing.T) {
+	f := newFixture(t, nil)
+	f.refused = errors.New("web.yaml:1:1: one\nweb.yaml:2:2: another")
+	got := f.do("POST", "/reload")
+	var body struct {
+		Error, Hint string
+		Mistakes    []string
+	}
+	if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+		t.Fatal(err)
+	}
+	if got.status != 422 || body.Error == "" || body.Hint == "" || !slices.Equal(body.Mistakes, []string{"web.yaml:1:1: one", "web.yaml:2:2: another"}) {
+		t.Errorf("status %d, %+v", got.status, body)
+	}
+	if got := f.do("POST", "/reload", "Origin: http://evil.example"); got.status != 403 {
+		t.Errorf("a page of another site gets status %d", got.status)
 	}
 }

@@ -47,8 +47,11 @@ func (a *api) table() []endpoint {
 	add(a.Store != nil, endpoint{"/store", "/store", get, "how much the memory of recent hops holds", state(a.Store)})
 	add(a.Listeners != nil, endpoint{"/listeners", "/listeners", get, "the addresses that take requests", state(a.Listeners)})
 	add(a.Clusters != nil, endpoint{"/clusters", "/clusters", get, "the endpoints that requests go to, and their pools", state(a.Clusters)})
+	add(a.Act != nil, endpoint{"/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
+		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act})
 	add(a.ConfigDump != nil, endpoint{"/config_dump", "/config_dump", get, "the running configuration, secrets left out", a.configDump})
 	add(a.Level != nil, endpoint{"/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging})
+	add(a.Reload != nil, endpoint{"/reload", "/reload", post, "POST reads the configuration again, and says what that changed", a.reload})
 	add(a.Drain != nil, endpoint{"/drain", "/drain", post, "POST stops accepting and lets what is in flight end", a.drain})
 	add(true,
 		endpoint{"/debug/pprof/", "/debug/pprof/", get, "profiles of the running process, for go tool pprof", profiles},

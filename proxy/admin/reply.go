@@ -11,6 +11,7 @@ import (
 type problem struct {
 	Error     string   `json:"error"`
 	Hint      string   `json:"hint,omitempty"`
+	Mistakes  []string `json:"mistakes,omitempty"`
 	Endpoints []string `json:"endpoints,omitempty"`
 }
 

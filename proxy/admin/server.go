@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -70,6 +71,34 @@ func (a *api) drain(w http.ResponseWriter, r *http.Request) {
 	a.Log.Info("admin: draining", "by", r.RemoteAddr)
 	a.Drain()
 	writeJSON(w, http.StatusAccepted, map[string]string{"state": "draining"})
+}
+
+func (a *api) reload(w http.ResponseWriter, r *http.Request) {
+	a.Log.Info("admin: reloading", "by", r.RemoteAddr)
+	changes, err := a.Reload()
+	if err != nil {
+		writeJSON(w, http.StatusUnprocessableEntity, problem{
+			Error: "the configuration was not taken", Hint: "the one that was there before goes on; correct the mistakes, then POST /reload again",
+			Mistakes: strings.Split(err.Error(), "\n"),
+		})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"state": "running", "changes": changes})
+}
+
+// act does something to an endpoint by hand.
+func (a *api) act(w http.ResponseWriter, r *http.Request) {
+	name, endpoint, action := r.PathValue("cluster"), r.PathValue("endpoint"), r.PathValue("action")
+	if !slices.Contains([]string{"eject", "restore", "drain"}, action) {
+		writeError(w, http.StatusBadRequest, "there is no action "+quote(action), "POST /clusters/NAME/endpoints/ADDR/eject, restore or drain")
+		return
+	}
+	if err := a.Act(name, endpoint, action); err != nil {
+		writeError(w, http.StatusNotFound, err.Error(), "GET /clusters has the names of clusters and the addresses of their endpoints")
+		return
+	}
+	a.Log.Info("admin: endpoint changed", "cluster", name, "endpoint", endpoint, "action", action, "by", r.RemoteAddr)
+	writeJSON(w, http.StatusOK, map[string]string{"cluster": name, "endpoint": endpoint, "action": action})
 }
 
 // logging shows the level and, for POST, sets it first.

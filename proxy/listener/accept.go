@@ -19,8 +19,10 @@ import (
 
 // connection is what is open to a client, whatever it speaks.
 type connection interface {
-	// drain ends it if it is idle, else with what it is doing. It is called
-	// under the listener's lock.
+	// retire has it end with the next thing that it does, or as its protocol
+	// has it. It is called under the listener's lock, as is drain.
+	retire()
+	// drain ends it if it is idle, else with what it is doing.
 	drain()
 	// cutOff ends it, whatever it does.
 	cutOff()
@@ -52,7 +54,7 @@ func (l *Listener) start(nc net.Conn) {
 		first, serve = c, func() { l.serve(c) }
 	}
 	l.mu.Lock()
-	if l.draining.Load() { // nobody would drain this one
+	if l.phase.Load() == draining { // nobody would drain this one
 		l.mu.Unlock()
 		nio.Done()
 		l.free()
@@ -87,7 +89,10 @@ func (l *Listener) replace(old, next connection, nio *netio.Conn) {
 	delete(l.conns, old)
 	l.conns[next] = struct{}{}
 	nio.Limit(0) // the old one may have been drained, at the last moment
-	if l.draining.Load() {
+	switch l.phase.Load() {
+	case retiring:
+		next.retire()
+	case draining:
 		next.drain()
 	}
 }
@@ -131,7 +136,7 @@ func (h *handshake) serve() {
 		}
 		l.forget(h)
 		h.nio.Done()
-		if !l.draining.Load() {
+		if l.phase.Load() != draining {
 			l.lost(&h.info, hop.VersionUnknown, h.explain(err))
 		}
 		return
@@ -196,6 +201,8 @@ func isUpper(b []byte) bool {
 	return true
 }
 
+func (h *handshake) retire() {} // it becomes a connection, and that one does
+
 func (h *handshake) drain() { h.nio.Limit(time.Nanosecond) }
 
 func (h *handshake) cutOff() {
@@ -217,6 +224,6 @@ func (l *Listener) lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Er
 	x := l.borrow()
 	x.Request.Version = spoken
 	x.Down = unserved{info: info}
-	l.server.Lost(&x.Exchange, why)
+	(*l.server.Load()).Lost(&x.Exchange, why)
 	l.giveBack(x)
 }

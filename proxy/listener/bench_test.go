@@ -113,10 +113,10 @@ func inMemory(b testing.TB, all bool) func() {
 		ProxyStatus: headers.NewProxyStatus("web"),
 		Shared:      shared, Context: context.Background(),
 	})
-	l := &Listener{Options: Options{
+	l := New(Options{
 		Name: "ingress", HeadTimeout: time.Minute, IdleTimeout: time.Hour, Limits: http1.Limits{},
 		Shared: shared, Sink: func(n uint64) hop.Sink { return recorder.Sink(int(n)) }, Log: slog.New(slog.DiscardHandler),
-	}, server: f, conns: map[connection]struct{}{}}
+	}, f, nil)
 	client, server := net.Pipe()
 	l.start(server)
 	b.Cleanup(l.done.Wait)

@@ -186,7 +186,7 @@ func (c *http1Conn) run(refused error) {
 	if refused == nil && !c.whole {
 		c.leave()
 	}
-	c.listener.server.Serve(&c.Exchange, refused)
+	(*c.listener.server.Load()).Serve(&c.Exchange, refused)
 	c.cut = c.cut || c.detached || !c.ended || !c.whole && !c.skip()
 	if c.whole && !c.copied {
 		c.nio.Consume(c.size + int(max(c.Request.Length, 0)))
@@ -194,7 +194,7 @@ func (c *http1Conn) run(refused error) {
 	finished := c.Finished
 	c.giveBack()
 	// Asked after it is idle again, since drain passes over one that is busy.
-	if c.cut = c.cut || c.listener.draining.Load(); !c.cut {
+	if c.cut = c.cut || c.listener.phase.Load() == draining; !c.cut {
 		c.nio.Await(finished, finished+c.listener.IdleTimeout)
 	}
 }
@@ -215,13 +215,13 @@ func (c *http1Conn) lost(err error) {
 	if c.exchange == nil {
 		return
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) && !c.listener.draining.Load() {
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.listener.phase.Load() != draining {
 		c.size, c.cut = len(c.nio.Buffered()), true
 		c.run(fault.New(fault.RequestTimeout, "the request's head did not arrive within "+c.listener.HeadTimeout.String()))
 		c.linger()
 		return
 	}
-	c.listener.server.Lost(&c.Exchange, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	(*c.listener.server.Load()).Lost(&c.Exchange, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
 	c.giveBack()
 }
 
@@ -255,6 +255,10 @@ func (c *http1Conn) occupy() {
 		c.listener.mu.Unlock()
 	}
 }
+
+// retire leaves it to the next response to say that the connection ends: one
+// that is idle may have a request on its way, which closing it would lose.
+func (c *http1Conn) retire() {}
 
 // drain ends a connection that is idle; one that is busy ends with its request.
 // It is called under the listener's lock.
@@ -398,7 +402,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 	c.framing = h.Framing
 	// A client that was not asked for its content may send it or not.
 	unasked := r.Expect && !c.whole && !c.invited
-	last := r.Close || h.Close || c.cut || unasked || c.framing == message.UntilClose || c.listener.draining.Load()
+	last := r.Close || h.Close || c.cut || unasked || c.framing == message.UntilClose || c.listener.phase.Load() != serving
 	persistence := http1.Persist
 	switch {
 	case c.framing == message.Tunnel && h.Status == 101:

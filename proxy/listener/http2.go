@@ -49,6 +49,7 @@ func (c *http2Conn) accept(s *http2.Stream) {
 	w.begin <- struct{}{}
 }
 
+func (c *http2Conn) retire() { c.conn.Shutdown() }
 func (c *http2Conn) drain()  { c.conn.Shutdown() }
 func (c *http2Conn) cutOff() { c.conn.Abort() }
 

@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +19,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Options are a listener's settings. All but TLS must be set.
+// Options are a listener's settings. All but TLS and Counts must be set.
 type Options struct {
 	Name, Address string
 	HeadTimeout   time.Duration // for a whole request head
@@ -38,6 +37,15 @@ type Options struct {
 	// Sink returns where the n-th connection records its Hops.
 	Sink func(n uint64) hop.Sink
 	Log  *slog.Logger
+	// Counts are those of the listener that this one succeeds; nil begins anew.
+	Counts *Counts
+}
+
+// Counts are what a listener counts, and those that succeed it under its name.
+type Counts struct {
+	// Active is how many connections are open, Accepted how many there were.
+	Active   atomic.Int64
+	Accepted atomic.Uint64
 }
 
 // Server serves requests: the forwarder.
@@ -49,14 +57,15 @@ type Server interface {
 // Listener accepts connections on one address.
 type Listener struct {
 	Options
-	// Active is how many connections are open, Accepted how many there were.
-	Active   atomic.Int64
-	Accepted atomic.Uint64
+	*Counts
 
-	server   Server
-	socket   net.Listener
-	slots    chan struct{} // one for each connection that is open; nil without a limit
-	draining atomic.Bool
+	server    atomic.Pointer[Server]
+	socket    net.Listener
+	slots     chan struct{} // one for each connection that is open; nil without a limit
+	phase     atomic.Uint32 // a phase below
+	accepting sync.Mutex    // held as long as connections may be accepted
+	stopping  chan struct{} // closed when no more are to be
+	once      sync.Once
 
 	exchanges sync.Pool // of *exchange
 	workers   workers
@@ -66,31 +75,64 @@ type Listener struct {
 	done  sync.WaitGroup
 }
 
-// Listen binds the address.
-func Listen(o Options, server Server) (*Listener, error) {
-	socket, err := net.Listen("tcp", o.Address)
+// The phases of a listener, in which it never goes back.
+const (
+	serving  = iota
+	retiring // nothing new is accepted, and each connection is told that it ends
+	draining // those that are idle end, too
+)
+
+// Bind binds an address for the listener of that name.
+func Bind(name, address string) (net.Listener, error) {
+	socket, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listener %s: %w", o.Name, explain(o.Address, err))
+		return nil, fmt.Errorf("listener %s: %w", name, explain(address, err))
 	}
-	l := &Listener{Options: o, server: server, socket: socket, conns: map[connection]struct{}{}}
+	return socket, nil
+}
+
+// New returns a listener that accepts from a socket, which it owns from then on.
+func New(o Options, server Server, socket net.Listener) *Listener {
+	l := &Listener{
+		Options: o, Counts: o.Counts, socket: socket,
+		stopping: make(chan struct{}), conns: map[connection]struct{}{},
+	}
+	if l.Counts == nil {
+		l.Counts = new(Counts)
+	}
 	if o.MaxConns > 0 {
 		l.slots = make(chan struct{}, o.MaxConns)
 	}
-	return l, nil
+	l.Use(server)
+	return l
 }
+
+// Use has another server serve the requests from here on. Those that have begun
+// end where they are.
+func (l *Listener) Use(server Server) { l.server.Store(&server) }
+
+// Socket is what is accepted from. It is the listener's own: others make it
+// theirs by a copy.
+func (l *Listener) Socket() net.Listener { return l.socket }
 
 // Addr is the address that is listened on, port 0 resolved.
 func (l *Listener) Addr() netip.AddrPort {
 	return l.socket.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Serve accepts connections until the listener is drained or closed. A limit on
-// connections leaves further ones to the kernel's queue.
+// Serve accepts connections until the listener is retired, drained or closed. A
+// limit on connections leaves further ones to the kernel's queue.
 func (l *Listener) Serve() {
+	l.accepting.Lock()
+	defer l.accepting.Unlock()
 	backOff := time.Duration(0)
 	for {
 		if l.slots != nil {
-			l.slots <- struct{}{}
+			select {
+			case l.slots <- struct{}{}:
+			case <-l.stopping:
+				return
+			}
 		}
 		nc, err := l.socket.Accept()
 		if err == nil {
@@ -105,47 +147,15 @@ func (l *Listener) Serve() {
 		// Out of descriptors, most likely: others must close first.
 		backOff = min(max(2*backOff, 5*time.Millisecond), time.Second)
 		l.Log.Warn("accepting a connection failed", "listener", l.Name, "error", err, "again_in", backOff)
-		time.Sleep(backOff)
+		select {
+		case <-time.After(backOff):
+		case <-l.stopping:
+		}
 	}
 }
 
 func (l *Listener) free() {
 	if l.slots != nil {
 		<-l.slots
-	}
-}
-
-// Drain stops accepting, closes the connections that are idle, and has the
-// others end with their request. It returns when all have, or, having cut
-// those that are left, when ctx is done.
-func (l *Listener) Drain(ctx context.Context) {
-	l.StopAccepting()
-	defer l.workers.close()
-	ended := make(chan struct{})
-	go func() {
-		l.done.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		l.each(connection.cutOff)
-		<-ended
-	}
-}
-
-// StopAccepting closes the listening socket and begins to drain, without
-// waiting.
-func (l *Listener) StopAccepting() {
-	l.draining.Store(true)
-	l.socket.Close()
-	l.each(connection.drain)
-}
-
-func (l *Listener) each(f func(connection)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.conns {
-		f(c)
 	}
 }

@@ -63,11 +63,11 @@ func newTestListener(t *testing.T, change func(*Options)) (*Listener, *answerer)
 		change(&o)
 	}
 	a := &answerer{got: make(chan struct{}, 1000), answer: make(chan struct{})}
-	l, err := Listen(o, a)
+	socket, err := Bind(o.Name, o.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l, a
+	return New(o, a, socket), a
 }
 
 func dial(t *testing.T, l *Listener) net.Conn {
@@ -94,7 +94,7 @@ func TestListenErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Listen(Options{Name: "ingress", Address: tt.address}, nil)
+			_, err := Bind("ingress", tt.address)
 			if err == nil || !strings.HasPrefix(err.Error(), "listener ingress: address ") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one that says %q", err, tt.want)
 			}

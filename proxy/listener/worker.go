@@ -46,7 +46,7 @@ func (w *worker) serve() {
 	c, s := w.conn, w.stream
 	s.TakeHead(&w.Request)
 	w.Down = w
-	c.listener.server.Serve(&w.Exchange, s.Refused())
+	(*c.listener.server.Load()).Serve(&w.Exchange, s.Refused())
 	w.Down = nil
 	w.conn, w.stream, w.responding = nil, nil, responding{}
 	w.stopped.Store(false)

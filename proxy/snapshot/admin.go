@@ -9,25 +9,29 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/config"
 )
 
 // bindAdmin binds the admin API's address.
-func (p *Proxy) bindAdmin() error {
-	address := p.config.Admin.Address
+func (p *Proxy) bindAdmin(c *config.Config) error {
+	address := c.Admin.Address
 	if address == "off" {
 		return nil
 	}
-	socket, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
+	socket := p.inherit(ofAdmin, "", address)
+	if socket == nil {
+		var err error
+		if socket, err = net.Listen("tcp", address); err != nil {
+			return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
+		}
 	}
 	o := admin.Options{
-		Service: p.config.Service, Version: p.options.Version, Started: p.started,
+		Service: c.Service, Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready,
-		Clusters: p.clustersState, Listeners: p.listenersState,
-		ConfigDump: func() ([]byte, error) { return p.config.DumpJSON(), nil },
-		Drain:      p.requestDrain,
+		Clusters: p.clustersState, Act: p.act, Listeners: p.listenersState,
+		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
+		Drain:      p.requestDrain, Reload: p.options.Reload,
 	}
 	if p.store != nil {
 		o.Trace, o.Traces = p.store.Trace, p.store.Traces
@@ -45,9 +49,8 @@ func (p *Proxy) bindAdmin() error {
 // requestDrain stops accepting at once, and tells whoever runs the proxy.
 func (p *Proxy) requestDrain() {
 	p.once.Do(func() {
-		p.draining.Store(true)
-		for _, b := range p.listeners {
-			b.listener.StopAccepting()
+		for _, l := range p.stopReloading() {
+			l.StopAccepting()
 		}
 		close(p.drain)
 	})
@@ -77,11 +80,22 @@ type poolState struct {
 
 func (p *Proxy) clustersState() any {
 	all := []clusterState{}
-	for _, c := range p.allClusters() {
+	for _, c := range p.current.Load().allClusters() {
 		s := c.Group.Stats()
 		all = append(all, clusterState{c.Status(), poolState{s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow}})
 	}
 	return all
+}
+
+// act does to an endpoint what a person asks the admin API for. The error says that
+// there is no such cluster or endpoint.
+func (p *Proxy) act(name, address, action string) error {
+	for _, c := range p.current.Load().allClusters() {
+		if c.Name == name {
+			return c.Act(address, cluster.Action(action))
+		}
+	}
+	return fmt.Errorf("there is no cluster %s", name)
 }
 
 // listenerState is a listener as /listeners shows it.
@@ -98,11 +112,11 @@ type listenerState struct {
 }
 
 func (p *Proxy) listenersState() any {
-	all := []listenerState{}
-	for _, b := range p.listeners {
+	all, traffic := []listenerState{}, p.traffic()
+	for _, b := range p.current.Load().listeners {
 		all = append(all, listenerState{
 			b.config.Name, b.listener.Addr().String(), b.config.Direction, b.config.ForwardProxy != nil, len(b.config.Routes),
-			b.listener.Active.Load(), b.listener.Accepted.Load(), b.forwarder.Active.Load(), p.draining.Load(),
+			b.listener.Active.Load(), b.listener.Accepted.Load(), traffic[b.config.Name].requests, p.draining.Load(),
 		})
 	}
 	return all

@@ -1,10 +1,10 @@
 package snapshot
 
 import (
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
@@ -21,18 +21,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-// allClusters are those of the configuration, by name, and those of forward
-// proxies.
-func (p *Proxy) allClusters() []*cluster.Cluster {
-	var all []*cluster.Cluster
-	for _, name := range slices.Sorted(maps.Keys(p.clusters)) {
-		all = append(all, p.clusters[name])
-	}
-	return append(all, p.egress...)
-}
-
 // listening are the options of a listener.
-func (p *Proxy) listening(lc *config.Listener, server *tlsconf.Server) listener.Options {
+func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) listener.Options {
 	most := lc.MaxConnections
 	if most == 0 {
 		most = openFiles() / 2
@@ -42,7 +32,7 @@ func (p *Proxy) listening(lc *config.Listener, server *tlsconf.Server) listener.
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
 		MaxConns: most, Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
 		HTTP2: http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
-		Shared: p.shared, Sink: p.sink, Log: p.options.Log,
+		Shared: g.shared, Sink: g.sink, Log: g.options.Log,
 	}
 	if lc.TLS != nil {
 		o.HandshakeTimeout = lc.TLS.HandshakeTimeout
@@ -61,17 +51,17 @@ func clientCert(lc *config.Listener, server *tlsconf.Server) clientcert.Options 
 
 // forwarding are the options of a listener's forwarder; server is its TLS, nil for
 // none.
-func (p *Proxy) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) (forward.Options, error) {
+func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
 	o := forward.Options{
-		Labels:      p.labels(lc, "", "", 0),
+		Labels:      g.labels(lc, "", "", 0),
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
-		Causes: p.causes, Shared: p.shared, Context: p.context,
+		Causes: g.causes, Shared: g.shared, Context: g.context,
 	}
 	via := ""
 	if lc.Via {
-		via = pseudonym(p.config.Service)
+		via = pseudonym(g.config.Service)
 		o.Via = via
 	}
 	o.Filters = []filter.Filter{forwarded.New(forwarded.Options{
@@ -87,38 +77,38 @@ func (p *Proxy) forwarding(lc *config.Listener, server *tlsconf.Server, propagat
 	for i := range lc.Routes {
 		rc := &lc.Routes[i]
 		matches = append(matches, route.Match{Path: rc.Match.Path, PathPrefix: rc.Match.PathPrefix, Hosts: rc.Match.Hosts, Methods: rc.Match.Methods})
-		o.Routes = append(o.Routes, p.route(lc, rc))
+		o.Routes = append(o.Routes, g.route(lc, rc))
 	}
 	o.Table = route.Compile(matches)
-	if lc.ForwardProxy != nil {
-		var err error
-		if o.Egress, err = p.forwardProxy(lc); err != nil {
-			return o, err
-		}
+	if lc.Catalog == "consul" {
+		o.Catalog = new(atomic.Pointer[forward.Routing])
 	}
-	return o, nil
+	if lc.ForwardProxy != nil {
+		o.Egress = g.forwardProxy(lc)
+	}
+	return o
 }
 
-// forwardProxy makes what a forward-proxy listener needs. Its cluster is named
-// after the listener: what requests ask for is no name for a metric.
-func (p *Proxy) forwardProxy(lc *config.Listener) (*forward.Egress, error) {
-	fc := lc.ForwardProxy
+// newEgress makes the cluster of a forward-proxy listener. It is named after the
+// listener: what requests ask for is no name for a metric.
+func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
 	cc := config.NewCluster()
-	cc.ConnectTimeout, cc.Protocol = fc.ConnectTimeout, "http1"
-	cl, err := p.newCluster(lc.Name, &cc)
-	if err != nil {
-		return nil, err
-	}
-	p.egress = append(p.egress, cl)
+	cc.ConnectTimeout, cc.Protocol = lc.ForwardProxy.ConnectTimeout, "http1"
+	return g.newCluster(lc.Name, &cc, nil, nil)
+}
+
+// forwardProxy makes what a forward-proxy listener needs.
+func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
+	fc, cl := lc.ForwardProxy, g.egress[lc.Name]
 	e := &forward.Egress{
 		Resolver: net.DefaultResolver,
-		Route:    forward.Route{Labels: p.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
-		Tunnels:  forward.Route{Labels: p.labels(lc, "connect", lc.Name, 0), Cluster: cl},
+		Route:    forward.Route{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
+		Tunnels:  forward.Route{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl},
 	}
 	for _, a := range fc.Allow {
 		e.Allow = append(e.Allow, allow(a))
 	}
-	return e, nil
+	return e
 }
 
 func allow(a config.ForwardAllow) forward.Allow {

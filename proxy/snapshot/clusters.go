@@ -15,15 +15,13 @@ import (
 	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// newCluster makes a cluster of its configuration.
-func (p *Proxy) newCluster(name string, c *config.Cluster) (*cluster.Cluster, error) {
-	client, err := p.clientTLS(name, c)
-	if err != nil {
-		return nil, err
-	}
+// newCluster makes a cluster of its configuration. Its endpoints come from the
+// source that is given, or, where that is nil, from where the configuration says.
+func (g *generation) newCluster(name string, c *config.Cluster, client *tlsconf.Client, source discovery.Source) (_ *cluster.Cluster, err error) {
 	o := cluster.Options{
 		Upstream: upstream.Options{
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
@@ -31,9 +29,9 @@ func (p *Proxy) newCluster(name string, c *config.Cluster) (*cluster.Cluster, er
 			Head:     http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
 			Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 		},
-		Balance: p.balanceOptions(&c.Balance), Decay: c.Balance.Decay,
+		Balance: g.balanceOptions(&c.Balance), Decay: c.Balance.Decay,
 		Limits: cluster.Limits{MaxRequests: c.CircuitBreaker.MaxRequests, MaxRetries: c.CircuitBreaker.MaxRetries},
-		Log:    p.options.Log,
+		Log:    g.options.Log,
 	}
 	if s := c.Balance.SlowStart; s != nil {
 		o.SlowStart = &cluster.SlowStart{Window: s.Window, Aggression: s.Aggression, MinPercent: s.MinPercent}
@@ -41,8 +39,10 @@ func (p *Proxy) newCluster(name string, c *config.Cluster) (*cluster.Cluster, er
 	if c.Outlier != nil {
 		o.Outlier = outlierOptions(c.Outlier)
 	}
-	if o.Source, o.From, err = p.agents.source(p.config, c); err != nil {
-		return nil, fmt.Errorf("cluster %s: %w", name, err)
+	if o.Source, o.From = source, "the catalogue"; source == nil {
+		if o.Source, o.From, err = g.agents.source(g.config, c); err != nil {
+			return nil, fmt.Errorf("cluster %s: %w", name, err)
+		}
 	}
 	if len(c.HealthChecks) > 0 {
 		var config healthcheck.TLSConfig
@@ -53,7 +53,7 @@ func (p *Proxy) newCluster(name string, c *config.Cluster) (*cluster.Cluster, er
 			return nil, fmt.Errorf("cluster %s: health_checks: %w", name, err)
 		}
 	}
-	return cluster.New(name, staticEndpoints(c), o, p.shared), nil
+	return cluster.New(name, staticEndpoints(c), o, g.shared), nil
 }
 
 // staticEndpoints are those that the configuration itself names.
@@ -71,12 +71,12 @@ func staticEndpoints(c *config.Cluster) []discovery.Endpoint {
 	return all
 }
 
-func (p *Proxy) balanceOptions(b *config.Balance) balance.Options {
+func (g *generation) balanceOptions(b *config.Balance) balance.Options {
 	o := balance.Options{
 		Policy: policies[b.Policy], Choices: b.Choices, Bias: b.ActiveRequestBias,
 		MinRingSize: b.MinRingSize, MaxRingSize: b.MaxRingSize, MaglevTable: b.TableSize, BoundedLoad: b.BoundedLoad,
 		DefaultRTT: b.DefaultRTT, PanicThreshold: b.PanicThreshold, Overprovisioning: b.Overprovisioning,
-		ZoneAware: b.ZoneAware, Zone: p.config.Locality.Zone, MinZoneHosts: b.MinZoneEndpoints,
+		ZoneAware: b.ZoneAware, Zone: g.config.Locality.Zone, MinZoneHosts: b.MinZoneEndpoints,
 	}
 	if s := b.Subsets; s != nil {
 		for _, selector := range s.Selectors {
@@ -158,14 +158,17 @@ func httpCheck(c *config.HTTPCheck) *healthcheck.HTTP {
 }
 
 // route makes a route of its configuration.
-func (p *Proxy) route(lc *config.Listener, rc *config.Route) forward.Route {
-	cc := p.config.Clusters[rc.Cluster]
+func (g *generation) route(lc *config.Listener, rc *config.Route) forward.Route {
+	cc := g.config.Clusters[rc.Cluster]
 	r := forward.Route{
-		Labels:  p.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold),
-		Cluster: p.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
-		Retry: retryPolicy(p.config.RetryFor(rc)), Hash: hashOn(cc.Balance.Hash),
+		Labels:  g.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold),
+		Cluster: g.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
+		Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash),
 	}
-	if h := p.config.HedgeFor(rc); h != nil {
+	if rc.Retry != nil {
+		r.Retry = retryPolicy(rc.Retry)
+	}
+	if h := g.config.HedgeFor(rc); h != nil {
 		r.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
 	}
 	if len(rc.Subset) > 0 {

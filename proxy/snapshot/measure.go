@@ -10,8 +10,8 @@ import (
 func (p *Proxy) measureClusters() {
 	each := func(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
 		p.metrics.Func(name, help, kind, append([]string{"service", "cluster"}, labels...), func(emit func(float64, ...string)) {
-			service := p.config.Service
-			for _, c := range p.allClusters() {
+			service := p.current.Load().config.Service
+			for _, c := range p.current.Load().allClusters() {
 				read(c, func(value float64, labels ...string) {
 					emit(value, append([]string{service, c.Name}, labels...)...)
 				})

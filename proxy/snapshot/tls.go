@@ -3,6 +3,7 @@ package snapshot
 import (
 	"crypto/tls"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -22,16 +23,22 @@ type credentials struct {
 	}
 }
 
-// serverTLS makes a listener's TLS settings, nil for none.
-func (p *Proxy) serverTLS(lc *config.Listener) (*tlsconf.Server, error) {
+// serverTLS makes a listener's TLS settings, nil for none. Where they are what
+// they were, so are the keys of the sessions that clients may resume.
+func (g *generation) serverTLS(lc *config.Listener, old *generation) (*tlsconf.Server, error) {
 	t := lc.TLS
 	if t == nil {
 		return nil, nil
 	}
+	if b := old.named(lc.Name); b != nil && reflect.DeepEqual(b.config.TLS, t) {
+		c, _ := old.credential("listener", lc.Name)
+		g.credentials = append(g.credentials, c)
+		return c.source.(*tlsconf.Server), nil
+	}
 	o := tlsconf.ServerOptions{
 		Name: lc.Name, ClientCA: t.ClientCA, ClientSAN: t.ClientSAN, CRL: t.CRL,
 		MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: p.options.Log,
+		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: g.options.Log,
 	}
 	switch t.ClientAuth {
 	case "request":
@@ -46,12 +53,12 @@ func (p *Proxy) serverTLS(lc *config.Listener) (*tlsconf.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", lc.Name, err)
 	}
-	p.credentials = append(p.credentials, credentials{"listener", lc.Name, s})
+	g.credentials = append(g.credentials, credentials{"listener", lc.Name, s})
 	return s, nil
 }
 
 // clientTLS makes a cluster's TLS settings, nil for none.
-func (p *Proxy) clientTLS(name string, c *config.Cluster) (*tlsconf.Client, error) {
+func (g *generation) clientTLS(name string, c *config.Cluster) (*tlsconf.Client, error) {
 	t := c.TLS
 	if t == nil {
 		return nil, nil
@@ -59,7 +66,7 @@ func (p *Proxy) clientTLS(name string, c *config.Cluster) (*tlsconf.Client, erro
 	o := tlsconf.ClientOptions{
 		Name: name, CA: t.CA, SNI: t.SNI, Cert: t.Cert, Key: t.Key, SAN: t.SAN, SPKI: t.SPKI, CRL: t.CRL,
 		Insecure: t.InsecureSkipVerify, MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		Log: p.options.Log,
+		Log: g.options.Log,
 	}
 	switch protocol(c.Protocol) {
 	case upstream.HTTP1:
@@ -73,7 +80,6 @@ func (p *Proxy) clientTLS(name string, c *config.Cluster) (*tlsconf.Client, erro
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", name, err)
 	}
-	p.credentials = append(p.credentials, credentials{"cluster", name, client})
 	return client, nil
 }
 
@@ -106,10 +112,10 @@ func http2Options(c *config.HTTP2, headBytes, fields int) http2.Options {
 
 // measureTLS registers what is known of certificates.
 func (p *Proxy) measureTLS() {
-	service := p.config.Service
+	service := p.current.Load().config.Service
 	p.metrics.Func("hopscope_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in use expires, in Unix time.", metrics.Gauge,
 		[]string{"service", "kind", "name"}, func(emit func(float64, ...string)) {
-			for _, c := range p.credentials {
+			for _, c := range p.current.Load().credentials {
 				if _, _, end := c.source.Stats(); !end.IsZero() {
 					emit(float64(end.Unix()), service, c.kind, c.name)
 				}
@@ -117,7 +123,7 @@ func (p *Proxy) measureTLS() {
 		})
 	p.metrics.Func("hopscope_tls_reloads_total", "Times that changed certificate files were read, by how that ended.", metrics.Counter,
 		[]string{"service", "kind", "name", "result"}, func(emit func(float64, ...string)) {
-			for _, c := range p.credentials {
+			for _, c := range p.current.Load().credentials {
 				good, bad, _ := c.source.Stats()
 				emit(float64(good), service, c.kind, c.name, "success")
 				emit(float64(bad), service, c.kind, c.name, "failure")

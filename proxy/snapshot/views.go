@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -19,8 +20,7 @@ type dropper interface {
 }
 
 // startViews makes the views and the recorder that shows them each Hop.
-func (p *Proxy) startViews() error {
-	t := &p.config.Telemetry
+func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	views := []record.View{p.metrics}
 	if t.AccessLog.Path != "off" {
@@ -31,7 +31,7 @@ func (p *Proxy) startViews() error {
 		p.log = log
 		views = append(views, log)
 	}
-	exporters, err := p.exporters()
+	exporters, err := exporters(&t.Traces)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,7 @@ func (p *Proxy) startViews() error {
 }
 
 // exporters are where spans go.
-func (p *Proxy) exporters() ([]spans.Exporter, error) {
-	t := &p.config.Telemetry.Traces
+func exporters(t *config.Traces) ([]spans.Exporter, error) {
 	var all []spans.Exporter
 	if o := t.OTLP; o != nil {
 		compression := o.Compression
@@ -88,25 +87,22 @@ func (p *Proxy) sink(n uint64) hop.Sink { return p.recorder.Sink(int(n % (1 << 3
 
 // measure registers what the data plane counts, to be read at each scrape.
 func (p *Proxy) measure() {
-	service := p.config.Service
-	gauge := func(name, help string, read func(*bound) int64) {
-		p.metrics.Func(name, help, metrics.Gauge, []string{"service", "listener"}, func(emit func(float64, ...string)) {
-			for _, b := range p.listeners {
-				emit(float64(read(b)), service, b.config.Name)
+	service := p.current.Load().config.Service
+	ofListeners := func(name, help string, kind metrics.Kind, read func(traffic) float64) {
+		p.metrics.Func(name, help, kind, []string{"service", "listener"}, func(emit func(float64, ...string)) {
+			for name, t := range p.traffic() {
+				emit(read(t), service, name)
 			}
 		})
 	}
-	gauge("hopscope_downstream_requests_active", "Requests on their way.", func(b *bound) int64 { return b.forwarder.Active.Load() })
-	gauge("hopscope_downstream_connections_active", "Connections from clients that are open.", func(b *bound) int64 { return b.listener.Active.Load() })
-	p.metrics.Func("hopscope_downstream_connections_total", "Connections accepted from clients.", metrics.Counter,
-		[]string{"service", "listener"}, func(emit func(float64, ...string)) {
-			for _, b := range p.listeners {
-				emit(float64(b.listener.Accepted.Load()), service, b.config.Name)
-			}
-		})
+	ofListeners("hopscope_downstream_requests_active", "Requests on their way.", metrics.Gauge, func(t traffic) float64 { return float64(t.requests) })
+	ofListeners("hopscope_downstream_connections_active", "Connections from clients that are open.", metrics.Gauge,
+		func(t traffic) float64 { return float64(t.Active.Load()) })
+	ofListeners("hopscope_downstream_connections_total", "Connections accepted from clients.", metrics.Counter,
+		func(t traffic) float64 { return float64(t.Accepted.Load()) })
 	p.metrics.Func("hopscope_upstream_connections", "Connections to a cluster's endpoints, by state.", metrics.Gauge,
 		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
-			for _, c := range p.allClusters() {
+			for _, c := range p.current.Load().allClusters() {
 				s := c.Group.Stats()
 				emit(float64(s.Active), service, c.Name, "active")
 				emit(float64(s.Idle), service, c.Name, "idle")
@@ -114,13 +110,13 @@ func (p *Proxy) measure() {
 		})
 	p.metrics.Func("hopscope_upstream_requests_pending", "Requests that wait for a connection.", metrics.Gauge,
 		[]string{"service", "cluster"}, func(emit func(float64, ...string)) {
-			for _, c := range p.allClusters() {
+			for _, c := range p.current.Load().allClusters() {
 				emit(float64(c.Group.Stats().Pending), service, c.Name)
 			}
 		})
 	p.metrics.Func("hopscope_upstream_connections_total", "Connections handed to requests, by where they came from.", metrics.Counter,
 		[]string{"service", "cluster", "source"}, func(emit func(float64, ...string)) {
-			for _, c := range p.allClusters() {
+			for _, c := range p.current.Load().allClusters() {
 				s := c.Group.Stats()
 				emit(float64(s.Dialled), service, c.Name, "dialled")
 				emit(float64(s.Reused), service, c.Name, "pool")

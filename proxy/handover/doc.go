@@ -1,0 +1,7 @@
+// Package handover passes listening sockets on, so that whoever comes after
+// listens before whoever was there stops, and no connection is refused between.
+//
+// All owners of a socket share the kernel's queue of connections; each accepts
+// from it until it closes its own. The package knows nothing of what is served
+// on the sockets, nor of who configures them. Start reading at [Dup].
+package handover

@@ -1,0 +1,98 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/listener"
+)
+
+// Close drains the proxy until ctx is done, then cuts what is left, and shows
+// what was recorded in every view. A second call waits for the first.
+func (p *Proxy) Close(ctx context.Context) error {
+	p.closing.Do(func() {
+		p.reloading.Lock()
+		p.deregister(ctx)
+		p.reloading.Unlock()
+		p.closed = p.close(ctx, (*listener.Listener).Drain)
+	})
+	return p.closed
+}
+
+// Retire is Close for a proxy whose sockets another process serves already: the
+// admin API is left to that one, and no client is to notice, see
+// [listener.Listener.Retire].
+func (p *Proxy) Retire(ctx context.Context) error {
+	p.closing.Do(func() {
+		p.reloading.Lock()
+		p.registration.leave() // the other process has registered the same
+		p.registration = nil
+		p.reloading.Unlock()
+		var err error
+		grace := idleGrace(p.Config().Drain.Timeout)
+		if p.adminServer != nil {
+			err = p.closeAdmin()
+		}
+		p.closed = errors.Join(err, p.close(ctx, func(l *listener.Listener, ctx context.Context) { l.Retire(ctx, grace) }))
+	})
+	return p.closed
+}
+
+func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, context.Context)) error {
+	defer context.AfterFunc(ctx, p.cancel)() // nothing is waited for any more
+	var wg sync.WaitGroup
+	for _, l := range p.stopReloading() {
+		wg.Go(func() { drain(l, ctx) })
+	}
+	wg.Wait()
+	p.cancel()
+	p.mu.Lock()
+	live := slices.Clone(p.live)
+	p.mu.Unlock()
+	for _, g := range live {
+		g.release(&generation{})
+	}
+	// The views have a moment of their own, also where ctx is long done.
+	flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
+	p.agents.close()
+	p.served.Wait()
+	return err
+}
+
+// stopReloading has no reload begin any more, and returns the listeners that have
+// to be drained.
+func (p *Proxy) stopReloading() []*listener.Listener {
+	p.reloading.Lock() // one that is under way ends first
+	defer p.reloading.Unlock()
+	p.draining.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*listener.Listener
+	for _, g := range p.live {
+		for _, b := range g.listeners {
+			if !slices.Contains(all, b.listener) {
+				all = append(all, b.listener)
+			}
+		}
+	}
+	return all
+}
+
+// closeAdmin ends the admin API.
+func (p *Proxy) closeAdmin() error {
+	if p.adminServer == nil {
+		return nil
+	}
+	// The answer to a POST of /drain may still be on its way.
+	last, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if p.adminServer.Shutdown(last) != nil {
+		return p.adminServer.Close()
+	}
+	return nil
+}

@@ -1,0 +1,320 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/handover"
+	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
+	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
+)
+
+// generation is all that was built of one configuration. It does not change once
+// it is in use; what a reload leaves as it was is part of the next one, too.
+type generation struct {
+	*Proxy
+	config    *config.Config
+	clusters  map[string]*cluster.Cluster
+	retries   map[string]*forward.Retry   // those of clusters: a budget is shared by all routes
+	catalogue *catalogue                  // nil where no listener serves one
+	egress    map[string]*cluster.Cluster // those of forward proxies, by listener
+	listeners []*bound
+	// credentials are the TLS settings in use.
+	credentials []credentials
+	// labelled are the labels of all routes.
+	labelled []*hop.Labels
+	// catalogued are those of the catalogue's routes, after so many commits;
+	// guarded by Proxy.mu.
+	catalogued []*hop.Labels
+	commits    int
+}
+
+// bound is a listener with its forwarder.
+type bound struct {
+	config    *config.Listener
+	forwarder *forward.Forwarder
+	listener  *listener.Listener
+}
+
+// build makes the generation of a configuration, with what it has in common with
+// the old one. It changes nothing of that, and on an error leaves nothing behind.
+// The error has a line for each mistake.
+func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
+	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
+	err := errors.Join(g.makeClusters(old), g.makeListeners(old))
+	if err == nil {
+		err = g.makeCatalogue()
+	}
+	if err != nil {
+		g.release(old)
+		for _, b := range g.listeners {
+			if old.uses(b.listener) == nil {
+				b.listener.StopAccepting()
+			}
+		}
+		return nil, err
+	}
+	g.warm()
+	return g, nil
+}
+
+// warmLimit is how long a configuration waits until its clusters know their
+// endpoints and how those are.
+const warmLimit = 5 * time.Second
+
+// warm waits for the clusters, so that the first requests find endpoints. What is
+// not known by then is told when it is.
+func (g *generation) warm() {
+	ctx, cancel := context.WithTimeout(g.context, warmLimit)
+	defer cancel()
+	if c := g.catalogue; c != nil && !c.wait(ctx) {
+		g.options.Log.Warn("the catalogue has not answered in time", "waited", warmLimit)
+	}
+	for _, c := range g.allClusters() {
+		if !c.Ready(ctx) {
+			g.options.Log.Warn("a cluster does not know its endpoints in time", "cluster", c.Name, "waited", warmLimit)
+		}
+	}
+}
+
+// makeClusters makes each cluster of the configuration, and of its forward proxies.
+func (g *generation) makeClusters(old *generation) error {
+	var mistakes []error
+	for _, name := range slices.Sorted(maps.Keys(g.config.Clusters)) {
+		if old.clusters[name] != nil && g.sameCluster(name, old) {
+			g.clusters[name] = old.clusters[name]
+			if c, ok := old.credential("cluster", name); ok {
+				g.credentials = append(g.credentials, c)
+			}
+			continue
+		}
+		cc := g.config.Clusters[name]
+		client, err := g.clientTLS(name, &cc)
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		if client != nil {
+			g.credentials = append(g.credentials, credentials{"cluster", name, client})
+		}
+		c, err := g.newCluster(name, &cc, client, nil)
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		g.clusters[name] = c
+	}
+	for name, cc := range g.config.Clusters {
+		g.retries[name] = retryPolicy(cc.Retry)
+	}
+	for i := range g.config.Listeners {
+		lc := &g.config.Listeners[i]
+		if lc.ForwardProxy == nil {
+			continue
+		}
+		if b := old.named(lc.Name); b != nil && b.config.ForwardProxy != nil && b.config.ForwardProxy.ConnectTimeout == lc.ForwardProxy.ConnectTimeout {
+			g.egress[lc.Name] = old.egress[lc.Name]
+			continue
+		}
+		c, err := g.newEgress(lc)
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		g.egress[lc.Name] = c
+	}
+	return errors.Join(mistakes...)
+}
+
+// sameCluster reports whether a cluster is configured as it was, in its own keys
+// and in those of the top level that count for it.
+func (g *generation) sameCluster(name string, old *generation) bool {
+	now, then := g.config, old.config
+	c := now.Clusters[name]
+	return reflect.DeepEqual(c, then.Clusters[name]) && now.Locality == then.Locality &&
+		(c.Consul == nil || reflect.DeepEqual(now.Consul, then.Consul))
+}
+
+// makeListeners makes each listener with its forwarder, and binds its address
+// unless the socket is here.
+func (g *generation) makeListeners(old *generation) error {
+	t := &g.config.Telemetry.Traces
+	propagation, err := tracecontext.NewPropagation(t.Extract, t.Inject)
+	if err != nil {
+		return err
+	}
+	status := headers.NewProxyStatus(g.config.Service)
+	sampler := tracecontext.NewSampler(t.Sample)
+	var mistakes []error
+	for i := range g.config.Listeners {
+		lc := &g.config.Listeners[i]
+		server, err := g.serverTLS(lc, old)
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		f := forward.New(g.forwarding(lc, server, propagation, status, sampler))
+		l, err := g.makeListener(lc, server, f, old)
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		g.listeners = append(g.listeners, &bound{lc, f, l})
+	}
+	return errors.Join(mistakes...)
+}
+
+// makeListener makes a listener, or takes the old one if its settings are the same.
+func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation) (*listener.Listener, error) {
+	o := g.listening(lc, server)
+	if before := old.named(lc.Name); before != nil {
+		if reflect.DeepEqual(own(before.config), own(lc)) {
+			return before.listener, nil
+		}
+		o.Counts = before.listener.Counts
+	}
+	socket, err := g.socket(lc, old)
+	if err != nil {
+		return nil, err
+	}
+	return listener.New(o, f, socket), nil
+}
+
+// own is a listener's configuration without what is its forwarder's alone, which
+// the connections that are open need not know of.
+func own(lc *config.Listener) config.Listener {
+	c := *lc
+	c.Direction, c.Routes, c.Catalog, c.TrustedCallers, c.ForwardProxy = "", nil, "", nil, nil
+	c.GRPCWeb, c.Forwarded, c.ForwardClientCert = false, config.Forwarded{}, ""
+	c.Via, c.ProxyStatus, c.ServerTiming = false, "", ""
+	return c
+}
+
+// socket is what a listener accepts from: that of the listener which had this
+// address before, of whatever name, or of the process which did, or a new one.
+func (g *generation) socket(lc *config.Listener, old *generation) (net.Listener, error) {
+	share := func(b *bound) (net.Listener, error) {
+		socket, err := handover.Dup(b.listener.Socket())
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: taking over the socket of %s: %w", lc.Name, lc.Address, err)
+		}
+		return socket, nil
+	}
+	if b := old.named(lc.Name); b != nil && b.config.Address == lc.Address {
+		return share(b)
+	}
+	if !anyPort(lc.Address) {
+		for _, b := range old.listeners {
+			if b.config.Address == lc.Address {
+				return share(b)
+			}
+		}
+	}
+	if socket := g.inherit(ofListener, lc.Name, lc.Address); socket != nil {
+		return socket, nil
+	}
+	return listener.Bind(lc.Name, lc.Address)
+}
+
+// anyPort reports whether an address leaves the choice of the port to the system:
+// then it is another's for each name.
+func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
+
+// named is the listener of that name, nil if there is none.
+func (g *generation) named(name string) *bound {
+	for _, b := range g.listeners {
+		if b.config.Name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// uses returns what is bound to a listener, nil if this generation does not have
+// it.
+func (g *generation) uses(l *listener.Listener) *bound {
+	for _, b := range g.listeners {
+		if b.listener == l {
+			return b
+		}
+	}
+	return nil
+}
+
+// credential is what a listener's or a cluster's TLS settings are.
+func (g *generation) credential(kind, name string) (credentials, bool) {
+	i := slices.IndexFunc(g.credentials, func(c credentials) bool { return c.kind == kind && c.name == name })
+	if i < 0 {
+		return credentials{}, false
+	}
+	return g.credentials[i], true
+}
+
+// allClusters are those of the configuration and of the catalogue.
+func (g *generation) allClusters() []*cluster.Cluster {
+	all := g.configured()
+	if g.catalogue != nil {
+		all = append(all, g.catalogue.clusters()...)
+	}
+	return all
+}
+
+// configured are the clusters of the configuration, by name, and those of forward
+// proxies.
+func (g *generation) configured() []*cluster.Cluster {
+	var all []*cluster.Cluster
+	for _, some := range []map[string]*cluster.Cluster{g.clusters, g.egress} {
+		for _, name := range slices.Sorted(maps.Keys(some)) {
+			all = append(all, some[name])
+		}
+	}
+	return all
+}
+
+// release closes what this generation has and the other has not: its clusters,
+// which end with the requests that are under way to them, and its credentials.
+func (g *generation) release(other *generation) {
+	g.releaseClusters(other)
+	g.releaseCredentials(other)
+}
+
+func (g *generation) releaseClusters(other *generation) {
+	if g.catalogue != nil {
+		g.catalogue.close()
+	}
+	kept := other.allClusters()
+	for _, c := range g.configured() {
+		if !slices.Contains(kept, c) {
+			c.Close()
+		}
+	}
+}
+
+func (g *generation) releaseCredentials(others ...*generation) {
+	for _, c := range g.credentials {
+		if !slices.ContainsFunc(others, func(o *generation) bool { return slices.Contains(o.credentials, c) }) {
+			c.source.Close()
+		}
+	}
+}
+
+// requests is how many are on their way through this generation's forwarders.
+func (g *generation) requests() (n int64) {
+	for _, b := range g.listeners {
+		n += b.forwarder.Active.Load()
+	}
+	return n
+}
