@@ -71,7 +71,7 @@ func TestLiveWeightsOfConsul(t *testing.T) {
 	l.begin("GET")
 	for _, weight := range []int{3, 9, 1} {
 		consul.weigh(b[1], weight)
-		eventually(t, "the weight being known", func() bool { return l.endpoint(b[1].address).Weight == float64(weight) })
+		l.becomes("the weight being known", func(s cluster.Status) bool { return endpointOf(s, b[1].address).Weight == float64(weight) })
 		from := l.load.now()
 		l.load.pass(time.Second)
 		share, want := shares(l.load.since(from))[b[1].address], float64(weight)/float64(weight+1)
@@ -104,7 +104,7 @@ func TestLiveOutlivesConsul(t *testing.T) {
 	})
 	defer stop()
 	consul.Kill()
-	eventually(t, "stale", func() bool { return l.status().Source.Stale })
+	l.becomes("stale", func(s cluster.Status) bool { return s.Source.Stale })
 	l.load.pass(absence)
 	if s := l.status(); !s.Source.Stale || s.Source.Since == nil || time.Since(*s.Source.Since) < absence/2 {
 		t.Errorf("after %s without Consul: %+v", absence, s.Source)
@@ -113,9 +113,8 @@ func TestLiveOutlivesConsul(t *testing.T) {
 
 	consul.Restart(t)
 	back := l.load.now()
-	eventually(t, "an empty Consul that is not believed", func() bool {
-		s := l.status().Source
-		return s.Stale && strings.Contains(s.Error, "came back without")
+	l.becomes("an empty Consul that is not believed", func(s cluster.Status) bool {
+		return s.Source.Stale && strings.Contains(s.Source.Error, "came back without")
 	})
 	t.Logf("Consul was asked %s after it was back", l.load.now()-back)
 	l.load.pass(2 * time.Second)
@@ -123,10 +122,7 @@ func TestLiveOutlivesConsul(t *testing.T) {
 
 	least.Store(1) // what is registered first is believed
 	consul.add(b...)
-	eventually(t, "fresh again", func() bool {
-		s := l.status()
-		return !s.Source.Stale && healthy(s) == 3
-	})
+	l.becomes("fresh again", func(s cluster.Status) bool { return !s.Source.Stale && healthy(s) == 3 })
 	same(t, "hopscope_discovery_stale", l.scrape().sum("hopscope_discovery_stale", "cluster", "web", "source", "Consul"), 0)
 	least.Store(2)
 	l.leaves("deregistered after that", b[2].address, func() { consul.remove(b[2]) })

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -28,14 +29,17 @@ func TestLiveEjectsAndTakesBack(t *testing.T) {
 			l.begin("GET")
 			sick := b[0]
 			sick.failing.Store(50)
-			eventually(t, "ejected", func() bool { return l.endpoint(sick.address).Ejected })
-			out := l.endpoint(sick.address)
+			var out cluster.EndpointStatus
+			l.becomes("ejected", func(s cluster.Status) bool {
+				out = endpointOf(s, sick.address)
+				return out.Ejected
+			})
 			t.Logf("ejected after %d failures of %d requests: %s", sick.failed.Load(), sick.got.Load(), out.Why)
 			if out.Health != "unhealthy" || out.Why == "" || out.Until == nil {
 				t.Errorf("the admin API does not tell: %+v", out)
 			}
 			sick.failing.Store(0)
-			eventually(t, "taken back", func() bool { return !l.endpoint(sick.address).Ejected })
+			l.becomes("taken back", func(s cluster.Status) bool { return !endpointOf(s, sick.address).Ejected })
 			from := l.load.now()
 			l.load.pass(time.Second)
 			if share := shares(l.load.since(from))[sick.address]; share < 0.15 || share > 0.25 {
@@ -90,7 +94,7 @@ func TestLiveSlowEndpoint(t *testing.T) {
 	l := startLive(t, 4, consul.web(", balance: {policy: peak_ewma, decay: 1s}"))
 	l.begin("GET")
 	slow := b[0]
-	// shares waits until the endpoint's share of the latest thousand is as wanted.
+	// share waits until the endpoint's share of the latest thousand is as wanted.
 	share := func(what string, wanted func(share float64) bool) {
 		t.Helper()
 		from, last := l.load.now(), 0.0

@@ -52,7 +52,7 @@ clusters:
 			t.Logf("the proxy's log:\n%s", l.said)
 		}
 	})
-	eventually(t, fmt.Sprintf("the cluster having %d endpoints", n), func() bool { return healthy(l.status()) == n })
+	l.becomes(fmt.Sprintf("a cluster of %d endpoints", n), func(s cluster.Status) bool { return healthy(s) == n })
 	return l
 }
 
@@ -91,10 +91,28 @@ func (l *live) ask() (s cluster.Status, err error) {
 	return all[0], nil
 }
 
+// lookEvery is how often the admin API is asked, which is not to be a load too.
+const lookEvery = 20 * time.Millisecond
+
+// becomes waits until the cluster is as wanted.
+func (l *live) becomes(what string, wanted func(cluster.Status) bool) {
+	l.t.Helper()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	eventually(l.t, what, func() bool {
+		<-ticker.C
+		return wanted(l.status())
+	})
+}
+
 // endpoint is what the admin API shows of an endpoint.
 func (l *live) endpoint(address string) cluster.EndpointStatus {
 	l.t.Helper()
-	for _, e := range l.status().Endpoints {
+	return endpointOf(l.status(), address)
+}
+
+func endpointOf(s cluster.Status, address string) cluster.EndpointStatus {
+	for _, e := range s.Endpoints {
 		if e.Address == address {
 			return e
 		}
@@ -235,7 +253,7 @@ func (l *live) watching(look func(cluster.Status)) (stop func()) {
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
-		ticker := time.NewTicker(20 * time.Millisecond)
+		ticker := time.NewTicker(lookEvery)
 		defer ticker.Stop()
 		for {
 			if s, err := l.ask(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/cluster"
 )
 
 // addresses is a file of endpoints.
@@ -84,7 +85,7 @@ func TestLiveFollowsDNS(t *testing.T) {
 
 	// The DNS goes away, and nothing changes.
 	consul.Kill()
-	eventually(t, "stale", func() bool { return l.status().Source.Stale })
+	l.becomes("stale", func(s cluster.Status) bool { return s.Source.Stale })
 	l.load.pass(time.Second)
 	same(t, "endpoints without the DNS", healthy(l.status()), 3)
 	l.faultless()
@@ -115,7 +116,7 @@ func TestLiveFailsOver(t *testing.T) {
 	l.leaves("the nearest gone", b[0].address, func() { near.remove(b[0]) })
 	l.follows("the nearest back", b[0].address, func() { near.add(b[0]) })
 	far.Kill()
-	eventually(t, "stale", func() bool { return l.status().Source.Stale })
+	l.becomes("stale", func(s cluster.Status) bool { return s.Source.Stale })
 	only("the nearest gets all without the other", b[0])
 	l.faultless()
 }
