@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Names of the groups, which -only takes beside those of variants.
 const (
@@ -9,6 +12,7 @@ const (
 	groupH2H2  = "h2h2"
 	groupGRPC  = "grpc"
 	groupTLS   = "tls"
+	groupScale = "scale"
 )
 
 // The load on HTTP/2: few connections of several streams each.
@@ -22,11 +26,12 @@ const (
 type group struct {
 	name  string
 	title string // in the report, before each load; empty: the load says enough
-	base  string // the variant that ratios are to
+	base  string // the variant that ratios are to, but for those that name another
 	tool  string // the program that puts the load: wrk or h2load
 	http2 bool   // the client speaks HTTP/2 in plain text
 	grpc  bool   // and gRPC in it
 	tls   bool   // the client speaks HTTP/1.1 over TLS
+	scale bool   // the variants differ in how many endpoints and routes they have
 }
 
 // groups lists them in the order they are measured and reported.
@@ -37,6 +42,7 @@ func groups() []group {
 		{name: groupH2H2, title: "HTTP/2 to HTTP/2", base: haproxyH2H2, tool: "h2load", http2: true},
 		{name: groupGRPC, title: "gRPC, unary", base: haproxyGRPC, tool: "h2load", http2: true, grpc: true},
 		{name: groupTLS, title: "TLS 1.3 to HTTP/1.1", base: haproxyTLS, tool: "wrk", tls: true},
+		{name: groupScale, title: fmt.Sprintf("one or %d endpoints and routes", manyEndpoints), base: hopscopeOne, tool: "wrk", scale: true},
 	}
 }
 
@@ -65,6 +71,8 @@ func (g group) cells(o options) []cell {
 	switch {
 	case g.http2:
 		return []cell{{Group: g.name, Connections: http2Connections, Streams: http2Streams, BodyBytes: body}}
+	case g.scale:
+		return []cell{{Group: g.name, Connections: connections, BodyBytes: body}}
 	case g.tls:
 		return []cell{
 			{Group: g.name, Connections: connections, BodyBytes: body},

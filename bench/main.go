@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -22,7 +21,8 @@ const sinkArgument = "sink"
 var errShort = errors.New("targets missed or views undelivered")
 
 // errNothing says that the flags leave nothing to measure.
-var errNothing = errors.New("nothing to measure: -rounds is 0, and idle connections are measured with -idle above 0 and " + hopscopeFull + " among the variants")
+var errNothing = errors.New("nothing to measure: -rounds is 0; idle connections are measured with -idle above 0 and " + hopscopeFull +
+	" among the variants, endpoints' memory and Consul's changes with -endpoints and -changes above 0 and " + hopscopeOne + " among them")
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == sinkArgument {
@@ -55,8 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("the benchmark reads CPU times from /proc and runs on Linux only, not on %s", runtime.GOOS)
 	}
-	idleOf, measuresIdle := idleVariant(opts)
-	if opts.rounds == 0 && !measuresIdle {
+	if opts.rounds == 0 && !opts.measuresIdle() && !opts.measuresMemory() && !opts.measuresDiscovery() {
 		return errNothing
 	}
 	r, err := newRig(ctx, opts)
@@ -65,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 
-	res, err := r.conduct(ctx, stderr, idleOf, measuresIdle)
+	res, err := r.conduct(ctx, stderr)
 	if ctx.Err() != nil {
 		return ctx.Err() // what failed, failed because of it
 	}
@@ -90,17 +89,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
-// idleVariant is the variant whose idle connections are measured, if any.
-func idleVariant(o options) (variant, bool) {
-	i := slices.IndexFunc(o.variants, func(v variant) bool { return v.name == hopscopeFull })
-	if i < 0 || o.idle == 0 {
-		return variant{}, false
-	}
-	return o.variants[i], true
-}
-
 // conduct makes all measurements and puts the result together.
-func (r *rig) conduct(ctx context.Context, progress io.Writer, idleOf variant, measuresIdle bool) (result, error) {
+func (r *rig) conduct(ctx context.Context, progress io.Writer) (result, error) {
 	m, err := readMachine()
 	if err != nil {
 		return result{}, err
@@ -127,11 +117,8 @@ func (r *rig) conduct(ctx context.Context, progress io.Writer, idleOf variant, m
 		}
 		res.Rows = summarise(res.Samples, cells, names)
 	}
-	if measuresIdle {
-		fmt.Fprintf(progress, "%d idle connections to %s\n", r.opts.idle, idleOf.name)
-		if res.Idle, err = r.measureIdle(ctx, idleOf, r.opts.idle); err != nil {
-			return result{}, err
-		}
+	if err := r.conductApart(ctx, progress, &res); err != nil {
+		return result{}, err
 	}
 	ended, err := r.readClock()
 	if err != nil {
@@ -141,6 +128,25 @@ func (r *rig) conduct(ctx context.Context, progress io.Writer, idleOf variant, m
 	res.Method.Notes = append(res.Method.Notes, disturbance(res.Machine)...)
 	res.Targets = judge(res.Samples, cells, res.Idle)
 	return res, nil
+}
+
+// conductApart makes the measurements that stand by themselves, without rounds.
+func (r *rig) conductApart(ctx context.Context, progress io.Writer, res *result) (err error) {
+	if v, ok := r.opts.variant(hopscopeFull); ok && r.opts.measuresIdle() {
+		fmt.Fprintf(progress, "%d idle connections to %s\n", r.opts.idle, v.name)
+		if res.Idle, err = r.measureIdle(ctx, v, r.opts.idle); err != nil {
+			return err
+		}
+	}
+	if v, ok := r.opts.variant(hopscopeOne); ok && r.opts.measuresMemory() {
+		if res.Memory, err = r.measureMemory(ctx, progress, v, r.opts.endpoints); err != nil {
+			return err
+		}
+	}
+	if _, found := r.programs["consul"]; found && r.opts.measuresDiscovery() {
+		res.Discovery, err = r.measureDiscovery(ctx, progress, r.opts.changes)
+	}
+	return err
 }
 
 // disturbance warns of a run beside other work.
@@ -163,8 +169,10 @@ func (r *rig) method() method {
 		ProxyCore:       r.cores.proxy,
 		LoadCore:        r.cores.load,
 	}
-	if r.cores.note != "" {
-		m.Notes = append(m.Notes, r.cores.note)
+	for _, note := range []string{r.cores.note, r.missing} {
+		if note != "" {
+			m.Notes = append(m.Notes, note)
+		}
 	}
 	return m
 }

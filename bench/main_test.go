@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hopscope/hopscope/deploy/backends"
 )
 
 // TestMain lets the test binary serve as the sink process, as the program does.
@@ -41,8 +43,8 @@ func TestRunMeasuresRealProxies(t *testing.T) {
 
 func TestRunMeasuresEveryProtocol(t *testing.T) {
 	needPrograms(t, "haproxy", "nginx", "wrk", "h2load")
-	checkRun(t, 10, "-bodies", "98",
-		"-only", "haproxy-h2,nginx-h2,haproxy-h2h2,haproxy-grpc,nginx-grpc,haproxy-tls,nginx-tls,haproxy-plain")
+	checkRun(t, 12, "-bodies", "98",
+		"-only", "haproxy-h2,nginx-h2,haproxy-h2h2,haproxy-grpc,nginx-grpc,haproxy-tls,nginx-tls,haproxy-plain,haproxy-one,haproxy-many")
 }
 
 // checkRun makes one round of short loads and looks at what it saves: rows is how many
@@ -217,6 +219,34 @@ func TestIdleOfARealServer(t *testing.T) {
 	}
 	if err := r.close(); err != nil {
 		t.Error(err)
+	}
+	expectCleanedUp(t)
+}
+
+// The measurements without rounds, of the hopscope of this module and with the real Consul.
+func TestEndpointsAndConsul(t *testing.T) {
+	needPrograms(t, "nginx", "wrk")
+	consul := backends.Require(t, "consul")
+	t.Setenv("TMPDIR", t.TempDir())
+	out := t.TempDir()
+	var stderr bytes.Buffer
+	args := []string{"-rounds", "0", "-only", hopscopeOne, "-endpoints", "500", "-changes", "2", "-consul", consul, "-out", out}
+	if err := run(t.Context(), args, io.Discard, &stderr); err != nil {
+		t.Fatalf("run: %v\n%s", err, &stderr)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var res result
+	if err := json.Unmarshal(text, &res); err != nil {
+		t.Fatal(err)
+	}
+	if m := res.Memory; m == nil || m.Endpoints != 500 || m.OneBytes == 0 || m.ManyBytes == 0 {
+		t.Errorf("memory of endpoints: %+v", m)
+	}
+	if d := res.Discovery; d == nil || d.Registered.Changes != 2 || d.Deregistered.Changes != 2 || d.Registered.MaxMillis <= 0 || d.Consul == "" {
+		t.Errorf("changes in Consul: %+v", d)
 	}
 	expectCleanedUp(t)
 }

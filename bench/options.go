@@ -31,7 +31,10 @@ type options struct {
 	out         string // folder
 	targets     bool
 	strict      bool
-	idle        int // connections; 0: not measured
+	idle        int    // connections; 0: not measured
+	endpoints   int    // whose memory is measured; 0: not measured
+	changes     int    // of each kind in Consul; 0: not measured
+	consul      string // path of the binary; empty: look for it
 }
 
 // parseOptions reads the command line. It prints usage to w and returns
@@ -41,7 +44,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	var connections, bodies, only string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // main prints errors
-	fs.IntVar(&o.rounds, "rounds", 5, "rounds over all variants; 0 measures idle connections alone")
+	fs.IntVar(&o.rounds, "rounds", 5, "rounds over all variants; 0 makes only the measurements without: idle connections, memory of endpoints, changes in Consul")
 	fs.DurationVar(&o.duration, "duration", 4*time.Second, "length of each measured load")
 	fs.DurationVar(&o.warmup, "warmup", time.Second, "length of the load before each measured one")
 	fs.StringVar(&connections, "connections", "32,256", "keep-alive connections, one load for each; TLS has the first, HTTP/2 16 of 10 streams")
@@ -52,6 +55,9 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.BoolVar(&o.targets, "targets", false, "print the targets beside what was measured")
 	fs.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed or a view was not delivered (implies -targets)")
 	fs.IntVar(&o.idle, "idle", 10000, "idle keep-alive connections to measure hopscope-full's memory with; 0 skips it")
+	fs.IntVar(&o.endpoints, "endpoints", 10000, "endpoints to measure "+hopscopeOne+"'s memory with; 0 skips it")
+	fs.IntVar(&o.changes, "changes", 20, "instances to register with Consul and to deregister, if "+hopscopeOne+" is measured; 0 skips it")
+	fs.StringVar(&o.consul, "consul", "", "Consul binary (default: the one in PATH; without one that measurement is skipped)")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(w, "go run ./bench measures hopscope beside HAProxy and nginx; bench/README.md tells more.")
@@ -91,7 +97,34 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	if o.idle < 0 {
 		errs = append(errs, fmt.Errorf("-idle %d: must be 0 or more", o.idle))
 	}
+	if o.endpoints != 0 && (o.endpoints < 2 || o.endpoints > maxEndpoints) {
+		errs = append(errs, fmt.Errorf("-endpoints %d: must be 0, or from 2 to %d", o.endpoints, maxEndpoints))
+	}
+	if o.changes < 0 {
+		errs = append(errs, fmt.Errorf("-changes %d: must be 0 or more", o.changes))
+	}
 	return o, errors.Join(errs...)
+}
+
+// variant returns the variant of a name, if it is among the chosen.
+func (o options) variant(name string) (variant, bool) {
+	i := slices.IndexFunc(o.variants, func(v variant) bool { return v.name == name })
+	if i < 0 {
+		return variant{}, false
+	}
+	return o.variants[i], true
+}
+
+// Each of the measurements without rounds goes with a variant: they are made when it is
+// among the chosen.
+
+func (o options) measuresIdle() bool      { return o.idle > 0 && o.has(hopscopeFull) }
+func (o options) measuresMemory() bool    { return o.endpoints > 0 && o.has(hopscopeOne) }
+func (o options) measuresDiscovery() bool { return o.changes > 0 && o.has(hopscopeOne) }
+
+func (o options) has(name string) bool {
+	_, ok := o.variant(name)
+	return ok
 }
 
 // parseSizes reads a list such as "32,256" of distinct numbers in [low, high].

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-func TestDefaultsTakeUnderTwentyMinutes(t *testing.T) {
+func TestDefaultsTakeUnderTwentyFiveMinutes(t *testing.T) {
 	o, err := parseOptions(nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	loads := loadsOf(o)
-	if total := time.Duration(loads) * (o.duration + o.warmup); total > 18*time.Minute {
+	if total := time.Duration(loads) * (o.duration + o.warmup); total > 20*time.Minute {
 		t.Errorf("%d loads take %v", loads, total)
 	}
-	if !slices.Equal(o.connections, []int{32, 256}) || !slices.Equal(o.bodies, []int{98, 10240}) || o.idle != 10000 || o.rounds < 3 {
+	if !slices.Equal(o.connections, []int{32, 256}) || !slices.Equal(o.bodies, []int{98, 10240}) || o.idle != 10000 || o.endpoints != 10000 || o.changes != 20 || o.rounds < 3 {
 		t.Errorf("defaults are %+v", o)
 	}
 }
@@ -35,13 +35,38 @@ func TestOptions(t *testing.T) {
 	if !o.targets {
 		t.Error("-strict does not imply -targets")
 	}
-	if _, ok := idleVariant(o); ok {
-		t.Error("idle connections of a variant that was left out")
+	if o.measuresIdle() || o.measuresMemory() || o.measuresDiscovery() {
+		t.Error("measures something of a variant that was left out")
+	}
+}
+
+func TestMeasurementsWithoutRoundsGoWithTheirVariants(t *testing.T) {
+	for _, tc := range []struct {
+		args                    string
+		idle, memory, discovery bool
+	}{
+		{"", true, true, true},
+		{"-only http1", true, false, false},
+		{"-only scale", false, true, true},
+		{"-only hopscope-one,hopscope-full", true, true, true},
+		{"-only hopscope-many", false, false, false},
+		{"-idle 0", false, true, true},
+		{"-endpoints 0", true, false, true},
+		{"-changes 0", true, true, false},
+	} {
+		o, err := parseOptions(strings.Fields(tc.args), io.Discard)
+		if err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+		}
+		if o.measuresIdle() != tc.idle || o.measuresMemory() != tc.memory || o.measuresDiscovery() != tc.discovery {
+			t.Errorf("%q measures idle connections: %t, memory of endpoints: %t, changes in Consul: %t", tc.args,
+				o.measuresIdle(), o.measuresMemory(), o.measuresDiscovery())
+		}
 	}
 }
 
 func TestOnlyTakesGroups(t *testing.T) {
-	o, err := parseOptions([]string{"-only", "tls, nginx-h2", "-connections", "8,16", "-bodies", "98,10240", "-rounds", "2"}, io.Discard)
+	o, err := parseOptions([]string{"-only", "tls, nginx-h2, hopscope-one", "-connections", "8,16", "-bodies", "98,10240", "-rounds", "2"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,19 +74,20 @@ func TestOnlyTakesGroups(t *testing.T) {
 	for _, v := range o.variants {
 		names = append(names, v.name)
 	}
-	if want := []string{"nginx-h2", haproxyTLS, "nginx-tls", hopscopeTLS}; !slices.Equal(names, want) {
+	if want := []string{"nginx-h2", haproxyTLS, "nginx-tls", hopscopeTLS, hopscopeOne}; !slices.Equal(names, want) {
 		t.Errorf("variants %q, want %q", names, want)
 	}
 	want := []cell{
 		{Group: groupH2, Connections: http2Connections, Streams: http2Streams, BodyBytes: 98},
 		{Group: groupTLS, Connections: 8, BodyBytes: 98},
 		{Group: groupTLS, Connections: 8, BodyBytes: 98, Handshakes: true},
+		{Group: groupScale, Connections: 8, BodyBytes: 98},
 	}
 	if got := cellsOf(o); !slices.Equal(got, want) {
 		t.Errorf("loads %+v, want %+v", got, want)
 	}
-	if n := loadsOf(o); n != 2*(1+2*3) {
-		t.Errorf("%d loads, want one of one variant and two of three, twice", n)
+	if n := loadsOf(o); n != 2*(1+2*3+1) {
+		t.Errorf("%d loads, want one of each of two variants and two of three, twice", n)
 	}
 }
 
@@ -77,6 +103,10 @@ func TestOptionErrorsNameTheFlag(t *testing.T) {
 		{"-bodies 1000000000", []string{"-bodies"}},
 		{"-only envoy", []string{`no group or variant "envoy"`, groupHTTP1, groupTLS, haproxyPlain, hopscopeOff}},
 		{"-rounds -1 -idle -1 -warmup -1s", []string{"-rounds -1", "-idle -1", "-warmup -1s"}},
+		{"-endpoints -1", []string{"-endpoints -1", "from 2 to 64000"}},
+		{"-endpoints 1", []string{"-endpoints 1"}},
+		{"-endpoints 64001", []string{"-endpoints 64001"}},
+		{"-changes -1", []string{"-changes -1"}},
 		{"-duration 100ms", []string{"at least 1s"}},
 		{"-duration 1500ms", []string{"whole seconds"}},
 		{"10000", []string{`unexpected argument "10000"`}},
@@ -96,7 +126,7 @@ func TestOptionErrorsNameTheFlag(t *testing.T) {
 }
 
 func TestNothingToMeasure(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0", "-idle", "0"}, {"-rounds", "0", "-only", haproxyPlain}} {
+	for _, args := range [][]string{{"-rounds", "0", "-idle", "0", "-endpoints", "0", "-changes", "0"}, {"-rounds", "0", "-only", haproxyPlain}} {
 		if err := run(t.Context(), args, io.Discard, io.Discard); !errors.Is(err, errNothing) {
 			t.Errorf("run(%v) = %v, want %v", args, err, errNothing)
 		}

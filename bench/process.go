@@ -105,20 +105,32 @@ func lastLines(text []byte, n int) []byte {
 
 // awaitListen waits until addr accepts connections.
 func (p *process) awaitListen(ctx context.Context, addr string) error {
+	return p.poll(ctx, "does not listen on "+addr, func() (bool, error) {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err != nil {
+			return false, err
+		}
+		return true, conn.Close()
+	})
+}
+
+// poll asks a process that has just started until it is ready. Otherwise says, after its
+// name, what it is if it never gets there.
+func (p *process) poll(ctx context.Context, otherwise string, ready func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			return conn.Close()
+		done, err := ready()
+		if done {
+			return err
 		}
 		select {
 		case <-p.done:
 			return p.failure(fmt.Errorf("%s did not start", p.name))
 		case <-ctx.Done():
-			return p.failure(fmt.Errorf("%s does not listen on %s: %w", p.name, addr, err))
+			return p.failure(fmt.Errorf("%s %s: %w", p.name, otherwise, errors.Join(err, ctx.Err())))
 		case <-poll.C:
 		}
 	}

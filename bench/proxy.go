@@ -24,6 +24,26 @@ type proxy struct {
 // startProxy runs a variant, alone on its core, and proves that it does what
 // its configuration promises. The caller must stop it.
 func (r *rig) startProxy(ctx context.Context, v variant) (*proxy, error) {
+	p, err := r.launchProxy(v, places{
+		Backend:   r.backendOf(v.group),
+		Endpoints: endpointAddresses(v.endpoints, r.port), OtherRoutes: otherRoutes(max(0, v.routes-1)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err = p.awaitListen(ctx, p.listen); err == nil {
+		err = p.prove(ctx, r.opts.bodies, r.shown.roots)
+	}
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// launchProxy runs a variant, alone on its core. The places are those that the caller
+// knows of; the others are filled in.
+func (r *rig) launchProxy(v variant, at places) (*proxy, error) {
 	addrs, err := freeAddresses(2)
 	if err != nil {
 		return nil, err
@@ -32,23 +52,14 @@ func (r *rig) startProxy(ctx context.Context, v variant) (*proxy, error) {
 	if v.fileLog {
 		p.accessLog = filepath.Join(r.dir, v.name+".access.log")
 	}
-	p.process, err = r.launch(v.name, v.program, v.config, r.cores.proxy, places{
-		Listen: p.listen, Backend: r.backendOf(v.group), Admin: addrs[1], Service: v.name,
-		OTLP: r.sink.OTLP, Syslog: r.sink.Syslog, AccessLog: p.accessLog,
-		Cert: r.shown.cert, Key: r.shown.key, Pair: r.shown.pair,
-	})
-	if err != nil {
+	at.Listen, at.Admin, at.Service = p.listen, addrs[1], v.name
+	at.OTLP, at.Syslog, at.AccessLog = r.sink.OTLP, r.sink.Syslog, p.accessLog
+	at.Cert, at.Key, at.Pair = r.shown.cert, r.shown.key, r.shown.pair
+	if p.process, err = r.launch(v.name, v.program, v.config, r.cores.proxy, at); err != nil {
 		return nil, err
 	}
 	if v.stdoutLog {
 		p.accessLog = p.output
-	}
-	if err = p.awaitListen(ctx, p.listen); err == nil {
-		err = p.prove(ctx, r.opts.bodies, r.shown.roots)
-	}
-	if err != nil {
-		p.stop()
-		return nil, err
 	}
 	return p, nil
 }

@@ -49,6 +49,12 @@ func markdown(r result) string {
 	if r.Idle != nil {
 		writeIdle(&b, *r.Idle)
 	}
+	if r.Memory != nil {
+		writeMemory(&b, *r.Memory)
+	}
+	if r.Discovery != nil {
+		writeDiscovery(&b, *r.Discovery)
+	}
 	if len(r.Targets) > 0 {
 		writeVerdicts(&b, r.Targets)
 	}
@@ -90,7 +96,8 @@ func writeMethod(b *strings.Builder, m method) {
 	fmt.Fprintf(b, "Rounds: %d. In each, every load is put on every variant in turn, the order rotating from load to load and round to round. ", m.Rounds)
 	fmt.Fprintf(b, "Each measured load lasts %g s and follows a like one of %g s that is not counted. ", m.DurationSeconds, m.WarmupSeconds)
 	b.WriteString("CPU is the user and system time that the operating system booked on the proxy's processes during the load (`/proc/PID/stat`), divided by the requests that the load generator counted: wrk, or h2load for HTTP/2. ")
-	b.WriteString("Every figure is the median over rounds, with lowest and highest in brackets for CPU; the ratio is the median of each round's ratio to the bare HAProxy, the first row, in the same round. ")
+	b.WriteString("Every figure is the median over rounds, with lowest and highest in brackets for CPU; the ratio is the median of each round's ratio to the bare HAProxy, the first row, in the same round; ")
+	b.WriteString("where variants differ in their endpoints and routes, it is to the same proxy with one of each. ")
 	b.WriteString("Latencies are wrk's at full load (closed loop); h2load tells none. No request failed: one would have ended the run. ")
 	b.WriteString("The configurations are in `bench/configs/`.\n\n")
 }
@@ -146,12 +153,17 @@ func writeIdle(b *strings.Builder, i idle) {
 	b.WriteString("## Idle connections\n\n")
 	fmt.Fprintf(b, "`%s`, freshly started, %d requests on one connection, then %d keep-alive connections, each of which did one request and stayed open: **%.0f bytes** of resident memory a connection (%.1f MiB before them, %.1f MiB with them). ",
 		i.Variant, i.Connections, i.Connections, i.PerConnection, mib(i.BeforeBytes), mib(i.AfterBytes))
-	if i.Settled {
+	writeSettled(b, i.Settled)
+	b.WriteString("All of them answered a second request afterwards. Socket memory in the kernel is not in it.\n\n")
+}
+
+// writeSettled says when resident memory was read.
+func writeSettled(b *strings.Builder, settled bool) {
+	if settled {
 		fmt.Fprintf(b, "Read once resident memory had kept within %.1f %% for %v. ", settleSpread*100, settleWindow)
 	} else {
 		fmt.Fprintf(b, "**Read while still changing: it did not settle in %v.** ", settleLimit)
 	}
-	b.WriteString("All of them answered a second request afterwards. Socket memory in the kernel is not in it.\n\n")
 }
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }

@@ -23,10 +23,14 @@ func measured() result {
 		Machine: machine{CPU: "Fast | One", Cores: 2, Virtual: true, MemoryBytes: 3 << 30, System: "Linux 6.1 amd64",
 			LoadAverage: "0.10 0.20 0.30", OthersPercent: 1.25, StolenPercent: 0.5,
 			Versions: []version{{"haproxy", "HAProxy version 2.6.12"}}},
-		Method:  method{Rounds: 1, DurationSeconds: 4, WarmupSeconds: 1, Pinned: true, ProxyCore: 1, LoadCore: 0, Notes: []string{"a note."}},
-		Rows:    summarise(samples, cells, []string{haproxyPlain, hopscopeFull}),
-		Views:   []delivery{newDelivery(hopscopeFull, "spans (OTLP gRPC)", 10, 1000, 0.02, 0.9)},
-		Idle:    &idle{Variant: hopscopeFull, Connections: 1000, BeforeBytes: 10 << 20, AfterBytes: 15 << 20, PerConnection: 5242.88, Settled: true},
+		Method: method{Rounds: 1, DurationSeconds: 4, WarmupSeconds: 1, Pinned: true, ProxyCore: 1, LoadCore: 0, Notes: []string{"a note."}},
+		Rows:   summarise(samples, cells, []string{haproxyPlain, hopscopeFull}),
+		Views:  []delivery{newDelivery(hopscopeFull, "spans (OTLP gRPC)", 10, 1000, 0.02, 0.9)},
+		Idle:   &idle{Variant: hopscopeFull, Connections: 1000, BeforeBytes: 10 << 20, AfterBytes: 15 << 20, PerConnection: 5242.88, Settled: true},
+		Memory: newMemory(variant{name: hopscopeOne, endpoints: 1001}, 20<<20, 20<<20+2_500_000, true),
+		Discovery: &discovery{Variant: "hopscope-consul", Consul: "1.20.0",
+			Registered:   newDelays([]time.Duration{3 * time.Millisecond, 1500 * time.Microsecond, 2 * time.Millisecond}),
+			Deregistered: newDelays([]time.Duration{0, 70 * time.Millisecond, time.Millisecond})},
 		Samples: samples,
 	}
 	r.Targets = judge(samples, cells, r.Idle)
@@ -50,6 +54,10 @@ func TestMarkdown(t *testing.T) {
 		"| hopscope-full | 20.10 (20.10 to 20.10) | 1.005 |",
 		"| hopscope-full | spans (OTLP gRPC) | 1000 | 0.0100 | 0.02 | **undelivered",
 		"**5243 bytes** of resident memory a connection (10.0 MiB before them, 15.0 MiB with them)",
+		"`hopscope-one`, freshly started with 1 endpoint and with 1001: **2500 bytes** of resident memory an endpoint (20.0 MiB with one of them, 22.4 MiB with all). Read once",
+		"`hopscope-consul` follows a service of a Consul agent (1.20.0)",
+		"| an instance is registered | 3 | its first response | 2.0 | 3.0 |",
+		"| an instance is deregistered | 3 | its last response | 1.0 | 70.0 |",
 		"| CPU a request, hopscope-full / haproxy-plain | 32 connections, 98-byte answers | 1.000 | 0.900 | met |",
 		"| CPU a request, hopscope-full / haproxy-plain | 256 connections, 10 KiB answers | 1.000 | 1.005 | missed |",
 		"| resident bytes an idle connection, hopscope-full | 1000 connections | 8192 | 5243 | met |",
@@ -79,6 +87,7 @@ func TestMarkdownSaysWhatWasNotDone(t *testing.T) {
 	r := measured()
 	r.Method.Pinned = false
 	r.Idle.Settled = false
+	r.Memory.Settled = false
 	for i := range r.Rows {
 		r.Rows[i].Ratio = nil
 	}
@@ -89,7 +98,7 @@ func TestMarkdownSaysWhatWasNotDone(t *testing.T) {
 		}
 	}
 	empty := markdown(result{Idle: r.Idle})
-	if strings.Contains(empty, "## How") || strings.Contains(empty, "## Targets") {
+	if strings.Contains(empty, "## How") || strings.Contains(empty, "## Targets") || strings.Contains(empty, "## Endpoints") || strings.Contains(empty, "## Changes") {
 		t.Errorf("the report speaks of loads that were not put:\n%s", empty)
 	}
 }
@@ -129,13 +138,15 @@ func TestDisturbance(t *testing.T) {
 func TestJudge(t *testing.T) {
 	kept := cell{Group: groupTLS, Connections: 32, BodyBytes: 98}
 	handshakes := cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Handshakes: true}
+	scale := cell{Group: groupScale, Connections: 32, BodyBytes: 98}
 	samples := []sample{
 		cpu(1, haproxyPlain, small, 10), cpu(1, haproxyDressed, small, 16),
 		cpu(1, hopscopeFull, small, 12), cpu(1, hopscopeTraces, small, 12.5), cpu(1, hopscopeOff, small, 9.3),
 		cpu(1, haproxyTLS, kept, 20), cpu(1, hopscopeTLS, kept, 20),
+		cpu(1, hopscopeOne, scale, 20), cpu(1, hopscopeMany, scale, 23),
 		cpu(1, haproxyTLS, handshakes, 400), cpu(1, hopscopeTLS, handshakes, 800),
 	}
-	got := judge(samples, []cell{small, large, kept, handshakes}, &idle{Variant: hopscopeFull, Connections: 10, PerConnection: 8193})
+	got := judge(samples, []cell{small, large, kept, handshakes, scale}, &idle{Variant: hopscopeFull, Connections: 10, PerConnection: 8193})
 	at := small.String()
 	want := []verdict{
 		{"CPU a request, hopscope-full / haproxy-plain", at, 1.00, 1.2, false},
@@ -143,14 +154,15 @@ func TestJudge(t *testing.T) {
 		{"CPU a request, hopscope-traces-100 / haproxy-plain", at, 1.25, 1.25, true},
 		{"CPU a request, hopscope-off / haproxy-plain", at, 0.92, 0.93, false},
 		{"CPU a request, hopscope-tls / haproxy-tls", kept.String(), 1.10, 1.0, true},
+		{"CPU a request, hopscope-many / hopscope-one", scale.String(), 1.10, 1.15, false},
 		{"resident bytes an idle connection, hopscope-full", "10 connections", 8192, 8193, false},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(near)); diff != "" {
 		t.Error(diff)
 	}
 	r := result{Targets: got, Views: []delivery{{Undelivered: true}, {}}}
-	if n := shortfalls(r); n != 4 {
-		t.Errorf("shortfalls = %d, want 3 targets and 1 view", n)
+	if n := shortfalls(r); n != 5 {
+		t.Errorf("shortfalls = %d, want 4 targets and 1 view", n)
 	}
 	if none := judge(nil, []cell{small}, nil); none != nil {
 		t.Errorf("judged what was not measured: %v", none)
@@ -165,6 +177,7 @@ func TestCellText(t *testing.T) {
 		{small, "32 connections, 98-byte answers"},
 		{cell{Group: groupH2, Connections: 16, Streams: 10, BodyBytes: 98}, "HTTP/2 to HTTP/1.1, 16 connections of 10 streams, 98-byte answers"},
 		{cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Handshakes: true}, "TLS 1.3 to HTTP/1.1, 32 connections, a handshake each request, 98-byte answers"},
+		{cell{Group: groupScale, Connections: 32, BodyBytes: 98}, "one or 1000 endpoints and routes, 32 connections, 98-byte answers"},
 	} {
 		if got := tc.c.String(); got != tc.want {
 			t.Errorf("%+v is called %q, want %q", tc.c, got, tc.want)

@@ -7,14 +7,16 @@ import (
 
 // result is everything one run of the harness found out; results.json holds it.
 type result struct {
-	Measured time.Time  `json:"measured"`
-	Machine  machine    `json:"machine"`
-	Method   method     `json:"method"`
-	Rows     []row      `json:"rows,omitempty"`
-	Views    []delivery `json:"views,omitempty"`
-	Idle     *idle      `json:"idle,omitempty"`
-	Targets  []verdict  `json:"targets,omitempty"`
-	Samples  []sample   `json:"samples,omitempty"`
+	Measured  time.Time  `json:"measured"`
+	Machine   machine    `json:"machine"`
+	Method    method     `json:"method"`
+	Rows      []row      `json:"rows,omitempty"`
+	Views     []delivery `json:"views,omitempty"`
+	Idle      *idle      `json:"idle,omitempty"`
+	Memory    *memory    `json:"endpoints,omitempty"`
+	Discovery *discovery `json:"discovery,omitempty"`
+	Targets   []verdict  `json:"targets,omitempty"`
+	Samples   []sample   `json:"samples,omitempty"`
 }
 
 // method says how the figures came about.
@@ -80,7 +82,8 @@ type row struct {
 	CPUHighest        float64  `json:"cpu_us_highest"`
 	UserMicros        float64  `json:"user_us"`
 	SystemMicros      float64  `json:"system_us"`
-	Ratio             *float64 `json:"cpu_ratio_to_haproxy,omitempty"` // to the bare HAProxy of its group
+	Ratio             *float64 `json:"cpu_ratio,omitempty"`
+	RatioTo           string   `json:"cpu_ratio_to,omitempty"` // the variant
 	RequestsPerSecond float64  `json:"requests_per_second"`
 	P50Micros         float64  `json:"p50_us"`
 	P99Micros         float64  `json:"p99_us"`
@@ -181,8 +184,9 @@ func newRow(all, own []sample) row {
 		P50Micros:         median(column(func(s sample) float64 { return s.P50Micros })),
 		P99Micros:         median(column(func(s sample) float64 { return s.P99Micros })),
 	}
-	if q, ok := ratio(all, r.cell, r.Variant, groupOf(r.Group).base); ok {
-		r.Ratio = &q
+	base := baseOf(r.Group, r.Variant)
+	if q, ok := ratio(all, r.cell, r.Variant, base); ok {
+		r.Ratio, r.RatioTo = &q, base
 	}
 	return r
 }

@@ -94,13 +94,35 @@ func TestSummarise(t *testing.T) {
 	one, point8 := 1.0, 0.8
 	want := []row{
 		{Variant: haproxyPlain, cell: small, Rounds: 3, CPUMicros: 12, CPULowest: 10, CPUHighest: 20, UserMicros: 3, SystemMicros: 9,
-			Ratio: &one, RequestsPerSecond: 90, P50Micros: 2, P99Micros: 7},
-		{Variant: "x", cell: small, Rounds: 3, CPUMicros: 9, CPULowest: 6, CPUHighest: 16, Ratio: &point8},
+			Ratio: &one, RatioTo: haproxyPlain, RequestsPerSecond: 90, P50Micros: 2, P99Micros: 7},
+		{Variant: "x", cell: small, Rounds: 3, CPUMicros: 9, CPULowest: 6, CPUHighest: 16, Ratio: &point8, RatioTo: haproxyPlain},
 		{Variant: "x", cell: large, Rounds: 1, CPUMicros: 50, CPULowest: 50, CPUHighest: 50},
 	}
 	got := summarise(samples, []cell{small, large}, []string{haproxyPlain, "x", "absent"})
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(row{}), cmp.Comparer(near)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A proxy with many endpoints is compared with the same proxy that has one.
+func TestRatiosAreToTheSameProxyWhereEndpointsAreMany(t *testing.T) {
+	scale := cell{Group: groupScale, Connections: 32, BodyBytes: 98}
+	samples := []sample{
+		cpu(1, hopscopeOne, scale, 10), cpu(1, hopscopeMany, scale, 11),
+		cpu(1, haproxyOne, scale, 20), cpu(1, "haproxy-many", scale, 25),
+	}
+	want := map[string]struct {
+		ratio float64
+		to    string
+	}{hopscopeOne: {1, hopscopeOne}, hopscopeMany: {1.1, hopscopeOne}, haproxyOne: {1, haproxyOne}, "haproxy-many": {1.25, haproxyOne}}
+	rows := summarise(samples, []cell{scale}, variantNames())
+	if len(rows) != len(want) {
+		t.Errorf("%d rows, want %d", len(rows), len(want))
+	}
+	for _, r := range rows {
+		if w := want[r.Variant]; r.Ratio == nil || !near(*r.Ratio, w.ratio) || r.RatioTo != w.to {
+			t.Errorf("%s: ratio %s to %s, want %g to %s", r.Variant, ratioText(r.Ratio), r.RatioTo, w.ratio, w.to)
+		}
 	}
 }
 

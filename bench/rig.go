@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +22,9 @@ type rig struct {
 	backend  *process
 	address  string // the backend's, where it speaks HTTP/1.1
 	address2 string // and where HTTP/2
+	port     string // and the port where HTTP/1.1 on every address, if anywhere
 	shown    certificate
+	missing  string // what is not measured for want of a program; empty: nothing
 }
 
 // newRig finds or builds the programs and starts sink and backend. The caller
@@ -87,6 +91,23 @@ func (r *rig) findPrograms(ctx context.Context) error {
 			return err
 		}
 	}
+	return r.findConsul()
+}
+
+// findConsul looks up the one program that a run can do without, unless it is named.
+func (r *rig) findConsul() error {
+	if !r.opts.measuresDiscovery() {
+		return nil
+	}
+	path, err := exec.LookPath(cmp.Or(r.opts.consul, "consul"))
+	switch {
+	case err == nil:
+		r.programs["consul"] = path
+	case r.opts.consul != "":
+		return fmt.Errorf("-consul: %w", err)
+	default:
+		r.missing = "changes in Consul were not measured: there is no consul in PATH; make bench builds one, and -consul names one that is elsewhere."
+	}
 	return nil
 }
 
@@ -102,13 +123,20 @@ func buildHopscope(ctx context.Context, dir string) (string, error) {
 }
 
 func (r *rig) startBackend(ctx context.Context) error {
-	addrs, err := freeAddresses(2)
+	addrs, err := freeAddresses(3)
 	if err != nil {
 		return err
 	}
 	r.address, r.address2 = addrs[0], addrs[1]
+	everywhere := ""
+	if len(r.opts.variantsOf(groupOf(groupScale))) > 0 { // else it is nobody's on the network
+		if _, r.port, err = net.SplitHostPort(addrs[2]); err != nil {
+			return err
+		}
+		everywhere = net.JoinHostPort("0.0.0.0", r.port)
+	}
 	r.backend, err = r.launch("backend", "nginx", "backend.conf", r.cores.load, places{
-		Listen: r.address, ListenHTTP2: r.address2, Bodies: r.opts.bodies,
+		Listen: r.address, ListenHTTP2: r.address2, ListenAll: everywhere, Bodies: r.opts.bodies,
 	})
 	if err != nil {
 		return err

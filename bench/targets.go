@@ -22,6 +22,7 @@ func targets() []target {
 		{hopscopeH2, haproxyH2, 1.15},
 		{hopscopeH2H2, haproxyH2H2, 1.15},
 		{hopscopeTLS, haproxyTLS, 1.10},
+		{hopscopeMany, hopscopeOne, 1.10},
 	}
 }
 

@@ -30,6 +30,10 @@ const (
 	haproxyGRPC  = "haproxy-grpc"
 	haproxyTLS   = "haproxy-tls"
 	hopscopeTLS  = "hopscope-tls"
+
+	haproxyOne   = "haproxy-one"
+	hopscopeOne  = "hopscope-one"
+	hopscopeMany = "hopscope-many"
 )
 
 // variant is one row of the result: a proxy with one configuration, and what
@@ -40,6 +44,7 @@ type variant struct {
 	group   string // that it is measured in
 	program string // haproxy, nginx or hopscope
 	config  string // file in configs/
+	base    string // the variant that its ratio is to; empty: its group's
 
 	fileLog     bool    // a line a request in the access log file
 	stdoutLog   bool    // the same, written to stdout, which goes to a file
@@ -47,12 +52,17 @@ type variant struct {
 	spans       float64 // spans a request at the OTLP sink
 	traceparent bool    // the backend sees traceparent and x-request-id
 	proxyStatus bool    // responses carry Proxy-Status; when false they must not
+
+	endpoints int // that its cluster has; 0: the one that its group's backend is
+	routes    int // that it has; 0: one
 }
+
+// traced is the spans a request at a sample of 1 %: a sampled hop is two, SERVER, and
+// CLIENT for its one attempt.
+const traced = 0.02
 
 // variants lists the rows in the order they are reported, a group after the other.
 func variants() []variant {
-	// A sampled hop is two spans: SERVER, and CLIENT for its one attempt.
-	const traced = 0.02
 	return []variant{
 		{name: haproxyPlain, group: groupHTTP1, program: "haproxy", config: "haproxy-plain.cfg"},
 		{name: haproxyDressed, group: groupHTTP1, program: "haproxy", config: "haproxy-dressed.cfg", syslog: true, traceparent: true},
@@ -78,6 +88,15 @@ func variants() []variant {
 		{name: haproxyTLS, group: groupTLS, program: "haproxy", config: "haproxy-tls.cfg"},
 		{name: "nginx-tls", group: groupTLS, program: "nginx", config: "nginx-tls.conf"},
 		fullyViewed(hopscopeTLS, groupTLS, "hopscope-tls.yaml", traced),
+
+		scaled(hopscopeOne, 1, 1),
+		scaled(hopscopeMany, manyEndpoints, manyRoutes),
+		// What each of the two costs by itself.
+		scaled("hopscope-many-endpoints", manyEndpoints, 1),
+		scaled("hopscope-many-routes", 1, manyRoutes),
+		// What a thousand connections cost in the kernel is in these as well.
+		{name: haproxyOne, group: groupScale, program: "haproxy", config: "haproxy-scale.cfg", base: haproxyOne, endpoints: 1},
+		{name: "haproxy-many", group: groupScale, program: "haproxy", config: "haproxy-scale.cfg", base: haproxyOne, endpoints: manyEndpoints},
 	}
 }
 
@@ -85,6 +104,23 @@ func variants() []variant {
 func fullyViewed(name, group, config string, spans float64) variant {
 	return variant{name: name, group: group, program: "hopscope", config: config,
 		fileLog: true, spans: spans, traceparent: true, proxyStatus: true}
+}
+
+// scaled is a hopscope with every view on and so many endpoints and routes.
+func scaled(name string, endpoints, routes int) variant {
+	v := fullyViewed(name, groupScale, "hopscope-scale.yaml", traced)
+	v.endpoints, v.routes = endpoints, routes
+	return v
+}
+
+// baseOf is the variant that the ratio of another is to.
+func baseOf(group, name string) string {
+	for _, v := range variants() {
+		if v.name == name && v.base != "" {
+			return v.base
+		}
+	}
+	return groupOf(group).base
 }
 
 func variantNames() []string {
@@ -108,7 +144,14 @@ type places struct {
 	Bodies    []int  // bytes; the backend's answers
 
 	ListenHTTP2     string // where the backend speaks HTTP/2
+	ListenAll       string // where it speaks HTTP/1.1 on every address, if anywhere
 	Cert, Key, Pair string // files of the certificate, its key, and both in one
+
+	Endpoints   []string // the backend's addresses, where there may be many
+	OtherRoutes []string // matches of routes that no request takes
+
+	Consul        string // where Consul answers
+	ConsulService string // the service that has the endpoints
 }
 
 // render fills in the configuration template called name.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,18 +11,20 @@ import (
 
 func TestConfigurationsRender(t *testing.T) {
 	filled := places{Dir: "/dir", Listen: "127.0.0.1:1", Backend: "127.0.0.1:2", Admin: "127.0.0.1:3",
-		OTLP: "127.0.0.1:4", Syslog: "127.0.0.1:5", AccessLog: "/dir/access.log", Cert: "/dir/cert.pem", Key: "/dir/key.pem", Pair: "/dir/pair.pem"}
+		OTLP: "127.0.0.1:4", Syslog: "127.0.0.1:5", AccessLog: "/dir/access.log", Cert: "/dir/cert.pem", Key: "/dir/key.pem", Pair: "/dir/pair.pem",
+		Consul: "127.0.0.1:6", ConsulService: "bench"}
 	used := map[string]bool{"backend.conf": true}
-	for _, v := range variants() {
+	for _, v := range append(variants(), discoveryVariant()) {
 		used[v.config] = true
 		filled.Service = v.name
+		filled.Endpoints, filled.OtherRoutes = endpointAddresses(v.endpoints, "7"), otherRoutes(max(0, v.routes-1))
 		text, err := render(v.config, filled)
 		if err != nil {
 			t.Errorf("%s: %v", v.name, err)
 			continue
 		}
 		for part, wanted := range map[string]bool{
-			filled.Listen: true, filled.Backend: true, filled.AccessLog: v.fileLog, filled.Syslog: v.syslog, filled.OTLP: v.spans > 0,
+			filled.Listen: true, filled.Backend: v.endpoints == 0 && v.name != discoveryVariant().name, filled.Consul: v.name == discoveryVariant().name, filled.AccessLog: v.fileLog, filled.Syslog: v.syslog, filled.OTLP: v.spans > 0,
 			filled.Pair: v.program == "haproxy" && v.group == groupTLS, filled.Cert: v.program != "haproxy" && v.group == groupTLS,
 		} {
 			if strings.Contains(string(text), part) != wanted {
@@ -51,8 +54,8 @@ func TestConfigurationsRender(t *testing.T) {
 	}
 }
 
-// Every variant is in a group, and every group has the HAProxy that its ratios are to,
-// which reports name the first row.
+// Every variant is in a group, and every group begins with the variant that its ratios
+// are to: the HAProxy, but where it's endpoints and routes that are compared.
 func TestGroupsAndVariantsBelongTogether(t *testing.T) {
 	for _, v := range variants() {
 		if groupOf(v.group).name == "" {
@@ -61,8 +64,13 @@ func TestGroupsAndVariantsBelongTogether(t *testing.T) {
 	}
 	for _, g := range groups() {
 		own := options{variants: variants()}.variantsOf(g)
-		if len(own) == 0 || own[0].name != g.base || own[0].program != "haproxy" {
+		if len(own) == 0 || own[0].name != g.base || (own[0].program == "haproxy") == g.scale {
 			t.Errorf("the group %s does not begin with its base %s: %+v", g.name, g.base, own)
+		}
+		for _, v := range own {
+			if base := baseOf(g.name, v.name); !slices.Contains(variantNames(), base) || g.scale && !strings.HasPrefix(base, v.program) {
+				t.Errorf("the ratio of %s is to %s", v.name, base)
+			}
 		}
 		for _, v := range variants() {
 			if v.name == g.name {
