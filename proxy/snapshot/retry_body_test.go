@@ -230,7 +230,7 @@ func TestRetryStaleConnection(t *testing.T) {
 	}
 	x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
 		s.Cluster.Endpoints = []string{endpoint(t, serve), endpoint(t, serve)}
-		s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = "ring_hash", []config.HashOn{{Header: "x-user", CookiePath: "/"}}
+		s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = "ring_hash", []config.HashOn{onHeader("x-user", false)}
 	})
 	for i := range 3 {
 		o := x.ask("GET", nil, "X-User: me")
