@@ -132,9 +132,8 @@ func (f *Forwarder) once(x *filter.Exchange, d *destination, w *way, b *body, po
 func again(err error, reused bool, b *body, r *message.Head) bool {
 	kind := fault.Of(err).Kind
 	switch {
-	case !b.replayable(): // content is gone
 	case kind == fault.UpstreamRefused: // RFC 9113 section 8.7
-		return true
+		return b.replayable() // or content is gone
 	case b.whole && (kind == fault.UpstreamClosed || kind == fault.UpstreamReset): // as a pooled connection fails that was closed while idle
 		return reused && (!b.started || r.Method.Idempotent())
 	}

@@ -165,7 +165,8 @@ func (b *body) cause(x *filter.Exchange, err error) error {
 }
 
 // replayable reports whether the request can be sent once more from its beginning:
-// all of its content is here, or none of it was taken.
+// all of its content is here, or none of it was taken. An endpoint may answer as the
+// last byte arrives, a moment before the upload knows that it was the last.
 func (b *body) replayable() bool {
 	u := b.upload
 	switch {
@@ -173,6 +174,10 @@ func (b *body) replayable() bool {
 		return true
 	case u == nil:
 		return !b.started
+	}
+	select {
+	case <-u.done:
+	case <-time.After(lookEvery):
 	}
 	return u.ended.Load() && u.sent <= int64(u.keep) && u.down.Trailers() == nil
 }

@@ -1,0 +1,246 @@
+package snapshot_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// slowly is content whose end comes only when the endpoint has the beginning: it is
+// an upload to the proxy, not content that is here with its head.
+type slowly struct {
+	io.Reader
+	first string
+	goOn  <-chan struct{}
+}
+
+func (s *slowly) Read(b []byte) (int, error) {
+	if s.first != "" {
+		n := copy(b, s.first)
+		s.first = s.first[n:]
+		return n, nil
+	}
+	<-s.goOn
+	return s.Reader.Read(b)
+}
+
+// later is content of which the last part comes after a while.
+func later(content string) io.Reader {
+	begin := make(chan struct{})
+	time.AfterFunc(20*time.Millisecond, func() { close(begin) })
+	return &slowly{strings.NewReader(content[len(content)/2:]), content[:len(content)/2], begin}
+}
+
+// TestRetryBody: content is sent again byte for byte where it is kept, and not sent
+// again where it is too much.
+func TestRetryBody(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		content func() io.Reader
+		size    int // of the content, which is a pattern
+		maxBody int
+		retried bool
+	}{
+		{name: "none", content: func() io.Reader { return nil }, retried: true},
+		{name: "whole", content: func() io.Reader { return strings.NewReader(pattern(5000)) }, size: 5000, retried: true},
+		{name: "uploaded", content: func() io.Reader { return later(pattern(50_000)) }, size: 50_000, maxBody: 60_000, retried: true},
+		{name: "uploaded, all that is kept", content: func() io.Reader { return later(pattern(60_000)) }, size: 60_000, maxBody: 60_000, retried: true},
+		{name: "uploaded, one byte too much", content: func() io.Reader { return later(pattern(60_001)) }, size: 60_001, maxBody: 60_000},
+		{name: "uploaded, a megabyte", content: func() io.Reader { return later(pattern(1 << 20)) }, size: 1 << 20, maxBody: 1 << 20, retried: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			plainPairs(t, func(t *testing.T, down, up side) {
+				p := stage(t, up, 2, answers(503), answers(200))
+				x := p.try(down, up, func(s *settings) {
+					s.Cluster.Retry = retrying(2, "5xx")
+					s.Cluster.Retry.MaxBody = tt.maxBody
+				})
+				o := x.ask("POST", tt.content())
+				want := "503"
+				if tt.retried {
+					want = "503 200"
+				}
+				if got := attempts(o.hop); got != want {
+					t.Errorf("attempts %q, want %q", got, want)
+				}
+				for i, r := range p.requests() {
+					if r.body != pattern(tt.size) || !r.whole {
+						t.Errorf("request %d has %d bytes of content, whole %t, want the same %d", i, len(r.body), r.whole, tt.size)
+					}
+					if n := o.hop.Attempts[i].BytesSent; n != int64(tt.size) {
+						t.Errorf("attempt %d sent %d bytes, want %d", i, n, tt.size)
+					}
+				}
+				if o.hop.BytesIn != int64(tt.size) {
+					t.Errorf("%d bytes came in", o.hop.BytesIn)
+				}
+			})
+		})
+	}
+}
+
+// TestRetryUnfinishedBody: an answer that comes before the end of the content is the
+// client's, since what was sent of it is not all.
+func TestRetryUnfinishedBody(t *testing.T) {
+	noLeaks(t)
+	address := endpoint(t, func(_ int, p *peer) {
+		p.head()
+		p.read(2)
+		p.send("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy")
+		p.rest()
+	})
+	x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
+		s.Cluster.Endpoints = []string{address}
+		s.Cluster.Retry = retrying(3, "5xx")
+	})
+	client := x.rig.dial()
+	trace, field := newTrace()
+	client.send("POST / HTTP/1.1\r\nHost: a\r\n", field, "Content-Length: 4\r\n\r\nhi")
+	if resp, body := client.response("POST"); resp.StatusCode != 503 || body != "busy" {
+		t.Errorf("status %d, %q", resp.StatusCode, body)
+	}
+	if h := x.rig.hop(trace); attempts(h) != "503" || h.Flags != 0 {
+		t.Errorf("attempts %q, flags %q", attempts(h), h.Flags)
+	}
+}
+
+// TestRetryUploadUnsent: content that has not come yet does not matter where no
+// connection could be made.
+func TestRetryUploadUnsent(t *testing.T) {
+	plainPairs(t, func(t *testing.T, down, up side) {
+		p := stage(t, up, 1, answers(200))
+		x := p.try(down, up, func(s *settings) { s.Cluster.Endpoints = []string{closedPort(t), p.addresses[0]} })
+		seen := ""
+		for range 2 {
+			o := x.ask("POST", later(pattern(1<<20)))
+			seen += attempts(o.hop) + ", "
+			if o.StatusCode != 200 {
+				t.Errorf("status %d", o.StatusCode)
+			}
+		}
+		if !strings.Contains(seen, "UF 200, ") {
+			t.Errorf("attempts %q", seen)
+		}
+		for _, r := range p.requests() {
+			if r.body != pattern(1<<20) {
+				t.Errorf("%d bytes of content arrived", len(r.body))
+			}
+		}
+	})
+}
+
+// TestRetryTrailers: a request with trailers is sent once, with them.
+func TestRetryTrailers(t *testing.T) {
+	plainPairs(t, func(t *testing.T, down, up side) {
+		p := stage(t, up, 2, answers(503), answers(200))
+		x := p.try(down, up, func(s *settings) { s.Cluster.Retry = retrying(2, "5xx") })
+		r, trace := x.request(t.Context(), "POST", io.NopCloser(strings.NewReader("hello")))
+		r.Trailer = http.Header{"X-Sum": {"7"}}
+		resp, err := x.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if h := x.rig.hop(trace); attempts(h) != "503" {
+			t.Errorf("attempts %q: the trailers can't have been sent again", attempts(h))
+		}
+		if got := p.requests()[0]; got.trailer.Get("X-Sum") != "7" || got.body != "hello" {
+			t.Errorf("trailers %v, body %q", got.trailer, got.body)
+		}
+	})
+}
+
+// TestRetryExpect: content that the client held back until it was told to go on is
+// sent again without asking a second time.
+func TestRetryExpect(t *testing.T) {
+	plainPairs(t, func(t *testing.T, down, up side) {
+		p := stage(t, up, 2, answers(503), answers(200))
+		x := p.try(down, up, func(s *settings) { s.Cluster.Retry = retrying(2, "5xx") })
+		x.ask("POST", io.NopCloser(strings.NewReader("hello")), "Expect: 100-continue").want(t, 200, "", "503 200")
+		for i, r := range p.requests() {
+			if r.body != "hello" || i == 1 && r.header.Get("Expect") != "" {
+				t.Errorf("request %d: body %q, expect %q", i, r.body, r.header.Get("Expect"))
+			}
+		}
+	})
+}
+
+// TestRetryInterim: interim responses are the client's, whatever comes of the
+// attempt that they came with.
+func TestRetryInterim(t *testing.T) {
+	noLeaks(t)
+	n := 0
+	address := answering(t, func(string, []string) string {
+		if n++; n == 1 {
+			return "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+		}
+		return "HTTP/1.1 103 Early Hints\r\nLink: <b>\r\n\r\n" + empty
+	})
+	x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
+		s.Cluster.Endpoints, s.Cluster.Retry = []string{address}, retrying(2, "5xx")
+	})
+	client := x.rig.dial()
+	client.send(getRoot)
+	for _, want := range []string{"HTTP/1.1 103 Early Hints <a>", "HTTP/1.1 103 Early Hints <b>", "HTTP/1.1 200 OK "} {
+		first, fields := client.head()
+		if got := first + " " + value(fields, "link"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestRetryNeverAfterTheHead: a response that breaks off is not begun anew.
+func TestRetryNeverAfterTheHead(t *testing.T) {
+	plainPairs(t, func(t *testing.T, down, up side) {
+		p := stage(t, up, 2, func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "half of it")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		})
+		x := p.try(down, up, func(s *settings) { s.Cluster.Retry = retrying(5, "5xx", "reset", "gateway-error") })
+		r, trace := x.request(t.Context(), "GET", nil)
+		if resp, err := x.client.Do(r); err == nil {
+			// Where the client had nothing of it yet, it gets the proxy's own answer.
+			if b, err := io.ReadAll(resp.Body); err == nil && resp.StatusCode != 503 {
+				t.Errorf("the response seems whole: %q", b)
+			}
+			resp.Body.Close()
+		}
+		if h := x.rig.hop(trace); len(h.Attempts) != 1 || len(p.requests()) != 1 || !h.Failed() {
+			t.Errorf("attempts %q, flags %q", attempts(h), h.Flags)
+		}
+	})
+}
+
+// TestRetryStaleConnection: a pooled connection that was closed is replaced by
+// another to the same endpoint, so that a hash leads to where it led.
+func TestRetryStaleConnection(t *testing.T) {
+	noLeaks(t)
+	serve := func(_ int, p *peer) {
+		for n := 0; ; n++ {
+			if _, err := p.tryHead(); err != nil || n == 1 {
+				return // it takes the second request and closes
+			}
+			p.send(empty)
+		}
+	}
+	x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
+		s.Cluster.Endpoints = []string{endpoint(t, serve), endpoint(t, serve)}
+		s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = "ring_hash", []config.HashOn{onHeader("x-user", false)}
+	})
+	for i := range 3 {
+		o := x.ask("GET", nil, "X-User: me")
+		switch {
+		case i != 1:
+		case len(o.hop.Attempts) != 2 || o.hop.Attempts[0].Endpoint != o.hop.Attempts[1].Endpoint:
+			t.Errorf("attempts %q at %+v", attempts(o.hop), o.hop.Attempts)
+		}
+		if o.StatusCode != 200 {
+			t.Errorf("status %d", o.StatusCode)
+		}
+	}
+}
