@@ -257,8 +257,10 @@ func (p *retryPlan) call(r *message.Head) bool {
 // times the base, at most the longest.
 func (r *Retry) backOff(n int) time.Duration {
 	most := r.Max
-	if n < 20 {
-		most = min(most, r.Base<<n-r.Base)
+	if n < 62 {
+		if units := time.Duration(1)<<n - 1; r.Base <= most/units {
+			most = units * r.Base
+		}
 	}
 	return rand.N(most + 1)
 }

@@ -233,3 +233,23 @@ func TestSetPath(t *testing.T) {
 		}
 	}
 }
+
+// A clone is changed apart from the head that it was made of.
+func TestClone(t *testing.T) {
+	var h Head
+	h.Add(Host, "host", "a")
+	h.Add(Unknown, "x-one", "1")
+	c := h.Clone()
+	c.Replace(Host, "b")
+	c.Add(Unknown, "x-two", "2")
+	h.Remove(Host)
+	h.Add(Unknown, "x-three", "three")
+	for name, want := range map[string]string{"host": "b", "x-one": "1", "x-two": "2", "x-three": ""} {
+		if got, _ := c.Lookup(name); string(got) != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if _, ok := h.Lookup("x-two"); ok {
+		t.Error("what was added to the clone is in the head")
+	}
+}
