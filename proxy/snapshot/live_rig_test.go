@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -190,13 +191,31 @@ func (l *live) faultless() []result {
 		for _, o := range failed[:min(len(failed), 5)] {
 			l.t.Log(l.tell(o))
 		}
+		l.t.Fatalf("the proxy's own count: %v", l.counts())
 	}
 	l.counted(map[string]int{"200 ": len(all)})
 	return all
 }
 
-// counted waits until the proxy's own count of requests is this, by status and flags.
+// counted waits until the proxy's own count of requests is this, by status and flags:
+// a client has its response a moment before its request is recorded.
 func (l *live) counted(want map[string]int) {
+	l.t.Helper()
+	var got map[string]int
+	defer func() {
+		l.t.Helper()
+		if l.t.Failed() {
+			l.t.Logf("requests by status and flag: %v, want %v", got, want)
+		}
+	}()
+	eventually(l.t, "the proxy counting as the clients do", func() bool {
+		got = l.counts()
+		return maps.Equal(got, want)
+	})
+}
+
+// counts is how many requests the proxy has counted, by status and flags.
+func (l *live) counts() map[string]int {
 	l.t.Helper()
 	got := map[string]int{}
 	for _, m := range l.scrape()["hopscope_requests_total"].GetMetric() {
@@ -208,7 +227,7 @@ func (l *live) counted(want map[string]int) {
 			got[labels["code"]+" "+labels["flag"]] += n
 		}
 	}
-	same(l.t, "requests by status and flag", fmt.Sprint(got), fmt.Sprint(want))
+	return got
 }
 
 func (l *live) failures(all []result) []result {
