@@ -48,7 +48,8 @@ test: ## all tests with the race detector, against real servers (installed if mi
 .PHONY: bench
 bench: build ## compare with HAProxy and nginx on this machine
 	deploy/backends/setup $(BENCH_PARTS) >/dev/null
-	go run ./bench -hopscope bin/hopscope $(BENCH_FLAGS)
+	consul=$$(deploy/backends/setup consul | cut -f2) || true; \
+	go run ./bench -hopscope bin/hopscope -consul "$$consul" $(BENCH_FLAGS)
 
 .PHONY: soak
 soak: ## ten minutes of all protocols, streams and resets at once, with the race detector (SOAK=10m)

@@ -97,6 +97,9 @@ func TestMarkdownSaysWhatWasNotDone(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
+	if n := strings.Count(text, "did not settle"); n != 2 {
+		t.Errorf("%d of the 2 figures that did not settle say so", n)
+	}
 	empty := markdown(result{Idle: r.Idle})
 	if strings.Contains(empty, "## How") || strings.Contains(empty, "## Targets") || strings.Contains(empty, "## Endpoints") || strings.Contains(empty, "## Changes") {
 		t.Errorf("the report speaks of loads that were not put:\n%s", empty)
