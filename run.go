@@ -33,6 +33,7 @@ type runFlags struct {
 	admin, otlp, zipkin string
 	sample              float64
 	accessLog, logLevel string
+	upgrade             bool
 
 	// What stands for a file's listeners and clusters: see front.go.
 	listen, egress  string
@@ -55,7 +56,12 @@ flight ends. A second one ends at once. SIGUSR1 reopens the access log.
 
 A file is read again when it changes, on SIGHUP and on a POST to the admin API's
 /reload. Connections and requests go on; a file with mistakes is not taken, and
-the log says why.`,
+the log says why.
+
+With --upgrade it takes the listening sockets over from the process that runs: no
+connection is refused or reset. That process goes on until this one serves, then
+it lets its clients go and ends. It is found by the user and the admin address, or
+by the key upgrade_socket.`,
 		Example: `  # in front of what listens on port 3000
   hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web
 
@@ -75,10 +81,13 @@ the log says why.`,
   hopscope run --listen :8080 --consul 127.0.0.1:8500 --to consul:payments
 
   # from a file, with one setting of its own
-  hopscope run -c hopscope.yaml --log-level debug`,
+  hopscope run -c hopscope.yaml --log-level debug
+
+  # in the place of the hopscope that runs from that file, such as after an update
+  hopscope run -c hopscope.yaml --upgrade`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return run(c.Context(), f.source(c))
+			return run(c.Context(), f.source(c), f.upgrade)
 		},
 	}
 	fileFlag(c, &f.file)
@@ -91,6 +100,7 @@ the log says why.`,
 	p.Float64Var(&f.sample, "sample", 1, "`RATIO` of traces to export where this proxy is the first to see them, 0 to 1; failed and slow hops always are")
 	p.StringVar(&f.accessLog, "access-log", "stdout", "write the access log to stdout, stderr, a file at `PATH`, or off for nowhere")
 	p.StringVar(&f.logLevel, "log-level", "info", "least `LEVEL` of the proxy's own log: debug, info, warn, error")
+	p.BoolVar(&f.upgrade, "upgrade", false, "take the listening sockets over from the hopscope that runs, which then drains and ends")
 	return c
 }
 
@@ -171,8 +181,8 @@ func byFlags(err error, flags map[string]string) error {
 	return errors.New("these flags can't be used:\n  " + strings.Join(lines, "\n  "))
 }
 
-// run runs a proxy until a signal ends it.
-func run(ctx context.Context, from source) error {
+// run runs a proxy until a signal ends it, or another process takes over.
+func run(ctx context.Context, from source, upgrade bool) error {
 	cfg, err := from.read()
 	if err != nil {
 		return err
@@ -189,21 +199,36 @@ func run(ctx context.Context, from source) error {
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the logs is no reason to end
 
-	r := &reloader{source: from, log: log}
-	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version})
+	before, err := takeOver(ctx, cfg, upgrade)
 	if err != nil {
+		return err
+	}
+	r := &reloader{source: from, log: log}
+	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets()})
+	if err != nil {
+		before.giveBack()
 		return err
 	}
 	announce(log, p, func(_, _ string) bool { return true })
 	if a := p.AdminAddr(); a.IsValid() {
 		log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))
 	}
+	next, err := before.succeed(cfg, p, log)
+	if err != nil {
+		p.Close(ctx)
+		return err
+	}
+	defer next.close()
 	changed, unwatch := r.watch(ctx)
 	defer unwatch()
 	for {
 		select {
 		case <-p.DrainRequested():
-			drain(ctx, p, log, signals, "POST /drain")
+			next.close()
+			drain(ctx, p, p.Close, log, signals, "POST /drain")
+			return nil
+		case peer := <-next.taken():
+			drain(ctx, p, p.Retire, log, signals, fmt.Sprintf("process %d (%s) took over", peer.PID, peer.Version))
 			return nil
 		case <-changed:
 			r.reload(from.name + " changed")
@@ -214,7 +239,8 @@ func run(ctx context.Context, from source) error {
 			case syscall.SIGHUP:
 				r.reload("SIGHUP")
 			default:
-				drain(ctx, p, log, signals, s.String())
+				next.close()
+				drain(ctx, p, p.Close, log, signals, s.String())
 				return nil
 			}
 		}
@@ -251,15 +277,15 @@ func reopen(p *snapshot.Proxy, log *slog.Logger) {
 	log.Info("access log reopened")
 }
 
-// drain ends the proxy: when what is in flight has ended, when the time for
-// that is up, or at a second signal.
-func drain(ctx context.Context, p *snapshot.Proxy, log *slog.Logger, signals <-chan os.Signal, why string) {
+// drain ends the proxy, in the given way: when what is in flight has ended, when
+// the time for that is up, or at a second signal.
+func drain(ctx context.Context, p *snapshot.Proxy, end func(context.Context) error, log *slog.Logger, signals <-chan os.Signal, why string) {
 	timeout := p.Config().Drain.Timeout
 	log.Info("draining", "because", why, "timeout", timeout)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	closed := make(chan error, 1)
-	go func() { closed <- p.Close(ctx) }()
+	go func() { closed <- end(ctx) }()
 	var enough <-chan time.Time
 	for {
 		select {

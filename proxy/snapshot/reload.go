@@ -122,13 +122,13 @@ func (p *Proxy) outlive(old, next *generation) {
 }
 
 // quiet waits until no request is on its way through this generation. One that
-// has got its forwarder counts itself there within the time between two looks.
+// has got its forwarder counts itself there within the time between two looks; one
+// that lasts for days is looked at seldom.
 func (g *generation) quiet(ctx context.Context) {
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for seen := 0; seen < 2; {
+	wait := 50 * time.Millisecond
+	for seen := 0; seen < 2; wait = min(2*wait, time.Second) {
 		select {
-		case <-look.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}

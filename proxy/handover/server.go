@@ -1,0 +1,182 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Offer is what a Server has to give.
+type Offer struct {
+	// Version is hopscope's own.
+	Version string
+	// Sockets returns copies of the sockets, which the Server closes.
+	Sockets func() ([]Socket, error)
+	Log     *slog.Logger
+}
+
+// ofServer is the kind of the Server's own socket.
+const ofServer = "upgrade"
+
+// Server hands the sockets of this process to one that takes over, and says when
+// that one serves on them. Until then this process goes on as it is, and so it does
+// if the other fails.
+type Server struct {
+	socket *net.UnixListener
+	turn   chan struct{} // holds the one who is taking over
+	taken  chan Peer
+	done   sync.WaitGroup
+
+	mu     sync.Mutex
+	conns  map[*net.UnixConn]struct{}
+	closed bool
+}
+
+// Peer is the process on the other side.
+type Peer struct {
+	Version string
+	PID     int
+}
+
+func newServer(socket *net.UnixListener) *Server {
+	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Peer, 1), conns: map[*net.UnixConn]struct{}{}}
+}
+
+// Taken tells who has taken over: then it is up to this process to end.
+func (s *Server) Taken() <-chan Peer { return s.taken }
+
+// Serve answers until the Server is closed, or another process has taken over.
+func (s *Server) Serve(o Offer) {
+	for {
+		c, err := s.socket.AcceptUnix()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // out of descriptors, most likely
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		if !s.begin(c) {
+			return
+		}
+		go func() {
+			defer s.end(c)
+			if err := s.answer(c, o); err != nil {
+				o.Log.Warn("nobody took over: this process goes on", "error", err)
+			}
+		}()
+	}
+}
+
+func (s *Server) begin(c *net.UnixConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.Close()
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.done.Add(1)
+	return true
+}
+
+func (s *Server) end(c *net.UnixConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	c.Close()
+	s.done.Done()
+}
+
+// Close ends the Server. Who is just taking over goes on without this process.
+func (s *Server) Close() {
+	s.close()
+	s.done.Wait()
+}
+
+func (s *Server) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.socket.Close()
+	for c := range s.conns {
+		c.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// answer holds the conversation with a process that takes over.
+func (s *Server) answer(c *net.UnixConn, o Offer) error {
+	c.SetDeadline(time.Now().Add(answerTime))
+	if err := trusted(c); err != nil {
+		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
+	}
+	m, fds, err := receive(c)
+	if err != nil {
+		return fmt.Errorf("what is asked: %w", err)
+	}
+	closeAll(fds) // nobody asked for any
+	peer := Peer{m.Version, m.PID}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-time.After(turnTime):
+		err := errors.New("another process is taking over already")
+		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
+	}
+	o.Log.Info("another process takes over", "pid", peer.PID, "version", peer.Version)
+	if err := s.offer(c, o); err != nil {
+		return fmt.Errorf("handing over to process %d: %w", peer.PID, err)
+	}
+	// It takes the time that it takes to start. If it ends, so does the connection.
+	c.SetDeadline(time.Time{})
+	m, fds, err = receive(c)
+	if err != nil {
+		return fmt.Errorf("process %d gave up before it was ready: %w", peer.PID, err)
+	}
+	closeAll(fds)
+	if m.State != isReady {
+		return fmt.Errorf("process %d says %q, and not that it is ready", peer.PID, m.State)
+	}
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed { // this process ends anyway
+		return nil
+	}
+	s.socket.SetUnlinkOnClose(false) // it is the other's now
+	s.socket.Close()
+	c.SetDeadline(time.Now().Add(answerTime))
+	// That it is not heard makes no difference any more.
+	_ = send(c, message{Protocol: protocol, State: isRetiring}, nil)
+	s.taken <- peer
+	return nil
+}
+
+// offer sends the sockets.
+func (s *Server) offer(c *net.UnixConn, o Offer) error {
+	all, err := o.Sockets()
+	defer func() {
+		for _, socket := range all {
+			socket.Listener.Close()
+		}
+	}()
+	if err != nil {
+		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
+	}
+	m := hello(o.Version)
+	var fds []int
+	defer func() { closeAll(fds) }()
+	for _, socket := range append(all[:len(all):len(all)], Socket{Kind: ofServer, Address: s.socket.Addr().String(), Listener: s.socket}) {
+		fd, err := dup(socket.Listener)
+		if err != nil {
+			return errors.Join(err, send(c, message{Error: err.Error()}, nil))
+		}
+		fds = append(fds, fd)
+		m.Sockets = append(m.Sockets, described{socket.Kind, socket.Name, socket.Address})
+	}
+	return send(c, m, fds)
+}
