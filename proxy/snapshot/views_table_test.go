@@ -62,8 +62,8 @@ type try struct {
 
 // uncovered are the kinds that no row can produce, and why.
 var uncovered = map[fault.Kind]string{
-	fault.NoCluster: "a configuration whose routes name a cluster that is not there is refused",
-	fault.NoHealthy: "a cluster without endpoints is refused, and there are no health checks yet",
+	fault.NoCluster: "it takes a source of endpoints: see TestLiveUnavailable",
+	fault.NoHealthy: "it takes a source of endpoints: see TestLiveUnavailable",
 	fault.Draining:  "the admin API ends with the proxy: see TestEndWhileConnecting",
 	fault.Internal:  "it takes a defect",
 }
