@@ -246,7 +246,8 @@ type Retry struct {
 	// "retriable-status-codes" (those of "statuses"), "retriable-headers" (an
 	// answer with one of "headers"); and of gRPC calls "cancelled", "deadline-exceeded",
 	// "internal", "resource-exhausted", "unavailable", from response headers.
-	On []string `yaml:"on" required:"true" enum:"5xx,gateway-error,reset,connect-failure,refused-stream,retriable-4xx,retriable-status-codes,retriable-headers,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable"`
+	// It may be left out where Attempts is 1, which turns retries off.
+	On []string `yaml:"on" enum:"5xx,gateway-error,reset,connect-failure,refused-stream,retriable-4xx,retriable-status-codes,retriable-headers,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable"`
 	// Statuses are those of "retriable-status-codes", such as [429].
 	Statuses []int `yaml:"statuses" min:"100" max:"599"`
 	// Headers are the response fields of "retriable-headers".

@@ -336,13 +336,13 @@ listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list,
 listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
 listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
 clusters.names.balance.hash[0].cookie_path: must not be empty; expected a path such as /api/
-clusters.names.retry.on: must not be empty; expected a list, each item one of ` + retryWords + `
 clusters.names.hedge.after: expected a duration of at least 1ms, found 0s
 telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:3000, found "http://collector:4317": it is a URL, not an address; did you mean "collector:4317"?
 telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
 listeners[1]: the listener does nothing; expected routes, catalog or forward_proxy
 clusters.names.dns.port: expected an integer from 1 to 65535, found 0: addresses have no port (records of type "srv" have)
 clusters.names.balance.hash[1]: expected one of the keys header, cookie, query, source, path
+clusters.names.retry.on: must not be empty; expected a list, each item one of ` + retryWords + `
 clusters.web: expected one of the keys endpoints, static, consul, dns, file`
 	err := c.Validate()
 	if err == nil {

@@ -89,3 +89,11 @@ func TestPolicyOfRoute(t *testing.T) {
 		})
 	}
 }
+
+// A policy of one attempt is how retries are turned off, and needs nothing besides.
+func TestRetryOff(t *testing.T) {
+	c := mustParse(t, "clusters: {web: {endpoints: [a:80], retry: {attempts: 1}}}\nlisteners: [{name: in, address: ':80', routes: [{cluster: web}]}]\n")
+	if r := c.RetryFor(&c.Listeners[0].Routes[0]); r == nil || r.Attempts != 1 || len(r.On) != 0 {
+		t.Errorf("%+v", r)
+	}
+}

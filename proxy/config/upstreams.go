@@ -246,6 +246,13 @@ func (v validator) retry(p *place, r *Retry) {
 	if r == nil || p.failed {
 		return
 	}
+	if on := p.key("on"); len(r.On) == 0 && r.Attempts != 1 && !on.failed {
+		for _, k := range keysOf(reflect.TypeFor[Retry]()) {
+			if k.name == "on" {
+				v.missing(on, k)
+			}
+		}
+	}
 	v.retriable(p, r, "retriable-status-codes", "statuses", "statuses such as [429]", len(r.Statuses) > 0)
 	v.retriable(p, r, "retriable-headers", "headers", "response fields such as [x-retry]", len(r.Headers) > 0)
 	ordered(v, p.key("backoff"), "base", "max", r.Backoff.Base, r.Backoff.Max)
