@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,9 @@ func TestPickWhileAllChanges(t *testing.T) {
 			random := rand.New(rand.NewPCG(5, 6))
 			for range 30 {
 				r.feed <- someUpdate(random)
+				for n := picks.Load(); picks.Load() < n+50; {
+					runtime.Gosched() // until requests have seen it
+				}
 			}
 			done.Store(true)
 			wg.Wait()
