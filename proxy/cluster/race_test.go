@@ -37,6 +37,7 @@ func TestPickWhileAllChanges(t *testing.T) {
 					for !done.Load() {
 						picks.Add(1)
 						r.retried(random, &failures)
+						runtime.Gosched() // to those who change things
 					}
 				})
 			}
@@ -44,6 +45,7 @@ func TestPickWhileAllChanges(t *testing.T) {
 				random := rand.New(rand.NewPCG(3, 4))
 				for !done.Load() {
 					r.report(random)
+					runtime.Gosched()
 				}
 			})
 			random := rand.New(rand.NewPCG(5, 6))
