@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ func TestPickWhileAllChanges(t *testing.T) {
 					for !done.Load() {
 						picks.Add(1)
 						r.retried(random, &failures)
+						runtime.Gosched() // to those who change things
 					}
 				})
 			}
@@ -43,11 +45,15 @@ func TestPickWhileAllChanges(t *testing.T) {
 				random := rand.New(rand.NewPCG(3, 4))
 				for !done.Load() {
 					r.report(random)
+					runtime.Gosched()
 				}
 			})
 			random := rand.New(rand.NewPCG(5, 6))
 			for range 30 {
 				r.feed <- someUpdate(random)
+				for n := picks.Load(); picks.Load() < n+50; {
+					runtime.Gosched() // until requests have seen it
+				}
 			}
 			done.Store(true)
 			wg.Wait()
