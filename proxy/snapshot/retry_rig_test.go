@@ -189,10 +189,10 @@ func attempts(h *hop.Hop) string {
 		if word == "" {
 			word = fmt.Sprint(a.Status)
 		}
-		all = append(all, word)
 		if a.End == 0 || a.End < a.Start || a.Span.IsZero() || a.Endpoint == "" {
 			word = fmt.Sprintf("%+v", a)
 		}
+		all = append(all, word)
 	}
 	return strings.Join(all, " ")
 }
