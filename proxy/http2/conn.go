@@ -28,6 +28,7 @@ type Conn struct {
 	streams map[uint32]*Stream // those that are open, by their identifiers
 	active  int                // how many there are; a client's are counted before they have one
 	held    int                // how many a server's owners have not closed
+	left    chan struct{}      // tells the reader that one has been
 	idle    time.Duration      // when the last one ended
 	free    []*Stream          // to be used again, as are the blocks
 	blocks  []*block
@@ -92,7 +93,7 @@ func newConn(nio *netio.Conn, o Options) *Conn {
 	c := &Conn{
 		options: o, nio: nio,
 		streams: make(map[uint32]*Stream),
-		dirty:   make(chan struct{}, 1), written: make(chan struct{}),
+		dirty:   make(chan struct{}, 1), written: make(chan struct{}), left: make(chan struct{}, 1),
 		gen: 1, window: firstWindow, firstSend: firstWindow, peerMost: -1,
 	}
 	nio.WriteTimeout, nio.Apart = o.StreamIdle, true

@@ -1,6 +1,8 @@
 package http2
 
 import (
+	"time"
+
 	"encoding/binary"
 	"errors"
 
@@ -160,6 +162,7 @@ func (c *Conn) open(k *heading) error {
 		return c.unread()
 	}
 	// Streams that the client has reset count until they are done with here.
+	c.awaitOwners()
 	if c.final || c.active >= c.options.MaxStreams || c.held >= 2*c.options.MaxStreams {
 		defer c.unlock()
 		return c.refuse(k.id)
@@ -195,6 +198,26 @@ func (c *Conn) open(k *heading) error {
 	c.unlock()
 	c.accept(s)
 	return nil
+}
+
+// awaitOwners keeps a client waiting that has reset many streams whose owners have
+// not noticed yet, as they do at every recheck: it does not open more than it may,
+// and need not know what goes on here. The lock is held, but not while it waits.
+func (c *Conn) awaitOwners() {
+	if c.final || c.active >= c.options.MaxStreams || c.held < 2*c.options.MaxStreams {
+		return
+	}
+	timer := time.NewTimer(2 * recheck)
+	defer timer.Stop()
+	for late := false; !late && !c.ended && c.held >= 2*c.options.MaxStreams; {
+		c.unlock()
+		select {
+		case <-c.left:
+		case <-timer.C:
+			late = true
+		}
+		c.mu.Lock()
+	}
 }
 
 // refuse refuses a stream that is one too many.

@@ -230,6 +230,36 @@ func TestTooManyStreams(t *testing.T) {
 	p.status(7, "200")
 }
 
+// TestSlowOwners: streams that the client has reset are none of those that it may
+// open. While they are not done with here, it has to wait, but is refused none.
+func TestSlowOwners(t *testing.T) {
+	t.Parallel()
+	p := serve(t, func(s *http2.Stream, h *message.Head) {
+		if string(h.Path()) != "/" {
+			time.Sleep(20 * time.Millisecond) // it notices late
+			return
+		}
+		answer(s, h)
+	}, func(o *http2.Options) { o.MaxStreams = 2 }).dial(t)
+	id := uint32(1)
+	for range 50 {
+		p.headers(id, true, ":method", "GET", ":scheme", "http", ":authority", "web", ":path", "/slow")
+		p.WriteRSTStream(id, frame.ErrCodeCancel)
+		id += 2
+	}
+	p.headers(id, true, get()...)
+	for {
+		switch f := next[frame.Frame](p, nil).(type) {
+		case *frame.RSTStreamFrame:
+			t.Fatalf("stream %d was refused: %s", f.StreamID, f.ErrCode)
+		case *frame.MetaHeadersFrame:
+			if f.StreamID == id {
+				return
+			}
+		}
+	}
+}
+
 // TestStalledStream does not stall another: neither one whose content nobody
 // reads, nor one whose client does not let it send.
 func TestStalledStream(t *testing.T) {

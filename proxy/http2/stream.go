@@ -264,6 +264,10 @@ func (s *Stream) Close() {
 	c.leave(s)
 	if c.server {
 		c.held--
+		select {
+		case c.left <- struct{}{}:
+		default:
+		}
 	}
 	c.recycle(s)
 }

@@ -15,9 +15,11 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// hedging is a policy of so many attempts, each after a short time.
+// hedging is a policy of so many attempts, each after a short time. No timeout ends
+// those that have lost.
 func hedging(attempts int) func(*settings) {
 	return func(s *settings) {
+		s.Route.Timeout = 0
 		s.Cluster.Hedge = config.NewHedge(20 * time.Millisecond)
 		s.Cluster.Hedge.Attempts = attempts
 	}
@@ -151,6 +153,7 @@ func TestHedgeFailures(t *testing.T) {
 		{"both fail", retrying(2, "5xx"), []act{answers(503)}, 2, 503, "URX", "503 503"},
 		{"one is aborted", nil, []act{slowly503, aborts}, 2, 503, "", "UC 503"},
 		{"a response is better than none", retrying(2, "5xx"), []act{slowly503, slowlyAborts}, 2, 503, "URX", "UC 503"},
+		{"a response is better than none before it", retrying(2, "5xx"), []act{slowly503, aborts}, 2, 503, "URX", "UC 503"},
 		{"both are aborted, then one is not", retrying(5, "5xx"), []act{aborts, aborts, answers(200)}, 2, 200, "", "UC UC 200"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
