@@ -1,10 +1,9 @@
 package http2
 
 import (
-	"time"
-
 	"encoding/binary"
 	"errors"
+	"time"
 
 	frame "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
