@@ -23,6 +23,14 @@ type keeper struct {
 	doubted bool
 }
 
+func newKeeper(o *Options) *keeper {
+	k := &keeper{logical: o.Mode == ModeLogical}
+	if o.Known != nil {
+		k.good = discovery.Update{Endpoints: o.Known.Endpoints, Missing: o.Known.Missing}
+	}
+	return k
+}
+
 // learn takes a finding in. It returns what is to be told, and whether the
 // lookup failed, at least in part, and is to be tried again soon.
 func (k *keeper) learn(f finding) (update discovery.Update, failed bool) {
@@ -40,6 +48,9 @@ func (k *keeper) learn(f finding) (update discovery.Update, failed bool) {
 			continue
 		}
 		held[p] = o.addresses
+	}
+	if k.held == nil && len(k.good.Endpoints) > 0 && len(failures) > 0 {
+		return k.stale(first(failures)), true // which part of what was known before fails is not known
 	}
 	endpoints := k.endpoints(f.targets, held)
 	if len(endpoints) == 0 {

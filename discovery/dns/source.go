@@ -17,7 +17,7 @@ type Source struct {
 
 // Run delivers what the name stands for, and again whenever that changes.
 func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
-	known := keeper{logical: s.options.Mode == ModeLogical}
+	known := newKeeper(&s.options)
 	backoff := s.options.Backoff
 	var last discovery.Update
 	for first := true; ; first = false {
