@@ -160,7 +160,8 @@ type DNS struct {
 	// such as one of the hosts file.
 	Refresh time.Duration `yaml:"refresh" default:"5s" min:"10ms"`
 	// MinTTL is the least time that an answer is good for, whatever its time to
-	// live.
+	// live. That a name is gone is asked for again within 1s, and every 5s at
+	// last, and believed when it was said until its negative time to live is over.
 	MinTTL time.Duration `yaml:"min_ttl" default:"1s" min:"10ms"`
 	// MaxTTL is the longest time that an answer is good for.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"1h" min:"10ms"`
