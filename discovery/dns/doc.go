@@ -1,6 +1,7 @@
 // Package dns is the source of endpoints that have a name in the DNS: the
 // addresses of a host (A, AAAA), or the hosts, ports, priorities and weights of
-// a service (SRV, RFC 2782).
+// a service (SRV, RFC 2782), where a weight of 0 counts as 1: the small chance
+// beside others that the RFC asks for.
 //
 // The name is asked for again when the shortest TTL of its answer ends. What
 // the answers mean:
