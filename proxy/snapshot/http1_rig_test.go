@@ -277,6 +277,7 @@ func (p *peer) response(method string) (*http.Response, string) {
 	resp, err := http.ReadResponse(p.r, &http.Request{Method: method})
 	if err != nil {
 		p.fail("reading a response: %v", err)
+		return new(http.Response), "" // fail may go on
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
