@@ -63,6 +63,7 @@ func (k *keeper) learn(f finding, now time.Time, good time.Duration) (discovery.
 		held[p] = o.addresses
 	}
 	if k.held == nil && len(k.good.Endpoints) > 0 && len(failures) > 0 {
+		k.gone = nil
 		return k.stale(first(failures)), failed // which part of what was known before fails is not known
 	}
 	endpoints := k.endpoints(f.targets, held)
