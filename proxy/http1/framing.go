@@ -32,7 +32,11 @@ const (
 // has reports whether all of those were said.
 func (s *said) has(f facts) bool { return s.facts&f == f }
 
-// note takes in a field that bears on the whole message.
+// noted are the fields that bear on the whole message.
+const noted message.FieldSet = 1<<message.ContentLength | 1<<message.TransferEncoding | 1<<message.Connection |
+	1<<message.Host | 1<<message.Upgrade | 1<<message.Expect
+
+// note takes in one of them.
 func (d *HeadDecoder) note(id message.FieldID, value []byte, h *message.Head) error {
 	switch id {
 	case message.ContentLength:

@@ -178,7 +178,7 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 			where = h.OwnBytes(line[:name]) // the encoder copies what it finds between name and value
 		}
 		h.AddDecoded(id, where, piece(d.pos, from, to))
-		if id-1 < message.Expect && d.section <= response {
+		if noted.Has(id) && d.section <= response {
 			if err := d.note(id, line[from:to], h); err != nil {
 				return 0, err
 			}

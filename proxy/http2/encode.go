@@ -84,11 +84,25 @@ func appendStatus(dst []byte, status int) []byte {
 	return appendLiteral(dst, indexStatus200, digits[:], literal)
 }
 
-// appendTrailers appends the header list of trailers.
-func appendTrailers(dst []byte, h *message.Head) []byte { return appendFields(dst, h, message.NoBody) }
+// appendTrailers appends the header list of trailers, without what may stand in
+// no trailers at all.
+func appendTrailers(dst []byte, h *message.Head) []byte {
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		name := h.Bytes(f.Name)
+		switch {
+		case f.Removed || !message.OfCall.Allows(name):
+		case f.ID == message.Unknown:
+			dst = appendUnknown(dst, name, h.Bytes(f.Value), false)
+		default:
+			dst = appendKnown(dst, f.ID, h.Bytes(f.Value))
+		}
+	}
+	return dst
+}
 
 // notSent are the fields that HTTP/2 says otherwise, or not at all (RFC 9113
-// section 8.2.2).
+// section 8.2.2), and a request's Host, which is its :authority.
 const notSent message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
 	1<<message.TransferEncoding | 1<<message.Upgrade | 1<<message.Host | 1<<message.TE | 1<<message.ContentLength
 
@@ -102,7 +116,7 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing) []byte {
 		case f.Removed:
 		case f.ID == message.Unknown:
 			dst = appendUnknown(dst, h.Bytes(f.Name), h.Bytes(f.Value), h.Upgrade)
-		case notSent&(1<<f.ID) == 0:
+		case !notSent.Has(f.ID), f.ID == message.Host && h.Status != 0:
 			dst = appendKnown(dst, f.ID, h.Bytes(f.Value))
 		case f.ID == message.TE:
 			te = te || hasTrailers(string(h.Bytes(f.Value)))

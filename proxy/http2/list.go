@@ -86,7 +86,7 @@ func (l *list) addField(name, value string) {
 	}
 	nameSpan := l.put(name)
 	id := message.FieldByName(l.dest.wire[nameSpan.Off:])
-	if id-1 < message.Expect || id == message.Cookie {
+	if noted.Has(id) {
 		if reason, kept := l.note(id, value); reason != "" || !kept {
 			if reason != "" {
 				l.badField(fault.BadHeader, reason)
@@ -100,6 +100,11 @@ func (l *list) addField(name, value string) {
 	}
 	l.dest.head.AddDecoded(id, nameSpan, l.put(value))
 }
+
+// noted are the fields that note is for.
+const noted message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
+	1<<message.TransferEncoding | 1<<message.Upgrade | 1<<message.TE | 1<<message.ContentLength | 1<<message.Host |
+	1<<message.Expect | 1<<message.Cookie
 
 // note takes in a field that bears on the whole message, or that HTTP/2 has no
 // use for (RFC 9113 section 8.2.2). kept is false where it is not to be added.
@@ -118,7 +123,7 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 	case message.Expect:
 		l.expect = l.expect || equalFold(value, "100-continue")
 	case message.Cookie:
-		return "", l.noteCookie(value)
+		return "", l.response || l.trailers || l.noteCookie(value)
 	}
 	return "", true
 }
@@ -207,14 +212,14 @@ func (l *list) badField(kind fault.Kind, reason string) {
 	l.bad(kind, place+strconv.Itoa(l.fields+1)+": "+reason)
 }
 
-// endTrailers makes trailers of the list. What must not come as one is marked as
-// removed: the next hop may merge trailers into the head (RFC 9110 section
-// 6.5.1).
+// endTrailers makes trailers of the list. What must not come in a request's is
+// marked as removed. Of a response's that is only what may come in none: whether
+// it answers a gRPC call, the caller knows (see [message.Trailing]).
 func (l *list) endTrailers() {
 	l.end()
-	h := &l.dest.head
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		f.Removed = !message.MayTrail(f.ID, h.Bytes(f.Name))
+	of := message.OfRequest
+	if l.response {
+		of = message.OfCall
 	}
+	l.dest.head.StripTrailers(of)
 }
