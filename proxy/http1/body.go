@@ -158,7 +158,7 @@ func (b *BodyDecoder) frame(c byte) (reason string) {
 			b.state = chunkLF
 			return ""
 		}
-		if class[c]&inValue == 0 {
+		if !message.Is(c, inValue) {
 			return controlIn([]byte{c}) + " in a chunk extension"
 		}
 		return b.extensionByte()
@@ -183,7 +183,7 @@ func (b *BodyDecoder) frame(c byte) (reason string) {
 
 // sizeByte reads one byte of a chunk size, or what ends it.
 func (b *BodyDecoder) sizeByte(c byte) (reason string) {
-	if class[c]&inHex != 0 {
+	if message.Is(c, inHex) {
 		if b.digits == 16 {
 			return "the chunk size has more than 16 digits"
 		}

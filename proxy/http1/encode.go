@@ -167,7 +167,7 @@ func (e *encoder) sendsOn(f *message.Field) bool {
 
 // isNumber reports whether b is n in decimal as it is usually written.
 func isNumber(b []byte, n int64) bool {
-	parsed, reason := parseLength(b)
+	parsed, reason := message.ParseLength(b)
 	return reason == "" && parsed == n && (b[0] != '0' || len(b) == 1)
 }
 

@@ -70,7 +70,7 @@ func stripTE(h *message.Head) {
 		}
 		value := h.Bytes(f.Value)
 		switch {
-		case kept || h.Status != 0 || !hasElement(value, "trailers"):
+		case kept || h.Status != 0 || !message.WantsTrailers(value):
 			f.Removed = true
 		case len(value) != len("trailers"):
 			f.Value = h.Own("trailers")
@@ -82,16 +82,6 @@ func stripTE(h *message.Head) {
 	if !kept {
 		h.Remove(message.TE)
 	}
-}
-
-func hasElement(list []byte, want string) bool {
-	for list != nil {
-		var element []byte
-		if element, list = nextElement(list); message.EqualFold(element, want) {
-			return true
-		}
-	}
-	return false
 }
 
 // trailing is what a head's trailers are to be judged by.
@@ -114,7 +104,7 @@ func stripTrailer(h *message.Head) {
 			for list := h.Bytes(f.Value); list != nil && keep; {
 				var name []byte
 				name, list = nextElement(list)
-				keep = isToken(name) && of.Allows(name)
+				keep = message.All(name, inToken) && of.Allows(name)
 			}
 		}
 	}

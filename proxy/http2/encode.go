@@ -3,7 +3,6 @@ package http2
 import (
 	"bytes"
 	"strconv"
-	"strings"
 
 	"github.com/hopscope/hopscope/proxy/message"
 )
@@ -119,7 +118,7 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing) []byte {
 		case !notSent.Has(f.ID), f.ID == message.Host && h.Status != 0:
 			dst = appendKnown(dst, f.ID, h.Bytes(f.Value))
 		case f.ID == message.TE:
-			te = te || hasTrailers(string(h.Bytes(f.Value)))
+			te = te || message.WantsTrailers(h.Bytes(f.Value))
 		}
 	}
 	if te && h.Status == 0 {
@@ -150,7 +149,10 @@ func appendUnknown(dst, name, value []byte, upgrade bool) []byte {
 	var space [64]byte
 	small := space[:0]
 	for _, c := range name {
-		small = append(small, lower(c))
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		small = append(small, c)
 	}
 	switch string(small) {
 	case "http2-settings":
@@ -166,14 +168,4 @@ func appendUnknown(dst, name, value []byte, upgrade bool) []byte {
 		return appendLiteral(dst, index, value, literal)
 	}
 	return appendNew(dst, small, value, literal)
-}
-
-// hasTrailers reports whether a list has the member "trailers".
-func hasTrailers(list string) bool {
-	for member := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.Trim(member, " \t"), "trailers") {
-			return true
-		}
-	}
-	return false
 }

@@ -34,6 +34,8 @@ type list struct {
 
 	method, authority, path, query, protocol message.Span
 
+	scheme string // "http" or "https", empty where it is not said
+
 	host    bool  // there was a Host field
 	length  int64 // Content-Length, -1 for none
 	expect  bool  // 100-continue
@@ -64,6 +66,8 @@ func (l *list) add(f hpack.HeaderField) {
 		return
 	}
 	switch {
+	case l.size > l.limits.HeadBytes && f.Name == ":path":
+		l.bad(fault.URITooLong, "the target is longer than "+strconv.Itoa(l.limits.HeadBytes)+" bytes")
 	case l.size > l.limits.HeadBytes:
 		l.bad(fault.HeaderTooLarge, l.what()+" is larger than "+strconv.Itoa(l.limits.HeadBytes)+" bytes")
 	case f.Name != "" && f.Name[0] == ':':
@@ -113,7 +117,7 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 	case message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding, message.Upgrade:
 		return id.String() + " has no place in HTTP/2", false
 	case message.TE:
-		if !l.response && !equalFold(value, "trailers") {
+		if !l.response && !message.EqualFold(value, "trailers") {
 			return "te is not \"trailers\"", false
 		}
 	case message.ContentLength:
@@ -121,7 +125,7 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 	case message.Host:
 		return l.noteHost(value)
 	case message.Expect:
-		l.expect = l.expect || equalFold(value, "100-continue")
+		l.expect = l.expect || message.WantsContinue(value)
 	case message.Cookie:
 		return "", l.response || l.trailers || l.noteCookie(value)
 	}
@@ -130,14 +134,14 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 
 // noteLength takes in Content-Length: one line of one number.
 func (l *list) noteLength(value string) string {
-	n, ok := parseLength(value)
+	n, reason := message.ParseLength(value)
 	switch {
 	case l.trailers:
 		return ""
 	case l.length >= 0:
 		return "Content-Length is there twice"
-	case !ok:
-		return "Content-Length is not a number"
+	case reason != "":
+		return "Content-Length " + reason
 	}
 	l.length = n
 	return ""

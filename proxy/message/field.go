@@ -114,7 +114,7 @@ func (id FieldID) String() string { return names[id] }
 type FieldSet uint64
 
 // Has reports whether a field is in the set.
-func (s FieldSet) Has(id FieldID) bool { return s>>(id&63)&1 != 0 }
+func (s FieldSet) Has(id FieldID) bool { return s&(1<<(id&63)) != 0 }
 
 // SetOf returns the set of these fields.
 func SetOf(ids ...FieldID) (set FieldSet) {
