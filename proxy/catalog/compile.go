@@ -18,7 +18,9 @@ type member struct {
 	tag      *tag
 }
 
-func (m member) serves() bool { return m.endpoint.Health <= discovery.Degraded }
+func (m member) serves() bool {
+	return m.endpoint.Health <= discovery.Degraded && m.endpoint.Weight > 0
+}
 
 // plan is a [Plan] in the making.
 type plan struct {

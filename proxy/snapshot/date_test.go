@@ -48,7 +48,7 @@ func TestDateOfReplies(t *testing.T) {
 		if up.http2 {
 			t.Skip("no endpoint is reached")
 		}
-		x := newCross(t, down, up, func(*cross) string { return closedPort(t) })
+		x := newCross(t, down, up, func(*cross) string { return refusing(t) })
 		before := time.Now()
 		resp := x.do(x.request(within(t), "GET", "/", nil))
 		if resp.StatusCode != 503 {
