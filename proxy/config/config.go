@@ -108,7 +108,9 @@ type Listener struct {
 	// MaxConnections is how many connections may be open at once; further
 	// ones wait in the kernel's queue. 0 is half of the open file limit.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
-	// MaxHeaderBytes is the largest request head, in bytes.
+	// MaxHeaderBytes is the largest request head, in bytes, the target included:
+	// one that does not fit is answered with 414, or 431 where the fields are what
+	// is too large.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
