@@ -94,7 +94,10 @@ func New(o Options) (*Source, error) {
 	if o.MinTTL > o.MaxTTL {
 		return nil, fmt.Errorf("min_ttl: it is at most max_ttl, which is %s, found %s", o.MaxTTL, o.MinTTL)
 	}
-	return &Source{options: o, servers: &servers{}, hosts: "/etc/hosts", resolv: "/etc/resolv.conf", port: "53"}, nil
+	return &Source{
+		options: o, servers: &servers{}, hosts: "/etc/hosts", resolv: "/etc/resolv.conf", port: "53",
+		now: time.Now, sleep: discovery.Sleep,
+	}, nil
 }
 
 // checkName checks what is looked up: name, type and port.

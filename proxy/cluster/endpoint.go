@@ -81,6 +81,8 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 		return balance.Excluded, "taken out of service in " + c.from()
 	case e.given.Health == discovery.Unhealthy:
 		return balance.Excluded, "unhealthy in " + c.from()
+	case e.given.Weight == 0:
+		return balance.Excluded, "of weight 0 in " + c.from()
 	case e.byHand:
 		return balance.Unhealthy, "ejected by hand"
 	case e.record != nil && e.record.Ejected():
@@ -100,7 +102,7 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 // weight is the endpoint's share, while it warms up a part of it. warming is true
 // while that changes with time.
 func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warming bool) {
-	w = float64(max(e.given.Weight, 1))
+	w = float64(e.given.Weight)
 	s := e.cluster.options.SlowStart
 	switch {
 	case s == nil:

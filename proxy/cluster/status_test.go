@@ -158,7 +158,7 @@ func TestPicks(t *testing.T) {
 		if got := counted(); got != "" {
 			t.Errorf("counted %q of what is not remarkable", got)
 		}
-		r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{{Address: "a:1", Priority: 0, Health: discovery.Draining}, {Address: "b:1", Priority: 1, Health: discovery.Degraded}}})
+		r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{{Address: "a:1", Weight: 1, Priority: 0, Health: discovery.Draining}, {Address: "b:1", Weight: 1, Priority: 1, Health: discovery.Degraded}}})
 		r.picked(10)
 		if got := counted(); got != "degraded 10 failover 10 " {
 			t.Errorf("counted %q", got)

@@ -166,7 +166,8 @@ type Balance struct {
 	// of.
 	DefaultRTT time.Duration `yaml:"default_rtt" default:"30ms" min:"1us"`
 	// PanicThreshold is the share of healthy endpoints, in per cent, below which
-	// all are used whatever their health (a panic); 0 is never.
+	// all are used whatever their health checks and ejections say (a panic); 0 is
+	// never. What the source itself says is down is not used then either.
 	PanicThreshold float64 `yaml:"panic_threshold" default:"50" min:"0" max:"100"`
 	// Overprovisioning is by how much a priority's or zone's healthy endpoints
 	// are taken to be more than enough: with 1.4 other priorities or zones take

@@ -258,8 +258,9 @@ type Match struct {
 	Path string `yaml:"path" format:"path"`
 	// PathPrefix is how the path begins.
 	PathPrefix string `yaml:"path_prefix" format:"path"`
-	// Hosts are the hosts, without port, in any case; "*.example.com" matches
-	// every name below example.com. IPv6 addresses are in brackets.
+	// Hosts are the hosts, without port, in any case, with or without a dot at
+	// their end; "*.example.com" matches every name below example.com. IPv6
+	// addresses are in brackets.
 	Hosts []string `yaml:"hosts" format:"host"`
 	// Methods are the methods.
 	Methods []string `yaml:"methods" format:"method"`

@@ -99,6 +99,7 @@ type Forwarder struct {
 	Active atomic.Int64
 
 	handler filter.Handler
+	dates   dates
 	via     [hop.HTTP2 + 1]string // the Via of a response, by the version it came in
 }
 

@@ -103,7 +103,7 @@ func (c *http1Conn) said() bool {
 	rest := c.nio.Buffered()
 	switch {
 	case c.whole:
-		rest = rest[c.size+int(max(c.Request.Length, 0)):]
+		rest = rest[c.size+int(c.length):]
 	case c.upload.Load() == 0:
 		return false
 	}
