@@ -103,6 +103,11 @@ type Attempt struct {
 	Reused bool
 	// Version is the protocol spoken upstream.
 	Version Version
+	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint
+	// saw it: after rewrites, with a Host of its own where the route says so. They
+	// are set by [Hop.Ask].
+	Scheme            string
+	Host, Path, Query Text
 
 	Start     time.Duration
 	Connected time.Duration // connection in hand, dialled or reused
