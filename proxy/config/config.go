@@ -22,6 +22,8 @@ type Config struct {
 	Consul Consul `yaml:"consul"`
 	// Catalog says how listeners with a catalogue serve its services.
 	Catalog Catalog `yaml:"catalog"`
+	// Discovery is what is kept of what sources of endpoints said.
+	Discovery Discovery `yaml:"discovery"`
 	// Register puts the service into a catalogue.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.

@@ -68,6 +68,10 @@ const (
 type Routing struct {
 	Table  *route.Table
 	Routes []Route
+	// Unknown says why it is not known yet which routes there are, "" if it is. Names
+	// then reports whether a host can be nothing but a name of the catalogue.
+	Unknown string
+	Names   func(host string) bool
 }
 
 // Route is where requests go.
