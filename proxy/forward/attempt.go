@@ -18,7 +18,6 @@ import (
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
 	content, whole := x.Down.Whole()
-	x.Hop.BytesIn = int64(len(content))
 	cl := d.route.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
@@ -195,9 +194,11 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 	a.Sent = a.Connected
 	var err error
 	if b.whole {
-		a.BytesSent = int64(len(b.content))
 		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a.Start), f.StreamIdleTimeout)
 		b.started, err = c.RoundTrip(r, b.content, &x.Response)
+		if b.started {
+			a.BytesSent = int64(len(b.content))
+		}
 	} else if err = c.Send(r); err == nil {
 		b.started, b.upload = true, f.startUpload(x, d, c, b.keep)
 		err = c.ReadHead(r.Method, &x.Response)

@@ -301,6 +301,7 @@ func (c *http1Conn) Whole() ([]byte, bool) {
 		return nil, false
 	}
 	c.bodyDone = true
+	c.Hop.BytesIn = c.length
 	return c.nio.Buffered()[c.size : c.size+int(c.length)], true
 }
 
@@ -320,6 +321,7 @@ func (c *http1Conn) Body() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case len(data) > 0:
+			c.Hop.BytesIn += int64(len(data))
 			return data, nil
 		case done:
 			c.bodyDone = true
@@ -410,7 +412,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 	if c.began {
 		c.out = c.out[:0]
 	}
-	c.began = true
+	c.began, c.Hop.BytesOut = true, 0
 	h.Framing = http1.ResponseFraming(h.Framing, c.version)
 	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.
@@ -436,6 +438,7 @@ func (c *http1Conn) Content(piece []byte) error {
 	if c.sends == message.NoBody {
 		return nil
 	}
+	c.Hop.BytesOut += int64(len(piece))
 	if c.sends == message.Chunked {
 		c.out = http1.AppendChunkHeader(c.out, len(piece))
 	}
