@@ -88,6 +88,7 @@ func (p *Proxy) closeAdmin() error {
 	if p.adminServer == nil {
 		return nil
 	}
+	defer closeSockets(append(p.adminReplaces, p.adminSocket)) // where it never served
 	// The answer to a POST of /drain may still be on its way.
 	last, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
