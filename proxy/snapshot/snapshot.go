@@ -105,7 +105,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureClusters()
 	p.metrics.Reloaded(nil)
 	p.serve(g, nothing)
-	if err := p.registerAnew(c); err != nil {
+	if err := p.registerAnew(c, len(o.Inherited) > 0); err != nil {
 		p.Close(context.Background())
 		return nil, err
 	}
