@@ -15,9 +15,9 @@ import (
 // Instance is an endpoint with what only Consul says of it.
 type Instance struct {
 	discovery.Endpoint
-	ID   string // of the service instance, unique on its node
-	Tags []string
-	Kind string // such as connect-proxy; empty for what is no proxy
+	ID   string   `json:",omitempty"` // of the service instance, unique on its node
+	Tags []string `json:",omitempty"`
+	Kind string   `json:",omitempty"` // such as connect-proxy; empty for what is no proxy
 
 	// unchecked is true where its health is that which Consul gives to a check that
 	// it has not made yet.

@@ -24,6 +24,14 @@ type keeper struct {
 	gone map[part]time.Time
 }
 
+func newKeeper(o *Options) *keeper {
+	k := &keeper{logical: o.Mode == ModeLogical}
+	if o.Known != nil {
+		k.good = discovery.Update{Endpoints: o.Known.Endpoints, Missing: o.Known.Missing}
+	}
+	return k
+}
+
 // standing says how a lookup came out, which decides when the next one is due.
 type standing uint8
 
@@ -53,6 +61,10 @@ func (k *keeper) learn(f finding, now time.Time, good time.Duration) (discovery.
 			absent = append(absent, p)
 		}
 		held[p] = o.addresses
+	}
+	if k.held == nil && len(k.good.Endpoints) > 0 && len(failures) > 0 {
+		k.gone = nil
+		return k.stale(first(failures)), failed // which part of what was known before fails is not known
 	}
 	endpoints := k.endpoints(f.targets, held)
 	if len(endpoints) == 0 && len(failures) == 0 {

@@ -51,6 +51,9 @@ type Options struct {
 	Timeout time.Duration
 	// Backoff spaces the lookups while there is no answer.
 	Backoff discovery.Backoff
+	// Known is what the name stood for before, nil for unknown. It is kept as the last
+	// good answer is.
+	Known *discovery.Known
 }
 
 // New checks the options. It asks nothing yet.

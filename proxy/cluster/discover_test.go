@@ -34,7 +34,7 @@ func TestSourceDelivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{})
 		synctest.Wait()
-		r.nothing(fault.NoHealthy, "no endpoint yet", "Consul has not answered")
+		r.nothing(fault.Undiscovered, "no endpoint yet", "Consul has not answered")
 		if r.isReady() {
 			t.Error("it is ready before its source has answered")
 		}
@@ -105,7 +105,7 @@ func TestSourceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{})
 		r.deliver(discovery.Update{Err: down})
-		r.nothing(fault.NoHealthy, "has no endpoint: "+down.Error())
+		r.nothing(fault.Undiscovered, "has no endpoint: "+down.Error())
 		if !r.isReady() {
 			t.Error("nobody is to wait for a source that fails")
 		}

@@ -18,8 +18,9 @@ type Endpoint struct {
 	// Load is how busy it is.
 	Load *balance.Load
 
-	cluster *Cluster
-	record  *outlier.Host // nil where none is ejected
+	cluster   *Cluster
+	inherited bool          // the cluster before had it, too
+	record    *outlier.Host // nil where none is ejected
 
 	// Guarded by cluster.mu:
 	given   discovery.Endpoint
@@ -37,11 +38,17 @@ type Endpoint struct {
 // is no other to spare them.
 func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 	e := &Endpoint{
-		Endpoint: c.Group.Endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, &c.total),
+		Endpoint: c.pools.endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, c.total),
 		cluster: c, given: given, warm: len(c.order) == 0,
 	}
-	if c.detector != nil {
+	if c.options.Before != nil {
+		c.inherit(e)
+	}
+	if c.detector != nil && e.record == nil {
 		e.record = c.detector.NewHost()
+	}
+	if c.options.Memory != nil {
+		c.recollect(e)
 	}
 	if c.checker != nil {
 		e.pending = true
@@ -89,7 +96,7 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 		return balance.Unhealthy, "ejected: " + e.record.State(c.shared.Now()).Detail
 	case e.check == healthcheck.Unhealthy:
 		return balance.Unhealthy, "unhealthy: " + e.why
-	case e.pending:
+	case e.pending && e.check == healthcheck.Pending:
 		return balance.Unhealthy, "not checked yet"
 	case e.check == healthcheck.Degraded:
 		return balance.Degraded, "degraded: " + e.why

@@ -56,6 +56,12 @@ type Cluster struct {
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
 }
 
+// Template reports whether the cluster has no endpoints of its own: it is there for
+// catalog.like to name.
+func (c *Cluster) Template() bool {
+	return len(c.Endpoints) == 0 && len(c.Static) == 0 && c.Consul == nil && c.DNS == nil && c.File == nil
+}
+
 // ClusterTLS encrypts the connections to a cluster's endpoints. Files are in
 // PEM, their paths relative to the directory that the proxy is started in; they
 // are read again when they change.

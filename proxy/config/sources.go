@@ -86,6 +86,17 @@ type Catalog struct {
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
 }
 
+// Discovery is what is kept of what sources of endpoints said: those of clusters, in
+// Consul, the DNS and files, and the catalogue.
+type Discovery struct {
+	// Cache is a file that what they said last is written to, so that a proxy which
+	// starts while they are away begins with that. Each proxy needs a file of its
+	// own, in a directory that it may write to. Without one nothing is kept.
+	Cache string `yaml:"cache" format:"file"`
+	// MaxAge is how old what is in the file may be; what is older is not used.
+	MaxAge time.Duration `yaml:"max_age" default:"24h" min:"1s"`
+}
+
 // Register puts the service into a catalogue.
 type Register struct {
 	// Consul registers it with a Consul agent.

@@ -104,6 +104,7 @@ func settings(c *config.Config) []setting {
 		{"consul", c.Consul},
 		{"catalog", c.Catalog},
 		{"register", c.Register},
+		{"discovery", c.Discovery},
 		{"locality", c.Locality},
 		{"telemetry.traces.sample", t.Traces.Sample},
 		{"telemetry.traces.extract", t.Traces.Extract},
