@@ -48,13 +48,19 @@ func instances(c *api.Client, service string) (passing []int, failing string, er
 // together waits until those ports pass, of the service and of its sidecar.
 func together(t *testing.T, a *backends.ConsulServer, ports ...int) (failing string) {
 	t.Helper()
-	slices.Sort(ports)
+	ports = slices.Sorted(slices.Values(ports)) // not the caller's own
+	var service, sidecar []int
+	defer func() {
+		if t.Failed() {
+			t.Logf("web at %v, its sidecar at %v; failing:\n%s", service, sidecar, failing)
+		}
+	}()
 	eventually(t, fmt.Sprintf("web and its sidecar at %v", ports), func() bool {
-		service, why, err := instances(a.API(t), "web")
+		var err error
+		service, failing, err = instances(a.API(t), "web")
 		must(t, err)
-		sidecar, _, err := instances(a.API(t), "web-sidecar-proxy")
+		sidecar, _, err = instances(a.API(t), "web-sidecar-proxy")
 		must(t, err)
-		failing = why
 		return slices.Equal(service, ports) && slices.Equal(sidecar, ports)
 	})
 	return failing
