@@ -54,7 +54,10 @@ type Listener struct {
 	// listeners have the same.
 	Name string `yaml:"name" required:"true" format:"name"`
 	// Address is the host and port to listen on; port 0 takes a free one, and
-	// without a host every interface is listened on.
+	// without a host every interface is listened on. On Linux, a reload or an
+	// upgrade may change it to one that includes the old one, or is within it
+	// (127.0.0.1 and 0.0.0.0, the same port): no connection is refused; one that
+	// is opened at that moment may take a second longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
