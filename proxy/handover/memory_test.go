@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -67,7 +66,7 @@ func TestMemoryIsNoSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	if socket, err := openListening(fd); err == nil {
-		t.Errorf("%v is taken for a socket", socket.(net.Listener).Addr())
+		t.Errorf("%v is taken for a socket", socket.Addr())
 	}
 	if err := closed(fd); err == nil {
 		t.Error("the file stays open")

@@ -46,7 +46,7 @@ type catalogState struct {
 }
 
 // errUnasked is why a catalogue is not known at first.
-var errUnasked = errors.New("Consul has not answered yet")
+var errUnasked = errors.New("it has not answered yet")
 
 // newFollower makes a follower, which begins with what is known of before.
 func newFollower(client *consul.Client, asked config.Consul, known *cache.Catalog, mu *sync.Mutex, log *slog.Logger) (*follower, error) {

@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/hopscope/hopscope/deploy/backends"
@@ -127,6 +128,26 @@ clusters: {template: {` + like + `}}
 	if got := counted() - before; got != n {
 		t.Errorf("%d requests are counted, want %d", got, n)
 	}
+}
+
+// Routes of the catalogue that are there before the proxy has started, as when another
+// source keeps it waiting, are counted like all others.
+func TestCatalogueBeforeTheStartIsCounted(t *testing.T) {
+	noLeaks(t)
+	a := backends.Consul(t, backends.ConsulOptions{})
+	offer(t, a, "payments")
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	l := startConfigured(t, `
+consul: {address: "`+a.Address+`"}
+listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul, routes: [{match: {hosts: [slow.test]}, cluster: slow}]}]
+clusters: {slow: {consul: {service: web, address: "`+silent.Addr().String()+`"}}}
+`)
+	l.answers("payments", "/", 200, "payments")
+	l.countsRequests("payments", true)
 }
 
 // A cluster whose settings change begins with the endpoints that it had, while their

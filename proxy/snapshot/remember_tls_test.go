@@ -1,0 +1,68 @@
+package snapshot_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/hopscope/hopscope/deploy/backends"
+)
+
+// Encrypted connections stay, with what they are encrypted by, when other settings of
+// their cluster change, be it of the configuration or of the catalogue.
+func TestReloadKeepsSecureConnections(t *testing.T) {
+	noLeaks(t)
+	ca := newAuthority(t)
+	api := ca.issue("127.0.0.1")
+	address := secureServer(t, &tls.Config{Certificates: []tls.Certificate{ca.load(api)}}, false, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.RemoteAddr)
+	})
+	a := backends.Consul(t, backends.ConsulOptions{})
+	a.Register(t, registrationOf("payments", address, "hopscope-route=tagged.test/ proto=https"))
+	text := func(tls, settings string) string {
+		return fmt.Sprintf(`
+consul: {address: %q}
+catalog: {like: web}
+listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul, routes: [{match: {hosts: [own.test]}, cluster: web}]}]
+clusters: {web: {endpoints: [%q], tls: {ca: %q%s}%s}}
+`, a.Address, address, ca.File, tls, settings)
+	}
+	l := startConfigured(t, text("", ""))
+	l.answers("tagged.test", "/", 200, "127.0.0.1")
+	connections := func() string {
+		t.Helper()
+		all := ""
+		for _, of := range [][2]string{{"own.test", "web"}, {"tagged.test", "payments@tagged.test/"}} {
+			host, cluster := of[0], of[1]
+			status, body := l.askFor(host, "/")
+			if status != 200 {
+				t.Errorf("%s: %d %s", host, status, body)
+			}
+			l.idles(cluster)
+			all += body + " "
+		}
+		return all
+	}
+	before := connections()
+	for _, tt := range []struct {
+		tls, settings string
+		fresh         bool
+	}{
+		{"", ", circuit_breaker: {max_requests: 7}", false},
+		{"", ", balance: {policy: random}", false},
+		{"", ", balance: {policy: random}, health_checks: [{tcp: {}, interval: 1s}]", false},
+		{`, min_version: "1.3"`, ", balance: {policy: random}", true},
+		{`, min_version: "1.3"`, "", false},
+	} {
+		l.reload(text(tt.tls, tt.settings))
+		after := connections()
+		if (after != before) != tt.fresh {
+			t.Errorf("with %+v the connections were %s, and now are %s", tt, before, after)
+		}
+		before = after
+	}
+	l.becomesOneGeneration()
+	connections() // and what they are encrypted by is still open
+}
