@@ -49,7 +49,6 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	}
 	h.FirstByte = now(h)
 	f.respond(x)
-	h.BytesOut = int64(len(text))
 	err := down.Head(r)
 	if err == nil && len(text) > 0 && x.Request.Method != message.HEAD {
 		err = down.Content(text)

@@ -33,7 +33,7 @@ const (
 type Server struct {
 	socket *net.UnixListener
 	turn   chan struct{} // holds the one who is taking over
-	taken  chan Peer
+	taken  chan Successor
 	done   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -47,12 +47,20 @@ type Peer struct {
 	PID     int
 }
 
+// Successor is the process that has taken over.
+type Successor struct {
+	Peer
+	// Registered are what it has registered in a catalogue; nil is that it does not
+	// say.
+	Registered *[]string
+}
+
 func newServer(socket *net.UnixListener) *Server {
-	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Peer, 1), conns: map[*net.UnixConn]struct{}{}}
+	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Successor, 1), conns: map[*net.UnixConn]struct{}{}}
 }
 
 // Taken tells who has taken over: then it is up to this process to end.
-func (s *Server) Taken() <-chan Peer { return s.taken }
+func (s *Server) Taken() <-chan Successor { return s.taken }
 
 // Serve answers until the Server is closed, or another process has taken over.
 func (s *Server) Serve(o Offer) {
@@ -113,9 +121,19 @@ func (s *Server) close() {
 	}
 }
 
+// wait gives the other side until then to speak, unless the Server has been closed,
+// which waits for nobody.
+func (s *Server) wait(c *net.UnixConn, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		c.SetDeadline(until)
+	}
+}
+
 // answer holds the conversation with a process that takes over.
 func (s *Server) answer(c *net.UnixConn, o Offer) error {
-	c.SetDeadline(time.Now().Add(answerTime))
+	s.wait(c, time.Now().Add(answerTime))
 	if err := trusted(c); err != nil {
 		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
 	}
@@ -137,7 +155,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 		return fmt.Errorf("handing over to process %d: %w", peer.PID, err)
 	}
 	// It takes the time that it takes to start. If it ends, so does the connection.
-	c.SetDeadline(time.Time{})
+	s.wait(c, time.Time{})
 	m, fds, err = receive(c)
 	if err != nil {
 		return fmt.Errorf("process %d gave up before it was ready: %w", peer.PID, err)
@@ -158,7 +176,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	c.SetDeadline(time.Now().Add(answerTime))
 	// That it is not heard makes no difference any more.
 	_ = send(c, message{Protocol: protocol, State: isRetiring}, nil)
-	s.taken <- peer
+	s.taken <- Successor{peer, m.Registered}
 	return nil
 }
 

@@ -16,6 +16,9 @@ type Options struct {
 	// Name is the peer's, for reasons: "the client" on the server side, the
 	// endpoint's address on the client side.
 	Name string
+	// Cluster is what a client's peer is configured by, for reasons that say what to
+	// set.
+	Cluster string
 	// Scheme is the :scheme of the requests that a client sends, "http" where
 	// it is empty.
 	Scheme string
