@@ -105,13 +105,9 @@ func (f *Forwarder) unknown(r *message.Head) string {
 	return c.Unknown
 }
 
-// hostOf is the request's host without its port, in lower case.
+// hostOf is the name of the request's host, in lower case: see [message.Hostname].
 func hostOf(r *message.Head) string {
-	host := r.Host()
-	if i := bytes.LastIndexByte(host, ':'); i > bytes.LastIndexByte(host, ']') {
-		host = host[:i]
-	}
-	return string(bytes.ToLower(host))
+	return message.LowerHost(string(message.Hostname(r.Host())))
 }
 
 // rewrite gives the request the path that the endpoint is to see, and keeps the

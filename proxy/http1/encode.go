@@ -98,11 +98,10 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing, p Persis
 	wire := h.Wire()
 	lines := h.Version == hop.HTTP11 || h.Version == hop.HTTP10 // the wire holds "Name: value\r\n"
 	e := encoder{h: h, framing: framing, persistence: p}
-	some := h.HasAny(encoded)
 	var from, to uint32 // a run of lines in wire that is not written yet
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.Removed || some && encoded.Has(f.ID) && !e.sendsOn(f) {
+		if f.Removed || encoded.Has(f.ID) && !e.sendsOn(f) {
 			continue
 		}
 		// A line goes into a run if it is "name: value\r\n" without other space,

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -120,15 +121,14 @@ func updateOf(c catalog.Cluster, stale error) discovery.Update {
 	return discovery.Update{Endpoints: append([]discovery.Endpoint{}, c.Endpoints...), Err: stale}
 }
 
-// names reports whether a host, in lower case and without port, can be nothing but a
+// names reports whether a host, a name in lower case (message.Hostname), can be nothing but a
 // name of the catalogue, also while it is not known which there are.
 func (c *catalogue) names(host string) bool {
-	host = strings.TrimSuffix(host, ".")
 	if !strings.ContainsAny(host, ".:") {
 		return true
 	}
 	return slices.ContainsFunc(c.options.Suffixes, func(suffix string) bool {
-		return strings.HasSuffix(host, "."+strings.ToLower(strings.Trim(suffix, ".")))
+		return strings.HasSuffix(host, "."+message.LowerHost(strings.TrimPrefix(suffix, ".")))
 	})
 }
 
