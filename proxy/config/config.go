@@ -54,7 +54,10 @@ type Listener struct {
 	// listeners have the same.
 	Name string `yaml:"name" required:"true" format:"name"`
 	// Address is the host and port to listen on; port 0 takes a free one, and
-	// without a host every interface is listened on.
+	// without a host every interface is listened on. On Linux, a reload or an
+	// upgrade may change it to one that includes the old one, or is within it
+	// (127.0.0.1 and 0.0.0.0, the same port): no connection is refused; one that
+	// is opened at that moment may take a second longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
@@ -117,7 +120,9 @@ type Listener struct {
 	// MaxConnections is how many connections may be open at once; further
 	// ones wait in the kernel's queue. 0 is half of the open file limit.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
-	// MaxHeaderBytes is the largest request head, in bytes.
+	// MaxHeaderBytes is the largest request head, in bytes, the target included:
+	// one that does not fit is answered with 414, or 431 where the fields are what
+	// is too large.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`

@@ -91,9 +91,13 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	}
 }
 
-// close ends the response.
+// close ends the response. The trailers of a call are its metadata, and pass as
+// they came.
 func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	f.endCall(x, trailers)
+	if trailers != nil && !x.Hop.GRPC {
+		trailers.StripTrailers(message.OfResponse)
+	}
 	return x.Down.End(trailers)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -127,5 +128,5 @@ func answered(h *hop.Hop) string {
 		}
 		return text
 	}
-	return a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
+	return strings.TrimSpace(a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 }
