@@ -133,6 +133,7 @@ const (
 
 	Draining // the proxy is shutting down
 	Internal // a defect of the proxy
+	Panic    // a defect by which it panicked
 	lastKind
 )
 
@@ -216,6 +217,7 @@ var kinds = [lastKind]kind{
 
 	Draining: {"draining", Proxy, true, 503, hop.LocalReset, "proxy_internal_response", "draining"},
 	Internal: {"internal", Proxy, false, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
+	Panic:    {"panic", Proxy, false, 500, hop.ProxyPanic, "proxy_internal_error", "internal_error{panic}"},
 }
 
 // String is the kind's name, such as "connect_refused".

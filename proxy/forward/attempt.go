@@ -94,6 +94,7 @@ func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint,
 // more on a new one: at another endpoint, should there be one, as this one may be
 // about to die, whose connections are the first to tell.
 func (f *Forwarder) try(x *filter.Exchange, d *destination, b *body, e *cluster.Endpoint) (w way, err error) {
+	defer f.rescueTry(x, d, b, &err)
 	w.endpoint = e
 	err = f.once(x, d, &w, b, true)
 	// An HTTP/2 connection that was closed while idle is known to be.

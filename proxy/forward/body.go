@@ -61,6 +61,7 @@ func (f *Forwarder) startUpload(x *filter.Exchange, d *destination, c upstream.S
 	timeout, perTry := d.timeout, d.retry.perTry
 	go func() {
 		defer close(u.done)
+		defer f.rescueUpload(u, h)
 		if u.run() {
 			u.limit(timeout, perTry)
 		}

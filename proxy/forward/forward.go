@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
@@ -46,6 +47,8 @@ type Options struct {
 	// Callers are the networks of clients that may say how a request is retried,
 	// and how long it may take.
 	Callers []netip.Prefix
+	// Panics counts the panics that cost a request; nil counts none.
+	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.
 	Causes *diagnose.Causes
 	Shared *netio.Shared
@@ -121,18 +124,34 @@ func New(o Options) *Forwarder {
 // it could not be decoded, refused says why. Every way out of it is one Hop.
 func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
 	f.Active.Add(1)
-	f.open(x)
-	err := refused
+	err := f.handle(x, refused)
 	if err != nil {
-		x.Hop.Kind = hop.KindConnection
-	} else {
-		err = f.handler(x)
-	}
-	if err != nil {
-		err = f.reply(x, fault.Of(err))
+		err = f.answer(x, fault.Of(err))
 	}
 	f.Active.Add(-1)
 	f.finish(x, err)
+}
+
+// handle opens the Hop and has the request carried out.
+func (f *Forwarder) handle(x *filter.Exchange, refused error) (err error) {
+	defer f.rescue(x, "a request", &err)
+	f.open(x)
+	if refused != nil {
+		x.Hop.Kind = hop.KindConnection
+		return refused
+	}
+	return f.handler(x)
+}
+
+// answer replies, or cuts the response short where even that panics.
+func (f *Forwarder) answer(x *filter.Exchange, why *fault.Error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = f.panicked(p, x.Hop, "an answer")
+			x.Down.Cut()
+		}
+	}()
+	return f.reply(x, why)
 }
 
 // Lost records a connection that ended within a request's head.

@@ -117,6 +117,7 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 // run goes on until there is a response to take, or no runner is left, or the client
 // has gone.
 func (r *race) run() {
+	defer r.f.rescue(r.x, "a race of attempts", &r.why)
 	more := time.NewTimer(r.d.route.Hedge.After)
 	defer more.Stop()
 	look := time.NewTicker(lookAgain)
@@ -216,20 +217,22 @@ func (r *race) finish() (way, error) {
 }
 
 // ask is attempt for a runner: its connection is closed when it has lost.
-func (f *Forwarder) ask(x *filter.Exchange, d *destination, w *way, b *body) error {
+func (f *Forwarder) ask(x *filter.Exchange, d *destination, w *way, b *body) (err error) {
 	c, closed := w.stream, make(chan struct{})
 	stop := context.AfterFunc(d.context, func() {
 		c.Close()
 		close(closed)
 	})
-	err := f.attempt(x, d, w, b)
-	if !stop() { // and it is closed before it is released
-		<-closed
+	defer func() {
+		if stop() {
+			return
+		}
+		<-closed // it is closed before it is released
 		if err == nil {
 			err = fault.New(fault.UpstreamClosed, "the connection was closed when its response began")
 		}
-	}
-	return err
+	}()
+	return f.attempt(x, d, w, b)
 }
 
 // drop ends a runner whose outcome is not used.

@@ -11,7 +11,8 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) error {
+func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) (err error) {
+	defer f.rescueRelay(x, d, w, b, &err)
 	h, r, c := x.Hop, &x.Response, w.stream
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
@@ -31,7 +32,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 	d.giveCookie(r)
 	h.FirstByte = h.LastAttempt().FirstByte
 	f.respond(x)
-	err := x.Down.Head(r)
+	err = x.Down.Head(r)
 	if err == nil {
 		err = f.copy(x, c)
 	}

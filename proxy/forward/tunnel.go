@@ -42,7 +42,8 @@ func (f *Forwarder) tunnel(x *filter.Exchange, w *way) (err error) {
 			<-cut
 		}
 	}()
-	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared}
+	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared,
+		Panicked: func(p any) error { return f.panicked(p, h, "a tunnel") }}
 	h.BytesIn, h.BytesOut, err = t.Run()
 	a.BytesSent, a.BytesReceived = h.BytesIn, h.BytesOut
 	return err

@@ -79,7 +79,7 @@ func OfFault(k fault.Kind) hop.GRPCStatus {
 	switch status := k.Status(); {
 	case k.Side() == fault.Downstream && (status == 0 || status == 408):
 		return hop.GRPCStatusOf(codeCancelled)
-	case k.Side() == fault.Downstream, k == fault.Internal:
+	case k.Side() == fault.Downstream, k == fault.Internal, k == fault.Panic:
 		return hop.GRPCStatusOf(codeInternal)
 	case status == 504:
 		return hop.GRPCStatusOf(codeDeadlineExceeded)

@@ -61,6 +61,11 @@ func newHTTP1(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http1Conn {
 // for.
 func (c *http1Conn) serve() (switched bool) {
 	defer func() {
+		// The forwarder contains what happens to a request; this is for its framing.
+		if p := recover(); p != nil {
+			c.listener.Panics.Caught(p, "an HTTP/1 connection", "")
+			switched = false
+		}
 		if !switched {
 			c.nio.Done()
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -39,6 +40,8 @@ type Options struct {
 	// Sink returns where the n-th connection records its Hops.
 	Sink func(n uint64) hop.Sink
 	Log  *slog.Logger
+	// Panics counts the panics that cost a connection; nil counts none.
+	Panics *panics.Counter
 	// Counts are those of the listener that this one succeeds; nil begins anew.
 	Counts *Counts
 }

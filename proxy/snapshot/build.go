@@ -8,7 +8,6 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/clientcert"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/filter/grpcweb"
@@ -30,8 +29,9 @@ func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) list
 	o := listener.Options{
 		Name: lc.Name, Address: lc.Address,
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
-		MaxConns: most, AbortOnClose: abortOnClose(lc.AbortOnClose), Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
-		HTTP2: http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
+		MaxConns: most, AbortOnClose: abortOnClose(lc.AbortOnClose), Panics: g.panics,
+		Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
+		HTTP2:  http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
 		Shared: g.shared, Sink: g.sink, Log: g.options.Log,
 	}
 	if lc.TLS != nil {
@@ -67,19 +67,19 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
-		Causes: g.causes, Shared: g.shared, Context: g.context,
+		Causes: g.causes, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
 	via := ""
 	if lc.Via {
 		via = pseudonym(g.config.Service)
 		o.Via = via
 	}
-	o.Filters = []filter.Filter{forwarded.New(forwarded.Options{
+	o.Filters = append(slices.Clone(g.options.filters), forwarded.New(forwarded.Options{
 		TrustedProxies: lc.Forwarded.TrustedProxies,
 		XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
 		Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
 		Via:            via,
-	}), clientcert.New(clientCert(lc, server))}
+	}), clientcert.New(clientCert(lc, server)))
 	if lc.GRPCWeb {
 		o.Filters = append(o.Filters, grpcweb.New())
 	}

@@ -1,5 +1,13 @@
 package snapshot
 
+import "github.com/hopscope/hopscope/proxy/filter"
+
+// WithFilters puts filters in front of those of every listener.
+func (o Options) WithFilters(filters ...filter.Filter) Options {
+	o.filters = filters
+	return o
+}
+
 // Live is how many generations have not drained.
 func (p *Proxy) Live() int {
 	p.mu.Lock()

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
@@ -42,6 +43,7 @@ type settings struct {
 	Cluster  config.Cluster
 	Egress   config.Listener
 	Config   *config.Config
+	Filters  []filter.Filter // of every listener, before its own; startLab has them
 }
 
 // ownAddress is an address to listen on, on a loopback address that no other test has,

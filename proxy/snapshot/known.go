@@ -1,11 +1,14 @@
 package snapshot
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
@@ -116,6 +119,9 @@ func (g *generation) unknown() string {
 func (p *Proxy) ready() (bool, string) {
 	if p.draining.Load() {
 		return false, "draining"
+	}
+	if p.panics.TooMany(time.Now()) {
+		return false, fmt.Sprintf("the proxy panicked more than %d times within the last minute: see its log for the stack", panics.Limit)
 	}
 	if p.informed.Load() {
 		return true, ""

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -37,6 +39,8 @@ type Options struct {
 	Inherited []handover.Socket
 	// Memory is what another process knew, by [Proxy.Memory]; nil for none.
 	Memory []byte
+
+	filters []filter.Filter // of every listener, before those of the configuration; for tests
 }
 
 // Proxy is a running proxy: what lives as long as the process, and the generation
@@ -47,6 +51,7 @@ type Proxy struct {
 
 	shared   *netio.Shared
 	causes   *diagnose.Causes
+	panics   *panics.Counter
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
 	store    *store.Store   // nil where it is off
@@ -89,7 +94,7 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
 	nothing := &generation{Proxy: p, config: &config.Config{}}
 	p.current.Store(nothing)

@@ -49,6 +49,10 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 			droppers = append(droppers, d)
 		}
 	}
+	p.metrics.Func("hopscope_panics_total", "Panics of the proxy, each of which cost a request or a connection. There is none without a defect: the log has the stack.", metrics.Counter,
+		[]string{"service"}, func(emit func(float64, ...string)) {
+			emit(float64(p.panics.Total()), p.current.Load().config.Service)
+		})
 	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
 		metrics.Counter, []string{"view", "reason"}, func(emit func(float64, ...string)) {
 			for _, d := range droppers {

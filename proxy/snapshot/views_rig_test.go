@@ -68,7 +68,7 @@ func startLab(t *testing.T, endpoint string, change ...func(*settings)) *lab {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil)), Version: "test"})
+	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil)), Version: "test"}.WithFilters(s.Filters...))
 	if err != nil {
 		t.Fatal(err)
 	}

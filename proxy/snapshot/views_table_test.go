@@ -67,6 +67,7 @@ var uncovered = map[fault.Kind]string{
 	fault.Undiscovered: "it takes a source that has never answered: see TestLiveUnavailable",
 	fault.Draining:     "the admin API ends with the proxy: see TestEndWhileConnecting",
 	fault.Internal:     "it takes a defect",
+	fault.Panic:        "it takes a filter that panics: TestPanicCostsOneRequest",
 }
 
 // Every way out of a request is one Hop, and every view shows it.

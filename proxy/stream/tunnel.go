@@ -21,6 +21,9 @@ type Tunnel struct {
 	// long, or when one side has taken none of those that wait for it.
 	Idle   time.Duration
 	Shared *netio.Shared
+	// Panicked makes a fault.Error of a panic in either direction, which ends the
+	// tunnel; nil lets it end the process.
+	Panicked func(p any) error
 
 	active atomic.Int64 // when a byte moved last, on Shared's clock
 }
@@ -61,6 +64,14 @@ func secondary(err error) bool { return errors.Is(err, errPeer) }
 // carry copies from one connection to the other until from ends. A failure
 // closes both.
 func (t *Tunnel) carry(from, to netio.Duplex, kind fault.Kind, reset string) (n int64, err error) {
+	if t.Panicked != nil {
+		defer func() {
+			if p := recover(); p != nil {
+				err = t.Panicked(p)
+				t.end(nil, 0, "")
+			}
+		}()
+	}
 	for {
 		if b := from.Buffered(); len(b) > 0 {
 			switch err := to.Write(b); {

@@ -196,3 +196,26 @@ func TestTunnelClosedUnderneath(t *testing.T) {
 		})
 	}
 }
+
+// panicky is a side of a tunnel that has a defect.
+type panicky struct{ netio.Duplex }
+
+func (panicky) Write([]byte) error { panic("a defect") }
+
+// TestTunnelPanics: a panic in either direction ends both, as a failure.
+func TestTunnelPanics(t *testing.T) {
+	for _, up := range []bool{true, false} {
+		r := newRig(t, time.Minute)
+		r.tunnel.Panicked = func(p any) error { return fault.New(fault.Panic, p.(string)) }
+		from := r.client
+		if up {
+			r.tunnel.Endpoint = panicky{r.tunnel.Endpoint}
+		} else {
+			r.tunnel.Client, from = panicky{r.tunnel.Client}, r.endpoint
+		}
+		from.Write([]byte("bytes"))
+		if _, _, err := r.tunnel.Run(); fault.Of(err) == nil || fault.Of(err).Kind != fault.Panic {
+			t.Errorf("upward %t: it ended with %v", up, err)
+		}
+	}
+}

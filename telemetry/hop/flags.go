@@ -3,7 +3,7 @@ package hop
 import "math/bits"
 
 // Flags is a set of response flags. They are Envoy's, with Envoy's meaning, so
-// that whoever knows its access log can read ours.
+// that whoever knows its access log can read ours; but for PANIC, which is our own.
 type Flags uint64
 
 // The flags, in the order in which several are written.
@@ -34,6 +34,7 @@ const (
 	RateLimitServiceError                       // RLSE
 	Unauthorized                                // UAEX
 	Overload                                    // OM
+	ProxyPanic                                  // PANIC, hopscope's own
 	lastFlag
 )
 
@@ -43,7 +44,7 @@ const (
 const Failures = NoHealthyUpstream | UpstreamConnectionFailure | UpstreamOverflow |
 	NoCluster | RetriesExhausted | UpstreamTimeout | UpstreamConnectionClosed |
 	UpstreamReset | UpstreamProtocolError | DNSFailure | StreamIdleTimeout |
-	MaxStreamDuration | LocalReset | LocalHealthFailure | RateLimitServiceError | Overload
+	MaxStreamDuration | LocalReset | LocalHealthFailure | RateLimitServiceError | Overload | ProxyPanic
 
 var flags = [...]struct{ code, hint string }{
 	{"UH", "no healthy endpoint in the cluster"},
@@ -72,6 +73,7 @@ var flags = [...]struct{ code, hint string }{
 	{"RLSE", "the rate limit service failed"},
 	{"UAEX", "the request was not authorized"},
 	{"OM", "the proxy is overloaded"},
+	{"PANIC", "the proxy has a defect, and panicked"},
 }
 
 // All returns every flag there is, in order.

@@ -1,0 +1,183 @@
+package snapshot_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// panicky is a filter that panics at the stage that a request's path names.
+func panicky(next filter.Handler) filter.Handler {
+	return func(x *filter.Exchange) error {
+		stage := string(x.Request.Path())
+		if stage == "/before" {
+			panic("before the route")
+		}
+		x.Down = &panickyClient{x.Down, stage}
+		err := next(x)
+		if stage == "/after" {
+			panic("after the route")
+		}
+		return err
+	}
+}
+
+// panickyClient is the client's side of it.
+type panickyClient struct {
+	filter.Downstream
+	stage string
+}
+
+func (c *panickyClient) panics(stage string) {
+	if c.stage == "/"+stage {
+		panic("in the " + stage)
+	}
+}
+
+func (c *panickyClient) Whole() ([]byte, bool) {
+	c.panics("content")
+	return c.Downstream.Whole()
+}
+
+func (c *panickyClient) Body() ([]byte, error) {
+	c.panics("upload")
+	return c.Downstream.Body()
+}
+
+func (c *panickyClient) Head(h *message.Head) error {
+	if h.Status == 200 { // and not the answer to the panic
+		c.panics("head")
+	}
+	c.panics("answer")
+	return c.Downstream.Head(h)
+}
+
+func (c *panickyClient) Content(piece []byte) error {
+	if c.stage == "/response" {
+		c.Downstream.Content(piece[:1])
+		c.Downstream.Flush()
+	}
+	c.panics("response")
+	return c.Downstream.Content(piece)
+}
+
+func (c *panickyClient) Interim(h *message.Head) error {
+	c.panics("interim")
+	return c.Downstream.Interim(h)
+}
+
+// TestPanicCostsOneRequest panics at each stage: the request fails and says so in every
+// view, what it held is given back, and others go on.
+func TestPanicCostsOneRequest(t *testing.T) {
+	for _, tt := range []struct {
+		stage  string
+		status int // 0 where the response is cut off, or none comes
+		change func(*settings)
+	}{
+		{stage: "before", status: 500},
+		{stage: "head", status: 500},
+		{stage: "upload", status: 500},
+		{stage: "interim", status: 500},
+		{stage: "content"}, // which the answer asks for, too
+		{stage: "response"},
+		{stage: "answer"},
+		{stage: "interim", status: 500, change: hedging(2)},
+	} {
+		for _, down := range sides[:2] {
+			for _, up := range sides[:2] {
+				name := tt.stage
+				if tt.change != nil {
+					name += " of a race"
+				}
+				t.Run(name+" from "+down.name+" to "+up.name, func(t *testing.T) {
+					noLeaks(t)
+					p := stage(t, up, 2, func(w http.ResponseWriter, r *http.Request) {
+						if r.URL.Path == "/interim" {
+							w.WriteHeader(103)
+							time.Sleep(50 * time.Millisecond)
+						}
+						echo(w, r)
+					})
+					change := tt.change
+					if change == nil {
+						change = func(*settings) {}
+					}
+					l := startLab(t, p.addresses[0], p.before(up), change, func(s *settings) { s.Filters = []filter.Filter{panicky} })
+					transport := &http.Transport{Protocols: down.speaks()}
+					defer transport.CloseIdleConnections()
+					ask := func(stage string) (int, string, error) {
+						method, content := "GET", io.Reader(nil)
+						if stage == "upload" {
+							method, content = "POST", struct{ io.Reader }{strings.NewReader(pattern(100_000))}
+						}
+						r, _ := http.NewRequestWithContext(within(t), method, "http://"+l.ingress()+"/"+stage, content)
+						resp, err := transport.RoundTrip(r)
+						if err != nil {
+							return 0, "", err
+						}
+						defer resp.Body.Close()
+						b, err := io.ReadAll(resp.Body)
+						return resp.StatusCode, string(b), err
+					}
+					status, body, err := ask(tt.stage)
+					switch {
+					case tt.status != 0 && (status != tt.status || err != nil || !strings.Contains(body, "PANIC")):
+						t.Errorf("status %d, %v, %q", status, err, body)
+					case tt.status == 0 && err == nil:
+						t.Errorf("status %d, %q, and no error", status, body)
+					}
+					if status, body, err := ask("fine"); status != 200 || body != "/fine " {
+						t.Errorf("the next request: %d, %q, %v", status, body, err)
+					}
+					for _, name := range []string{"hopscope_downstream_requests_active", "hopscope_upstream_requests_active", "hopscope_retries_active"} {
+						eventually(t, name+" being 0", func() bool { return l.scrape().sum(name) == 0 })
+					}
+					eventually(t, "no connection to an endpoint being in use", func() bool {
+						return l.scrape().sum("hopscope_upstream_connections", "state", "active") == 0
+					})
+					if n := l.scrape().sum("hopscope_panics_total"); n < 1 {
+						t.Errorf("%v panics counted", n)
+					}
+					v := l.end(2)
+					one := v.by("flags", "PANIC")
+					if !strings.Contains(one.text("failure_reason"), "panicked") || one.text("failed_hop") != "front" {
+						t.Errorf("the line is %v", one)
+					}
+					if n := strings.Count(l.said.String(), "panickyClient"); tt.stage != "before" && n == 0 {
+						t.Errorf("the log has no stack: %s", l.said.String())
+					}
+					transport.CloseIdleConnections()
+				})
+			}
+		}
+	}
+}
+
+// TestManyPanicsAreNotReady: a proxy that panics again and again says so.
+func TestManyPanicsAreNotReady(t *testing.T) {
+	l := startLab(t, answering(t, func(string, []string) string { return okay }), func(s *settings) { s.Filters = []filter.Filter{panicky} })
+	ready := func() int {
+		r, _ := http.NewRequestWithContext(context.Background(), "GET", "http://"+l.proxy.AdminAddr().String()+"/ready", nil)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for i := range 10 {
+		if r := ask(t, l.ingress(), "GET /before HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); r.StatusCode != 500 {
+			t.Fatal(fmt.Sprint(i), r.Status)
+		}
+	}
+	same(t, "ready after ten", ready(), 200)
+	ask(t, l.ingress(), "GET /before HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	same(t, "ready after eleven", ready(), 503)
+}
