@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/miekg/dns"
 )
 
@@ -93,6 +94,37 @@ func TestDoubtOfAPart(t *testing.T) {
 		u, how := k.learn(find(step.v4, step.v6), time.Unix(int64(i), 0), 2*time.Second)
 		if len(u.Endpoints) != step.endpoints || u.Err != nil || how != step.how {
 			t.Errorf("step %d: %+v, standing %d; want %+v", i, u, how, step)
+		}
+	}
+}
+
+// What was known before is kept as the last good answer is; where only a part of a name
+// fails, all of it.
+func TestKnownBefore(t *testing.T) {
+	const host = "web.example."
+	before := &discovery.Known{Endpoints: []discovery.Endpoint{{Address: "10.0.0.9:80", Weight: 1}, {Address: "[::9]:80", Weight: 1}}}
+	good := outcome{addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
+	broken := outcome{err: errors.New("SERVFAIL")}
+	find := func(a, aaaa outcome) finding {
+		return finding{
+			targets: []target{{host: host, port: 80, weight: 1}},
+			parts:   map[part]outcome{{host, dns.TypeA}: a, {host, dns.TypeAAAA}: aaaa},
+		}
+	}
+	for name, tt := range map[string]struct {
+		finding   finding
+		endpoints int
+		stale     bool
+	}{
+		"nothing answers": {finding{err: errors.New("timeout")}, 2, true},
+		"a part answers":  {find(good, broken), 2, true},
+		"all is gone":     {find(outcome{}, outcome{}), 2, true},
+		"all answers":     {find(good, outcome{}), 1, false},
+	} {
+		k := newKeeper(&Options{Known: before})
+		u, _ := k.learn(tt.finding, time.Unix(1, 0), 2*time.Second)
+		if len(u.Endpoints) != tt.endpoints || (u.Err != nil) != tt.stale {
+			t.Errorf("%s: %+v, want %d endpoints, stale %t", name, u, tt.endpoints, tt.stale)
 		}
 	}
 }

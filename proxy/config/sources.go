@@ -73,13 +73,17 @@ type ConsulTLS struct {
 
 // Catalog says how listeners with a catalogue serve its services: by Host
 // (payments, payments.service.consul), and by tags, hopscope-route=HOST/PATH or
-// Fabio's urlprefix-HOST/PATH.
+// Fabio's urlprefix-HOST/PATH. Clients have to send their requests to the proxy with
+// such a name in Host: by HTTP_PROXY, or where the name resolves to the proxy's
+// address.
 type Catalog struct {
 	// Suffixes are domains below which each service has a name besides: with
 	// [mesh], payments is payments.mesh too.
 	Suffixes []string `yaml:"suffixes" format:"domain"`
 	// Like is the name of a cluster whose settings the services' clusters have,
-	// all but where its endpoints come from; without one they have the defaults.
+	// all but where its endpoints come from, which it need not say; without one they
+	// have the defaults. Services that speak HTTP/2 in plain text, as gRPC servers do,
+	// need one with protocol "http2", or a tag with the option proto=grpc.
 	Like string `yaml:"like" ref:"clusters"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.

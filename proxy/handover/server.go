@@ -121,9 +121,19 @@ func (s *Server) close() {
 	}
 }
 
+// wait gives the other side until then to speak, unless the Server has been closed,
+// which waits for nobody.
+func (s *Server) wait(c *net.UnixConn, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		c.SetDeadline(until)
+	}
+}
+
 // answer holds the conversation with a process that takes over.
 func (s *Server) answer(c *net.UnixConn, o Offer) error {
-	c.SetDeadline(time.Now().Add(answerTime))
+	s.wait(c, time.Now().Add(answerTime))
 	if err := trusted(c); err != nil {
 		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
 	}
@@ -145,7 +155,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 		return fmt.Errorf("handing over to process %d: %w", peer.PID, err)
 	}
 	// It takes the time that it takes to start. If it ends, so does the connection.
-	c.SetDeadline(time.Time{})
+	s.wait(c, time.Time{})
 	m, fds, err = receive(c)
 	if err != nil {
 		return fmt.Errorf("process %d gave up before it was ready: %w", peer.PID, err)

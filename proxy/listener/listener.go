@@ -27,6 +27,7 @@ type Options struct {
 	IdleTimeout   time.Duration // between requests
 	StreamIdle    time.Duration // within a request
 	MaxConns      int           // open at once; 0 is no limit
+	AbortOnClose  AbortOnClose  // of HTTP/1
 	Limits        http1.Limits
 	// HTTP2 are the settings of HTTP/2 connections, but for those that are the
 	// listener's to fill in: Shared, Name, Scheme and the timeouts.

@@ -112,6 +112,8 @@ clusters: {template: {` + like + `}}
 	}
 	a := deadAgent(t, &l, text("", ""), "a")
 	clients := newClients(t, l.ingress())
+	counted := func() int { return int(l.scrape().sum("hopscope_requests_total", "cluster", "a")) }
+	before := counted()
 	clients.served()
 	clients.served()
 	clients.after(20)
@@ -119,9 +121,12 @@ clusters: {template: {` + like + `}}
 		l.reload(fmt.Sprintf(text(fmt.Sprintf("drain: {timeout: %ds}", 10+i), like), a.Address))
 		clients.after(20)
 	}
-	clients.end()
-	l.flush()
+	n := int(clients.end())
 	l.becomesOneGeneration()
+	l.flush()
+	if got := counted() - before; got != n {
+		t.Errorf("%d requests are counted, want %d", got, n)
+	}
 }
 
 // A cluster whose settings change begins with the endpoints that it had, while their
