@@ -80,6 +80,7 @@ func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *sl
 		} else {
 			log.Info("took over", "pid", p.From.PID, "version", p.From.Version, "sockets", len(p.Sockets))
 		}
+		running.TookOver()
 		server = p.Server
 	}
 	if address := upgradeSocket(c); server == nil && address != "" {

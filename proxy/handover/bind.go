@@ -77,11 +77,19 @@ func Leave(socket net.Listener, enough <-chan struct{}) {
 	defer socket.Close()
 	pause := func(d time.Duration) bool {
 		select {
+		case <-enough:
+			return false
+		default:
+		}
+		select {
 		case <-time.After(d):
 			return true
 		case <-enough:
 			return false
 		}
+	}
+	if !pause(0) {
+		return
 	}
 	if withDescriptor(socket, shun) == nil {
 		wait := handshakes

@@ -3,7 +3,6 @@ package listener
 import (
 	"net"
 	"sync"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/handover"
 )
@@ -11,18 +10,18 @@ import (
 // former is a socket in whose place the listener's own is.
 type former struct {
 	socket net.Listener
-	grace  time.Duration
+	alone  <-chan struct{}
 }
 
 // Replace has the listener, before it serves, accept for a time from sockets in whose
 // place its own is, and then leave them without losing a connection, see
-// [handover.Leave]. It owns them from then on. The grace is how long others may go on
-// accepting from copies of them.
-func (l *Listener) Replace(grace time.Duration, sockets ...net.Listener) {
+// [handover.Leave]. It owns them from then on. Alone is closed when nobody else means
+// to accept from copies of them any more.
+func (l *Listener) Replace(alone <-chan struct{}, sockets ...net.Listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range sockets {
-		l.former = append(l.former, former{s, grace})
+		l.former = append(l.former, former{s, alone})
 	}
 }
 
@@ -33,10 +32,11 @@ func (l *Listener) serveFormer() *sync.WaitGroup {
 		serving.Go(func() { l.accept(f.socket, l.enough) })
 		serving.Go(func() {
 			select {
-			case <-time.After(f.grace):
-			case <-l.enough:
+			case <-f.alone:
+				handover.Leave(f.socket, l.enough)
+			case <-l.enough: // they may go on with theirs
+				f.socket.Close()
 			}
-			handover.Leave(f.socket, l.enough)
 		})
 	}
 	return &serving

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
@@ -84,8 +83,12 @@ func (p *Proxy) serveAdmin() {
 	for _, s := range p.adminReplaces {
 		p.served.Go(func() { p.adminServer.Serve(s) })
 		p.served.Go(func() {
-			discovery.Sleep(p.context, leaveGrace)
-			handover.Leave(s, p.context.Done())
+			select {
+			case <-p.alone:
+				handover.Leave(s, p.context.Done())
+			case <-p.context.Done():
+				s.Close()
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
 // portOf is the port that a proxy's listener is bound to.
@@ -173,5 +175,36 @@ func TestReloadOfAnAddressThatIsTaken(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %q", err, tt.want)
 		}
+	}
+}
+
+// TestATakeoverThatIsGivenUp: a process that listens on more than the one that it takes
+// over from, and ends before that one was told to stop, leaves it as it was.
+func TestATakeoverThatIsGivenUp(t *testing.T) {
+	noLeaks(t)
+	endpoint := goServer(t, echo)
+	rig := startReloading(t, configured(t, endpoint))
+	wide := ":" + rig.portOf()
+	for range 3 {
+		sockets, err := rig.proxy.Sockets()
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := snapshot.Start(configured(t, endpoint, func(c *config.Config) { c.Listeners[0].Address = wide }),
+			snapshot.Options{Log: slog.New(slog.DiscardHandler), Inherited: sockets})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", "127.0.0.2"+wide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		next.Close(t.Context())
+		refuses(t, "127.0.0.2"+wide)
+		after := newClients(t, rig.ingress())
+		after.once()
+		after.after(20)
+		after.end()
 	}
 }

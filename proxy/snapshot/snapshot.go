@@ -77,7 +77,9 @@ type Proxy struct {
 	cancel  context.CancelFunc
 
 	adminSocket   net.Listener
-	adminReplaces []net.Listener // of another process, until it has ended
+	adminReplaces []net.Listener // of another process
+	takenOver     sync.Once
+	alone         chan struct{} // closed when no other process accepts from the sockets
 	adminServer   *http.Server
 
 	draining atomic.Bool   // set under reloading
@@ -95,6 +97,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
 		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), panics: panics.New(o.Log), drain: make(chan struct{}),
+	}
+	p.alone = make(chan struct{})
+	if len(o.Inherited) == 0 {
+		p.takenOver.Do(func() { close(p.alone) })
 	}
 	nothing := &generation{Proxy: p, config: &config.Config{}}
 	p.current.Store(nothing)

@@ -182,8 +182,14 @@ type late struct {
 }
 
 // leaveGrace is how long another process may still accept from sockets that are
-// replaced here: until it has heard that this one serves, and stopped.
+// replaced here, after it was told that this one serves.
 const leaveGrace = time.Second
+
+// TookOver says that the process whose sockets were inherited was told to stop. Until
+// then they are accepted from there, too, also those that are replaced here.
+func (p *Proxy) TookOver() {
+	p.takenOver.Do(func() { time.AfterFunc(leaveGrace, func() { close(p.alone) }) })
+}
 
 // bindLate binds what is left to be bound.
 func (g *generation) bindLate() error {
@@ -196,11 +202,7 @@ func (g *generation) bindLate() error {
 			continue
 		}
 		l.listener = listener.New(l.options, l.forwarder, socket)
-		grace := time.Duration(0)
-		if len(g.options.Inherited) > 0 {
-			grace = leaveGrace
-		}
-		l.listener.Replace(grace, l.replaces...)
+		l.listener.Replace(g.alone, l.replaces...)
 		l.replaces = nil
 	}
 	return errors.Join(mistakes...)
