@@ -17,7 +17,7 @@ BENCH_PARTS := haproxy nginx wrk h2load
 
 # -p 2: several packages start servers of their own, which need memory and cores too.
 TEST_FLAGS ?=
-TIMEOUT    ?= 15m
+TIMEOUT    ?= 40m
 # Any flags of the benchmark: go run ./bench -help.
 BENCH_FLAGS ?= -targets
 SOAK ?= 10m

@@ -169,6 +169,53 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// TestSignalsBehindAReload has a reload wait for an endpoint that never says how it is.
+// Signals that come meanwhile are not lost, and the proxy ends at once.
+func TestSignalsBehindAReload(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	asked := make(chan struct{})
+	go func() {
+		c, err := silent.Accept()
+		if err != nil {
+			return
+		}
+		close(asked)
+		io.Copy(io.Discard, c)
+		c.Close()
+	}()
+	const text = "admin: {address: \"off\"}\nclusters: {web: {endpoints: [%q]%s}}\n" +
+		"listeners: [{name: ingress, address: \"127.0.0.1:0\", routes: [{cluster: web}]}]\n"
+	address := silent.Addr().String()
+	path := file(t, "hopscope.yaml", fmt.Sprintf(text, address, ""))
+	p := start(t, "run", "-c", path)
+	p.address("ingress")
+	replace(t, path, fmt.Sprintf(text, address, ", health_checks: [{tcp: {send: \"ping\", receive: pong}, timeout: 1m}]"))
+	p.signal(syscall.SIGHUP)
+	select {
+	case <-asked:
+	case <-time.After(patience):
+		t.Fatal("the reload does not check the endpoint")
+	}
+	for range 10 {
+		p.signal(syscall.SIGHUP)
+	}
+	p.signal(syscall.SIGUSR1)
+	p.find("access log (reopened)")
+	p.signal(syscall.SIGTERM)
+	p.find("msg=(draining)")
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if said := p.stderr.String(); strings.Contains(said, "was reloaded") || !strings.Contains(said, "the proxy is draining") {
+		t.Errorf("the reload did not end with the proxy:\n%s", said)
+	}
+}
+
 // TestRotation renames the access log, as logrotate does.
 func TestRotation(t *testing.T) {
 	t.Parallel()

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/snapshot"
@@ -17,6 +19,8 @@ import (
 type reloader struct {
 	source source
 	log    *slog.Logger
+
+	draining atomic.Bool // nothing is read any more
 
 	mu    sync.Mutex      // what was read last is applied last
 	proxy *snapshot.Proxy // set once it runs
@@ -40,6 +44,10 @@ func (r *reloader) start(cfg *config.Config, o snapshot.Options) (*snapshot.Prox
 func (r *reloader) reload(why string) (snapshot.Changes, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.draining.Load() {
+		r.log.Warn("the configuration was not read: the proxy is draining", "because", why)
+		return snapshot.Changes{}, errors.New("the proxy is draining: it takes no new configuration")
+	}
 	changes, err := r.apply()
 	switch {
 	case err != nil:
@@ -71,6 +79,29 @@ func (r *reloader) apply() (snapshot.Changes, error) {
 		return snapshot.Changes{}, err
 	}
 	return r.proxy.Reload(c)
+}
+
+// follow reloads when the source changes and at each signal, one after the other, in
+// a goroutine of its own: a reload may take seconds, and nothing else waits for it.
+func (r *reloader) follow(ctx context.Context, signals <-chan os.Signal) (stop func()) {
+	changed, unwatch := r.watch(ctx)
+	quit := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-changed:
+				r.reload(r.source.name + " changed")
+			case <-signals:
+				r.reload("SIGHUP")
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		unwatch()
+	}
 }
 
 // watch watches the source; what it returns says when it changed.

@@ -10,10 +10,8 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -194,10 +192,8 @@ func run(ctx context.Context, from source, upgrade bool) error {
 	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: level}))
 	memlimit.Set()
 
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	signal.Ignore(syscall.SIGPIPE) // that nobody reads the logs is no reason to end
+	signals := listenToSignals()
+	defer signals.stop()
 
 	before, err := takeOver(ctx, cfg, upgrade)
 	if err != nil {
@@ -219,13 +215,12 @@ func run(ctx context.Context, from source, upgrade bool) error {
 		return err
 	}
 	defer next.close()
-	changed, unwatch := r.watch(ctx)
-	defer unwatch()
+	defer r.follow(ctx, signals.reload)()
 	for {
 		select {
 		case <-p.DrainRequested():
 			next.close()
-			drain(ctx, p, p.Close, log, signals, "POST /drain")
+			r.drain(ctx, p.Close, signals, "POST /drain")
 			return nil
 		case peer := <-next.taken():
 			registered := p.Registered() // all is left to one that does not say
@@ -233,21 +228,14 @@ func run(ctx context.Context, from source, upgrade bool) error {
 				registered = *peer.Registered
 			}
 			retire := func(ctx context.Context) error { return p.Retire(ctx, registered) }
-			drain(ctx, p, retire, log, signals, fmt.Sprintf("process %d (%s) took over", peer.PID, peer.Version))
+			r.drain(ctx, retire, signals, fmt.Sprintf("process %d (%s) took over", peer.PID, peer.Version))
 			return nil
-		case <-changed:
-			r.reload(from.name + " changed")
-		case s := <-signals:
-			switch s {
-			case syscall.SIGUSR1:
-				reopen(p, log)
-			case syscall.SIGHUP:
-				r.reload("SIGHUP")
-			default:
-				next.close()
-				drain(ctx, p, p.Close, log, signals, s.String())
-				return nil
-			}
+		case s := <-signals.end:
+			next.close()
+			r.drain(ctx, p.Close, signals, s.String())
+			return nil
+		case <-signals.reopen:
+			reopen(p, log)
 		}
 	}
 }
@@ -284,7 +272,9 @@ func reopen(p *snapshot.Proxy, log *slog.Logger) {
 
 // drain ends the proxy, in the given way: when what is in flight has ended, when
 // the time for that is up, or at a second signal.
-func drain(ctx context.Context, p *snapshot.Proxy, end func(context.Context) error, log *slog.Logger, signals <-chan os.Signal, why string) {
+func (r *reloader) drain(ctx context.Context, end func(context.Context) error, signals *signals, why string) {
+	r.draining.Store(true)
+	p, log := r.proxy, r.log
 	timeout := p.Config().Drain.Timeout
 	log.Info("draining", "because", why, "timeout", timeout)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -303,13 +293,10 @@ func drain(ctx context.Context, p *snapshot.Proxy, end func(context.Context) err
 		case <-enough:
 			log.Warn("ended before all that was recorded could be shown")
 			return
-		case s := <-signals:
-			switch {
-			case s == syscall.SIGUSR1:
-				reopen(p, log)
-			case s == syscall.SIGHUP:
-				log.Warn("the configuration was not read: the proxy is draining")
-			case enough == nil:
+		case <-signals.reopen:
+			reopen(p, log)
+		case s := <-signals.end:
+			if enough == nil {
 				log.Info("ending at once", "because", s.String())
 				cancel()
 				enough = time.After(lastMoment)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/consul"
 )
@@ -76,7 +78,7 @@ func Read(path string, maxAge time.Duration, now time.Time) (c *Contents, old in
 }
 
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would wait for a writer
 	if err != nil {
 		return nil, err
 	}

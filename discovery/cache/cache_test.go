@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/cache"
 	"github.com/hopscope/hopscope/discovery/consul"
@@ -119,6 +121,13 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, _, err := cache.Read(t.TempDir(), time.Hour, now); err == nil {
 		t.Error("a directory was read")
+	}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cache.Read(fifo, time.Hour, now); err == nil { // it does not wait for a writer
+		t.Error("a FIFO was read")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 // what was recorded in every view. A second call waits for the first.
 func (p *Proxy) Close(ctx context.Context) error {
 	p.closing.Do(func() {
+		p.stopBuilding()
 		p.reloading.Lock()
 		p.deregister(ctx)
 		p.reloading.Unlock()
@@ -28,6 +29,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 // registered. No client is to notice, see [listener.Listener.Retire].
 func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 	p.closing.Do(func() {
+		p.stopBuilding()
 		p.reloading.Lock()
 		p.registration.end(ctx, registered)
 		p.registration = nil

@@ -58,7 +58,9 @@ func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
 		err = g.makeCatalogue(old)
 	}
 	if err == nil {
-		g.warm()
+		err = g.warm()
+	}
+	if err == nil {
 		err = g.bindLate()
 	}
 	if err != nil {
@@ -75,18 +77,28 @@ func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
 const warmLimit = 5 * time.Second
 
 // warm waits for the clusters, so that the first requests find endpoints. What is
-// not known by then is told when it is.
-func (g *generation) warm() {
-	ctx, cancel := context.WithTimeout(g.context, warmLimit)
+// not known by then is told when it is. It fails where the proxy is to end, which
+// waits for nothing.
+func (g *generation) warm() error {
+	ctx, cancel := context.WithTimeout(g.building, warmLimit)
 	defer cancel()
+	late := func(what string, args ...any) {
+		if g.building.Err() == nil {
+			g.options.Log.Warn(what, append(args, "waited", warmLimit)...)
+		}
+	}
 	if c := g.catalogue; c != nil && !c.follower.wait(ctx) {
-		g.options.Log.Warn("the catalogue has not answered in time", "waited", warmLimit)
+		late("the catalogue has not answered in time")
 	}
 	for _, c := range g.allClusters() {
 		if !c.Ready(ctx) {
-			g.options.Log.Warn("a cluster does not know its endpoints in time", "cluster", c.Name, "waited", warmLimit)
+			late("a cluster does not know its endpoints in time", "cluster", c.Name)
 		}
 	}
+	if g.building.Err() != nil {
+		return errDraining
+	}
+	return nil
 }
 
 // makeClusters makes each cluster of the configuration, and of its forward proxies.

@@ -72,9 +72,10 @@ type Proxy struct {
 	informed    atomic.Bool   // it has known where requests go
 	live        []*generation // those that have not drained, the current one last
 
-	// context ends when the proxy stops waiting for anything.
-	context context.Context
-	cancel  context.CancelFunc
+	// context ends when the proxy stops waiting for anything, and building, which is
+	// below it, when it is to end: no configuration is waited for then.
+	context, building    context.Context
+	cancel, stopBuilding context.CancelFunc
 
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
@@ -105,6 +106,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	nothing := &generation{Proxy: p, config: &config.Config{}}
 	p.current.Store(nothing)
 	p.context, p.cancel = context.WithCancel(context.Background())
+	p.building, p.stopBuilding = context.WithCancel(p.context)
 	if err := p.startViews(&c.Telemetry); err != nil {
 		p.disinherit()
 		p.cancel()

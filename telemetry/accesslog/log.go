@@ -36,10 +36,14 @@ type Log struct {
 }
 
 // Open opens the log at path: a file that is created with mode 0640 or
-// appended to, or the word "stdout" or "stderr". The caller ends it with
-// [Log.Close].
+// appended to, or the word "stdout" or "stderr". It does not wait for the reader
+// of a FIFO: lines wait in it, then in memory, and are dropped and counted beyond
+// the limit. The caller ends it with [Log.Close].
 func Open(path string, o Options) (*Log, error) {
-	file, err := open(path)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	file, err := open(path, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -60,18 +64,34 @@ func newLog(path string, file *os.File, o Options) *Log {
 	return l
 }
 
-func open(path string) (*os.File, error) {
+func open(path string, log *slog.Logger) (*os.File, error) {
 	switch path {
 	case "stdout":
 		return duplicate(os.Stdout, path)
 	case "stderr":
 		return duplicate(os.Stderr, path)
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	const mode = os.O_APPEND | unix.O_NONBLOCK
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|mode, 0o640)
+	if isFIFO(path) {
+		if errors.Is(err, unix.ENXIO) {
+			log.Warn("nobody reads the FIFO that is the access log: lines wait for a reader, and are dropped where it takes too long", "path", path)
+		}
+		if err == nil {
+			file.Close()
+		}
+		// Opened for reading, too, it needs no reader, now or later.
+		file, err = os.OpenFile(path, os.O_RDWR|mode, 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w: give a file in a directory that exists and may be written, or stdout, stderr or off", err)
 	}
 	return file, nil
+}
+
+func isFIFO(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }
 
 // duplicate gives the log a descriptor of its own: the runtime ends a program
@@ -117,7 +137,7 @@ func (l *Log) Reopen() error {
 	if l.path == "stdout" || l.path == "stderr" {
 		return nil
 	}
-	file, err := open(l.path)
+	file, err := open(l.path, l.writer.log)
 	if err != nil {
 		return err
 	}

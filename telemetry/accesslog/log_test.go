@@ -309,6 +309,41 @@ func TestCloseInterruptsFIFO(t *testing.T) {
 	<-l.writer.done
 }
 
+// A FIFO that nobody reads is opened at once, and again; what is written waits for
+// the reader.
+func TestFIFOWithoutReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said records
+	l := mustOpen(t, path, Options{Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if err := l.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if n := said.count("nobody reads the FIFO"); n != 1 { // opened again, it has a reader: the first one
+		t.Errorf("%d warnings that nobody reads, want 1", n)
+	}
+	l.Observe(numbered(1))
+	l.Tick(time.Now())
+	reader, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	line := make([]byte, 4096)
+	n, err := reader.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(numbers(t, line[:n])); got != "[1]" {
+		t.Errorf("read %s", got)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
