@@ -86,7 +86,7 @@ func (c *Conn) receive(fd uintptr) (done, more bool) {
 		c.err = io.EOF
 		c.Release()
 	default:
-		c.w += n
+		c.took(n, len(b))
 	}
 	return true, n == len(b)
 }

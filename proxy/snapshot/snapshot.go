@@ -102,6 +102,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measure()
 	p.measureTLS()
 	p.measureClusters()
+	p.measureBuffers()
 	p.metrics.Reloaded(nil)
 	p.serve(g, nothing)
 	if err := p.registerAnew(c); err != nil {
