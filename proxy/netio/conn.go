@@ -16,6 +16,10 @@ var ErrTimeout = os.ErrDeadlineExceeded
 // ErrGone is returned by a wait that [Conn.Watch] ended.
 var ErrGone = errors.New("nobody waits for the answer any more")
 
+// ErrUnasked is returned by an Exchange on a connection of [Conn.Doubt] whose answer
+// was there before its request.
+var ErrUnasked = errors.New("the answer came before the request")
+
 // Conn is a stream connection with a read buffer. Reads are for one goroutine
 // at a time, and so are writes; [Conn.Close] may be called from any.
 //

@@ -27,6 +27,7 @@ type calls struct {
 	timed    bool          // the present write has a deadline
 	peeked   int           // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
 	silent   bool          // the last probe found nothing
+	stamps   *stamps       // nil without Stamp
 }
 
 // open makes the closures, if the connection is a socket.
@@ -74,13 +75,13 @@ func (c *Conn) receive(fd uintptr) (done, more bool) {
 		c.grow()
 	}
 	b := c.space()
-	n, e := recv(fd, b, 0)
+	n, e := c.take(fd, b)
 	switch {
 	case e == syscall.EAGAIN:
 		c.Release()
 		return false, false
 	case e != 0:
-		c.err = os.NewSyscallError("recv", e)
+		c.err = failure(e)
 		c.Release()
 	case n == 0:
 		c.err = io.EOF
@@ -134,6 +135,9 @@ func (c *Conn) turn(fd uintptr) bool {
 func (c *Conn) onSwap(fd uintptr) bool {
 	if c.sent >= 0 {
 		return c.onMore(fd)
+	}
+	if s := c.calls.stamps; s != nil {
+		s.asks()
 	}
 	if c.tls != nil {
 		return c.swap(fd)

@@ -2,7 +2,6 @@ package netio
 
 import (
 	"io"
-	"os"
 	"syscall"
 )
 
@@ -17,12 +16,12 @@ func (w *wire) receive(b []byte) (int, error) {
 	if c.calls.drained {
 		return 0, errWouldBlock
 	}
-	n, e := recv(c.calls.fd, b, 0)
+	n, e := c.take(c.calls.fd, b)
 	switch {
 	case e == syscall.EAGAIN:
 		return 0, errWouldBlock
 	case e != 0:
-		return 0, os.NewSyscallError("recv", e)
+		return 0, failure(e)
 	case n == 0:
 		return 0, io.EOF
 	}
