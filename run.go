@@ -204,7 +204,7 @@ func run(ctx context.Context, from source, upgrade bool) error {
 		return err
 	}
 	r := &reloader{source: from, log: log}
-	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets()})
+	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets(), Memory: before.memory()})
 	if err != nil {
 		before.giveBack()
 		return err

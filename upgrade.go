@@ -55,6 +55,14 @@ func (p *predecessor) sockets() []handover.Socket {
 	return p.Sockets
 }
 
+// memory is what it knew.
+func (p *predecessor) memory() []byte {
+	if p == nil {
+		return nil
+	}
+	return p.Memory
+}
+
 // giveBack leaves everything to the other process. The sockets are closed by now.
 func (p *predecessor) giveBack() {
 	if p != nil {
@@ -84,7 +92,7 @@ func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *sl
 	}
 	s := &successors{server: server}
 	if server != nil {
-		go server.Serve(handover.Offer{Version: version, Sockets: running.Sockets, Log: log})
+		go server.Serve(handover.Offer{Version: version, Sockets: running.Sockets, Memory: running.Memory, Log: log})
 	}
 	return s, nil
 }

@@ -22,6 +22,8 @@ type Config struct {
 	Consul Consul `yaml:"consul"`
 	// Catalog says how listeners with a catalogue serve its services.
 	Catalog Catalog `yaml:"catalog"`
+	// Discovery is what is kept of what sources of endpoints said.
+	Discovery Discovery `yaml:"discovery"`
 	// Register puts the service into a catalogue.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.
@@ -249,8 +251,9 @@ type Match struct {
 	Path string `yaml:"path" format:"path"`
 	// PathPrefix is how the path begins.
 	PathPrefix string `yaml:"path_prefix" format:"path"`
-	// Hosts are the hosts, without port, in any case; "*.example.com" matches
-	// every name below example.com. IPv6 addresses are in brackets.
+	// Hosts are the hosts, without port, in any case, with or without a dot at
+	// their end; "*.example.com" matches every name below example.com. IPv6
+	// addresses are in brackets.
 	Hosts []string `yaml:"hosts" format:"host"`
 	// Methods are the methods.
 	Methods []string `yaml:"methods" format:"method"`

@@ -356,6 +356,9 @@ catalog:
   suffixes: [service.consul, mesh]
   like: c.1
   timeout: 0s
+discovery:
+  cache: /var/lib/hopscope/discovery.json
+  max_age: 1h
 register:
   consul:
     name: shop-web

@@ -175,6 +175,7 @@ consul:
   token: t0ps3cret
   tls: {}
 catalog: {suffixes: [service.consul, mesh], like: c.1, timeout: 0}
+discovery: {cache: /var/lib/hopscope/discovery.json, max_age: 1h}
 register:
   consul:
     name: shop-web
@@ -247,9 +248,10 @@ func TestParseFull(t *testing.T) {
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}},
-		Clusters: fullSources(),
-		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
-		Catalog:  Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Clusters:  fullSources(),
+		Consul:    Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
+		Catalog:   Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Discovery: Discovery{Cache: "/var/lib/hopscope/discovery.json", MaxAge: time.Hour},
 		Register: Register{&RegisterConsul{
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},

@@ -46,8 +46,9 @@ type Consul struct {
 	// agent's own.
 	Near string `yaml:"near"`
 	// OnlyPassing leaves instances out whose checks warn; without it they take
-	// over as far as those that pass do not suffice. Critical instances get no
-	// requests but in a panic.
+	// over as far as those that pass do not suffice, and get none where their
+	// weight for a warning is 0. Critical instances get no requests, not even in
+	// a panic.
 	OnlyPassing bool `yaml:"only_passing" default:"false"`
 	// Failover lists datacentres whose instances take over, in order, as far as
 	// those of the first fail.
@@ -83,6 +84,17 @@ type Catalog struct {
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+}
+
+// Discovery is what is kept of what sources of endpoints said: those of clusters, in
+// Consul, the DNS and files, and the catalogue.
+type Discovery struct {
+	// Cache is a file that what they said last is written to, so that a proxy which
+	// starts while they are away begins with that. Each proxy needs a file of its
+	// own, in a directory that it may write to. Without one nothing is kept.
+	Cache string `yaml:"cache" format:"file"`
+	// MaxAge is how old what is in the file may be; what is older is not used.
+	MaxAge time.Duration `yaml:"max_age" default:"24h" min:"1s"`
 }
 
 // Register puts the service into a catalogue.
@@ -146,7 +158,8 @@ type DNS struct {
 	// Port is the endpoints' port; with type "srv" it is left out, as the records
 	// have their own, and with every other type it must be given.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
-	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv".
+	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv", whose
+	// weight of 0 counts as 1: a small share beside those of others (RFC 2782).
 	Type string `yaml:"type" default:"auto" enum:"auto,a,aaaa,srv"`
 	// Mode is "strict", where each address is an endpoint and the answer is all
 	// there is, or "logical", where the name is one endpoint and new connections
@@ -160,7 +173,8 @@ type DNS struct {
 	// such as one of the hosts file.
 	Refresh time.Duration `yaml:"refresh" default:"5s" min:"10ms"`
 	// MinTTL is the least time that an answer is good for, whatever its time to
-	// live.
+	// live. That a name is gone is asked for again within 1s, and every 5s at
+	// last, and believed when it was said until its negative time to live is over.
 	MinTTL time.Duration `yaml:"min_ttl" default:"1s" min:"10ms"`
 	// MaxTTL is the longest time that an answer is good for.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"1h" min:"10ms"`

@@ -16,7 +16,8 @@ import (
 // again for the next request.
 type Exchange struct {
 	// Request is the request as it came in and, once it has been prepared, as
-	// it goes out.
+	// it goes out. Filters may change all of it: the client's side remembers how
+	// the request was framed.
 	Request message.Head
 	// Response is the response as it came back.
 	Response message.Head
@@ -43,8 +44,9 @@ type Downstream interface {
 	// Whole returns the content of the request if all of it has arrived, or
 	// if it has none.
 	Whole() (content []byte, ok bool)
-	// Body waits for the next piece of content; it is good until the next
-	// call. After the last it returns io.EOF. Other errors are fault.Errors.
+	// Body waits for the next piece of content, be the content whole or not; the
+	// piece is good until the next call. After the last it returns io.EOF. Other
+	// errors are fault.Errors.
 	Body() ([]byte, error)
 	// Trailers are the request's trailers, after io.EOF; nil if none came.
 	Trailers() *message.Head

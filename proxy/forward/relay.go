@@ -29,8 +29,8 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
 	d.giveCookie(r)
-	f.respond(x)
 	h.FirstByte = h.LastAttempt().FirstByte
+	f.respond(x)
 	err := x.Down.Head(r)
 	if err == nil {
 		err = f.copy(x, c)
@@ -96,10 +96,12 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	return x.Down.End(trailers)
 }
 
-// respond gives a response the fields that are the proxy's.
+// respond gives a response the fields that are the proxy's. The Hop knows when
+// the response began.
 func (f *Forwarder) respond(x *filter.Exchange) {
 	h, r := x.Hop, &x.Response
 	f.note(h)
+	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {
 		r.Add(message.Via, "via", f.via[r.Version])
 	}

@@ -46,8 +46,8 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	if why.Kind == fault.Overflow {
 		r.Add(message.Unknown, "x-envoy-overloaded", "true")
 	}
-	f.respond(x)
 	h.FirstByte = now(h)
+	f.respond(x)
 	h.BytesOut = int64(len(text))
 	err := down.Head(r)
 	if err == nil && len(text) > 0 && x.Request.Method != message.HEAD {

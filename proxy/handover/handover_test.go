@@ -17,7 +17,7 @@ import (
 )
 
 // patience ends a hung test.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // serve runs a Server, which ends with the test, and hands out those sockets.
 func serve(t *testing.T, address string, sockets ...Socket) *Server {

@@ -16,7 +16,8 @@ import (
 //	new: {"protocol":1,"version":"v1.3.0","pid":17}
 //	old: {"protocol":1,"version":"v1.2.0","pid":12,"sockets":[{"kind":"listener",...},...]}
 //	     and with it, as SCM_RIGHTS, a descriptor for each of the sockets, in order;
-//	     those that one message can't take come with the spaces that follow it
+//	     those that one message can't take come with the spaces that follow it.
+//	     One that is of kind "memory" is no socket but a file: what old knows
 //	new: {"state":"ready"}
 //	old: {"state":"retiring"}
 //

@@ -15,11 +15,17 @@ type Offer struct {
 	Version string
 	// Sockets returns copies of the sockets, which the Server closes.
 	Sockets func() ([]Socket, error)
-	Log     *slog.Logger
+	// Memory returns what this process knows that the other may use; nil is nothing.
+	// What it means is between the two. An error is logged, and nothing is handed over.
+	Memory func() ([]byte, error)
+	Log    *slog.Logger
 }
 
-// ofServer is the kind of the Server's own socket.
-const ofServer = "upgrade"
+// The kinds of what is the Server's own: its socket, and what the process knows.
+const (
+	ofServer = "upgrade"
+	ofMemory = "memory"
+)
 
 // Server hands the sockets of this process to one that takes over, and says when
 // that one serves on them. Until then this process goes on as it is, and so it does
@@ -178,5 +184,23 @@ func (s *Server) offer(c *net.UnixConn, o Offer) error {
 		fds = append(fds, fd)
 		m.Sockets = append(m.Sockets, described{socket.Kind, socket.Name, socket.Address})
 	}
+	if fd, err := remembered(o); err != nil {
+		o.Log.Warn("what this process knows is not handed over: the other one asks anew", "error", err)
+	} else if fd >= 0 {
+		fds = append(fds, fd)
+		m.Sockets = append(m.Sockets, described{Kind: ofMemory})
+	}
 	return send(c, m, fds)
+}
+
+// remembered is a file of what this process knows, -1 for none.
+func remembered(o Offer) (fd int, err error) {
+	if o.Memory == nil {
+		return -1, nil
+	}
+	data, err := o.Memory()
+	if err != nil || data == nil {
+		return -1, err
+	}
+	return memoryFile(data)
 }

@@ -22,6 +22,8 @@ type Takeover struct {
 	From Peer
 	// Sockets are the caller's, to use or to close.
 	Sockets []Socket
+	// Memory is what that process knew, nil for nothing; see [Offer].
+	Memory []byte
 	// Server is for the next process that takes over; nil if that one had none.
 	Server *Server
 
@@ -63,6 +65,10 @@ func (t *Takeover) ask(version string) error {
 	}
 	t.From = Peer{m.Version, m.PID}
 	for i, d := range m.Sockets {
+		if d.Kind == ofMemory {
+			t.Memory, _ = readMemory(fds[i]) // without it sources are asked anew
+			continue
+		}
 		socket, err := openListening(fds[i])
 		if err != nil {
 			continue // of a kind that a later version knows

@@ -153,9 +153,12 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 		if len(line) >= 2 && line[0] == '\r' && line[1] == '\n' {
 			return d.pos + 2, nil
 		}
-		colon := span(line, inToken)
-		if colon == 0 || colon == len(line) || line[colon] != ':' || d.full(h) {
-			return 0, d.badLine(window, h)
+		name := span(line, inToken)
+		colon := name
+		if name == 0 || name == len(line) || line[name] != ':' || d.full(h) {
+			if colon = d.spacedColon(line, name); colon == 0 || d.full(h) {
+				return 0, d.badLine(window, h)
+			}
 		}
 		from := colon + 1
 		for from < len(line) && (line[from] == ' ' || line[from] == '\t') {
@@ -169,8 +172,12 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
 			to--
 		}
-		id := message.FieldByName(line[:colon])
-		h.AddDecoded(id, piece(d.pos, 0, colon), piece(d.pos, from, to))
+		id := message.FieldByName(line[:name])
+		where := piece(d.pos, 0, name)
+		if colon != name {
+			where = h.OwnBytes(line[:name]) // the encoder copies what it finds between name and value
+		}
+		h.AddDecoded(id, where, piece(d.pos, from, to))
 		if id-1 < message.Expect && d.section <= response {
 			if err := d.note(id, line[from:to], h); err != nil {
 				return 0, err
@@ -178,6 +185,24 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 		}
 		d.pos, d.scanned = next, next
 	}
+}
+
+// spacedColon is where the colon stands behind a name of n bytes and whitespace,
+// or 0 where it does not, or may not: a proxy removes such whitespace from a
+// response and refuses it in a request, where it was used to hide fields (RFC
+// 9112 section 5.1).
+func (d *HeadDecoder) spacedColon(line []byte, n int) int {
+	if n == 0 || d.section == request || d.section == requestTrailers {
+		return 0
+	}
+	colon := n
+	for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
+		colon++
+	}
+	if colon == len(line) || line[colon] != ':' {
+		return 0
+	}
+	return colon
 }
 
 // badLine says what is wrong with the line at d.pos, or nothing where it is
@@ -195,9 +220,9 @@ func (d *HeadDecoder) badLine(window []byte, h *message.Head) error {
 		return d.tooManyFields()
 	}
 	line = line[:end-1]
-	colon := span(line, inToken)
-	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return d.badName(h, line, colon)
+	name := span(line, inToken)
+	if (name == 0 || name == len(line) || line[name] != ':') && d.spacedColon(line, name) == 0 {
+		return d.badName(h, line, name)
 	}
 	return d.badField(h, controlIn(line))
 }

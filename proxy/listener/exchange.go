@@ -4,6 +4,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // exchange is what a request needs, borrowed while there is one: so an idle
@@ -18,16 +19,33 @@ type exchange struct {
 
 // request is what begins anew with each request.
 type request struct {
-	size     int  // of the head
-	whole    bool // the content has arrived, and lies behind the head
-	copied   bool // the head was moved out of the read buffer
-	bodyDone bool // the content was read to its end
-	invited  bool // the client was told to go on with content that it held back
-	began    bool // a final response was
-	sent     bool // so were bytes of it
-	ended    bool // it was ended
-	framing  message.Framing
-	out      []byte // what is kept back, in buffer as long as it fits
+	asked
+	size     int             // of the head
+	given    bool            // Body returned the content, which was whole
+	whole    bool            // the content has arrived, and lies behind the head
+	copied   bool            // the head was moved out of the read buffer
+	bodyDone bool            // the content was read to its end
+	invited  bool            // the client was told to go on with content that it held back
+	began    bool            // a final response was
+	sent     bool            // so were bytes of it
+	ended    bool            // it was ended
+	sends    message.Framing // how the response's content is framed
+	out      []byte          // what is kept back, in buffer as long as it fits
+}
+
+// asked is what a request's head said of its connection, as it was decoded. The
+// connection goes by this alone: filters may change the head as they like, and what
+// follows on the connection must not depend on it.
+type asked struct {
+	version hop.Version
+	framing message.Framing
+	length  int64 // of the content, as far as it is known; 0 for none
+	close   bool
+	expect  bool
+}
+
+func askedBy(r *message.Head) asked {
+	return asked{version: r.Version, framing: r.Framing, length: max(r.Length, 0), close: r.Close, expect: r.Expect}
 }
 
 // outSize is up to how much is kept back, to be sent at once: a head and a

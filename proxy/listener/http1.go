@@ -183,13 +183,14 @@ func (c *http1Conn) partial() {
 
 // run serves the request whose head has been decoded, or refused.
 func (c *http1Conn) run(refused error) {
+	c.asked = askedBy(&c.Request)
 	if refused == nil && !c.whole {
 		c.leave()
 	}
 	(*c.listener.server.Load()).Serve(&c.Exchange, refused)
 	c.cut = c.cut || c.detached || !c.ended || !c.whole && !c.skip()
 	if c.whole && !c.copied {
-		c.nio.Consume(c.size + int(max(c.Request.Length, 0)))
+		c.nio.Consume(c.size + int(c.length))
 	}
 	finished := c.Finished
 	c.giveBack()
@@ -206,7 +207,7 @@ func (c *http1Conn) leave() {
 	r.Rebase(append([]byte(nil), c.nio.Buffered()[:c.size]...))
 	c.nio.Consume(c.size)
 	c.copied = true
-	c.content.Begin(r.Framing, r.Length, c.listener.Limits)
+	c.content.Begin(c.framing, c.length, c.listener.Limits)
 }
 
 // lost ends a connection that gave out while a request was waited for. Only a
@@ -294,12 +295,18 @@ func (c *http1Conn) Whole() ([]byte, bool) {
 		return nil, false
 	}
 	c.bodyDone = true
-	n := max(c.Request.Length, 0)
-	return c.nio.Buffered()[c.size : c.size+int(n)], true
+	return c.nio.Buffered()[c.size : c.size+int(c.length)], true
 }
 
-// Body waits for the next piece of content.
+// Body waits for the next piece of content. What is whole is one piece.
 func (c *http1Conn) Body() ([]byte, error) {
+	if content, whole := c.Whole(); whole {
+		if c.given || len(content) == 0 {
+			return nil, io.EOF
+		}
+		c.given = true
+		return content, nil
+	}
 	for {
 		data, used, done, err := c.content.Decode(c.nio.Buffered())
 		c.nio.Consume(used)
@@ -383,7 +390,7 @@ func (c *http1Conn) explain(err error) error {
 
 // Interim sends an interim response at once.
 func (c *http1Conn) Interim(h *message.Head) error {
-	if c.Request.Version == hop.HTTP10 {
+	if c.version == hop.HTTP10 {
 		return nil // RFC 9110 section 15.2
 	}
 	c.invited = c.invited || h.Status == 100
@@ -393,25 +400,24 @@ func (c *http1Conn) Interim(h *message.Head) error {
 
 // Head begins the final response, in the place of one of which nothing was sent.
 func (c *http1Conn) Head(h *message.Head) error {
-	r := &c.Request
 	if c.began {
 		c.out = c.out[:0]
 	}
 	c.began = true
-	h.Framing = http1.ResponseFraming(h.Framing, r.Version)
-	c.framing = h.Framing
+	h.Framing = http1.ResponseFraming(h.Framing, c.version)
+	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.
-	unasked := r.Expect && !c.whole && !c.invited
-	last := r.Close || h.Close || c.cut || unasked || c.framing == message.UntilClose || c.listener.phase.Load() != serving
+	unasked := c.expect && !c.whole && !c.invited
+	last := c.close || h.Close || c.cut || unasked || c.sends == message.UntilClose || c.listener.phase.Load() != serving
 	persistence := http1.Persist
 	switch {
-	case c.framing == message.Tunnel && h.Status == 101:
+	case c.sends == message.Tunnel && h.Status == 101:
 		persistence = http1.SwitchProtocols
-	case c.framing == message.Tunnel:
+	case c.sends == message.Tunnel:
 	case last:
 		persistence = http1.Close
 		c.cut = true
-	case r.Version == hop.HTTP10:
+	case c.version == hop.HTTP10:
 		persistence = http1.KeepAlive
 	}
 	c.out = http1.AppendResponse(c.out, h, persistence)
@@ -420,10 +426,10 @@ func (c *http1Conn) Head(h *message.Head) error {
 
 // Content sends a piece of content, or keeps it back.
 func (c *http1Conn) Content(piece []byte) error {
-	if c.framing == message.NoBody {
+	if c.sends == message.NoBody {
 		return nil
 	}
-	if c.framing == message.Chunked {
+	if c.sends == message.Chunked {
 		c.out = http1.AppendChunkHeader(c.out, len(piece))
 	}
 	if len(c.out)+len(piece) <= cap(c.out)-len("\r\n0\r\n\r\n") {
@@ -431,7 +437,7 @@ func (c *http1Conn) Content(piece []byte) error {
 	} else if err := c.write(piece); err != nil {
 		return err
 	}
-	if c.framing == message.Chunked {
+	if c.sends == message.Chunked {
 		c.out = append(c.out, "\r\n"...)
 	}
 	return nil
@@ -462,7 +468,7 @@ func (c *http1Conn) Flush() error {
 
 // End ends the response.
 func (c *http1Conn) End(trailers *message.Head) error {
-	if c.framing == message.Chunked {
+	if c.sends == message.Chunked {
 		c.out = http1.AppendLastChunk(c.out, trailers)
 	}
 	c.ended = true

@@ -23,6 +23,8 @@ type worker struct {
 
 	conn   *http2Conn
 	stream *http2.Stream
+	none   bool // the request has no content; what follows it is a tunnel's, if anything does
+	heads  bool // it is a HEAD, whose response has no content
 	responding
 
 	stopped atomic.Bool  // makes Body return
@@ -46,6 +48,8 @@ func (w *worker) serve() {
 	c, s := w.conn, w.stream
 	s.TakeHead(&w.Request)
 	w.Down = w
+	// The stream goes by what was decoded, whatever filters make of the head.
+	w.none, w.heads = w.Request.Framing == message.NoBody, w.Request.Method == message.HEAD
 	(*c.listener.server.Load()).Serve(&w.Exchange, s.Refused())
 	w.Down = nil
 	w.conn, w.stream, w.responding = nil, nil, responding{}
@@ -68,7 +72,7 @@ func (w *worker) Left() error { return w.stream.Err() }
 
 // Whole is the content, if all of it is here and it is not much.
 func (w *worker) Whole() ([]byte, bool) {
-	if w.Request.Framing == message.NoBody { // what follows is a tunnel's, if anything does
+	if w.none {
 		return nil, true
 	}
 	content, ended := w.stream.Buffered()
@@ -125,7 +129,7 @@ func (w *worker) Interim(h *message.Head) error {
 // Head begins the final response, in the place of one that was kept back.
 func (w *worker) Head(h *message.Head) error {
 	w.head = h
-	w.empty = h.Framing == message.NoBody || w.Request.Method == message.HEAD
+	w.empty = h.Framing == message.NoBody || w.heads
 	return nil
 }
 

@@ -29,7 +29,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		Service: c.Service, Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready,
-		Clusters: p.clustersState, Act: p.act, Listeners: p.listenersState,
+		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
 		Drain:      p.requestDrain, Reload: p.options.Reload,
 	}
@@ -54,13 +54,6 @@ func (p *Proxy) requestDrain() {
 		}
 		close(p.drain)
 	})
-}
-
-func (p *Proxy) ready() (bool, string) {
-	if p.draining.Load() {
-		return false, "draining"
-	}
-	return true, ""
 }
 
 // clusterState is a cluster as /clusters shows it.

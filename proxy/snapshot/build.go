@@ -94,7 +94,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
 	cc := config.NewCluster()
 	cc.ConnectTimeout, cc.Protocol = lc.ForwardProxy.ConnectTimeout, "http1"
-	return g.newCluster(lc.Name, &cc, nil, nil)
+	return g.newCluster(&newCluster{name: lc.Name, config: &cc})
 }
 
 // forwardProxy makes what a forward-proxy listener needs.

@@ -103,6 +103,7 @@ func settings(c *config.Config) []setting {
 	return []setting{
 		{"consul", c.Consul},
 		{"catalog", c.Catalog},
+		{"discovery", c.Discovery},
 		{"locality", c.Locality},
 		{"telemetry.traces.sample", t.Traces.Sample},
 		{"telemetry.traces.extract", t.Traces.Extract},

@@ -17,6 +17,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 		p.reloading.Lock()
 		p.deregister(ctx)
 		p.reloading.Unlock()
+		p.write()
 		p.closed = p.close(ctx, (*listener.Listener).Drain)
 	})
 	return p.closed
@@ -30,6 +31,7 @@ func (p *Proxy) Retire(ctx context.Context) error {
 		p.reloading.Lock()
 		p.registration.leave() // the other process has registered the same
 		p.registration = nil
+		p.remembering.Store(false) // it is the other's cache now
 		p.reloading.Unlock()
 		var err error
 		grace := idleGrace(p.Config().Drain.Timeout)

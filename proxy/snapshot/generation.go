@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
@@ -28,6 +29,7 @@ type generation struct {
 	*Proxy
 	config    *config.Config
 	clusters  map[string]*cluster.Cluster
+	sources   map[string]*cluster.Cluster // those that ask a source, by the question
 	retries   map[string]*forward.Retry   // those of clusters: a budget is shared by all routes
 	catalogue *catalogue                  // nil where no listener serves one
 	egress    map[string]*cluster.Cluster // those of forward proxies, by listener
@@ -53,10 +55,10 @@ type bound struct {
 // the old one. It changes nothing of that, and on an error leaves nothing behind.
 // The error has a line for each mistake.
 func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
-	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
+	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, sources: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
 	err := errors.Join(g.makeClusters(old), g.makeListeners(old))
 	if err == nil {
-		err = g.makeCatalogue()
+		err = g.makeCatalogue(old)
 	}
 	if err != nil {
 		g.release(old)
@@ -80,7 +82,7 @@ const warmLimit = 5 * time.Second
 func (g *generation) warm() {
 	ctx, cancel := context.WithTimeout(g.context, warmLimit)
 	defer cancel()
-	if c := g.catalogue; c != nil && !c.wait(ctx) {
+	if c := g.catalogue; c != nil && !c.follower.wait(ctx) {
 		g.options.Log.Warn("the catalogue has not answered in time", "waited", warmLimit)
 	}
 	for _, c := range g.allClusters() {
@@ -94,31 +96,18 @@ func (g *generation) warm() {
 func (g *generation) makeClusters(old *generation) error {
 	var mistakes []error
 	for _, name := range slices.Sorted(maps.Keys(g.config.Clusters)) {
-		if old.clusters[name] != nil && g.sameCluster(name, old) {
-			g.clusters[name] = old.clusters[name]
-			if c, ok := old.credential("cluster", name); ok {
-				g.credentials = append(g.credentials, c)
-			}
-			continue
-		}
 		cc := g.config.Clusters[name]
-		client, err := g.clientTLS(name, &cc)
-		if err != nil {
+		g.retries[name] = g.retriesOf(name, old)
+		if cc.Template() {
+			continue
+		}
+		if err := g.makeCluster(name, &cc, old); err != nil {
 			mistakes = append(mistakes, err)
 			continue
 		}
-		if client != nil {
-			g.credentials = append(g.credentials, credentials{"cluster", name, client})
+		if q := questionOf(g.config, &cc); q != "" {
+			g.sources[q] = g.clusters[name]
 		}
-		c, err := g.newCluster(name, &cc, client, nil)
-		if err != nil {
-			mistakes = append(mistakes, err)
-			continue
-		}
-		g.clusters[name] = c
-	}
-	for name, cc := range g.config.Clusters {
-		g.retries[name] = retryPolicy(cc.Retry)
 	}
 	for i := range g.config.Listeners {
 		lc := &g.config.Listeners[i]
@@ -139,13 +128,55 @@ func (g *generation) makeClusters(old *generation) error {
 	return errors.Join(mistakes...)
 }
 
-// sameCluster reports whether a cluster is configured as it was, in its own keys
-// and in those of the top level that count for it.
-func (g *generation) sameCluster(name string, old *generation) bool {
-	now, then := g.config, old.config
-	c := now.Clusters[name]
-	return reflect.DeepEqual(c, then.Clusters[name]) && now.Locality == then.Locality &&
-		(c.Consul == nil || reflect.DeepEqual(now.Consul, then.Consul))
+// makeCluster takes a cluster of the old generation whose settings are the same, or
+// makes one, in the place of the one of its name.
+func (g *generation) makeCluster(name string, cc *config.Cluster, old *generation) error {
+	n := newCluster{name: name, config: cc, before: old.clusters[name]}
+	then, client := old.config.Clusters[name], credentials{}
+	if n.before != nil {
+		n.beforeConfig = &then
+		client, _ = old.credential("cluster", name)
+		if settingsOf(g.config, cc).same(settingsOf(old.config, &then)) {
+			g.clusters[name] = n.before
+			g.credentials = append(g.credentials, client.some()...)
+			return nil
+		}
+	}
+	var err error
+	if n.before != nil && sameTLS(cc, &then) {
+		g.credentials = append(g.credentials, client.some()...)
+		n.client, _ = client.source.(*tlsconf.Client)
+	} else if n.client, err = g.clientTLS(name, cc); err != nil {
+		return err
+	} else if n.client != nil {
+		g.credentials = append(g.credentials, credentials{"cluster", name, n.client})
+	}
+	n.known = g.known(questionOf(g.config, cc), old)
+	g.clusters[name], err = g.newCluster(&n)
+	if err != nil {
+		delete(g.clusters, name)
+	}
+	return err
+}
+
+// known is what is known of the answer to a question: by the old generation, or by
+// a process that was here before. It is nil where nothing is.
+func (g *generation) known(question string, old *generation) *discovery.Known {
+	if c := old.sources[question]; c != nil {
+		if k, ok := c.Known(); ok {
+			return &k
+		}
+	}
+	return g.memory.endpoints(question)
+}
+
+// retriesOf is a cluster's retry policy, whose budget goes on where it is the same.
+func (g *generation) retriesOf(name string, old *generation) *forward.Retry {
+	now := g.config.Clusters[name].Retry
+	if then, ok := old.config.Clusters[name]; ok && reflect.DeepEqual(now, then.Retry) {
+		return old.retries[name]
+	}
+	return retryPolicy(now)
 }
 
 // makeListeners makes each listener with its forwarder, and binds its address

@@ -37,7 +37,7 @@ func startLive(t *testing.T, n int, web string) *live {
 service: front
 admin: {address: "127.0.0.1:0"}
 telemetry: {access_log: {path: "off"}}
-listeners: [{name: ingress, address: "127.0.0.1:0", routes: [{cluster: web}]}]
+listeners: [{name: ingress, address: "`+ownAddress()+`", routes: [{cluster: web}]}]
 clusters:
   web: `+web))
 	if err != nil {
@@ -307,7 +307,7 @@ func startAgent(t *testing.T, o backends.ConsulOptions) *agent {
 // instance is how a backend is registered: with a check that the test sets.
 func instance(b *backend) *api.AgentServiceRegistration {
 	return &api.AgentServiceRegistration{
-		Name: "web", ID: b.address, Address: "127.0.0.1", Port: b.port(),
+		Name: "web", ID: b.address, Address: b.host(), Port: b.port(),
 		Check: &api.AgentServiceCheck{TTL: "1h", Status: api.HealthPassing},
 	}
 }

@@ -52,6 +52,9 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	}
 	p.adopt(g)
 	p.serve(g, old)
+	if g.catalogue != nil {
+		g.catalogue.settle()
+	}
 	old.releaseClusters(g)
 	if level := c.Log.Level; level != old.config.Log.Level && p.options.Level != nil {
 		_ = p.options.Level.UnmarshalText([]byte(level)) // the configuration is valid

@@ -215,7 +215,7 @@ func TestRetryEveryWayOut(t *testing.T) {
 				}
 			}
 			p := stage(t, up, 3, mixed)
-			refuses := closedPort(t)
+			refuses := refusing(t)
 			x := p.try(down, up, func(s *settings) {
 				s.Cluster.Endpoints = append(s.Cluster.Endpoints, refuses)
 				s.Cluster.Retry = perTry(retrying(3, "5xx", "retriable-4xx"), 20*time.Millisecond)

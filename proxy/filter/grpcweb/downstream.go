@@ -22,6 +22,7 @@ type downstream struct {
 	textUp  bool
 	whole   bool // all of the content was here at once, and is in content
 	content []byte
+	given   bool // Body returned it
 	decoder decoder
 	piece   []byte // what Body returned
 
@@ -70,6 +71,14 @@ func (d *downstream) Whole() ([]byte, bool) {
 func (d *downstream) Body() ([]byte, error) {
 	if !d.textUp {
 		return d.Downstream.Body()
+	}
+	if d.whole {
+		content := d.content
+		if d.given || len(content) == 0 {
+			return nil, io.EOF
+		}
+		d.given = true
+		return content, nil
 	}
 	for {
 		encoded, err := d.Downstream.Body()

@@ -32,9 +32,6 @@ func translate(x *filter.Exchange, next filter.Handler) error {
 	inner := x.Down
 	x.Down = d
 
-	// The connection goes by what it decoded of the framing.
-	framing, length := r.Framing, r.Length
-	defer func() { r.Framing, r.Length = framing, length }()
 	if text {
 		if err := d.decodeWhole(); err != nil {
 			return err
