@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"time"
 
@@ -31,11 +30,10 @@ type connection interface {
 // newInfo is what a connection knows of itself from the start.
 func newInfo(l *Listener, nc net.Conn, n uint64) filter.ConnInfo {
 	info := filter.ConnInfo{Peer: nc.RemoteAddr().String(), Local: nc.LocalAddr().String(), Scheme: "http", Sink: l.Sink(n)}
-	if addr, err := netip.ParseAddrPort(info.Peer); err == nil {
-		ip := addr.Addr().Unmap()
+	info.PeerIP = info.Peer
+	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ip := addr.AddrPort().Addr().Unmap()
 		info.PeerIP, info.Loopback = ip.String(), ip.IsLoopback()
-	} else {
-		info.PeerIP = info.Peer
 	}
 	return info
 }
@@ -64,10 +62,10 @@ func (l *Listener) start(nc net.Conn) {
 	l.done.Add(1)
 	l.mu.Unlock()
 	l.Active.Add(1)
-	go func() {
+	l.servers.run(func() {
 		defer l.end()
 		serve()
-	}()
+	})
 }
 
 // serve serves a connection that began as one of HTTP/1, to its end.

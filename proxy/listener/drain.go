@@ -84,6 +84,7 @@ func (l *Listener) ended() <-chan struct{} {
 
 // await waits until all has ended, or ctx is done, and then cuts what has not.
 func (l *Listener) await(ctx context.Context, ended <-chan struct{}) {
+	defer l.servers.close()
 	defer l.workers.close()
 	select {
 	case <-ended:

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,6 +70,7 @@ type Listener struct {
 
 	exchanges sync.Pool // of *exchange
 	workers   workers
+	servers   servers
 
 	mu    sync.Mutex
 	conns map[connection]struct{}
@@ -84,7 +86,7 @@ const (
 
 // Bind binds an address for the listener of that name.
 func Bind(name, address string) (net.Listener, error) {
-	socket, err := net.Listen("tcp", address)
+	socket, err := keepAlive.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", name, explain(address, err))
 	}
@@ -96,6 +98,7 @@ func New(o Options, server Server, socket net.Listener) *Listener {
 	l := &Listener{
 		Options: o, Counts: o.Counts, socket: socket,
 		stopping: make(chan struct{}), conns: map[connection]struct{}{},
+		servers: servers{next: make(chan func(), mostServers)},
 	}
 	if l.Counts == nil {
 		l.Counts = new(Counts)
