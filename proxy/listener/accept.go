@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -28,19 +30,34 @@ type connection interface {
 }
 
 // newInfo is what a connection knows of itself from the start.
-func newInfo(l *Listener, nc net.Conn, n uint64) filter.ConnInfo {
-	info := filter.ConnInfo{Peer: nc.RemoteAddr().String(), Local: nc.LocalAddr().String(), Scheme: "http", Sink: l.Sink(n)}
-	info.PeerIP = info.Peer
-	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		ip := addr.AddrPort().Addr().Unmap()
-		info.PeerIP, info.Loopback = ip.String(), ip.IsLoopback()
+func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
+	info := filter.ConnInfo{Scheme: "http", Sink: l.Sink(n)}
+	peer, ok := nc.RemoteAddr().(*net.TCPAddr)
+	local, also := nc.LocalAddr().(*net.TCPAddr)
+	if !ok || !also {
+		info.Peer, info.Local = nc.RemoteAddr().String(), nc.LocalAddr().String()
+		info.PeerIP = info.Peer
+		return info
 	}
+	from, to := unmapped(peer), unmapped(local)
+	if l.local != to { // it is the same for nearly all
+		l.local, l.localText = to, to.String()
+	}
+	info.Peer, info.Local = from.String(), l.localText
+	info.PeerIP = strings.Trim(info.Peer[:strings.LastIndexByte(info.Peer, ':')], "[]")
+	info.Loopback = from.Addr().IsLoopback()
 	return info
+}
+
+// unmapped is an address without IPv4 in the clothes of IPv6.
+func unmapped(a *net.TCPAddr) netip.AddrPort {
+	at := a.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // start serves a connection, from a goroutine of its own.
 func (l *Listener) start(nc net.Conn) {
-	info := newInfo(l, nc, l.Accepted.Add(1))
+	info := l.newInfo(nc, l.Accepted.Add(1))
 	nio := netio.New(nc, l.Shared)
 	var first connection
 	var serve func()

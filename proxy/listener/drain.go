@@ -51,6 +51,7 @@ func (l *Listener) settle() {
 func (l *Listener) StopAccepting() {
 	l.enter(draining)
 	l.stop()
+	l.servers.close()
 	l.each(connection.drain)
 }
 
@@ -84,7 +85,6 @@ func (l *Listener) ended() <-chan struct{} {
 
 // await waits until all has ended, or ctx is done, and then cuts what has not.
 func (l *Listener) await(ctx context.Context, ended <-chan struct{}) {
-	defer l.servers.close()
 	defer l.workers.close()
 	select {
 	case <-ended:

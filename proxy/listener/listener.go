@@ -68,6 +68,9 @@ type Listener struct {
 	stopping  chan struct{} // closed when no more are to be
 	once      sync.Once
 
+	local     netip.AddrPort // of the last connection, for who accepts
+	localText string
+
 	exchanges sync.Pool // of *exchange
 	workers   workers
 	servers   servers

@@ -17,14 +17,7 @@ const mostServers = 64
 
 // run has serve called, without waiting.
 func (s *servers) run(serve func()) {
-	s.mu.Lock()
-	fresh := s.parked == 0
-	if !fresh {
-		s.parked--
-	}
-	s.mu.Unlock()
-	if !fresh {
-		s.next <- serve // there is room for as many as are parked
+	if s.pass(serve) {
 		return
 	}
 	go func() {
@@ -35,6 +28,18 @@ func (s *servers) run(serve func()) {
 			}
 		}
 	}()
+}
+
+// pass gives serve to one that is parked, if there is one.
+func (s *servers) pass(serve func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.parked == 0 {
+		return false
+	}
+	s.parked--
+	s.next <- serve // there is room for as many as can be parked
+	return true
 }
 
 // park reports whether there is a use for a goroutine that has nothing to do.
@@ -48,8 +53,7 @@ func (s *servers) park() bool {
 	return true
 }
 
-// close ends those that are parked, and the others once they are done. Nothing may
-// run any more.
+// close ends those that are parked, and the others once they are done.
 func (s *servers) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
