@@ -75,7 +75,7 @@ func (p *predecessor) giveBack() {
 func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *slog.Logger) (*successors, error) {
 	var server *handover.Server
 	if p != nil {
-		if err := p.Ready(); err != nil {
+		if err := p.Ready(running.Registered()...); err != nil {
 			log.Warn("the process that was taken over from had ended by itself", "pid", p.From.PID, "error", err)
 		} else {
 			log.Info("took over", "pid", p.From.PID, "version", p.From.Version, "sockets", len(p.Sockets))
@@ -101,7 +101,7 @@ func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *sl
 type successors struct{ server *handover.Server }
 
 // taken tells which one did.
-func (s *successors) taken() <-chan handover.Peer {
+func (s *successors) taken() <-chan handover.Successor {
 	if s.server == nil {
 		return nil
 	}

@@ -125,6 +125,7 @@ listeners:
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
+    abort_on_close: never
     max_connections: 7
     max_header_bytes: 1024
     max_header_fields: 1

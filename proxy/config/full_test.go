@@ -66,6 +66,7 @@ listeners:
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
+    abort_on_close: never
     max_connections: 7
     max_header_bytes: 1024
     max_header_fields: 1
@@ -244,7 +245,7 @@ func TestParseFull(t *testing.T) {
 			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
 			ForwardClientCert: "sanitize_set",
 			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
-			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second,
+			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second, AbortOnClose: "never",
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}},

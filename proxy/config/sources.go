@@ -104,7 +104,12 @@ type Register struct {
 }
 
 // RegisterConsul registers the service, and this proxy as its sidecar, with the
-// Consul agent of the top level. Both are taken out first when draining.
+// Consul agent of the top level. Both are taken out first when draining. The
+// sidecar is as healthy as the service, so that both come and go together. What
+// Consul has under the same id is compared with what is written here, at the
+// start, at a reload and at an upgrade, and changed where it differs; after that
+// what others change is left to them. A registration that is lost is made again,
+// with the health that it had.
 type RegisterConsul struct {
 	// Name is the service's name in the catalogue; without one it is the top
 	// level's "service".
@@ -116,7 +121,8 @@ type RegisterConsul struct {
 	// agent's.
 	Address string `yaml:"address" format:"ip"`
 	// Port is where others reach the service; 0 is the port of the first inbound
-	// listener, so that they come by this proxy.
+	// listener, so that they come by this proxy. Any other port is taken for the
+	// application's own, whose health does not depend on this proxy.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
 	// Tags are the service's tags.
 	Tags []string `yaml:"tags"`
@@ -126,6 +132,9 @@ type RegisterConsul struct {
 	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
 	// Check is how the agent looks after the application itself; without one it
 	// connects to the first endpoint of the first inbound listener's cluster.
+	// Where others come by this proxy the agent connects to its listener as well,
+	// as often, and the service is healthy if both are: a proxy that has died
+	// gets no more requests.
 	Check *RegisterCheck `yaml:"check"`
 	// Sidecar registers this proxy as well, by the service's name with
 	// -sidecar-proxy behind it.
@@ -145,8 +154,9 @@ type RegisterCheck struct {
 	Interval time.Duration `yaml:"interval" default:"5s" min:"1s"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// DeregisterAfter takes an instance out of the catalogue that was critical for
-	// so long; 0 is never. Consul takes less than 1m for 1m.
+	// DeregisterAfter takes an instance, and its sidecar, out of the catalogue
+	// when it was critical for so long; 0 is never. Consul takes less than 1m for
+	// 1m.
 	DeregisterAfter time.Duration `yaml:"deregister_after" default:"0s" min:"0"`
 }
 

@@ -18,7 +18,6 @@ import (
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
 	content, whole := x.Down.Whole()
-	x.Hop.BytesIn = int64(len(content))
 	cl := d.route.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
@@ -154,6 +153,7 @@ func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, w *way, p
 	if len(h.Attempts) > 1 {
 		a.Start = now(h)
 	}
+	d.ask(x, cl.Group.Scheme(), a.Endpoint)
 	w.begin(f.clock(h, a.Start))
 	ctx := d.context
 	if ctx == nil {
@@ -194,9 +194,11 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 	a.Sent = a.Connected
 	var err error
 	if b.whole {
-		a.BytesSent = int64(len(b.content))
 		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a.Start), f.StreamIdleTimeout)
 		b.started, err = c.RoundTrip(r, b.content, &x.Response)
+		if b.started {
+			a.BytesSent = int64(len(b.content))
+		}
 	} else if err = c.Send(r); err == nil {
 		b.started, b.upload = true, f.startUpload(x, d, c, b.keep)
 		err = c.ReadHead(r.Method, &x.Response)
@@ -231,13 +233,28 @@ func unswitched(r, response *message.Head) bool {
 		response.Status >= 200 && response.Status < 300
 }
 
-// nameHost sets the Host field as the route wants it, and to the endpoint's address
-// where an HTTP/1.0 client sent none, which HTTP/1.1 requires.
+// nameHost sets the Host field as the attempt is to have it.
 func (d *destination) nameHost(r *message.Head, endpoint string) {
-	switch host := d.route.Host; {
-	case host == "endpoint", d.nameless:
-		r.Replace(message.Host, endpoint)
-	case host != "":
+	if host := d.hostOf(endpoint); host != "" {
 		r.Replace(message.Host, host)
+	}
+}
+
+// hostOf is the host that the route wants an attempt to ask for: its own, or the
+// endpoint's address, also where an HTTP/1.0 client sent none, which HTTP/1.1 requires;
+// "" is the one that the client asked for.
+func (d *destination) hostOf(endpoint string) string {
+	if d.nameless || d.route.Host == "endpoint" {
+		return endpoint
+	}
+	return d.route.Host
+}
+
+// ask notes what the last attempt asks for.
+func (d *destination) ask(x *filter.Exchange, scheme, endpoint string) {
+	r := &x.Request
+	x.Hop.Ask(scheme, r.Host(), r.Path(), r.Query())
+	if host := d.hostOf(endpoint); host != "" {
+		x.Hop.AskHost(host)
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 func TestAgain(t *testing.T) {
@@ -34,6 +36,18 @@ func TestAgain(t *testing.T) {
 		b := body{whole: !c.begun, started: c.started}
 		if got := again(fault.New(c.kind, c.name), !c.fresh, &b, &message.Head{Method: c.method}); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
+// TestJudgeStatuses: those from 600 on are taken as 5xx (RFC 9110 section 15).
+func TestJudgeStatuses(t *testing.T) {
+	for status, want := range map[int]outlier.Result{
+		200: outlier.Success, 404: outlier.Success, 500: outlier.Error5xx, 503: outlier.GatewayError,
+		599: outlier.Error5xx, 600: outlier.Error5xx, 999: outlier.Error5xx,
+	} {
+		if got, ok := judge(&hop.Attempt{Status: status}); got != want || !ok {
+			t.Errorf("%d: %v, %v, want %v", status, got, ok, want)
 		}
 	}
 }

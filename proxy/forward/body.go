@@ -212,7 +212,6 @@ func (b *body) stop(x *filter.Exchange, d *destination) bool {
 	if u.until > 0 {
 		d.until = u.until
 	}
-	x.Hop.BytesIn = u.sent
 	if a := x.Hop.LastAttempt(); a != nil {
 		a.BytesSent = u.sent
 	}

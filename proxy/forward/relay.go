@@ -40,7 +40,6 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 	}
 	reusable = b.stop(x, d) && reusable && err == nil
 	a := h.LastAttempt()
-	a.BytesReceived = h.BytesOut
 	if err == nil {
 		h.End = now(h)
 		a.End = h.End
@@ -55,13 +54,14 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 // sent before more is waited for.
 func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	h, down := x.Hop, x.Down
+	a := h.LastAttempt()
 	for hurried := false; ; {
 		piece, done, err := c.Body()
 		if err != nil {
 			return err
 		}
 		if len(piece) > 0 {
-			h.BytesOut += int64(len(piece))
+			a.BytesReceived += int64(len(piece))
 			if err := down.Content(piece); err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		if err := down.Flush(); err != nil {
 			return err
 		}
-		if !hurried && h.BytesOut == 0 {
+		if !hurried && a.BytesReceived == 0 {
 			c.Hurry()
 		}
 		hurried = true
@@ -90,9 +90,13 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	}
 }
 
-// close ends the response.
+// close ends the response. The trailers of a call are its metadata, and pass as
+// they came.
 func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	f.endCall(x, trailers)
+	if trailers != nil && !x.Hop.GRPC {
+		trailers.StripTrailers(message.OfResponse)
+	}
 	return x.Down.End(trailers)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -48,7 +49,6 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	}
 	h.FirstByte = now(h)
 	f.respond(x)
-	h.BytesOut = int64(len(text))
 	err := down.Head(r)
 	if err == nil && len(text) > 0 && x.Request.Method != message.HEAD {
 		err = down.Content(text)
@@ -128,5 +128,5 @@ func answered(h *hop.Hop) string {
 		}
 		return text
 	}
-	return a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
+	return strings.TrimSpace(a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 }

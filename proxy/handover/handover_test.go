@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,12 +98,12 @@ func takeover(t *testing.T, address string, n int) {
 			t.Fatal("it was said to be taken before it was")
 		default:
 		}
-		if err := taken.Ready(); err != nil {
+		if err := taken.Ready("web-1", "web-2"); err != nil {
 			t.Fatal(err)
 		}
 		select {
 		case peer := <-s.Taken():
-			if peer != (Peer{"v2", os.Getpid()}) {
+			if peer.Peer != (Peer{"v2", os.Getpid()}) || peer.Registered == nil || !slices.Equal(*peer.Registered, []string{"web-1", "web-2"}) {
 				t.Errorf("taken by %+v", peer)
 			}
 		case <-time.After(patience):

@@ -33,7 +33,7 @@ const (
 type Server struct {
 	socket *net.UnixListener
 	turn   chan struct{} // holds the one who is taking over
-	taken  chan Peer
+	taken  chan Successor
 	done   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -47,12 +47,20 @@ type Peer struct {
 	PID     int
 }
 
+// Successor is the process that has taken over.
+type Successor struct {
+	Peer
+	// Registered are what it has registered in a catalogue; nil is that it does not
+	// say.
+	Registered *[]string
+}
+
 func newServer(socket *net.UnixListener) *Server {
-	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Peer, 1), conns: map[*net.UnixConn]struct{}{}}
+	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Successor, 1), conns: map[*net.UnixConn]struct{}{}}
 }
 
 // Taken tells who has taken over: then it is up to this process to end.
-func (s *Server) Taken() <-chan Peer { return s.taken }
+func (s *Server) Taken() <-chan Successor { return s.taken }
 
 // Serve answers until the Server is closed, or another process has taken over.
 func (s *Server) Serve(o Offer) {
@@ -158,7 +166,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	c.SetDeadline(time.Now().Add(answerTime))
 	// That it is not heard makes no difference any more.
 	_ = send(c, message{Protocol: protocol, State: isRetiring}, nil)
-	s.taken <- peer
+	s.taken <- Successor{peer, m.Registered}
 	return nil
 }
 

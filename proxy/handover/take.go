@@ -98,15 +98,16 @@ func openListening(fd int) (net.Listener, error) {
 	return open(fd)
 }
 
-// Ready says that this process serves: then the other one stops. An error is that it
-// had stopped before.
-func (t *Takeover) Ready() error {
+// Ready says that this process serves, and what it has registered in a catalogue:
+// then the other one stops. An error is that it had stopped before.
+func (t *Takeover) Ready(registered ...string) error {
 	defer t.conn.Close()
 	if t.Server != nil && !abstract(t.Server.socket.Addr().String()) {
 		t.Server.socket.SetUnlinkOnClose(true)
 	}
 	t.conn.SetDeadline(time.Now().Add(answerTime))
-	if err := send(t.conn, message{Protocol: protocol, State: isReady}, nil); err != nil {
+	registered = append([]string{}, registered...) // which none is, other than nil
+	if err := send(t.conn, message{Protocol: protocol, State: isReady, Registered: &registered}, nil); err != nil {
 		return err
 	}
 	m, fds, err := receive(t.conn)

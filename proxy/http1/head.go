@@ -12,21 +12,19 @@ import (
 // defaults.
 type Limits struct {
 	// HeadBytes is the most bytes of a head, its first and its empty line
-	// included, and of a trailer section. 0 means 61440.
+	// included, and of a trailer section. A request line that is longer by
+	// itself is answered with 414 (URI Too Long), any other head with 431. 0
+	// means 61440.
 	HeadBytes int
 	// Fields is the most field lines of a head or a trailer section. 0 means
 	// 100.
 	Fields int
-	// RequestLine is the most bytes of a request line; a longer one is answered
-	// by 414 (URI Too Long). 0 means 16384, or HeadBytes where that is less.
-	RequestLine int
 }
 
 // The defaults of [Limits].
 const (
-	DefaultHeadBytes   = 60 << 10
-	DefaultFields      = 100
-	DefaultRequestLine = 16 << 10
+	DefaultHeadBytes = 60 << 10
+	DefaultFields    = 100
 )
 
 func (l *Limits) setDefaults() {
@@ -36,10 +34,6 @@ func (l *Limits) setDefaults() {
 	if l.Fields <= 0 {
 		l.Fields = DefaultFields
 	}
-	if l.RequestLine <= 0 {
-		l.RequestLine = DefaultRequestLine
-	}
-	l.RequestLine = min(l.RequestLine, l.HeadBytes)
 }
 
 // HeadDecoder decodes heads from a connection, one after the other. It reads
@@ -178,7 +172,7 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 			where = h.OwnBytes(line[:name]) // the encoder copies what it finds between name and value
 		}
 		h.AddDecoded(id, where, piece(d.pos, from, to))
-		if id-1 < message.Expect && d.section <= response {
+		if noted.Has(id) && d.section <= response {
 			if err := d.note(id, line[from:to], h); err != nil {
 				return 0, err
 			}
@@ -235,7 +229,7 @@ func (d *HeadDecoder) partialField(window []byte, h *message.Head) error {
 		case c == '\r':
 		case d.full(h):
 			return d.tooManyFields()
-		case class[c]&inToken == 0:
+		case !message.Is(c, inToken):
 			return d.badName(h, window[d.pos:], 0)
 		}
 	}
@@ -263,7 +257,7 @@ func (d *HeadDecoder) lineEnd(buf []byte, bound int) int {
 func (d *HeadDecoder) partialLine(window []byte) string {
 	// The last byte of the last call may have been half a line end.
 	for i := max(d.pos, d.scanned-1); i < len(window); i++ {
-		if class[window[i]]&inValue == 0 && !(window[i] == '\r' && i == len(window)-1) {
+		if !message.Is(window[i], inValue) && !(window[i] == '\r' && i == len(window)-1) {
 			return controlIn(window[i:])
 		}
 	}
@@ -290,10 +284,10 @@ func (d *HeadDecoder) badName(h *message.Head, line []byte, n int) error {
 		return d.badField(h, "no colon")
 	case line[n] == ' ' || line[n] == '\t':
 		return d.badField(h, "space before the colon")
-	case class[line[n]]&inValue == 0:
+	case !message.Is(line[n], inValue):
 		return d.badField(h, controlIn(line[n:]))
 	}
-	return d.badField(h, "byte 0x"+hexByte(line[n])+" in the name")
+	return d.badField(h, "byte 0x"+message.HexByte(line[n])+" in the name")
 }
 
 // badField refuses the field line that is being read.
@@ -343,11 +337,6 @@ func controlIn(b []byte) string {
 	case '\n':
 		return "a bare LF"
 	default:
-		return "control character 0x" + hexByte(c)
+		return "control character 0x" + message.HexByte(c)
 	}
-}
-
-func hexByte(c byte) string {
-	const hex = "0123456789abcdef"
-	return string([]byte{hex[c>>4], hex[c&15]})
 }

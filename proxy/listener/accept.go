@@ -40,13 +40,21 @@ func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
 		return info
 	}
 	from, to := unmapped(peer), unmapped(local)
-	if l.local != to { // it is the same for nearly all
-		l.local, l.localText = to, to.String()
+	last := l.local.Load()
+	if last == nil || last.at != to { // it is the same for nearly all
+		last = &address{to, to.String()}
+		l.local.Store(last)
 	}
-	info.Peer, info.Local = from.String(), l.localText
+	info.Peer, info.Local = from.String(), last.text
 	info.PeerIP = strings.Trim(info.Peer[:strings.LastIndexByte(info.Peer, ':')], "[]")
 	info.Loopback = from.Addr().IsLoopback()
 	return info
+}
+
+// address is one and its text.
+type address struct {
+	at   netip.AddrPort
+	text string
 }
 
 // unmapped is an address without IPv4 in the clothes of IPv6.

@@ -52,6 +52,7 @@ func (l *Listener) StopAccepting() {
 	l.enter(draining)
 	l.stop()
 	l.servers.close()
+	l.leaveFormer()
 	l.each(connection.drain)
 }
 

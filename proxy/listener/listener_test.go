@@ -33,6 +33,7 @@ type answerer struct {
 }
 
 func (a *answerer) Serve(x *filter.Exchange, refused error) {
+	x.Hop = x.Down.Info().Sink.Open()
 	a.got <- struct{}{}
 	<-a.answer
 	r := &x.Response

@@ -3,19 +3,15 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"net"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
-	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
@@ -34,6 +30,7 @@ type generation struct {
 	catalogue *catalogue                  // nil where no listener serves one
 	egress    map[string]*cluster.Cluster // those of forward proxies, by listener
 	listeners []*bound
+	late      []late // of the listeners, those that are still to be bound
 	// credentials are the TLS settings in use.
 	credentials []credentials
 	// labelled are the labels of all routes.
@@ -60,16 +57,16 @@ func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
 	if err == nil {
 		err = g.makeCatalogue(old)
 	}
+	if err == nil {
+		g.warm()
+		err = g.bindLate()
+	}
 	if err != nil {
 		g.release(old)
-		for _, b := range g.listeners {
-			if old.uses(b.listener) == nil {
-				b.listener.StopAccepting()
-			}
-		}
+		g.unbind(old)
 		return nil, err
 	}
-	g.warm()
+	g.late = nil
 	return g, nil
 }
 
@@ -189,6 +186,8 @@ func (g *generation) makeListeners(old *generation) error {
 	}
 	status := headers.NewProxyStatus(g.config.Service)
 	sampler := tracecontext.NewSampler(t.Sample)
+	places := g.places(old)
+	defer places.close()
 	var mistakes []error
 	for i := range g.config.Listeners {
 		lc := &g.config.Listeners[i]
@@ -198,30 +197,38 @@ func (g *generation) makeListeners(old *generation) error {
 			continue
 		}
 		f := forward.New(g.forwarding(lc, server, propagation, status, sampler))
-		l, err := g.makeListener(lc, server, f, old)
+		b, err := g.makeListener(lc, server, f, old, places)
 		if err != nil {
 			mistakes = append(mistakes, err)
 			continue
 		}
-		g.listeners = append(g.listeners, &bound{lc, f, l})
+		g.listeners = append(g.listeners, b)
 	}
 	return errors.Join(mistakes...)
 }
 
 // makeListener makes a listener, or takes the old one if its settings are the same.
-func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation) (*listener.Listener, error) {
+// One whose place is to be bound last has none yet.
+func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation, places *places) (*bound, error) {
+	b := &bound{config: lc, forwarder: f}
 	o := g.listening(lc, server)
 	if before := old.named(lc.Name); before != nil {
 		if reflect.DeepEqual(own(before.config), own(lc)) {
-			return before.listener, nil
+			b.listener = before.listener
+			return b, nil
 		}
 		o.Counts = before.listener.Counts
 	}
-	socket, err := g.socket(lc, old)
-	if err != nil {
+	socket, replaces, err := places.take(lc)
+	switch {
+	case err != nil:
 		return nil, err
+	case socket != nil:
+		b.listener = listener.New(o, f, socket)
+	default:
+		g.late = append(g.late, late{b, o, replaces})
 	}
-	return listener.New(o, f, socket), nil
+	return b, nil
 }
 
 // own is a listener's configuration without what is its forwarder's alone, which
@@ -233,36 +240,6 @@ func own(lc *config.Listener) config.Listener {
 	c.Via, c.ProxyStatus, c.ServerTiming = false, "", ""
 	return c
 }
-
-// socket is what a listener accepts from: that of the listener which had this
-// address before, of whatever name, or of the process which did, or a new one.
-func (g *generation) socket(lc *config.Listener, old *generation) (net.Listener, error) {
-	share := func(b *bound) (net.Listener, error) {
-		socket, err := handover.Dup(b.listener.Socket())
-		if err != nil {
-			return nil, fmt.Errorf("listener %s: taking over the socket of %s: %w", lc.Name, lc.Address, err)
-		}
-		return socket, nil
-	}
-	if b := old.named(lc.Name); b != nil && b.config.Address == lc.Address {
-		return share(b)
-	}
-	if !anyPort(lc.Address) {
-		for _, b := range old.listeners {
-			if b.config.Address == lc.Address {
-				return share(b)
-			}
-		}
-	}
-	if socket := g.inherit(ofListener, lc.Name, lc.Address); socket != nil {
-		return socket, nil
-	}
-	return listener.Bind(lc.Name, lc.Address)
-}
-
-// anyPort reports whether an address leaves the choice of the port to the system:
-// then it is another's for each name.
-func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
 
 // named is the listener of that name, nil if there is none.
 func (g *generation) named(name string) *bound {

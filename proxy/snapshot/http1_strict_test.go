@@ -104,7 +104,7 @@ func TestHTTP1Refused(t *testing.T) {
 		{"101 fields", h + many + "\r\n", 431, "IH"},
 		{"a large field", h + "X-A: " + strings.Repeat("x", 61_440) + "\r\n\r\n", 431, "IH"},
 		{"a large head", h + strings.Repeat("X-A: "+strings.Repeat("x", 1000)+"\r\n", 62) + "\r\n", 431, "IH"},
-		{"a long target", "GET /" + strings.Repeat("x", 17_000) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "DPE"},
+		{"a long target", "GET /" + strings.Repeat("x", 62_000) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "DPE"},
 		{"a target without an end", "GET /" + strings.Repeat("x", 100_000), 414, "DPE"},
 	}
 	var reached atomic.Int64
@@ -203,7 +203,6 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 		{"a frame of HTTP/2", "\x00\x00\x12\x04\x00\x00\x00\x00\x00"},
 		{"a TLS alert", "\x15\x03\x01\x00\x02\x02\x46"},
 		{"status 99", "HTTP/1.1 099 X\r\n\r\n"},
-		{"status 600", "HTTP/1.1 600 X\r\n\r\n"},
 		{"status 2000", "HTTP/1.1 2000 X\r\n\r\n"},
 		{"bare LF", "HTTP/1.1 200 OK\nContent-Length: 4\n\nevil"},
 		{"NUL in a value", ok + "X-A: \x00\r\nContent-Length: 4\r\n\r\nevil"},

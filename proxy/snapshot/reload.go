@@ -61,7 +61,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	}
 	if !reflect.DeepEqual(c.Register, old.config.Register) || !reflect.DeepEqual(c.Consul, old.config.Consul) ||
 		c.Service != old.config.Service || !reflect.DeepEqual(c.Listeners, old.config.Listeners) {
-		if err := p.registerAnew(c); err != nil {
+		if err := p.registerAnew(c, false); err != nil {
 			p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 		}
 	}

@@ -30,7 +30,7 @@ func (x *tried) waiting() {
 func TestRetryClientLeaves(t *testing.T) {
 	plainPairs(t, func(t *testing.T, down, up side) {
 		p := stage(t, up, 2, answers(503), answers(200))
-		x := p.try(down, up, waits)
+		x := p.try(down, up, waits, leavesAtOnce)
 		ctx, cancel := context.WithCancel(t.Context())
 		r, trace := x.request(ctx, "GET", nil)
 		ended := make(chan error)

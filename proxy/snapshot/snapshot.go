@@ -71,8 +71,9 @@ type Proxy struct {
 	context context.Context
 	cancel  context.CancelFunc
 
-	adminSocket net.Listener
-	adminServer *http.Server
+	adminSocket   net.Listener
+	adminReplaces []net.Listener // of another process, until it has ended
+	adminServer   *http.Server
 
 	draining atomic.Bool   // set under reloading
 	drain    chan struct{} // closed by a POST to /drain
@@ -121,13 +122,11 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.serve(g, nothing)
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
-	if err := p.registerAnew(c); err != nil {
+	if err := p.registerAnew(c, len(o.Inherited) > 0); err != nil {
 		p.Close(context.Background())
 		return nil, err
 	}
-	if p.adminServer != nil {
-		p.served.Go(func() { p.adminServer.Serve(p.adminSocket) })
-	}
+	p.serveAdmin()
 	return p, nil
 }
 
