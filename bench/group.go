@@ -12,7 +12,15 @@ const (
 	groupH2H2  = "h2h2"
 	groupGRPC  = "grpc"
 	groupTLS   = "tls"
+	groupLarge = "large"
+	groupChurn = "churn"
 	groupScale = "scale"
+)
+
+// The load of groupLarge: few connections, and answers of so many bytes.
+const (
+	largeConnections = 8
+	largeBody        = 1 << 20
 )
 
 // The load on HTTP/2: few connections of several streams each.
@@ -31,6 +39,8 @@ type group struct {
 	http2 bool   // the client speaks HTTP/2 in plain text
 	grpc  bool   // and gRPC in it
 	tls   bool   // the client speaks HTTP/1.1 over TLS
+	large bool   // the answers are large
+	churn bool   // each request comes on a connection of its own
 	scale bool   // the variants differ in how many endpoints and routes they have
 }
 
@@ -42,6 +52,8 @@ func groups() []group {
 		{name: groupH2H2, title: "HTTP/2 to HTTP/2", base: haproxyH2H2, tool: "h2load", http2: true},
 		{name: groupGRPC, title: "gRPC, unary", base: haproxyGRPC, tool: "h2load", http2: true, grpc: true},
 		{name: groupTLS, title: "TLS 1.3 to HTTP/1.1", base: haproxyTLS, tool: "wrk", tls: true},
+		{name: groupLarge, base: haproxyLarge, tool: "wrk", large: true},
+		{name: groupChurn, base: haproxyChurn, tool: "wrk", churn: true},
 		{name: groupScale, title: fmt.Sprintf("one or %d endpoints and routes", manyEndpoints), base: hopscopeOne, tool: "wrk", scale: true},
 	}
 }
@@ -71,12 +83,16 @@ func (g group) cells(o options) []cell {
 	switch {
 	case g.http2:
 		return []cell{{Group: g.name, Connections: http2Connections, Streams: http2Streams, BodyBytes: body}}
+	case g.large:
+		return []cell{{Group: g.name, Connections: largeConnections, BodyBytes: largeBody}}
+	case g.churn:
+		return []cell{{Group: g.name, Connections: connections, BodyBytes: body, Fresh: true}}
 	case g.scale:
 		return []cell{{Group: g.name, Connections: connections, BodyBytes: body}}
 	case g.tls:
 		return []cell{
 			{Group: g.name, Connections: connections, BodyBytes: body},
-			{Group: g.name, Connections: connections, BodyBytes: body, Handshakes: true},
+			{Group: g.name, Connections: connections, BodyBytes: body, Fresh: true},
 		}
 	}
 	var cells []cell

@@ -71,7 +71,7 @@ func TestLoadArguments(t *testing.T) {
 		{h2loadArguments("h2load", streams, 4*time.Second, "URL", "FILE"),
 			"h2load -t1 -c16 -m10 -D4 -d FILE -H content-type: application/grpc -H te: trailers URL"},
 		{wrkArguments("wrk", cell{Connections: 32}, time.Second, "URL"), "wrk -t1 -c32 -d1s --latency URL"},
-		{wrkArguments("wrk", cell{Connections: 32, Handshakes: true}, time.Second, "URL"),
+		{wrkArguments("wrk", cell{Connections: 32, Fresh: true}, time.Second, "URL"),
 			"wrk -t1 -c32 -d1s --latency -H Connection: close URL"},
 	} {
 		if got := strings.Join(tc.got, " "); got != tc.want {

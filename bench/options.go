@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// maxBody bounds -bodies: nginx takes the answer from one configuration
-// parameter of at most 4 KiB, and "$kib" stands for 1 KiB in it.
-const maxBody = 512 << 10
+// maxBody bounds -bodies: nginx takes the answer from one configuration parameter of
+// at most 4 KiB (see bodyText).
+const maxBody = 16 << 20
 
 // minDuration is the shortest load that the kernel's clock ticks of 10 ms
 // measure to about one per cent.
@@ -104,6 +104,14 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 		errs = append(errs, fmt.Errorf("-changes %d: must be 0 or more", o.changes))
 	}
 	return o, errors.Join(errs...)
+}
+
+// answers are the sizes that the backend answers with.
+func (o options) answers() []int {
+	if len(o.variantsOf(groupOf(groupLarge))) == 0 || slices.Contains(o.bodies, largeBody) {
+		return o.bodies
+	}
+	return append(slices.Clone(o.bodies), largeBody)
 }
 
 // variant returns the variant of a name, if it is among the chosen.

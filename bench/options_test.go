@@ -80,7 +80,7 @@ func TestOnlyTakesGroups(t *testing.T) {
 	want := []cell{
 		{Group: groupH2, Connections: http2Connections, Streams: http2Streams, BodyBytes: 98},
 		{Group: groupTLS, Connections: 8, BodyBytes: 98},
-		{Group: groupTLS, Connections: 8, BodyBytes: 98, Handshakes: true},
+		{Group: groupTLS, Connections: 8, BodyBytes: 98, Fresh: true},
 		{Group: groupScale, Connections: 8, BodyBytes: 98},
 	}
 	if got := cellsOf(o); !slices.Equal(got, want) {

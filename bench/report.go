@@ -14,8 +14,11 @@ func (c cell) String() string {
 	if c.Streams > 0 {
 		text += fmt.Sprintf(" of %d streams", c.Streams)
 	}
-	if c.Handshakes {
+	switch {
+	case c.Fresh && groupOf(c.Group).tls:
 		text += ", a handshake each request"
+	case c.Fresh:
+		text += ", a connection each request"
 	}
 	if title := groupOf(c.Group).title; title != "" {
 		text = title + ", " + text

@@ -140,16 +140,18 @@ func TestDisturbance(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	kept := cell{Group: groupTLS, Connections: 32, BodyBytes: 98}
-	handshakes := cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Handshakes: true}
+	handshakes := cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Fresh: true}
 	scale := cell{Group: groupScale, Connections: 32, BodyBytes: 98}
+	churn := cell{Group: groupChurn, Connections: 32, BodyBytes: 98, Fresh: true}
 	samples := []sample{
 		cpu(1, haproxyPlain, small, 10), cpu(1, haproxyDressed, small, 16),
 		cpu(1, hopscopeFull, small, 12), cpu(1, hopscopeTraces, small, 12.5), cpu(1, hopscopeOff, small, 9.3),
 		cpu(1, haproxyTLS, kept, 20), cpu(1, hopscopeTLS, kept, 20),
 		cpu(1, hopscopeOne, scale, 20), cpu(1, hopscopeMany, scale, 23),
+		cpu(1, haproxyChurn, churn, 40), cpu(1, hopscopeChurn, churn, 42),
 		cpu(1, haproxyTLS, handshakes, 400), cpu(1, hopscopeTLS, handshakes, 800),
 	}
-	got := judge(samples, []cell{small, large, kept, handshakes, scale}, &idle{Variant: hopscopeFull, Connections: 10, PerConnection: 8193})
+	got := judge(samples, []cell{small, large, kept, handshakes, churn, scale}, &idle{Variant: hopscopeFull, Connections: 10, PerConnection: 8193})
 	at := small.String()
 	want := []verdict{
 		{"CPU a request, hopscope-full / haproxy-plain", at, 1.00, 1.2, false},
@@ -157,6 +159,7 @@ func TestJudge(t *testing.T) {
 		{"CPU a request, hopscope-traces-100 / haproxy-plain", at, 1.25, 1.25, true},
 		{"CPU a request, hopscope-off / haproxy-plain", at, 0.92, 0.93, false},
 		{"CPU a request, hopscope-tls / haproxy-tls", kept.String(), 1.10, 1.0, true},
+		{"CPU a request, hopscope-churn / haproxy-churn", churn.String(), 1.10, 1.05, true},
 		{"CPU a request, hopscope-many / hopscope-one", scale.String(), 1.10, 1.15, false},
 		{"resident bytes an idle connection, hopscope-full", "10 connections", 8192, 8193, false},
 	}
@@ -179,7 +182,9 @@ func TestCellText(t *testing.T) {
 	}{
 		{small, "32 connections, 98-byte answers"},
 		{cell{Group: groupH2, Connections: 16, Streams: 10, BodyBytes: 98}, "HTTP/2 to HTTP/1.1, 16 connections of 10 streams, 98-byte answers"},
-		{cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Handshakes: true}, "TLS 1.3 to HTTP/1.1, 32 connections, a handshake each request, 98-byte answers"},
+		{cell{Group: groupTLS, Connections: 32, BodyBytes: 98, Fresh: true}, "TLS 1.3 to HTTP/1.1, 32 connections, a handshake each request, 98-byte answers"},
+		{cell{Group: groupLarge, Connections: 8, BodyBytes: 1 << 20}, "8 connections, 1024 KiB answers"},
+		{cell{Group: groupChurn, Connections: 32, BodyBytes: 98, Fresh: true}, "32 connections, a connection each request, 98-byte answers"},
 		{cell{Group: groupScale, Connections: 32, BodyBytes: 98}, "one or 1000 endpoints and routes, 32 connections, 98-byte answers"},
 	} {
 		if got := tc.c.String(); got != tc.want {

@@ -36,7 +36,7 @@ type cell struct {
 	Connections int    `json:"connections"`
 	Streams     int    `json:"streams,omitempty"` // of each HTTP/2 connection
 	BodyBytes   int    `json:"body_bytes"`
-	Handshakes  bool   `json:"handshakes,omitempty"` // a connection, so a handshake, for each request
+	Fresh       bool   `json:"fresh,omitempty"` // a connection, over TLS a handshake, for each request
 }
 
 // sample is one measured load on one variant. CPU times are microseconds a

@@ -136,7 +136,7 @@ func (r *rig) startBackend(ctx context.Context) error {
 		everywhere = net.JoinHostPort("0.0.0.0", r.port)
 	}
 	r.backend, err = r.launch("backend", "nginx", "backend.conf", r.cores.load, places{
-		Listen: r.address, ListenHTTP2: r.address2, ListenAll: everywhere, Bodies: r.opts.bodies,
+		Listen: r.address, ListenHTTP2: r.address2, ListenAll: everywhere, Bodies: r.opts.answers(),
 	})
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 )
 
-// target bounds CPU a request of one variant, as a ratio to another's, on connections
-// that are kept: a handshake for each request is shown and has no bound.
+// target bounds CPU a request of one variant, as a ratio to another's. A handshake for
+// each request is shown and has no bound.
 type target struct {
 	of, to string
 	limit  float64
@@ -22,6 +22,8 @@ func targets() []target {
 		{hopscopeH2, haproxyH2, 1.15},
 		{hopscopeH2H2, haproxyH2H2, 1.15},
 		{hopscopeTLS, haproxyTLS, 1.10},
+		{hopscopeLarge, haproxyLarge, 0.60},
+		{hopscopeChurn, haproxyChurn, 1.10},
 		{hopscopeMany, hopscopeOne, 1.10},
 	}
 }
@@ -46,7 +48,7 @@ func judge(samples []sample, cells []cell, idle *idle) []verdict {
 	for _, t := range targets() {
 		for _, c := range cells {
 			measured, ok := ratio(samples, c, t.of, t.to)
-			if !ok || c.Handshakes {
+			if !ok || c.Fresh && groupOf(c.Group).tls {
 				continue
 			}
 			verdicts = append(verdicts, verdict{

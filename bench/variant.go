@@ -31,6 +31,11 @@ const (
 	haproxyTLS   = "haproxy-tls"
 	hopscopeTLS  = "hopscope-tls"
 
+	haproxyLarge  = "haproxy-large"
+	hopscopeLarge = "hopscope-large"
+	haproxyChurn  = "haproxy-churn"
+	hopscopeChurn = "hopscope-churn"
+
 	haproxyOne   = "haproxy-one"
 	hopscopeOne  = "hopscope-one"
 	hopscopeMany = "hopscope-many"
@@ -88,6 +93,14 @@ func variants() []variant {
 		{name: haproxyTLS, group: groupTLS, program: "haproxy", config: "haproxy-tls.cfg"},
 		{name: "nginx-tls", group: groupTLS, program: "nginx", config: "nginx-tls.conf"},
 		fullyViewed(hopscopeTLS, groupTLS, "hopscope-tls.yaml", traced),
+
+		{name: haproxyLarge, group: groupLarge, program: "haproxy", config: "haproxy-plain.cfg"},
+		{name: "nginx-large", group: groupLarge, program: "nginx", config: "nginx-plain.conf"},
+		fullyViewed(hopscopeLarge, groupLarge, "hopscope-full.yaml", traced),
+
+		{name: haproxyChurn, group: groupChurn, program: "haproxy", config: "haproxy-plain.cfg"},
+		{name: "nginx-churn", group: groupChurn, program: "nginx", config: "nginx-plain.conf"},
+		fullyViewed(hopscopeChurn, groupChurn, "hopscope-full.yaml", traced),
 
 		scaled(hopscopeOne, 1, 1),
 		scaled(hopscopeMany, manyEndpoints, manyRoutes),
@@ -163,6 +176,8 @@ func render(name string, p places) ([]byte, error) {
 	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
 		"filler": filler,
 		"body":   bodyText,
+		"blocks": func() string { return strings.Repeat("$kib", blockBytes/1024) },
+		"large":  func(n int) bool { return n >= blockBytes },
 	}).Parse(string(text))
 	if err != nil {
 		return nil, err
@@ -177,8 +192,14 @@ func render(name string, p places) ([]byte, error) {
 // filler returns n bytes of body.
 func filler(n int) string { return strings.Repeat("x", n) }
 
-// bodyText is an nginx string of n bytes, of which each "$kib" stands for 1,024.
-func bodyText(n int) string { return strings.Repeat("$kib", n/1024) + filler(n%1024) }
+// bodyText is an nginx string of n bytes, of which each "$kib" stands for 1,024 and
+// each "$block" for blockBytes.
+func bodyText(n int) string {
+	return strings.Repeat("$block", n/blockBytes) + strings.Repeat("$kib", n%blockBytes/1024) + filler(n%1024)
+}
+
+// blockBytes is what a block of a large answer has.
+const blockBytes = 64 << 10
 
 // command returns the arguments and extra environment that run program in the
 // foreground on a configuration file.

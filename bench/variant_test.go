@@ -81,9 +81,10 @@ func TestGroupsAndVariantsBelongTogether(t *testing.T) {
 }
 
 func TestBodyText(t *testing.T) {
-	for _, n := range []int{1, 98, 1023, 1024, 10240, 10241, maxBody} {
+	for _, n := range []int{1, 98, 1023, 1024, 10240, 10241, blockBytes, blockBytes + 1025, largeBody, maxBody} {
 		text := bodyText(n)
-		if got := len(strings.ReplaceAll(text, "$kib", filler(1024))); got != n {
+		stands := strings.NewReplacer("$kib", filler(1024), "$block", filler(blockBytes))
+		if got := len(stands.Replace(text)); got != n {
 			t.Errorf("bodyText(%d) stands for %d bytes", n, got)
 		}
 		if len(text) > 4000 {

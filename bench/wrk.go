@@ -76,7 +76,7 @@ func parseLoadTime(tool, s string) (time.Duration, error) {
 // wrkArguments is the command line of a load on url.
 func wrkArguments(path string, c cell, d time.Duration, url string) []string {
 	argv := []string{path, "-t1", "-c" + strconv.Itoa(c.Connections), fmt.Sprintf("-d%ds", int(d.Seconds())), "--latency"}
-	if c.Handshakes {
+	if c.Fresh {
 		// wrk then opens another connection for the next request, and resumes no session.
 		argv = append(argv, "-H", "Connection: close")
 	}

@@ -21,7 +21,7 @@ import (
 // The sockets speak no Multipath TCP, which Go would have them do: those that do
 // take no filter, which Leave needs.
 func Bind(address string, others ...net.Listener) (net.Listener, error) {
-	var config net.ListenConfig
+	config := keepAlive
 	config.SetMultipathTCP(false)
 	if len(others) == 0 {
 		return config.Listen(context.Background(), "tcp", address)
@@ -31,7 +31,12 @@ func Bind(address string, others ...net.Listener) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	config.Control = func(_, _ string, raw syscall.RawConn) error {
+	config.Control = func(network, address string, raw syscall.RawConn) error {
+		if keepAlive.Control != nil {
+			if err := keepAlive.Control(network, address, raw); err != nil {
+				return err
+			}
+		}
 		return control(raw, func(fd int) error { return share(fd, true) })
 	}
 	socket, err := config.Listen(context.Background(), "tcp", address)

@@ -278,3 +278,26 @@ func TestTrailerStorage(t *testing.T) {
 		t.Errorf("%d bytes are kept", n)
 	}
 }
+
+// TestChunksAreJoined decodes what was received at once: one piece, whatever the
+// chunks, and what follows the body stays as it was.
+func TestChunksAreJoined(t *testing.T) {
+	in := []byte("3\r\nabc\r\n1;x=y\r\nd\r\n4\r\nefgh\r\n0\r\nT: v\r\n\r\nHTTP/1.1 200 OK")
+	var b BodyDecoder
+	b.Begin(message.Chunked, -1, Limits{})
+	data, used, done, err := b.Decode(in)
+	if string(data) != "abcdefgh" || !done || err != nil {
+		t.Errorf("%q, done: %t, %v", data, done, err)
+	}
+	if rest := string(in[used:]); rest != "HTTP/1.1 200 OK" {
+		t.Errorf("what follows is %q", rest)
+	}
+	if b.Trailers() == nil {
+		t.Error("no trailers")
+	}
+	b.Begin(message.Chunked, -1, Limits{})
+	data, used, done, err = b.Decode([]byte("3\r\nabc\r\n5\r\nde"))
+	if string(data) != "abcde" || used != 13 || done || err != nil {
+		t.Errorf("%q, %d bytes used, done: %t, %v", data, used, done, err)
+	}
+}

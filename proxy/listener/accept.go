@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -29,20 +30,42 @@ type connection interface {
 }
 
 // newInfo is what a connection knows of itself from the start.
-func newInfo(l *Listener, nc net.Conn, n uint64) filter.ConnInfo {
-	info := filter.ConnInfo{Peer: nc.RemoteAddr().String(), Local: nc.LocalAddr().String(), Scheme: "http", Sink: l.Sink(n)}
-	if addr, err := netip.ParseAddrPort(info.Peer); err == nil {
-		ip := addr.Addr().Unmap()
-		info.PeerIP, info.Loopback = ip.String(), ip.IsLoopback()
-	} else {
+func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
+	info := filter.ConnInfo{Scheme: "http", Sink: l.Sink(n)}
+	peer, ok := nc.RemoteAddr().(*net.TCPAddr)
+	local, also := nc.LocalAddr().(*net.TCPAddr)
+	if !ok || !also {
+		info.Peer, info.Local = nc.RemoteAddr().String(), nc.LocalAddr().String()
 		info.PeerIP = info.Peer
+		return info
 	}
+	from, to := unmapped(peer), unmapped(local)
+	last := l.local.Load()
+	if last == nil || last.at != to { // it is the same for nearly all
+		last = &address{to, to.String()}
+		l.local.Store(last)
+	}
+	info.Peer, info.Local = from.String(), last.text
+	info.PeerIP = strings.Trim(info.Peer[:strings.LastIndexByte(info.Peer, ':')], "[]")
+	info.Loopback = from.Addr().IsLoopback()
 	return info
+}
+
+// address is one and its text.
+type address struct {
+	at   netip.AddrPort
+	text string
+}
+
+// unmapped is an address without IPv4 in the clothes of IPv6.
+func unmapped(a *net.TCPAddr) netip.AddrPort {
+	at := a.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // start serves a connection, from a goroutine of its own.
 func (l *Listener) start(nc net.Conn) {
-	info := newInfo(l, nc, l.Accepted.Add(1))
+	info := l.newInfo(nc, l.Accepted.Add(1))
 	nio := netio.New(nc, l.Shared)
 	var first connection
 	var serve func()
@@ -64,10 +87,10 @@ func (l *Listener) start(nc net.Conn) {
 	l.done.Add(1)
 	l.mu.Unlock()
 	l.Active.Add(1)
-	go func() {
+	l.servers.run(func() {
 		defer l.end()
 		serve()
-	}()
+	})
 }
 
 // serve serves a connection that began as one of HTTP/1, to its end.

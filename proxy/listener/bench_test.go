@@ -119,6 +119,7 @@ func inMemory(b testing.TB, all bool) func() {
 	}, f, nil)
 	client, server := net.Pipe()
 	l.start(server)
+	b.Cleanup(l.servers.close)
 	b.Cleanup(l.done.Wait)
 	b.Cleanup(func() { client.Close() })
 

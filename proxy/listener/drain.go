@@ -51,6 +51,7 @@ func (l *Listener) settle() {
 func (l *Listener) StopAccepting() {
 	l.enter(draining)
 	l.stop()
+	l.servers.close()
 	l.leaveFormer()
 	l.each(connection.drain)
 }

@@ -33,6 +33,7 @@ type http1Conn struct {
 	detached bool          // the connection is a tunnel's
 	cut      bool          // the connection is of no more use
 	aborted  bool          // it has to end in a reset
+	parted   bool          // the client sends nothing after its last request
 	headBy   time.Duration // when the head that has begun to arrive must be whole
 	leaving
 
@@ -204,6 +205,7 @@ func (c *http1Conn) run(refused error) {
 		c.nio.Consume(c.size + int(c.length))
 	}
 	finished := c.Finished
+	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
 	c.giveBack()
 	// Asked after it is idle again, since drain passes over one that is busy.
 	if c.cut = c.cut || c.listener.phase.Load() == draining; !c.cut {
@@ -239,9 +241,12 @@ func (c *http1Conn) lost(err error) {
 
 // linger closes the sending side and lets the client's last bytes run into the
 // void for a while, so that it reads the response before a reset undoes it (RFC
-// 9112 section 9.6).
+// 9112 section 9.6). A client that said "close" sends nothing any more.
 func (c *http1Conn) linger() {
 	const silence, most = 2 * time.Second, 10 * time.Second
+	if c.parted && c.info.TLS == nil && len(c.nio.Buffered()) == 0 {
+		return
+	}
 	if c.detached || c.aborted || c.nio.CloseWrite() != nil {
 		return
 	}

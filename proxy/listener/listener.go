@@ -75,8 +75,11 @@ type Listener struct {
 	enough    chan struct{} // closed when the former sockets are to be left at once
 	leave     sync.Once
 
+	local atomic.Pointer[address] // of the last connection
+
 	exchanges sync.Pool // of *exchange
 	workers   workers
+	servers   servers
 
 	mu    sync.Mutex
 	conns map[connection]struct{}
@@ -105,6 +108,7 @@ func New(o Options, server Server, socket net.Listener) *Listener {
 	l := &Listener{
 		Options: o, Counts: o.Counts, socket: socket,
 		stopping: make(chan struct{}), enough: make(chan struct{}), conns: map[connection]struct{}{},
+		servers: servers{next: make(chan func(), mostServers)},
 	}
 	if l.Counts == nil {
 		l.Counts = new(Counts)

@@ -182,7 +182,7 @@ func TestRequestBeatsDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newHTTP1(l, netio.New(nc, l.Shared), newInfo(l, nc, 1))
+	c := newHTTP1(l, netio.New(nc, l.Shared), l.newInfo(nc, 1))
 	defer c.nio.Done()
 	c.drain()
 	if s := c.state.Load(); s != woken {

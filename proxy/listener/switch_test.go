@@ -19,7 +19,7 @@ func TestDrainAtTheSwitch(t *testing.T) {
 	}
 	nio := netio.New(nc, l.Shared)
 	defer nio.Done()
-	old := newHTTP1(l, nio, newInfo(l, nc, 1))
+	old := newHTTP1(l, nio, l.newInfo(nc, 1))
 	l.conns[old] = struct{}{}
 	l.StopAccepting()
 	next := newHTTP2(l, nio, old.info)

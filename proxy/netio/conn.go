@@ -16,6 +16,10 @@ var ErrTimeout = os.ErrDeadlineExceeded
 // ErrGone is returned by a wait that [Conn.Watch] ended.
 var ErrGone = errors.New("nobody waits for the answer any more")
 
+// ErrUnasked is returned by an Exchange on a connection of [Conn.Doubt] whose answer
+// was there before its request.
+var ErrUnasked = errors.New("the answer came before the request")
+
 // Conn is a stream connection with a read buffer. Reads are for one goroutine
 // at a time, and so are writes; [Conn.Close] may be called from any.
 //
@@ -28,11 +32,15 @@ type Conn struct {
 	tls    *wire           // nil without TLS
 	shared *Shared
 
-	// The read buffer: data[r:w] is what was received. small is set while
-	// data is a borrowed one.
-	data  []byte
-	small *[BufferSize]byte
-	r, w  int
+	// The read buffer: data[r:w] is what was received. small or large is set
+	// while data is a borrowed one.
+	data   []byte
+	small  *[BufferSize]byte
+	large  *[]byte
+	r, w   int
+	grade  grade         // of large; else usual
+	want   grade         // of the next buffer
+	filled time.Duration // when the present buffer was, on Shared's clock
 
 	out    [2][]byte // what Exchange sends
 	sent   int       // how much of it went out, -1 before the first try
@@ -95,11 +103,20 @@ func (c *Conn) Release() {
 	if c.r != c.w {
 		return
 	}
-	if c.small != nil {
+	c.giveBack()
+	c.data, c.r, c.w = nil, 0, 0
+}
+
+// giveBack ends the use of a borrowed buffer.
+func (c *Conn) giveBack() {
+	switch {
+	case c.small != nil:
 		c.shared.Return(c.small)
 		c.small = nil
+	case c.large != nil:
+		c.shared.returnLarge(c.grade, c.large)
+		c.large, c.grade = nil, usual
 	}
-	c.data, c.r, c.w = nil, 0, 0
 }
 
 // drop gives the buffer back whatever is in it.
@@ -110,14 +127,55 @@ func (c *Conn) drop() {
 
 // space returns room to receive into: never empty unless the buffer is full.
 func (c *Conn) space() []byte {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+		if c.want > usual || c.grade > usual {
+			c.resize()
+		}
+	}
 	if c.data == nil {
 		c.small = c.shared.Borrow()
 		c.data = c.small[:]
 	}
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
 	return c.data[c.w:]
+}
+
+// resize replaces an empty buffer by one of the size that is wanted, if that is to
+// be had.
+func (c *Conn) resize() {
+	if c.data != nil && c.shared.Now()-c.filled > slowness {
+		c.want = max(c.grade, fast) - 1
+	}
+	if c.want == c.grade {
+		return
+	}
+	c.Release()
+	if c.want == usual {
+		return
+	}
+	if c.large = c.shared.borrowLarge(c.want); c.large == nil {
+		c.want = usual
+		return
+	}
+	c.grade, c.data = c.want, *c.large
+}
+
+// took counts n bytes that were received into room for so many, and decides on the
+// size of the next buffer: it grows where a buffer was filled, and shrinks where a
+// smaller one would have done.
+func (c *Conn) took(n, room int) {
+	c.w += n
+	switch {
+	case n == room:
+		c.want = min(c.grade+1, faster)
+	case c.grade > usual && c.w <= (c.grade-1).size():
+		c.want = c.grade - 1
+	default:
+		c.want = c.grade
+	}
+	if c.want > usual || c.grade > usual {
+		c.filled = c.shared.Now()
+	}
 }
 
 // full reports whether the buffer has no room for another byte.
@@ -133,10 +191,7 @@ func (c *Conn) grow() {
 	}
 	bigger := make([]byte, 2*len(c.data))
 	c.w = copy(bigger, c.data[:c.w])
-	if c.small != nil {
-		c.shared.Return(c.small)
-		c.small = nil
-	}
+	c.giveBack()
 	c.data = bigger
 }
 
@@ -275,7 +330,7 @@ func (c *Conn) Fill() error {
 // does. Within handle nothing may read from c; the buffer is given back
 // whenever it is empty as handle returns.
 func (c *Conn) Turns(handle func() bool) error {
-	c.handle = handle
+	c.handle, c.want = handle, usual
 	defer func() { c.handle = nil }()
 	for {
 		again, err := c.again(c.readTurns())

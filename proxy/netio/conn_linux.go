@@ -27,6 +27,7 @@ type calls struct {
 	patience time.Duration // how long it may be stuck, 0 for ever
 	timed    bool          // the present write has a deadline
 	silent   bool          // the last peek or probe found nothing
+	stamps   *stamps       // nil without Stamp
 	peer     Peer          // what the last look found
 }
 
@@ -76,19 +77,19 @@ func (c *Conn) receive(fd uintptr) (done, more bool) {
 		c.grow()
 	}
 	b := c.space()
-	n, e := recv(fd, b, 0)
+	n, e := c.take(fd, b)
 	switch {
 	case e == syscall.EAGAIN:
 		c.Release()
 		return false, false
 	case e != 0:
-		c.err = os.NewSyscallError("recv", e)
+		c.err = failure(e)
 		c.Release()
 	case n == 0:
 		c.err = io.EOF
 		c.Release()
 	default:
-		c.w += n
+		c.took(n, len(b))
 	}
 	return true, n == len(b)
 }
@@ -136,6 +137,9 @@ func (c *Conn) turn(fd uintptr) bool {
 func (c *Conn) onSwap(fd uintptr) bool {
 	if c.sent >= 0 {
 		return c.onMore(fd)
+	}
+	if s := c.calls.stamps; s != nil {
+		s.asks()
 	}
 	if c.tls != nil {
 		return c.swap(fd)

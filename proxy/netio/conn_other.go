@@ -26,5 +26,14 @@ func (c *Conn) Peer() Peer { return Peer{} }
 // be told here.
 func (c *Conn) Quiet() bool { return len(c.Buffered()) == 0 }
 
+// Left reports whether more than n bytes are buffered.
+func (c *Conn) Left(n int64) bool { return int64(len(c.Buffered())) > n }
+
+// Stamp does nothing here.
+func (c *Conn) Stamp() {}
+
+// Doubt does nothing here: an answer that nobody asked for is not told from others.
+func (c *Conn) Doubt() {}
+
 // QuickAck does nothing here.
 func (c *Conn) QuickAck() {}

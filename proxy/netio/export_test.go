@@ -1,5 +1,7 @@
 package netio
 
+import "time"
+
 // Recheck is how long a wait lasts before the socket is looked at again.
 const Recheck = recheck
 
@@ -7,7 +9,22 @@ const Recheck = recheck
 func (c *Conn) Size() int { return len(c.data) }
 
 // Borrows reports whether the connection has a buffer of Shared's.
-func (c *Conn) Borrows() bool { return c.small != nil }
+func (c *Conn) Borrows() bool { return c.small != nil || c.large != nil }
+
+// LargestBuffer is the largest size that a read buffer grows to.
+const LargestBuffer = fasterSize
+
+// Grow has the next buffer be the largest.
+func (c *Conn) Grow() { c.want = faster }
+
+// Lent is what all connections have in large buffers, in bytes.
+func (c *Conn) Lent() int { return int(c.shared.Lent()) }
+
+// Lend counts so many bytes of large buffers more.
+func (c *Conn) Lend(n int) { c.shared.lent.Add(int64(n)) }
+
+// Skip moves the clock forward.
+func (c *Conn) Skip(d time.Duration) { c.shared.epoch = c.shared.epoch.Add(-d) }
 
 // Timing reports whether the timer runs, and stops it.
 func (c *Conn) Timing() bool { return c.timer != nil && c.timer.Stop() }

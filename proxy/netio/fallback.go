@@ -15,13 +15,18 @@ func (c *Conn) fallback() error {
 	}
 	var n int
 	var err error
+	room := c.space()
 	if c.tls != nil {
-		n, err = c.tls.read(c.space())
+		n, err = c.tls.read(room)
 	} else {
-		n, err = c.nc.Read(c.space())
+		n, err = c.nc.Read(room)
 	}
-	c.w += n
+	if n > 0 && c.tls != nil { // one record of several, maybe
+		c.w += n
+		return nil
+	}
 	if n > 0 {
+		c.took(n, len(room))
 		return nil
 	}
 	if err == nil {

@@ -113,34 +113,32 @@ func TestLostEdge(t *testing.T) {
 	})
 }
 
-// TestTurnsOfFullBuffers begins when exactly as much has arrived as the buffer
+// TestTurnsOfFullBuffer begins when exactly as much has arrived as the buffer
 // holds, so that one receive takes it all, and maybe the end waits behind it.
-func TestTurnsOfFullBuffers(t *testing.T) {
-	for _, buffers := range []int{1, 2, 3} {
-		for _, ends := range []bool{false, true} {
-			each(t, raw, func(t *testing.T, tr transport) {
-				r := newRig(t, tr)
-				size := buffers * netio.BufferSize
-				r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, pattern(size)) })
-				if ends {
-					r.lateFor(t, unix.POLLRDHUP, r.farEnds)
-				}
-				got := 0
-				err := within(t, func() error { // without a timer
-					return r.Turns(func() bool {
-						got += len(r.Buffered())
-						r.Consume(len(r.Buffered()))
-						return got < size || ends
-					})
+func TestTurnsOfFullBuffer(t *testing.T) {
+	const size = netio.BufferSize
+	for _, ends := range []bool{false, true} {
+		each(t, raw, func(t *testing.T, tr transport) {
+			r := newRig(t, tr)
+			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, pattern(size)) })
+			if ends {
+				r.lateFor(t, unix.POLLRDHUP, r.farEnds)
+			}
+			got := 0
+			err := within(t, func() error { // without a timer
+				return r.Turns(func() bool {
+					got += len(r.Buffered())
+					r.Consume(len(r.Buffered()))
+					return got < size || ends
 				})
-				if ends != errors.Is(err, io.EOF) || !ends && err != nil {
-					t.Errorf("it ended with %v", err)
-				}
-				if got != size {
-					t.Errorf("%d bytes of %d", got, size)
-				}
 			})
-		}
+			if ends != errors.Is(err, io.EOF) || !ends && err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			if got != size {
+				t.Errorf("%d bytes of %d", got, size)
+			}
+		})
 	}
 }
 

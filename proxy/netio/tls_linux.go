@@ -2,7 +2,6 @@ package netio
 
 import (
 	"io"
-	"os"
 	"syscall"
 )
 
@@ -17,12 +16,12 @@ func (w *wire) receive(b []byte) (int, error) {
 	if c.calls.drained {
 		return 0, errWouldBlock
 	}
-	n, e := recv(c.calls.fd, b, 0)
+	n, e := c.take(c.calls.fd, b)
 	switch {
 	case e == syscall.EAGAIN:
 		return 0, errWouldBlock
 	case e != 0:
-		return 0, os.NewSyscallError("recv", e)
+		return 0, failure(e)
 	case n == 0:
 		return 0, io.EOF
 	}
@@ -37,15 +36,28 @@ func (c *Conn) decrypt(fd uintptr) (done, more bool) {
 		c.grow()
 	}
 	c.calls.fd = fd
-	n, err := c.tls.read(c.space())
-	if n > 0 {
-		c.w += n
-		return true, !c.tls.empty || !c.calls.drained
+	room, all := c.space(), 0
+	n, err := c.tls.read(room)
+	for n > 0 {
+		all += n
+		more = !c.tls.empty || !c.calls.drained
+		if !more || c.grade == usual || len(room)-all < BufferSize {
+			break
+		}
+		n, err = c.tls.read(room[all:]) // what fails now is told again
 	}
-	c.Release()
-	if err == errWouldBlock {
+	switch {
+	case all > 0:
+		if more && all >= len(room)/2 && len(room)-all < BufferSize { // no room for another record
+			room = room[:all]
+		}
+		c.took(all, len(room))
+		return true, more
+	case err == errWouldBlock:
+		c.Release()
 		return false, false
 	}
+	c.Release()
 	c.err = err
 	return true, false
 }

@@ -52,3 +52,11 @@ func (p *Proxy) measureClusters() {
 			emit(float64(c.Group.Stats().Overflow), "connections")
 		})
 }
+
+// measureBuffers registers what streams take beyond the usual buffers.
+func (p *Proxy) measureBuffers() {
+	p.metrics.Func("hopscope_large_buffers_bytes", "Read buffers above 16 KiB that are in use, by connections whose content streams fast; at most 67108864.", metrics.Gauge,
+		[]string{"service"}, func(emit func(float64, ...string)) {
+			emit(float64(p.shared.Lent()), p.current.Load().config.Service)
+		})
+}

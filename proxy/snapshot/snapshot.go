@@ -129,6 +129,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measure()
 	p.measureTLS()
 	p.measureClusters()
+	p.measureBuffers()
 	p.measureDiscovery()
 	p.metrics.Reloaded(nil)
 	p.serve(g, nothing)

@@ -89,7 +89,14 @@ func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head
 	if err != nil {
 		return started, c.explain(err, true)
 	}
-	return true, c.ReadHead(r.Method, response)
+	if err := c.ReadHead(r.Method, response); err != nil {
+		return true, err
+	}
+	if c.reused && response.Framing == message.ByLength && response.Length > 0 && c.nio.Left(response.Length) {
+		// Two responses: the first may be the one that nobody asked for.
+		return true, c.explain(netio.ErrUnasked, true)
+	}
+	return true, nil
 }
 
 // coalesce is up to how many bytes it is cheaper to copy a body behind its head
@@ -211,7 +218,7 @@ func (c *Conn) Trailers() *message.Head { return c.body.Trailers() }
 // endpoint has left nothing unread behind its response.
 func (c *Conn) Release(now time.Duration, reusable bool) {
 	g := c.endpoint.group
-	if !reusable || len(c.nio.Buffered()) > 0 {
+	if !reusable || c.nio.Left(0) {
 		g.discard(c)
 		return
 	}
@@ -245,6 +252,8 @@ func (c *Conn) explain(err error, before bool) error {
 	switch {
 	case errors.Is(err, netio.ErrGone):
 		return errGone
+	case errors.Is(err, netio.ErrUnasked):
+		return fault.New(fault.UpstreamClosed, address+" sent a response that nobody had asked for on a connection that was kept: the connection is closed")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.timedOut(before)
 	case isAlert(err): // TLS 1.3 tells what it thinks of a client's certificate this late

@@ -43,6 +43,7 @@ func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (St
 	g.dialled++
 	g.arrived(e, HTTP1)
 	g.mu.Unlock()
+	nio.Stamp()
 	c := &Conn{nio: nio, endpoint: e, tls: tls}
 	c.head.Limits = g.options.Head
 	return c, nil

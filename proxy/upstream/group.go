@@ -81,8 +81,8 @@ const sweepEvery = 5 * time.Second
 
 // checkAfter is how long a connection may have been idle without being looked
 // at before it is used. Looking is a system call, which a busy proxy is spared:
-// those that an endpoint closed, or sent something on that nobody asked for,
-// were nearly always idle for longer.
+// those that an endpoint closed were nearly always idle for longer, and what it sent
+// without being asked is told by when it arrived (see [netio.Conn.Doubt]).
 const checkAfter = time.Millisecond
 
 // NewGroup returns a group without endpoints.
@@ -207,7 +207,11 @@ func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 // to be asked.
 func (g *Group) usable(c *Conn, now time.Duration, careful bool) bool {
 	since := now - c.idleSince
-	return since < g.options.IdleTimeout && (!careful && !c.suspect && since < checkAfter || c.nio.Quiet())
+	if since >= g.options.IdleTimeout {
+		return false
+	}
+	c.nio.Doubt()
+	return !careful && !c.suspect && since < checkAfter || c.nio.Quiet()
 }
 
 // Fresh returns a new connection to e, never a pooled one, within the same
