@@ -11,13 +11,13 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) error {
+func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) error {
 	h, r, c := x.Hop, &x.Response, w.stream
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
 		return f.tunnel(x, w)
 	}
-	f.answers(h, d, c, b)
+	f.answers(d, w)
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
@@ -35,10 +35,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 	if err == nil {
 		err = f.copy(x, c)
 	}
-	if err = b.cause(x, err); err != nil {
-		c.Close()
-	}
-	reusable = b.stop(x, d) && reusable && err == nil
+	err = w.cause(x, err)
 	a := h.LastAttempt()
 	a.BytesReceived = h.BytesOut
 	if err == nil {
@@ -47,7 +44,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) e
 	} else {
 		f.fail(h, fault.Of(err)) // and the Hop ends later
 	}
-	f.end(h, w, reusable)
+	f.end(h, w, reusable && err == nil)
 	return err
 }
 

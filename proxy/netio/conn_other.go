@@ -19,6 +19,10 @@ func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, er
 	return c.fallbackWrite(head, body, patience)
 }
 
+func (c *Conn) offer(head, body []byte) (sent int, err error) {
+	return c.fallbackWrite(head, body, c.WriteTimeout)
+}
+
 // Gone reports whether the peer is known to have closed the connection; here
 // it never is before a read or a write says so.
 func (c *Conn) Gone() bool { return false }
