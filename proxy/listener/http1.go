@@ -499,6 +499,9 @@ func (c *http1Conn) Cut() {
 func (c *http1Conn) Detach() netio.Duplex {
 	if !c.copied {
 		c.leave()
+		if c.whole {
+			c.nio.Consume(int(c.length))
+		}
 	}
 	c.detached = true
 	return c.nio
