@@ -33,7 +33,7 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	d.nameless = d.route.Host == "" && !x.Request.Has(message.Host)
 	b := content{here: here}
 	if !whole {
-		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep()}
+		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
 	}
 	return d.late(x.Hop, f.attempts(x, d, b))
 }

@@ -40,6 +40,19 @@ func (c content) ended() (at time.Duration, ok bool) {
 	return c.from.end, c.from.end > 0
 }
 
+// pause waits a moment for the end. An endpoint may answer as the last byte arrives,
+// before the upload has read that it was the last; and the request's time runs from
+// there.
+func (c content) pause() {
+	if c.from == nil {
+		return
+	}
+	select {
+	case <-c.from.over:
+	case <-time.After(lookEvery):
+	}
+}
+
 // source is content that is read from the client while it is sent. What was read
 // is kept for further attempts, up to a limit.
 //
@@ -52,6 +65,8 @@ type source struct {
 
 	read int64  // bytes that were read; of the upload, while there is one
 	kept []byte // and those, as long as they are not too many; likewise
+
+	over chan struct{} // closed when the end was read
 
 	mu      sync.Mutex    // guards what follows
 	dropped bool          // they were too many
@@ -69,6 +84,7 @@ func (s *source) next() ([]byte, error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		s.end = max(time.Since(s.start), 1)
+		close(s.over)
 		return nil, io.EOF
 	case err != nil:
 		return nil, err
@@ -89,8 +105,8 @@ func (s *source) next() ([]byte, error) {
 // trailers are those of content that was read to its end.
 func (s *source) trailers() *message.Head { return s.down.Trailers() }
 
-// over reports whether the end was read. It is for the upload.
-func (s *source) over() bool {
+// ended reports whether the end was read.
+func (s *source) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end > 0

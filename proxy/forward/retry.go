@@ -157,6 +157,8 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 	if !wanted || d.fixed != nil || !b.replayable() {
 		return false
 	}
+	b.pause()
+	d.count(b)
 	h := x.Hop
 	now := now(h)
 	elsewhere := d.route.Cluster.Others(&x.Pick)

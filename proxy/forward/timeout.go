@@ -121,6 +121,7 @@ func (d *destination) count(b content) {
 // when the endpoint is silent for too long. While the client still sends its request,
 // the first two are not known; the upload sets them.
 func (f *Forwarder) await(h *hop.Hop, d *destination, c upstream.Stream, b content) {
+	d.count(b)
 	by := time.Duration(0)
 	if d.by() > 0 {
 		by = f.clock(h, d.by())

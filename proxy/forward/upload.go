@@ -83,7 +83,7 @@ func (u *upload) copy() error {
 	if u.source == nil {
 		return u.conn.Finish(nil)
 	}
-	for !u.source.over() {
+	for !u.source.ended() {
 		u.asking.Store(true)
 		piece, err := u.source.next()
 		if err != nil && !errors.Is(err, io.EOF) {

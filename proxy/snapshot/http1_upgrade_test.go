@@ -75,8 +75,6 @@ func TestHTTP1UpgradeWithContent(t *testing.T) {
 				p.send("prompt> ")
 				p.expect(tt.ahead + "command")
 				p.send("output")
-				p.CloseWrite()
-				p.closed()
 			}), func(s *settings) {
 				if tt.timeout > 0 {
 					s.Route.Timeout = tt.timeout
