@@ -350,3 +350,50 @@ func TestUpgradeSocketOf(t *testing.T) {
 		}
 	}
 }
+
+// TestUpgradeToOtherAddresses takes over by a file whose addresses have others in them
+// than those of the process that runs, on the same ports, and by one whose addresses
+// are within those again. No client is refused, or loses a request.
+func TestUpgradeToOtherAddresses(t *testing.T) {
+	t.Parallel()
+	socket := fmt.Sprintf("@hopscope-test-addresses-%d", os.Getpid())
+	old := mustRead(t, upgradable(t, serve(t, hello), socket, "off"))
+	p := start(t, "run", "-c", file(t, "hopscope.yaml", old))
+	address, admin := p.address("ingress"), strings.TrimPrefix(p.admin(), "http://")
+	at := func(host string) string {
+		wide := strings.Replace(old, "127.0.0.1:0", host+strings.TrimPrefix(admin, "127.0.0.1"), 1)
+		return strings.Replace(wide, "127.0.0.1:0", host+strings.TrimPrefix(address, "127.0.0.1"), 1)
+	}
+	load := &clients{t: t, stop: make(chan struct{})}
+	load.http1(address, false)
+	for range 2 {
+		load.http1(address, true)
+	}
+	load.http2(address)
+	load.each("the admin API", func() error { // which ends with its process, and refuses nobody
+		c, err := net.DialTimeout("tcp", admin, patience)
+		if err != nil {
+			return err
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, "GET /ready HTTP/1.1\r\nHost: "+admin+"\r\nConnection: close\r\n\r\n")
+		_, _ = http.ReadResponse(bufio.NewReader(c), nil)
+		return c.Close()
+	})
+	load.after(50)
+	for _, host := range []string{"0.0.0.0", "localhost", ""} {
+		next := start(t, "run", "-c", file(t, "hopscope.yaml", at(host)), "--upgrade")
+		next.find(`msg="(took over)"`)
+		if code := p.exit(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		load.after(50)
+		if resp, _ := get(t, "http://"+admin+"/ready"); resp.StatusCode != 200 {
+			t.Errorf("the admin API says %s", resp.Status)
+		}
+		p = next
+	}
+	close(load.stop)
+	load.wg.Wait()
+	p.drained()
+}

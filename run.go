@@ -204,7 +204,7 @@ func run(ctx context.Context, from source, upgrade bool) error {
 		return err
 	}
 	r := &reloader{source: from, log: log}
-	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets()})
+	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets(), Memory: before.memory()})
 	if err != nil {
 		before.giveBack()
 		return err
@@ -228,7 +228,12 @@ func run(ctx context.Context, from source, upgrade bool) error {
 			drain(ctx, p, p.Close, log, signals, "POST /drain")
 			return nil
 		case peer := <-next.taken():
-			drain(ctx, p, p.Retire, log, signals, fmt.Sprintf("process %d (%s) took over", peer.PID, peer.Version))
+			registered := p.Registered() // all is left to one that does not say
+			if peer.Registered != nil {
+				registered = *peer.Registered
+			}
+			retire := func(ctx context.Context) error { return p.Retire(ctx, registered) }
+			drain(ctx, p, retire, log, signals, fmt.Sprintf("process %d (%s) took over", peer.PID, peer.Version))
 			return nil
 		case <-changed:
 			r.reload(from.name + " changed")

@@ -55,6 +55,14 @@ func (p *predecessor) sockets() []handover.Socket {
 	return p.Sockets
 }
 
+// memory is what it knew.
+func (p *predecessor) memory() []byte {
+	if p == nil {
+		return nil
+	}
+	return p.Memory
+}
+
 // giveBack leaves everything to the other process. The sockets are closed by now.
 func (p *predecessor) giveBack() {
 	if p != nil {
@@ -67,7 +75,7 @@ func (p *predecessor) giveBack() {
 func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *slog.Logger) (*successors, error) {
 	var server *handover.Server
 	if p != nil {
-		if err := p.Ready(); err != nil {
+		if err := p.Ready(running.Registered()...); err != nil {
 			log.Warn("the process that was taken over from had ended by itself", "pid", p.From.PID, "error", err)
 		} else {
 			log.Info("took over", "pid", p.From.PID, "version", p.From.Version, "sockets", len(p.Sockets))
@@ -84,7 +92,7 @@ func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *sl
 	}
 	s := &successors{server: server}
 	if server != nil {
-		go server.Serve(handover.Offer{Version: version, Sockets: running.Sockets, Log: log})
+		go server.Serve(handover.Offer{Version: version, Sockets: running.Sockets, Memory: running.Memory, Log: log})
 	}
 	return s, nil
 }
@@ -93,7 +101,7 @@ func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *sl
 type successors struct{ server *handover.Server }
 
 // taken tells which one did.
-func (s *successors) taken() <-chan handover.Peer {
+func (s *successors) taken() <-chan handover.Successor {
 	if s.server == nil {
 		return nil
 	}

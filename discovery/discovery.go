@@ -8,8 +8,8 @@ type Endpoint struct {
 	// Address is host and port; IPv6 addresses are in brackets. A host that is a
 	// name is resolved with each connection.
 	Address string
-	// Weight is the endpoint's share of requests beside the others', at least 1;
-	// a source that knows of no weights says 1.
+	// Weight is the endpoint's share of requests beside the others'. At 0 it gets
+	// none, not even in a panic. A source that knows of no weights says 1.
 	Weight int
 	// Priority is 0 for endpoints that are to be used first; those of a higher
 	// number take over as far as those of lower ones fail.

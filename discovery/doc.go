@@ -4,5 +4,6 @@
 //
 // A source delivers whole snapshots. One that errs keeps its last good answer,
 // says that it is stale, and backs off: it never empties a cluster by failing.
-// The folders below are the sources. Start reading at [Source].
+// The folders below are the sources, and cache, which keeps what they said. Start
+// reading at [Source].
 package discovery

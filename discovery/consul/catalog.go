@@ -18,6 +18,9 @@ type CatalogOptions struct {
 	OnlyPassing, Stale               bool
 	Wait, Grace                      time.Duration
 	Backoff                          discovery.Backoff
+	// Known are the services that Consul had before, nil for nothing. They are kept until
+	// Consul says otherwise.
+	Known map[string][]Instance
 }
 
 // CatalogUpdate is all that is known of the catalogue at one moment. Each takes the place
@@ -77,6 +80,7 @@ func (c *Catalog) Run(ctx context.Context, deliver func(CatalogUpdate)) {
 	running.Go(func() { into(ctx, states, follows(c, c.askStates)) })
 
 	l := newLedger(c.options.Grace)
+	l.recall(c.options.Known)
 	var last *CatalogUpdate
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -139,6 +143,7 @@ func follows[T any](c *Catalog, ask func(*api.QueryOptions) (T, *api.QueryMeta, 
 		options: api.QueryOptions{Datacenter: c.options.Datacenter, AllowStale: c.options.Stale},
 		wait:    c.options.Wait,
 		backoff: c.options.Backoff,
+		away:    c.options.Known != nil,
 	}
 }
 

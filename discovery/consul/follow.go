@@ -33,6 +33,8 @@ type question[T any] struct {
 	// for those that it does.
 	every   time.Duration
 	backoff discovery.Backoff
+	// away is true where something is known of before: Consul may have lost it since.
+	away bool
 }
 
 // reply is an answer, or why there is none.
@@ -48,7 +50,7 @@ type reply[T any] struct {
 // the next may take, zero being as long as it likes.
 func (q question[T]) follow(ctx context.Context, tell func(reply[T]) time.Duration) {
 	limit := rate.NewLimiter(rate.Every(questionEvery), questionBurst)
-	var at cursor
+	at := cursor{away: q.away}
 	wait := q.wait
 	for limit.Wait(ctx) == nil {
 		value, meta, err := q.once(ctx, at.index, wait)

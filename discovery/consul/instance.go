@@ -15,9 +15,9 @@ import (
 // Instance is an endpoint with what only Consul says of it.
 type Instance struct {
 	discovery.Endpoint
-	ID   string // of the service instance, unique on its node
-	Tags []string
-	Kind string // such as connect-proxy; empty for what is no proxy
+	ID   string   `json:",omitempty"` // of the service instance, unique on its node
+	Tags []string `json:",omitempty"`
+	Kind string   `json:",omitempty"` // such as connect-proxy; empty for what is no proxy
 
 	// unchecked is true where its health is that which Consul gives to a check that
 	// it has not made yet.
@@ -147,19 +147,23 @@ func (v view) address(entry *api.ServiceEntry) (host string, port int) {
 }
 
 // health judges the checks of an instance and of its node, of which the worst counts,
-// and picks the weight that goes with the verdict.
+// and picks the weight that goes with the verdict. In a warning the weight may be 0,
+// which is no traffic.
 func (v view) health(entry *api.ServiceEntry) (discovery.Health, int) {
 	weights := entry.Service.Weights
+	if weights.Passing < 1 { // Consul takes no 0 here: it knows of no weights
+		weights = api.AgentWeights{Passing: 1, Warning: 1}
+	}
 	status := checks(entry.Checks).AggregatedStatus()
 	switch {
 	case status == api.HealthMaint:
-		return discovery.Draining, max(weights.Passing, 1)
+		return discovery.Draining, weights.Passing
 	case status == api.HealthWarning && !v.onlyPassing:
-		return discovery.Degraded, max(weights.Warning, 1)
+		return discovery.Degraded, max(weights.Warning, 0)
 	case status == api.HealthPassing:
-		return discovery.Healthy, max(weights.Passing, 1)
+		return discovery.Healthy, weights.Passing
 	}
-	return discovery.Unhealthy, max(weights.Passing, 1)
+	return discovery.Unhealthy, weights.Passing
 }
 
 // checks drops those that are null, which the library would fall over.

@@ -52,6 +52,13 @@ func newLedger(grace time.Duration) *ledger {
 	}
 }
 
+// recall notes what was known before Consul was asked.
+func (l *ledger) recall(known map[string][]Instance) {
+	for name, instances := range known {
+		l.services[name] = &service{memory: memory{grace: l.grace}, answered: true, instances: instances}
+	}
+}
+
 // names notes the names of all services, each with its tags. Consul does not say what
 // made it tell them: those that look the same may have changed too, and are queued.
 func (l *ledger) names(now time.Time, r reply[map[string][]string]) {

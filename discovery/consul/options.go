@@ -43,6 +43,9 @@ type Options struct {
 	Grace time.Duration
 	// Backoff spaces the questions that fail.
 	Backoff discovery.Backoff
+	// Known is what Consul said of this before, to another source; nil is nothing. It is
+	// kept until Consul says otherwise, by the same rules as what it said to this one.
+	Known *discovery.Known
 }
 
 const defaultPoll = 10 * time.Second

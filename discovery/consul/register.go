@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +26,8 @@ type Registration struct {
 	Meta    map[string]string
 	// Weights are the shares of requests when passing and in a warning; 0 is 1.
 	PassingWeight, WarningWeight int
-	Check                        Check
+	// Checks must all pass. None is passing as long as the node is.
+	Checks []Check
 	// Namespace and Partition are for Consul Enterprise.
 	Namespace, Partition string
 	// Sidecar is the proxy beside the service, or nil.
@@ -39,12 +42,19 @@ type Sidecar struct {
 	Port    int
 	Tags    []string
 	Meta    map[string]string
-	Check   Check
+	// Checks are its own; it is also as well as the service is, so that both go
+	// together.
+	Checks []Check
 }
 
 // Check is how Consul's agent finds out whether a service works: by one of HTTP, TCP,
-// GRPC and TTL. The zero value is no check: passing as long as the node is.
+// GRPC and TTL.
 type Check struct {
+	ID   string // tells the checks of one service apart; one of them may have none
+	Name string // says what is checked, to people; Consul's when empty
+	// Up is true where it is known to be well as it is registered. Without it the
+	// service is critical until the first check.
+	Up       bool
 	HTTP     string        // URL; 2xx is passing, 429 a warning
 	TCP      string        // host:port
 	GRPC     string        // host:port, or host:port/service, of gRPC's health service
@@ -58,6 +68,7 @@ type Check struct {
 
 const (
 	registerEvery        = 2 * time.Second // how soon an agent that lost a service has it again
+	lookEvery            = 100 * time.Millisecond
 	defaultCheckInterval = 5 * time.Second
 	defaultCheckTimeout  = 2 * time.Second
 )
@@ -65,13 +76,19 @@ const (
 // Registrar keeps a service, and its sidecar, registered.
 type Registrar struct {
 	client   *Client
-	api      *api.Client
-	services []*api.AgentServiceRegistration // the application first
+	services []*registered // the application first
 	every    time.Duration
 
 	turn   chan struct{} // holds one token, for whoever asks the agent to change something
 	close  sync.Once
 	closed chan struct{}
+}
+
+// Outcome is what a [Registrar] did: what it registered, and what it changed of
+// registrations that it found; both are empty where all was as it is to be.
+type Outcome struct {
+	Registered []string // IDs
+	Changed    []string // such as "web1: tags, checks"
 }
 
 // Register makes a registrar, without asking the agent for anything. The error says what
@@ -88,23 +105,27 @@ func (c *Client) Register(r Registration) (*Registrar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul registration of %q: %w", r.Name, err)
 	}
-	return &Registrar{client: c, api: client, services: services, every: registerEvery,
-		turn: make(chan struct{}, 1), closed: make(chan struct{})}, nil
+	registrar := &Registrar{client: c, every: registerEvery, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	for _, s := range services {
+		registrar.services = append(registrar.services, &registered{AgentServiceRegistration: s, agent: client.Agent()})
+	}
+	return registrar, nil
 }
 
-// Run registers, and again whenever the agent no longer knows the service, as after a
-// restart, until ctx is done or [Registrar.Close] was called. Each outcome that differs
-// from the one before goes to report, nil being that all are registered.
-func (r *Registrar) Run(ctx context.Context, report func(error)) {
+// Run registers, or changes what is registered under the same ID and differs, and
+// registers again whenever the agent no longer knows the service, as after a restart,
+// until ctx is done or [Registrar.Close] was called. Report hears of the first outcome,
+// of each that did something, and of each error that differs from the one before.
+func (r *Registrar) Run(ctx context.Context, report func(Outcome, error)) {
 	var backoff discovery.Backoff
 	first, said := true, ""
 	for {
-		err := r.ensure(ctx)
+		did, err := r.ensure(ctx)
 		if ctx.Err() != nil || errors.Is(err, errClosed) {
 			return
 		}
-		if first || text(err) != said {
-			report(err)
+		if first || text(err) != said || len(did.Registered)+len(did.Changed) > 0 {
+			report(did, err)
 		}
 		first, said = false, text(err)
 		wait := r.every
@@ -125,33 +146,27 @@ func (r *Registrar) Run(ctx context.Context, report func(error)) {
 
 var errClosed = errors.New("the registrar is closed")
 
-// ensure registers what the agent does not know.
-func (r *Registrar) ensure(ctx context.Context) error {
+// ensure registers what the agent does not know, or knows otherwise.
+func (r *Registrar) ensure(ctx context.Context) (did Outcome, err error) {
 	select {
 	case r.turn <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return did, ctx.Err()
 	}
 	defer func() { <-r.turn }()
 	select {
 	case <-r.closed:
-		return errClosed
+		return did, errClosed
 	default:
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	for _, service := range r.services {
-		needs := fmt.Sprintf("service:write on %q", service.Name)
-		_, _, err := r.api.Agent().Service(service.ID, (&api.QueryOptions{}).WithContext(ctx))
-		if unknown(err) {
-			err = r.api.Agent().ServiceRegisterOpts(service,
-				api.ServiceRegisterOpts{ReplaceExistingChecks: true}.WithContext(ctx))
-		}
-		if err != nil {
-			return r.client.explain(err, needs)
+		if err := service.ensure(ctx, &did); err != nil {
+			return did, r.client.explain(err, fmt.Sprintf("service:write on %q", service.Name))
 		}
 	}
-	return nil
+	return did, nil
 }
 
 func unknown(err error) bool {
@@ -159,9 +174,30 @@ func unknown(err error) bool {
 	return errors.As(err, &status) && status.Code == http.StatusNotFound
 }
 
-// Close takes the services out of Consul, and makes Run end. It tries each, and the error
-// says which are still there and why.
-func (r *Registrar) Close(ctx context.Context) error {
+// Passing waits until the service passes all its checks, or ctx is done.
+func (r *Registrar) Passing(ctx context.Context) {
+	service := r.services[0]
+	for {
+		status, _, err := service.agent.AgentHealthServiceByIDOpts(service.ID, (&api.QueryOptions{}).WithContext(ctx))
+		if err == nil && status == api.HealthPassing || !discovery.Sleep(ctx, lookEvery) {
+			return
+		}
+	}
+}
+
+// IDs are those of the service and its sidecar.
+func (r *Registrar) IDs() []string {
+	ids := make([]string, len(r.services))
+	for i, s := range r.services {
+		ids[i] = s.ID
+	}
+	return ids
+}
+
+// Close makes Run end, and takes the services out of Consul but for those with the IDs to
+// keep, which another registrar looks after. It tries each, and the error says which are
+// still there and why.
+func (r *Registrar) Close(ctx context.Context, keep ...string) error {
 	r.close.Do(func() { close(r.closed) })
 	select {
 	case r.turn <- struct{}{}: // what Run is doing is done, and it does nothing more
@@ -171,7 +207,10 @@ func (r *Registrar) Close(ctx context.Context) error {
 	defer func() { <-r.turn }()
 	var failed []error
 	for _, service := range r.services {
-		err := r.api.Agent().ServiceDeregisterOpts(service.ID, (&api.QueryOptions{}).WithContext(ctx))
+		if slices.Contains(keep, service.ID) {
+			continue
+		}
+		err := service.agent.ServiceDeregisterOpts(service.ID, (&api.QueryOptions{}).WithContext(ctx))
 		if err != nil && !unknown(err) {
 			err = r.client.explain(err, fmt.Sprintf("service:write on %q", service.Name))
 			failed = append(failed, fmt.Errorf("%s is still registered: %w", service.ID, err))
@@ -182,28 +221,30 @@ func (r *Registrar) Close(ctx context.Context) error {
 
 // services are the application and its sidecar as the library has them.
 func (r Registration) services() ([]*api.AgentServiceRegistration, error) {
-	check, err := r.Check.registration()
-	if err != nil {
-		return nil, err
-	}
 	application := &api.AgentServiceRegistration{
 		Name: r.Name, ID: r.ID, Address: r.Address, Port: r.Port, Tags: r.Tags, Meta: r.Meta,
 		Weights: &api.AgentWeights{Passing: max(r.PassingWeight, 1), Warning: max(r.WarningWeight, 1)},
-		Check:   check,
 	}
 	if application.ID == "" {
 		application.ID = r.Name
 	}
 	services := []*api.AgentServiceRegistration{application}
 	if r.Sidecar != nil {
-		sidecar, err := r.Sidecar.registration(application)
-		if err != nil {
-			return nil, fmt.Errorf("sidecar: %w", err)
-		}
-		services = append(services, sidecar)
+		services = append(services, r.Sidecar.registration(application))
 	}
-	for _, s := range services {
-		if err := checkName(s.ID); err != nil {
+	for i, s := range services {
+		checks := r.Checks
+		if i > 0 {
+			checks = r.Sidecar.Checks
+		}
+		for _, c := range checks {
+			check, err := c.registration(s.ID)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.ID, err)
+			}
+			s.Checks = append(s.Checks, check)
+		}
+		if err := errors.Join(checkName(s.ID), checkName(s.Name)); err != nil {
 			return nil, err
 		}
 		if s.Port < 1 || s.Port > 65535 {
@@ -213,15 +254,12 @@ func (r Registration) services() ([]*api.AgentServiceRegistration, error) {
 	return services, nil
 }
 
-func (s *Sidecar) registration(application *api.AgentServiceRegistration) (*api.AgentServiceRegistration, error) {
-	check, err := s.Check.registration()
-	if err != nil {
-		return nil, err
-	}
+func (s *Sidecar) registration(application *api.AgentServiceRegistration) *api.AgentServiceRegistration {
 	const suffix = "-sidecar-proxy"
 	sidecar := &api.AgentServiceRegistration{
 		Kind: api.ServiceKindConnectProxy,
-		Name: s.Name, ID: s.ID, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta, Check: check,
+		Name: s.Name, ID: s.ID, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
+		Weights: &api.AgentWeights{Passing: 1, Warning: 1},
 		Proxy: &api.AgentServiceConnectProxyConfig{
 			DestinationServiceName: application.Name,
 			DestinationServiceID:   application.ID,
@@ -234,13 +272,23 @@ func (s *Sidecar) registration(application *api.AgentServiceRegistration) (*api.
 	if sidecar.ID == "" {
 		sidecar.ID = application.ID + suffix
 	}
-	return sidecar, checkName(sidecar.Name)
+	sidecar.Checks = api.AgentServiceChecks{{
+		CheckID: checkID(sidecar.ID, "service"), AliasService: application.ID,
+		Name: fmt.Sprintf("The service %s itself", application.ID), Notes: "as well as " + application.ID,
+	}}
+	return sidecar
 }
 
-func (c Check) registration() (*api.AgentServiceCheck, error) {
-	if c == (Check{}) {
-		return nil, nil
+// checkID is unique on the agent. It is what Consul itself makes for a service's only
+// check.
+func checkID(service, check string) string {
+	if check == "" {
+		return "service:" + service
 	}
+	return "service:" + service + ":" + check
+}
+
+func (c Check) registration(service string) (*api.AgentServiceCheck, error) {
 	kinds := 0
 	for _, given := range []bool{c.HTTP != "", c.TCP != "", c.GRPC != "", c.TTL != 0} {
 		if given {
@@ -255,7 +303,13 @@ func (c Check) registration() (*api.AgentServiceCheck, error) {
 			return nil, fmt.Errorf("check tcp: %w", err)
 		}
 	}
-	check := &api.AgentServiceCheck{HTTP: c.HTTP, TCP: c.TCP, GRPC: c.GRPC}
+	check := &api.AgentServiceCheck{CheckID: checkID(service, c.ID), Name: c.Name, HTTP: c.HTTP, TCP: c.TCP, GRPC: c.GRPC}
+	if check.Name == "" {
+		check.Name = fmt.Sprintf("Service '%s' check", service)
+	}
+	if c.Up {
+		check.Status = api.HealthPassing
+	}
 	if c.TTL > 0 {
 		check.TTL = c.TTL.String()
 	} else {
@@ -265,7 +319,23 @@ func (c Check) registration() (*api.AgentServiceCheck, error) {
 	if c.DeregisterAfter > 0 {
 		check.DeregisterCriticalServiceAfter = c.DeregisterAfter.String()
 	}
+	check.Notes = inWords(check)
 	return check, nil
+}
+
+// inWords is all of a check that Consul does not tell of it otherwise. A check with
+// other notes is another one.
+func inWords(c *api.AgentServiceCheck) string {
+	words := []string{}
+	for _, part := range []struct{ before, value string }{
+		{"HTTP ", c.HTTP}, {"TCP ", c.TCP}, {"gRPC ", c.GRPC}, {"TTL ", c.TTL},
+		{"every ", c.Interval}, {"within ", c.Timeout}, {"taken out when critical for ", c.DeregisterCriticalServiceAfter},
+	} {
+		if part.value != "" {
+			words = append(words, part.before+part.value)
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func defaultTo(d, otherwise time.Duration) string {

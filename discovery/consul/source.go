@@ -48,11 +48,12 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 		part     part
 	}
 	changes := make(chan change)
+	known := s.known(len(datacenters))
 	var running sync.WaitGroup
 	defer running.Wait()
 	for priority, datacenter := range datacenters {
 		running.Go(func() {
-			s.follow(ctx, datacenter, priority, func(p part) {
+			s.follow(ctx, datacenter, priority, known[priority], func(p part) {
 				select {
 				case changes <- change{priority, p}:
 				case <-ctx.Done():
@@ -61,7 +62,7 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 		})
 	}
 
-	parts := make([]part, len(datacenters))
+	parts := s.known(len(datacenters))
 	var last *discovery.Update
 	for {
 		select {
@@ -76,6 +77,24 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 			last = &update
 		}
 	}
+}
+
+// known are what there is to know of each datacentre before any was asked.
+func (s *Source) known(datacenters int) []part {
+	parts := make([]part, datacenters)
+	if s.options.Known == nil {
+		return parts
+	}
+	for _, e := range s.options.Known.Endpoints {
+		if p := e.Priority; p >= 0 && p < datacenters {
+			parts[p].found.instances = append(parts[p].found.instances, Instance{Endpoint: e})
+		}
+	}
+	for i := range parts {
+		parts[i].answered = true
+		parts[i].found.missing = s.options.Known.Missing
+	}
+	return parts
 }
 
 // part is what is known of the service in one datacentre.
@@ -96,6 +115,9 @@ func merge(parts []part) discovery.Update {
 	update := discovery.Update{Missing: true}
 	var failed []error
 	for _, p := range parts {
+		if p.answered && update.Endpoints == nil {
+			update.Endpoints = []discovery.Endpoint{} // there are none, which is more than that none is known
+		}
 		update.Endpoints = append(update.Endpoints, endpoints(p.found.instances)...)
 		update.Missing = update.Missing && p.answered && p.found.missing
 		failed = append(failed, p.err)
@@ -116,13 +138,14 @@ func text(err error) string {
 }
 
 // follow asks one datacentre until ctx is done.
-func (s *Source) follow(ctx context.Context, datacenter string, priority int, tell func(part)) {
+func (s *Source) follow(ctx context.Context, datacenter string, priority int, p part, tell func(part)) {
 	q := question[found]{
 		options: api.QueryOptions{
 			Datacenter: datacenter, Filter: s.options.Filter, Near: s.options.Near, AllowStale: s.options.Stale,
 		},
 		wait:    s.options.Wait,
 		backoff: s.options.Backoff,
+		away:    s.options.Known != nil,
 	}
 	v := view{onlyPassing: s.options.OnlyPassing, ordered: s.options.Near != "", priority: priority}
 	if s.options.Query != "" {
@@ -132,7 +155,6 @@ func (s *Source) follow(ctx context.Context, datacenter string, priority int, te
 	} else {
 		q.ask = func(o *api.QueryOptions) (found, *api.QueryMeta, error) { return s.health(o, v) }
 	}
-	var p part
 	memory := memory{grace: s.options.Grace}
 	q.follow(ctx, func(r reply[found]) time.Duration {
 		again := s.take(&p, &memory, r)

@@ -1,6 +1,7 @@
 package consul_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,12 @@ func TestDeliversWhatConsulKnows(t *testing.T) {
 	updates := follow(t, client, consul.Options{Service: "web"})
 	u := updates.await(t, "three endpoints", is("127.0.0.1:80 healthy, 127.0.0.1:82 healthy, [::1]:81 healthy"))
 
+	server.SetTTL(t, "service:web80", api.HealthWarning)
+	w := updates.await(t, "a warning", is("127.0.0.1:80 degraded, 127.0.0.1:82 healthy, [::1]:81 healthy"))
+	if w.Endpoints[0].Weight != 3 {
+		t.Errorf("weight %d in a warning, want 3", w.Endpoints[0].Weight)
+	}
+
 	const node = "dc1-node"
 	for i := range u.Endpoints {
 		// What Consul's version says of itself is no matter here.
@@ -157,4 +164,37 @@ func TestMissingFollowsTheServiceNotTheTag(t *testing.T) {
 	updates.await(t, "without an endpoint again", is(""))
 	server.Deregister(t, "web80")
 	updates.await(t, "missing again", missing)
+}
+
+// An instance that is to have no traffic in a warning is delivered as just that. When
+// passing it has some always: Consul takes no other weight, or says 1.
+func TestWeightOfZero(t *testing.T) {
+	server, client := agent(t)
+	server.Register(t, web(80, func(s *api.AgentServiceRegistration) {
+		s.Weights = &api.AgentWeights{Passing: 5, Warning: 0}
+		s.Check.Status = api.HealthWarning
+	}))
+	updates := follow(t, client, consul.Options{Service: "web"})
+	if u := updates.await(t, "a warning", is("127.0.0.1:80 degraded")); u.Endpoints[0].Weight != 0 {
+		t.Errorf("weight %d in a warning, want 0", u.Endpoints[0].Weight)
+	}
+	server.SetTTL(t, "service:web80", api.HealthPassing)
+	if u := updates.await(t, "passing", is("127.0.0.1:80 healthy")); u.Endpoints[0].Weight != 5 {
+		t.Errorf("weight %d when passing, want 5", u.Endpoints[0].Weight)
+	}
+
+	refused := web(81, func(s *api.AgentServiceRegistration) { s.Weights = &api.AgentWeights{Passing: 0, Warning: 1} })
+	if err := server.API(t).Agent().ServiceRegister(refused); err == nil || !strings.Contains(err.Error(), "Passing must be greater than 0") {
+		t.Errorf("a weight of 0 when passing, by the agent: %v", err)
+	}
+	_, err := server.API(t).Catalog().Register(&api.CatalogRegistration{
+		Node: "outside", Address: "10.0.0.1",
+		Service: &api.AgentService{ID: "web1", Service: "web", Port: 80, Weights: api.AgentWeights{Passing: 0, Warning: 0}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := updates.await(t, "one from outside", is("10.0.0.1:80 healthy, 127.0.0.1:80 healthy")); u.Endpoints[0].Weight != 1 {
+		t.Errorf("weight %d of one that was registered without, want 1", u.Endpoints[0].Weight)
+	}
 }

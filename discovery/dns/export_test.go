@@ -1,6 +1,16 @@
 package dns
 
-import "github.com/miekg/dns"
+import (
+	"context"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// UseClock has a Source ask another clock for the time, and wait by it.
+func (s *Source) UseClock(now func() time.Time, sleep func(context.Context, time.Duration) bool) {
+	s.now, s.sleep = now, sleep
+}
 
 // UseFiles has a Source read other files than those of the system.
 func (s *Source) UseFiles(hosts, resolv string) { s.hosts, s.resolv = hosts, resolv }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/miekg/dns"
@@ -18,56 +19,112 @@ type keeper struct {
 	good discovery.Update
 	// held are the addresses in it.
 	held map[part][]netip.Addr
-	// doubted is true if the last answer was that there are no addresses, and
-	// was not believed yet.
-	doubted bool
+	// gone is what had addresses and now is said to have none, with the time
+	// from which that is believed. The zero part is the whole name.
+	gone map[part]time.Time
 }
 
-// learn takes a finding in. It returns what is to be told, and whether the
-// lookup failed, at least in part, and is to be tried again soon.
-func (k *keeper) learn(f finding) (update discovery.Update, failed bool) {
-	doubted := k.doubted
-	k.doubted = false // a failure in between has it start anew
+func newKeeper(o *Options) *keeper {
+	k := &keeper{logical: o.Mode == ModeLogical}
+	if o.Known != nil {
+		k.good = discovery.Update{Endpoints: o.Known.Endpoints, Missing: o.Known.Missing}
+	}
+	return k
+}
+
+// standing says how a lookup came out, which decides when the next one is due.
+type standing uint8
+
+const (
+	settled standing = iota // when its TTL is over
+	failed                  // soon, since it failed, at least in part
+	doubted                 // soon, since it says that something is gone
+)
+
+// learn takes in a finding, which is good for so long from now on. It returns
+// what is to be told, and how the lookup came out.
+func (k *keeper) learn(f finding, now time.Time, good time.Duration) (discovery.Update, standing) {
 	if f.err != nil {
-		return k.stale(f.err), true
+		k.gone = nil // doubt starts anew
+		return k.stale(f.err), failed
 	}
 	held := make(map[part][]netip.Addr, len(f.parts))
+	absent := []part{}
 	var failures []error
 	for p, o := range f.parts {
-		if o.err != nil {
+		switch {
+		case o.err != nil:
 			failures = append(failures, o.err)
 			held[p] = k.held[p]
 			continue
+		case len(o.addresses) == 0:
+			absent = append(absent, p)
 		}
 		held[p] = o.addresses
 	}
+	if k.held == nil && len(k.good.Endpoints) > 0 && len(failures) > 0 {
+		k.gone = nil
+		return k.stale(first(failures)), failed // which part of what was known before fails is not known
+	}
 	endpoints := k.endpoints(f.targets, held)
-	if len(endpoints) == 0 {
-		return k.learnNone(f, failures, doubted)
+	if len(endpoints) == 0 && len(failures) == 0 {
+		absent = append(absent, part{})
 	}
-	k.good, k.held = discovery.Update{Endpoints: endpoints}, held
-	if len(failures) > 0 {
-		return k.stale(first(failures)), true
-	}
-	return k.good, false
-}
-
-// learnNone takes in that there are no addresses.
-func (k *keeper) learnNone(f finding, failures []error, doubted bool) (update discovery.Update, failed bool) {
+	k.miss(absent, now.Add(good))
+	how := settled
 	switch {
 	case len(failures) > 0:
-		return k.stale(first(failures)), true
-	case len(k.good.Endpoints) > 0 && !doubted:
-		k.doubted = true
-		what := "the name has no addresses"
-		if f.missing {
-			what = "there is no such name (NXDOMAIN)"
-		}
-		return k.stale(fmt.Errorf("the last answer was that %s: it is believed if the next one says so, too", what)), false
+		how = failed
+	case k.doubt(now) > 0:
+		how = doubted
 	}
-	k.good = discovery.Update{Endpoints: []discovery.Endpoint{}, Missing: f.missing}
-	k.held = nil
-	return k.good, false
+	switch {
+	case len(endpoints) > 0:
+		k.good, k.held = discovery.Update{Endpoints: endpoints}, held
+	case how == doubted && len(k.good.Endpoints) > 0:
+		return k.stale(whyDoubted(f)), how
+	case how != failed:
+		k.good, k.held = discovery.Update{Endpoints: []discovery.Endpoint{}, Missing: f.missing}, nil
+	}
+	if how == failed {
+		return k.stale(first(failures)), how
+	}
+	return k.good, how
+}
+
+// miss notes what has no addresses. What had some before is believed to have none
+// from the given time on.
+func (k *keeper) miss(absent []part, believed time.Time) {
+	gone := make(map[part]time.Time, len(absent))
+	for _, p := range absent {
+		if before, ok := k.gone[p]; ok {
+			gone[p] = before
+		} else if p == (part{}) || len(k.held[p]) > 0 {
+			gone[p] = believed
+		}
+	}
+	k.gone = gone
+}
+
+// doubt is how long it takes until the next thing is believed to be gone; 0 if
+// there is nothing to doubt.
+func (k *keeper) doubt(now time.Time) time.Duration {
+	least := time.Duration(0)
+	for _, believed := range k.gone {
+		if left := believed.Sub(now); left > 0 && (least == 0 || left < least) {
+			least = left
+		}
+	}
+	return least
+}
+
+// whyDoubted says what is not believed yet. It is the same each time.
+func whyDoubted(f finding) error {
+	what := "the name has no addresses"
+	if f.missing {
+		what = "there is no such name (NXDOMAIN)"
+	}
+	return fmt.Errorf("the last answer was that %s: it is believed if the answers are the same until its negative TTL is over", what)
 }
 
 // stale is the last good answer, which may be out of date.

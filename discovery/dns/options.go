@@ -51,6 +51,9 @@ type Options struct {
 	Timeout time.Duration
 	// Backoff spaces the lookups while there is no answer.
 	Backoff discovery.Backoff
+	// Known is what the name stood for before, nil for unknown. It is kept as the last
+	// good answer is.
+	Known *discovery.Known
 }
 
 // New checks the options. It asks nothing yet.
@@ -94,7 +97,10 @@ func New(o Options) (*Source, error) {
 	if o.MinTTL > o.MaxTTL {
 		return nil, fmt.Errorf("min_ttl: it is at most max_ttl, which is %s, found %s", o.MaxTTL, o.MinTTL)
 	}
-	return &Source{options: o, servers: &servers{}, hosts: "/etc/hosts", resolv: "/etc/resolv.conf", port: "53"}, nil
+	return &Source{
+		options: o, servers: &servers{}, hosts: "/etc/hosts", resolv: "/etc/resolv.conf", port: "53",
+		now: time.Now, sleep: discovery.Sleep,
+	}, nil
 }
 
 // checkName checks what is looked up: name, type and port.

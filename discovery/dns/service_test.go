@@ -98,7 +98,7 @@ func TestHostsOfAServiceFailOnTheirOwn(t *testing.T) {
 		}
 	}
 	s.set(service, "")
-	expect(t, next(), "10.0.0.1:80", "10.0.0.4:80", "error: it is believed if the next one says so, too")
+	expect(t, next(), "10.0.0.1:80", "10.0.0.4:80", "error: it is believed if the answers are the same")
 	expect(t, next())
 }
 

@@ -13,30 +13,40 @@ type Source struct {
 	servers       *servers
 	hosts, resolv string // the files of the system
 	port          string // of its servers
+
+	// The clock: time.Now and discovery.Sleep, but in tests.
+	now   func() time.Time
+	sleep func(context.Context, time.Duration) bool
 }
 
 // Run delivers what the name stands for, and again whenever that changes.
 func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
-	known := keeper{logical: s.options.Mode == ModeLogical}
-	backoff := s.options.Backoff
+	known := newKeeper(&s.options)
+	failures := s.options.Backoff
+	// What is said to be gone, and is not believed yet, is asked for soon.
+	doubts := discovery.Backoff{Min: time.Second, Max: 5 * time.Second}
 	var last discovery.Update
 	for first := true; ; first = false {
 		found := s.lookup(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		update, failed := known.learn(found)
+		now, wait := s.now(), s.refresh(found.ttl)
+		update, how := known.learn(found, now, wait)
 		if first || !update.Same(last) {
 			last = update
 			deliver(update)
 		}
-		wait := s.refresh(found.ttl)
-		if failed {
-			wait = backoff.Next()
-		} else {
-			backoff.Reset()
+		switch how {
+		case failed:
+			wait = failures.Next()
+		case doubted:
+			wait = min(wait, doubts.Next(), known.doubt(now))
+		case settled:
+			failures.Reset()
+			doubts.Reset()
 		}
-		if !discovery.Sleep(ctx, wait) {
+		if !s.sleep(ctx, wait) {
 			return
 		}
 	}

@@ -182,7 +182,7 @@ func TestAbsenceIsBelievedTheSecondTime(t *testing.T) {
 			next := run(t, fast(s))
 			expect(t, next(), "10.0.0.1:80")
 			s.set(web, absent)
-			expect(t, next(), "10.0.0.1:80", "error: it is believed if the next one says so, too")
+			expect(t, next(), "10.0.0.1:80", "error: it is believed if the answers are the same")
 			expect(t, next(), want...)
 			s.set(web, "web.example. 1 A 10.0.0.2")
 			expect(t, next(), "10.0.0.2:80")

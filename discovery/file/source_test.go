@@ -19,7 +19,7 @@ var _ discovery.Source = (*file.Source)(nil)
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience ends a hung test.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -32,7 +32,7 @@ type Options struct {
 	Ready func() (ok bool, why string)
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
-	Clusters, Listeners, Store func() any
+	Clusters, Listeners, Catalog, Store func() any
 	// Act does to an endpoint of a cluster, by their names, what a person asks
 	// for: "eject", "restore" or "drain". An error says that there is none.
 	Act func(cluster, endpoint, action string) error

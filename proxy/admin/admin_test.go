@@ -361,6 +361,8 @@ func TestHostsAndOrigins(t *testing.T) {
 		want         int
 	}{
 		{"GET", "/ready", []string{"Host: localhost:" + port}, 200},
+		{"GET", "/ready", []string{"Host: LocalHost.:" + port}, 200},
+		{"GET", "/ready", []string{"Host: localhost..:" + port}, 403},
 		{"GET", "/ready", []string{"Host: LOCALHOST"}, 200},
 		{"GET", "/ready", []string{"Host: 127.0.0.1:" + port}, 200},
 		{"GET", "/ready", []string{"Host: [::1]:" + port}, 200},

@@ -47,6 +47,7 @@ func (a *api) table() []endpoint {
 	add(a.Store != nil, endpoint{"/store", "/store", get, "how much the memory of recent hops holds", state(a.Store)})
 	add(a.Listeners != nil, endpoint{"/listeners", "/listeners", get, "the addresses that take requests", state(a.Listeners)})
 	add(a.Clusters != nil, endpoint{"/clusters", "/clusters", get, "the endpoints that requests go to, and their pools", state(a.Clusters)})
+	add(a.Catalog != nil, endpoint{"/catalog", "/catalog", get, "the catalogue that is served: its routes, and whether it is known and fresh", state(a.Catalog)})
 	add(a.Act != nil, endpoint{"/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
 		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act})
 	add(a.ConfigDump != nil, endpoint{"/config_dump", "/config_dump", get, "the running configuration, secrets left out", a.configDump})

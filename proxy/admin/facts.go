@@ -161,6 +161,7 @@ func attemptFacts(n *diagnose.Node) []fact {
 	f.add("proxy error", a.ProxyError)
 	f.add("details", a.Details)
 	f.add("endpoint", a.Endpoint)
+	f.add("url", string(hop.AppendURL(nil, n.Hop, a)))
 	f.add("cluster", a.Cluster)
 	if a.Connected > 0 {
 		connection := "new"

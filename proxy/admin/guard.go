@@ -4,7 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // guard refuses what only a hostile web page would send, and sets the headers
@@ -44,12 +45,8 @@ func hostAllowed(r *http.Request) bool {
 	if !ok || !local.IP.IsLoopback() || r.Host == "" { // only HTTP/1.0 has no Host, and no browser speaks it
 		return true
 	}
-	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+	host := message.Hostname(r.Host)
+	if message.EqualFold(host, "localhost") {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // member is an instance that serves a place, and the tag that says so.
@@ -17,7 +18,9 @@ type member struct {
 	tag      *tag
 }
 
-func (m member) serves() bool { return m.endpoint.Health <= discovery.Degraded }
+func (m member) serves() bool {
+	return m.endpoint.Health <= discovery.Degraded && m.endpoint.Weight > 0
+}
 
 // plan is a [Plan] in the making.
 type plan struct {
@@ -173,15 +176,15 @@ func (p *plan) named(name string, endpoints []discovery.Endpoint, transport Tran
 
 // hosts are the names under which a service is found, each once.
 func (p *plan) hosts(name string) []string {
-	name = strings.ToLower(name)
+	name = message.LowerHost(name)
 	hosts := []string{name}
 	for _, suffix := range p.options.Suffixes {
-		if suffix = strings.ToLower(strings.Trim(suffix, ".")); suffix == "" {
+		if suffix = message.LowerHost(strings.TrimPrefix(suffix, ".")); suffix == "" {
 			continue
 		}
 		hosts = append(hosts, name+"."+suffix)
 		if domain, ok := strings.CutPrefix(suffix, "service."); ok && p.options.Datacenter != "" {
-			hosts = append(hosts, name+".service."+strings.ToLower(p.options.Datacenter)+"."+domain)
+			hosts = append(hosts, name+".service."+message.LowerHost(p.options.Datacenter)+"."+domain)
 		}
 	}
 	slices.Sort(hosts)

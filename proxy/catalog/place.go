@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // errPort is of a place that is known but for the port of its host.
@@ -17,10 +19,11 @@ func parsePlace(s, datacenter string) (place, error) {
 	}
 	var port error
 	host, path, _ := strings.Cut(s, "/")
-	p := place{host: strings.ToLower(expand(host, datacenter)), path: "/" + expand(path, datacenter)}
-	if i := strings.LastIndexByte(p.host, ':'); i > strings.LastIndexByte(p.host, ']') {
-		p.host, port = p.host[:i], errPort
+	p := place{host: expand(host, datacenter), path: "/" + expand(path, datacenter)}
+	if name, _ := message.SplitPort(p.host); len(name) < len(p.host) {
+		p.host, port = name, errPort
 	}
+	p.host = normal(p.host)
 	if err := checkPath(p.path); err != nil {
 		return place{}, err
 	}
@@ -35,6 +38,14 @@ func parsePlace(s, datacenter string) (place, error) {
 		}
 	}
 	return p, port
+}
+
+// normal is a host, which has no port, in the form in which places are compared.
+func normal(host string) string {
+	if strings.HasPrefix(host, "[") {
+		return "[" + message.LowerHost(host) + "]"
+	}
+	return message.LowerHost(host)
 }
 
 // expand puts the data centre in for $DC and ${DC}; what else looks like a

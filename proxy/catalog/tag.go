@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 const (
@@ -152,15 +154,14 @@ func (t *tag) rewrite(value string) error {
 	case "endpoint":
 		return errors.New("for the endpoint's own address write dst")
 	}
-	name, port := value, ""
-	if i := strings.LastIndexByte(value, ':'); i > strings.LastIndexByte(value, ']') {
-		name, port = value[:i], value[i+1:]
+	name, port := message.SplitPort(value)
+	if len(name) < len(value) {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return fmt.Errorf("%q is no port", port)
 		}
 	}
 	t.host = value
-	return checkHost(name)
+	return checkHost(normal(name))
 }
 
 func (t *tag) share(value string) error {

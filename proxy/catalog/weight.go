@@ -45,6 +45,7 @@ func weigh(members []member) []discovery.Endpoint {
 	for i := range members {
 		m, e := &members[i], &endpoints[i]
 		switch {
+		case e.Weight == 0: // it gets no requests, whatever its tag says
 		case m.tag.weight > 0:
 			e.Weight = portion(m.tag.weight * scale)
 		case left*whole < 0.5 && others > 0:

@@ -22,6 +22,8 @@ type Options struct {
 	// "Consul". A nil Source is a cluster of the endpoints that are given to New.
 	Source discovery.Source
 	From   string
+	// Fed is true where whoever feeds the source tells the log of it.
+	Fed bool
 	// Balance says which endpoint a request goes to.
 	Balance balance.Options
 	// Decay is how fast a slow answer is forgotten; 0 is peak EWMA's default.
@@ -36,6 +38,16 @@ type Options struct {
 	// Checker asks the endpoints for their health; nil is off. It is closed with
 	// the cluster.
 	Checker *healthcheck.Checker
+	// Known is what the source said when it last answered somebody else; it holds
+	// until the source answers here. Nil is nothing.
+	Known *discovery.Known
+	// Before is the cluster in whose place this one comes, nil for none. It goes on
+	// until it is closed, and this one has what it had as far as the settings are
+	// the same. SameChecks says whether those of the health checks are.
+	Before     *Cluster
+	SameChecks bool
+	// Memory is what another process knew of the endpoints, nil for nothing.
+	Memory *Memory
 	// Log takes what happens to endpoints; nil is nowhere.
 	Log *slog.Logger
 }
@@ -58,11 +70,12 @@ type Cluster struct {
 	shared   *netio.Shared
 	log      *slog.Logger
 	limits   limits
-	total    balance.Total
+	pools    *pools
+	total    *balance.Total
 	detector *outlier.Detector    // nil where none is ejected
 	checker  *healthcheck.Checker // nil where none is checked
 	state    atomic.Pointer[state]
-	counts   counts
+	counts   *counts
 	used     atomic.Bool   // a request has come
 	ready    chan struct{} // closed when Ready is to return
 	changed  chan struct{} // wakes the keeper
@@ -79,6 +92,7 @@ type Cluster struct {
 	outdated  bool // something has changed since the state was made
 	warming   bool // some weight grows with time
 	closed    bool
+	next      *Cluster // that comes in the place of this one, if any does
 }
 
 // New returns a cluster of these endpoints, or of those that its source delivers.
@@ -88,27 +102,45 @@ func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.S
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Cluster{
-		Name: name, Group: upstream.NewGroup(name, o.Upstream, shared), options: o, shared: shared, log: o.Log,
+		Name: name, options: o, shared: shared, log: o.Log,
 		endpoints: map[string]*Endpoint{}, ready: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 	c.limits.Limits = o.Limits
+	c.checker = o.Checker
+	if o.Before != nil {
+		c.takeOver(o.Before)
+	}
+	c.makeRest()
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
-	if o.Outlier != nil {
-		c.detector = outlier.New(*o.Outlier)
-	}
-	c.checker = o.Checker
 	c.state.Store(&state{set: balance.NewSet(nil, &c.options.Balance, 0)})
 	if o.Source == nil {
 		c.update(discovery.Update{Endpoints: endpoints})
 	} else {
-		c.rebuild() // it says what is waited for
+		c.recall(o.Known)
 		c.running.Go(func() { o.Source.Run(ctx, c.update) })
 	}
 	if c.keeps() {
 		c.running.Go(func() { c.keep(ctx) })
 	}
 	return c
+}
+
+// makeRest makes what was not taken over from the cluster before.
+func (c *Cluster) makeRest() {
+	if c.pools == nil {
+		c.pools = newPools(upstream.NewGroup(c.Name, c.options.Upstream, c.shared))
+	}
+	c.Group = c.pools.group
+	if c.limits.flow == nil {
+		c.limits.flow, c.counts = new(flow), new(counts)
+	}
+	if c.total == nil {
+		c.total = new(balance.Total)
+	}
+	if o := c.options.Outlier; o != nil && c.detector == nil {
+		c.detector = outlier.New(*o)
+	}
 }
 
 // Ready waits until the cluster knows whether it has endpoints, and how those are:
@@ -124,15 +156,27 @@ func (c *Cluster) Ready(ctx context.Context) bool {
 }
 
 // Close ends the source and the checks, and closes the idle connections; those in
-// use are closed when they are released. The last state goes on to be picked from.
+// use are closed when they are released. Connections that the cluster shares with
+// the next one stay. The last state goes on to be picked from.
 func (c *Cluster) Close() {
 	c.mu.Lock()
+	again := c.closed
 	c.closed = true // what a source says of its own end is no news
 	c.mu.Unlock()
 	c.cancel()
 	c.running.Wait()
+	if again {
+		return
+	}
 	if c.checker != nil {
 		c.checker.Close()
 	}
-	c.Group.Close()
+	c.pools.close(c.order)
+	c.mu.Lock()
+	next := c.next
+	c.next = nil
+	c.mu.Unlock()
+	if next != nil {
+		next.succeed()
+	}
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -10,11 +11,16 @@ import (
 // sourceState is what is known of the source.
 type sourceState struct {
 	missing bool
-	err     error     // why its answer is stale, nil while it is fresh
-	since   time.Time // when that began
-	updated time.Time // when the last good answer came
-	updates uint64
-	errs    uint64
+	// known is when the endpoints were last known to be those: now, while err is
+	// nil. It is zero while nothing is known.
+	known time.Time
+	// recalled is true while they are what somebody else was told, see Options.Known.
+	recalled bool
+	err      error     // why its answer is stale, nil while it is fresh
+	since    time.Time // when that began
+	updated  time.Time // when the last good answer came
+	updates  uint64
+	errs     uint64
 }
 
 // update takes what the source knows.
@@ -25,29 +31,69 @@ func (c *Cluster) update(u discovery.Update) {
 		return
 	}
 	c.note(u)
-	if u.Err == nil || len(u.Endpoints) > 0 || len(c.order) == 0 {
+	if u.Err == nil || u.Endpoints != nil || len(c.order) == 0 {
 		c.replace(u)
 	}
 	c.answered = true
 	c.renew()
 }
 
+// recall takes what the source told somebody else, until it answers here.
+func (c *Cluster) recall(k *discovery.Known) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k != nil {
+		c.source.known, c.source.since, c.source.recalled = k.At, k.At, true
+		c.source.err = fmt.Errorf("%s has not answered yet", c.from())
+		c.replace(discovery.Update{Endpoints: k.Endpoints, Missing: k.Missing})
+	}
+	c.rebuild()
+	if c.warming {
+		c.wake()
+	}
+}
+
+// Known is what the source last said; false where it has never said anything, or
+// there is no source.
+func (c *Cluster) Known() (k discovery.Known, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.source
+	if c.options.Source == nil || s.known.IsZero() {
+		return discovery.Known{}, false
+	}
+	k = discovery.Known{Missing: s.missing, At: s.known, Endpoints: make([]discovery.Endpoint, len(c.order))}
+	if s.err == nil {
+		k.At = time.Now()
+	}
+	for i, e := range c.order {
+		k.Endpoints[i] = e.given
+	}
+	return k, true
+}
+
 // note keeps what an update says of the source.
 func (c *Cluster) note(u discovery.Update) {
 	s := &c.source
 	if u.Err == nil {
-		if s.err != nil {
+		if s.err != nil && !c.options.Fed && c.answered {
 			c.log.Info("the source of endpoints is there again", "cluster", c.Name, "source", c.from(), "after", time.Since(s.since).Round(time.Millisecond))
 		}
 		s.err, s.since, s.updated = nil, time.Time{}, time.Now()
+		s.known, s.recalled = s.updated, false
 		s.updates++
 		return
 	}
 	s.errs++
 	if s.err == nil {
 		s.since = time.Now()
+		if !s.known.IsZero() {
+			s.known = s.since
+		}
+	}
+	if (s.err == nil || !c.answered) && !c.options.Fed {
 		what := "the source of endpoints fails; the last that were known stay"
-		if s.updates == 0 {
+		if s.known.IsZero() {
 			what = "the source of endpoints fails; none is known yet"
 		}
 		c.log.Warn(what, "cluster", c.Name, "source", c.from(), "error", u.Err, "endpoints", len(c.order))
@@ -68,7 +114,9 @@ func (c *Cluster) replace(u discovery.Update) {
 		e := c.endpoints[given.Address]
 		if e == nil {
 			e = c.newEndpoint(given)
-			added = append(added, given.Address)
+			if !e.inherited {
+				added = append(added, given.Address)
+			}
 		}
 		e.given = given
 		keep[given.Address] = e
@@ -93,7 +141,7 @@ func (c *Cluster) drop(e *Endpoint) {
 		e.probe.Remove()
 		c.settle(e)
 	}
-	c.Group.Remove(e.Endpoint)
+	c.pools.drop(e.Address)
 }
 
 // settle no longer waits for the first check of an endpoint, if it did.

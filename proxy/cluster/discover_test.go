@@ -34,7 +34,7 @@ func TestSourceDelivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{})
 		synctest.Wait()
-		r.nothing(fault.NoHealthy, "no endpoint yet", "Consul has not answered")
+		r.nothing(fault.Undiscovered, "no endpoint yet", "Consul has not answered")
 		if r.isReady() {
 			t.Error("it is ready before its source has answered")
 		}
@@ -105,7 +105,7 @@ func TestSourceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFed(t, Options{})
 		r.deliver(discovery.Update{Err: down})
-		r.nothing(fault.NoHealthy, "has no endpoint: "+down.Error())
+		r.nothing(fault.Undiscovered, "has no endpoint: "+down.Error())
 		if !r.isReady() {
 			t.Error("nobody is to wait for a source that fails")
 		}
@@ -210,4 +210,31 @@ func TestPickFromUnwell(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestWeightOfZero: an endpoint that its source gives a weight of 0 gets no requests,
+// by no policy, not as the last resort of a retry, and not in a panic.
+func TestWeightOfZero(t *testing.T) {
+	for _, policy := range []balance.Policy{
+		balance.PolicyRoundRobin, balance.PolicyLeastRequest, balance.PolicyRandom,
+		balance.PolicyRingHash, balance.PolicyMaglev, balance.PolicyPeakEWMA,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newFed(t, Options{Balance: balance.Options{Policy: policy, PanicThreshold: 50}})
+			none := discovery.Endpoint{Address: "none:1", Weight: 0, Health: discovery.Degraded}
+			r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{none, {Address: "a:1", Weight: 1}, {Address: "b:1", Weight: 1}}})
+			r.wantPicked("a:1", "b:1")
+			r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{none, {Address: "a:1", Weight: 1}}})
+			r.wantPicked("a:1")
+			e, err := r.Pick(&balance.Request{Tried: []*balance.Load{r.endpoint("a:1").Load}})
+			if err != nil || e.Address != "a:1" {
+				t.Errorf("policy %v: tried again at %v, %v", policy, e, err)
+			}
+			r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{none}})
+			r.nothing(fault.NoHealthy, "none:1 is of weight 0 in Consul")
+			if s := r.Status(); s.Endpoints[0].Weight != 0 {
+				t.Errorf("policy %v: %+v", policy, s.Endpoints[0])
+			}
+		})
+	}
 }

@@ -158,7 +158,7 @@ func TestRestore(t *testing.T) {
 		}
 		r.wantPicked("a:1", "b:1")
 		r.wantLog([]string{"endpoint back", "restored by hand"}, []string{"changed by hand", "action=restore"})
-		r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{{Address: "a:1", Health: discovery.Unhealthy}, {Address: "b:1"}}})
+		r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{{Address: "a:1", Weight: 1, Health: discovery.Unhealthy}, {Address: "b:1", Weight: 1}}})
 		if err := r.Act("a:1", Restore); err != nil {
 			t.Fatal(err)
 		}

@@ -18,8 +18,9 @@ type Endpoint struct {
 	// Load is how busy it is.
 	Load *balance.Load
 
-	cluster *Cluster
-	record  *outlier.Host // nil where none is ejected
+	cluster   *Cluster
+	inherited bool          // the cluster before had it, too
+	record    *outlier.Host // nil where none is ejected
 
 	// Guarded by cluster.mu:
 	given   discovery.Endpoint
@@ -37,11 +38,17 @@ type Endpoint struct {
 // is no other to spare them.
 func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 	e := &Endpoint{
-		Endpoint: c.Group.Endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, &c.total),
+		Endpoint: c.pools.endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, c.total),
 		cluster: c, given: given, warm: len(c.order) == 0,
 	}
-	if c.detector != nil {
+	if c.options.Before != nil {
+		c.inherit(e)
+	}
+	if c.detector != nil && e.record == nil {
 		e.record = c.detector.NewHost()
+	}
+	if c.options.Memory != nil {
+		c.recollect(e)
 	}
 	if c.checker != nil {
 		e.pending = true
@@ -81,13 +88,15 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 		return balance.Excluded, "taken out of service in " + c.from()
 	case e.given.Health == discovery.Unhealthy:
 		return balance.Excluded, "unhealthy in " + c.from()
+	case e.given.Weight == 0:
+		return balance.Excluded, "of weight 0 in " + c.from()
 	case e.byHand:
 		return balance.Unhealthy, "ejected by hand"
 	case e.record != nil && e.record.Ejected():
 		return balance.Unhealthy, "ejected: " + e.record.State(c.shared.Now()).Detail
 	case e.check == healthcheck.Unhealthy:
 		return balance.Unhealthy, "unhealthy: " + e.why
-	case e.pending:
+	case e.pending && e.check == healthcheck.Pending:
 		return balance.Unhealthy, "not checked yet"
 	case e.check == healthcheck.Degraded:
 		return balance.Degraded, "degraded: " + e.why
@@ -100,7 +109,7 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 // weight is the endpoint's share, while it warms up a part of it. warming is true
 // while that changes with time.
 func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warming bool) {
-	w = float64(max(e.given.Weight, 1))
+	w = float64(e.given.Weight)
 	s := e.cluster.options.SlowStart
 	switch {
 	case s == nil:

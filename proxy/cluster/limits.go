@@ -16,9 +16,15 @@ type Limits struct {
 	MaxRequests, MaxRetries int
 }
 
-// limits count what is under way.
+// limits are what may be under way, and what is.
 type limits struct {
 	Limits
+	*flow
+}
+
+// flow counts what is under way. It is one for a cluster and the one that comes in
+// its place.
+type flow struct {
 	requests atomic.Int64
 	retries  atomic.Int64
 	// What was let through, and what was not.

@@ -82,7 +82,7 @@ func (r *rig) retried(random *rand.Rand, failures *atomic.Int64) {
 		switch {
 		case err != nil:
 			failures.Add(1)
-			if k := fault.Of(err).Kind; e != nil || k != fault.NoHealthy && k != fault.NoCluster || len(err.Error()) < len("cluster web ....") {
+			if k := fault.Of(err).Kind; e != nil || k != fault.NoHealthy && k != fault.NoCluster && k != fault.Undiscovered || len(err.Error()) < len("cluster web ....") {
 				r.t.Errorf("%v, %v", e, err)
 			}
 			return

@@ -14,6 +14,7 @@ type state struct {
 	endpoints []*Endpoint // by their index in set
 	set       *balance.Set
 	missing   bool   // the source knows of no such service
+	unknown   bool   // the source has never answered
 	why       string // why there is nothing to pick, where there is nothing
 }
 
@@ -35,6 +36,8 @@ func (c *Cluster) nothing(s *state, how balance.Outcome) error {
 	switch {
 	case s.missing:
 		return fault.New(fault.NoCluster, fmt.Sprintf("cluster %s: %s", c.Name, s.why))
+	case s.unknown:
+		return fault.New(fault.Undiscovered, fmt.Sprintf("cluster %s %s", c.Name, s.why))
 	case how&balance.SubsetFallback != 0:
 		return fault.New(fault.NoHealthy, fmt.Sprintf("cluster %s has no endpoint in the subset that the route asks for", c.Name))
 	}
@@ -53,7 +56,7 @@ func (c *Cluster) rebuild() {
 	now := c.shared.Now()
 	c.outdated, c.warming = false, false
 	hosts := make([]balance.Host, len(c.order))
-	s := &state{endpoints: c.order, missing: c.source.missing}
+	s := &state{endpoints: c.order, missing: c.source.missing, unknown: c.options.Source != nil && c.source.known.IsZero()}
 	var unwell []string
 	for i, e := range c.order {
 		h, why := e.health()

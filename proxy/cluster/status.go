@@ -27,10 +27,15 @@ type SourceStatus struct {
 	Missing bool       `json:"missing"`
 	Stale   bool       `json:"stale"`
 	Since   *time.Time `json:"stale_since,omitempty"`
-	Error   string     `json:"error,omitempty"`
-	Updated *time.Time `json:"updated,omitempty"`
-	Updates uint64     `json:"updates_total"`
-	Errors  uint64     `json:"errors_total"`
+	// Known is false while the source has never answered. Remembered is true while
+	// what is known was said before the source was asked here: to another process, or
+	// before the settings changed.
+	Known      bool       `json:"known"`
+	Remembered bool       `json:"remembered"`
+	Error      string     `json:"error,omitempty"`
+	Updated    *time.Time `json:"updated,omitempty"`
+	Updates    uint64     `json:"updates_total"`
+	Errors     uint64     `json:"errors_total"`
 }
 
 // EndpointStatus is what there is to say about an endpoint.
@@ -80,7 +85,10 @@ func (c *Cluster) Status() Status {
 }
 
 func (c *Cluster) sourceStatus() SourceStatus {
-	s := SourceStatus{From: c.from(), Missing: c.source.missing, Stale: c.source.err != nil, Updates: c.source.updates, Errors: c.source.errs}
+	s := SourceStatus{
+		Known: c.options.Source == nil || !c.source.known.IsZero(), Remembered: c.source.recalled,
+		From: c.from(), Missing: c.source.missing, Stale: c.source.err != nil, Updates: c.source.updates, Errors: c.source.errs,
+	}
 	if s.Stale {
 		since := c.source.since.UTC() // not the one that the lock guards
 		s.Error, s.Since = c.source.err.Error(), &since
@@ -137,6 +145,14 @@ func (c *Cluster) SourceStatus() SourceStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sourceStatus()
+}
+
+// Unknown is why nothing is known of the endpoints, "" where something is.
+func (c *Cluster) Unknown() string {
+	if s := c.state.Load(); s.unknown {
+		return s.why
+	}
+	return ""
 }
 
 // Traffic is what is under way to a cluster, and what was not let through.

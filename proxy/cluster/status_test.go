@@ -22,6 +22,8 @@ const statusJSON = `{
     "missing": false,
     "stale": true,
     "stale_since": "2000-01-01T00:00:02Z",
+    "known": true,
+    "remembered": false,
     "error": "connection refused",
     "updated": "2000-01-01T00:00:00Z",
     "updates_total": 1,
@@ -102,7 +104,7 @@ func TestStatusJSON(t *testing.T) {
 func TestStatusOfNothing(t *testing.T) {
 	c := newCluster(t)
 	got, err := json.Marshal(c.Status())
-	if want := `{"name":"web","policy":"round_robin","source":{"from":"the configuration","missing":false,"stale":false,"updated":`; err != nil ||
+	if want := `{"name":"web","policy":"round_robin","source":{"from":"the configuration","missing":false,"stale":false,"known":true,"remembered":false,"updated":`; err != nil ||
 		string(got[:len(want)]) != want || string(got[len(got)-len(`"endpoints":[]}`):]) != `"endpoints":[]}` {
 		t.Errorf("%v\n%s", err, got)
 	}
@@ -158,7 +160,7 @@ func TestPicks(t *testing.T) {
 		if got := counted(); got != "" {
 			t.Errorf("counted %q of what is not remarkable", got)
 		}
-		r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{{Address: "a:1", Priority: 0, Health: discovery.Draining}, {Address: "b:1", Priority: 1, Health: discovery.Degraded}}})
+		r.deliver(discovery.Update{Endpoints: []discovery.Endpoint{{Address: "a:1", Weight: 1, Priority: 0, Health: discovery.Draining}, {Address: "b:1", Weight: 1, Priority: 1, Health: discovery.Degraded}}})
 		r.picked(10)
 		if got := counted(); got != "degraded 10 failover 10 " {
 			t.Errorf("counted %q", got)

@@ -56,6 +56,12 @@ type Cluster struct {
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
 }
 
+// Template reports whether the cluster has no endpoints of its own: it is there for
+// catalog.like to name.
+func (c *Cluster) Template() bool {
+	return len(c.Endpoints) == 0 && len(c.Static) == 0 && c.Consul == nil && c.DNS == nil && c.File == nil
+}
+
 // ClusterTLS encrypts the connections to a cluster's endpoints. Files are in
 // PEM, their paths relative to the directory that the proxy is started in; they
 // are read again when they change.
@@ -166,7 +172,8 @@ type Balance struct {
 	// of.
 	DefaultRTT time.Duration `yaml:"default_rtt" default:"30ms" min:"1us"`
 	// PanicThreshold is the share of healthy endpoints, in per cent, below which
-	// all are used whatever their health (a panic); 0 is never.
+	// all are used whatever their health checks and ejections say (a panic); 0 is
+	// never. What the source itself says is down is not used then either.
 	PanicThreshold float64 `yaml:"panic_threshold" default:"50" min:"0" max:"100"`
 	// Overprovisioning is by how much a priority's or zone's healthy endpoints
 	// are taken to be more than enough: with 1.4 other priorities or zones take

@@ -22,6 +22,8 @@ type Config struct {
 	Consul Consul `yaml:"consul"`
 	// Catalog says how listeners with a catalogue serve its services.
 	Catalog Catalog `yaml:"catalog"`
+	// Discovery is what is kept of what sources of endpoints said.
+	Discovery Discovery `yaml:"discovery"`
 	// Register puts the service into a catalogue.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.
@@ -52,7 +54,10 @@ type Listener struct {
 	// listeners have the same.
 	Name string `yaml:"name" required:"true" format:"name"`
 	// Address is the host and port to listen on; port 0 takes a free one, and
-	// without a host every interface is listened on.
+	// without a host every interface is listened on. On Linux, a reload or an
+	// upgrade may change it to one that includes the old one, or is within it
+	// (127.0.0.1 and 0.0.0.0, the same port): no connection is refused; one that
+	// is opened at that moment may take a second longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
@@ -103,10 +108,21 @@ type Listener struct {
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
 	// StreamIdleTimeout ends a request or tunnel on which no byte moves.
 	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout" default:"5m" min:"1ms"`
+	// AbortOnClose says when a client of HTTP/1 that closes its side of the
+	// connection while its request is on its way counts as gone, so that the
+	// request is given up: "late" where it does so more than 100 ms after its
+	// request, since one that does so sooner has merely said all that it had to
+	// say, as nc does at the end of its input; "always" whenever it does, as
+	// nginx and HAProxy's abortonclose have it; "never" not before it resets the
+	// connection. Over TLS a close_notify closes a side too. A reset always
+	// counts, and so does the end of an HTTP/2 connection.
+	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
 	// MaxConnections is how many connections may be open at once; further
 	// ones wait in the kernel's queue. 0 is half of the open file limit.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
-	// MaxHeaderBytes is the largest request head, in bytes.
+	// MaxHeaderBytes is the largest request head, in bytes, the target included:
+	// one that does not fit is answered with 414, or 431 where the fields are what
+	// is too large.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
@@ -249,8 +265,9 @@ type Match struct {
 	Path string `yaml:"path" format:"path"`
 	// PathPrefix is how the path begins.
 	PathPrefix string `yaml:"path_prefix" format:"path"`
-	// Hosts are the hosts, without port, in any case; "*.example.com" matches
-	// every name below example.com. IPv6 addresses are in brackets.
+	// Hosts are the hosts, without port, in any case, with or without a dot at
+	// their end; "*.example.com" matches every name below example.com. IPv6
+	// addresses are in brackets.
 	Hosts []string `yaml:"hosts" format:"host"`
 	// Methods are the methods.
 	Methods []string `yaml:"methods" format:"method"`

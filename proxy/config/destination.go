@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // Destination is what a forward proxy's client may reach: the parsed form of
@@ -54,11 +56,11 @@ func ParseDestination(s string) (Destination, error) {
 		d.network = network
 		return d, nil
 	}
-	name, wild := strings.CutPrefix(strings.ToLower(host), "*.")
+	name, wild := strings.CutPrefix(host, "*.")
 	if !isHostname(name) {
 		return Destination{}, fmt.Errorf("%q is neither a host name nor a network", host)
 	}
-	name = strings.TrimSuffix(name, ".")
+	name = message.LowerHost(name)
 	if wild {
 		d.below = "." + name
 	} else {
@@ -147,35 +149,17 @@ func (d Destination) Match(host string, ip netip.Addr, port uint16) bool {
 	if d.all {
 		return true
 	}
-	host = strings.TrimSuffix(host, ".")
+	host = message.BareHost(host)
 	if d.network.IsValid() {
 		if !ip.IsValid() {
-			ip, _ = netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+			ip, _ = netip.ParseAddr(host)
 		}
 		return d.network.Contains(ip.Unmap().WithZone(""))
 	}
 	if d.below != "" {
-		return len(host) > len(d.below) && equalFoldASCII(host[len(host)-len(d.below):], d.below)
+		return len(host) > len(d.below) && message.EqualFold(host[len(host)-len(d.below):], d.below)
 	}
-	return d.name != "" && equalFoldASCII(host, d.name)
-}
-
-// equalFoldASCII compares host with a name in lower case. strings.EqualFold
-// would let the Kelvin sign pass for a k.
-func equalFoldASCII(host, lower string) bool {
-	if len(host) != len(lower) {
-		return false
-	}
-	for i := range len(host) {
-		c := host[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
+	return d.name != "" && message.EqualFold(host, d.name)
 }
 
 // IsNetwork reports whether it is a network, so that a name can match only by

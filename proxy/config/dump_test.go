@@ -125,6 +125,7 @@ listeners:
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
+    abort_on_close: never
     max_connections: 7
     max_header_bytes: 1024
     max_header_fields: 1
@@ -356,6 +357,9 @@ catalog:
   suffixes: [service.consul, mesh]
   like: c.1
   timeout: 0s
+discovery:
+  cache: /var/lib/hopscope/discovery.json
+  max_age: 1h
 register:
   consul:
     name: shop-web

@@ -39,6 +39,8 @@ func upstreamMistakes() []mistake {
 		{"two sources", oneCluster("{endpoints: [a:80], dns: {name: a, port: 80}}"),
 			"3:33: clusters.web.dns: does not go with endpoints: expected only one of the keys endpoints, static, consul, dns, file"},
 		{"no source", oneCluster("{connect_timeout: 1s}"), "3:8: clusters.web: expected one of the keys endpoints, static, consul, dns, file"},
+		{"route to a template", "catalog: {like: web}\n" + oneCluster("{connect_timeout: 1s}"),
+			`2:59: listeners[0].routes[0].cluster: cluster "web" has no endpoints: it is there for catalog.like alone; give it one of the keys endpoints, static, consul, dns, file`},
 		{"no static endpoint", oneCluster("{static: []}"), "3:17: clusters.web.static: must not be empty; expected a list of mappings"},
 		{"static endpoint twice", oneCluster("{static: [{address: 'a:80'}, {address: 'a:80'}]}"),
 			`3:47: clusters.web.static[1].address: "a:80" is listed twice; it is item 0 as well`},

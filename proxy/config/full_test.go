@@ -66,6 +66,7 @@ listeners:
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
+    abort_on_close: never
     max_connections: 7
     max_header_bytes: 1024
     max_header_fields: 1
@@ -175,6 +176,7 @@ consul:
   token: t0ps3cret
   tls: {}
 catalog: {suffixes: [service.consul, mesh], like: c.1, timeout: 0}
+discovery: {cache: /var/lib/hopscope/discovery.json, max_age: 1h}
 register:
   consul:
     name: shop-web
@@ -243,13 +245,14 @@ func TestParseFull(t *testing.T) {
 			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
 			ForwardClientCert: "sanitize_set",
 			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
-			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second,
+			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second, AbortOnClose: "never",
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}},
-		Clusters: fullSources(),
-		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
-		Catalog:  Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Clusters:  fullSources(),
+		Consul:    Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
+		Catalog:   Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Discovery: Discovery{Cache: "/var/lib/hopscope/discovery.json", MaxAge: time.Hour},
 		Register: Register{&RegisterConsul{
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},

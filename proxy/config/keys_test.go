@@ -105,6 +105,7 @@ func TestDefaults(t *testing.T) {
 		{"request_head_timeout", l.RequestHeadTimeout, 10 * time.Second},
 		{"listener idle_timeout", l.IdleTimeout, time.Hour},
 		{"stream_idle_timeout", l.StreamIdleTimeout, 5 * time.Minute},
+		{"abort_on_close", l.AbortOnClose, "late"},
 		{"max_header_bytes", l.MaxHeaderBytes, 60 * 1024},
 		{"max_header_fields", l.MaxHeaderFields, 100},
 		{"via", l.Via, true},

@@ -103,7 +103,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API",
 		"versions the wrong way round", "versions of a cluster the wrong way round", "no protocol", "clients without authorities", "clients' names for nobody",
 		"address as a name", "certificate of a cluster without key", "key of a cluster without certificate", "key for the path of a key", "listener that does nothing", "empty required list", "retry on nothing", "retry on an empty list",
-		"two sources", "no source", "no static endpoint", "static endpoint twice", "DNS without port", "DNS with port 0", "DNS with a port beside SRV",
+		"two sources", "no source", "route to a template", "no static endpoint", "static endpoint twice", "DNS without port", "DNS with port 0", "DNS with a port beside SRV",
 		"DNS with times to live the wrong way round", "DNS of an IP address", "Consul without service", "Consul with service and query",
 		"query with the keys of a service", "token and token file", "certificate for Consul without key", "the top level's Consul with what is asked for",
 		"the top level's token and token file", "the top level's key without certificate", "registration with a check of nothing",

@@ -46,8 +46,9 @@ type Consul struct {
 	// agent's own.
 	Near string `yaml:"near"`
 	// OnlyPassing leaves instances out whose checks warn; without it they take
-	// over as far as those that pass do not suffice. Critical instances get no
-	// requests but in a panic.
+	// over as far as those that pass do not suffice, and get none where their
+	// weight for a warning is 0. Critical instances get no requests, not even in
+	// a panic.
 	OnlyPassing bool `yaml:"only_passing" default:"false"`
 	// Failover lists datacentres whose instances take over, in order, as far as
 	// those of the first fail.
@@ -72,17 +73,32 @@ type ConsulTLS struct {
 
 // Catalog says how listeners with a catalogue serve its services: by Host
 // (payments, payments.service.consul), and by tags, hopscope-route=HOST/PATH or
-// Fabio's urlprefix-HOST/PATH.
+// Fabio's urlprefix-HOST/PATH. Clients have to send their requests to the proxy with
+// such a name in Host: by HTTP_PROXY, or where the name resolves to the proxy's
+// address.
 type Catalog struct {
 	// Suffixes are domains below which each service has a name besides: with
 	// [mesh], payments is payments.mesh too.
 	Suffixes []string `yaml:"suffixes" format:"domain"`
 	// Like is the name of a cluster whose settings the services' clusters have,
-	// all but where its endpoints come from; without one they have the defaults.
+	// all but where its endpoints come from, which it need not say; without one they
+	// have the defaults. Services that speak HTTP/2 in plain text, as gRPC servers do,
+	// need one with protocol "http2", or a tag with the option proto=grpc.
 	Like string `yaml:"like" ref:"clusters"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+}
+
+// Discovery is what is kept of what sources of endpoints said: those of clusters, in
+// Consul, the DNS and files, and the catalogue.
+type Discovery struct {
+	// Cache is a file that what they said last is written to, so that a proxy which
+	// starts while they are away begins with that. Each proxy needs a file of its
+	// own, in a directory that it may write to. Without one nothing is kept.
+	Cache string `yaml:"cache" format:"file"`
+	// MaxAge is how old what is in the file may be; what is older is not used.
+	MaxAge time.Duration `yaml:"max_age" default:"24h" min:"1s"`
 }
 
 // Register puts the service into a catalogue.
@@ -92,7 +108,12 @@ type Register struct {
 }
 
 // RegisterConsul registers the service, and this proxy as its sidecar, with the
-// Consul agent of the top level. Both are taken out first when draining.
+// Consul agent of the top level. Both are taken out first when draining. The
+// sidecar is as healthy as the service, so that both come and go together. What
+// Consul has under the same id is compared with what is written here, at the
+// start, at a reload and at an upgrade, and changed where it differs; after that
+// what others change is left to them. A registration that is lost is made again,
+// with the health that it had.
 type RegisterConsul struct {
 	// Name is the service's name in the catalogue; without one it is the top
 	// level's "service".
@@ -104,7 +125,8 @@ type RegisterConsul struct {
 	// agent's.
 	Address string `yaml:"address" format:"ip"`
 	// Port is where others reach the service; 0 is the port of the first inbound
-	// listener, so that they come by this proxy.
+	// listener, so that they come by this proxy. Any other port is taken for the
+	// application's own, whose health does not depend on this proxy.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
 	// Tags are the service's tags.
 	Tags []string `yaml:"tags"`
@@ -114,6 +136,9 @@ type RegisterConsul struct {
 	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
 	// Check is how the agent looks after the application itself; without one it
 	// connects to the first endpoint of the first inbound listener's cluster.
+	// Where others come by this proxy the agent connects to its listener as well,
+	// as often, and the service is healthy if both are: a proxy that has died
+	// gets no more requests.
 	Check *RegisterCheck `yaml:"check"`
 	// Sidecar registers this proxy as well, by the service's name with
 	// -sidecar-proxy behind it.
@@ -133,8 +158,9 @@ type RegisterCheck struct {
 	Interval time.Duration `yaml:"interval" default:"5s" min:"1s"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// DeregisterAfter takes an instance out of the catalogue that was critical for
-	// so long; 0 is never. Consul takes less than 1m for 1m.
+	// DeregisterAfter takes an instance, and its sidecar, out of the catalogue
+	// when it was critical for so long; 0 is never. Consul takes less than 1m for
+	// 1m.
 	DeregisterAfter time.Duration `yaml:"deregister_after" default:"0s" min:"0"`
 }
 
@@ -146,7 +172,8 @@ type DNS struct {
 	// Port is the endpoints' port; with type "srv" it is left out, as the records
 	// have their own, and with every other type it must be given.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
-	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv".
+	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv", whose
+	// weight of 0 counts as 1: a small share beside those of others (RFC 2782).
 	Type string `yaml:"type" default:"auto" enum:"auto,a,aaaa,srv"`
 	// Mode is "strict", where each address is an endpoint and the answer is all
 	// there is, or "logical", where the name is one endpoint and new connections
@@ -160,7 +187,8 @@ type DNS struct {
 	// such as one of the hosts file.
 	Refresh time.Duration `yaml:"refresh" default:"5s" min:"10ms"`
 	// MinTTL is the least time that an answer is good for, whatever its time to
-	// live.
+	// live. That a name is gone is asked for again within 1s, and every 5s at
+	// last, and believed when it was said until its negative time to live is over.
 	MinTTL time.Duration `yaml:"min_ttl" default:"1s" min:"10ms"`
 	// MaxTTL is the longest time that an answer is good for.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"1h" min:"10ms"`

@@ -53,7 +53,7 @@ func ordered[T int | time.Duration](v validator, p *place, low, high string, lea
 }
 
 // source checks where a cluster's endpoints come from.
-func (v validator) source(p *place, c *Cluster) {
+func (v validator) source(p *place, name string, c *Cluster) {
 	for _, list := range []struct {
 		name  string
 		typ   reflect.Type
@@ -62,6 +62,10 @@ func (v validator) source(p *place, c *Cluster) {
 		if at := p.key(list.name); at.written && list.items == 0 && !at.failed {
 			v.missing(at, key{typ: list.typ, format: "address"})
 		}
+	}
+	if c.Template() && name != "" && name == v.config.Catalog.Like {
+		v.unrouted(name)
+		return
 	}
 	v.oneOf(p, choice{"endpoints", len(c.Endpoints) > 0}, choice{"static", len(c.Static) > 0},
 		choice{"consul", c.Consul != nil}, choice{"dns", c.DNS != nil}, choice{"file", c.File != nil})
@@ -77,6 +81,18 @@ func (v validator) source(p *place, c *Cluster) {
 	}
 	if c.DNS != nil {
 		v.dns(p.key("dns"), c.DNS)
+	}
+}
+
+// unrouted checks that no route leads to a cluster that has settings alone.
+func (v validator) unrouted(name string) {
+	for i, l := range v.config.Listeners {
+		for j, r := range l.Routes {
+			if r.Cluster == name {
+				v.errs.add(v.root.key("listeners").item(i).key("routes").item(j).key("cluster"),
+					"cluster %q has no endpoints: it is there for catalog.like alone; give it one of the keys endpoints, static, consul, dns, file", clip(name))
+			}
+		}
 	}
 }
 

@@ -246,7 +246,7 @@ func (v validator) clusters() {
 		if c.TLS != nil {
 			v.clusterTLS(p.key("tls"), c.TLS)
 		}
-		v.source(p, &c)
+		v.source(p, name, &c)
 		v.balance(p.key("balance"), &c.Balance)
 		v.retry(p.key("retry"), c.Retry)
 		for i := range c.HealthChecks {

@@ -92,10 +92,13 @@ const (
 	ClientCertRevoked    // it has been revoked
 	ClientCertUnsuitable // it is malformed, or made for something else
 
-	Forbidden  // this client may not use this forward proxy, or not reach that destination
-	NotFound   // no route matched
-	NoCluster  // the route's cluster does not exist
-	NoHealthy  // the cluster has no endpoint to try
+	Forbidden // this client may not use this forward proxy, or not reach that destination
+	NotFound  // no route matched
+	NoCluster // the route's cluster does not exist
+	NoHealthy // the cluster has no endpoint to try
+	// Undiscovered is that it is not known what there is: a source of routes or of
+	// endpoints has never answered.
+	Undiscovered
 	Overflow   // the cluster's connection limit was reached
 	LoopFound  // the request has passed through here before
 	BadGateway // the destination of a forward-proxy request makes no sense
@@ -174,13 +177,14 @@ var kinds = [lastKind]kind{
 	ClientCertRevoked:    {"client_cert_revoked", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_revoked}"},
 	ClientCertUnsuitable: {"client_cert_unsuitable", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{bad_certificate}"},
 
-	Forbidden:  {"forbidden", Proxy, false, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
-	NotFound:   {"not_found", Proxy, false, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
-	NoCluster:  {"no_cluster", Proxy, false, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
-	NoHealthy:  {"no_healthy", Proxy, false, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
-	Overflow:   {"overflow", Proxy, false, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
-	LoopFound:  {"loop", Proxy, false, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
-	BadGateway: {"bad_destination", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
+	Forbidden:    {"forbidden", Proxy, false, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
+	NotFound:     {"not_found", Proxy, false, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
+	NoCluster:    {"no_cluster", Proxy, false, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
+	NoHealthy:    {"no_healthy", Proxy, false, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
+	Undiscovered: {"undiscovered", Proxy, false, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
+	Overflow:     {"overflow", Proxy, false, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
+	LoopFound:    {"loop", Proxy, false, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
+	BadGateway:   {"bad_destination", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
 
 	ConnectRefused:    {"connect_refused", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},
 	ConnectTimeout:    {"connect_timeout", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_reset_before_response_started{connection_timeout}"},

@@ -19,7 +19,6 @@ import (
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
 	here, whole := x.Down.Whole()
-	x.Hop.BytesIn = int64(len(here))
 	cl := d.route.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
@@ -159,6 +158,7 @@ func (f *Forwarder) reach(x *filter.Exchange, d *destination, b content, w *way,
 	if len(h.Attempts) > 1 {
 		a.Start = now(h)
 	}
+	d.ask(x, cl.Group.Scheme(), a.Endpoint)
 	w.begin(f.clock(h, a.Start))
 	ctx := d.context
 	if ctx == nil {
@@ -235,7 +235,9 @@ func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b conten
 	var err error
 	if b.whole() {
 		first, sent, err = c.RoundTrip(r, b.here, &x.Response)
-		a.BytesSent = int64(len(b.here) - len(first))
+		if sent != upstream.Nothing {
+			a.BytesSent = int64(len(b.here) - len(first))
+		}
 	} else {
 		first = b.from.kept
 		if b.from.read > 0 {
@@ -260,13 +262,28 @@ func unswitched(r, response *message.Head) bool {
 		response.Status >= 200 && response.Status < 300
 }
 
-// nameHost sets the Host field as the route wants it, and to the endpoint's address
-// where an HTTP/1.0 client sent none, which HTTP/1.1 requires.
+// nameHost sets the Host field as the attempt is to have it.
 func (d *destination) nameHost(r *message.Head, endpoint string) {
-	switch host := d.route.Host; {
-	case host == "endpoint", d.nameless:
-		r.Replace(message.Host, endpoint)
-	case host != "":
+	if host := d.hostOf(endpoint); host != "" {
 		r.Replace(message.Host, host)
+	}
+}
+
+// hostOf is the host that the route wants an attempt to ask for: its own, or the
+// endpoint's address, also where an HTTP/1.0 client sent none, which HTTP/1.1 requires;
+// "" is the one that the client asked for.
+func (d *destination) hostOf(endpoint string) string {
+	if d.nameless || d.route.Host == "endpoint" {
+		return endpoint
+	}
+	return d.route.Host
+}
+
+// ask notes what the last attempt asks for.
+func (d *destination) ask(x *filter.Exchange, scheme, endpoint string) {
+	r := &x.Request
+	x.Hop.Ask(scheme, r.Host(), r.Path(), r.Query())
+	if host := d.hostOf(endpoint); host != "" {
+		x.Hop.AskHost(host)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/outlier"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -46,6 +47,18 @@ func TestAgain(t *testing.T) {
 		w := way{begun: c.begun, stream: pooled{reused: !c.fresh, version: c.version}}
 		if got := again(c.kind, &w, &message.Head{Method: c.method}); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
+// TestJudgeStatuses: those from 600 on are taken as 5xx (RFC 9110 section 15).
+func TestJudgeStatuses(t *testing.T) {
+	for status, want := range map[int]outlier.Result{
+		200: outlier.Success, 404: outlier.Success, 500: outlier.Error5xx, 503: outlier.GatewayError,
+		599: outlier.Error5xx, 600: outlier.Error5xx, 999: outlier.Error5xx,
+	} {
+		if got, ok := judge(&hop.Attempt{Status: status}); got != want || !ok {
+			t.Errorf("%d: %v, %v, want %v", status, got, ok, want)
 		}
 	}
 }

@@ -50,8 +50,8 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 	}
 	h.Labels = route.Labels
 	authority := r.Authority()
-	if _, _, err := net.SplitHostPort(string(authority)); err != nil && defaultPort != "" {
-		authority = append(append([]byte(nil), authority...), defaultPort...)
+	if host, port := message.SplitPort(authority); len(port) == 0 && defaultPort != "" {
+		authority = append(append([]byte(nil), host...), defaultPort...)
 	}
 	address, err := f.permitted(x, string(authority))
 	if err != nil {
@@ -132,7 +132,7 @@ func sameSocket(local, host string, ip netip.Addr, port int) bool {
 	if err != nil || int(own.Port()) != port {
 		return false
 	}
-	return host == "localhost" && own.Addr().IsLoopback() || ip.IsValid() && ip.Unmap() == own.Addr().Unmap()
+	return message.EqualFold(message.BareHost(host), "localhost") && own.Addr().IsLoopback() || ip.IsValid() && ip.Unmap() == own.Addr().Unmap()
 }
 
 func contains(networks []netip.Prefix, ip netip.Addr) bool {

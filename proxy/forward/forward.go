@@ -68,6 +68,10 @@ const (
 type Routing struct {
 	Table  *route.Table
 	Routes []Route
+	// Unknown says why it is not known yet which routes there are, "" if it is. Names
+	// then reports whether a host can be nothing but a name of the catalogue.
+	Unknown string
+	Names   func(host string) bool
 }
 
 // Route is where requests go.
@@ -99,6 +103,7 @@ type Forwarder struct {
 	Active atomic.Int64
 
 	handler filter.Handler
+	dates   dates
 	via     [hop.HTTP2 + 1]string // the Via of a response, by the version it came in
 }
 

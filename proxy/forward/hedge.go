@@ -95,13 +95,12 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 	c.d.context = r.context
 	// It sees the attempts that came before as they are now: only their number
 	// matters to it.
-	record := *r.x.Hop
-	record.Attempts = slices.Grow(slices.Clone(record.Attempts), len(r.runners)+2)
+	record := r.x.Hop.Fork()
 	for range r.runners {
 		record.Attempt()
 	}
 	c.from = len(record.Attempts)
-	c.x = filter.Exchange{Request: r.x.Request.Clone(), Hop: &record, Trace: r.x.Trace, Pick: r.x.Pick, Down: hedged{r.x.Down, r}}
+	c.x = filter.Exchange{Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick, Down: hedged{r.x.Down, r}}
 	c.x.Pick.Tried = slices.Clone(r.x.Pick.Tried)
 	r.runners = append(r.runners, c)
 	r.live++
@@ -207,10 +206,10 @@ func (r *race) finish() (way, error) {
 	h := r.x.Hop
 	for _, c := range r.runners {
 		if c != r.best {
-			h.Attempts = append(h.Attempts, c.x.Hop.Attempts[c.from:]...)
+			h.Join(c.x.Hop, c.from)
 		}
 	}
-	h.Attempts = append(h.Attempts, r.best.x.Hop.Attempts[r.best.from:]...)
+	h.Join(r.best.x.Hop, r.best.from)
 	r.x.Response = r.best.x.Response
 	return r.best.way, r.best.err
 }

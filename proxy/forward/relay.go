@@ -29,15 +29,14 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) error {
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
 	d.giveCookie(r)
-	f.respond(x)
 	h.FirstByte = h.LastAttempt().FirstByte
+	f.respond(x)
 	err := x.Down.Head(r)
 	if err == nil {
 		err = f.copy(x, c)
 	}
 	err = w.cause(x, err)
 	a := h.LastAttempt()
-	a.BytesReceived = h.BytesOut
 	if err == nil {
 		h.End = now(h)
 		a.End = h.End
@@ -52,13 +51,14 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) error {
 // sent before more is waited for.
 func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	h, down := x.Hop, x.Down
+	a := h.LastAttempt()
 	for hurried := false; ; {
 		piece, done, err := c.Body()
 		if err != nil {
 			return err
 		}
 		if len(piece) > 0 {
-			h.BytesOut += int64(len(piece))
+			a.BytesReceived += int64(len(piece))
 			if err := down.Content(piece); err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		if err := down.Flush(); err != nil {
 			return err
 		}
-		if !hurried && h.BytesOut == 0 {
+		if !hurried && a.BytesReceived == 0 {
 			c.Hurry()
 		}
 		hurried = true
@@ -87,16 +87,22 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	}
 }
 
-// close ends the response.
+// close ends the response. The trailers of a call are its metadata, and pass as
+// they came.
 func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	f.endCall(x, trailers)
+	if trailers != nil && !x.Hop.GRPC {
+		trailers.StripTrailers(message.OfResponse)
+	}
 	return x.Down.End(trailers)
 }
 
-// respond gives a response the fields that are the proxy's.
+// respond gives a response the fields that are the proxy's. The Hop knows when
+// the response began.
 func (f *Forwarder) respond(x *filter.Exchange) {
 	h, r := x.Hop, &x.Response
 	f.note(h)
+	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {
 		r.Add(message.Via, "via", f.via[r.Version])
 	}

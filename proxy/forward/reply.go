@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -46,9 +47,8 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	if why.Kind == fault.Overflow {
 		r.Add(message.Unknown, "x-envoy-overloaded", "true")
 	}
-	f.respond(x)
 	h.FirstByte = now(h)
-	h.BytesOut = int64(len(text))
+	f.respond(x)
 	err := down.Head(r)
 	if err == nil && len(text) > 0 && x.Request.Method != message.HEAD {
 		err = down.Content(text)
@@ -128,5 +128,5 @@ func answered(h *hop.Hop) string {
 		}
 		return text
 	}
-	return a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
+	return strings.TrimSpace(a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 }

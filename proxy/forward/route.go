@@ -60,6 +60,9 @@ func (f *Forwarder) route(x *filter.Exchange) error {
 		}
 		return f.send(x, &d)
 	}
+	if why := f.unknown(r); why != "" {
+		return fault.New(fault.Undiscovered, why)
+	}
 	if f.Egress != nil {
 		return f.egress(x)
 	}
@@ -81,12 +84,34 @@ func (f *Forwarder) match(r *message.Head) *Route {
 	if f.Catalog == nil {
 		return nil
 	}
-	if c := f.Catalog.Load(); c != nil {
+	if c := f.Catalog.Load(); c != nil && c.Unknown == "" {
 		if i := c.Table.Match(r); i >= 0 {
 			return &c.Routes[i]
 		}
 	}
 	return nil
+}
+
+// unknown is why it is not known whether there is a route for a request, "" if it is
+// known that there is none. A forward proxy takes hosts that may be anybody's to them.
+func (f *Forwarder) unknown(r *message.Head) string {
+	if f.Catalog == nil || r.Method == message.CONNECT {
+		return ""
+	}
+	c := f.Catalog.Load()
+	if c == nil || c.Unknown == "" || f.Egress != nil && !c.Names(hostOf(r)) {
+		return ""
+	}
+	return c.Unknown
+}
+
+// hostOf is the request's host without its port, in lower case.
+func hostOf(r *message.Head) string {
+	host := r.Host()
+	if i := bytes.LastIndexByte(host, ':'); i > bytes.LastIndexByte(host, ']') {
+		host = host[:i]
+	}
+	return string(bytes.ToLower(host))
 }
 
 // rewrite gives the request the path that the endpoint is to see, and keeps the

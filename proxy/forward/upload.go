@@ -186,8 +186,5 @@ func (w *way) settle(h *hop.Hop) bool {
 	all := u.stop()
 	w.upload = nil
 	h.LastAttempt().BytesSent = u.sent
-	if u.source != nil {
-		h.BytesIn = u.source.read
-	}
 	return all
 }

@@ -22,21 +22,21 @@ func Dup(socket net.Listener) (net.Listener, error) {
 // dup copies a socket's descriptor. Other than with [net.TCPListener.File], what
 // is shared by the two is never set to block, in which an Accept might be caught.
 func dup(socket net.Listener) (fd int, err error) {
+	fd = -1
+	err = withDescriptor(socket, func(of int) (err error) {
+		fd, err = unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 0)
+		return os.NewSyscallError("fcntl", err)
+	})
+	return fd, err
+}
+
+// rawOf is a socket's descriptor, for as long as it is used.
+func rawOf(socket net.Listener) (syscall.RawConn, error) {
 	s, ok := socket.(syscall.Conn)
 	if !ok {
-		return -1, fmt.Errorf("a %T has no descriptor", socket)
+		return nil, fmt.Errorf("a %T has no descriptor", socket)
 	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	failed := raw.Control(func(of uintptr) {
-		fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if failed != nil {
-		return -1, failed
-	}
-	return fd, os.NewSyscallError("fcntl", err)
+	return s.SyscallConn()
 }
 
 // open makes a listener of a descriptor, which is its own from then on, also where

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,7 +18,7 @@ import (
 )
 
 // patience ends a hung test.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // serve runs a Server, which ends with the test, and hands out those sockets.
 func serve(t *testing.T, address string, sockets ...Socket) *Server {
@@ -97,12 +98,12 @@ func takeover(t *testing.T, address string, n int) {
 			t.Fatal("it was said to be taken before it was")
 		default:
 		}
-		if err := taken.Ready(); err != nil {
+		if err := taken.Ready("web-1", "web-2"); err != nil {
 			t.Fatal(err)
 		}
 		select {
 		case peer := <-s.Taken():
-			if peer != (Peer{"v2", os.Getpid()}) {
+			if peer.Peer != (Peer{"v2", os.Getpid()}) || peer.Registered == nil || !slices.Equal(*peer.Registered, []string{"web-1", "web-2"}) {
 				t.Errorf("taken by %+v", peer)
 			}
 		case <-time.After(patience):

@@ -16,8 +16,9 @@ import (
 //	new: {"protocol":1,"version":"v1.3.0","pid":17}
 //	old: {"protocol":1,"version":"v1.2.0","pid":12,"sockets":[{"kind":"listener",...},...]}
 //	     and with it, as SCM_RIGHTS, a descriptor for each of the sockets, in order;
-//	     those that one message can't take come with the spaces that follow it
-//	new: {"state":"ready"}
+//	     those that one message can't take come with the spaces that follow it.
+//	     One that is of kind "memory" is no socket but a file: what old knows
+//	new: {"state":"ready","registered":["web-1"]}
 //	old: {"state":"retiring"}
 //
 // or, in the place of any: {"error":"..."}. The two sides may be of different
@@ -42,7 +43,10 @@ type message struct {
 	PID      int         `json:"pid,omitempty"`
 	Sockets  []described `json:"sockets,omitempty"`
 	State    string      `json:"state,omitempty"`
-	Error    string      `json:"error,omitempty"`
+	// Registered are what the new process has registered in a catalogue, of which
+	// the old one takes out all else; without it nothing.
+	Registered *[]string `json:"registered,omitempty"`
+	Error      string    `json:"error,omitempty"`
 }
 
 // described is a socket without its descriptor.

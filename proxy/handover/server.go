@@ -15,11 +15,17 @@ type Offer struct {
 	Version string
 	// Sockets returns copies of the sockets, which the Server closes.
 	Sockets func() ([]Socket, error)
-	Log     *slog.Logger
+	// Memory returns what this process knows that the other may use; nil is nothing.
+	// What it means is between the two. An error is logged, and nothing is handed over.
+	Memory func() ([]byte, error)
+	Log    *slog.Logger
 }
 
-// ofServer is the kind of the Server's own socket.
-const ofServer = "upgrade"
+// The kinds of what is the Server's own: its socket, and what the process knows.
+const (
+	ofServer = "upgrade"
+	ofMemory = "memory"
+)
 
 // Server hands the sockets of this process to one that takes over, and says when
 // that one serves on them. Until then this process goes on as it is, and so it does
@@ -27,7 +33,7 @@ const ofServer = "upgrade"
 type Server struct {
 	socket *net.UnixListener
 	turn   chan struct{} // holds the one who is taking over
-	taken  chan Peer
+	taken  chan Successor
 	done   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -41,12 +47,20 @@ type Peer struct {
 	PID     int
 }
 
+// Successor is the process that has taken over.
+type Successor struct {
+	Peer
+	// Registered are what it has registered in a catalogue; nil is that it does not
+	// say.
+	Registered *[]string
+}
+
 func newServer(socket *net.UnixListener) *Server {
-	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Peer, 1), conns: map[*net.UnixConn]struct{}{}}
+	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Successor, 1), conns: map[*net.UnixConn]struct{}{}}
 }
 
 // Taken tells who has taken over: then it is up to this process to end.
-func (s *Server) Taken() <-chan Peer { return s.taken }
+func (s *Server) Taken() <-chan Successor { return s.taken }
 
 // Serve answers until the Server is closed, or another process has taken over.
 func (s *Server) Serve(o Offer) {
@@ -107,9 +121,19 @@ func (s *Server) close() {
 	}
 }
 
+// wait gives the other side until then to speak, unless the Server has been closed,
+// which waits for nobody.
+func (s *Server) wait(c *net.UnixConn, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		c.SetDeadline(until)
+	}
+}
+
 // answer holds the conversation with a process that takes over.
 func (s *Server) answer(c *net.UnixConn, o Offer) error {
-	c.SetDeadline(time.Now().Add(answerTime))
+	s.wait(c, time.Now().Add(answerTime))
 	if err := trusted(c); err != nil {
 		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
 	}
@@ -131,7 +155,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 		return fmt.Errorf("handing over to process %d: %w", peer.PID, err)
 	}
 	// It takes the time that it takes to start. If it ends, so does the connection.
-	c.SetDeadline(time.Time{})
+	s.wait(c, time.Time{})
 	m, fds, err = receive(c)
 	if err != nil {
 		return fmt.Errorf("process %d gave up before it was ready: %w", peer.PID, err)
@@ -152,7 +176,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	c.SetDeadline(time.Now().Add(answerTime))
 	// That it is not heard makes no difference any more.
 	_ = send(c, message{Protocol: protocol, State: isRetiring}, nil)
-	s.taken <- peer
+	s.taken <- Successor{peer, m.Registered}
 	return nil
 }
 
@@ -178,5 +202,23 @@ func (s *Server) offer(c *net.UnixConn, o Offer) error {
 		fds = append(fds, fd)
 		m.Sockets = append(m.Sockets, described{socket.Kind, socket.Name, socket.Address})
 	}
+	if fd, err := remembered(o); err != nil {
+		o.Log.Warn("what this process knows is not handed over: the other one asks anew", "error", err)
+	} else if fd >= 0 {
+		fds = append(fds, fd)
+		m.Sockets = append(m.Sockets, described{Kind: ofMemory})
+	}
 	return send(c, m, fds)
+}
+
+// remembered is a file of what this process knows, -1 for none.
+func remembered(o Offer) (fd int, err error) {
+	if o.Memory == nil {
+		return -1, nil
+	}
+	data, err := o.Memory()
+	if err != nil || data == nil {
+		return -1, err
+	}
+	return memoryFile(data)
 }

@@ -22,6 +22,8 @@ type Takeover struct {
 	From Peer
 	// Sockets are the caller's, to use or to close.
 	Sockets []Socket
+	// Memory is what that process knew, nil for nothing; see [Offer].
+	Memory []byte
 	// Server is for the next process that takes over; nil if that one had none.
 	Server *Server
 
@@ -63,6 +65,10 @@ func (t *Takeover) ask(version string) error {
 	}
 	t.From = Peer{m.Version, m.PID}
 	for i, d := range m.Sockets {
+		if d.Kind == ofMemory {
+			t.Memory, _ = readMemory(fds[i]) // without it sources are asked anew
+			continue
+		}
 		socket, err := openListening(fds[i])
 		if err != nil {
 			continue // of a kind that a later version knows
@@ -92,15 +98,16 @@ func openListening(fd int) (net.Listener, error) {
 	return open(fd)
 }
 
-// Ready says that this process serves: then the other one stops. An error is that it
-// had stopped before.
-func (t *Takeover) Ready() error {
+// Ready says that this process serves, and what it has registered in a catalogue:
+// then the other one stops. An error is that it had stopped before.
+func (t *Takeover) Ready(registered ...string) error {
 	defer t.conn.Close()
 	if t.Server != nil && !abstract(t.Server.socket.Addr().String()) {
 		t.Server.socket.SetUnlinkOnClose(true)
 	}
 	t.conn.SetDeadline(time.Now().Add(answerTime))
-	if err := send(t.conn, message{Protocol: protocol, State: isReady}, nil); err != nil {
+	registered = append([]string{}, registered...) // which none is, other than nil
+	if err := send(t.conn, message{Protocol: protocol, State: isReady, Registered: &registered}, nil); err != nil {
 		return err
 	}
 	m, fds, err := receive(t.conn)

@@ -233,7 +233,7 @@ func connectionOptions(h *message.Head) map[string]bool {
 		if strings.EqualFold(string(h.Bytes(f.Name)), "connection") {
 			for option := range strings.SplitSeq(string(h.Bytes(f.Value)), ",") {
 				option = asciiLower(strings.Trim(option, " \t"))
-				if id := message.FieldByName([]byte(option)); id == message.Unknown || id == message.KeepAlive || id == message.ProxyConnection {
+				if p := message.PropertiesOf([]byte(option)); !p.Has(message.Guarded) {
 					named[option] = true
 				}
 			}

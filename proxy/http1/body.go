@@ -33,6 +33,7 @@ type trailerSection struct {
 	decoder HeadDecoder
 	raw     []byte // the section, as it came
 	head    message.Head
+	of      message.Trailing
 	some    bool // there are trailers that may be used
 }
 
@@ -157,7 +158,7 @@ func (b *BodyDecoder) frame(c byte) (reason string) {
 			b.state = chunkLF
 			return ""
 		}
-		if class[c]&inValue == 0 {
+		if !message.Is(c, inValue) {
 			return controlIn([]byte{c}) + " in a chunk extension"
 		}
 		return b.extensionByte()
@@ -182,7 +183,7 @@ func (b *BodyDecoder) frame(c byte) (reason string) {
 
 // sizeByte reads one byte of a chunk size, or what ends it.
 func (b *BodyDecoder) sizeByte(c byte) (reason string) {
-	if class[c]&inHex != 0 {
+	if message.Is(c, inHex) {
 		if b.digits == 16 {
 			return "the chunk size has more than 16 digits"
 		}
@@ -256,8 +257,9 @@ func (b *BodyDecoder) fail(kind fault.Kind, reason string) error {
 }
 
 // Trailers are the trailer fields of the body when it is done, or nil where it
-// had none. Fields that must not come in a trailer (RFC 9110 section 6.5.1) are
-// marked as removed. The Head is the decoder's own; it stays as it is until the
+// had none. What must not come in a request's trailers is marked as removed. Of a
+// response's that is only what may come in none: whether it answers a gRPC call,
+// the caller knows (see [message.Trailing]). The Head is the decoder's own; it stays as it is until the
 // next Begin.
 func (b *BodyDecoder) Trailers() *message.Head {
 	if b.state != over || b.trailers == nil || !b.trailers.some {
@@ -270,9 +272,9 @@ func (b *BodyDecoder) Trailers() *message.Head {
 const keptTrailers = 4 << 10
 
 func (t *trailerSection) begin(limits Limits, upstream bool) {
-	t.decoder = HeadDecoder{Limits: limits, section: requestTrailers}
+	t.decoder, t.of = HeadDecoder{Limits: limits, section: requestTrailers}, message.OfRequest
 	if upstream {
-		t.decoder.section = responseTrailers
+		t.decoder.section, t.of = responseTrailers, message.OfCall
 	}
 	t.decoder.Limits.setDefaults()
 	t.raw = t.raw[:0]
@@ -301,10 +303,6 @@ func (t *trailerSection) decode(in []byte) (progress, error) {
 		return progress{len(t.raw) - before, false}, err
 	}
 	t.raw = t.raw[:n]
-	for i := range t.head.Fields {
-		f := &t.head.Fields[i]
-		f.Removed = !message.MayTrail(f.ID, t.head.Bytes(f.Name))
-		t.some = t.some || !f.Removed
-	}
+	t.some = t.head.StripTrailers(t.of)
 	return progress{n - before, true}, nil
 }

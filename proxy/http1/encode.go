@@ -98,10 +98,11 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing, p Persis
 	wire := h.Wire()
 	lines := h.Version == hop.HTTP11 || h.Version == hop.HTTP10 // the wire holds "Name: value\r\n"
 	e := encoder{h: h, framing: framing, persistence: p}
+	some := h.HasAny(encoded)
 	var from, to uint32 // a run of lines in wire that is not written yet
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.Removed || f.ID-1 < message.ContentLength && !e.sendsOn(f) {
+		if f.Removed || some && encoded.Has(f.ID) && !e.sendsOn(f) {
 			continue
 		}
 		// A line goes into a run if it is "name: value\r\n" without other space,
@@ -140,8 +141,11 @@ type encoder struct {
 	te          bool // TE was sent on
 }
 
-// sendsOn reports whether a field whose number is at most that of
-// Content-Length is sent on as it came.
+// encoded are the fields that the encoder decides on.
+const encoded message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection | 1<<message.TE |
+	1<<message.Upgrade | 1<<message.TransferEncoding | 1<<message.ContentLength
+
+// sendsOn reports whether one of them is sent on as it came.
 func (e *encoder) sendsOn(f *message.Field) bool {
 	switch f.ID {
 	case message.Connection, message.KeepAlive, message.ProxyConnection:
@@ -164,7 +168,7 @@ func (e *encoder) sendsOn(f *message.Field) bool {
 
 // isNumber reports whether b is n in decimal as it is usually written.
 func isNumber(b []byte, n int64) bool {
-	parsed, reason := parseLength(b)
+	parsed, reason := message.ParseLength(b)
 	return reason == "" && parsed == n && (b[0] != '0' || len(b) == 1)
 }
 

@@ -1,8 +1,6 @@
 package http1
 
 import (
-	"math"
-
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -32,7 +30,11 @@ const (
 // has reports whether all of those were said.
 func (s *said) has(f facts) bool { return s.facts&f == f }
 
-// note takes in a field that bears on the whole message.
+// noted are the fields that bear on the whole message.
+const noted message.FieldSet = 1<<message.ContentLength | 1<<message.TransferEncoding | 1<<message.Connection |
+	1<<message.Host | 1<<message.Upgrade | 1<<message.Expect
+
+// note takes in one of them.
 func (d *HeadDecoder) note(id message.FieldID, value []byte, h *message.Head) error {
 	switch id {
 	case message.ContentLength:
@@ -46,13 +48,8 @@ func (d *HeadDecoder) note(id message.FieldID, value []byte, h *message.Head) er
 	case message.Upgrade:
 		d.noteUpgrade(value)
 	case message.Expect:
-		for element, rest := nextElement(value); ; element, rest = nextElement(rest) {
-			if message.EqualFold(element, "100-continue") {
-				d.said.facts |= wantsContinue
-			}
-			if rest == nil {
-				break
-			}
+		if message.WantsContinue(value) {
+			d.said.facts |= wantsContinue
 		}
 	}
 	return nil
@@ -65,38 +62,13 @@ func (d *HeadDecoder) noteLength(value []byte, h *message.Head) error {
 	if d.said.has(hasLength) {
 		return d.fail(fault.BadFraming, d.place(place)+"Content-Length is there twice")
 	}
-	n, reason := parseLength(value)
+	n, reason := message.ParseLength(value)
 	if reason != "" {
 		return d.fail(fault.BadFraming, d.place(place)+"Content-Length "+reason)
 	}
 	d.said.facts |= hasLength
 	d.said.length = n
 	return nil
-}
-
-// parseLength parses 1*DIGIT of at most 19 digits, or says what is wrong.
-func parseLength(value []byte) (n int64, reason string) {
-	digits := span(value, inDigit)
-	switch {
-	case len(value) == 0:
-		return 0, "is empty"
-	case digits < len(value) && value[digits] == ',':
-		return 0, "is a list"
-	case digits < len(value) && (value[0] == '+' || value[0] == '-'):
-		return 0, "has a sign"
-	case digits < len(value):
-		return 0, "is not a number"
-	case digits > 19:
-		return 0, "has more than 19 digits"
-	}
-	var u uint64 // 19 digits fit
-	for _, c := range value {
-		u = u*10 + uint64(c-'0')
-	}
-	if u > math.MaxInt64 {
-		return 0, "is more than 9223372036854775807"
-	}
-	return int64(u), ""
 }
 
 // noteCoding takes in Transfer-Encoding: one line, "chunked" and nothing else.

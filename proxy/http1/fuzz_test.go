@@ -52,6 +52,8 @@ func FuzzResponse(f *testing.F) {
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nframes",
 		"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + typicalResponse,
 		ok("Content-Length: 5", "Transfer-Encoding: chunked"),
+		ok("Transfer-Encoding : chunked", "X\t:y") + "1\r\nx\r\n0\r\nX-Sum : 1\r\n\r\n",
+		"HTTP/1.1 999 Denied\r\nContent-Length : 2\r\n\r\nno",
 	} {
 		f.Add(uint8(message.GET), []byte(seed))
 		f.Add(uint8(message.HEAD), []byte(seed))

@@ -12,21 +12,19 @@ import (
 // defaults.
 type Limits struct {
 	// HeadBytes is the most bytes of a head, its first and its empty line
-	// included, and of a trailer section. 0 means 61440.
+	// included, and of a trailer section. A request line that is longer by
+	// itself is answered with 414 (URI Too Long), any other head with 431. 0
+	// means 61440.
 	HeadBytes int
 	// Fields is the most field lines of a head or a trailer section. 0 means
 	// 100.
 	Fields int
-	// RequestLine is the most bytes of a request line; a longer one is answered
-	// by 414 (URI Too Long). 0 means 16384, or HeadBytes where that is less.
-	RequestLine int
 }
 
 // The defaults of [Limits].
 const (
-	DefaultHeadBytes   = 60 << 10
-	DefaultFields      = 100
-	DefaultRequestLine = 16 << 10
+	DefaultHeadBytes = 60 << 10
+	DefaultFields    = 100
 )
 
 func (l *Limits) setDefaults() {
@@ -36,10 +34,6 @@ func (l *Limits) setDefaults() {
 	if l.Fields <= 0 {
 		l.Fields = DefaultFields
 	}
-	if l.RequestLine <= 0 {
-		l.RequestLine = DefaultRequestLine
-	}
-	l.RequestLine = min(l.RequestLine, l.HeadBytes)
 }
 
 // HeadDecoder decodes heads from a connection, one after the other. It reads
@@ -153,9 +147,12 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 		if len(line) >= 2 && line[0] == '\r' && line[1] == '\n' {
 			return d.pos + 2, nil
 		}
-		colon := span(line, inToken)
-		if colon == 0 || colon == len(line) || line[colon] != ':' || d.full(h) {
-			return 0, d.badLine(window, h)
+		name := span(line, inToken)
+		colon := name
+		if name == 0 || name == len(line) || line[name] != ':' || d.full(h) {
+			if colon = d.spacedColon(line, name); colon == 0 || d.full(h) {
+				return 0, d.badLine(window, h)
+			}
 		}
 		from := colon + 1
 		for from < len(line) && (line[from] == ' ' || line[from] == '\t') {
@@ -169,15 +166,37 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
 			to--
 		}
-		id := message.FieldByName(line[:colon])
-		h.AddDecoded(id, piece(d.pos, 0, colon), piece(d.pos, from, to))
-		if id-1 < message.Expect && d.section <= response {
+		id := message.FieldByName(line[:name])
+		where := piece(d.pos, 0, name)
+		if colon != name {
+			where = h.OwnBytes(line[:name]) // the encoder copies what it finds between name and value
+		}
+		h.AddDecoded(id, where, piece(d.pos, from, to))
+		if noted.Has(id) && d.section <= response {
 			if err := d.note(id, line[from:to], h); err != nil {
 				return 0, err
 			}
 		}
 		d.pos, d.scanned = next, next
 	}
+}
+
+// spacedColon is where the colon stands behind a name of n bytes and whitespace,
+// or 0 where it does not, or may not: a proxy removes such whitespace from a
+// response and refuses it in a request, where it was used to hide fields (RFC
+// 9112 section 5.1).
+func (d *HeadDecoder) spacedColon(line []byte, n int) int {
+	if n == 0 || d.section == request || d.section == requestTrailers {
+		return 0
+	}
+	colon := n
+	for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
+		colon++
+	}
+	if colon == len(line) || line[colon] != ':' {
+		return 0
+	}
+	return colon
 }
 
 // badLine says what is wrong with the line at d.pos, or nothing where it is
@@ -195,9 +214,9 @@ func (d *HeadDecoder) badLine(window []byte, h *message.Head) error {
 		return d.tooManyFields()
 	}
 	line = line[:end-1]
-	colon := span(line, inToken)
-	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return d.badName(h, line, colon)
+	name := span(line, inToken)
+	if (name == 0 || name == len(line) || line[name] != ':') && d.spacedColon(line, name) == 0 {
+		return d.badName(h, line, name)
 	}
 	return d.badField(h, controlIn(line))
 }
@@ -210,7 +229,7 @@ func (d *HeadDecoder) partialField(window []byte, h *message.Head) error {
 		case c == '\r':
 		case d.full(h):
 			return d.tooManyFields()
-		case class[c]&inToken == 0:
+		case !message.Is(c, inToken):
 			return d.badName(h, window[d.pos:], 0)
 		}
 	}
@@ -238,7 +257,7 @@ func (d *HeadDecoder) lineEnd(buf []byte, bound int) int {
 func (d *HeadDecoder) partialLine(window []byte) string {
 	// The last byte of the last call may have been half a line end.
 	for i := max(d.pos, d.scanned-1); i < len(window); i++ {
-		if class[window[i]]&inValue == 0 && !(window[i] == '\r' && i == len(window)-1) {
+		if !message.Is(window[i], inValue) && !(window[i] == '\r' && i == len(window)-1) {
 			return controlIn(window[i:])
 		}
 	}
@@ -265,10 +284,10 @@ func (d *HeadDecoder) badName(h *message.Head, line []byte, n int) error {
 		return d.badField(h, "no colon")
 	case line[n] == ' ' || line[n] == '\t':
 		return d.badField(h, "space before the colon")
-	case class[line[n]]&inValue == 0:
+	case !message.Is(line[n], inValue):
 		return d.badField(h, controlIn(line[n:]))
 	}
-	return d.badField(h, "byte 0x"+hexByte(line[n])+" in the name")
+	return d.badField(h, "byte 0x"+message.HexByte(line[n])+" in the name")
 }
 
 // badField refuses the field line that is being read.
@@ -318,11 +337,6 @@ func controlIn(b []byte) string {
 	case '\n':
 		return "a bare LF"
 	default:
-		return "control character 0x" + hexByte(c)
+		return "control character 0x" + message.HexByte(c)
 	}
-}
-
-func hexByte(c byte) string {
-	const hex = "0123456789abcdef"
-	return string([]byte{hex[c>>4], hex[c&15]})
 }

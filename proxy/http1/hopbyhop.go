@@ -1,6 +1,9 @@
 package http1
 
-import "github.com/hopscope/hopscope/proxy/message"
+import (
+	"github.com/hopscope/hopscope/proxy/grpc"
+	"github.com/hopscope/hopscope/proxy/message"
+)
 
 // hopByHop are the fields that are about one connection (RFC 9110 section
 // 7.6.1), and Trailer, which must not announce what is not sent on.
@@ -13,8 +16,8 @@ const hopByHop message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive |
 // where there is none of them.
 //
 // An option of Connection that names a field which the proxy itself acts on
-// (each [message.FieldID]: framing, Host, forwarding, trace context) is ignored:
-// such a field is never meant for one connection, and naming it is an attack.
+// ([message.Guarded]: framing, Host, forwarding, trace context) is ignored: such
+// a field is never meant for one connection, and naming it is an attack.
 // So that a client can remove only what it sent itself, call StripHopByHop
 // before fields are added.
 //
@@ -50,7 +53,7 @@ func stripNamed(h *message.Head, options []byte) {
 	for options != nil {
 		var option []byte
 		option, options = nextElement(options)
-		if len(option) > 0 && message.FieldByName(option) == message.Unknown {
+		if len(option) > 0 && !message.PropertiesOf(option).Has(message.Guarded) {
 			h.RemoveName(option)
 		}
 	}
@@ -67,7 +70,7 @@ func stripTE(h *message.Head) {
 		}
 		value := h.Bytes(f.Value)
 		switch {
-		case kept || h.Status != 0 || !hasElement(value, "trailers"):
+		case kept || h.Status != 0 || !message.WantsTrailers(value):
 			f.Removed = true
 		case len(value) != len("trailers"):
 			f.Value = h.Own("trailers")
@@ -81,26 +84,27 @@ func stripTE(h *message.Head) {
 	}
 }
 
-func hasElement(list []byte, want string) bool {
-	for list != nil {
-		var element []byte
-		if element, list = nextElement(list); message.EqualFold(element, want) {
-			return true
-		}
+// trailing is what a head's trailers are to be judged by.
+func trailing(h *message.Head) message.Trailing {
+	if h.Status == 0 {
+		return message.OfRequest
 	}
-	return false
+	if value, ok := h.Get(message.ContentType); ok && grpc.IsContent(value) {
+		return message.OfCall
+	}
+	return message.OfResponse
 }
 
 // stripTrailer removes Trailer where no trailer section can follow, or where it
 // announces a field that is not let through.
 func stripTrailer(h *message.Head) {
-	keep := h.Framing == message.Chunked
+	keep, of := h.Framing == message.Chunked, trailing(h)
 	for i := range h.Fields {
 		if f := &h.Fields[i]; keep && f.ID == message.Trailer && !f.Removed {
 			for list := h.Bytes(f.Value); list != nil && keep; {
 				var name []byte
 				name, list = nextElement(list)
-				keep = isToken(name) && message.MayTrail(message.FieldByName(name), name)
+				keep = message.All(name, inToken) && of.Allows(name)
 			}
 		}
 	}

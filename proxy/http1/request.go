@@ -24,7 +24,7 @@ func (d *HeadDecoder) requestLine(buf []byte, h *message.Head) (ok bool, err err
 	if d.pos == 0 && len(buf) >= 2 && buf[0] == '\r' && buf[1] == '\n' {
 		d.pos, d.scanned = 2, 2
 	}
-	end := d.lineEnd(buf, d.requestLineBound())
+	end := d.lineEnd(buf, max(d.pos, d.Limits.HeadBytes))
 	if end < 0 {
 		return false, d.partialRequestLine(buf)
 	}
@@ -63,7 +63,7 @@ func (d *HeadDecoder) requestLine(buf []byte, h *message.Head) (ok bool, err err
 
 // partialRequestLine refuses what can't become a request line.
 func (d *HeadDecoder) partialRequestLine(buf []byte) error {
-	bound := d.requestLineBound()
+	bound := max(d.pos, d.Limits.HeadBytes)
 	window := buf[:min(len(buf), bound)]
 	if line := window[d.pos:]; len(line) > 0 && !(d.pos == 0 && string(line) == "\r") {
 		// A method is short, and the rest is looked at when the line is whole.
@@ -76,14 +76,9 @@ func (d *HeadDecoder) partialRequestLine(buf []byte) error {
 		return d.badRequest(reason)
 	}
 	if len(window) == bound {
-		return d.fail(fault.URITooLong, "the request line is longer than "+strconv.Itoa(d.Limits.RequestLine)+" bytes")
+		return d.fail(fault.URITooLong, "the request line is longer than "+strconv.Itoa(bound)+" bytes")
 	}
 	return nil
-}
-
-// requestLineBound is where the request line must have ended.
-func (d *HeadDecoder) requestLineBound() int {
-	return max(d.pos, min(d.pos+d.Limits.RequestLine, d.Limits.HeadBytes))
 }
 
 func (d *HeadDecoder) badRequest(reason string) error {
@@ -103,10 +98,10 @@ func (d *HeadDecoder) badMethod(line []byte, n int) error {
 		return d.badRequest("the line begins with whitespace")
 	case n == len(line):
 		return d.badRequest("no target after the method")
-	case class[line[n]]&inValue == 0:
+	case !message.Is(line[n], inValue):
 		return d.badRequest(controlIn(line[n:]))
 	}
-	return d.badRequest("byte 0x" + hexByte(line[n]) + " in the method")
+	return d.badRequest("byte 0x" + message.HexByte(line[n]) + " in the method")
 }
 
 // badTarget says why the first t bytes of b, with a space, are no target.
@@ -120,10 +115,10 @@ func (d *HeadDecoder) badTarget(b []byte, t int) error {
 		return d.badRequest("no version after the target")
 	case b[t] == '#':
 		return d.badRequest("a fragment ('#') in the target")
-	case class[b[t]]&inValue == 0:
+	case !message.Is(b[t], inValue):
 		return d.badRequest(controlIn(b[t:]))
 	}
-	return d.badRequest("byte 0x" + hexByte(b[t]) + " in the target: percent-encode it")
+	return d.badRequest("byte 0x" + message.HexByte(b[t]) + " in the target: percent-encode it")
 }
 
 // badVersion says why b, what stands after the target and its space, is not a
@@ -147,7 +142,7 @@ func (d *HeadDecoder) badVersion(b []byte) error {
 
 // isVersion reports whether b is an HTTP-version (RFC 9112 section 2.3).
 func isVersion(b []byte) bool {
-	return len(b) == 8 && string(b[:5]) == "HTTP/" && class[b[5]]&inDigit != 0 && b[6] == '.' && class[b[7]]&inDigit != 0
+	return len(b) == 8 && string(b[:5]) == "HTTP/" && message.Is(b[5], inDigit) && b[6] == '.' && message.Is(b[7], inDigit)
 }
 
 // setTarget takes the target apart, which begins after a method of n bytes at
@@ -160,7 +155,10 @@ func setTarget(h *message.Head, off, n int, target []byte) (reason string) {
 	case h.Method == message.CONNECT:
 		h.Form = message.Authority
 		h.SetRequestLine(method, whole, none, whole, none, none)
-		return badHostPort(target)
+		if reason := message.BadHostPort(target); reason != "" {
+			return "the target " + reason
+		}
+		return ""
 	case target[0] == '/':
 		path, query := whole, none
 		if q := bytes.IndexByte(target, '?'); q >= 0 {
@@ -194,7 +192,7 @@ func setAbsolute(h *message.Head, method message.Span, off int, target []byte) (
 	if i := bytes.IndexAny(target[host:], "/?"); i >= 0 {
 		end = host + i
 	}
-	if reason := badHost(target[host:end]); reason != "" {
+	if reason := message.BadHost(target[host:end]); reason != "" {
 		return "the target's authority " + reason
 	}
 	pathEnd, query := len(target), message.Span{}
@@ -228,67 +226,11 @@ func (d *HeadDecoder) noteHost(value []byte, h *message.Head) error {
 	if d.said.has(hasHost) {
 		return d.fail(fault.BadHeader, d.place(len(h.Fields))+"Host is there twice")
 	}
-	if reason := badHost(value); reason != "" {
+	if reason := message.BadHost(value); reason != "" {
 		return d.fail(fault.BadHeader, d.place(len(h.Fields))+"Host "+reason)
 	}
 	d.said.facts |= hasHost
 	return nil
-}
-
-// badHost says what is wrong with uri-host [ ":" port ] (RFC 9110 section 7.2),
-// which may not be empty where the scheme is http (section 4.2.1).
-func badHost(b []byte) (reason string) {
-	n := 0
-	if len(b) > 0 && b[0] == '[' {
-		n = 1 + bytes.IndexByte(b, ']')
-		if n < 4 || !isIPv6(b[1:n-1]) {
-			return "has a malformed IPv6 address"
-		}
-	} else {
-		n = span(b, inHost)
-	}
-	switch port := b[n:]; {
-	case bytes.IndexByte(port, '@') >= 0:
-		return "has user information"
-	case n == 0 && (len(b) == 0 || b[0] == ':'):
-		return "is empty"
-	case len(port) == 0:
-	case port[0] != ':':
-		return "has a byte that is not allowed, 0x" + hexByte(port[0])
-	case span(port[1:], inDigit) != len(port)-1 || len(port) > 6:
-		return "has a malformed port"
-	}
-	return ""
-}
-
-// isIPv6 is a coarse check: its letters, and at least two colons.
-func isIPv6(b []byte) bool {
-	for _, c := range b {
-		if class[c]&inHex == 0 && c != ':' && c != '.' {
-			return false
-		}
-	}
-	return bytes.Count(b, []byte(":")) >= 2
-}
-
-// badHostPort says what is wrong with a CONNECT request's target: host and port
-// must both be there (RFC 9112 section 3.2.3).
-func badHostPort(b []byte) (reason string) {
-	if reason := badHost(b); reason != "" {
-		return "the target " + reason
-	}
-	colon := bytes.LastIndexByte(b, ':')
-	if colon < 0 || b[len(b)-1] == ']' || colon == len(b)-1 {
-		return "the target of CONNECT has no port"
-	}
-	port := 0
-	for _, c := range b[colon+1:] {
-		port = port*10 + int(c-'0')
-	}
-	if port == 0 || port > 65535 {
-		return "the target's port is not between 1 and 65535"
-	}
-	return ""
 }
 
 // setHost makes the Host field say what the target says (RFC 9112 section

@@ -323,7 +323,7 @@ func TestRefusedEarly(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	limits := Limits{HeadBytes: 100, Fields: 3, RequestLine: 40}
+	limits := Limits{HeadBytes: 100, Fields: 3}
 	line := func(n int) string {
 		return "GET /" + strings.Repeat("a", n-len("GET / HTTP/1.1\r\n")) + " HTTP/1.1\r\n"
 	}
@@ -336,9 +336,10 @@ func TestLimits(t *testing.T) {
 		decode     decodeHead
 		kind       fault.Kind
 	}{
-		{"the longest line", line(40) + "Host: a\r\n\r\n", asRequest, fault.None},
-		{"a line too long", line(41) + "Host: a\r\n\r\n", asRequest, fault.URITooLong},
-		{"the longest line after an empty one", "\r\n" + line(40) + "Host: a\r\n\r\n", asRequest, fault.None},
+		{"the longest line", line(89) + "Host: a\r\n\r\n", asRequest, fault.None},
+		{"a line that leaves no room", line(100) + "Host: a\r\n\r\n", asRequest, fault.HeaderTooLarge},
+		{"a line too long", line(101) + "Host: a\r\n\r\n", asRequest, fault.URITooLong},
+		{"the longest line after an empty one", "\r\n" + line(87) + "Host: a\r\n\r\n", asRequest, fault.None},
 		{"a line without an end", "GET /" + strings.Repeat("a", 200), asRequest, fault.URITooLong},
 		{"the longest head", head(100), asRequest, fault.None},
 		{"a head too long by one", head(101), asRequest, fault.HeaderTooLarge},

@@ -31,12 +31,13 @@ func (d *HeadDecoder) statusLine(buf []byte, h *message.Head) (ok bool, err erro
 		return false, d.badStatus("the version is not HTTP/1.0 or HTTP/1.1", line)
 	}
 	status := line[len("HTTP/1.1 "):]
-	if len(status) < 3 || span(status[:3], inDigit) < 3 || len(status) > 3 && status[3] != ' ' {
-		return false, d.badStatus("the status is not three digits", line)
+	code := status
+	if len(status) > 3 && status[3] == ' ' {
+		code = status[:3]
 	}
-	h.Status = int(status[0]-'0')*100 + int(status[1]-'0')*10 + int(status[2]-'0')
-	if h.Status < 100 || h.Status > 599 {
-		return false, d.badStatus("the status is not between 100 and 599", line)
+	var reason string
+	if h.Status, reason = message.ParseStatus(code); reason != "" {
+		return false, d.badStatus("the status "+reason, line)
 	}
 	if len(status) > 4 {
 		if !isValue(status[4:]) {

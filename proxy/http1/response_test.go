@@ -69,6 +69,8 @@ func TestStatusLine(t *testing.T) {
 	}{
 		{"HTTP/1.1 200 OK", 200, "OK"},
 		{"HTTP/1.1 404 Not Found", 404, "Not Found"},
+		{"HTTP/1.1 600 Odd", 600, "Odd"},
+		{"HTTP/1.1 999 Request Denied", 999, "Request Denied"},
 		{"HTTP/1.1 599 \ttab and \xe4", 599, "\ttab and \xe4"},
 		{"HTTP/1.0 100 ", 100, ""},
 		{"HTTP/1.1 204", 204, ""},
@@ -102,9 +104,7 @@ func TestResponseRefused(t *testing.T) {
 		{"letters", "HTTP/1.1 2x0 OK\r\n\r\n", "three digits"},
 		{"sign", "HTTP/1.1 +20 OK\r\n\r\n", "three digits"},
 		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", "three digits"},
-		{"099", "HTTP/1.1 099 OK\r\n\r\n", "between 100 and 599"},
-		{"600", "HTTP/1.1 600 OK\r\n\r\n", "between 100 and 599"},
-		{"999", "HTTP/1.1 999 OK\r\n\r\n", "between 100 and 599"},
+		{"099", "HTTP/1.1 099 OK\r\n\r\n", "between 100 and 999"},
 		{"a body only", "<html>", "not HTTP/1"},
 		{"TLS", "\x15\x03\x01\x00\x02\x02\x0a", "TLS"},
 		{"HTTP/2 frames", "\x00\x00\x06\x04\x00\x00\x00\x00\x00", "HTTP/2"},
@@ -120,7 +120,14 @@ func TestResponseRefused(t *testing.T) {
 		{"another coding", ok("Transfer-Encoding: gzip, chunked"), "not supported"},
 		{"not chunked", ok("Transfer-Encoding: gzip"), "does not end in chunked"},
 		{"obs-fold", ok("X: a", " b"), "field 2: folded"},
-		{"space before the colon", ok("X : a"), "field 1: space before the colon"},
+		{"obs-fold after a space", ok("X : a", " b"), "field 2: folded"},
+		{"space in the name", ok("X y: a"), "field 1: space before the colon"},
+		{"space before no colon", ok("X "), "field 1: space before the colon"},
+		{"space and no name", ok(" : a"), "field 1: the line begins with whitespace"},
+		{"another space before the colon", ok("X\x0b: a"), "field 1: control character"},
+		{"NUL behind a space before the colon", ok("X : \x00"), "field 1: NUL"},
+		{"both framings behind spaces", ok("Content-Length : 1", "Transfer-Encoding : chunked"), "both"},
+		{"two lengths, one behind a space", ok("Content-Length: 1", "Content-Length : 2"), "twice"},
 		{"space before the first field", ok(" X: a"), "field 1: the line begins with whitespace"},
 		{"NUL in a value", ok("X: secret\x00"), "field 1: NUL"},
 		{"bare LF in the fields", "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n", "bare LF"},
@@ -137,5 +144,44 @@ func TestResponseRefused(t *testing.T) {
 				t.Errorf("the reason tells what a field holds: %q", err.Reason)
 			}
 		})
+	}
+}
+
+// TestSpaceBeforeAResponsesColon is removed, and what the field says counts (RFC
+// 9112 section 5.1): a message whose Transfer-Encoding were passed over would
+// end elsewhere for the client.
+func TestSpaceBeforeAResponsesColon(t *testing.T) {
+	const fields = "X-A : 1\r\nX-B:2\r\nX-C \t :3\r\nX-D\t: 4 \r\nX-E : \r\nX-F: 6\r\n"
+	for _, test := range []struct {
+		framing string
+		want    message.Framing
+		line    string // as it is sent on
+	}{
+		{"Content-Length : 5", message.ByLength, "Content-Length: 5\r\n"},
+		{"transfer-encoding\t: chunked", message.Chunked, "transfer-encoding: chunked\r\n"},
+		{"Connection : close", message.UntilClose, "Connection: close\r\n"},
+	} {
+		h, _, err := feed(t, asResponseTo(message.GET), Limits{}, "HTTP/1.1 200 OK\r\n"+fields+test.framing+"\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Framing != test.want {
+			t.Errorf("%q: framed as %s, want %s", test.framing, framingName(h.Framing), framingName(test.want))
+		}
+		got := string(AppendResponse(nil, h, Persist))
+		want := "HTTP/1.1 200 OK\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\nX-D: 4\r\nX-E: \r\nX-F: 6\r\n" + test.line + "\r\n"
+		if got != want {
+			t.Errorf("sent on as %q, want %q", got, want)
+		}
+	}
+	content, _, done, trailers, err := feedBody(t, true, message.Chunked, -1, Limits{}, "2\r\nhi\r\n0\r\nX-Sum : 1\r\n\r\n")
+	if content != "hi" || !done || err != nil || trailers == nil {
+		t.Fatalf("%q, %v, %v", content, done, err)
+	}
+	if got := string(AppendLastChunk(nil, trailers)); got != "0\r\nX-Sum: 1\r\n\r\n" {
+		t.Errorf("trailers are sent on as %q", got)
+	}
+	if _, _, _, _, err := feedBody(t, false, message.Chunked, -1, Limits{}, "0\r\nX-Sum : 1\r\n\r\n"); err == nil {
+		t.Error("a request's trailer with a space before its colon is taken")
 	}
 }

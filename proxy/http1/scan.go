@@ -4,54 +4,28 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// The classes of a byte, a bit each.
+// The classes of a byte.
 const (
-	inToken  = 1 << iota // RFC 9110 section 5.6.2
-	inValue              // RFC 9110 section 5.5: field-vchar, SP, HTAB
-	inTarget             // what a request target may hold on the wire
-	inHost               // reg-name of RFC 3986 section 3.2.2
-	inDigit
-	inHex
+	inToken  = message.InToken
+	inValue  = message.InValue
+	inTarget = message.InTarget
+	inDigit  = message.InDigit
+	inHex    = message.InHex
 )
-
-// class tells the classes of each byte. It is never written to.
-var class = func() (table [256]uint8) {
-	set := func(bits uint8, chars string) {
-		for _, c := range []byte(chars) {
-			table[c] |= bits
-		}
-	}
-	const digits = "0123456789"
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	set(inToken|inHost, digits+letters)
-	set(inToken, "!#$%&'*+-.^_`|~")
-	set(inHost, "-._~%!$&'()*+,;=")
-	set(inDigit|inHex, digits)
-	set(inHex, "abcdefABCDEF")
-	set(inValue, "\t ")
-	for c := 0x21; c <= 0x7e; c++ {
-		table[c] |= inValue | inTarget
-	}
-	table['#'] &^= inTarget // a fragment is never sent (RFC 9112 section 3.2)
-	for c := 0x80; c <= 0xff; c++ {
-		table[c] |= inValue
-	}
-	return table
-}()
 
 // span is how many bytes at the start of b are of a class.
-func span(b []byte, bit uint8) int {
+func span(b []byte, class message.Class) int {
 	for i, c := range b {
-		if class[c]&bit == 0 {
+		if !message.Is(c, class) {
 			return i
 		}
 	}
 	return len(b)
 }
-
-func isToken(b []byte) bool { return len(b) > 0 && span(b, inToken) == len(b) }
 
 // valueEnd is the index of the first byte that no field value may have, or
 // len(b). It looks at eight bytes at a time.

@@ -3,7 +3,6 @@ package http2
 import (
 	"bytes"
 	"strconv"
-	"strings"
 
 	"github.com/hopscope/hopscope/proxy/message"
 )
@@ -84,11 +83,25 @@ func appendStatus(dst []byte, status int) []byte {
 	return appendLiteral(dst, indexStatus200, digits[:], literal)
 }
 
-// appendTrailers appends the header list of trailers.
-func appendTrailers(dst []byte, h *message.Head) []byte { return appendFields(dst, h, message.NoBody) }
+// appendTrailers appends the header list of trailers, without what may stand in
+// no trailers at all.
+func appendTrailers(dst []byte, h *message.Head) []byte {
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		name := h.Bytes(f.Name)
+		switch {
+		case f.Removed || !message.OfCall.Allows(name):
+		case f.ID == message.Unknown:
+			dst = appendUnknown(dst, name, h.Bytes(f.Value), false)
+		default:
+			dst = appendKnown(dst, f.ID, h.Bytes(f.Value))
+		}
+	}
+	return dst
+}
 
 // notSent are the fields that HTTP/2 says otherwise, or not at all (RFC 9113
-// section 8.2.2).
+// section 8.2.2), and a request's Host, which is its :authority.
 const notSent message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
 	1<<message.TransferEncoding | 1<<message.Upgrade | 1<<message.Host | 1<<message.TE | 1<<message.ContentLength
 
@@ -102,10 +115,10 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing) []byte {
 		case f.Removed:
 		case f.ID == message.Unknown:
 			dst = appendUnknown(dst, h.Bytes(f.Name), h.Bytes(f.Value), h.Upgrade)
-		case notSent&(1<<f.ID) == 0:
+		case !notSent.Has(f.ID), f.ID == message.Host && h.Status != 0:
 			dst = appendKnown(dst, f.ID, h.Bytes(f.Value))
 		case f.ID == message.TE:
-			te = te || hasTrailers(string(h.Bytes(f.Value)))
+			te = te || message.WantsTrailers(h.Bytes(f.Value))
 		}
 	}
 	if te && h.Status == 0 {
@@ -136,7 +149,10 @@ func appendUnknown(dst, name, value []byte, upgrade bool) []byte {
 	var space [64]byte
 	small := space[:0]
 	for _, c := range name {
-		small = append(small, lower(c))
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		small = append(small, c)
 	}
 	switch string(small) {
 	case "http2-settings":
@@ -152,14 +168,4 @@ func appendUnknown(dst, name, value []byte, upgrade bool) []byte {
 		return appendLiteral(dst, index, value, literal)
 	}
 	return appendNew(dst, small, value, literal)
-}
-
-// hasTrailers reports whether a list has the member "trailers".
-func hasTrailers(list string) bool {
-	for member := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.Trim(member, " \t"), "trailers") {
-			return true
-		}
-	}
-	return false
 }

@@ -190,7 +190,7 @@ func (c *Conn) open(k *heading) error {
 	if l.why != nil {
 		s.length = -1
 		s.refused, s.refusal = l.why, ProtocolError
-		if l.why.Kind == fault.HeaderTooLarge {
+		if l.why.Kind == fault.HeaderTooLarge || l.why.Kind == fault.URITooLong {
 			s.refusal = NoError
 		}
 	}

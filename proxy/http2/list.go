@@ -34,6 +34,8 @@ type list struct {
 
 	method, authority, path, query, protocol message.Span
 
+	scheme string // "http" or "https", empty where it is not said
+
 	host    bool  // there was a Host field
 	length  int64 // Content-Length, -1 for none
 	expect  bool  // 100-continue
@@ -64,6 +66,8 @@ func (l *list) add(f hpack.HeaderField) {
 		return
 	}
 	switch {
+	case l.size > l.limits.HeadBytes && f.Name == ":path":
+		l.bad(fault.URITooLong, "the target is longer than "+strconv.Itoa(l.limits.HeadBytes)+" bytes")
 	case l.size > l.limits.HeadBytes:
 		l.bad(fault.HeaderTooLarge, l.what()+" is larger than "+strconv.Itoa(l.limits.HeadBytes)+" bytes")
 	case f.Name != "" && f.Name[0] == ':':
@@ -86,7 +90,7 @@ func (l *list) addField(name, value string) {
 	}
 	nameSpan := l.put(name)
 	id := message.FieldByName(l.dest.wire[nameSpan.Off:])
-	if id-1 < message.Expect || id == message.Cookie {
+	if noted.Has(id) {
 		if reason, kept := l.note(id, value); reason != "" || !kept {
 			if reason != "" {
 				l.badField(fault.BadHeader, reason)
@@ -101,6 +105,11 @@ func (l *list) addField(name, value string) {
 	l.dest.head.AddDecoded(id, nameSpan, l.put(value))
 }
 
+// noted are the fields that note is for.
+const noted message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
+	1<<message.TransferEncoding | 1<<message.Upgrade | 1<<message.TE | 1<<message.ContentLength | 1<<message.Host |
+	1<<message.Expect | 1<<message.Cookie
+
 // note takes in a field that bears on the whole message, or that HTTP/2 has no
 // use for (RFC 9113 section 8.2.2). kept is false where it is not to be added.
 func (l *list) note(id message.FieldID, value string) (reason string, kept bool) {
@@ -108,7 +117,7 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 	case message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding, message.Upgrade:
 		return id.String() + " has no place in HTTP/2", false
 	case message.TE:
-		if !l.response && !equalFold(value, "trailers") {
+		if !l.response && !message.EqualFold(value, "trailers") {
 			return "te is not \"trailers\"", false
 		}
 	case message.ContentLength:
@@ -116,23 +125,23 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 	case message.Host:
 		return l.noteHost(value)
 	case message.Expect:
-		l.expect = l.expect || equalFold(value, "100-continue")
+		l.expect = l.expect || message.WantsContinue(value)
 	case message.Cookie:
-		return "", l.noteCookie(value)
+		return "", l.response || l.trailers || l.noteCookie(value)
 	}
 	return "", true
 }
 
 // noteLength takes in Content-Length: one line of one number.
 func (l *list) noteLength(value string) string {
-	n, ok := parseLength(value)
+	n, reason := message.ParseLength(value)
 	switch {
 	case l.trailers:
 		return ""
 	case l.length >= 0:
 		return "Content-Length is there twice"
-	case !ok:
-		return "Content-Length is not a number"
+	case reason != "":
+		return "Content-Length " + reason
 	}
 	l.length = n
 	return ""
@@ -207,14 +216,14 @@ func (l *list) badField(kind fault.Kind, reason string) {
 	l.bad(kind, place+strconv.Itoa(l.fields+1)+": "+reason)
 }
 
-// endTrailers makes trailers of the list. What must not come as one is marked as
-// removed: the next hop may merge trailers into the head (RFC 9110 section
-// 6.5.1).
+// endTrailers makes trailers of the list. What must not come in a request's is
+// marked as removed. Of a response's that is only what may come in none: whether
+// it answers a gRPC call, the caller knows (see [message.Trailing]).
 func (l *list) endTrailers() {
 	l.end()
-	h := &l.dest.head
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		f.Removed = !message.MayTrail(f.ID, h.Bytes(f.Name))
+	of := message.OfRequest
+	if l.response {
+		of = message.OfCall
 	}
+	l.dest.head.StripTrailers(of)
 }

@@ -16,6 +16,9 @@ type Options struct {
 	// Name is the peer's, for reasons: "the client" on the server side, the
 	// endpoint's address on the client side.
 	Name string
+	// Cluster is what a client's peer is configured by, for reasons that say what to
+	// set.
+	Cluster string
 	// Scheme is the :scheme of the requests that a client sends, "http" where
 	// it is empty.
 	Scheme string
@@ -52,10 +55,12 @@ type Options struct {
 type Limits struct {
 	// HeadBytes is the size of a list as RFC 9113 section 10.5.1 counts it:
 	// names and values in bytes, and 32 for each field. 0 means 61440. A request
-	// beyond it is refused; one beyond four times as much ends its connection.
+	// beyond it is refused, with 414 if it is so by its :path, else with 431; one
+	// beyond four times as much ends its connection.
 	HeadBytes int
-	// Fields is the most fields, pseudo-fields aside; the crumbs of a cookie
-	// are one. 0 means 100.
+	// Fields is the most fields, :authority among them, which is the Host field of
+	// HTTP/1, and the other pseudo-fields aside; the crumbs of a cookie are one. 0
+	// means 100.
 	Fields int
 }
 

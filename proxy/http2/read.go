@@ -159,6 +159,11 @@ func (c *Conn) step(b []byte) (n int, err error) {
 	if c.content.left > 0 {
 		return c.takeContent(b)
 	}
+	if !c.settled && !c.server {
+		if did := spoken(b); did != "" {
+			return 0, c.breach(ProtocolError, did+" for cluster "+c.options.Cluster)
+		}
+	}
 	if len(b) < headerSize {
 		return 0, nil
 	}
@@ -167,9 +172,6 @@ func (c *Conn) step(b []byte) (n int, err error) {
 		kind:   frame.FrameType(b[3]),
 		flags:  frame.Flags(b[4]),
 		id:     binary.BigEndian.Uint32(b[5:]) & maxID,
-	}
-	if !c.settled && !c.server && string(b[:5]) == "HTTP/" {
-		return 0, c.breach(ProtocolError, "speaks HTTP/1, and was spoken to in HTTP/2 (set the cluster's protocol to http1)")
 	}
 	if err := c.check(h); err != nil {
 		return 0, err
@@ -190,6 +192,19 @@ func (c *Conn) step(b []byte) (n int, err error) {
 		err = c.onControl(h, b[:n])
 	}
 	return n, err
+}
+
+// spoken says that a server which answers to HTTP/2 with these bytes speaks something
+// else, and what to set; "" if it does not. An alert of TLS (RFC 8446 section 5.1)
+// would be a frame longer than any may be.
+func spoken(b []byte) string {
+	switch {
+	case bytes.HasPrefix(b, []byte("HTTP/")):
+		return "speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1"
+	case bytes.HasPrefix(b, []byte{21, 3}):
+		return "speaks TLS, and was spoken to without: set tls"
+	}
+	return ""
 }
 
 // greet expects the client's preface.

@@ -63,18 +63,24 @@ func (l *list) addPseudo(name, value string) {
 func (l *list) notePseudo(p pseudo, value string) (reason string) {
 	switch p {
 	case pseudoMethod:
-		if !isAll(value, inToken) {
+		if !message.All(value, message.InToken) {
 			return "is not a token"
 		}
 		l.method = l.put(value)
 	case pseudoScheme:
-		if !equalFold(value, "http") && !equalFold(value, "https") {
+		switch {
+		case message.EqualFold(value, "http"):
+			l.scheme = "http"
+		case message.EqualFold(value, "https"):
+			l.scheme = "https"
+		default:
 			return "is neither http nor https"
 		}
 	case pseudoAuthority:
-		if reason := badHost(value); reason != "" {
+		if reason := message.BadHost(value); reason != "" {
 			return reason
 		}
+		l.fields++ // it is the Host field of this request
 		name := l.put("host")
 		l.authority = l.put(value)
 		l.dest.head.AddDecoded(message.Host, name, l.authority)
@@ -87,24 +93,22 @@ func (l *list) notePseudo(p pseudo, value string) (reason string) {
 			l.query = message.Span{Off: l.path.Off + uint32(q) + 1, Len: l.path.Len - uint32(q) - 1}
 		}
 	case pseudoProtocol:
-		if !isAll(value, inToken) {
+		if !message.All(value, message.InToken) {
 			return "is not a token"
 		}
 		l.protocol = l.put(value)
 	case pseudoStatus:
-		n, ok := parseLength(value)
-		if !ok || len(value) != 3 || n < 100 {
-			return "is not a number of three digits"
-		}
-		l.status = int(n)
+		l.status, reason = message.ParseStatus(value)
+		return reason
 	}
 	return ""
 }
 
-// noteHost takes in a Host field, which must say what :authority says and is
-// dropped then (RFC 9113 section 8.3.1).
+// noteHost takes in a Host field, which must say what :authority says, compared
+// by scheme, and is dropped then (RFC 9113 section 8.3.1): what is sent on is
+// :authority as it came.
 func (l *list) noteHost(value string) (reason string, kept bool) {
-	switch reason := badHost(value); {
+	switch reason := message.BadHost(value); {
 	case l.response || l.trailers:
 		return "", true
 	case l.host:
@@ -116,7 +120,7 @@ func (l *list) noteHost(value string) (reason string, kept bool) {
 	if l.seen&pseudoAuthority == 0 {
 		return "", true
 	}
-	if !equalFold(value, l.text(l.authority)) {
+	if !message.SameAuthority(value, l.text(l.authority), l.scheme) {
 		return "Host is not the same as :authority", false
 	}
 	return "", false
@@ -160,7 +164,7 @@ func (l *list) badTarget(m message.Method) string {
 		if l.seen != pseudoMethod|pseudoAuthority {
 			return "CONNECT has other pseudo-fields than :method and :authority"
 		}
-		if reason := badHostPort(l.text(l.authority)); reason != "" {
+		if reason := message.BadHostPort(l.text(l.authority)); reason != "" {
 			return ":authority " + reason
 		}
 	case l.seen&whole != whole:

@@ -33,7 +33,8 @@ func (l *list) endResponse(to *asked, ended bool) {
 		h.Framing, h.Length = message.Tunnel, -1
 	case to.method == message.HEAD || h.Status == 304:
 		h.Length = l.length // what a GET would have got
-	case h.Status == 204 || ended:
+	case h.Status == 204: // and what a Content-Length says is of no content (RFC 9113 section 8.1.1)
+	case ended:
 		if l.length > 0 {
 			l.bad(fault.BadFraming, "Content-Length announces content and none follows")
 		}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long something may take on a slow machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // server accepts connections and has each request handled.
 type server struct {

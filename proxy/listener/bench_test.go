@@ -93,7 +93,7 @@ func inMemory(b testing.TB, all bool) func() {
 	b.Cleanup(func() { recorder.Close(context.Background()) })
 	labels := &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web", Slow: time.Second}
 	labels.Metrics = m.Series(labels)
-	cl := cluster.New("web", []discovery.Endpoint{{Address: "127.0.0.1:1"}}, cluster.Options{Limits: cluster.Limits{MaxRequests: 10}, Upstream: upstream.Options{
+	cl := cluster.New("web", []discovery.Endpoint{{Address: "127.0.0.1:1", Weight: 1}}, cluster.Options{Limits: cluster.Limits{MaxRequests: 10}, Upstream: upstream.Options{
 		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxConnections: 10, MaxIdle: 10,
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()

@@ -51,6 +51,7 @@ func (l *Listener) settle() {
 func (l *Listener) StopAccepting() {
 	l.enter(draining)
 	l.stop()
+	l.leaveFormer()
 	l.each(connection.drain)
 }
 

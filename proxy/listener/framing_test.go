@@ -23,6 +23,7 @@ type careless struct {
 }
 
 func (s careless) Serve(x *filter.Exchange, refused error) {
+	x.Hop = x.Down.Info().Sink.Open()
 	text := string(x.Request.Path())
 	s.edit(&x.Request)
 	s.serving <- struct{}{}

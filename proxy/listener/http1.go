@@ -22,7 +22,7 @@ type http1Conn struct {
 	listener *Listener
 	nio      *netio.Conn
 	info     filter.ConnInfo
-	gone     func() bool // nio.Gone
+	gone     func() bool // left
 	turn     func() bool // arrived
 
 	state    atomic.Uint32 // what drain and cutOff need to know, a state below
@@ -34,6 +34,7 @@ type http1Conn struct {
 	cut      bool          // the connection is of no more use
 	aborted  bool          // it has to end in a reset
 	headBy   time.Duration // when the head that has begun to arrive must be whole
+	leaving
 
 	*exchange // nil while the connection is idle
 }
@@ -49,7 +50,7 @@ const (
 func newHTTP1(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http1Conn {
 	c := &http1Conn{listener: l, nio: nio, info: info}
 	c.nio.WriteTimeout = l.StreamIdle
-	c.gone, c.turn = c.nio.Gone, c.arrived
+	c.gone, c.turn = c.left, c.arrived
 	return c
 }
 
@@ -112,6 +113,10 @@ func (c *http1Conn) next(within bool) bool {
 		return false
 	}
 	if !c.served && c.isPreface(buffered) {
+		return false
+	}
+	if c.exchange == nil && c.served && string(buffered) == emptyLine {
+		c.nio.Consume(len(buffered))
 		return false
 	}
 	if c.exchange == nil {
@@ -183,6 +188,7 @@ func (c *http1Conn) partial() {
 
 // run serves the request whose head has been decoded, or refused.
 func (c *http1Conn) run(refused error) {
+	c.begin()
 	c.asked = askedBy(&c.Request)
 	if refused == nil && !c.whole {
 		c.leave()
@@ -283,7 +289,7 @@ func (c *http1Conn) cutOff() {
 // Info is part of filter.Downstream, as is what follows.
 func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 
-// Gone reports whether the client has closed the connection.
+// Gone reports whether the client has gone away; see leaving.
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
 // Left knows no more than Gone.
@@ -295,6 +301,7 @@ func (c *http1Conn) Whole() ([]byte, bool) {
 		return nil, false
 	}
 	c.bodyDone = true
+	c.Hop.BytesIn = c.length
 	return c.nio.Buffered()[c.size : c.size+int(c.length)], true
 }
 
@@ -314,9 +321,11 @@ func (c *http1Conn) Body() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case len(data) > 0:
+			c.Hop.BytesIn += int64(len(data))
 			return data, nil
 		case done:
 			c.bodyDone = true
+			c.upload.Store(int64(c.listener.Shared.Now()))
 			return nil, io.EOF
 		case used > 0:
 			continue
@@ -410,12 +419,12 @@ func (c *http1Conn) Head(h *message.Head) error {
 	if c.began {
 		c.out = c.out[:0]
 	}
-	c.began = true
+	c.began, c.Hop.BytesOut = true, 0
 	h.Framing = http1.ResponseFraming(h.Framing, c.version)
 	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.
 	unasked := c.expect && !c.whole && !c.invited
-	last := c.close || h.Close || c.cut || unasked || c.sends == message.UntilClose || c.listener.phase.Load() != serving
+	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.listener.phase.Load() != serving
 	persistence := http1.Persist
 	switch {
 	case c.sends == message.Tunnel && h.Status == 101:
@@ -436,6 +445,7 @@ func (c *http1Conn) Content(piece []byte) error {
 	if c.sends == message.NoBody {
 		return nil
 	}
+	c.Hop.BytesOut += int64(len(piece))
 	if c.sends == message.Chunked {
 		c.out = http1.AppendChunkHeader(c.out, len(piece))
 	}
@@ -453,6 +463,7 @@ func (c *http1Conn) Content(piece []byte) error {
 // write sends what was kept back, and the piece behind it.
 func (c *http1Conn) write(piece []byte) error {
 	c.sent = c.began
+	c.spoke.Store(true)
 	err := c.nio.WriteTwo(c.out, piece)
 	c.out = c.out[:0]
 	if !c.whole {

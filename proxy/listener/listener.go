@@ -12,6 +12,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/netio"
@@ -26,6 +27,7 @@ type Options struct {
 	IdleTimeout   time.Duration // between requests
 	StreamIdle    time.Duration // within a request
 	MaxConns      int           // open at once; 0 is no limit
+	AbortOnClose  AbortOnClose  // of HTTP/1
 	Limits        http1.Limits
 	// HTTP2 are the settings of HTTP/2 connections, but for those that are the
 	// listener's to fill in: Shared, Name, Scheme and the timeouts.
@@ -61,11 +63,14 @@ type Listener struct {
 
 	server    atomic.Pointer[Server]
 	socket    net.Listener
+	former    []former      // guarded by mu
 	slots     chan struct{} // one for each connection that is open; nil without a limit
 	phase     atomic.Uint32 // a phase below
 	accepting sync.Mutex    // held as long as connections may be accepted
 	stopping  chan struct{} // closed when no more are to be
 	once      sync.Once
+	enough    chan struct{} // closed when the former sockets are to be left at once
+	leave     sync.Once
 
 	exchanges sync.Pool // of *exchange
 	workers   workers
@@ -82,9 +87,10 @@ const (
 	draining // those that are idle end, too
 )
 
-// Bind binds an address for the listener of that name.
-func Bind(name, address string) (net.Listener, error) {
-	socket, err := net.Listen("tcp", address)
+// Bind binds an address for the listener of that name, and beside others that it
+// overlaps, see [handover.Bind]. They go on until [Listener.Replace].
+func Bind(name, address string, others ...net.Listener) (net.Listener, error) {
+	socket, err := handover.Bind(address, others...)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", name, explain(address, err))
 	}
@@ -95,7 +101,7 @@ func Bind(name, address string) (net.Listener, error) {
 func New(o Options, server Server, socket net.Listener) *Listener {
 	l := &Listener{
 		Options: o, Counts: o.Counts, socket: socket,
-		stopping: make(chan struct{}), conns: map[connection]struct{}{},
+		stopping: make(chan struct{}), enough: make(chan struct{}), conns: map[connection]struct{}{},
 	}
 	if l.Counts == nil {
 		l.Counts = new(Counts)
@@ -125,16 +131,22 @@ func (l *Listener) Addr() netip.AddrPort {
 func (l *Listener) Serve() {
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
+	defer l.serveFormer().Wait()
+	l.accept(l.socket, l.stopping)
+}
+
+// accept accepts from a socket until it is closed, or stop is.
+func (l *Listener) accept(socket net.Listener, stop <-chan struct{}) {
 	backOff := time.Duration(0)
 	for {
 		if l.slots != nil {
 			select {
 			case l.slots <- struct{}{}:
-			case <-l.stopping:
+			case <-stop:
 				return
 			}
 		}
-		nc, err := l.socket.Accept()
+		nc, err := socket.Accept()
 		if err == nil {
 			backOff = 0
 			l.start(nc)
@@ -149,7 +161,7 @@ func (l *Listener) Serve() {
 		l.Log.Warn("accepting a connection failed", "listener", l.Name, "error", err, "again_in", backOff)
 		select {
 		case <-time.After(backOff):
-		case <-l.stopping:
+		case <-stop:
 		}
 	}
 }

@@ -78,6 +78,7 @@ func (w *worker) Whole() ([]byte, bool) {
 	if !ended || len(content) > mostWhole || w.stream.Trailers() != nil {
 		return nil, false
 	}
+	w.Hop.BytesIn = int64(len(content))
 	return content, true
 }
 
@@ -91,6 +92,7 @@ func (w *worker) Body() ([]byte, error) {
 		piece, err := w.stream.Read()
 		switch {
 		case err == nil || errors.Is(err, io.EOF):
+			w.Hop.BytesIn += int64(len(piece))
 			return piece, err
 		case w.stopped.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, filter.ErrStopped
@@ -135,7 +137,7 @@ func (w *worker) Interim(h *message.Head) error {
 
 // Head begins the final response, in the place of one that was kept back.
 func (w *worker) Head(h *message.Head) error {
-	w.head = h
+	w.head, w.Hop.BytesOut = h, 0
 	w.empty = h.Framing == message.NoBody || w.heads
 	return nil
 }
@@ -158,6 +160,7 @@ func (w *worker) Content(piece []byte) error {
 	if err := w.sendHead(); err != nil || w.empty {
 		return err
 	}
+	w.Hop.BytesOut += int64(len(piece))
 	if err := w.stream.Write(piece); err != nil {
 		return w.explain(err)
 	}

@@ -4,7 +4,9 @@ package message
 // once when a head is decoded, compared as an integer ever after.
 type FieldID uint8
 
-// The known fields. Unknown must stay the first; there is room for 64.
+// The known fields. Unknown must stay the first; there is room for 64. The order
+// of the others means nothing: what is decided about a field is decided by its
+// name, a [FieldSet] that lists it, or a [Property].
 const (
 	Unknown FieldID = iota
 	Connection
@@ -110,6 +112,9 @@ func (id FieldID) String() string { return names[id] }
 
 // FieldSet is a set of known fields, a bit for each number: 1<<Host | 1<<Via.
 type FieldSet uint64
+
+// Has reports whether a field is in the set.
+func (s FieldSet) Has(id FieldID) bool { return s&(1<<(id&63)) != 0 }
 
 // SetOf returns the set of these fields.
 func SetOf(ids ...FieldID) (set FieldSet) {

@@ -263,7 +263,7 @@ func (h *Head) RemoveName(name []byte) {
 		return
 	}
 	for i := range h.Fields {
-		if f := &h.Fields[i]; f.ID == Unknown && equalFold(h.Bytes(f.Name), name) {
+		if f := &h.Fields[i]; f.ID == Unknown && EqualFold(h.Bytes(f.Name), name) {
 			f.Removed = true
 		}
 	}
@@ -349,16 +349,14 @@ func (h *Head) Host() []byte {
 // Reason is the reason phrase of a response.
 func (h *Head) Reason() []byte { return h.Bytes(h.reason) }
 
-// EqualFold reports whether b equals the ASCII string s, whatever the case of
+// EqualFold reports whether two texts are the same but for the case of ASCII
 // letters.
-func EqualFold(b []byte, s string) bool { return equalFold(b, s) }
-
-func equalFold[T string | []byte](b []byte, s T) bool {
-	if len(b) != len(s) {
+func EqualFold[A, B text](a A, b B) bool {
+	if len(a) != len(b) {
 		return false
 	}
-	for i := range b {
-		if lower(b[i]) != lower(s[i]) {
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
 			return false
 		}
 	}

@@ -1,25 +1,40 @@
 package message
 
-// MayTrail reports whether a field may come as a trailer: not those that frame,
-// route, authenticate, condition or describe the message (RFC 9110 section
-// 6.5.1), as the next hop may merge trailers into the head.
-func MayTrail(id FieldID, name []byte) bool {
-	if id != Unknown {
-		return id == GRPCStatus || id == GRPCMessage || id == ServerTiming || id == ProxyStatus
-	}
-	for _, prefix := range [...]string{"content-", "if-", "x-forwarded-", "access-control-"} {
-		if len(name) > len(prefix) && EqualFold(name[:len(prefix)], prefix) {
-			return EqualFold(name, "content-digest") // made for trailers (RFC 9530)
+// Trailing is what a trailer section ends, which decides what may stand in it:
+// the next hop may merge trailers into the head.
+type Trailing uint8
+
+const (
+	// OfRequest is a request's, gRPC calls among them, whose requests have no
+	// trailers of their own.
+	OfRequest Trailing = iota
+	// OfResponse is a response's.
+	OfResponse
+	// OfCall is that of the response to a gRPC call: metadata, in which the
+	// application may use any name.
+	OfCall
+)
+
+// Allows reports whether a field may stand in the trailer section (RFC 9110
+// section 6.5.1).
+func (t Trailing) Allows(name []byte) bool {
+	return !PropertiesOf(name).Has([...]Property{
+		OfRequest:  ConnectionSpecific | Frames | HeadOnly | Guarded,
+		OfResponse: ConnectionSpecific | Frames | HeadOnly,
+		OfCall:     ConnectionSpecific | Frames,
+	}[t])
+}
+
+// StripTrailers marks as removed what may not stand in a trailer section, which
+// h is. It reports whether any field is left.
+func (h *Head) StripTrailers(t Trailing) (some bool) {
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if !f.Removed && !t.Allows(h.Bytes(f.Name)) {
+			f.Removed = true
+			h.known &^= 1 << f.ID
 		}
+		some = some || !f.Removed
 	}
-	for _, forbidden := range [...]string{
-		"accept", "accept-encoding", "age", "authorization", "cache-control", "cookie", "expires", "last-modified", "location",
-		"max-forwards", "pragma", "range", "retry-after", "set-cookie", "vary", "warning", "www-authenticate",
-		"x-real-ip",
-	} {
-		if EqualFold(name, forbidden) {
-			return false
-		}
-	}
-	return true
+	return some
 }

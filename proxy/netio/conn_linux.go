@@ -13,7 +13,8 @@ import (
 // memory that its system calls need.
 type calls struct {
 	more, turn, swap, push func(fd uintptr) bool
-	peek, probe, quick     func(fd uintptr)
+	peek, look, probe      func(fd uintptr)
+	quick                  func(fd uintptr)
 
 	fd      uintptr // while turning, or while crypto/tls reads
 	turning bool    // within Turns' handle, which may write but not read
@@ -26,8 +27,8 @@ type calls struct {
 	patience time.Duration // how long it may be stuck, 0 for ever
 	timed    bool          // the present write has a deadline
 	offers   bool          // it does not wait
-	peeked   int           // what the last peek found: bytes, 0 for the end, -1 for none yet, -2 for an error
-	silent   bool          // the last probe found nothing
+	silent   bool          // the last peek or probe found nothing
+	peer     Peer          // what the last look found
 }
 
 // open makes the closures, if the connection is a socket.
@@ -40,7 +41,8 @@ func (c *Conn) open() {
 	}
 	if c.raw != nil {
 		c.calls.more, c.calls.turn, c.calls.swap = c.onMore, c.onTurn, c.onSwap
-		c.calls.push, c.calls.peek, c.calls.probe, c.calls.quick = c.onPush, c.onPeek, c.onProbe, onQuick
+		c.calls.push, c.calls.peek, c.calls.look = c.onPush, c.onPeek, c.onLook
+		c.calls.probe, c.calls.quick = c.onProbe, onQuick
 	}
 }
 

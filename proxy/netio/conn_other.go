@@ -23,9 +23,8 @@ func (c *Conn) offer(head, body []byte) (sent int, err error) {
 	return c.fallbackWrite(head, body, c.WriteTimeout)
 }
 
-// Gone reports whether the peer is known to have closed the connection; here
-// it never is before a read or a write says so.
-func (c *Conn) Gone() bool { return false }
+// Peer knows nothing here: a read or a write says how the connection ended.
+func (c *Conn) Peer() Peer { return Peer{} }
 
 // Quiet reports whether an idle connection is as it should be, as far as can
 // be told here.

@@ -145,7 +145,7 @@ func (r *rig) reads(t *testing.T, n int) string {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // within calls f, and fails the test if it does not come back.
 func within[T any](t *testing.T, f func() T) T {

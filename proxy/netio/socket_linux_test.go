@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -143,12 +145,14 @@ func TestTurnsOfFullBuffers(t *testing.T) {
 }
 
 func TestStates(t *testing.T) {
+	const open, ended, gone = netio.PeerOpen, netio.PeerEnded, netio.PeerReset
 	cases := []struct {
-		name        string
-		become      func(t *testing.T, r *rig)
-		gone, quiet bool
+		name   string
+		become func(t *testing.T, r *rig)
+		peer   netio.PeerState
+		quiet  bool
 	}{
-		{"idle", func(*testing.T, *rig) {}, false, true},
+		{"idle", func(*testing.T, *rig) {}, open, true},
 		{"after an exchange", func(t *testing.T, r *rig) {
 			r.answers(t, "request", "fine")
 			r.await(0)
@@ -156,22 +160,22 @@ func TestStates(t *testing.T) {
 			r.aside.Wait()
 			r.expect(t, "fine")
 			r.Consume(len("fine"))
-		}, false, true},
+		}, open, true},
 		{"an answer that is not taken", func(t *testing.T, r *rig) {
 			r.answers(t, "request", "fine")
 			r.await(0)
 			r.exchange(t, "request", "")
 			r.aside.Wait()
-		}, false, false},
+		}, open, false},
 		{"bytes came", func(t *testing.T, r *rig) {
-			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "!") })
-		}, false, false},
-		{"the end came", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLRDHUP, r.farEnds) }, true, false},
+			r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "some") })
+		}, open, false},
+		{"the end came", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLRDHUP, r.farEnds) }, ended, false},
 		{"bytes came, and the end behind them", func(t *testing.T, r *rig) {
-			r.lateFor(t, unix.POLLRDHUP|unix.POLLIN, func() { io.WriteString(r.far, "!"); r.farEnds() })
-		}, false, false},
-		{"reset", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLHUP, func() { reset(t, r) }) }, true, false},
-		{"closed here", func(_ *testing.T, r *rig) { r.Close() }, true, false},
+			r.lateFor(t, unix.POLLRDHUP|unix.POLLIN, func() { io.WriteString(r.far, "some"); r.farEnds() })
+		}, open, false},
+		{"reset", func(t *testing.T, r *rig) { r.lateFor(t, unix.POLLHUP, func() { reset(t, r) }) }, gone, false},
+		{"closed here", func(_ *testing.T, r *rig) { r.Close() }, gone, false},
 	}
 	each(t, raw, func(t *testing.T, tr transport) {
 		for _, tc := range cases {
@@ -179,8 +183,8 @@ func TestStates(t *testing.T) {
 				r := newRig(t, tr)
 				tc.become(t, r)
 				for range 3 { // to look changes nothing
-					if gone := r.Gone(); gone != tc.gone {
-						t.Errorf("gone %t", gone)
+					if peer := r.Peer(); peer.State != tc.peer {
+						t.Errorf("the peer is %+v", peer)
 					}
 					r.QuickAck()
 				}
@@ -190,6 +194,60 @@ func TestStates(t *testing.T) {
 					}
 				}
 			})
+		}
+	})
+}
+
+// TestResetBehindTheEnd resets a connection whose end has come, or on which bytes wait:
+// neither is told by a read.
+func TestResetBehindTheEnd(t *testing.T) {
+	each(t, func(tr transport) bool { return raw(tr) && tr.tls == nil && tr.name != "unix" }, func(t *testing.T, tr transport) {
+		for name, before := range map[string]func(r *rig){
+			"bytes": func(r *rig) { io.WriteString(r.far, "some") },
+			"end":   (*rig).farEnds,
+		} {
+			r := newRig(t, tr)
+			r.lateFor(t, unix.POLLIN, func() { before(r) })
+			r.lateFor(t, unix.POLLHUP, func() { reset(t, r) })
+			if peer := r.Peer(); peer.State != netio.PeerReset {
+				t.Errorf("behind the %s: %+v", name, peer)
+			}
+		}
+	})
+}
+
+// TestWhenThePeerEnded dates an end, and the bytes before it.
+func TestWhenThePeerEnded(t *testing.T) {
+	const apart = 200 * time.Millisecond
+	each(t, func(tr transport) bool { return raw(tr) && !strings.Contains(tr.name, "unix") }, func(t *testing.T, tr transport) {
+		r := newRig(t, tr)
+		r.lateFor(t, unix.POLLIN, func() { io.WriteString(r.far, "some") })
+		r.expect(t, "some")
+		r.Consume(len("some"))
+		time.Sleep(apart) // what is dated
+		before := time.Now()
+		r.lateFor(t, unix.POLLRDHUP, r.farEnds)
+		time.Sleep(apart)
+		peer, since := r.Peer(), time.Since(before)
+		if peer.State != netio.PeerEnded || peer.Ended < apart/2 || peer.Ended > since+tick {
+			t.Errorf("%+v, %s after the end", peer, since)
+		}
+		if tr.tls == nil && peer.Heard-peer.Ended < apart/2 {
+			t.Errorf("%+v: the bytes came %s before the end", peer, apart)
+		}
+	})
+}
+
+// tick is how far off the kernel's clock may be.
+const tick = 20 * time.Millisecond
+
+// TestAnnouncedEnd ends a connection over TLS and leaves the one below open.
+func TestAnnouncedEnd(t *testing.T) {
+	each(t, func(tr transport) bool { return raw(tr) && encrypted(tr) }, func(t *testing.T, tr transport) {
+		r := newRig(t, tr)
+		r.lateFor(t, unix.POLLIN, func() { r.far.(*peer).Conn.CloseWrite() })
+		if peer := r.Peer(); peer.State != netio.PeerAnnounced && !strings.Contains(tr.name, "unix") || peer.Ended != peer.Heard {
+			t.Errorf("the peer is %+v", peer)
 		}
 	})
 }
@@ -210,7 +268,7 @@ func TestLookingConsumesNothing(t *testing.T) {
 			case <-read:
 				looking = false
 			default:
-				if r.Gone() {
+				if r.Peer().State != netio.PeerOpen {
 					t.Fatal("gone")
 				}
 			}
@@ -222,7 +280,7 @@ func TestStatesByMethods(t *testing.T) {
 	each(t, func(tr transport) bool { return !tr.raw }, func(t *testing.T, tr transport) {
 		r := newRig(t, tr)
 		r.far.Close()
-		if r.Gone() || !r.Quiet() {
+		if r.Peer() != (netio.Peer{}) || !r.Quiet() {
 			t.Error("it claims to know what it can't")
 		}
 		r.QuickAck()

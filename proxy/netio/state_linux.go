@@ -2,19 +2,21 @@ package netio
 
 import (
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Gone reports whether the peer has closed or reset the connection. Bytes that
-// wait to be read hide an orderly end behind them; an end that was announced
-// over TLS is seen where it is all that waits. Gone may be called while another
-// goroutine reads, but not by two at once.
-func (c *Conn) Gone() bool {
+// Peer looks at the socket. It may be called while another goroutine reads, but
+// not by two at once.
+func (c *Conn) Peer() Peer {
 	if c.raw == nil {
-		return false
+		return Peer{}
 	}
-	return c.raw.Control(c.calls.peek) != nil || c.calls.peeked == 0 || c.calls.peeked == -2
+	if c.raw.Control(c.calls.look) != nil { // it was closed on this side
+		return Peer{State: PeerReset}
+	}
+	return c.calls.peer
 }
 
 // Quiet reports whether an idle connection is as it should be: open, with
@@ -30,7 +32,7 @@ func (c *Conn) Quiet() bool {
 	case c.tls != nil:
 		return c.raw.Control(c.calls.probe) == nil && c.calls.silent
 	}
-	return c.raw.Control(c.calls.peek) == nil && c.calls.peeked == -1
+	return c.raw.Control(c.calls.peek) == nil && c.calls.silent
 }
 
 // QuickAck has the kernel acknowledge what was received now, not later.
@@ -45,17 +47,43 @@ func onQuick(fd uintptr) {
 }
 
 func (c *Conn) onPeek(fd uintptr) {
+	var b [1]byte
+	_, e := recv(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	c.calls.silent = e == syscall.EAGAIN
+}
+
+// onLook finds out what Peer tells. A connection that is open and silent costs one
+// system call.
+func (c *Conn) onLook(fd uintptr) {
+	p := &c.calls.peer
+	if p.State == PeerReset { // which the kernel tells only once
+		return
+	}
+	*p = Peer{}
 	var b [64]byte
-	switch n, e := recv(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT); e {
-	case 0:
-		if c.tls != nil && said(fd, b[:n]) {
-			n = 0
+	n, e := recv(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	if e != 0 {
+		if e != syscall.EAGAIN {
+			p.State = PeerReset
 		}
-		c.calls.peeked = n
-	case syscall.EAGAIN:
-		c.calls.peeked = -1
-	default:
-		c.calls.peeked = -2
+		return
+	}
+	announced := c.tls != nil && isAlert(b[:n])
+	if n == 0 || announced {
+		p.State = PeerEnded
+	}
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO)
+	if err != nil {
+		return // not TCP
+	}
+	p.Heard = time.Duration(info.Last_data_recv) * time.Millisecond
+	switch {
+	case info.State == unix.BPF_TCP_CLOSE: // a reset behind bytes, or behind an end, is not seen by reading
+		p.State = PeerReset
+	case announced && info.State == unix.BPF_TCP_ESTABLISHED:
+		p.State, p.Ended = PeerAnnounced, p.Heard
+	default: // a FIN is no data, but acknowledges
+		p.Ended = time.Duration(info.Last_ack_recv) * time.Millisecond
 	}
 }
 
@@ -66,18 +94,14 @@ func (c *Conn) onProbe(fd uintptr) {
 	c.calls.silent, c.err = !done, nil
 }
 
-// said reports whether the last that the peer sent, of which b are the first
-// bytes, is an alert, and that it then closed. The alert is seen by its size
-// where its type is encrypted (RFC 8446 section 5.2).
-func said(fd uintptr, b []byte) bool {
+// isAlert reports whether b, the first bytes that wait, are one record and no more,
+// and that an alert. Where its type is encrypted (RFC 8446 section 5.2) it is told by
+// its size, which two bytes of data have, too: such data is nothing that a client
+// sends while it waits for an answer.
+func isAlert(b []byte) bool {
 	const header, alert, data, sealed = 5, 21, 23, 2 + 1 + 16
 	if len(b) < header || len(b) != header+int(b[3])<<8+int(b[4]) {
 		return false
 	}
-	if b[0] != alert && (b[0] != data || len(b) != header+sealed) {
-		return false
-	}
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n == 1
+	return b[0] == alert || b[0] == data && len(b) == header+sealed
 }

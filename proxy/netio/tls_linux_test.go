@@ -65,8 +65,8 @@ func TestResumption(t *testing.T) {
 			}
 			r.aside.Wait() // the tickets are there now
 			for range 3 {
-				if !r.Quiet() || r.Gone() || r.Borrows() {
-					t.Errorf("quiet %t, gone %t, a buffer: %t", r.Quiet(), r.Gone(), r.Borrows())
+				if !r.Quiet() || r.Peer().State != netio.PeerOpen || r.Borrows() {
+					t.Errorf("quiet %t, the peer is %+v, a buffer: %t", r.Quiet(), r.Peer(), r.Borrows())
 				}
 			}
 			r.start(func() { io.WriteString(p, "bytes") })

@@ -89,6 +89,20 @@ func (d *Detector) Uneject(now time.Duration, h *Host) (c Change, ok bool) {
 	return d.uneject(now, h, "restored by hand"), true
 }
 
+// Restore gives a host that is not ejected the ejection that State told of where it
+// was before, in another process: that ends, and is followed by others, as it would
+// have. A Reason that is none is ignored.
+func (d *Detector) Restore(h *Host, s State) {
+	if s.Reason == None || s.Reason >= reasons {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h.reason, h.detail, h.since, h.until = s.Reason, s.Detail, s.Since, s.Until
+	h.times, h.multiplier = s.Times, s.Multiplier
+	h.ejected.Store(true)
+}
+
 // Passed is called when an active health check of the host passed and it counts
 // as healthy. It ends an ejection, if the options say so and it was not by hand;
 // otherwise it returns false.

@@ -1,6 +1,11 @@
 package route
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/message"
+)
 
 // hosts is a tree of hosts, from their end on: what is known of a name stands
 // behind.
@@ -21,7 +26,7 @@ func (t *hosts) with(host string, m Match, c choice) *hosts {
 		at := t.insert(backwards(suffix), c.index)
 		at.below = at.below.with(m, c)
 	} else {
-		at := t.insert(backwards(string(Hostname([]byte(host)))), c.index) // an IPv6 address without its brackets
+		at := t.insert(backwards(message.Hostname(host)), c.index)
 		at.exact = at.exact.with(m, c)
 	}
 	return t
@@ -63,12 +68,11 @@ func endsWith(host []byte, label string) bool {
 	return true
 }
 
-// backwards is a host from its end, in lower case.
+// backwards is a host in the form in which hosts are compared, from its end and
+// in lower case.
 func backwards(host string) string {
-	b := make([]byte, len(host))
-	for i := range b {
-		b[i] = lower(host[len(host)-1-i])
-	}
+	b := []byte(message.LowerHost(host))
+	slices.Reverse(b)
 	return string(b)
 }
 

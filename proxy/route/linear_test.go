@@ -13,7 +13,7 @@ import (
 
 // linear is what [route.Table] means, without any thought of speed.
 func linear(matches []route.Match, h *message.Head) int {
-	path, host := string(h.Path()), string(route.Hostname(h.Host()))
+	path, host := string(h.Path()), string(message.Hostname(h.Host()))
 	return slices.IndexFunc(matches, func(m route.Match) bool {
 		return (m.Path == "" || path == m.Path) && strings.HasPrefix(path, m.PathPrefix) &&
 			(len(m.Methods) == 0 || slices.Contains(m.Methods, string(h.MethodText()))) &&
@@ -23,19 +23,20 @@ func linear(matches []route.Match, h *message.Head) int {
 
 func isHost(host, pattern string) bool {
 	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
+		suffix = message.BareHost(suffix)
 		n := len(host) - len(suffix)
-		return n > 0 && message.EqualFold([]byte(host[n:]), suffix)
+		return n > 0 && message.EqualFold(host[n:], suffix)
 	}
-	return message.EqualFold([]byte(host), string(route.Hostname([]byte(pattern))))
+	return message.EqualFold(host, message.Hostname(pattern))
 }
 
 // What tables and requests are made of: little, so that much overlaps.
 var (
 	hostParts = []string{
 		"", "a", "b", "A", "ab", ".", "a.b", "web.test", "a.web.test", "b.a.web.test", "WEB.test", "aweb.test", "xn--e1a.test",
-		"127.0.0.1", "[2001:db8::1]", "[2001:DB8::1]", "[2001:db8::2]", "2001:db8::1", "a:80", "web.test:8080", "[", "[::", "é", "K",
+		"web.test.", "a..", "127.0.0.1", "[2001:db8::1]", "[2001:DB8::1]", "[2001:db8::2]", "2001:db8::1", "a:80", "web.test:8080", "[", "[::", "é", "K",
 	}
-	suffixes    = []string{"", ".test", ".TEST", ".web.test", ".a.web.test", ".b", "b", ".", ":1", ".1"}
+	suffixes    = []string{"", ".test", ".TEST", ".web.test", ".a.web.test", ".b", "b", ".", "..", ".test.", ":1", ".1"}
 	pathParts   = []string{"/", "a", "A", "b", "aa", "/a", "/a/", "/b", "api", "%61", "*", "é"}
 	methodParts = []string{"GET", "HEAD", "POST", "get", "BREW", longMethod}
 )

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -49,24 +48,10 @@ func (t *Table) Match(h *message.Head) int {
 		first = t.anyHost.first(path, method, first)
 	}
 	if t.hosts != nil {
-		first = t.hosts.first(Hostname(h.Host()), path, method, first)
+		first = t.hosts.first(message.Hostname(h.Host()), path, method, first)
 	}
 	if first == none {
 		return -1
 	}
 	return first
-}
-
-// Hostname is a host without its port; an IPv6 address loses its brackets.
-func Hostname(host []byte) []byte {
-	if len(host) > 0 && host[0] == '[' {
-		if i := bytes.IndexByte(host, ']'); i > 0 {
-			return host[1:i]
-		}
-		return host
-	}
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
-		return host[:i]
-	}
-	return host
 }

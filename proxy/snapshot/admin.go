@@ -1,15 +1,19 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/handover"
 )
 
 // bindAdmin binds the admin API's address.
@@ -18,18 +22,15 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	if address == "off" {
 		return nil
 	}
-	socket := p.inherit(ofAdmin, "", address)
-	if socket == nil {
-		var err error
-		if socket, err = net.Listen("tcp", address); err != nil {
-			return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
-		}
+	socket, replaces, err := p.adminPlace(address)
+	if err != nil {
+		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
 	}
 	o := admin.Options{
 		Service: c.Service, Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready,
-		Clusters: p.clustersState, Act: p.act, Listeners: p.listenersState,
+		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
 		Drain:      p.requestDrain, Reload: p.options.Reload,
 	}
@@ -37,13 +38,56 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Trace, o.Traces = p.store.Trace, p.store.Traces
 		o.Store = func() any { return p.store.Stats() }
 	}
-	p.adminSocket = socket
+	p.adminSocket, p.adminReplaces = socket, replaces
 	p.adminServer = &http.Server{
 		Handler:           admin.New(o),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// adminPlace returns what the admin API accepts from, and copies of the sockets of
+// another process that this one replaces.
+func (p *Proxy) adminPlace(address string) (socket net.Listener, replaces []net.Listener, err error) {
+	if socket = p.inherit(ofAdmin, "", address); socket != nil {
+		return socket, nil, nil
+	}
+	if socket, err = handover.Bind(address); !errors.Is(err, syscall.EADDRINUSE) {
+		return socket, nil, err
+	}
+	socket, overlapping := p.inheritBound(address)
+	switch {
+	case socket != nil:
+		return socket, nil, nil
+	case len(overlapping) == 0:
+		return nil, nil, err
+	}
+	if socket, err = handover.Bind(address, overlapping...); err != nil {
+		return nil, nil, err
+	}
+	for _, s := range overlapping {
+		if own, err := handover.Dup(s); err == nil { // else the other process serves it to its end
+			replaces = append(replaces, own)
+		}
+	}
+	return socket, replaces, nil
+}
+
+// serveAdmin serves the admin API, for a time at the sockets that its own replaces,
+// too.
+func (p *Proxy) serveAdmin() {
+	if p.adminServer == nil {
+		return
+	}
+	p.served.Go(func() { p.adminServer.Serve(p.adminSocket) })
+	for _, s := range p.adminReplaces {
+		p.served.Go(func() { p.adminServer.Serve(s) })
+		p.served.Go(func() {
+			discovery.Sleep(p.context, leaveGrace)
+			handover.Leave(s, p.context.Done())
+		})
+	}
 }
 
 // requestDrain stops accepting at once, and tells whoever runs the proxy.
@@ -54,13 +98,6 @@ func (p *Proxy) requestDrain() {
 		}
 		close(p.drain)
 	})
-}
-
-func (p *Proxy) ready() (bool, string) {
-	if p.draining.Load() {
-		return false, "draining"
-	}
-	return true, ""
 }
 
 // clusterState is a cluster as /clusters shows it.

@@ -30,7 +30,7 @@ func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) list
 	o := listener.Options{
 		Name: lc.Name, Address: lc.Address,
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
-		MaxConns: most, Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
+		MaxConns: most, AbortOnClose: abortOnClose(lc.AbortOnClose), Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
 		HTTP2: http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
 		Shared: g.shared, Sink: g.sink, Log: g.options.Log,
 	}
@@ -38,6 +38,16 @@ func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) list
 		o.HandshakeTimeout = lc.TLS.HandshakeTimeout
 	}
 	return o
+}
+
+func abortOnClose(word string) listener.AbortOnClose {
+	switch word {
+	case "always":
+		return listener.AbortAlways
+	case "never":
+		return listener.AbortNever
+	}
+	return listener.AbortLate
 }
 
 // clientCert are the settings of X-Forwarded-Client-Cert.
@@ -94,7 +104,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
 	cc := config.NewCluster()
 	cc.ConnectTimeout, cc.Protocol = lc.ForwardProxy.ConnectTimeout, "http1"
-	return g.newCluster(lc.Name, &cc, nil, nil)
+	return g.newCluster(&newCluster{name: lc.Name, config: &cc})
 }
 
 // forwardProxy makes what a forward-proxy listener needs.

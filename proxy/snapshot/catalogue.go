@@ -1,12 +1,10 @@
 package snapshot
 
 import (
-	"context"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/hopscope/hopscope/discovery"
@@ -16,33 +14,33 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// catalogue keeps the routes and clusters of a service catalogue up to date: each
-// service is served with no cluster written down.
+// catalogue keeps the routes and clusters of a service catalogue up to date, for the
+// listeners of one generation: each service is served with no cluster written down.
 type catalogue struct {
-	watch   *consul.Catalog
-	options catalog.Options
-	like    config.Cluster // of which clusters have all but the endpoints
-	// make makes a cluster that a source delivers the endpoints of, and says how
-	// to close it.
-	make    func(name string, c *config.Cluster, source discovery.Source) (cl *cluster.Cluster, end func(), err error)
+	follower *follower
+	options  catalog.Options
+	like     config.Cluster // of which clusters have all but the endpoints
+	zone     string         // of this proxy, where like goes by it
+	// before is the catalogue of the generation before, whose clusters are taken over
+	// where they are the same; nil for none, or once that one is closed.
+	before *catalogue
+	// make makes a cluster.
+	make    func(*newCluster) (*cluster.Cluster, error)
+	secure  func(name string, c *config.Cluster) (*tlsconf.Client, error)
 	targets []*catalogued
 	// commit makes routes, which have the labels that it returns, the ones in use.
 	commit func(routes func() []*hop.Labels)
 	log    *slog.Logger
 
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	ready  chan struct{} // closed when the catalogue has answered, well or badly
-
-	mu       sync.Mutex
+	// Guarded by follower.mu:
 	plan     *catalog.Plan
 	served   map[string]*served // by name
 	problems map[catalog.Problem]bool
-	stale    error
-	answered bool
+	stale    bool // the clusters have been told
 	ended    bool
 }
 
@@ -54,50 +52,31 @@ type catalogued struct {
 	route func(r *catalog.Route, c *cluster.Cluster) forward.Route
 }
 
-// served is a cluster of the catalogue.
-type served struct {
-	cluster *cluster.Cluster
-	end     func()
-	feed    *feed
-}
-
-// run follows the catalogue until close.
-func (c *catalogue) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	c.served, c.problems, c.ready = map[string]*served{}, map[catalog.Problem]bool{}, make(chan struct{})
-	c.done.Go(func() { c.watch.Run(ctx, c.update) })
-}
-
-// wait waits until the catalogue has answered; false if ctx is done first.
-func (c *catalogue) wait(ctx context.Context) bool {
-	select {
-	case <-c.ready:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// close ends it, and closes its clusters.
+// close ends it, and closes the clusters that no other generation has.
 func (c *catalogue) close() {
-	c.cancel()
-	c.done.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.follower.leave(c)
+	c.follower.mu.Lock()
+	defer c.follower.mu.Unlock()
 	if c.ended {
 		return
 	}
 	c.ended = true
 	for _, s := range c.served {
-		s.end()
+		s.release()
 	}
+}
+
+// settle forgets the catalogue before, which is about to be closed.
+func (c *catalogue) settle() {
+	c.follower.mu.Lock()
+	defer c.follower.mu.Unlock()
+	c.before = nil
 }
 
 // clusters are those of the catalogue, by name.
 func (c *catalogue) clusters() []*cluster.Cluster {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.follower.mu.Lock()
+	defer c.follower.mu.Unlock()
 	var all []*cluster.Cluster
 	for _, name := range slices.Sorted(maps.Keys(c.served)) {
 		all = append(all, c.served[name].cluster)
@@ -105,28 +84,30 @@ func (c *catalogue) clusters() []*cluster.Cluster {
 	return all
 }
 
-// update takes what the catalogue says.
-func (c *catalogue) update(u consul.CatalogUpdate) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.note(u.Err)
-	if !c.answered {
-		c.answered = true
-		defer close(c.ready)
+// update takes what is known of the catalogue.
+func (c *catalogue) update(s *catalogState) {
+	if s.services == nil {
+		for _, t := range c.targets {
+			t.routing.Store(&forward.Routing{Unknown: s.unknown(), Names: c.names})
+		}
+		return
 	}
-	if u.Services == nil {
-		return // it has never been asked with success
-	}
-	plan := catalog.Compile(services(u.Services), c.options)
+	plan := catalog.Compile(services(s.services), c.options)
 	c.tell(plan)
 	changes := plan.Since(c.plan)
 	for _, made := range changes.Made {
-		c.serve(made)
+		c.serve(made, s.err)
 	}
-	for _, updated := range changes.Updated {
-		c.served[updated.Name].feed.push(discovery.Update{Endpoints: updated.Endpoints})
+	updated := changes.Updated
+	if c.stale != (s.err != nil) {
+		c.stale, updated = s.err != nil, plan.Clusters
 	}
-	if changes.Routes || len(changes.Made) > 0 {
+	for _, u := range updated {
+		if cl := c.served[u.Name]; cl != nil {
+			cl.feed.push(updateOf(u, s.err))
+		}
+	}
+	if changes.Routes || len(changes.Made) > 0 || c.plan == nil {
 		c.route(plan)
 	}
 	for _, name := range changes.Gone {
@@ -135,15 +116,20 @@ func (c *catalogue) update(u consul.CatalogUpdate) {
 	c.plan = plan
 }
 
-// note tells once that the catalogue can't be asked, and once that it can again.
-func (c *catalogue) note(err error) {
-	switch {
-	case err != nil && c.stale == nil:
-		c.log.Warn("the catalogue can't be asked; what was known of it stays", "error", err)
-	case err == nil && c.stale != nil:
-		c.log.Info("the catalogue is there again")
+func updateOf(c catalog.Cluster, stale error) discovery.Update {
+	return discovery.Update{Endpoints: append([]discovery.Endpoint{}, c.Endpoints...), Err: stale}
+}
+
+// names reports whether a host, in lower case and without port, can be nothing but a
+// name of the catalogue, also while it is not known which there are.
+func (c *catalogue) names(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	if !strings.ContainsAny(host, ".:") {
+		return true
 	}
-	c.stale = err
+	return slices.ContainsFunc(c.options.Suffixes, func(suffix string) bool {
+		return strings.HasSuffix(host, "."+strings.ToLower(strings.Trim(suffix, ".")))
+	})
 }
 
 // services are those that are served: neither Consul itself nor sidecars, which
@@ -163,6 +149,13 @@ func services(all map[string][]consul.Instance) []catalog.Service {
 	return kept
 }
 
+// known are the problems that were told of.
+func (c *catalogue) known() map[catalog.Problem]bool {
+	c.follower.mu.Lock()
+	defer c.follower.mu.Unlock()
+	return maps.Clone(c.problems)
+}
+
 // tell logs the problems that are new.
 func (c *catalogue) tell(plan *catalog.Plan) {
 	now := map[catalog.Problem]bool{}
@@ -173,46 +166,6 @@ func (c *catalogue) tell(plan *catalog.Plan) {
 		}
 	}
 	c.problems = now
-}
-
-// serve makes a cluster, in the place of one that was spoken to in another way.
-func (c *catalogue) serve(made catalog.Cluster) {
-	cc := c.like
-	cc.Endpoints, cc.Static, cc.Consul, cc.DNS, cc.File = nil, nil, nil, nil, nil
-	if made.Protocol != "auto" {
-		cc.Protocol = made.Protocol
-	}
-	if made.TLS {
-		if cc.TLS == nil {
-			cc.TLS = config.NewClusterTLS()
-		}
-		tls := *cc.TLS
-		tls.InsecureSkipVerify = tls.InsecureSkipVerify || made.Insecure
-		if made.ServerName != "" {
-			tls.SNI = made.ServerName
-		}
-		cc.TLS = &tls
-	} else {
-		cc.TLS = nil
-	}
-	f := newFeed(discovery.Update{Endpoints: made.Endpoints})
-	cl, end, err := c.make(made.Name, &cc, f)
-	if err != nil {
-		c.log.Error("a service of the catalogue can't be served", "service", made.Name, "error", err)
-		return
-	}
-	if old := c.served[made.Name]; old != nil {
-		defer old.end()
-	}
-	c.served[made.Name] = &served{cl, end, f}
-}
-
-// drop closes the cluster of a service that is gone.
-func (c *catalogue) drop(name string) {
-	if s := c.served[name]; s != nil {
-		delete(c.served, name)
-		s.end()
-	}
 }
 
 // route has each listener use the routes of a plan.
@@ -239,36 +192,7 @@ func (c *catalogue) route(plan *catalog.Plan) {
 		}
 		return labels
 	})
-	c.log.Info("routes of the catalogue changed", "routes", len(plan.Routes), "services", len(plan.Clusters))
-}
-
-// feed is a source that is fed by somebody else: a [discovery.Source].
-type feed struct{ updates chan discovery.Update }
-
-func newFeed(first discovery.Update) *feed {
-	f := &feed{make(chan discovery.Update, 1)}
-	f.updates <- first
-	return f
-}
-
-// push puts an update in the place of one that was not taken yet. There is one
-// pusher.
-func (f *feed) push(u discovery.Update) {
-	select {
-	case <-f.updates:
-	default:
-	}
-	f.updates <- u
-}
-
-// Run is part of discovery.Source.
-func (f *feed) Run(ctx context.Context, deliver func(discovery.Update)) {
-	for {
-		select {
-		case u := <-f.updates:
-			deliver(u)
-		case <-ctx.Done():
-			return
-		}
+	if b := c.before; b == nil || c.plan != nil || plan.Since(b.plan).Routes {
+		c.log.Info("routes of the catalogue changed", "routes", len(plan.Routes), "services", len(plan.Clusters))
 	}
 }

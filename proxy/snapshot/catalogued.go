@@ -3,10 +3,9 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
-	"github.com/hopscope/hopscope/discovery"
-	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/proxy/catalog"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
@@ -14,8 +13,9 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// makeCatalogue makes the catalogue that the listeners serve, if any does.
-func (g *generation) makeCatalogue() error {
+// makeCatalogue makes the catalogue that the listeners serve, if any does. It goes on
+// with what the old generation's follows, where that asks the same.
+func (g *generation) makeCatalogue(old *generation) error {
 	var targets []*catalogued
 	for _, b := range g.listeners {
 		if b.config.Catalog == "consul" {
@@ -25,33 +25,66 @@ func (g *generation) makeCatalogue() error {
 	if len(targets) == 0 {
 		return nil
 	}
-	asked := g.config.ConsulFor(nil)
-	client, err := g.agents.client(&asked)
-	if err != nil {
-		return fmt.Errorf("consul: %w", err)
-	}
-	watch, err := client.Catalog(consul.CatalogOptions{
-		Datacenter: asked.Datacenter, Namespace: asked.Namespace, Partition: asked.Partition, Stale: asked.Stale, Wait: asked.Wait,
-	})
+	f, isNew, err := g.follower(old)
 	if err != nil {
 		return err
 	}
+	asked := &f.asked
 	c := &catalogue{
-		watch: watch, targets: targets, log: g.options.Log, like: config.NewCluster(),
+		follower: f, before: old.catalogue, targets: targets, log: g.options.Log,
 		options: catalog.Options{Datacenter: asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...)},
-		make:    g.makeServed, commit: g.commit,
+		make:    g.newCluster, secure: g.clientTLS, commit: g.commit,
+		served: map[string]*served{}, problems: map[catalog.Problem]bool{},
 	}
-	if like := g.config.Catalog.Like; like != "" {
-		c.like = g.config.Clusters[like]
+	like := g.like()
+	settings := settingsOf(g.config, &like)
+	c.like, c.zone = settings.Cluster, settings.zone
+	c.like.Endpoints, c.like.Static, c.like.Consul, c.like.DNS, c.like.File = nil, nil, nil, nil, nil
+	if c.before != nil {
+		c.problems = c.before.known()
 	}
 	g.catalogue = c
-	c.run()
+	f.join(c)
+	if isNew {
+		f.begin()
+	}
 	return nil
+}
+
+// like is the cluster whose settings those of the catalogue have.
+func (g *generation) like() config.Cluster {
+	if like, ok := g.config.Clusters[g.config.Catalog.Like]; ok {
+		return like
+	}
+	return config.NewCluster()
+}
+
+// follower is what follows the catalogue: the old generation's, or a new one, which
+// begins with what is known of the answer to the same question.
+func (g *generation) follower(old *generation) (f *follower, isNew bool, err error) {
+	asked := g.config.ConsulFor(nil)
+	question := catalogQuestion(&asked)
+	known := g.memory.catalog(question)
+	if old.catalogue != nil {
+		f = old.catalogue.follower
+		if reflect.DeepEqual(f.asked, asked) {
+			return f, false, nil
+		}
+		if before := f.remembered(); before != nil && catalogQuestion(&f.asked) == question {
+			known = before
+		}
+	}
+	client, err := g.agents.client(&asked)
+	if err != nil {
+		return nil, false, fmt.Errorf("consul: %w", err)
+	}
+	f, err = newFollower(client, asked, known, &g.cataloguing, g.options.Log)
+	return f, true, err
 }
 
 // target is a listener that serves the catalogue.
 func (g *generation) target(b *bound) *catalogued {
-	like := g.config.Clusters[g.config.Catalog.Like]
+	like := g.like()
 	return &catalogued{
 		routing: b.forwarder.Catalog,
 		route: func(r *catalog.Route, c *cluster.Cluster) forward.Route {
@@ -68,24 +101,6 @@ func (g *generation) target(b *bound) *catalogued {
 	}
 }
 
-// makeServed makes a cluster of the catalogue.
-func (g *generation) makeServed(name string, cc *config.Cluster, source discovery.Source) (*cluster.Cluster, func(), error) {
-	client, err := g.clientTLS(name, cc)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := g.newCluster(name, cc, client, source)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c, func() {
-		c.Close()
-		if client != nil {
-			client.Close()
-		}
-	}, nil
-}
-
 // commit makes routes of the catalogue the ones in use, and drops the series of
 // those that are gone once what ended by them was counted.
 func (g *generation) commit(routes func() []*hop.Labels) {
@@ -100,6 +115,8 @@ func (g *generation) commit(routes func() []*hop.Labels) {
 		defer cancel()
 		g.quiet(ctx)
 		_ = g.recorder.Flush(ctx)
+		g.reloading.Lock() // what is being built has series, too
+		defer g.reloading.Unlock()
 		g.mu.Lock()
 		latest := g.commits == mine
 		if latest {

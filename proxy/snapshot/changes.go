@@ -103,6 +103,8 @@ func settings(c *config.Config) []setting {
 	return []setting{
 		{"consul", c.Consul},
 		{"catalog", c.Catalog},
+		{"register", c.Register},
+		{"discovery", c.Discovery},
 		{"locality", c.Locality},
 		{"telemetry.traces.sample", t.Traces.Sample},
 		{"telemetry.traces.extract", t.Traces.Extract},
@@ -119,7 +121,6 @@ func fixed(c *config.Config) []setting {
 	return []setting{
 		{"service", c.Service},
 		{"admin", c.Admin},
-		{"register", c.Register},
 		{"telemetry.traces.otlp", t.Traces.OTLP},
 		{"telemetry.traces.zipkin", t.Traces.Zipkin},
 		{"telemetry.access_log", t.AccessLog},

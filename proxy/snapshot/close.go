@@ -17,19 +17,21 @@ func (p *Proxy) Close(ctx context.Context) error {
 		p.reloading.Lock()
 		p.deregister(ctx)
 		p.reloading.Unlock()
+		p.write()
 		p.closed = p.close(ctx, (*listener.Listener).Drain)
 	})
 	return p.closed
 }
 
 // Retire is Close for a proxy whose sockets another process serves already: the
-// admin API is left to that one, and no client is to notice, see
-// [listener.Listener.Retire].
-func (p *Proxy) Retire(ctx context.Context) error {
+// admin API is left to that one, and so are, in Consul, the IDs that it has
+// registered. No client is to notice, see [listener.Listener.Retire].
+func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 	p.closing.Do(func() {
 		p.reloading.Lock()
-		p.registration.leave() // the other process has registered the same
+		p.registration.end(ctx, registered)
 		p.registration = nil
+		p.remembering.Store(false) // it is the other's cache now
 		p.reloading.Unlock()
 		var err error
 		grace := idleGrace(p.Config().Drain.Timeout)
@@ -88,6 +90,7 @@ func (p *Proxy) closeAdmin() error {
 	if p.adminServer == nil {
 		return nil
 	}
+	defer closeSockets(append(p.adminReplaces, p.adminSocket)) // where it never served
 	// The answer to a POST of /drain may still be on its way.
 	last, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

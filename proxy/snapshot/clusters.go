@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -19,10 +20,25 @@ import (
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// newCluster makes a cluster of its configuration. Its endpoints come from the
-// source that is given, or, where that is nil, from where the configuration says.
-func (g *generation) newCluster(name string, c *config.Cluster, client *tlsconf.Client, source discovery.Source) (_ *cluster.Cluster, err error) {
+// newCluster is what a cluster is made of.
+type newCluster struct {
+	name   string
+	config *config.Cluster
+	client *tlsconf.Client // nil for no TLS
+	// source delivers the endpoints; nil is where the configuration says.
+	source discovery.Source
+	known  *discovery.Known // what its source said before, if that is known
+	// before is the cluster in whose place it comes, and its configuration; nil for
+	// none.
+	before       *cluster.Cluster
+	beforeConfig *config.Cluster
+}
+
+// newCluster makes a cluster.
+func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
+	name, c, client := n.name, n.config, n.client
 	o := cluster.Options{
+		Before: n.before, Known: n.known, Memory: g.memory.cluster(name),
 		Upstream: upstream.Options{
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
@@ -39,8 +55,9 @@ func (g *generation) newCluster(name string, c *config.Cluster, client *tlsconf.
 	if c.Outlier != nil {
 		o.Outlier = outlierOptions(c.Outlier)
 	}
-	if o.Source, o.From = source, "the catalogue"; source == nil {
-		if o.Source, o.From, err = g.agents.source(g.config, c); err != nil {
+	if o.Source, o.From, o.Fed = n.source, "the catalogue", true; n.source == nil {
+		o.Fed = false
+		if o.Source, o.From, err = g.agents.source(g.config, c, n.known); err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", name, err)
 		}
 	}
@@ -52,6 +69,7 @@ func (g *generation) newCluster(name string, c *config.Cluster, client *tlsconf.
 		if o.Checker, err = healthcheck.New(healthChecks(c.HealthChecks), config); err != nil {
 			return nil, fmt.Errorf("cluster %s: health_checks: %w", name, err)
 		}
+		o.SameChecks = n.beforeConfig != nil && reflect.DeepEqual(n.beforeConfig.HealthChecks, c.HealthChecks)
 	}
 	return cluster.New(name, staticEndpoints(c), o, g.shared), nil
 }

@@ -3,18 +3,15 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"net"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
-	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
@@ -28,10 +25,12 @@ type generation struct {
 	*Proxy
 	config    *config.Config
 	clusters  map[string]*cluster.Cluster
+	sources   map[string]*cluster.Cluster // those that ask a source, by the question
 	retries   map[string]*forward.Retry   // those of clusters: a budget is shared by all routes
 	catalogue *catalogue                  // nil where no listener serves one
 	egress    map[string]*cluster.Cluster // those of forward proxies, by listener
 	listeners []*bound
+	late      []late // of the listeners, those that are still to be bound
 	// credentials are the TLS settings in use.
 	credentials []credentials
 	// labelled are the labels of all routes.
@@ -53,21 +52,21 @@ type bound struct {
 // the old one. It changes nothing of that, and on an error leaves nothing behind.
 // The error has a line for each mistake.
 func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
-	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
+	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, sources: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
 	err := errors.Join(g.makeClusters(old), g.makeListeners(old))
 	if err == nil {
-		err = g.makeCatalogue()
+		err = g.makeCatalogue(old)
+	}
+	if err == nil {
+		g.warm()
+		err = g.bindLate()
 	}
 	if err != nil {
 		g.release(old)
-		for _, b := range g.listeners {
-			if old.uses(b.listener) == nil {
-				b.listener.StopAccepting()
-			}
-		}
+		g.unbind(old)
 		return nil, err
 	}
-	g.warm()
+	g.late = nil
 	return g, nil
 }
 
@@ -80,7 +79,7 @@ const warmLimit = 5 * time.Second
 func (g *generation) warm() {
 	ctx, cancel := context.WithTimeout(g.context, warmLimit)
 	defer cancel()
-	if c := g.catalogue; c != nil && !c.wait(ctx) {
+	if c := g.catalogue; c != nil && !c.follower.wait(ctx) {
 		g.options.Log.Warn("the catalogue has not answered in time", "waited", warmLimit)
 	}
 	for _, c := range g.allClusters() {
@@ -94,31 +93,18 @@ func (g *generation) warm() {
 func (g *generation) makeClusters(old *generation) error {
 	var mistakes []error
 	for _, name := range slices.Sorted(maps.Keys(g.config.Clusters)) {
-		if old.clusters[name] != nil && g.sameCluster(name, old) {
-			g.clusters[name] = old.clusters[name]
-			if c, ok := old.credential("cluster", name); ok {
-				g.credentials = append(g.credentials, c)
-			}
-			continue
-		}
 		cc := g.config.Clusters[name]
-		client, err := g.clientTLS(name, &cc)
-		if err != nil {
+		g.retries[name] = g.retriesOf(name, old)
+		if cc.Template() {
+			continue
+		}
+		if err := g.makeCluster(name, &cc, old); err != nil {
 			mistakes = append(mistakes, err)
 			continue
 		}
-		if client != nil {
-			g.credentials = append(g.credentials, credentials{"cluster", name, client})
+		if q := questionOf(g.config, &cc); q != "" {
+			g.sources[q] = g.clusters[name]
 		}
-		c, err := g.newCluster(name, &cc, client, nil)
-		if err != nil {
-			mistakes = append(mistakes, err)
-			continue
-		}
-		g.clusters[name] = c
-	}
-	for name, cc := range g.config.Clusters {
-		g.retries[name] = retryPolicy(cc.Retry)
 	}
 	for i := range g.config.Listeners {
 		lc := &g.config.Listeners[i]
@@ -139,13 +125,55 @@ func (g *generation) makeClusters(old *generation) error {
 	return errors.Join(mistakes...)
 }
 
-// sameCluster reports whether a cluster is configured as it was, in its own keys
-// and in those of the top level that count for it.
-func (g *generation) sameCluster(name string, old *generation) bool {
-	now, then := g.config, old.config
-	c := now.Clusters[name]
-	return reflect.DeepEqual(c, then.Clusters[name]) && now.Locality == then.Locality &&
-		(c.Consul == nil || reflect.DeepEqual(now.Consul, then.Consul))
+// makeCluster takes a cluster of the old generation whose settings are the same, or
+// makes one, in the place of the one of its name.
+func (g *generation) makeCluster(name string, cc *config.Cluster, old *generation) error {
+	n := newCluster{name: name, config: cc, before: old.clusters[name]}
+	then, client := old.config.Clusters[name], credentials{}
+	if n.before != nil {
+		n.beforeConfig = &then
+		client, _ = old.credential("cluster", name)
+		if settingsOf(g.config, cc).same(settingsOf(old.config, &then)) {
+			g.clusters[name] = n.before
+			g.credentials = append(g.credentials, client.some()...)
+			return nil
+		}
+	}
+	var err error
+	if n.before != nil && sameTLS(cc, &then) {
+		g.credentials = append(g.credentials, client.some()...)
+		n.client, _ = client.source.(*tlsconf.Client)
+	} else if n.client, err = g.clientTLS(name, cc); err != nil {
+		return err
+	} else if n.client != nil {
+		g.credentials = append(g.credentials, credentials{"cluster", name, n.client})
+	}
+	n.known = g.known(questionOf(g.config, cc), old)
+	g.clusters[name], err = g.newCluster(&n)
+	if err != nil {
+		delete(g.clusters, name)
+	}
+	return err
+}
+
+// known is what is known of the answer to a question: by the old generation, or by
+// a process that was here before. It is nil where nothing is.
+func (g *generation) known(question string, old *generation) *discovery.Known {
+	if c := old.sources[question]; c != nil {
+		if k, ok := c.Known(); ok {
+			return &k
+		}
+	}
+	return g.memory.endpoints(question)
+}
+
+// retriesOf is a cluster's retry policy, whose budget goes on where it is the same.
+func (g *generation) retriesOf(name string, old *generation) *forward.Retry {
+	now := g.config.Clusters[name].Retry
+	if then, ok := old.config.Clusters[name]; ok && reflect.DeepEqual(now, then.Retry) {
+		return old.retries[name]
+	}
+	return retryPolicy(now)
 }
 
 // makeListeners makes each listener with its forwarder, and binds its address
@@ -158,6 +186,8 @@ func (g *generation) makeListeners(old *generation) error {
 	}
 	status := headers.NewProxyStatus(g.config.Service)
 	sampler := tracecontext.NewSampler(t.Sample)
+	places := g.places(old)
+	defer places.close()
 	var mistakes []error
 	for i := range g.config.Listeners {
 		lc := &g.config.Listeners[i]
@@ -167,30 +197,38 @@ func (g *generation) makeListeners(old *generation) error {
 			continue
 		}
 		f := forward.New(g.forwarding(lc, server, propagation, status, sampler))
-		l, err := g.makeListener(lc, server, f, old)
+		b, err := g.makeListener(lc, server, f, old, places)
 		if err != nil {
 			mistakes = append(mistakes, err)
 			continue
 		}
-		g.listeners = append(g.listeners, &bound{lc, f, l})
+		g.listeners = append(g.listeners, b)
 	}
 	return errors.Join(mistakes...)
 }
 
 // makeListener makes a listener, or takes the old one if its settings are the same.
-func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation) (*listener.Listener, error) {
+// One whose place is to be bound last has none yet.
+func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation, places *places) (*bound, error) {
+	b := &bound{config: lc, forwarder: f}
 	o := g.listening(lc, server)
 	if before := old.named(lc.Name); before != nil {
 		if reflect.DeepEqual(own(before.config), own(lc)) {
-			return before.listener, nil
+			b.listener = before.listener
+			return b, nil
 		}
 		o.Counts = before.listener.Counts
 	}
-	socket, err := g.socket(lc, old)
-	if err != nil {
+	socket, replaces, err := places.take(lc)
+	switch {
+	case err != nil:
 		return nil, err
+	case socket != nil:
+		b.listener = listener.New(o, f, socket)
+	default:
+		g.late = append(g.late, late{b, o, replaces})
 	}
-	return listener.New(o, f, socket), nil
+	return b, nil
 }
 
 // own is a listener's configuration without what is its forwarder's alone, which
@@ -202,36 +240,6 @@ func own(lc *config.Listener) config.Listener {
 	c.Via, c.ProxyStatus, c.ServerTiming = false, "", ""
 	return c
 }
-
-// socket is what a listener accepts from: that of the listener which had this
-// address before, of whatever name, or of the process which did, or a new one.
-func (g *generation) socket(lc *config.Listener, old *generation) (net.Listener, error) {
-	share := func(b *bound) (net.Listener, error) {
-		socket, err := handover.Dup(b.listener.Socket())
-		if err != nil {
-			return nil, fmt.Errorf("listener %s: taking over the socket of %s: %w", lc.Name, lc.Address, err)
-		}
-		return socket, nil
-	}
-	if b := old.named(lc.Name); b != nil && b.config.Address == lc.Address {
-		return share(b)
-	}
-	if !anyPort(lc.Address) {
-		for _, b := range old.listeners {
-			if b.config.Address == lc.Address {
-				return share(b)
-			}
-		}
-	}
-	if socket := g.inherit(ofListener, lc.Name, lc.Address); socket != nil {
-		return socket, nil
-	}
-	return listener.Bind(lc.Name, lc.Address)
-}
-
-// anyPort reports whether an address leaves the choice of the port to the system:
-// then it is another's for each name.
-func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
 
 // named is the listener of that name, nil if there is none.
 func (g *generation) named(name string) *bound {

@@ -204,6 +204,9 @@ func TestCancellationReachesTheEndpoint(t *testing.T) {
 		{"StreamingInputCall", func(ctx context.Context, c pb.TestServiceClient, began func()) error {
 			s, err := c.StreamingInputCall(ctx)
 			began()
+			if err != nil {
+				return err
+			}
 			for err == nil {
 				err = s.Send(&pb.StreamingInputCallRequest{Payload: payload(5000)})
 			}

@@ -36,7 +36,8 @@ func TestGRPCInterop(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 					defer cancel()
 					if err := backends.GRPCCall(ctx, t, name, l.ingress(), tt.trust, "127.0.0.1"); err != nil {
-						t.Error(err)
+						l.flush()
+						t.Errorf("%v\nthe proxy's log ends with %v", err, l.lines()[max(0, len(l.lines())-2):])
 					}
 				})
 			}

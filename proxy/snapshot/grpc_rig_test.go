@@ -198,10 +198,8 @@ func startCalls(t *testing.T, w wiring, c *callee, change ...func(*settings)) *c
 func callThrough(t *testing.T, w wiring, c *callee, change ...func(*settings)) *callRig {
 	t.Helper()
 	x := &callRig{}
-	var certificate config.Certificate
 	if w.down {
 		x.ca = newAuthority(t)
-		certificate = x.ca.issue("127.0.0.1")
 	}
 	x.lab = startLab(t, c.address, append([]func(*settings){func(s *settings) {
 		s.Cluster.Protocol = "http2"
@@ -210,7 +208,7 @@ func callThrough(t *testing.T, w wiring, c *callee, change ...func(*settings)) *
 			s.Cluster.TLS.CA = c.ca.File
 		}
 		if w.down {
-			listenTLS(&s.Listener, certificate)
+			listenTLS(&s.Listener, x.ca.issue(hostOf(t, s.Listener.Address)))
 		}
 	}}, change...)...)
 	x.conn = dialCalls(t, x.ingress(), x.ca)

@@ -244,7 +244,7 @@ func TestGRPCWebStreams(t *testing.T) {
 		s.Body.Close() // the client has had enough
 		await(t, "the endpoint heard of it", c.gave)
 		same(t, "grpc_status_name", l.end(1).lines[0].text("grpc_status_name"), "CANCELLED")
-	})
+	}, leavesAtOnce)
 }
 
 // The proxy's own answers are gRPC-Web's.

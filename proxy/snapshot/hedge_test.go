@@ -187,7 +187,7 @@ func TestHedgeClientLeaves(t *testing.T) {
 			hangs(w, r)
 			gaveUp <- struct{}{}
 		})
-		x := p.try(down, up, hedging(2))
+		x := p.try(down, up, hedging(2), leavesAtOnce)
 		ctx, cancel := context.WithCancel(t.Context())
 		r, trace := x.request(ctx, "GET", nil)
 		ended := make(chan struct{})

@@ -34,7 +34,10 @@ func TestHTTP1Concurrency(t *testing.T) {
 			default:
 				echo(w, r)
 			}
-		}), func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 64 })
+		}), func(s *settings) {
+			// Requests wait for a connection; on a busy machine longer than the default.
+			s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.ConnectTimeout = 64, patience
+		})
 		var wg sync.WaitGroup
 		var aborted atomic.Int64
 		for i := range clients {
@@ -123,6 +126,7 @@ func converse(t *testing.T, address string, random *rand.Rand, most int) (sent i
 		}
 		if got := p.ok(); got != want {
 			t.Errorf("received %d bytes, %.60q, want %d, %.60q", len(got), got, len(want), want)
+			return most, false
 		}
 	}
 	return sent, false

@@ -88,12 +88,13 @@ func TestHTTP1EgressRules(t *testing.T) {
 		{"itself", nil, "http://itself/", 502, "NR", "proxy_loop_detected"},
 		{"itself, CONNECT", nil, "itself", 502, "NR", "proxy_loop_detected"},
 		{"itself by name", nil, "http://localhost:itself/", 502, "NR", "proxy_loop_detected"},
+		{"itself by its whole name", nil, "http://LOCALHOST.:itself/", 502, "NR", "proxy_loop_detected"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			rig := startProxy(t, address, tt.change...)
 			_, own, _ := net.SplitHostPort(rig.egress())
-			target := strings.ReplaceAll(tt.target, "localhost:itself", "localhost:"+own)
+			target := strings.ReplaceAll(tt.target, ":itself", ":"+own)
 			target = strings.ReplaceAll(target, "itself", rig.egress())
 			method := "GET"
 			if !strings.Contains(target, "/") {

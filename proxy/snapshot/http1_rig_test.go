@@ -29,7 +29,7 @@ import (
 
 // patience is how long a test waits for what must happen. Nothing is measured
 // by it: it ends tests that hang.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // timeLimit is the deadline of what begins now.
 func timeLimit() time.Time { return time.Now().Add(patience) }
@@ -44,6 +44,24 @@ type settings struct {
 	Config   *config.Config
 }
 
+// ownAddress is an address to listen on, on a loopback address that no other test has,
+// this process's or another's. A port that one test gives up is soon another's, and
+// whoever still connects to it, such as a proxy whose endpoint was killed, would reach a
+// stranger, which counts each of its requests.
+func ownAddress() string {
+	return fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(254), rand.N(256), 1+rand.N(254))
+}
+
+// hostOf is the host of an address.
+func hostOf(t testing.TB, address string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
+}
+
 // rig is a running proxy.
 type rig struct {
 	t     *testing.T
@@ -55,8 +73,8 @@ type rig struct {
 func startProxy(t *testing.T, endpoint string, change ...func(*settings)) *rig {
 	t.Helper()
 	s := settings{
-		Listener: config.NewListener("ingress", "127.0.0.1:0"), Route: config.NewRoute("web"),
-		Cluster: config.NewCluster(endpoint), Egress: config.NewListener("egress", "127.0.0.1:0"), Config: config.New(),
+		Listener: config.NewListener("ingress", ownAddress()), Route: config.NewRoute("web"),
+		Cluster: config.NewCluster(endpoint), Egress: config.NewListener("egress", ownAddress()), Config: config.New(),
 	}
 	s.Egress.Direction, s.Egress.ForwardProxy = "outbound", config.NewForwardProxy()
 	for _, f := range change {
@@ -259,6 +277,7 @@ func (p *peer) response(method string) (*http.Response, string) {
 	resp, err := http.ReadResponse(p.r, &http.Request{Method: method})
 	if err != nil {
 		p.fail("reading a response: %v", err)
+		return new(http.Response), "" // fail may go on
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -403,7 +403,7 @@ func TestHTTP1Aborts(t *testing.T) {
 					p.send("HTTP/1.1 200 OK\r\n", f.head, "\r\n\r\n", f.piece)
 					p.rest() // until the proxy gives up
 					close(gone)
-				}))
+				}), leavesAtOnce)
 				client := rig.dial()
 				trace, field := newTrace()
 				client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
@@ -430,7 +430,7 @@ func TestHTTP1ClientGoneBeforeTheAnswer(t *testing.T) {
 	rig := startProxy(t, goServer(t, func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		close(told)
-	}))
+	}), leavesAtOnce)
 	ctx, cancel := context.WithCancel(context.Background())
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", rig.ingress())
 	if err != nil {

@@ -104,7 +104,7 @@ func TestHTTP1Refused(t *testing.T) {
 		{"101 fields", h + many + "\r\n", 431, "IH"},
 		{"a large field", h + "X-A: " + strings.Repeat("x", 61_440) + "\r\n\r\n", 431, "IH"},
 		{"a large head", h + strings.Repeat("X-A: "+strings.Repeat("x", 1000)+"\r\n", 62) + "\r\n", 431, "IH"},
-		{"a long target", "GET /" + strings.Repeat("x", 17_000) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "DPE"},
+		{"a long target", "GET /" + strings.Repeat("x", 62_000) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "DPE"},
 		{"a target without an end", "GET /" + strings.Repeat("x", 100_000), 414, "DPE"},
 	}
 	var reached atomic.Int64
@@ -203,13 +203,13 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 		{"a frame of HTTP/2", "\x00\x00\x12\x04\x00\x00\x00\x00\x00"},
 		{"a TLS alert", "\x15\x03\x01\x00\x02\x02\x46"},
 		{"status 99", "HTTP/1.1 099 X\r\n\r\n"},
-		{"status 600", "HTTP/1.1 600 X\r\n\r\n"},
 		{"status 2000", "HTTP/1.1 2000 X\r\n\r\n"},
 		{"bare LF", "HTTP/1.1 200 OK\nContent-Length: 4\n\nevil"},
 		{"NUL in a value", ok + "X-A: \x00\r\nContent-Length: 4\r\n\r\nevil"},
 		{"bare CR in a value", ok + "X-A: 1\r2\r\nContent-Length: 4\r\n\r\nevil"},
 		{"obs-fold", ok + "X-A: 1\r\n 2\r\nContent-Length: 4\r\n\r\nevil"},
-		{"space before the colon", ok + "Content-Length : 4\r\n\r\nevil"},
+		{"lengths, one with a space before the colon", ok + "Content-Length : 4\r\nContent-Length: 5\r\n\r\nevil"},
+		{"length and coding with a space before the colon", ok + "Content-Length: 4\r\nTransfer-Encoding : chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n"},
 		{"length and coding", ok + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n"},
 		{"two lengths", ok + "Content-Length: 4\r\nContent-Length: 5\r\n\r\nevil"},
 		{"length -4", ok + "Content-Length: -4\r\n\r\nevil"},
@@ -218,7 +218,7 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 		{"101 fields", ok + strings.Repeat("X-A: 1\r\n", 100) + "Content-Length: 4\r\n\r\nevil"},
 		{"a large head", ok + "X-A: " + strings.Repeat("x", 70_000) + "\r\n\r\n"},
 		{"status 101 without Upgrade", "HTTP/1.1 101 Switching Protocols\r\n\r\n"},
-		{"an interim response that is malformed", "HTTP/1.1 103 Early Hints\r\nX-Evil : 1\r\n\r\n" + ok + "Content-Length: 4\r\n\r\nevil"},
+		{"an interim response that is malformed", "HTTP/1.1 103 Early Hints\r\nX-Evil\r\n\r\n" + ok + "Content-Length: 4\r\n\r\nevil"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -368,6 +368,36 @@ func TestHTTP1LargeHeads(t *testing.T) {
 		client.send("GET / HTTP/1.1\r\nHost: a\r\n", lines, "\r\n")
 		if _, fields := client.head(); !slices.Equal(fields[:50], large) {
 			t.Errorf("the client got %.200q", fields)
+		}
+	}
+}
+
+// TestHTTP1SpaceBeforeAResponsesColon is removed on the way to the client, and
+// the field counts: the content ends where it says (RFC 9112 section 5.1).
+func TestHTTP1SpaceBeforeAResponsesColon(t *testing.T) {
+	noLeaks(t)
+	for _, tt := range []struct{ framing, content, want string }{
+		{"Content-Length : 4\r\n", "good", "good"},
+		{"Transfer-Encoding \t: chunked\r\n", "4\r\ngood\r\n0\r\n\r\n", "4\r\ngood\r\n0\r\n\r\n"},
+	} {
+		rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
+			for range 2 { // and the connection goes on
+				p.head()
+				p.send("HTTP/1.1 103 Early Hints\r\nLink : </a>\r\n\r\n", "HTTP/1.1 200 OK\r\nX-A : 1\r\n", tt.framing, "\r\n", tt.content)
+			}
+			p.rest()
+		}))
+		client := rig.dial()
+		for range 2 {
+			client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			_, early := client.head()
+			_, fields := client.head()
+			name, value, _ := strings.Cut(strings.TrimSuffix(tt.framing, "\r\n"), ":")
+			want := []string{"X-A: 1", strings.TrimSpace(name) + ":" + value}
+			if !slices.Equal(early, []string{"Link: </a>"}) || !slices.Equal(fields[:2], want) {
+				t.Errorf("%q: the client got %q and %q", tt.framing, early, fields)
+			}
+			client.expect(tt.want)
 		}
 	}
 }

@@ -33,7 +33,7 @@ type backend struct {
 }
 
 func newBackend() (*backend, error) {
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	socket, err := net.Listen("tcp", ownAddress())
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,8 @@ func startBackends(t *testing.T, n int) []*backend {
 	return all
 }
 
-func (b *backend) port() int { return b.socket.Addr().(*net.TCPAddr).Port }
+func (b *backend) host() string { return b.socket.Addr().(*net.TCPAddr).IP.String() }
+func (b *backend) port() int    { return b.socket.Addr().(*net.TCPAddr).Port }
 
 func (b *backend) accept() {
 	for {

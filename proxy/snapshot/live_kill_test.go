@@ -28,7 +28,7 @@ func killOne(t *testing.T, method, more string) *killed {
 	consul := startAgent(t, backends.ConsulOptions{})
 	var all []*endpointProcess
 	for range 3 {
-		p := startProcess(t, 20*time.Millisecond)
+		p := startProcess(t, 100*time.Millisecond)
 		all = append(all, p)
 		host, port, err := net.SplitHostPort(p.address)
 		if err != nil {
@@ -123,8 +123,8 @@ func TestLiveKillWithOneAttempt(t *testing.T) {
 	all := k.load.end()
 	failed := k.failures(all)
 	t.Logf("%d requests failed before the endpoint was ejected", len(failed))
-	if len(failed) > 100 {
-		t.Errorf("%d requests failed, of 350 a second that went to it", len(failed))
+	if most := k.inFlight(all) + loadBusy; len(failed) > most { // those on their way then, and until it is ejected
+		t.Errorf("%d requests failed, want %d at most", len(failed), most)
 	}
 	for _, o := range failed {
 		if h := k.record(o); h == nil || len(h.Attempts) != 1 || h.Attempts[0].Endpoint != k.victim || h.Flags&hop.Failures == 0 {

@@ -86,7 +86,7 @@ func TestLiveSlowEndpoint(t *testing.T) {
 	noLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	b := startBackends(t, 4)
-	const normal = 10 * time.Millisecond // more than the usual noise of a busy machine
+	const normal = 20 * time.Millisecond // more than the usual noise of a busy machine
 	for _, each := range b {
 		each.slow.Store(int64(normal))
 	}

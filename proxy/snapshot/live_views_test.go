@@ -13,7 +13,7 @@ import (
 )
 
 // A service of which no instance passes is UH, and one that Consul does not know is NC,
-// in every view.
+// in every view; one that nobody has ever told of is UH with a detail of its own.
 func TestLiveUnavailable(t *testing.T) {
 	noLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
@@ -38,8 +38,15 @@ func TestLiveUnavailable(t *testing.T) {
 			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul", b.address)},
 		{name: "no such service", kind: fault.NoCluster, change: of("nobody"), flags: "NC",
 			reason: "there is no such service in Consul"},
+		{name: "nobody has ever said", kind: fault.Undiscovered, flags: "UH", reason: "has no endpoint", change: func(s *settings) {
+			of("web")(s)
+			s.Cluster.Consul.Address = freeAddress(t)
+		}, drive: get},
 	} {
-		r.drive, r.status, r.error, r.failed, r.origin, r.hop = answered, 503, "destination_unavailable", "destination_unavailable", "proxy", "front"
+		if r.drive == nil {
+			r.drive = answered
+		}
+		r.status, r.error, r.failed, r.origin, r.hop = 503, "destination_unavailable", "destination_unavailable", "proxy", "front"
 		t.Run(r.name, r.run)
 	}
 }

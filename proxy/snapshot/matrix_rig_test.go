@@ -105,6 +105,7 @@ func newCross(t *testing.T, down, up side, endpoint func(x *cross) string) *cros
 		endpoint = func(x *cross) string { return x.serve(t) }
 	}
 	x.lab = startLab(t, endpoint(x), func(s *settings) {
+		leavesAtOnce(s)
 		if down.tls {
 			listenTLS(&s.Listener, x.ca.issue(webHost))
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,16 +20,12 @@ var toolContent = pattern(300_000)
 
 // newToolCross has an endpoint for them: /get gives content, /post takes it and
 // gives it back.
-func newToolCross(t *testing.T, down, up side) (x *cross, port string) {
+func newToolCross(t *testing.T, down, up side) *cross {
 	t.Helper()
-	x = newCross(t, down, up, nil)
+	x := newCross(t, down, up, nil)
 	x.handle("/get", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, toolContent) })
 	x.handle("/post", x.echo)
-	_, port, err := net.SplitHostPort(x.ingress())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x, port
+	return x
 }
 
 // run runs a tool and returns what it wrote on its standard output.
@@ -70,7 +65,7 @@ func isToolContent(t *testing.T, what, got string) {
 func TestMatrixCurl(t *testing.T) {
 	tool := backends.Require(t, "curl")
 	eachPair(t, func(t *testing.T, down, up side) {
-		x, port := newToolCross(t, down, up)
+		x := newToolCross(t, down, up)
 		speaks := "--http1.1"
 		switch {
 		case down.http2 && down.tls:
@@ -79,7 +74,7 @@ func TestMatrixCurl(t *testing.T) {
 			speaks = "--http2-prior-knowledge"
 		}
 		args := []string{"--silent", "--show-error", "--fail", "--noproxy", "*", speaks,
-			"--cacert", x.ca.File, "--connect-to", webHost + "::127.0.0.1:" + port}
+			"--cacert", x.ca.File, "--connect-to", webHost + "::" + x.ingress()}
 		url := down.scheme() + "://" + webHost
 		isToolContent(t, "a download", run(t, tool, append(args, url+"/get")...))
 		x.fine("GET", "/get", 200, 0, int64(len(toolContent)))
@@ -95,9 +90,9 @@ func TestMatrixNghttp(t *testing.T) {
 		if !down.http2 {
 			t.Skip("nghttp speaks HTTP/2")
 		}
-		x, port := newToolCross(t, down, up)
+		x := newToolCross(t, down, up)
 		args := []string{"--no-verify-peer", "--header=:authority: " + webHost}
-		url := down.scheme() + "://127.0.0.1:" + port
+		url := down.scheme() + "://" + x.ingress()
 		isToolContent(t, "a download", run(t, tool, append(args, url+"/get")...))
 		x.fine("GET", "/get", 200, 0, int64(len(toolContent)))
 		isToolContent(t, "an upload with trailers", run(t, tool, append(args, "--trailer=x-sum: all", "--data="+contentFile(t), url+"/post")...))
@@ -110,8 +105,8 @@ func TestMatrixH2load(t *testing.T) {
 	tool := backends.Require(t, "h2load")
 	eachPair(t, func(t *testing.T, down, up side) {
 		const requests = 30
-		x, port := newToolCross(t, down, up)
-		args := []string{fmt.Sprintf("--requests=%d", requests), "--clients=3", "--connect-to=127.0.0.1:" + port}
+		x := newToolCross(t, down, up)
+		args := []string{fmt.Sprintf("--requests=%d", requests), "--clients=3", "--connect-to=" + x.ingress()}
 		if down.http2 {
 			args = append(args, "--max-concurrent-streams=10")
 		} else {

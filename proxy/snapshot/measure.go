@@ -30,21 +30,6 @@ func (p *Proxy) measureClusters() {
 			_, ejected := c.Healths()
 			emit(float64(ejected))
 		})
-	each("hopscope_discovery_stale", "1 while the source of a cluster's endpoints can't be asked, and its last answer is in use.", metrics.Gauge,
-		[]string{"source"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
-			s := c.SourceStatus()
-			stale := 0.0
-			if s.Stale {
-				stale = 1
-			}
-			emit(stale, s.From)
-		})
-	each("hopscope_discovery_updates_total", "Answers of the source of a cluster's endpoints, by how they went.", metrics.Counter,
-		[]string{"source", "result"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
-			s := c.SourceStatus()
-			emit(float64(s.Updates), s.From, "success")
-			emit(float64(s.Errors), s.From, "failure")
-		})
 	each("hopscope_outlier_events_total", "What outlier detection did: ejected, unejected, not_enforced, overflow; by reason.", metrics.Counter,
 		[]string{"event", "reason"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			c.Ejections(func(event, reason string, n uint64) { emit(float64(n), event, reason) })

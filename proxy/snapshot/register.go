@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
@@ -30,7 +33,10 @@ type registration struct {
 	cancel    context.CancelFunc
 	done      sync.WaitGroup
 	log       *slog.Logger
-	name, id  string
+	name      string
+	tried     chan struct{} // closed when it was tried once
+	once      sync.Once
+	new       atomic.Bool // Consul did not know of it
 }
 
 // register begins to keep the service registered; nil where that is not asked for.
@@ -50,7 +56,7 @@ func register(c *config.Config, a *agents, listening func(name string) netip.Add
 	if err != nil {
 		return nil, fmt.Errorf("register.consul: %w", err)
 	}
-	r := &registration{registrar: registrar, log: log, name: what.Name, id: what.ID}
+	r := &registration{registrar: registrar, log: log, name: what.Name, tried: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.done.Go(func() { registrar.Run(ctx, r.report) })
@@ -58,21 +64,27 @@ func register(c *config.Config, a *agents, listening func(name string) netip.Add
 }
 
 // registerAnew registers what a configuration says in the place of what the one
-// before did.
-func (p *Proxy) registerAnew(c *config.Config) error {
+// before did, here or, where upgrade is true, in another process. What that one alone
+// had is taken out of Consul when this passes its checks there.
+func (p *Proxy) registerAnew(c *config.Config, upgrade bool) error {
 	now, err := register(c, &p.agents, p.Addr, p.options.Log)
 	if err != nil {
 		return err
 	}
-	if before := p.registration; before != nil {
-		if now != nil && now.id == before.id {
-			before.leave()
-		} else {
-			before.end(p.context)
-		}
+	if now != nil && (upgrade || p.registration != nil) {
+		now.await(p.context)
 	}
+	p.registration.end(p.context, now.ids())
 	p.registration = now
 	return nil
+}
+
+// Registered are the IDs that this proxy keeps registered in Consul, for the process
+// that it takes over from.
+func (p *Proxy) Registered() []string {
+	p.reloading.Lock()
+	defer p.reloading.Unlock()
+	return p.registration.ids()
 }
 
 // deregister takes the service out of Consul, first of all when the proxy ends.
@@ -82,55 +94,83 @@ func (p *Proxy) deregister(ctx context.Context) {
 		return
 	}
 	p.registration = nil
-	r.end(ctx)
+	r.end(ctx, nil)
 	discovery.Sleep(ctx, deregisterGrace)
 }
 
-func (r *registration) report(err error) {
-	if err != nil {
+// report says what was done, and what could not be.
+func (r *registration) report(did consul.Outcome, err error) {
+	defer r.once.Do(func() { close(r.tried) })
+	if len(did.Registered) > 0 {
+		r.new.Store(true)
+		r.log.Info("registered in Consul", "service", r.name, "ids", strings.Join(did.Registered, ", "))
+	}
+	if len(did.Changed) > 0 {
+		r.log.Info("changed what was registered in Consul", "service", r.name, "changed", strings.Join(did.Changed, "; "))
+	}
+	switch {
+	case err != nil:
 		r.log.Warn("the service can't be registered in Consul; it is tried again", "service", r.name, "error", err)
-		return
+	case len(did.Registered)+len(did.Changed) == 0:
+		r.log.Info("registered in Consul already, and unchanged", "service", r.name)
 	}
-	r.log.Info("registered in Consul", "service", r.name)
 }
 
-// leave stops keeping the service registered, and leaves it in Consul: another
-// process does that now.
-func (r *registration) leave() {
+// await waits, for a time, until the service passes its checks where it is new.
+func (r *registration) await(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, warmLimit)
+	defer cancel()
+	select {
+	case <-r.tried:
+		if r.new.Load() {
+			r.registrar.Passing(ctx)
+		}
+	case <-ctx.Done():
+	}
+}
+
+func (r *registration) ids() []string {
 	if r == nil {
-		return
+		return nil
 	}
-	r.cancel()
-	r.done.Wait()
+	return r.registrar.IDs()
 }
 
-// end takes the service out of Consul, and says so.
-func (r *registration) end(ctx context.Context) {
+// end stops keeping the service registered, and takes out of Consul what is not among
+// the IDs to keep: those are looked after by others now.
+func (r *registration) end(ctx context.Context, keep []string) {
 	if r == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deregisterLimit) // also where the proxy ends at once
 	defer cancel()
-	err := r.registrar.Close(ctx)
+	err := r.registrar.Close(ctx, keep...)
 	r.cancel()
 	r.done.Wait()
-	if err != nil {
+	gone := slices.DeleteFunc(r.ids(), func(id string) bool { return slices.Contains(keep, id) })
+	switch {
+	case err != nil:
 		r.log.Warn("the service could not be taken out of Consul", "service", r.name, "error", err)
-		return
+	case len(gone) > 0:
+		r.log.Info("taken out of Consul", "service", r.name, "ids", strings.Join(gone, ", "))
 	}
-	r.log.Info("taken out of Consul", "service", r.name)
 }
 
 // registered is what Consul is told of the service. Others come by the first
-// inbound listener, and the agent looks after the application behind it.
+// inbound listener, unless another port is said to be the service's. The agent looks
+// after what they come by: the listener, the application behind it, or both. The
+// sidecar is as well as the service is, so that both go together.
 func registered(c *config.Config, rc *config.RegisterConsul, asked *config.Consul, listening func(string) netip.AddrPort) consul.Registration {
 	in := firstInbound(c)
-	port, application := rc.Port, ""
+	port, application, local := rc.Port, "", ""
 	var address netip.AddrPort
 	if in != nil {
 		address = listening(in.Name)
 		port = cmp.Or(port, int(address.Port()))
 		application = firstEndpoint(c, in)
+	}
+	if address.IsValid() {
+		local = reachable(address)
 	}
 	name := cmp.Or(rc.Name, c.Service)
 	host, _ := os.Hostname()
@@ -139,20 +179,29 @@ func registered(c *config.Config, rc *config.RegisterConsul, asked *config.Consu
 		Address: rc.Address, Port: port, Tags: rc.Tags, Meta: rc.Meta, PassingWeight: rc.Weight, WarningWeight: 1,
 		Namespace: asked.Namespace, Partition: asked.Partition,
 	}
-	local := ""
-	if address.IsValid() {
-		local = reachable(address)
+	check := consul.Check{Name: name + ", the application itself"}
+	proxy := consul.Check{Name: "hopscope in front of " + name, TCP: local, Up: true}
+	if k := rc.Check; k != nil {
+		check.HTTP, check.TCP, check.GRPC = k.HTTP, k.TCP, k.GRPC
+		check.Interval, check.Timeout, check.DeregisterAfter = k.Interval, k.Timeout, k.DeregisterAfter
+		proxy.Interval, proxy.Timeout, proxy.DeregisterAfter = k.Interval, k.Timeout, k.DeregisterAfter
+	} else {
+		check.TCP = application
 	}
-	switch k := rc.Check; {
-	case k != nil:
-		r.Check = consul.Check{HTTP: k.HTTP, TCP: k.TCP, GRPC: k.GRPC, Interval: k.Interval, Timeout: k.Timeout, DeregisterAfter: k.DeregisterAfter}
-	case application != "":
-		r.Check = consul.Check{TCP: application}
-	case local != "":
-		r.Check = consul.Check{TCP: local}
+	throughProxy := local != "" && port == int(address.Port())
+	if rc.Check == nil && application == "" && !throughProxy {
+		check.TCP = net.JoinHostPort(cmp.Or(rc.Address, "127.0.0.1"), strconv.Itoa(port))
 	}
-	if rc.Sidecar && address.IsValid() {
-		r.Sidecar = &consul.Sidecar{Address: rc.Address, Port: int(address.Port()), Check: consul.Check{TCP: local}}
+	if check.HTTP != "" || check.TCP != "" || check.GRPC != "" {
+		r.Checks = append(r.Checks, check)
+	}
+	if throughProxy {
+		front := proxy
+		front.ID = "proxy"
+		r.Checks = append(r.Checks, front)
+	}
+	if rc.Sidecar && local != "" {
+		r.Sidecar = &consul.Sidecar{Address: rc.Address, Port: int(address.Port()), Checks: []consul.Check{proxy}}
 	}
 	return r
 }

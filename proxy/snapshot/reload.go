@@ -52,13 +52,16 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	}
 	p.adopt(g)
 	p.serve(g, old)
+	if g.catalogue != nil {
+		g.catalogue.settle()
+	}
 	old.releaseClusters(g)
 	if level := c.Log.Level; level != old.config.Log.Level && p.options.Level != nil {
 		_ = p.options.Level.UnmarshalText([]byte(level)) // the configuration is valid
 	}
 	if !reflect.DeepEqual(c.Register, old.config.Register) || !reflect.DeepEqual(c.Consul, old.config.Consul) ||
 		c.Service != old.config.Service || !reflect.DeepEqual(c.Listeners, old.config.Listeners) {
-		if err := p.registerAnew(c); err != nil {
+		if err := p.registerAnew(c, false); err != nil {
 			p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 		}
 	}

@@ -88,7 +88,7 @@ func TestRetryBody(t *testing.T) {
 func TestRetryUploadUnsent(t *testing.T) {
 	plainPairs(t, func(t *testing.T, down, up side) {
 		p := stage(t, up, 1, answers(200))
-		x := p.try(down, up, func(s *settings) { s.Cluster.Endpoints = []string{closedPort(t), p.addresses[0]} })
+		x := p.try(down, up, func(s *settings) { s.Cluster.Endpoints = []string{refusing(t), p.addresses[0]} })
 		seen := ""
 		for range 2 {
 			o := x.ask("POST", later(pattern(1<<20)))

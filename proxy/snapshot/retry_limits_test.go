@@ -30,7 +30,7 @@ func (x *tried) waiting() {
 func TestRetryClientLeaves(t *testing.T) {
 	plainPairs(t, func(t *testing.T, down, up side) {
 		p := stage(t, up, 2, answers(503), answers(200))
-		x := p.try(down, up, waits)
+		x := p.try(down, up, waits, leavesAtOnce)
 		ctx, cancel := context.WithCancel(t.Context())
 		r, trace := x.request(ctx, "GET", nil)
 		ended := make(chan error)
@@ -215,7 +215,7 @@ func TestRetryEveryWayOut(t *testing.T) {
 				}
 			}
 			p := stage(t, up, 3, mixed)
-			refuses := closedPort(t)
+			refuses := refusing(t)
 			x := p.try(down, up, func(s *settings) {
 				s.Cluster.Endpoints = append(s.Cluster.Endpoints, refuses)
 				s.Cluster.Retry = perTry(retrying(3, "5xx", "retriable-4xx"), 20*time.Millisecond)

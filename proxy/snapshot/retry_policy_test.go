@@ -130,7 +130,7 @@ func TestRetryConnectFailure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			noLeaks(t)
 			p := stage(t, h1c, 1, answers(200))
-			refuses := closedPort(t)
+			refuses := refusing(t)
 			x := p.try(h1c, h1c, func(s *settings) {
 				if s.Cluster.Endpoints = []string{refuses, p.addresses[0]}; !tt.endpoint {
 					s.Cluster.Endpoints = []string{refuses}
@@ -164,7 +164,7 @@ func TestRetryDefaultStopsAtThree(t *testing.T) {
 	noLeaks(t)
 	p := stage(t, h1c, 1, answers(200))
 	x := p.try(h1c, h1c, func(s *settings) {
-		s.Cluster.Endpoints = []string{closedPort(t), closedPort(t), closedPort(t), closedPort(t), closedPort(t)}
+		s.Cluster.Endpoints = []string{refusing(t), refusing(t), refusing(t), refusing(t), refusing(t)}
 	})
 	o := x.ask("GET", nil)
 	o.want(t, 503, "UF,URX", "UF UF UF")

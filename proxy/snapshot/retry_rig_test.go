@@ -252,17 +252,6 @@ func (x *tried) settled() {
 	})
 }
 
-// closedPort is an address that refuses connections.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 var h1c, h2c = sides[0], sides[1]
 
 // plainPairs runs a test for HTTP/1 and HTTP/2 on both sides.

@@ -35,6 +35,8 @@ type Options struct {
 	// used where the configuration has the same address. Start closes those that
 	// it has no use for, also where it fails.
 	Inherited []handover.Socket
+	// Memory is what another process knew, by [Proxy.Memory]; nil for none.
+	Memory []byte
 }
 
 // Proxy is a running proxy: what lives as long as the process, and the generation
@@ -54,16 +56,24 @@ type Proxy struct {
 	registration *registration // nil where there is none; guarded by reloading
 
 	current   atomic.Pointer[generation]
-	reloading sync.Mutex    // one reload at a time, and none while the proxy ends
-	mu        sync.Mutex    // over live
-	live      []*generation // those that have not drained, the current one last
+	reloading sync.Mutex // one reload at a time, and none while the proxy ends
+	mu        sync.Mutex // over live
+	// cataloguing guards what there is of catalogues. It comes before mu, and before
+	// what clusters lock.
+	cataloguing sync.Mutex
+	memory      *memory // of before the start; nil once it has started
+	keeper      keeper
+	remembering atomic.Bool   // it has started, and keeps the cache
+	informed    atomic.Bool   // it has known where requests go
+	live        []*generation // those that have not drained, the current one last
 
 	// context ends when the proxy stops waiting for anything.
 	context context.Context
 	cancel  context.CancelFunc
 
-	adminSocket net.Listener
-	adminServer *http.Server
+	adminSocket   net.Listener
+	adminReplaces []net.Listener // of another process, until it has ended
+	adminServer   *http.Server
 
 	draining atomic.Bool   // set under reloading
 	drain    chan struct{} // closed by a POST to /drain
@@ -89,11 +99,15 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		p.cancel()
 		return nil, err
 	}
+	p.recollect(&c.Discovery)
+	p.reloading.Lock() // what is being built has series, too
 	g, err := p.build(c, nothing)
 	if err == nil {
 		p.adopt(g)
 		err = p.bindAdmin(c)
 	}
+	p.memory = nil
+	p.reloading.Unlock()
 	p.disinherit()
 	if err != nil {
 		p.Close(context.Background())
@@ -102,15 +116,16 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measure()
 	p.measureTLS()
 	p.measureClusters()
+	p.measureDiscovery()
 	p.metrics.Reloaded(nil)
 	p.serve(g, nothing)
-	if err := p.registerAnew(c); err != nil {
+	p.remembering.Store(true)
+	p.served.Go(p.remember)
+	if err := p.registerAnew(c, len(o.Inherited) > 0); err != nil {
 		p.Close(context.Background())
 		return nil, err
 	}
-	if p.adminServer != nil {
-		p.served.Go(func() { p.adminServer.Serve(p.adminSocket) })
-	}
+	p.serveAdmin()
 	return p, nil
 }
 

@@ -1,10 +1,17 @@
 package snapshot
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"slices"
+	"strings"
+	"syscall"
+	"time"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/handover"
+	"github.com/hopscope/hopscope/proxy/listener"
 )
 
 // The kinds of sockets that are handed over.
@@ -43,6 +50,180 @@ func (p *Proxy) Sockets() (all []handover.Socket, err error) {
 	return all, nil
 }
 
+// places are where the listeners of a new generation accept from. What is in them
+// when they are closed was not used.
+type places struct {
+	*generation
+	old *generation
+	// sockets are those that listeners have before any address is bound, by name.
+	sockets map[string]net.Listener
+	// taken are the old listeners whose sockets go to a new one, which is named.
+	taken map[*bound]string
+}
+
+// places gives each listener the socket of the listener that had its address before,
+// of whatever name, or of the process which did: those first whose addresses are
+// written alike.
+func (g *generation) places(old *generation) *places {
+	p := &places{g, old, map[string]net.Listener{}, map[*bound]string{}}
+	for i := range g.config.Listeners {
+		lc := &g.config.Listeners[i]
+		if b := old.written(lc); b != nil {
+			p.taken[b] = lc.Name
+		} else if socket := g.inherit(ofListener, lc.Name, lc.Address); socket != nil {
+			p.sockets[lc.Name] = socket
+		}
+	}
+	return p
+}
+
+// written is the listener that has an address in the same words: the one of that
+// name, or, where the address says it all, of any.
+func (g *generation) written(lc *config.Listener) *bound {
+	if b := g.named(lc.Name); b != nil && b.config.Address == lc.Address {
+		return b
+	}
+	if anyPort(lc.Address) {
+		return nil
+	}
+	i := slices.IndexFunc(g.listeners, func(b *bound) bool { return b.config.Address == lc.Address })
+	if i < 0 {
+		return nil
+	}
+	return g.listeners[i]
+}
+
+func (p *places) close() {
+	for _, socket := range p.sockets {
+		socket.Close()
+	}
+}
+
+// take returns the socket of a listener. It is nil where it has to be bound last of
+// all, beside those that it replaces, of which the caller gets copies.
+func (p *places) take(lc *config.Listener) (socket net.Listener, replaces []net.Listener, err error) {
+	if socket = p.sockets[lc.Name]; socket != nil {
+		delete(p.sockets, lc.Name)
+		return socket, nil, nil
+	}
+	if b := p.old.written(lc); b != nil {
+		socket, err = p.copy(lc, b.listener.Socket())
+		return socket, nil, err
+	}
+	socket, err = listener.Bind(lc.Name, lc.Address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return p.inUse(lc, err)
+	}
+	return socket, nil, err
+}
+
+// inUse is take for an address that is in use, in whole or in part. Where that is not
+// by this process, nor by the one that it takes over from, the error is err.
+func (p *places) inUse(lc *config.Listener, err error) (socket net.Listener, replaces []net.Listener, _ error) {
+	for _, b := range p.old.listeners {
+		name, s := p.taken[b], b.listener.Socket()
+		switch {
+		case !overlap(lc.Address, s):
+			continue
+		case name != "":
+			return nil, nil, fmt.Errorf("listener %s: address %s includes %s, which is listener %s's: choose another port for one of them", lc.Name, lc.Address, s.Addr(), name)
+		case same(lc.Address, s):
+			p.taken[b] = lc.Name
+			socket, err = p.copy(lc, s)
+			return socket, nil, err
+		}
+		replaces = append(replaces, s)
+	}
+	if s := p.adminSocket; s != nil && overlap(lc.Address, s) {
+		return nil, nil, fmt.Errorf("listener %s: address %s includes %s, which is the admin API's: choose another port", lc.Name, lc.Address, s.Addr())
+	}
+	socket, inherited := p.inheritBound(lc.Address)
+	if socket != nil {
+		return socket, nil, nil
+	}
+	if replaces = append(replaces, inherited...); len(replaces) == 0 {
+		return nil, nil, err
+	}
+	for i, s := range replaces {
+		if replaces[i], err = p.copy(lc, s); err != nil {
+			closeSockets(replaces[:i])
+			return nil, nil, err
+		}
+	}
+	return nil, replaces, nil
+}
+
+// overlap and same compare an address, as it is written, with a socket's own.
+func overlap(address string, s net.Listener) bool {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	return err == nil && handover.Overlap(a, s.Addr().(*net.TCPAddr))
+}
+
+func same(address string, s net.Listener) bool {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	return err == nil && handover.Same(a, s.Addr().(*net.TCPAddr))
+}
+
+// copy is a copy of a socket for a listener.
+func (p *places) copy(lc *config.Listener, of net.Listener) (net.Listener, error) {
+	socket, err := handover.Dup(of)
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: taking over the socket of %s: %w", lc.Name, lc.Address, err)
+	}
+	return socket, nil
+}
+
+// late is a listener that is bound when all else is ready, since the sockets that it
+// replaces would lose connections to it from then on.
+type late struct {
+	*bound
+	options  listener.Options
+	replaces []net.Listener
+}
+
+// leaveGrace is how long another process may still accept from sockets that are
+// replaced here: until it has heard that this one serves, and stopped.
+const leaveGrace = time.Second
+
+// bindLate binds what is left to be bound.
+func (g *generation) bindLate() error {
+	var mistakes []error
+	for i := range g.late {
+		l := &g.late[i]
+		socket, err := listener.Bind(l.config.Name, l.config.Address, l.replaces...)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%w (this process listens on a part of it already)", err))
+			continue
+		}
+		l.listener = listener.New(l.options, l.forwarder, socket)
+		grace := time.Duration(0)
+		if len(g.options.Inherited) > 0 {
+			grace = leaveGrace
+		}
+		l.listener.Replace(grace, l.replaces...)
+		l.replaces = nil
+	}
+	return errors.Join(mistakes...)
+}
+
+// unbind undoes what was bound for this generation alone.
+func (g *generation) unbind(old *generation) {
+	for _, l := range g.late {
+		closeSockets(l.replaces)
+	}
+	for _, b := range g.listeners {
+		if b.listener != nil && old.uses(b.listener) == nil {
+			b.listener.StopAccepting()
+		}
+	}
+}
+
+func closeSockets(all []net.Listener) {
+	for _, s := range all {
+		s.Close()
+	}
+}
+
 // inherit takes the socket of an address from those that another process listened
 // on: that of the same name, or, where the address says it all, of any. It returns
 // nil if there is none.
@@ -62,6 +243,22 @@ func (p *Proxy) inherit(kind, name, address string) net.Listener {
 	return socket
 }
 
+// inheritBound takes the socket of that very address from those that another process
+// listened on, however it is written there. Else it returns those that overlap it,
+// which are not the caller's.
+func (p *Proxy) inheritBound(address string) (socket net.Listener, overlapping []net.Listener) {
+	for i, s := range p.options.Inherited {
+		if same(address, s.Listener) {
+			p.options.Inherited = slices.Delete(slices.Clone(p.options.Inherited), i, i+1)
+			return s.Listener, nil
+		}
+		if overlap(address, s.Listener) {
+			overlapping = append(overlapping, s.Listener)
+		}
+	}
+	return nil, overlapping
+}
+
 // disinherit closes the sockets that nobody took.
 func (p *Proxy) disinherit() {
 	for _, s := range p.options.Inherited {
@@ -69,3 +266,7 @@ func (p *Proxy) disinherit() {
 	}
 	p.options.Inherited = nil
 }
+
+// anyPort reports whether an address leaves the choice of the port to the system:
+// then it is another's for each name.
+func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }

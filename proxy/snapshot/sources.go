@@ -51,8 +51,8 @@ func (a *agents) close() {
 }
 
 // source is where a cluster's endpoints come from, and in words; nil for those that
-// the configuration itself names.
-func (a *agents) source(c *config.Config, cc *config.Cluster) (source discovery.Source, from string, err error) {
+// the configuration itself names. known is what it said before, nil for nothing.
+func (a *agents) source(c *config.Config, cc *config.Cluster, known *discovery.Known) (source discovery.Source, from string, err error) {
 	switch {
 	case cc.Consul != nil:
 		asked := c.ConsulFor(cc.Consul)
@@ -63,7 +63,7 @@ func (a *agents) source(c *config.Config, cc *config.Cluster) (source discovery.
 		s, err := client.Service(consul.Options{
 			Service: asked.Service, Query: asked.Query, Datacenter: asked.Datacenter, Failover: asked.Failover,
 			Namespace: asked.Namespace, Partition: asked.Partition, Tags: asked.Tags, Filter: asked.Filter, Near: asked.Near,
-			OnlyPassing: asked.OnlyPassing, Stale: asked.Stale, Wait: asked.Wait,
+			OnlyPassing: asked.OnlyPassing, Stale: asked.Stale, Wait: asked.Wait, Known: known,
 		})
 		if err != nil {
 			return nil, "", err
@@ -71,7 +71,7 @@ func (a *agents) source(c *config.Config, cc *config.Cluster) (source discovery.
 		return s, "Consul", nil
 	case cc.DNS != nil:
 		d := cc.DNS
-		o := dns.Options{Name: d.Name, Port: d.Port, Mode: d.Mode, Resolver: d.Resolver, RefreshRate: d.Refresh, MinTTL: d.MinTTL, MaxTTL: d.MaxTTL}
+		o := dns.Options{Name: d.Name, Port: d.Port, Mode: d.Mode, Resolver: d.Resolver, RefreshRate: d.Refresh, MinTTL: d.MinTTL, MaxTTL: d.MaxTTL, Known: known}
 		if d.Type != "auto" {
 			o.Type = strings.ToUpper(d.Type)
 		}

@@ -23,6 +23,14 @@ type credentials struct {
 	}
 }
 
+// some are the credentials in a list, which is empty where there are none.
+func (c credentials) some() []credentials {
+	if c.source == nil {
+		return nil
+	}
+	return []credentials{c}
+}
+
 // serverTLS makes a listener's TLS settings, nil for none. Where they are what
 // they were, so are the keys of the sessions that clients may resume.
 func (g *generation) serverTLS(lc *config.Listener, old *generation) (*tlsconf.Server, error) {

@@ -107,6 +107,14 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": "a=1,b=2", "b3": "-"},
 		},
 		{
+			name: "W3C whose tracestate can't be parsed", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\ntracestate: a=1\r\ntracestate: foo=bar=baz\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": "-"},
+		},
+		{
+			name: "W3C whose tracestate has too many members", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\n" + strings.Repeat("tracestate: a=1,b=2,c=3\r\n", 11), trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": "-"},
+		},
+		{
 			name: "W3C of a later version", fields: "traceparent: cc-" + traceA + "-" + spanA + "-0b-what\r\n", trace: traceA, parent: spanA,
 			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03"},
 		},

@@ -49,8 +49,8 @@ func startLab(t *testing.T, endpoint string, change ...func(*settings)) *lab {
 	t.Helper()
 	l := &lab{t: t, path: filepath.Join(t.TempDir(), "access.log"), said: &words{}}
 	s := settings{
-		Listener: config.NewListener("ingress", "127.0.0.1:0"), Route: config.NewRoute("web"),
-		Cluster: config.NewCluster(endpoint), Egress: config.NewListener("egress", "127.0.0.1:0"), Config: config.New(),
+		Listener: config.NewListener("ingress", ownAddress()), Route: config.NewRoute("web"),
+		Cluster: config.NewCluster(endpoint), Egress: config.NewListener("egress", ownAddress()), Config: config.New(),
 	}
 	c := s.Config
 	c.Service, c.Admin.Address, c.Telemetry.AccessLog.Path = "front", "127.0.0.1:0", l.path

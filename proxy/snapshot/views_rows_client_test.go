@@ -191,7 +191,7 @@ func clientRows() []row {
 func goneRows() []row {
 	gone := row{
 		kind: fault.ClientClosed, flags: "DC", origin: "downstream", hop: "client", reason: "the client closed the connection",
-		tries: []try{{flags: "DC"}},
+		tries: []try{{flags: "DC"}}, change: leavesAtOnce,
 	}
 	inHead, before, within, inBody := gone, gone, gone, gone
 

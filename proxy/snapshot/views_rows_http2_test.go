@@ -414,7 +414,7 @@ func endpointHTTP2Rows() []row {
 	idle.change = func(s *settings) { s.Listener.StreamIdleTimeout = soon }
 	idle.drive = func(l *lab) *http.Response { return cutShort(l.t, l.ingress(), plain) }
 	add(idle, each(part))
-	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, and was spoken to in HTTP/2 (set the cluster's protocol to http1)")
+	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web")
 	older.endpoint = func(t *testing.T) string { return goServer(t, echo) }
 	add(older, nil)
 	return rows

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"slices"
 	"strings"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // chooser finds the certificate for the name that a client asks for.
@@ -37,10 +39,10 @@ func newChooser(pairs []*tls.Certificate) *chooser {
 func serverNames(pair *tls.Certificate) []string {
 	var all []string
 	for _, name := range pair.Leaf.DNSNames {
-		all = append(all, strings.ToLower(name))
+		all = append(all, message.LowerHost(name))
 	}
 	if len(names(pair.Leaf)) == 0 && len(pair.Leaf.EmailAddresses) == 0 && pair.Leaf.Subject.CommonName != "" {
-		all = append(all, strings.ToLower(pair.Leaf.Subject.CommonName))
+		all = append(all, message.LowerHost(pair.Leaf.Subject.CommonName))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -48,7 +50,7 @@ func serverNames(pair *tls.Certificate) []string {
 
 // choose is for tls.Config.GetCertificate.
 func (c *chooser) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	name := message.LowerHost(hello.ServerName)
 	candidates := c.exact[name]
 	if len(candidates) == 0 {
 		_, rest, _ := strings.Cut(name, ".")

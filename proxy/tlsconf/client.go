@@ -8,9 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // ClientOptions are a Client's settings.
@@ -142,7 +143,7 @@ func (c *Client) loadFiles() (*contents, error) {
 // Config is for connections to an endpoint of that host, a name or an IP
 // address without a port. It is the same until the next reload.
 func (c *Client) Config(host string) *tls.Config {
-	host = strings.TrimSuffix(host, ".")
+	host = message.LowerHost(host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if config := c.configs[host]; config != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // pattern is what a name in a certificate has to be:
@@ -80,7 +82,7 @@ func (p *pattern) matches(leaf *x509.Certificate) bool {
 	case wildcard:
 		for _, name := range leaf.DNSNames {
 			label, rest, _ := strings.Cut(name, ".")
-			if label != "" && strings.EqualFold(rest, p.text[len("*."):]) {
+			if label != "" && message.EqualFold(message.BareHost(rest), message.BareHost(p.text[len("*."):])) {
 				return true
 			}
 		}

@@ -42,6 +42,7 @@ func TestPatterns(t *testing.T) {
 		{"*.web.test", "a.web.test", true},
 		{"*.web.test", "A.WEB.test", true},
 		{"*.web.test", "*.web.test", true},
+		{"*.web.test.", "a.web.test", true},
 		{"*.web.test", "web.test", false},
 		{"*.web.test", ".web.test", false},
 		{"*.web.test", "a.b.web.test", false},

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -183,7 +184,7 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 		if b := c.nio.Buffered(); len(b) > 0 {
 			n, err := c.head.Response(b, method, response)
 			if err != nil {
-				return c.blame(err)
+				return cmp.Or(c.mistaken(), c.blame(err))
 			}
 			if n > 0 {
 				c.nio.Consume(n)
@@ -191,6 +192,9 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 			}
 		}
 		if err := c.nio.Fill(); err != nil {
+			if other := c.mistaken(); other != nil && !errors.Is(err, netio.ErrGone) {
+				return other
+			}
 			return c.explain(err, true)
 		}
 	}

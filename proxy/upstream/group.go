@@ -96,6 +96,14 @@ func NewGroup(name string, o Options, shared *netio.Shared) *Group {
 	}
 }
 
+// Scheme is "https" where the connections are encrypted, else "http".
+func (g *Group) Scheme() string {
+	if g.options.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
 // Endpoint adds an endpoint to the group.
 func (g *Group) Endpoint(address string) *Endpoint {
 	e := &Endpoint{Address: address, group: g}

@@ -90,7 +90,7 @@ func (s *session) close() {
 // first stream.
 func (g *Group) begin(e *Endpoint, nio *netio.Conn, tls *hop.TLS) (Stream, error) {
 	o := g.options.HTTP2
-	o.Shared, o.Name, o.Scheme, o.IdleTimeout = g.shared, e.Address, "http", g.options.IdleTimeout
+	o.Shared, o.Name, o.Cluster, o.Scheme, o.IdleTimeout = g.shared, e.Address, g.Name, "http", g.options.IdleTimeout
 	if tls != nil {
 		o.Scheme = "https"
 	}

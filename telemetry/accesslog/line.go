@@ -8,57 +8,9 @@ import (
 )
 
 // AppendLine appends the line of h to dst, with its newline. It is one JSON
-// object with always the same keys in the same order, but for those of gRPC and
-// TLS; what does not apply, or is empty, is null. Texts that are no UTF-8 have U+FFFD in its place.
-//
-//	time            when the first byte of the request arrived; RFC 3339, UTC, microseconds
-//	service         the service of this hop
-//	direction       inbound or outbound
-//	client          address of the client, after trusted proxies
-//	host            Host of the request
-//	method          method as it was sent
-//	path            path, and the query with its credentials redacted
-//	route           route that was chosen
-//	cluster         cluster of the route
-//	upstream        endpoint of the last attempt
-//	protocol        protocol spoken downstream, as HTTP/1.1
-//	status          status sent downstream; 0 where no response began
-//	flags           response flags, joined by commas
-//	failed_hop      service whose hop made the failure
-//	failure_reason  what happened, in words
-//	bytes_in        body bytes received from the client
-//	bytes_out       body bytes sent to the client
-//	duration_ms     from the first byte of the request to the last of the response
-//	upstream_ms     from the first attempt's start to the first byte of the response
-//	                that the last one got, or to its end where none came
-//	attempts        a list of objects, one for each try at an endpoint:
-//	                endpoint, status (0 where no response came), flags, reason,
-//	                duration_ms, connect_ms (null where no connection was had), reused
-//	trace_id        trace of the hop
-//	span_id         its SERVER span
-//	parent_id       the span that called it; null for a root
-//	sampled         the decision that went out
-//	request_id      x-request-id
-//	user_agent      User-Agent of the request
-//
-// A gRPC call has these after status, all of them, and its attempts grpc_status
-// as their last key but those of TLS:
-//
-//	grpc_status       code, 0 to 16; null where the call ended without one
-//	grpc_status_name  its name, as UNAVAILABLE
-//	grpc_message      what grpc-message said
-//
-// A hop whose client's connection is encrypted has these at the end of its line,
-// and an attempt whose connection to the endpoint is, at the end of its object,
-// there without tls_sni:
-//
-//	tls_version       1.2 or 1.3
-//	tls_cipher        the suite by its IANA name
-//	tls_sni           the name that the client asked for
-//	tls_peer          who the other side's certificate says that it is
-//	tls_resumed       whether the session was resumed
-//	tls_handshake_ms  how long the connection's handshake took, before its first
-//	                  request
+// object with always the same keys in the same order, whatever was recorded; what does
+// not apply, or is empty, is null. Texts that are no UTF-8 have U+FFFD in its place.
+// docs/access-log.md says what each key means.
 func AppendLine(dst []byte, h *hop.Hop) []byte {
 	var f formatter
 	return f.appendLine(dst, h)
@@ -74,7 +26,7 @@ type formatter struct {
 	fixed  fixed
 	known  map[*hop.Labels]fixed
 
-	query []byte // scratch
+	scratch []byte // for what is put together
 }
 
 // fixed is the part of a line that is the same for all hops of some labels.
@@ -103,9 +55,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = appendUpstream(dst, h)
 	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(h.Status), 10)
-	if h.GRPC {
-		dst = appendGRPC(dst, h)
-	}
+	dst = appendGRPC(dst, h)
 	dst = appendFlags(append(dst, `,"flags":`...), h.Flags)
 	dst = appendText(append(dst, `,"failed_hop":`...), h.Failure.Hop)
 	dst = appendText(append(dst, `,"failure_reason":`...), h.Failure.Reason)
@@ -118,7 +68,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendAttempt(dst, &h.Attempts[i], h.GRPC)
+		dst = f.appendAttempt(dst, h, &h.Attempts[i])
 	}
 	dst = appendIdentity(append(dst, ']'), h)
 	dst = appendText(append(dst, `,"request_id":`...), h.Bytes(h.RequestID))
@@ -127,6 +77,8 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 		dst = appendTLSVersion(dst, t)
 		dst = appendText(append(dst, `,"tls_sni":`...), t.ServerName)
 		dst = appendTLSPeer(dst, t)
+	} else {
+		dst = append(dst, `,"tls_version":null,"tls_cipher":null,"tls_sni":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null`...)
 	}
 	return append(dst, "}\n"...)
 }
@@ -166,9 +118,9 @@ func (f *formatter) appendPath(dst []byte, h *hop.Hop) []byte {
 	if h.Query.Len() == 0 {
 		return appendText(dst, h.Bytes(h.Path))
 	}
-	f.query = hop.AppendRedactedQuery(f.query[:0], h.Bytes(h.Query))
+	f.scratch = hop.AppendRedactedQuery(f.scratch[:0], h.Bytes(h.Query))
 	dst = appendEscaped(append(dst, '"'), h.Bytes(h.Path))
-	dst = appendEscaped(append(dst, '?'), f.query)
+	dst = appendEscaped(append(dst, '?'), f.scratch)
 	return append(dst, '"')
 }
 
@@ -192,11 +144,16 @@ func appendUpstreamTime(dst []byte, h *hop.Hop) []byte {
 	return appendMillis(dst, until-h.Attempts[0].Start)
 }
 
-func appendAttempt(dst []byte, a *hop.Attempt, grpc bool) []byte {
+func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte {
 	dst = appendText(append(dst, `{"endpoint":`...), a.Endpoint)
+	f.scratch = hop.AppendURL(f.scratch[:0], h, a)
+	dst = appendText(append(dst, `,"url":`...), f.scratch)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(a.Status), 10)
+	dst = appendGRPCStatus(dst, a.GRPCStatus)
 	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
 	dst = appendText(append(dst, `,"reason":`...), a.Reason)
+	dst = strconv.AppendInt(append(dst, `,"bytes_sent":`...), a.BytesSent, 10)
+	dst = strconv.AppendInt(append(dst, `,"bytes_received":`...), a.BytesReceived, 10)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), a.End-a.Start)
 	dst = append(dst, `,"connect_ms":`...)
 	if a.Connected == 0 {
@@ -205,16 +162,18 @@ func appendAttempt(dst []byte, a *hop.Attempt, grpc bool) []byte {
 		dst = appendMillis(dst, a.Connected-a.Start)
 	}
 	dst = strconv.AppendBool(append(dst, `,"reused":`...), a.Reused)
-	if grpc {
-		dst = appendGRPCStatus(dst, a.GRPCStatus)
-	}
 	if t := a.TLS; t != nil {
 		dst = appendTLSPeer(appendTLSVersion(dst, t), t)
+	} else {
+		dst = append(dst, `,"tls_version":null,"tls_cipher":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null`...)
 	}
 	return append(dst, '}')
 }
 
 func appendGRPC(dst []byte, h *hop.Hop) []byte {
+	if !h.GRPC {
+		return append(dst, `,"grpc_status":null,"grpc_status_name":null,"grpc_message":null`...)
+	}
 	dst = appendGRPCStatus(dst, h.GRPCStatus)
 	dst = appendText(append(dst, `,"grpc_status_name":`...), h.GRPCStatus.String())
 	return appendText(append(dst, `,"grpc_message":`...), h.Bytes(h.GRPCMessage))

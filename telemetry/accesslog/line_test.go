@@ -1,7 +1,9 @@
 package accesslog
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +48,9 @@ func relayed() *hop.Hop {
 	h.Status, h.End = 503, 20*time.Millisecond
 	h.Failure = hop.Failure{Origin: hop.OriginRelayed, Hop: "stock", Reason: `stock could not connect to "db:5432": connection refused`}
 	h.Attempts = []hop.Attempt{{Endpoint: "10.0.0.3:3000", Cluster: "api", Status: 503,
+		BytesSent: 5, BytesReceived: 6,
 		Start: time.Millisecond, Connected: 2 * time.Millisecond, FirstByte: 19 * time.Millisecond, End: 20 * time.Millisecond}}
+	h.Ask("https", []byte("me:pw@up.test"), []byte("/items"), []byte("sig=s3cret"))
 	return h
 }
 
@@ -102,6 +106,12 @@ func call() *hop.Hop {
 	return h
 }
 
+// What stands where there is no TLS.
+const (
+	noTLSUp = `"tls_version":null,"tls_cipher":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null`
+	noTLS   = `,"tls_version":null,"tls_cipher":null,"tls_sni":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null}`
+)
+
 func TestAppendLine(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -110,42 +120,42 @@ func TestAppendLine(t *testing.T) {
 	}{
 		{"success", success(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items?page=2&token=REDACTED",` +
-			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"flags":null,` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
-			`"attempts":[{"endpoint":"10.0.0.3:3000","status":200,"flags":null,"reason":null,"duration_ms":4.300,"connect_ms":0.001,"reused":true}],` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","url":null,"status":200,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":4.300,"connect_ms":0.001,"reused":true,` + noTLSUp + `}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
-			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"relayed failure", relayed(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +
-			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":503,"flags":null,` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":"stock","failure_reason":"stock could not connect to \"db:5432\": connection refused",` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,` +
-			`"attempts":[{"endpoint":"10.0.0.3:3000","status":503,"flags":null,"reason":null,"duration_ms":19.000,"connect_ms":1.000,"reused":false}],` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":5,"bytes_received":6,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` + noTLSUp + `}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
-			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"connect failure, two attempts", unconnected(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +
-			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/1.1","status":503,"flags":"UF,URX",` +
+			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"UF,URX",` +
 			`"failed_hop":"web","failure_reason":"connecting to 10.0.0.4:3000: connection refused",` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"attempts":[` +
-			`{"endpoint":"10.0.0.3:3000","status":0,"flags":"UF","reason":"connection refused","duration_ms":1.000,"connect_ms":null,"reused":false},` +
-			`{"endpoint":"10.0.0.4:3000","status":0,"flags":"UF","reason":"connection refused","duration_ms":1.500,"connect_ms":null,"reused":false}],` +
+			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,` + noTLSUp + `},` +
+			`{"endpoint":"10.0.0.4:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","bytes_sent":0,"bytes_received":0,"duration_ms":1.500,"connect_ms":null,"reused":false,` + noTLSUp + `}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":null,"sampled":false,` +
-			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"tunnel", tunnel(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"outbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"CONNECT","path":null,` +
-			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"flags":null,` +
+			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
-			`"attempts":[{"endpoint":"198.51.100.1:443","status":0,"flags":null,"reason":null,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false}],` +
+			`"attempts":[{"endpoint":"198.51.100.1:443","url":null,"status":0,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,` + noTLSUp + `}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
-			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"}`},
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"gRPC over TLS", call(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"POST","path":"/api/items",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/2","status":200,` +
 			`"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no \"backend\"","flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
-			`{"endpoint":"10.0.0.3:3000","status":0,"flags":"UR","reason":"refused the stream","duration_ms":1.000,"connect_ms":null,"reused":false,"grpc_status":null},` +
-			`{"endpoint":"10.0.0.4:3000","status":200,"flags":null,"reason":null,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"grpc_status":14,` +
+			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UR","reason":"refused the stream","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,` + noTLSUp + `},` +
+			`{"endpoint":"10.0.0.4:3000","url":null,"status":200,"grpc_status":14,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` +
 			`"tls_version":"1.2","tls_cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","tls_peer":null,"tls_resumed":true,"tls_handshake_ms":0.000}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5","tls_version":"1.3","tls_cipher":"TLS_AES_128_GCM_SHA256","tls_sni":"shop.example",` +
@@ -154,12 +164,12 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
 			`"failed_hop":"web","failure_reason":"bare CR in the request line","bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
-			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null}`},
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null` + noTLS},
 		{"parse error", garbage(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
-			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"flags":"DPE",` +
+			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
 			`"failed_hop":"web","failure_reason":"bare CR in the request line","bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
-			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null}`},
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null` + noTLS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := string(AppendLine([]byte("before"), c.hop))
@@ -300,4 +310,81 @@ func BenchmarkAppendLine(b *testing.B) {
 			b.SetBytes(int64(len(out)))
 		})
 	}
+}
+
+// TestEveryLineHasTheDocumentedKeys: one schema for all kinds of hops, and it is the
+// one of the documentation.
+func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
+	text, err := os.ReadFile("../../docs/access-log.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, tail, ok := strings.Cut(string(text), "Each attempt has these:")
+	if !ok {
+		t.Fatal("the documentation has no table of attempts")
+	}
+	lines, attempts := documented(head), documented(tail)
+	if len(lines) < 30 || len(attempts) < 10 {
+		t.Fatalf("the documentation has %d keys, and %d of attempts", len(lines), len(attempts))
+	}
+	encrypted := success()
+	encrypted.TLS, encrypted.Attempts[0].TLS = call().TLS, call().Attempts[1].TLS
+	bare := call()
+	bare.TLS, bare.Attempts[1].TLS = nil, nil
+	for name, h := range map[string]*hop.Hop{
+		"HTTP": success(), "HTTP over TLS": encrypted, "gRPC": bare, "gRPC over TLS": call(), "tunnel": tunnel(),
+		"connection": garbage(), "no connection": unconnected(), "relayed": relayed(), "nothing": {Labels: &hop.Labels{}},
+	} {
+		keys, each := keysOf(t, AppendLine(nil, h))
+		if diff := cmp.Diff(lines, keys); diff != "" {
+			t.Errorf("%s: keys (-documented +got):\n%s", name, diff)
+		}
+		for _, keys := range each {
+			if diff := cmp.Diff(attempts, keys); diff != "" {
+				t.Errorf("%s: keys of an attempt (-documented +got):\n%s", name, diff)
+			}
+		}
+	}
+}
+
+// documented are the keys of a table, in order.
+func documented(text string) (keys []string) {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, "| `"); ok {
+			key, _, _ := strings.Cut(rest, "`")
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// keysOf are the keys of a line and of its attempts, in order.
+func keysOf(t *testing.T, line []byte) (keys []string, attempts [][]string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(line))
+	var object func() []string
+	object = func() (keys []string) {
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, key.(string))
+			value, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value == json.Delim('[') {
+				for d.More() {
+					d.Token() // {
+					attempts = append(attempts, object())
+					d.Token() // }
+				}
+				d.Token() // ]
+			}
+		}
+		return keys
+	}
+	d.Token() // {
+	return object(), attempts
 }

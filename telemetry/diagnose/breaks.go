@@ -54,15 +54,11 @@ func (n *Node) walk(visit func(*Node)) {
 	}
 }
 
-// LostContext finds the services that do not pass trace context on, in hops of
-// any traces, such as all the recent ones of a mesh: the service makes a call
-// that begins a new trace while it is answering a request of another one. A
-// call of its own accord, such as a timer's, may look the same when the
+// lostContext finds the services that do not pass the context of a trace on: the
+// service makes a call that begins a new trace while it is answering a request of
+// this one. A call of its own accord, such as a timer's, may look the same when the
 // service is busy; one with a count near all of its calls does not copy the
-// headers. The worst comes first.
-func LostContext(hops []*hop.Hop) []Break { return lostContext(hops, hop.TraceID{}) }
-
-// lostContext is LostContext, only for requests of the trace where id is one.
+// headers. The worst comes first. hops are those of any traces.
 func lostContext(hops []*hop.Hop, id hop.TraceID) []Break {
 	serving := make(map[string][]*hop.Hop)
 	calls := make(map[string]int)
@@ -71,7 +67,7 @@ func lostContext(hops []*hop.Hop, id hop.TraceID) []Break {
 		case h == nil || h.Labels == nil:
 		case h.Labels.Direction == hop.Outbound:
 			calls[h.Labels.Service]++
-		case id.IsZero() || h.Trace == id:
+		case h.Trace == id:
 			serving[h.Labels.Service] = append(serving[h.Labels.Service], h)
 		}
 	}

@@ -37,7 +37,7 @@ func TestLostContext(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, LostContext(tc.hops)); diff != "" {
+			if diff := cmp.Diff(tc.want, lostContext(tc.hops, traceID)); diff != "" {
 				t.Error("(-want +got):\n" + diff)
 			}
 		})

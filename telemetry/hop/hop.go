@@ -56,8 +56,10 @@ type Hop struct {
 	// Failure says who made the failure; zero where nothing failed.
 	Failure Failure
 
-	// BytesIn and BytesOut count body bytes received from and sent to the
-	// client, without framing.
+	// BytesIn and BytesOut count the content received from and sent to the client, in
+	// bytes as its connection carries them: within the framing (chunks, frames),
+	// before a filter changes them on the way in and after on the way out. Of a
+	// tunnel they count all.
 	BytesIn, BytesOut int64
 
 	// GRPC is true for a gRPC call, whose status is GRPCStatus and whose
@@ -103,6 +105,11 @@ type Attempt struct {
 	Reused bool
 	// Version is the protocol spoken upstream.
 	Version Version
+	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint
+	// saw it: after rewrites, with a Host of its own where the route says so. They
+	// are set by [Hop.Ask].
+	Scheme            string
+	Host, Path, Query Text
 
 	Start     time.Duration
 	Connected time.Duration // connection in hand, dialled or reused
@@ -119,7 +126,8 @@ type Attempt struct {
 	// Reason says the same in words, such as "connection refused".
 	Reason string
 
-	// BytesSent and BytesReceived count body bytes, without framing.
+	// BytesSent and BytesReceived count the content sent to and received from the
+	// endpoint in the same way, also of a response that was not used.
 	BytesSent, BytesReceived int64
 
 	// GRPCStatus is the status that the endpoint gave a gRPC call.

@@ -68,6 +68,10 @@ type attempt struct {
 	Cluster       string        `json:"cluster,omitempty"`
 	Reused        bool          `json:"reused"`
 	Version       string        `json:"version,omitempty"`
+	Scheme        string        `json:"scheme,omitempty"`
+	Host          string        `json:"host,omitempty"`
+	Path          string        `json:"path,omitempty"`
+	Query         string        `json:"query,omitempty"`
 	StartNS       time.Duration `json:"start_ns"`
 	ConnectedNS   time.Duration `json:"connected_ns,omitempty"`
 	SentNS        time.Duration `json:"sent_ns,omitempty"`
@@ -129,7 +133,8 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		a := &h.Attempts[i]
 		d.Attempts = append(d.Attempts, attempt{
 			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused,
-			Version: a.Version.String(), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
+			Version: a.Version.String(), Scheme: a.Scheme, Host: h.String(a.Host), Path: h.String(a.Path),
+			Query: string(AppendRedactedQuery(nil, h.Bytes(a.Query))), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
 			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
 			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason,
 			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived,
@@ -170,19 +175,6 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	}
 	err := errors.Join(parseID(h.Trace[:], "trace_id", d.TraceID),
 		parseID(h.Span[:], "span_id", d.SpanID), parseID(h.Parent[:], "parent_id", d.ParentID))
-	for i := range d.Attempts {
-		from, a := &d.Attempts[i], h.Attempt()
-		*a = Attempt{
-			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused,
-			Version: parse(from.Version, VersionUnknown, HTTP2),
-			Start:   from.StartNS, Connected: from.ConnectedNS, Sent: from.SentNS,
-			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,
-			Flags: parseFlags(from.Flags), ProxyError: from.ProxyError, Details: from.Details,
-			Reason: from.Reason, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
-			GRPCStatus: statusOf(from.GRPCStatus), TLS: from.TLS.tls(),
-		}
-		err = errors.Join(err, parseID(a.Span[:], fmt.Sprintf("attempts[%d].span_id", i), from.SpanID))
-	}
 	for _, piece := range []struct {
 		text *Text
 		s    string
@@ -191,11 +183,32 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		{&h.UserAgent, d.UserAgent}, {&h.RequestID, d.RequestID}, {&h.TraceState, d.TraceState},
 		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText},
 	} {
-		if piece.s != "" {
-			h.SetString(piece.text, piece.s)
+		h.setIf(piece.text, piece.s)
+	}
+	for i := range d.Attempts {
+		from, a := &d.Attempts[i], h.Attempt()
+		*a = Attempt{
+			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused,
+			Version: parse(from.Version, VersionUnknown, HTTP2), Scheme: from.Scheme,
+			Start: from.StartNS, Connected: from.ConnectedNS, Sent: from.SentNS,
+			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,
+			Flags: parseFlags(from.Flags), ProxyError: from.ProxyError, Details: from.Details,
+			Reason: from.Reason, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
+			GRPCStatus: statusOf(from.GRPCStatus), TLS: from.TLS.tls(),
 		}
+		h.setIf(&a.Host, from.Host)
+		h.setIf(&a.Path, from.Path)
+		h.setIf(&a.Query, from.Query)
+		err = errors.Join(err, parseID(a.Span[:], fmt.Sprintf("attempts[%d].span_id", i), from.SpanID))
 	}
 	return err
+}
+
+// setIf keeps a text that is not empty.
+func (h *Hop) setIf(t *Text, s string) {
+	if s != "" {
+		h.SetString(t, s)
+	}
 }
 
 // codeOf is the code of a status, nil where there is none.

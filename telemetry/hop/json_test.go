@@ -39,12 +39,15 @@ func example() *Hop {
 	h.SetString(&h.UpstreamHop, "payments; error=connection_refused")
 	h.SetString(&h.GRPCMessage, "no backend")
 	*h.Attempt() = Attempt{
-		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Version: HTTP2,
+		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Version: HTTP2, Scheme: "https",
 		Start: 1, Connected: 2, Sent: 3, FirstByte: 4, End: 5, Status: 503,
 		Flags: UpstreamConnectionFailure, ProxyError: "connection_refused", Details: "d",
 		Reason: "connection refused", BytesSent: 6, BytesReceived: 7,
 		GRPCStatus: GRPCStatusOf(0), TLS: &TLS{Version: "1.2", Peer: "payments", Handshake: 1},
 	}
+	h.SetString(&h.Attempts[0].Host, "pay.test")
+	h.SetString(&h.Attempts[0].Path, "/v2/charge")
+	h.SetString(&h.Attempts[0].Query, "id=2")
 	*h.Attempt() = Attempt{Span: SpanID{9}, Endpoint: "127.0.0.1:4004"}
 	return h
 }
@@ -87,6 +90,7 @@ func TestJSONForm(t *testing.T) {
 	h := example()
 	h.Query = Text{}
 	h.SetString(&h.Query, "id=1&token=s3cret")
+	h.SetString(&h.Attempts[0].Query, "id=2&token=s3cret")
 	data, err := json.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +99,7 @@ func TestJSONForm(t *testing.T) {
 		`"service":"web"`, `"direction":"outbound"`, `"kind":"tunnel"`, `"end_ns":1234567891`,
 		`"start":"2026-03-04T05:06:07.123456789Z"`, `"trace_id":"01020000000000000000000000000003"`,
 		`"flags":"UF,URX"`, `"sampled_by":"failed"`, `"origin":"relayed"`, `"version":"HTTP/2"`,
-		`"query":"id=1\u0026token=REDACTED"`, `"grpc":true,"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no backend"`,
+		`"query":"id=1\u0026token=REDACTED"`, `"scheme":"https","host":"pay.test","path":"/v2/charge","query":"id=2\u0026token=REDACTED"`, `"grpc":true,"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no backend"`,
 		`"tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","sni":"web.test","alpn":"h2","peer":"spiffe://mesh/ns/default/front"`,
 		`"peer_subject":"CN=front,O=mesh","peer_expires":"2027-01-02T03:04:05Z","resumed":true,"handshake_ns":1234567}`,
 		`"grpc_status":0,"grpc_status_name":"OK","tls":{"version":"1.2","peer":"payments","resumed":false,"handshake_ns":1}`,

@@ -48,7 +48,7 @@ func (h *Hop) Clone() *Hop {
 // shares with the other hops of a connection counts in full, since it may be
 // the last of them.
 func (h *Hop) Size() int {
-	const fixed, attempt = 512, 224
+	const fixed, attempt = 512, 264
 	shared := h.TLS.size()
 	for i := range h.Attempts {
 		shared += h.Attempts[i].TLS.size()

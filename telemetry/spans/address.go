@@ -1,7 +1,5 @@
 package spans
 
-import "bytes"
-
 // splitHostPort splits "host:port", "[v6]:port" or a bare host or address; a
 // port that is missing or no port is 0.
 func splitHostPort[T string | []byte](address T) (host T, port int64) {
@@ -45,10 +43,4 @@ func withoutBrackets[T string | []byte](host T) T {
 		return host[1 : n-1]
 	}
 	return host
-}
-
-// withoutUserInfo cuts a user name and password off an authority (RFC 9110
-// section 4.2.4 has them refused or ignored; here they must not be shown).
-func withoutUserInfo(authority []byte) []byte {
-	return authority[bytes.LastIndexByte(authority, '@')+1:]
 }

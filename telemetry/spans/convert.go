@@ -98,10 +98,13 @@ func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 	b = appendTimes(b, h, a.Start, ended)
 
 	b = appendMethod(b, h)
-	if e.fullURL(h) {
-		b = appendString(b, "url.full", e.scratch)
+	e.scratch = hop.AppendURL(e.scratch[:0], h, a)
+	b = appendString(b, "url.full", e.scratch)
+	host, port := splitHostPort(hop.WithoutUser(h.Bytes(a.Host)))
+	if port == 0 {
+		port = defaultPort(a.Scheme)
 	}
-	b = appendServerAddress(b, h)
+	b = appendAddress(b, "server.address", host, "server.port", port)
 	b = appendPeer(b, a.Endpoint)
 	b = appendString(b, "network.protocol.version", a.Version.Number())
 	b = appendResponse(b, a.Status)
@@ -247,7 +250,7 @@ func appendBodySizes(b []byte, kind hop.Kind, request, response int64) []byte {
 
 // appendServerAddress appends the address that the client asked for.
 func appendServerAddress(b []byte, h *hop.Hop) []byte {
-	host, port := splitHostPort(withoutUserInfo(h.Bytes(h.Host)))
+	host, port := splitHostPort(hop.WithoutUser(h.Bytes(h.Host)))
 	return appendAddress(b, "server.address", host, "server.port", port)
 }
 
@@ -265,22 +268,16 @@ func appendAddress[T string | []byte](b []byte, hostName string, host T, portNam
 	return b
 }
 
-// fullURL puts the request's URL into e.scratch; it reports whether there is
-// one.
-func (e *encoder) fullURL(h *hop.Hop) bool {
-	host := withoutUserInfo(h.Bytes(h.Host))
-	if h.Path.Len() == 0 || h.Scheme == "" || len(host) == 0 {
-		return false
+// defaultPort is what a URL of the scheme means where it names no port, which a CLIENT
+// span has to say.
+func defaultPort(scheme string) int64 {
+	switch scheme {
+	case "http":
+		return 80
+	case "https":
+		return 443
 	}
-	u := append(e.scratch[:0], h.Scheme...)
-	u = append(u, "://"...)
-	u = append(u, host...)
-	u = append(u, h.Bytes(h.Path)...)
-	if h.Query.Len() > 0 {
-		u = hop.AppendRedactedQuery(append(u, '?'), h.Bytes(h.Query))
-	}
-	e.scratch = u
-	return true
+	return 0
 }
 
 func (e *encoder) appendFlags(b []byte, flags hop.Flags) []byte {

@@ -50,6 +50,9 @@ func okHop(change func(h *hop.Hop)) *hop.Hop {
 	if change != nil {
 		change(h)
 	}
+	if a := h.LastAttempt(); a != nil && a.Scheme == "" {
+		h.Ask("http", h.Bytes(h.Host), h.Bytes(h.Path), h.Bytes(h.Query))
+	}
 	return h
 }
 
@@ -271,6 +274,15 @@ func TestConventions(t *testing.T) {
 		change: func(h *hop.Hop) { h.SetString(&h.Host, "me:pw@shop.example") },
 		server: want{name: "GET /api/", attrs: map[string]any{"server.address": "shop.example", "server.port": unset{}}},
 		client: want{name: "GET /api/", attrs: map[string]any{"url.full": "http://shop.example/api/cart/77?page=2"}},
+	}, {
+		name: "an attempt that asks for something else than the client",
+		change: func(h *hop.Hop) {
+			h.Ask("https", []byte("me:pw@up.test"), []byte("/77"), []byte("page=2&token=s3cret"))
+		},
+		server: want{name: "GET /api/", attrs: map[string]any{
+			"url.scheme": "http", "url.path": "/api/cart/77", "server.address": "shop.example", "server.port": int64(8080)}},
+		client: want{name: "GET /api/", attrs: map[string]any{
+			"url.full": "https://up.test/77?page=2&token=REDACTED", "server.address": "up.test", "server.port": int64(443)}},
 	}, {
 		name: "what is no UTF-8 is replaced",
 		change: func(h *hop.Hop) {

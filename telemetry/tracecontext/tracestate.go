@@ -12,36 +12,34 @@ const (
 	longTracestateMember = 128
 )
 
-// lookedAt bounds the members that are looked at; more of them are dropped
-// from the right.
-const lookedAt = 4 * MaxTracestateMembers
-
-// AppendTracestate appends the members of all lines as one list. Lines that
-// are well formed and within limits go on byte by byte; otherwise malformed
-// members are dropped, then as many as the limits ask for: those over 128
-// bytes first, then from the right. It appends nothing where nothing is left;
-// the field is then not sent.
+// AppendTracestate appends the members of all lines as one list. It appends
+// nothing where the list can't be parsed (a member that is malformed, or more
+// than [MaxTracestateMembers] over all lines), or has no member: the field is then
+// not sent (section 3.3). A key that comes twice is no mistake. A list within
+// [MaxTracestateBytes] goes on byte by byte; a longer one loses whole members:
+// those over 128 bytes first, then from the right.
 func AppendTracestate(dst []byte, lines [][]byte) []byte {
-	size, count, ok := 0, 0, true
-	for i, line := range lines {
-		if i > 0 {
-			size++
-		}
+	var members [MaxTracestateMembers][]byte
+	n, size := 0, max(len(lines)-1, 0)
+	for _, line := range lines {
 		size += len(line)
-		for rest := line; ok && len(rest) > 0; {
+		for rest := line; len(rest) > 0; {
 			var member []byte
-			member, rest = nextMember(rest)
-			if len(member) > 0 {
-				count++
-				ok = memberOK(member)
+			if member, rest = nextMember(rest); len(member) == 0 {
+				continue
 			}
+			if n == len(members) || !memberOK(member) {
+				return dst
+			}
+			members[n] = member
+			n++
 		}
 	}
 	switch {
-	case !ok || count > MaxTracestateMembers || size > MaxTracestateBytes:
-		return appendWithin(dst, lines)
-	case count == 0:
+	case n == 0:
 		return dst
+	case size > MaxTracestateBytes:
+		return appendShortened(dst, members[:n])
 	}
 	for i, line := range lines {
 		if i > 0 {
@@ -52,32 +50,22 @@ func AppendTracestate(dst []byte, lines [][]byte) []byte {
 	return dst
 }
 
-// appendWithin is AppendTracestate for lines that need work.
-func appendWithin(dst []byte, lines [][]byte) []byte {
-	var members [lookedAt][]byte
-	n, size := 0, -1 // -1: there is one comma less than members
-	for _, line := range lines {
-		for rest := line; len(rest) > 0 && n < lookedAt; {
-			var member []byte
-			if member, rest = nextMember(rest); len(member) > 0 && memberOK(member) {
-				members[n] = member
-				n++
-				size += len(member) + 1
-			}
-		}
+// appendShortened appends as many members as fit within [MaxTracestateBytes].
+func appendShortened(dst []byte, members [][]byte) []byte {
+	size := -1 // there is one comma less than members
+	for _, member := range members {
+		size += len(member) + 1
 	}
-	kept := n
 	for _, least := range [...]int{longTracestateMember, 0} {
-		for i := n - 1; i >= 0 && (kept > MaxTracestateMembers || size > MaxTracestateBytes); i-- {
+		for i := len(members) - 1; i >= 0 && size > MaxTracestateBytes; i-- {
 			if len(members[i]) > least {
 				size -= len(members[i]) + 1
 				members[i] = nil
-				kept--
 			}
 		}
 	}
 	first := len(dst)
-	for _, member := range members[:n] {
+	for _, member := range members {
 		if member == nil {
 			continue
 		}
@@ -96,8 +84,8 @@ func nextMember(list []byte) (member, rest []byte) {
 	return bytes.Trim(member, " \t"), rest
 }
 
-// memberOK checks key=value. The grammar of keys is that of level 2, where a
-// digit may come first, without its split at the @, which old tracers ignore.
+// memberOK checks key=value. The grammar of keys is that of level 2, where a digit
+// may come first, and an @ is a character as any other.
 func memberOK(m []byte) bool {
 	eq := bytes.IndexByte(m, '=')
 	if eq < 1 || eq > maxTracestatePart || len(m)-eq-1 < 1 || len(m)-eq-1 > maxTracestatePart {

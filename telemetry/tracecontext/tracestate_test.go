@@ -2,6 +2,8 @@ package tracecontext
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,14 +34,33 @@ func TestAppendTracestate(t *testing.T) {
 		{"lines are one list", []string{"a=1,b=2", "c=3"}, "a=1,b=2,c=3"},
 		{"only empty members", []string{" , ", ""}, ""},
 		{"tenant and digits in keys", []string{"1a-_*/@sys=x y~"}, "1a-_*/@sys=x y~"},
-		{"malformed members go", []string{"a=1,b,c=3,=4,d=", "E=5,f=6=7,g =8, h=9"}, "a=1,c=3,h=9"},
-		{"control bytes go", []string{"a=1,b=\x01,c=\xc3\xa4"}, "a=1"},
+		{"keys with an @ anywhere but in front", []string{"foo@=1,foo@@bar=2"}, "foo@=1,foo@@bar=2"},
+		{"a key that comes twice", []string{"a=1,a=2"}, "a=1,a=2"},
+		{"a value that begins with a space", []string{"a= 1"}, "a= 1"},
 		{"key of 256", []string{strings.Repeat("k", 256) + "=1"}, strings.Repeat("k", 256) + "=1"},
-		{"key of 257", []string{strings.Repeat("k", 257) + "=1,a=1"}, "a=1"},
 		{"value of 256", []string{"k=" + strings.Repeat("v", 256)}, "k=" + strings.Repeat("v", 256)},
-		{"value of 257", []string{"k=" + strings.Repeat("v", 257) + ",a=1"}, "a=1"},
 		{"32 members", []string{string(manyMembers(32, 8)[0])}, string(manyMembers(32, 8)[0])},
-		{"33 members: the right one goes", []string{string(manyMembers(33, 8)[0])}, first(32, 8)},
+		{"32 members over three lines, and empty ones", []string{first(16, 8), "", ",,", first(16, 8)}, first(16, 8) + ",,,,," + first(16, 8)},
+
+		{"dropped: two equals signs", []string{"foo=bar=baz"}, ""},
+		{"dropped: an empty value", []string{"foo=,bar=3"}, ""},
+		{"dropped: a value of whitespace", []string{"foo= \t,bar=3"}, ""},
+		{"dropped: no key", []string{"=4,bar=3"}, ""},
+		{"dropped: no equals sign", []string{"a=1,b"}, ""},
+		{"dropped: an @ in front", []string{"@foo=1,bar=2"}, ""},
+		{"dropped: a capital in a key", []string{"a=1,Foo=5"}, ""},
+		{"dropped: a space behind a key", []string{"a=1,foo =8"}, ""},
+		{"dropped: a dot in a key", []string{"foo.bar=1,a=1"}, ""},
+		{"dropped: a control character in a value", []string{"a=1,b=\x01"}, ""},
+		{"dropped: a tab within a value", []string{"a=1,b=x\ty"}, ""},
+		{"dropped: a value that is no ASCII", []string{"a=1,c=\xc3\xa4"}, ""},
+		{"dropped: key of 257", []string{strings.Repeat("k", 257) + "=1,a=1"}, ""},
+		{"dropped: value of 257", []string{"k=" + strings.Repeat("v", 257) + ",a=1"}, ""},
+		{"dropped: 33 members", []string{string(manyMembers(33, 8)[0])}, ""},
+		{"dropped: 33 members over two lines", []string{first(16, 8), first(17, 8)}, ""},
+		{"dropped: a good line beside a malformed one", []string{"a=1,b=2", "foo=bar=baz"}, ""},
+		{"dropped: long, and malformed in what would not fit", []string{first(6, 100) + ",foo=bar=baz"}, ""},
+
 		{"512 bytes", []string{first(3, 127) + "," + long("z", 128)}, first(3, 127) + "," + long("z", 128)},
 		{"513 bytes: the right one goes", []string{first(3, 127) + "," + long("z", 128), ""}, first(3, 127) + "," + long("z", 128)},
 		{"over 512 bytes: from the right", []string{first(6, 100)}, first(5, 100)},
@@ -60,29 +81,51 @@ func TestAppendTracestate(t *testing.T) {
 	}
 }
 
+// wellFormed is the grammar of the standard, written down once more: one member,
+// and the list of them.
+var wellFormed = regexp.MustCompile(`^[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$`)
+
 func FuzzTracestate(f *testing.F) {
 	f.Add([]byte("a=1,b=2"), []byte("c=3"))
+	f.Add([]byte("foo@=1, foo@@bar=2 "), []byte("a=b=c"))
 	f.Add(manyMembers(40, 12)[0], manyMembers(200, 6)[0])
+	f.Add(manyMembers(16, 8)[0], manyMembers(16, 40)[0])
 	f.Add(manyMembers(9, 140)[0], []byte(" ,\t,=,a=,=b"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		got := AppendTracestate(nil, [][]byte{a, b})
+		got := string(AppendTracestate(nil, [][]byte{a, b}))
+		all := string(a) + "," + string(b)
+		var members []string
+		good := true
+		for m := range strings.SplitSeq(all, ",") {
+			if m = strings.Trim(m, " \t"); m != "" {
+				members = append(members, m)
+				good = good && wellFormed.MatchString(m)
+			}
+		}
+		switch good = good && len(members) <= MaxTracestateMembers; {
+		case !good || len(members) == 0:
+			if got != "" {
+				t.Fatalf("%q went on as %q", all, got)
+			}
+			return
+		case len(all) <= MaxTracestateBytes:
+			if got != all {
+				t.Fatalf("%q became %q", all, got)
+			}
+			return
+		}
 		if len(got) > MaxTracestateBytes {
 			t.Fatalf("%d bytes", len(got))
 		}
-		members := 0
-		for rest := got; len(rest) > 0; {
-			var m []byte
-			if m, rest = nextMember(rest); len(m) == 0 {
-				continue
-			}
-			if members++; !memberOK(m) {
-				t.Fatalf("member %q of %q is malformed", m, got)
+		kept := 0
+		for m := range strings.SplitSeq(got, ",") {
+			if i := slices.Index(members[kept:], m); i >= 0 {
+				kept += i + 1
+			} else if got != "" {
+				t.Fatalf("%q of %q is not of %q, or out of order", m, got, all)
 			}
 		}
-		if members > MaxTracestateMembers {
-			t.Fatalf("%d members", members)
-		}
-		if again := AppendTracestate(nil, [][]byte{got}); string(again) != string(got) {
+		if again := string(AppendTracestate(nil, [][]byte{[]byte(got)})); again != got {
 			t.Fatalf("%q, passed on again, became %q", got, again)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/grpc"
@@ -120,7 +121,7 @@ func (d *downstream) Head(h *message.Head) error {
 		d.kind = bare
 		status := grpc.OfHTTP(h.Status)
 		h.Add(message.GRPCStatus, message.GRPCStatus.String(), strconv.Itoa(status.Code()))
-		text := "the answer is no gRPC: HTTP status " + strconv.Itoa(h.Status) + " " + http.StatusText(h.Status)
+		text := strings.TrimSpace("the answer is no gRPC: HTTP status " + strconv.Itoa(h.Status) + " " + http.StatusText(h.Status))
 		h.AddSpan(message.GRPCMessage, message.GRPCMessage.String(), h.Keep(grpc.AppendMessage(h.Scratch(), text)))
 	}
 	if c := grpc.Codec(value); len(c) > 0 {

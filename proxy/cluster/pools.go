@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"sync"
+
+	"github.com/hopscope/hopscope/proxy/upstream"
+)
+
+// pools are the connections of a cluster. The cluster that comes in its place has
+// the same ones where connections are made in the same way; so they are counted
+// by who uses them.
+type pools struct {
+	group *upstream.Group
+
+	mu       sync.Mutex
+	clusters int
+	all      map[string]*pool // by address
+}
+
+// pool is that of one endpoint.
+type pool struct {
+	*upstream.Endpoint
+	clusters int
+}
+
+func newPools(g *upstream.Group) *pools {
+	return &pools{group: g, clusters: 1, all: map[string]*pool{}}
+}
+
+// share lets another cluster use the pools.
+func (p *pools) share() *pools {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clusters++
+	return p
+}
+
+// endpoint is the pool of an address. Each call is followed by one of drop.
+func (p *pools) endpoint(address string) *upstream.Endpoint {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.all[address]
+	if one == nil {
+		one = &pool{Endpoint: p.group.Endpoint(address)}
+		p.all[address] = one
+	}
+	one.clusters++
+	return one.Endpoint
+}
+
+// drop gives the pool of an address up; it is closed when nobody uses it.
+func (p *pools) drop(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.all[address]
+	if one.clusters--; one.clusters == 0 {
+		delete(p.all, address)
+		p.group.Remove(one.Endpoint)
+	}
+}
+
+// close ends a cluster's use of the pools, and of those of its endpoints.
+func (p *pools) close(endpoints []*Endpoint) {
+	p.mu.Lock()
+	p.clusters--
+	last := p.clusters == 0
+	p.mu.Unlock()
+	if last {
+		p.group.Close()
+		return
+	}
+	for _, e := range endpoints {
+		p.drop(e.Address)
+	}
+}

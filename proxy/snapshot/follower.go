@@ -1,0 +1,180 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hopscope/hopscope/discovery/cache"
+	"github.com/hopscope/hopscope/discovery/consul"
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// follower follows a service catalogue for all generations that serve it, and keeps
+// what it said last. It lives as long as one of them does.
+type follower struct {
+	asked config.Consul // the agent, and what it is asked for
+	watch *consul.Catalog
+	log   *slog.Logger
+
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	ready  chan struct{} // closed when the catalogue has answered, well or badly
+
+	mu     *sync.Mutex  // over all that there is of catalogues, see Proxy
+	served []*catalogue // those who are told
+	source catalogState
+}
+
+// catalogState is what is known of a catalogue.
+type catalogState struct {
+	// services are what it said last; nil while it has never said anything.
+	services map[string][]consul.Instance
+	// known is when that was last known to be so: now, while err is nil.
+	known    time.Time
+	recalled bool  // it was said to another process, and not yet to this one
+	err      error // why it may be out of date
+	since    time.Time
+	updated  time.Time
+	updates  uint64
+	errs     uint64
+	answered bool // it has, well or badly
+}
+
+// errUnasked is why a catalogue is not known at first.
+var errUnasked = errors.New("Consul has not answered yet")
+
+// newFollower makes a follower, which begins with what is known of before.
+func newFollower(client *consul.Client, asked config.Consul, known *cache.Catalog, mu *sync.Mutex, log *slog.Logger) (*follower, error) {
+	f := &follower{asked: asked, log: log, ready: make(chan struct{}), mu: mu}
+	f.source.err = errUnasked
+	o := consul.CatalogOptions{
+		Datacenter: asked.Datacenter, Namespace: asked.Namespace, Partition: asked.Partition, Stale: asked.Stale, Wait: asked.Wait,
+	}
+	if known != nil {
+		f.source.services, f.source.known, f.source.since, f.source.recalled = known.Services, known.At, known.At, true
+		o.Known = known.Services
+	}
+	var err error
+	f.watch, err = client.Catalog(o)
+	return f, err
+}
+
+// begin begins to follow the catalogue, until the last that it serves leaves.
+func (f *follower) begin() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	f.done.Go(func() { f.watch.Run(ctx, f.update) })
+}
+
+// wait waits until the catalogue has answered; false if ctx is done first.
+func (f *follower) wait(ctx context.Context) bool {
+	select {
+	case <-f.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// join has a catalogue told of what is known now, and of what changes.
+func (f *follower) join(c *catalogue) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.served = append(f.served, c)
+	c.update(&f.source)
+}
+
+// leave ends that.
+func (f *follower) leave(c *catalogue) {
+	f.mu.Lock()
+	f.served = slices.DeleteFunc(f.served, func(other *catalogue) bool { return other == c })
+	last := len(f.served) == 0
+	f.mu.Unlock()
+	if last && f.cancel != nil {
+		f.cancel()
+		f.done.Wait()
+	}
+}
+
+// update takes what the catalogue says.
+func (f *follower) update(u consul.CatalogUpdate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.note(u)
+	if !f.source.answered {
+		f.source.answered = true
+		defer close(f.ready)
+	}
+	for _, c := range f.served {
+		c.update(&f.source)
+	}
+}
+
+// note keeps what an update says, and tells the log once that the catalogue can't be
+// asked, and once that it can again.
+func (f *follower) note(u consul.CatalogUpdate) {
+	s, now := &f.source, time.Now()
+	if u.Services != nil {
+		s.services = u.Services
+	}
+	if u.Err == nil {
+		if s.err != nil && s.answered {
+			f.log.Info("the catalogue is there again")
+		}
+		s.err, s.since, s.updated, s.known, s.recalled = nil, time.Time{}, now, now, false
+		s.updates++
+		return
+	}
+	s.errs++
+	if s.err == nil { // it was fresh until now
+		s.known, s.since = now, now
+	}
+	if s.since.IsZero() {
+		s.since = now
+	}
+	if s.err == nil || !s.answered {
+		what := "the catalogue can't be asked; what was known of it stays"
+		if s.services == nil {
+			what = "the catalogue can't be asked, and nothing is known of it yet: requests for its services are answered with 503"
+		}
+		f.log.Warn(what, "error", u.Err)
+	}
+	if s.services != nil && s.known.IsZero() { // a part of it has answered
+		s.known = now
+	}
+	s.err = u.Err
+}
+
+// remembered is what is known of the catalogue, nil for nothing.
+func (f *follower) remembered() *cache.Catalog {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &f.source
+	if s.services == nil {
+		return nil
+	}
+	c := &cache.Catalog{Services: s.services, At: s.known}
+	if s.err == nil {
+		c.At = time.Now()
+	}
+	return c
+}
+
+// unknown is why nothing is known of the catalogue, "" if something is.
+func (f *follower) unknown() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.source.unknown()
+}
+
+func (s *catalogState) unknown() string {
+	if s.services != nil {
+		return ""
+	}
+	return fmt.Sprintf("nothing is known of the catalogue of Consul yet: %v", s.err)
+}

@@ -1,0 +1,170 @@
+package snapshot
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/telemetry/metrics"
+)
+
+// catalogStatus is the catalogue as /catalog shows it.
+type catalogStatus struct {
+	cluster.SourceStatus
+	Datacenter string           `json:"datacenter,omitempty"`
+	Services   []catalogService `json:"services"`
+	Routes     []catalogRoute   `json:"routes"`
+	Problems   []catalogProblem `json:"problems"`
+}
+
+type catalogService struct {
+	Name      string `json:"name"`
+	Instances int    `json:"instances"`
+}
+
+type catalogRoute struct {
+	Name       string   `json:"name"`
+	Hosts      []string `json:"hosts,omitempty"`
+	PathPrefix string   `json:"path_prefix,omitempty"`
+	Cluster    string   `json:"cluster"`
+}
+
+type catalogProblem struct {
+	Service string `json:"service"`
+	Tag     string `json:"tag,omitempty"`
+	Problem string `json:"problem"`
+}
+
+// fromCatalog is where a catalogue comes from, in words.
+const fromCatalog = "the catalogue of Consul"
+
+// status tells of the catalogue's source.
+func (f *follower) status() cluster.SourceStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.source.status()
+}
+
+func (s *catalogState) status() cluster.SourceStatus {
+	status := cluster.SourceStatus{
+		From: fromCatalog, Stale: s.err != nil, Known: s.services != nil, Remembered: s.recalled, Updates: s.updates, Errors: s.errs,
+	}
+	if s.err != nil {
+		status.Error = s.err.Error()
+		if since := s.since.UTC(); !s.since.IsZero() {
+			status.Since = &since
+		}
+	}
+	if updated := s.updated.UTC(); !s.updated.IsZero() {
+		status.Updated = &updated
+	}
+	return status
+}
+
+// catalogState is what the admin API shows of the catalogue, nil for none.
+func (p *Proxy) catalogState() any {
+	c := p.current.Load().catalogue
+	if c == nil {
+		return map[string]any{"catalog": nil}
+	}
+	f := c.follower
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := catalogStatus{
+		SourceStatus: f.source.status(), Datacenter: f.asked.Datacenter,
+		Services: []catalogService{}, Routes: []catalogRoute{}, Problems: []catalogProblem{},
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.source.services)) {
+		s.Services = append(s.Services, catalogService{name, len(f.source.services[name])})
+	}
+	if c.plan == nil {
+		return s
+	}
+	for _, r := range c.plan.Routes {
+		s.Routes = append(s.Routes, catalogRoute{r.Name, r.Match.Hosts, r.Match.PathPrefix, r.Cluster})
+	}
+	for _, problem := range c.plan.Problems {
+		s.Problems = append(s.Problems, catalogProblem{problem.Service, problem.Tag, problem.Why})
+	}
+	return s
+}
+
+// unknown is why the proxy does not know yet where requests go, "" if it does.
+func (g *generation) unknown() string {
+	var all []string
+	if g.catalogue != nil {
+		if why := g.catalogue.follower.unknown(); why != "" {
+			all = append(all, why)
+		}
+	}
+	for _, c := range g.configured() {
+		if why := c.Unknown(); why != "" {
+			all = append(all, "cluster "+c.Name+" "+why)
+		}
+	}
+	const most = 3
+	if len(all) > most {
+		all = append(all[:most], "...")
+	}
+	return strings.Join(all, "; ")
+}
+
+// ready reports whether the proxy takes traffic. It does not before it knows where
+// requests go; that a source which a reload added has not answered does not take the
+// others' traffic away.
+func (p *Proxy) ready() (bool, string) {
+	if p.draining.Load() {
+		return false, "draining"
+	}
+	if p.informed.Load() {
+		return true, ""
+	}
+	if why := p.current.Load().unknown(); why != "" {
+		return false, why
+	}
+	p.informed.Store(true)
+	return true, ""
+}
+
+// measureDiscovery registers what sources of clusters and of the catalogue are like.
+func (p *Proxy) measureDiscovery() {
+	each := func(name, help string, kind metrics.Kind, labels []string, read func(s cluster.SourceStatus, emit func(float64, ...string))) {
+		p.metrics.Func(name, help, kind, append([]string{"service", "cluster", "source"}, labels...), func(emit func(float64, ...string)) {
+			g := p.current.Load()
+			tell := func(cluster string, s cluster.SourceStatus) {
+				read(s, func(value float64, labels ...string) {
+					emit(value, append([]string{g.config.Service, cluster, s.From}, labels...)...)
+				})
+			}
+			for _, c := range g.allClusters() {
+				tell(c.Name, c.SourceStatus())
+			}
+			if g.catalogue != nil {
+				tell("", g.catalogue.follower.status())
+			}
+		})
+	}
+	each("hopscope_discovery_known", "1 when the source of a cluster's endpoints, or of the catalogue (cluster is empty), has ever answered, or what it said before is in use; 0 while nothing is known.",
+		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) { emit(number(s.Known)) })
+	each("hopscope_discovery_stale", "1 while the source of a cluster's endpoints, or of the catalogue (cluster is empty), can't be asked, and its last answer is in use.",
+		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) { emit(number(s.Stale)) })
+	each("hopscope_discovery_updates_total", "Answers of the source of a cluster's endpoints, or of the catalogue (cluster is empty), by how they went.",
+		metrics.Counter, []string{"result"}, func(s cluster.SourceStatus, emit func(float64, ...string)) {
+			emit(float64(s.Updates), "success")
+			emit(float64(s.Errors), "failure")
+		})
+	p.metrics.Func("hopscope_discovery_cache_writes_total", "Times that the cache of discovery was written, by how that ended.",
+		metrics.Counter, []string{"service", "result"}, func(emit func(float64, ...string)) {
+			service := p.current.Load().config.Service
+			emit(float64(p.keeper.successes.Load()), service, "success")
+			emit(float64(p.keeper.failures.Load()), service, "failure")
+		})
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
