@@ -270,8 +270,8 @@ type Retry struct {
 	// Budget bounds retries by the requests under way, in place of the circuit
 	// breaker's MaxRetries.
 	Budget *RetryBudget `yaml:"budget"`
-	// MaxBody is how many bytes of a request's content are kept for a retry; a
-	// request with more is retried only if none of it was sent.
+	// MaxBody is how many bytes of a request's content are kept for a retry, at
+	// least 16384; a request of which more was read is not retried.
 	MaxBody int `yaml:"max_body" default:"65536" min:"0" max:"16777216"`
 }
 

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"crypto/x509"
+	"errors"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
@@ -68,8 +69,10 @@ type Downstream interface {
 	// Cut ends the exchange in a way that tells the client that what it got
 	// is not whole.
 	Cut()
-	// StopBody makes a call of Body that waits return, for good.
+	// StopBody makes a call of Body that waits, and those that follow, return
+	// [ErrStopped] until ResumeBody. Nothing of the content is lost by it.
 	StopBody()
+	ResumeBody()
 	// Gone returns a func that reports whether the client has gone away, to be
 	// asked now and then while nothing is read from it.
 	Gone() func() bool
@@ -80,6 +83,9 @@ type Downstream interface {
 	// response was flushed: bytes that the client sent ahead are buffered.
 	Detach() netio.Duplex
 }
+
+// ErrStopped is what Body returns between StopBody and ResumeBody.
+var ErrStopped = errors.New("the request's content is not read on for now")
 
 // ConnInfo is what a connection knows of itself, made once for each.
 type ConnInfo struct {

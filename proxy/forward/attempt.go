@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -17,7 +18,7 @@ import (
 // or by as many as its policy lets it have.
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
-	content, whole := x.Down.Whole()
+	here, whole := x.Down.Whole()
 	cl := d.route.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
@@ -29,13 +30,16 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	}
 	f.prepare(x, d)
 	d.nameless = d.route.Host == "" && !x.Request.Has(message.Host)
-	b := body{content: content, whole: whole, keep: d.retry.keep()}
-	return d.late(x.Hop, f.attempts(x, d, &b))
+	b := content{here: here}
+	if !whole {
+		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
+	}
+	return d.late(x.Hop, f.attempts(x, d, b))
 }
 
 // attempts makes attempts until one has the response, or none may follow, and
 // takes the response to the client.
-func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b *body) error {
+func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b content) error {
 	t := tries{cluster: d.route.Cluster}
 	defer t.leave()
 	if budget := d.retry.budget(); budget != nil {
@@ -51,7 +55,7 @@ func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b *body) error 
 				return err
 			}
 		case !again:
-			return f.relay(x, d, &w, b)
+			return f.relay(x, d, &w)
 		default:
 			f.discard(x, &w)
 		}
@@ -62,13 +66,13 @@ func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b *body) error 
 }
 
 // fetch gets the head of a response: by an attempt, or by several that race.
-func (f *Forwarder) fetch(x *filter.Exchange, d *destination, b *body, t *tries) (way, error) {
+func (f *Forwarder) fetch(x *filter.Exchange, d *destination, b content, t *tries) (way, error) {
 	e, err := f.pick(x, d)
 	switch {
 	case err != nil:
 		return way{}, err
 	case d.hedges(x, b):
-		w, sent, err := f.race(x, *d, *b, e)
+		w, sent, err := f.race(x, *d, b, e)
 		t.n += sent - 1
 		return w, err
 	}
@@ -89,34 +93,34 @@ func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint,
 	return e, err
 }
 
-// try makes an attempt at an endpoint. If it was on a connection that turns out to
-// be stale, or if the endpoint refused it without looking at it, it is made once
-// more on a new one: at another endpoint, should there be one, as this one may be
-// about to die, whose connections are the first to tell.
-func (f *Forwarder) try(x *filter.Exchange, d *destination, b *body, e *cluster.Endpoint) (w way, err error) {
-	defer f.rescueTry(x, d, b, &err)
-	w.endpoint = e
-	err = f.once(x, d, &w, b, true)
-	// An HTTP/2 connection that was closed while idle is known to be.
-	reused := w.stream != nil && w.stream.Reused() && w.stream.Version() != hop.HTTP2
-	if err == nil || d.lost() || !again(err, reused, b, &x.Request) {
-		return w, err
-	}
-	b.settle(x, d)
-	f.give(x, &w, fault.Of(err))
-	if fault.Of(err).Kind == fault.UpstreamRefused || !x.Pick.Hashed { // hashes are for staying at one
-		if e, err = f.pick(x, d); err != nil {
-			return way{}, err
+// try makes an attempt at an endpoint. If that turns out not to have begun to carry
+// the request out, the attempt is made again at once, on another connection: at
+// another endpoint, should there be one, as this one may be about to die, whose
+// connections are the first to tell.
+func (f *Forwarder) try(x *filter.Exchange, d *destination, b content, e *cluster.Endpoint) (w way, err error) {
+	defer f.rescue(x, "an attempt", &err)
+	for n := 1; ; n++ {
+		w = way{endpoint: e}
+		err = f.once(x, d, &w, b, n == 1)
+		why := fault.Of(err)
+		switch {
+		case err == nil, d.lost(), !again(why.Kind, &w, &x.Request),
+			n == redispatches, n > 1 && d.retry.failure(why), // which is the policy's to repeat
+			!b.hold():
+			return w, err
+		}
+		f.give(x, &w, why)
+		if why.Kind == fault.UpstreamRefused || !x.Pick.Hashed { // hashes are for staying at one
+			if e, err = f.pick(x, d); err != nil {
+				return way{}, err
+			}
 		}
 	}
-	w = way{endpoint: e}
-	err = f.once(x, d, &w, b, false)
-	return w, err
 }
 
 // once is an attempt: to its endpoint, and until its response has begun. pooled lets
 // the connection be one that was used before.
-func (f *Forwarder) once(x *filter.Exchange, d *destination, w *way, b *body, pooled bool) error {
+func (f *Forwarder) once(x *filter.Exchange, d *destination, w *way, b content, pooled bool) error {
 	if err := f.reach(x, d, b, w, pooled); err != nil {
 		return err
 	}
@@ -126,22 +130,23 @@ func (f *Forwarder) once(x *filter.Exchange, d *destination, w *way, b *body, po
 	return f.attempt(x, d, w, b)
 }
 
-// again reports whether the request may be sent once more at once, on a new
-// connection: nothing of it was lost, and the endpoint can't have begun to carry it
-// out, or may do so twice.
-func again(err error, reused bool, b *body, r *message.Head) bool {
-	kind := fault.Of(err).Kind
-	switch {
-	case kind == fault.UpstreamRefused: // RFC 9113 section 8.7
-		return b.replayable() // or content is gone
-	case b.whole && (kind == fault.UpstreamClosed || kind == fault.UpstreamReset): // as a pooled connection fails that was closed while idle
-		return reused && (!b.started || r.Method.Idempotent())
+// again reports whether a request may be sent once more at once, with no policy that
+// says so: the endpoint can't have begun to carry it out, or may do so twice.
+func again(k fault.Kind, w *way, r *message.Head) bool {
+	switch k {
+	case fault.UpstreamRefused: // RFC 9113 section 8.7
+		return true
+	case fault.UpstreamClosed, fault.UpstreamReset:
+		// As a pooled connection fails that was closed while idle (RFC 9112 section
+		// 9.3.1). One of HTTP/2 is known to be closed, or says what it did not take.
+		stale := w.stream != nil && w.stream.Reused() && w.stream.Version() != hop.HTTP2
+		return stale && (!w.begun || r.Method.Idempotent())
 	}
 	return false
 }
 
 // reach opens an attempt, and a connection to its endpoint.
-func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, w *way, pooled bool) (err error) {
+func (f *Forwarder) reach(x *filter.Exchange, d *destination, b content, w *way, pooled bool) (err error) {
 	h, cl := x.Hop, d.route.Cluster
 	endpoint := d.fixed
 	if endpoint == nil {
@@ -162,7 +167,7 @@ func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, w *way, p
 	}
 	giveUp := f.deadline(h, d, a.Start)
 	if pooled {
-		once := !b.whole || !x.Request.Method.Idempotent()
+		once := !b.whole() || !x.Request.Method.Idempotent()
 		w.stream, err = cl.Group.Acquire(ctx, endpoint, w.began, giveUp, once)
 	} else {
 		w.stream, err = cl.Group.Fresh(ctx, endpoint, w.began, giveUp)
@@ -181,7 +186,7 @@ func (f *Forwarder) reach(x *filter.Exchange, d *destination, b *body, w *way, p
 }
 
 // attempt sends the request and waits for the head of the final response.
-func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body) error {
+func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b content) error {
 	h, r, c := x.Hop, &x.Request, w.stream
 	a := h.LastAttempt()
 	f.tell(x, d)
@@ -193,18 +198,11 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 	upgrade(x, c.Version())
 	c.Watch(x.Down.Gone())
 	a.Sent = a.Connected
-	var err error
-	if b.whole {
-		c.Await(f.clock(h, a.Sent), f.deadline(h, d, a.Start), f.StreamIdleTimeout)
-		b.started, err = c.RoundTrip(r, b.content, &x.Response)
-		if b.started {
-			a.BytesSent = int64(len(b.content))
-		}
-	} else if err = c.Send(r); err == nil {
-		b.started, b.upload = true, f.startUpload(x, d, c, b.keep)
-		err = c.ReadHead(r.Method, &x.Response)
-	}
+	err := f.request(x, d, w, b)
 	for err == nil && x.Response.Status < 200 && x.Response.Framing != message.Tunnel {
+		if x.Response.Status == 100 {
+			uninvite(r)
+		}
 		http1.StripHopByHop(&x.Response)
 		if err = x.Down.Interim(&x.Response); err == nil {
 			err = c.ReadHead(r.Method, &x.Response)
@@ -216,14 +214,45 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b *body)
 	if err == nil && unswitched(r, &x.Response) {
 		err = fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s answered %d where the request asked to change protocols: to an HTTP/2 client that would say that it has changed them", a.Endpoint, x.Response.Status))
 	}
-	if err = b.cause(x, err); err != nil {
-		b.stop(x, d)
+	d.count(b)
+	if err = w.cause(x, err); err != nil {
 		return d.timedOut(h, err)
 	}
 	a.FirstByte = now(h)
 	a.Status = x.Response.Status
 	w.answer(f.clock(h, a.FirstByte), a.Status < 500)
 	return nil
+}
+
+// request sends the request and waits for the first head of its response. What the
+// endpoint does not take at once, and what the client has yet to send, goes out by an
+// upload meanwhile.
+func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b content) error {
+	h, r, c := x.Hop, &x.Request, w.stream
+	a := h.LastAttempt()
+	f.await(h, d, c, b)
+	first := b.here
+	var sent upstream.Sent
+	var err error
+	if b.whole() {
+		first, sent, err = c.RoundTrip(r, b.here, &x.Response)
+		if sent != upstream.Nothing {
+			a.BytesSent = int64(len(b.here) - len(first))
+		}
+	} else {
+		first = b.from.kept
+		if b.from.read > 0 {
+			uninvite(r)
+		}
+		sent, err = c.Send(r)
+	}
+	w.begun = sent != upstream.Nothing
+	if err != nil || b.whole() && sent == upstream.All {
+		return err
+	}
+	w.begun = true
+	f.startUpload(x, d, w, b.from, first)
+	return c.ReadHead(r.Method, &x.Response)
 }
 
 // unswitched reports whether a response to an extended CONNECT can't be sent on: a

@@ -6,8 +6,19 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
+
+// pooled is a stream that was there before, or was not.
+type pooled struct {
+	upstream.Stream
+	reused  bool
+	version hop.Version
+}
+
+func (p pooled) Reused() bool         { return p.reused }
+func (p pooled) Version() hop.Version { return p.version }
 
 func TestAgain(t *testing.T) {
 	const (
@@ -15,26 +26,26 @@ func TestAgain(t *testing.T) {
 		get, post                       = message.GET, message.POST
 	)
 	for _, c := range []struct {
-		name                  string
-		kind                  fault.Kind
-		method                message.Method
-		fresh, begun, started bool // begun: the content is not all here
-		want                  bool
+		name         string
+		kind         fault.Kind
+		method       message.Method
+		fresh, begun bool
+		version      hop.Version
+		want         bool
 	}{
-		{name: "refused", kind: refused, method: post, started: true, want: true},
-		{name: "refused by a new connection", kind: refused, method: post, fresh: true, started: true, want: true},
-		{name: "refused before any content was sent", kind: refused, method: post, begun: true, want: true},
-		{name: "refused when content was sent", kind: refused, method: post, begun: true, started: true},
+		{name: "refused", kind: refused, method: post, begun: true, want: true},
+		{name: "refused by a new connection", kind: refused, method: post, fresh: true, begun: true, want: true},
+		{name: "refused over HTTP/2", kind: refused, method: post, begun: true, version: hop.HTTP2, want: true},
 		{name: "closed before it was sent", kind: closed, method: post, want: true},
-		{name: "closed when it was sent", kind: closed, method: post, started: true},
-		{name: "idempotent", kind: closed, method: get, started: true, want: true},
-		{name: "reset", kind: reset, method: get, started: true, want: true},
-		{name: "a new connection", kind: closed, method: get, fresh: true, started: true},
-		{name: "the head of an upload", kind: closed, method: post, begun: true},
-		{name: "timeout", kind: timeout, method: get, started: true},
+		{name: "closed when it was sent", kind: closed, method: post, begun: true},
+		{name: "idempotent", kind: closed, method: get, begun: true, want: true},
+		{name: "reset", kind: reset, method: get, begun: true, want: true},
+		{name: "a new connection", kind: closed, method: get, fresh: true, begun: true},
+		{name: "HTTP/2", kind: closed, method: get, begun: true, version: hop.HTTP2},
+		{name: "timeout", kind: timeout, method: get, begun: true},
 	} {
-		b := body{whole: !c.begun, started: c.started}
-		if got := again(fault.New(c.kind, c.name), !c.fresh, &b, &message.Head{Method: c.method}); got != c.want {
+		w := way{begun: c.begun, stream: pooled{reused: !c.fresh, version: c.version}}
+		if got := again(c.kind, &w, &message.Head{Method: c.method}); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}

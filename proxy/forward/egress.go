@@ -150,7 +150,7 @@ func (f *Forwarder) connect(x *filter.Exchange, d *destination) error {
 	h := x.Hop
 	h.Kind = hop.KindTunnel
 	var w way
-	if err := f.reach(x, d, &body{whole: true}, &w, false); err != nil {
+	if err := f.reach(x, d, content{}, &w, false); err != nil {
 		return err
 	}
 	a := h.LastAttempt()

@@ -20,9 +20,9 @@ type Hedge struct {
 }
 
 // hedges reports whether the request is one that may be sent twice at once.
-func (d *destination) hedges(x *filter.Exchange, b *body) bool {
+func (d *destination) hedges(x *filter.Exchange, b content) bool {
 	r := &x.Request
-	return d.route.Hedge != nil && b.whole && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
+	return d.route.Hedge != nil && b.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
 }
 
 // race is several attempts of which the first acceptable response is taken. All of
@@ -32,7 +32,7 @@ type race struct {
 	f *Forwarder
 	x *filter.Exchange
 	d destination
-	b body
+	b content // whole, so that they only read it
 
 	runners []*runner // in the order in which they began
 	live    int
@@ -50,7 +50,6 @@ type race struct {
 type runner struct {
 	x       filter.Exchange
 	d       destination
-	b       body
 	from    int  // where its attempts are in the Hop's
 	counted bool // it counts as a retry
 	way     way
@@ -80,7 +79,7 @@ const lookAgain = 250 * time.Millisecond
 // race makes an attempt at the endpoint, and others while it takes long. What comes
 // of it is as if the best of them had been the only one, but for the Hop, which has
 // them all: that one is the last. sent is how often the request was sent.
-func (f *Forwarder) race(x *filter.Exchange, d destination, b body, first *cluster.Endpoint) (w way, sent int, err error) {
+func (f *Forwarder) race(x *filter.Exchange, d destination, b content, first *cluster.Endpoint) (w way, sent int, err error) {
 	r := race{f: f, x: x, d: d, b: b, ended: make(chan *runner)}
 	r.context, r.cancel = context.WithCancel(f.Context)
 	defer r.cancel()
@@ -92,7 +91,7 @@ func (f *Forwarder) race(x *filter.Exchange, d destination, b body, first *clust
 
 // start sends a runner to an endpoint.
 func (r *race) start(e *cluster.Endpoint, counted bool) {
-	c := &runner{d: r.d, b: r.b, counted: counted}
+	c := &runner{d: r.d, counted: counted}
 	c.d.context = r.context
 	// It sees the attempts that came before as they are now: only their number
 	// matters to it.
@@ -106,7 +105,7 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 	r.runners = append(r.runners, c)
 	r.live++
 	go func() {
-		c.way, c.err = r.f.try(&c.x, &c.d, &c.b, e)
+		c.way, c.err = r.f.try(&c.x, &c.d, r.b, e)
 		if c.err != nil && r.f.Context.Err() != nil {
 			c.err = fault.New(fault.Draining, "the proxy is shutting down")
 		}
@@ -217,7 +216,7 @@ func (r *race) finish() (way, error) {
 }
 
 // ask is attempt for a runner: its connection is closed when it has lost.
-func (f *Forwarder) ask(x *filter.Exchange, d *destination, w *way, b *body) (err error) {
+func (f *Forwarder) ask(x *filter.Exchange, d *destination, w *way, b content) (err error) {
 	c, closed := w.stream, make(chan struct{})
 	stop := context.AfterFunc(d.context, func() {
 		c.Close()

@@ -29,17 +29,8 @@ func (f *Forwarder) rescue(x *filter.Exchange, during string, err *error) {
 	}
 }
 
-// rescueTry is rescue for an attempt, whose way is the caller's to give back; its upload
-// is ended here.
-func (f *Forwarder) rescueTry(x *filter.Exchange, d *destination, b *body, err *error) {
-	if p := recover(); p != nil {
-		*err = f.panicked(p, x.Hop, "an attempt")
-		b.stop(x, d)
-	}
-}
-
 // rescueRelay is rescue for the response of an attempt, all of which is given back.
-func (f *Forwarder) rescueRelay(x *filter.Exchange, d *destination, w *way, b *body, err *error) {
+func (f *Forwarder) rescueRelay(x *filter.Exchange, w *way, err *error) {
 	p := recover()
 	if p == nil {
 		return
@@ -50,7 +41,6 @@ func (f *Forwarder) rescueRelay(x *filter.Exchange, d *destination, w *way, b *b
 		return
 	}
 	w.stream.Close()
-	b.stop(x, d)
 	f.fail(x.Hop, why)
 	f.end(x.Hop, w, false)
 }

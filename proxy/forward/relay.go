@@ -11,14 +11,14 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) (err error) {
-	defer f.rescueRelay(x, d, w, b, &err)
+func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error) {
+	defer f.rescueRelay(x, w, &err)
 	h, r, c := x.Hop, &x.Response, w.stream
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
 		return f.tunnel(x, w)
 	}
-	f.answers(h, d, c, b)
+	f.answers(d, w)
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
@@ -36,10 +36,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) (
 	if err == nil {
 		err = f.copy(x, c)
 	}
-	if err = b.cause(x, err); err != nil {
-		c.Close()
-	}
-	reusable = b.stop(x, d) && reusable && err == nil
+	err = w.cause(x, err)
 	a := h.LastAttempt()
 	if err == nil {
 		h.End = now(h)
@@ -47,7 +44,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way, b *body) (
 	} else {
 		f.fail(h, fault.Of(err)) // and the Hop ends later
 	}
-	f.end(h, w, reusable)
+	f.end(h, w, reusable && err == nil)
 	return err
 }
 

@@ -145,7 +145,7 @@ func (t *tries) leave() {
 // repeats decides whether another attempt follows the last one, which failed, or
 // whose response has begun where why is nil. If not although it should, the Hop's
 // flags say why.
-func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b *body, t *tries, why *fault.Error) bool {
+func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tries, why *fault.Error) bool {
 	p := &d.retry
 	t.leave()
 	wanted := false
@@ -157,7 +157,8 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b *body, t *trie
 	if !wanted || d.fixed != nil || !b.replayable() {
 		return false
 	}
-	b.settle(x, d)
+	b.pause()
+	d.count(b)
 	h := x.Hop
 	now := now(h)
 	elsewhere := d.route.Cluster.Others(&x.Pick)
@@ -185,6 +186,10 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b *body, t *trie
 			return false
 		}
 		t.counted, t.at = true, at
+	}
+	if !b.hold() { // too much of it came just now
+		t.leave()
+		return false
 	}
 	t.n++
 	return true

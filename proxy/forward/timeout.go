@@ -110,22 +110,38 @@ func (f *Forwarder) deadline(h *hop.Hop, d *destination, began time.Duration) ti
 	return f.clock(h, by)
 }
 
-// answers lifts the time of one attempt, which was for its response to begin: the
-// rest has the request's.
-func (f *Forwarder) answers(h *hop.Hop, d *destination, c upstream.Stream, b *body) {
-	if d.retry.perTry == 0 {
-		return
+// count begins the request's time, which runs from the end of its content.
+func (d *destination) count(b content) {
+	if end, ok := b.ended(); ok && !b.whole() && d.timeout > 0 {
+		d.until = end + d.timeout
 	}
-	if b.upload != nil {
-		b.upload.answers()
-		return
-	}
+}
+
+// await says when an attempt gives up: when the request's time is over, or its own, or
+// when the endpoint is silent for too long. While the client still sends its request,
+// the first two are not known; the upload sets them.
+func (f *Forwarder) await(h *hop.Hop, d *destination, c upstream.Stream, b content) {
+	d.count(b)
 	by := time.Duration(0)
 	if d.by() > 0 {
 		by = f.clock(h, d.by())
 	}
 	c.Await(f.clock(h, now(h)), by, f.StreamIdleTimeout)
-	c.Limit(by)
+	if _, ended := b.ended(); ended && d.retry.perTry > 0 {
+		c.Limit(f.deadline(h, d, h.LastAttempt().Start))
+	}
+}
+
+// answers lifts the time of one attempt, which was for its response to begin: the
+// rest has the request's.
+func (f *Forwarder) answers(d *destination, w *way) {
+	switch {
+	case d.retry.perTry == 0:
+	case w.upload != nil:
+		w.upload.answers()
+	default:
+		w.stream.Limit(0)
+	}
 }
 
 // timedOut tells an attempt's time being up from the request's.

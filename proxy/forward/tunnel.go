@@ -42,9 +42,28 @@ func (f *Forwarder) tunnel(x *filter.Exchange, w *way) (err error) {
 			<-cut
 		}
 	}()
+	if err := w.sendAll(x); err != nil {
+		return err
+	}
+	c.Limit(0) // which is not for tunnels
 	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared,
 		Panicked: func(p any) error { return f.panicked(p, h, "a tunnel") }}
-	h.BytesIn, h.BytesOut, err = t.Run()
-	a.BytesSent, a.BytesReceived = h.BytesIn, h.BytesOut
+	up, down, err := t.Run()
+	h.BytesIn, h.BytesOut = h.BytesIn+up, down
+	a.BytesSent, a.BytesReceived = a.BytesSent+up, down
 	return err
+}
+
+// sendAll waits until the content of the request has been sent: what the client sends
+// after it is the tunnel's.
+func (w *way) sendAll(x *filter.Exchange) error {
+	u := w.upload
+	if u == nil {
+		return nil
+	}
+	<-u.done
+	if !w.settle(x.Hop) {
+		return u.cause(fault.New(fault.UpstreamClosed, x.Hop.LastAttempt().Endpoint+" changed protocols and took no more of the request's content"))
+	}
+	return nil
 }

@@ -19,6 +19,8 @@ type way struct {
 	endpoint *cluster.Endpoint // nil where the request itself named it
 	began    time.Duration     // on the clock of deadlines
 	answered bool              // the endpoint's load knows how long it took
+	begun    bool              // the endpoint may have a part of the request
+	upload   *upload           // sends the content; nil where it went out with the head
 }
 
 // begin counts the attempt at its endpoint.
@@ -40,6 +42,7 @@ func (w *way) answer(now time.Duration, ok bool) {
 // end ends an attempt: its endpoint is judged by what the attempt says, and the
 // connection is given back.
 func (f *Forwarder) end(h *hop.Hop, w *way, reusable bool) {
+	reusable = w.settle(h) && reusable
 	a := h.LastAttempt()
 	at := f.clock(h, a.End)
 	if e := w.endpoint; e != nil {

@@ -22,15 +22,15 @@ const (
 
 // upgrade makes a request that asks to change protocols one that the endpoint can
 // be asked. An HTTP/1 endpoint needs the key that an HTTP/2 client did not send.
-// HTTP/2 takes a WebSocket; any other offer is passed over, as a server may (RFC
-// 9110 section 7.8).
+// HTTP/2 takes a WebSocket, which is asked for without content; any other offer is
+// passed over, as a server may (RFC 9110 section 7.8).
 func upgrade(x *filter.Exchange, upstream hop.Version) {
 	r := &x.Request
 	if !r.Upgrade {
 		return
 	}
 	if upstream == hop.HTTP2 {
-		r.Upgrade = r.Version == hop.HTTP2 || r.Method == message.GET && isWebSocket(r)
+		r.Upgrade = r.Version == hop.HTTP2 || r.Method == message.GET && isWebSocket(r) && !r.HasBody()
 		return
 	}
 	if r.Version != hop.HTTP2 || !isWebSocket(r) {

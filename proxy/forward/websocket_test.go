@@ -15,21 +15,27 @@ func TestUpgrade(t *testing.T) {
 		method         message.Method
 		protocol, key  string
 		upgrades, keys bool
+		content        bool
 	}{
-		{"HTTP/1.1 on both sides", hop.HTTP11, hop.HTTP11, message.GET, "websocket", "a", true, true},
-		{"another protocol on both sides", hop.HTTP11, hop.HTTP11, message.POST, "foo", "", true, false},
-		{"to HTTP/2", hop.HTTP11, hop.HTTP2, message.GET, "WebSocket", "a", true, true},
-		{"another protocol to HTTP/2", hop.HTTP11, hop.HTTP2, message.GET, "foo", "", false, false},
-		{"by POST to HTTP/2", hop.HTTP11, hop.HTTP2, message.POST, "websocket", "", false, false},
-		{"HTTP/2 on both sides", hop.HTTP2, hop.HTTP2, message.GET, "foo", "", true, false},
-		{"from HTTP/2", hop.HTTP2, hop.HTTP11, message.GET, "websocket", "", true, true},
-		{"from HTTP/2 with a key", hop.HTTP2, hop.HTTP11, message.GET, "websocket", "a", true, true},
-		{"another protocol from HTTP/2", hop.HTTP2, hop.HTTP11, message.GET, "foo", "", true, false},
+		{"HTTP/1.1 on both sides", hop.HTTP11, hop.HTTP11, message.GET, "websocket", "a", true, true, false},
+		{"with content", hop.HTTP11, hop.HTTP11, message.POST, "tcp", "", true, false, true},
+		{"with content to HTTP/2", hop.HTTP11, hop.HTTP2, message.GET, "websocket", "a", false, true, true},
+		{"another protocol on both sides", hop.HTTP11, hop.HTTP11, message.POST, "foo", "", true, false, false},
+		{"to HTTP/2", hop.HTTP11, hop.HTTP2, message.GET, "WebSocket", "a", true, true, false},
+		{"another protocol to HTTP/2", hop.HTTP11, hop.HTTP2, message.GET, "foo", "", false, false, false},
+		{"by POST to HTTP/2", hop.HTTP11, hop.HTTP2, message.POST, "websocket", "", false, false, false},
+		{"HTTP/2 on both sides", hop.HTTP2, hop.HTTP2, message.GET, "foo", "", true, false, false},
+		{"from HTTP/2", hop.HTTP2, hop.HTTP11, message.GET, "websocket", "", true, true, false},
+		{"from HTTP/2 with a key", hop.HTTP2, hop.HTTP11, message.GET, "websocket", "a", true, true, false},
+		{"another protocol from HTTP/2", hop.HTTP2, hop.HTTP11, message.GET, "foo", "", true, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var x filter.Exchange
 			r := &x.Request
 			r.Version, r.Method, r.Upgrade = tt.from, tt.method, true
+			if tt.content {
+				r.Framing, r.Length = message.ByLength, 5
+			}
 			r.Add(message.Upgrade, "upgrade", tt.protocol)
 			if tt.key != "" {
 				r.Add(message.Unknown, "Sec-WebSocket-Key", tt.key)

@@ -187,10 +187,8 @@ func (d *HeadDecoder) endRequest(h *message.Head) error {
 		h.Framing = message.NoBody
 	}
 	h.Close = said.closes(http11)
-	// The protocol changes after the body, if at all; so one that comes with a
-	// body is carried out as a plain request.
-	h.Upgrade = http11 && said.has(hasUpgrade|optionUpgrade) && !said.has(refusesUpgrade) &&
-		!h.HasBody() && h.Method != message.CONNECT
+	// The protocol changes after the body, if there is one (RFC 9110 section 7.8).
+	h.Upgrade = http11 && said.has(hasUpgrade|optionUpgrade) && !said.has(refusesUpgrade) && h.Method != message.CONNECT
 	// RFC 9110 section 10.1.1: ignored in HTTP/1.0, senseless without a body.
 	h.Expect = http11 && said.has(wantsContinue) && h.HasBody()
 	if h.Form == message.Absolute || h.Form == message.Authority {

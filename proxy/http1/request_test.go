@@ -128,7 +128,6 @@ func TestRequestWithoutEffect(t *testing.T) {
 		"Upgrade not in Connection": get("Upgrade: websocket"),
 		"Connection alone":          get("Connection: upgrade"),
 		"upgrade in HTTP/1.0":       crlf("GET / HTTP/1.0", "Connection: upgrade", "Upgrade: websocket", ""),
-		"upgrade with a body":       post("Connection: upgrade", "Upgrade: websocket", "Content-Length: 1"),
 		"upgrade of CONNECT":        crlf("CONNECT a:1 HTTP/1.1", "Host: a:1", "Connection: upgrade", "Upgrade: websocket", ""),
 		"expectation without body":  get("Expect: 100-continue"),
 		"expectation in HTTP/1.0":   crlf("PUT / HTTP/1.0", "Content-Length: 1", "Expect: 100-continue", ""),

@@ -140,7 +140,7 @@ func TestWaitsEnd(t *testing.T) {
 	}{
 		{"await", func(s *http2.Stream, _ *peer, now time.Duration) { s.Await(now, now+time.Millisecond) }, os.ErrDeadlineExceeded, 0},
 		{"limit", func(s *http2.Stream, _ *peer, now time.Duration) { go s.Limit(now + time.Millisecond) }, os.ErrDeadlineExceeded, 0},
-		{"stop", func(s *http2.Stream, _ *peer, _ time.Duration) { go s.Stop() }, os.ErrDeadlineExceeded, 0},
+		{"stop", func(s *http2.Stream, _ *peer, _ time.Duration) { go s.Stop(true) }, os.ErrDeadlineExceeded, 0},
 		{"watch", func(s *http2.Stream, _ *peer, _ time.Duration) { s.Watch(func() bool { return true }) }, netio.ErrGone, 0},
 		{"reset by the client", func(_ *http2.Stream, p *peer, _ time.Duration) { p.WriteRSTStream(1, frame.ErrCodeCancel) }, nil, fault.ClientReset},
 		{"reset here", func(s *http2.Stream, _ *peer, _ time.Duration) { go s.Reset(http2.InternalError) }, net.ErrClosed, fault.ClientClosed},

@@ -130,6 +130,41 @@ func (s *Stream) Write(piece []byte) error {
 	return nil
 }
 
+// Offer writes as much of the content as the peer lets be sent now and as there is
+// room for, and returns how much that was. If it was all, it ends what is written,
+// as End does without trailers.
+func (s *Stream) Offer(piece []byte) (n int, err error) {
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	for n < len(piece) {
+		if err := s.writable(); err != nil {
+			c.leave(s)
+			return n, err
+		}
+		most := c.share(s, len(piece)-n)
+		if most == 0 {
+			return n, nil
+		}
+		c.appendData(s, piece[n:n+most], 0)
+		n += most
+	}
+	s.endData()
+	return n, nil
+}
+
+// endData ends the stream with the last frame of content, or one of its own.
+func (s *Stream) endData() {
+	c := s.conn
+	if s.gen == c.gen {
+		const flags = 4 // the place in a header
+		c.out[s.frame+flags] |= byte(frame.FlagDataEndStream)
+	} else {
+		c.appendData(s, nil, frame.FlagDataEndStream)
+	}
+	s.endLocal()
+}
+
 // End ends what is written, with trailers or nil for none.
 func (s *Stream) End(trailers *message.Head) error {
 	c := s.conn
@@ -141,15 +176,11 @@ func (s *Stream) End(trailers *message.Head) error {
 	if err := s.roomForHead(); err != nil {
 		return err
 	}
-	switch {
-	case trailers != nil && len(s.list) > 0:
-		c.appendBlock(s, s.list, true)
-	case s.gen == c.gen:
-		const flags = 4 // the place in a header
-		c.out[s.frame+flags] |= byte(frame.FlagDataEndStream)
-	default:
-		c.appendData(s, nil, frame.FlagDataEndStream)
+	if trailers == nil || len(s.list) == 0 {
+		s.endData()
+		return nil
 	}
+	c.appendBlock(s, s.list, true)
 	s.endLocal()
 	return nil
 }

@@ -15,8 +15,8 @@ const never = int64(1<<63 - 1)
 const recheck = 250 * time.Millisecond
 
 // Await tells the reads that follow when to give up: at deadline, on
-// netio.Shared's clock, 0 for never. now is not needed, but for being the same
-// as [netio.Conn.Await].
+// netio.Shared's clock, 0 for never; so does the write of a request's head. now is
+// not needed, but for being the same as [netio.Conn.Await].
 func (s *Stream) Await(_, deadline time.Duration) {
 	by := int64(deadline)
 	if by == 0 {
@@ -45,11 +45,12 @@ func (s *Stream) Limit(at time.Duration) {
 func (s *Stream) Watch(gone func() bool) { s.watch = gone }
 
 // Stop makes a read that waits, and those that follow, return
-// [netio.ErrTimeout]. Any goroutine may call it.
-func (s *Stream) Stop() {
+// [netio.ErrTimeout]; nothing that was received is lost. Stop(false) lets them wait
+// again. Any goroutine may call it.
+func (s *Stream) Stop(stopped bool) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	s.stopped = true
+	s.stopped = stopped
 	s.reading.Signal()
 }
 
@@ -88,6 +89,9 @@ func (s *Stream) waitRead(ask *time.Duration) error {
 func (s *Stream) waitWrite(idle *time.Duration) error {
 	now := s.conn.nio.Now()
 	by := s.limit.Load()
+	if s.id == 0 { // a request's head: nothing is read before it has gone out
+		by = min(by, s.deadline.Load())
+	}
 	if s.writeIdle > 0 {
 		if *idle == 0 {
 			*idle = now + s.writeIdle

@@ -340,7 +340,11 @@ func (c *http1Conn) Body() ([]byte, error) {
 		case used > 0:
 			continue
 		}
-		if err := c.fill(); err != nil {
+		switch err := c.fill(); {
+		case err == nil:
+		case c.stopped.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, filter.ErrStopped
+		default:
 			return nil, c.explain(err)
 		}
 	}
@@ -370,13 +374,16 @@ func (c *http1Conn) StopBody() {
 	c.nio.Limit(time.Nanosecond) // long past
 }
 
+// ResumeBody lets Body wait again.
+func (c *http1Conn) ResumeBody() {
+	c.stopped.Store(false)
+	c.nio.Limit(0)
+}
+
 // skip reads on to the end of content that nobody asks for any more, if that is
 // near, so that the connection can go on. It reports whether it can.
 func (c *http1Conn) skip() bool {
 	const most, patience = 256 << 10, time.Second
-	if c.stopped.Swap(false) {
-		c.nio.Limit(0)
-	}
 	if c.bodyDone {
 		return true
 	}
@@ -513,6 +520,9 @@ func (c *http1Conn) Cut() {
 func (c *http1Conn) Detach() netio.Duplex {
 	if !c.copied {
 		c.leave()
+		if c.whole {
+			c.nio.Consume(int(c.length))
+		}
 	}
 	c.detached = true
 	return c.nio

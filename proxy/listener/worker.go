@@ -53,7 +53,6 @@ func (w *worker) serve() {
 	(*c.listener.server.Load()).Serve(&w.Exchange, s.Refused())
 	w.Down = nil
 	w.conn, w.stream, w.responding = nil, nil, responding{}
-	w.stopped.Store(false)
 	w.moved.Store(0)
 	w.Request.Reset()
 	w.Response.Reset()
@@ -95,7 +94,9 @@ func (w *worker) Body() ([]byte, error) {
 		case err == nil || errors.Is(err, io.EOF):
 			w.Hop.BytesIn += int64(len(piece))
 			return piece, err
-		case !errors.Is(err, os.ErrDeadlineExceeded) || w.stopped.Load(),
+		case w.stopped.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, filter.ErrStopped
+		case !errors.Is(err, os.ErrDeadlineExceeded),
 			shared.Now() >= max(start, time.Duration(w.moved.Load()))+idle:
 			return nil, w.explain(err)
 		}
@@ -105,7 +106,13 @@ func (w *worker) Body() ([]byte, error) {
 // StopBody makes a call of Body that waits return.
 func (w *worker) StopBody() {
 	w.stopped.Store(true)
-	w.stream.Stop()
+	w.stream.Stop(true)
+}
+
+// ResumeBody lets Body wait again.
+func (w *worker) ResumeBody() {
+	w.stopped.Store(false)
+	w.stream.Stop(false)
 }
 
 // Trailers are the request's trailers.

@@ -41,8 +41,8 @@ func TestCloseWhileItWaits(t *testing.T) {
 			r.Close()
 		})
 		sent, err := r.exchange(t, "request", "")
-		if !sent || !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("sent %t, %v", sent, err)
+		if sent == 0 || !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("sent %d, %v", sent, err)
 		}
 	})
 }

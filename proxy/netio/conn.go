@@ -347,34 +347,39 @@ func (c *Conn) Watch(gone func() bool) { c.watch = gone }
 
 // Exchange sends head and body, then waits until bytes were received. The
 // answer is waited for without asking the socket first, so the whole costs one
-// send and one receive. sent reports whether the peer may have got a part.
+// send and one receive. sent is how many bytes went out. If the socket does not
+// take all of them at once, Exchange returns that number and no error without
+// waiting: the rest is for [Conn.Write], and the answer for [Conn.Fill], which
+// another goroutine may wait for meanwhile. Over TLS all is sent, within
+// WriteTimeout.
 //
 // What became readable before the call (a peer that had closed already) is not
 // told again by the poller; it is noticed when the send provokes a reset, and
 // else after a quarter of a second.
-func (c *Conn) Exchange(head, body []byte) (sent bool, err error) {
+func (c *Conn) Exchange(head, body []byte) (sent int, err error) {
 	c.out, c.sent = [2][]byte{head, body}, -1
 	again := true
 	for again && c.sent < 0 { // again: the timer of an earlier wait was late
 		again, err = c.again(c.readSwap())
 	}
-	if n := max(c.sent, 0); err == nil && n < len(head)+len(body) {
-		c.sent = len(head) + len(body) // or less, if the rest fails
-		err, again = c.rest(n, head, body), true
-	}
 	for again && err == nil {
 		again, err = c.again(c.readMore())
 	}
 	c.out = [2][]byte{}
-	return c.sent > 0, err
+	return max(c.sent, 0), err
 }
 
-// rest writes what is left after the first n bytes of head and body.
-func (c *Conn) rest(n int, head, body []byte) error {
-	if n < len(head) {
-		return c.WriteTwo(head[n:], body)
+// Offer sends as much of head and body as the socket takes at once, and returns
+// how much that was. Over TLS all is sent, within WriteTimeout.
+func (c *Conn) Offer(head, body []byte) (sent int, err error) {
+	if c.tls == nil {
+		return c.offer(head, body)
 	}
-	return c.Write(body[n-len(head):])
+	before := c.tls.moved
+	if err := c.tls.write(head, body); err != nil {
+		return min(len(head)+len(body), c.tls.moved-before), err
+	}
+	return len(head) + len(body), nil
 }
 
 // Write sends all of b.

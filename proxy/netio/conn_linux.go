@@ -26,6 +26,7 @@ type calls struct {
 	werr     error
 	patience time.Duration // how long it may be stuck, 0 for ever
 	timed    bool          // the present write has a deadline
+	offers   bool          // it does not wait
 	silent   bool          // the last peek or probe found nothing
 	stamps   *stamps       // nil without Stamp
 	peer     Peer          // what the last look found
@@ -187,6 +188,17 @@ func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, er
 	return sent, err
 }
 
+// offer is transmit of what the socket takes at once.
+func (c *Conn) offer(head, body []byte) (sent int, err error) {
+	if c.raw == nil {
+		return c.fallbackWrite(head, body, c.WriteTimeout)
+	}
+	c.calls.offers = true
+	sent, err = c.transmit(head, body, 0)
+	c.calls.offers = false
+	return sent, err
+}
+
 func (c *Conn) onPush(fd uintptr) bool {
 	s := &c.calls
 	for len(s.write[0])+len(s.write[1]) > 0 {
@@ -196,6 +208,9 @@ func (c *Conn) onPush(fd uintptr) bool {
 			took := min(n, len(s.write[0]))
 			s.write[0], s.write[1] = s.write[0][took:], s.write[1][n-took:]
 		case syscall.EAGAIN:
+			if s.offers {
+				return true
+			}
 			if s.patience > 0 {
 				s.timed = true
 				c.nc.SetWriteDeadline(time.Now().Add(s.patience))

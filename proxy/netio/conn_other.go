@@ -19,6 +19,10 @@ func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, er
 	return c.fallbackWrite(head, body, patience)
 }
 
+func (c *Conn) offer(head, body []byte) (sent int, err error) {
+	return c.fallbackWrite(head, body, c.WriteTimeout)
+}
+
 // Peer knows nothing here: a read or a write says how the connection ended.
 func (c *Conn) Peer() Peer { return Peer{} }
 

@@ -1,11 +1,11 @@
 package netio_test
 
 import (
-	"bytes"
 	"errors"
 	"hash/crc32"
 	"io"
-	"strings"
+	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -27,10 +27,7 @@ func TestExchange(t *testing.T) {
 				for range 20 {
 					r.answers(t, tc.head+tc.body, "fine")
 					r.await(0)
-					sent, err := r.exchange(t, tc.head, tc.body)
-					if err != nil || !sent {
-						t.Fatalf("sent %t, %v", sent, err)
-					}
+					r.request(t, tc.head, tc.body)
 					r.expect(t, "fine")
 					r.Consume(len(r.Buffered()))
 					r.Release()
@@ -53,17 +50,33 @@ func (r *rig) answers(t *testing.T, request, answer string) {
 }
 
 type outcome struct {
-	sent bool
+	sent int
 	err  error
 }
 
-func (r *rig) exchange(t *testing.T, head, body string) (sent bool, err error) {
+func (r *rig) exchange(t *testing.T, head, body string) (sent int, err error) {
 	t.Helper()
 	o := within(t, func() outcome {
 		sent, err := r.Exchange([]byte(head), []byte(body))
 		return outcome{sent, err}
 	})
 	return o.sent, o.err
+}
+
+// request sends all of it by Exchange and, where the socket does not take all at
+// once, by Write, and waits for the first bytes of the answer.
+func (r *rig) request(t *testing.T, head, body string) {
+	t.Helper()
+	all := head + body
+	sent, err := r.exchange(t, head, body)
+	if err == nil && sent < len(all) {
+		if err = within(t, func() error { return r.Write([]byte(all)[sent:]) }); err == nil {
+			err = within(t, r.Fill)
+		}
+	}
+	if err != nil {
+		t.Fatalf("%d of %d bytes sent: %v", sent, len(all), err)
+	}
 }
 
 // TestExchangeMoreThanTheSocketTakes sends to a peer that reads in small
@@ -81,9 +94,7 @@ func TestExchangeMoreThanTheSocketTakes(t *testing.T) {
 			r.far.Write(sum.Sum(nil))
 		})
 		r.await(0)
-		if sent, err := r.exchange(t, head, body); err != nil || !sent {
-			t.Fatalf("sent %t, %v", sent, err)
-		}
+		r.request(t, head, body)
 		sum := crc32.NewIEEE()
 		io.WriteString(sum, head+body)
 		r.expect(t, string(sum.Sum(nil)))
@@ -121,8 +132,8 @@ func TestExchangeWithALateTimer(t *testing.T) {
 				r.far.Write(got)
 			})
 			sent, err := r.exchange(t, "req", "uest")
-			if err != nil || !sent {
-				t.Fatalf("sent %t, %v", sent, err)
+			if err != nil || sent != len("request") {
+				t.Fatalf("sent %d, %v", sent, err)
 			}
 			r.expect(t, "request")
 			r.aside.Wait()
@@ -142,48 +153,52 @@ func TestExchangePastItsDeadline(t *testing.T) {
 	<-time.After(time.Millisecond)
 	r.near.SetReadDeadline(time.Unix(1, 0)) // which the timer does, sooner or later
 	sent, err := r.exchange(t, "request", "")
-	if sent {
+	if sent > 0 {
 		t.Error("sent")
 	}
 	r.wantErr(t, err, netio.ErrTimeout)
 }
 
-func TestExchangeStuck(t *testing.T) {
+// TestExchangeWithAPeerThatDoesNotRead returns with what the socket took, as does
+// Offer; over TLS it gives up in time, and tells that a part went out.
+func TestExchangeWithAPeerThatDoesNotRead(t *testing.T) {
 	each(t, nil, func(t *testing.T, tr transport) {
-		r := newRig(t, tr)
-		r.WriteTimeout = 20 * time.Millisecond
-		r.await(0)
-		sent, err := r.exchange(t, "head", strings.Repeat("x", 64<<20))
-		if !sent {
-			t.Error("the peer got a part, and it is not told")
+		for _, offer := range []bool{false, true} {
+			r := newRig(t, tr)
+			r.WriteTimeout = 20 * time.Millisecond
+			r.await(0)
+			head, body := []byte("head"), make([]byte, 64<<20)
+			o := within(t, func() outcome {
+				send := r.Exchange
+				if offer {
+					send = r.Offer
+				}
+				sent, err := send(head, body)
+				return outcome{sent, err}
+			})
+			if o.sent == 0 && tr.socket || o.sent >= len(head)+len(body) && o.err == nil {
+				t.Errorf("sent %d of %d, %v", o.sent, len(head)+len(body), o.err)
+			}
+			if o.err != nil {
+				r.wantErr(t, o.err, netio.ErrTimeout)
+			}
+			if tr.raw && tr.tls == nil && runtime.GOOS == "linux" && o.err != nil {
+				t.Errorf("it waited: %v", o.err)
+			}
 		}
-		r.wantErr(t, err, netio.ErrTimeout)
 	})
 }
 
-// TestExchangeBehindAFullSocket begins when the socket takes nothing, and has
-// to fail when it has taken a part: it must tell so, or the request would be
-// sent again.
-func TestExchangeBehindAFullSocket(t *testing.T) {
-	r := newRig(t, transports[1]) // whose buffer stays full; TCP's window may grow
-	r.WriteTimeout = 10 * time.Millisecond
-	if err := within(t, func() error { return r.Write(make([]byte, 64<<20)) }); !errors.Is(err, netio.ErrTimeout) {
-		t.Fatal(err)
-	}
-	r.WriteTimeout = patience
-	r.start(func() {
-		<-time.After(soon) // so that it finds the socket full
-		for b := make([]byte, 64<<10); ; {
-			n, err := r.far.Read(b)
-			if err != nil || bytes.IndexByte(b[:n], 'x') >= 0 {
-				break
-			}
-		}
-		r.far.Close()
-	})
+// TestOfferToAPeerThatHasReset tells that nothing was sent.
+func TestOfferToAPeerThatHasReset(t *testing.T) {
+	r := newRig(t, transports[0])
+	r.far.(*net.TCPConn).SetLinger(0)
+	r.far.Close()
 	r.await(0)
-	sent, err := r.exchange(t, strings.Repeat("x", 64<<20), "")
-	if err == nil || !sent {
-		t.Errorf("sent %t, %v; want an error for what the peer got a part of", sent, err)
+	if err := within(t, r.Fill); err == nil {
+		t.Fatal("no reset")
+	}
+	if sent, err := r.Offer([]byte("request"), nil); sent != 0 || err == nil {
+		t.Errorf("sent %d, %v", sent, err)
 	}
 }

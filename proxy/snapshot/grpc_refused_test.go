@@ -2,15 +2,15 @@ package snapshot_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
-	"google.golang.org/grpc/codes"
 	pb "google.golang.org/grpc/interop/grpc_testing"
-	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/hopscope/hopscope/telemetry/headers"
 )
@@ -39,8 +39,8 @@ func refusingOnce(t *testing.T, refuse func(f *framed, stream uint32)) string {
 	})
 }
 
-// A call that the endpoint says it did not begin is sent once more, as long as the
-// proxy has all of it; a stream's caller is told, and may do so itself.
+// A call that the endpoint says it did not begin is sent once more, be it over or
+// not: as long as the proxy has all that was read of it.
 func TestRefusedCalls(t *testing.T) {
 	for name, refuse := range map[string]func(f *framed, stream uint32){
 		"GOAWAY": func(f *framed, _ uint32) { f.check(f.WriteGoAway(0, http2.ErrCodeNo, nil)) },
@@ -62,27 +62,87 @@ func TestRefusedCalls(t *testing.T) {
 			same(t, "attempts", len(attempts), 2)
 			same(t, "flags of the first", line(attempts[0].(map[string]any)).text("flags"), "UR")
 		})
-		t.Run(name+" stream", func(t *testing.T) {
-			t.Parallel()
-			l := startLab(t, refusingOnce(t, refuse), h2c)
-			conn := dialCalls(t, l.ingress(), nil)
-			client := pb.NewTestServiceClient(conn)
-			s, err := client.FullDuplexCall(limited(t))
-			if err == nil {
-				_, err = s.Recv()
+		for _, sent := range []int{0, 1, 3} { // messages, before the call is refused
+			t.Run(fmt.Sprint(name, " stream, ", sent, " messages"), func(t *testing.T) {
+				t.Parallel()
+				ready := make(chan struct{})
+				address := framedEndpoint(t, callsAfter(t, ready, func(f *framed, stream uint32) {
+					for have := 0; have < sent*messageSize; {
+						frame := f.until("messages", func(frame http2.Frame) bool { _, ok := frame.(*http2.DataFrame); return ok })
+						have += len(frame.(*http2.DataFrame).Data())
+					}
+					refuse(f, stream)
+				}))
+				l := startLab(t, address, h2c)
+				conn := dialCalls(t, l.ingress(), nil)
+				s, err := pb.NewTestServiceClient(conn).StreamingInputCall(limited(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				send := func() {
+					if err := s.Send(&pb.StreamingInputCallRequest{Payload: payload(1000)}); err != nil {
+						t.Error(err)
+					}
+				}
+				for range sent {
+					send()
+				}
+				<-ready // the second endpoint has the call
+				send()
+				got, err := s.CloseAndRecv()
+				if err != nil || got.AggregatedPayloadSize != int32(sent+1) {
+					t.Errorf("%d messages arrived (%v), want %d", got.GetAggregatedPayloadSize(), err, sent+1)
+				}
+				conn.Close()
+				one := l.end(1).lines[0]
+				same(t, "flags", one["flags"], nil)
+				same(t, "attempts", len(one["attempts"].([]any)), 2)
+				same(t, "bytes_in", one["bytes_in"].(float64), float64((sent+1)*messageSize))
+			})
+		}
+	}
+}
+
+// messageSize is that of a StreamingInputCallRequest with 1,000 bytes of payload.
+const messageSize = 5 + 1006
+
+// callsAfter refuses the first call, and counts the messages of the second, once it
+// has told that it is there.
+func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *framed, stream uint32)) func(int, *framed) {
+	calls := make(chan int, 1)
+	calls <- 0
+	return func(_ int, f *framed) {
+		for {
+			stream, ok := f.request()
+			if !ok {
+				return
 			}
-			wantCode(t, "the stream", err, codes.Unavailable)
-			reason(t, "message", status.Convert(err).Message(), "127.0.0.1")
-			s, err = client.FullDuplexCall(limited(t))
-			if err == nil {
-				_, err = s.Recv()
+			n := <-calls
+			calls <- n + 1
+			if n == 0 {
+				refuse(f, stream)
+				continue
 			}
-			wantCode(t, "the next stream", err, codes.OK)
-			conn.Close()
-			one := l.end(2).by("grpc_status_name", "UNAVAILABLE")
-			same(t, "flags", one.text("flags"), "UR")
-			same(t, "failed_hop", one.text("failed_hop"), "front")
-		})
+			close(ready)
+			size := 0
+			f.until("the end of the call", func(frame http2.Frame) bool {
+				data, ok := frame.(*http2.DataFrame)
+				if ok {
+					size += len(data.Data())
+				}
+				return ok && data.StreamEnded()
+			})
+			if size%messageSize != 0 {
+				t.Errorf("%d bytes of messages", size)
+			}
+			text, err := proto.Marshal(&pb.StreamingInputCallResponse{AggregatedPayloadSize: int32(size / messageSize)})
+			if err != nil {
+				t.Error(err)
+			}
+			f.headers(stream, false, f.encode(":status: 200", "content-type: application/grpc"))
+			f.check(f.WriteData(stream, false, lengthPrefixed(text)))
+			f.headers(stream, true, f.encode("grpc-status: 0"))
+		}
 	}
 }
 

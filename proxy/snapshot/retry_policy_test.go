@@ -189,10 +189,11 @@ func TestRetryRefusedStream(t *testing.T) {
 		tries  string
 	}{
 		{"once, without a policy", 1, nil, 200, "", "UR 200"},
-		{"twice, without a policy", 2, nil, 503, "UR", "UR UR"},
+		{"twice, without a policy", 2, nil, 200, "", "UR UR 200"},
+		{"always, without a policy", 9, nil, 503, "UR", "UR UR UR"},
 		{"twice", 2, []string{"refused-stream"}, 200, "", "UR UR 200"},
 		{"twice, 5xx", 2, []string{"5xx"}, 200, "", "UR UR 200"},
-		{"twice, connect-failure", 2, []string{"connect-failure"}, 503, "UR", "UR UR"},
+		{"twice, connect-failure", 2, []string{"connect-failure"}, 200, "", "UR UR 200"},
 		{"always", 9, []string{"refused-stream"}, 503, "URX,UR", "UR UR UR UR"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

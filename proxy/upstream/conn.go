@@ -29,7 +29,7 @@ type Conn struct {
 	body      http1.BodyDecoder
 	out       []byte // what is sent, and was encoded here
 	chunked   bool   // so is the request's content
-	owed      []byte // what is still to be sent of the last chunk
+	owed      []byte // what is still to be sent of the head, or of the last chunk
 	suspect   bool   // the last response had no content, though some endpoints send it all the same
 	idleSince time.Duration
 
@@ -64,6 +64,10 @@ func (c *Conn) Watch(gone func() bool) { c.nio.Watch(gone) }
 // Await says when the waits that follow give up.
 func (c *Conn) Await(now, deadline, idle time.Duration) {
 	c.deadline, c.idle, c.nio.WriteTimeout = deadline, idle, idle
+	// Over TLS a request is written out whole before its answer is waited for.
+	if left := max(deadline-now, 1); c.tls != nil && deadline > 0 && (idle == 0 || left < idle) {
+		c.nio.WriteTimeout = left
+	}
 	c.AwaitMore(now)
 }
 
@@ -76,8 +80,9 @@ func (c *Conn) AwaitMore(now time.Duration) {
 	c.nio.Await(now, by)
 }
 
-// RoundTrip sends a request that is whole and waits for its response's head.
-func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head) (started bool, err error) {
+// RoundTrip sends a request that is whole, as far as the endpoint takes it at
+// once. If that is all, it waits for its response's head.
+func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head) (left []byte, sent Sent, err error) {
 	if r.Framing == message.Chunked { // it came over HTTP/2, and is here
 		r.Framing, r.Length = message.ByLength, int64(len(content))
 	}
@@ -85,18 +90,40 @@ func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head
 	if len(content) > 0 && len(head)+len(content) <= coalesce {
 		head, body = append(head, content...), nil
 	}
-	started, err = c.nio.Exchange(head, body)
-	if err != nil {
-		return started, c.explain(err, true)
+	n, err := c.nio.Exchange(head, body)
+	sent = c.sent(n, head, body)
+	switch {
+	case err != nil:
+		return nil, sent, c.explain(err, true)
+	case sent == All:
+		return nil, All, c.readFirst(r.Method, response)
 	}
-	if err := c.ReadHead(r.Method, response); err != nil {
-		return true, err
+	return body[max(n-len(head), 0):], Partly, nil
+}
+
+// readFirst is ReadHead for a request that went out whole.
+func (c *Conn) readFirst(method message.Method, response *message.Head) error {
+	if err := c.ReadHead(method, response); err != nil {
+		return err
 	}
 	if c.reused && response.Framing == message.ByLength && response.Length > 0 && c.nio.Left(response.Length) {
 		// Two responses: the first may be the one that nobody asked for.
-		return true, c.explain(netio.ErrUnasked, true)
+		return c.explain(netio.ErrUnasked, true)
 	}
-	return true, nil
+	return nil
+}
+
+// sent says how much of head and body went out, where that is n bytes. What is left
+// of the head is owed.
+func (c *Conn) sent(n int, head, body []byte) Sent {
+	c.owed = head[min(n, len(head)):]
+	switch n {
+	case 0:
+		return Nothing
+	case len(head) + len(body):
+		return All
+	}
+	return Partly
 }
 
 // coalesce is up to how many bytes it is cheaper to copy a body behind its head
@@ -114,29 +141,41 @@ func (c *Conn) encode(r *message.Head) []byte {
 	return c.out
 }
 
-// Send sends the head of a request.
-func (c *Conn) Send(r *message.Head) error {
-	return c.write(c.encode(r), nil)
+// Send sends the head of a request, as far as the endpoint takes it at once. The
+// rest goes with the content.
+func (c *Conn) Send(r *message.Head) (sent Sent, err error) {
+	head := c.encode(r)
+	n, err := c.nio.Offer(head, nil)
+	sent = c.sent(n, head, nil)
+	if err != nil {
+		return sent, c.explain(err, true)
+	}
+	return sent, nil
 }
 
 // Content sends a piece of the request's content.
 func (c *Conn) Content(piece []byte) error {
-	if !c.chunked {
-		return c.write(piece, nil)
+	before := c.owed
+	c.owed = nil
+	if c.chunked {
+		c.out = http1.AppendChunkHeader(append(c.out[:0], before...), len(piece))
+		before, c.owed = c.out, crlf
 	}
-	c.out = http1.AppendChunkHeader(append(c.out[:0], c.owed...), len(piece))
-	c.owed = crlf
-	return c.write(c.out, piece)
+	return c.write(before, piece)
 }
 
 // Finish ends the request's content.
 func (c *Conn) Finish(trailers *message.Head) error {
-	if !c.chunked {
+	before := c.owed
+	c.owed = nil
+	if c.chunked {
+		c.out = http1.AppendLastChunk(append(c.out[:0], before...), trailers)
+		before = c.out
+	}
+	if len(before) == 0 {
 		return nil
 	}
-	c.out = http1.AppendLastChunk(append(c.out[:0], c.owed...), trailers)
-	c.owed = nil
-	return c.write(c.out, nil)
+	return c.write(before, nil)
 }
 
 var crlf = []byte("\r\n")

@@ -62,31 +62,27 @@ func (c *stream2) Limit(at time.Duration) {
 
 func (c *stream2) Watch(gone func() bool) { c.stream.Watch(gone) }
 
-func (c *stream2) RoundTrip(r *message.Head, content []byte, response *message.Head) (started bool, err error) {
+func (c *stream2) RoundTrip(r *message.Head, content []byte, response *message.Head) (left []byte, sent Sent, err error) {
 	if err := c.stream.WriteHead(r, !r.Upgrade && r.Method != message.CONNECT && len(content) == 0); err != nil {
-		return false, c.explain(err, true)
+		return nil, Nothing, c.explain(err, true)
 	}
 	if len(content) > 0 {
-		if c.deadline > 0 {
-			c.Limit(c.deadline) // the endpoint may not let it be sent
-		}
-		if err := c.stream.Write(content); err != nil {
-			return true, c.explain(err, true)
-		}
-		if err := c.stream.End(nil); err != nil {
-			return true, c.explain(err, true)
+		// Where that fails, there may be a response all the same.
+		if n, err := c.stream.Offer(content); err == nil && n < len(content) {
+			c.stream.Flush()
+			return content[n:], Partly, nil
 		}
 	}
 	c.stream.Flush()
-	return true, c.ReadHead(r.Method, response)
+	return nil, All, c.ReadHead(r.Method, response)
 }
 
-func (c *stream2) Send(r *message.Head) error {
+func (c *stream2) Send(r *message.Head) (sent Sent, err error) {
 	if err := c.stream.WriteHead(r, false); err != nil {
-		return c.explain(err, true)
+		return Nothing, c.explain(err, true)
 	}
 	c.stream.Flush()
-	return nil
+	return All, nil
 }
 
 func (c *stream2) Content(piece []byte) error {

@@ -103,11 +103,11 @@ func (g *Group) stress(t *testing.T, e *Endpoint, random *rand.Rand) {
 	switch random.IntN(4) {
 	case 0: // given up before anything was sent
 	case 1: // reset while it is answered
-		if s.Send(request()) == nil {
+		if _, err := s.Send(request()); err == nil {
 			s.Close()
 		}
 	default:
-		if _, err := s.RoundTrip(request(), nil, &response); err != nil {
+		if _, _, err := s.RoundTrip(request(), nil, &response); err != nil {
 			if k := kindOf(err); k != fault.UpstreamClosed && k != fault.UpstreamReset && k != fault.UpstreamRefused {
 				t.Errorf("round trip: %v", err)
 			}

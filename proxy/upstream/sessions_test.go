@@ -69,7 +69,7 @@ func roundTrip(t testing.TB, g *Group, s Stream) int {
 	now := g.shared.Now()
 	s.Await(now, now+patience, 0)
 	var response message.Head
-	if _, err := s.RoundTrip(request(), nil, &response); err != nil {
+	if _, _, err := s.RoundTrip(request(), nil, &response); err != nil {
 		t.Fatal(err)
 	}
 	return response.Status

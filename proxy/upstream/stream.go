@@ -32,13 +32,17 @@ type Stream interface {
 	// [netio.Conn.Watch].
 	Watch(gone func() bool)
 
-	// RoundTrip sends a request that is whole and waits for the head of its
-	// response. started reports whether the endpoint may have seen a part of it.
-	RoundTrip(r *message.Head, content []byte, response *message.Head) (started bool, err error)
+	// RoundTrip sends a request whose content is all here, and waits for the head
+	// of its response. If the endpoint does not take all of it at once, RoundTrip
+	// returns Partly without waiting: left is then what is to follow by Content
+	// and Finish, from another goroutine, while ReadHead waits for the response,
+	// which may come first. sent is told with an error, too.
+	RoundTrip(r *message.Head, content []byte, response *message.Head) (left []byte, sent Sent, err error)
 	// Send sends the head of a request whose content follows by Content and
-	// Finish, from the same goroutine or another.
-	Send(r *message.Head) error
-	// Content sends a piece of the request's content.
+	// Finish, from another goroutine.
+	Send(r *message.Head) (sent Sent, err error)
+	// Content sends a piece of the request's content. It waits for the endpoint
+	// to take it, until Close; whoever waits for the response keeps the time.
 	Content(piece []byte) error
 	// Finish ends the request's content.
 	Finish(trailers *message.Head) error
@@ -64,6 +68,18 @@ type Stream interface {
 	// Release gives it back: for further requests if reusable is true.
 	Release(now time.Duration, reusable bool)
 }
+
+// Sent is how much of a request has left for the endpoint.
+type Sent uint8
+
+const (
+	// Nothing of it: the endpoint can't have begun to carry it out.
+	Nothing Sent = iota
+	// Partly means that there is more to send.
+	Partly
+	// All of it, or of its head by Send.
+	All
+)
 
 // Protocol is what is spoken to the endpoints of a group.
 type Protocol uint8

@@ -131,8 +131,8 @@ func TestDialWaitedForInVain(t *testing.T) {
 	<-first
 }
 
-// TestContentWithinTheDeadline is not waited for longer than the route's timeout
-// by a request that the endpoint lets nothing be sent of.
+// TestContentWithinTheDeadline: the response is waited for until the route's timeout
+// while content waits that the endpoint does not take, and Close ends that.
 func TestContentWithinTheDeadline(t *testing.T) {
 	release := make(chan struct{})
 	_, address := newServer2(t, func(http.ResponseWriter, *http.Request) { <-release })
@@ -143,9 +143,18 @@ func TestContentWithinTheDeadline(t *testing.T) {
 	r.Method, r.Framing, r.Length = message.POST, message.ByLength, 4<<20
 	now := g.shared.Now()
 	s.Await(now, now+50*time.Millisecond, time.Hour)
-	_, err := s.RoundTrip(r, make([]byte, 4<<20), new(message.Head))
-	if kindOf(err) != fault.UpstreamTimeout {
+	left, sent, err := s.RoundTrip(r, make([]byte, 4<<20), new(message.Head))
+	if err != nil || sent != Partly || len(left) == 0 || len(left) == 4<<20 {
+		t.Errorf("%d left, sent %d, %v", len(left), sent, err)
+	}
+	sending := make(chan error)
+	go func() { sending <- s.Content(left) }()
+	if err := s.ReadHead(r.Method, new(message.Head)); kindOf(err) != fault.UpstreamTimeout {
 		t.Errorf("got %v", err)
+	}
+	s.Close()
+	if err := <-sending; err == nil {
+		t.Error("the content was sent")
 	}
 	s.Release(0, false)
 }
@@ -252,7 +261,7 @@ func send(t testing.TB, g *Group, s Stream) {
 	t.Helper()
 	now := g.shared.Now()
 	s.Await(now, now+patience, 0)
-	if err := s.Send(request()); err != nil {
+	if _, err := s.Send(request()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Finish(nil); err != nil {

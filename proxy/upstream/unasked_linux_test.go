@@ -111,7 +111,7 @@ func ask(t *testing.T, c *Conn, content string) (string, error) {
 		t.Fatal(err)
 	}
 	c.Await(c.nio.Now(), c.nio.Now()+patience, 0)
-	if _, err := c.RoundTrip(&request, []byte(content), &response); err != nil {
+	if _, _, err := c.RoundTrip(&request, []byte(content), &response); err != nil {
 		return "", err
 	}
 	var body []byte

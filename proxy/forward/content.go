@@ -1,0 +1,159 @@
+package forward
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// content is what follows the head of a request. It belongs to the request, not to
+// an attempt: it is read from the client once, and each attempt sends it from its
+// beginning.
+type content struct {
+	here []byte  // all of it, where source is nil
+	from *source // where it still comes from, nil if all of it is here
+}
+
+// whole reports whether all of it was here when the request began.
+func (c content) whole() bool { return c.from == nil }
+
+// replayable reports whether a further attempt could send it from its beginning.
+func (c content) replayable() bool { return c.from == nil || c.from.complete() }
+
+// hold is replayable for an attempt that is about to be made: nothing is read any
+// more before it.
+func (c content) hold() bool { return c.from == nil || c.from.hold() }
+
+// ended is when the client had sent all of it, from the start of the Hop. ok is
+// false as long as it has not.
+func (c content) ended() (at time.Duration, ok bool) {
+	if c.from == nil {
+		return 0, true
+	}
+	c.from.mu.Lock()
+	defer c.from.mu.Unlock()
+	return c.from.end, c.from.end > 0
+}
+
+// pause waits a moment for the end. An endpoint may answer as the last byte arrives,
+// before the upload has read that it was the last; and the request's time runs from
+// there.
+func (c content) pause() {
+	if c.from == nil {
+		return
+	}
+	select {
+	case <-c.from.over:
+	case <-time.After(lookEvery):
+	}
+}
+
+// source is content that is read from the client while it is sent. What was read
+// is kept for further attempts, up to a limit.
+//
+// It is read by one upload at a time; the exchange's goroutine may ask and hold it
+// meanwhile.
+type source struct {
+	down  filter.Downstream
+	start time.Time // the Hop's
+	most  int       // how much is kept, in bytes
+
+	read int64  // bytes that were read; of the upload, while there is one
+	kept []byte // and those, as long as they are not too many; likewise
+
+	over chan struct{} // closed when the end was read
+
+	mu      sync.Mutex    // guards what follows
+	dropped bool          // they were too many
+	held    bool          // no more is to be read for now
+	end     time.Duration // when the end was read, from start; 0 is not yet
+}
+
+// next waits for the next piece. It returns [io.EOF] after the last,
+// [filter.ErrStopped] where no more is to be read for now, and a fault.Error where
+// the client failed.
+func (s *source) next() ([]byte, error) {
+	piece, err := s.down.Body()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case errors.Is(err, io.EOF):
+		s.end = max(time.Since(s.start), 1)
+		close(s.over)
+		return nil, io.EOF
+	case err != nil:
+		return nil, err
+	}
+	s.read += int64(len(piece))
+	switch {
+	case s.held:
+		s.kept = append(s.kept, piece...)
+		return nil, filter.ErrStopped
+	case !s.dropped && len(s.kept)+len(piece) <= s.most:
+		s.kept = append(s.kept, piece...)
+	default:
+		s.dropped, s.kept = true, nil
+	}
+	return piece, nil
+}
+
+// trailers are those of content that was read to its end.
+func (s *source) trailers() *message.Head { return s.down.Trailers() }
+
+// ended reports whether the end was read.
+func (s *source) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end > 0
+}
+
+// complete reports whether all that was read is kept.
+func (s *source) complete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.dropped
+}
+
+// hold is complete, and keeps it so: a piece that is being read is kept in any case.
+func (s *source) hold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = !s.dropped
+	return s.held
+}
+
+// resume lets an upload read on.
+func (s *source) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = false
+}
+
+// uninvite forgets that the client waits to be asked for its content (RFC 9110
+// section 10.1.1): it was, or has sent it unasked.
+func uninvite(r *message.Head) {
+	r.Remove(message.Expect)
+	r.Expect = false
+}
+
+// cause is why an attempt failed that ended with err: the client's failure, if that
+// is what ended it.
+func (w *way) cause(x *filter.Exchange, err error) error {
+	if err == nil {
+		return nil
+	}
+	if fault.Of(err).Kind == fault.ClientClosed {
+		if left := x.Down.Left(); left != nil {
+			return left
+		}
+	}
+	if w.upload != nil {
+		return w.upload.cause(err)
+	}
+	return err
+}

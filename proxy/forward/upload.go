@@ -1,0 +1,191 @@
+package forward
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// upload sends content to the endpoint of one attempt from a goroutine of its own,
+// while the attempt waits for the response: so it hears the response, the client and
+// the clock, whatever the endpoint takes. There is none where all of a request went
+// out with its head.
+type upload struct {
+	first  []byte  // what is sent first
+	source *source // and what is read from then on; nil for nothing
+	conn   upstream.Stream
+	shared *netio.Shared
+	start  time.Time     // the Hop's
+	idle   time.Duration // how long both sides may be silent
+
+	done   chan struct{}               // closed when it has ended
+	all    atomic.Bool                 // all was sent
+	failed atomic.Pointer[fault.Error] // the client's failure
+	asking atomic.Bool                 // it waits for the client
+	sent   int64                       // bytes of content; after done
+
+	mu              sync.Mutex    // guards the connection's Limit, and what follows
+	timeout, perTry time.Duration // the request's, and the attempt's, from the end of the content
+	until           time.Duration // when the request's time is up, from start; 0 is never, or not known yet
+	answered        bool          // the time of the attempt does not matter any more
+}
+
+// startUpload begins to send first, and what is read from s then, nil for nothing.
+func (f *Forwarder) startUpload(x *filter.Exchange, d *destination, w *way, s *source, first []byte) {
+	u := &upload{
+		first: first, source: s, sent: x.Hop.LastAttempt().BytesSent, conn: w.stream, shared: f.Shared, start: x.Hop.Start,
+		idle: f.StreamIdleTimeout, done: make(chan struct{}), timeout: d.timeout, perTry: d.retry.perTry,
+	}
+	if s != nil {
+		s.resume()
+	}
+	w.upload = u
+	go func() {
+		defer close(u.done)
+		defer f.rescueUpload(u, x.Hop)
+		u.run()
+	}()
+}
+
+// run sends the content. The client's failure ends the attempt; an endpoint that
+// stopped reading may have answered nevertheless, and whoever waits for that sees it
+// fail.
+func (u *upload) run() {
+	err := u.copy()
+	var client *fault.Error
+	switch {
+	case err == nil:
+		u.all.Store(true)
+	case errors.As(err, &client) && client.Kind.Side() == fault.Downstream:
+		u.failed.Store(client) // first: closing makes the exchange ask for it
+		u.conn.Close()
+	}
+}
+
+// copy sends the content until it ends. An error of the client's side is the
+// client's; any other is the endpoint's.
+func (u *upload) copy() error {
+	const most = 64 << 10 // a piece, so that it is seen to move
+	for first := u.first; len(first) > 0; {
+		n := min(len(first), most)
+		if err := u.write(first[:n]); err != nil {
+			return err
+		}
+		first = first[n:]
+	}
+	if u.source == nil {
+		return u.conn.Finish(nil)
+	}
+	for !u.source.ended() {
+		u.asking.Store(true)
+		piece, err := u.source.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err // and it still waits for the client
+		}
+		u.asking.Store(false)
+		if err == nil {
+			err = u.write(piece)
+		} else {
+			u.whole()
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return u.conn.Finish(u.source.trailers())
+}
+
+// write sends a piece; as long as content moves, the endpoint is not idle.
+func (u *upload) write(piece []byte) error {
+	if err := u.conn.Content(piece); err != nil {
+		return err
+	}
+	u.sent += int64(len(piece))
+	u.conn.AwaitMore(u.shared.Now())
+	return nil
+}
+
+// whole begins the request's time, and that of the attempt, since the client has
+// sent all of the request.
+func (u *upload) whole() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	end := u.source.end
+	if u.timeout > 0 {
+		u.until = end + u.timeout
+	}
+	by := u.until
+	if u.perTry > 0 && !u.answered && (by == 0 || end+u.perTry < by) {
+		by = end + u.perTry
+	}
+	if by > 0 {
+		u.limit(by)
+	}
+}
+
+// answers is told that the response has begun, for which the attempt had its time.
+func (u *upload) answers() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answered = true
+	u.limit(u.until)
+}
+
+// limit bounds the attempt: by is from start, 0 for no bound.
+func (u *upload) limit(by time.Duration) {
+	if by > 0 {
+		by += u.shared.At(u.start)
+	}
+	u.conn.Limit(by)
+}
+
+// cause is err, or the client's failure where that made the upload close the
+// connection, or made the endpoint wait in silence.
+func (u *upload) cause(err error) error {
+	if failed := u.failed.Load(); failed != nil {
+		return failed
+	}
+	if fault.Of(err).Kind == fault.UpstreamIdle && u.asking.Load() {
+		return fault.New(fault.RequestIdle, "the client moved no byte for "+u.idle.String())
+	}
+	return err
+}
+
+// stop ends the upload and waits for its end. If it was still going on, its
+// connection is closed; the content can be read on. It reports whether all of it was
+// sent.
+func (u *upload) stop() bool {
+	if u.all.Load() {
+		<-u.done
+		return true
+	}
+	if u.source != nil {
+		u.source.down.StopBody()
+		defer u.source.down.ResumeBody()
+	}
+	u.conn.Close()
+	<-u.done
+	return false
+}
+
+// settle ends the upload of an attempt, if there is one, and notes how much was sent.
+// It reports whether that was all.
+func (w *way) settle(h *hop.Hop) bool {
+	u := w.upload
+	if u == nil {
+		return true
+	}
+	all := u.stop()
+	w.upload = nil
+	h.LastAttempt().BytesSent = u.sent
+	return all
+}
