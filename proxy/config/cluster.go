@@ -256,7 +256,7 @@ type Retry struct {
 	// It may be left out where Attempts is 1, which turns retries off.
 	On []string `yaml:"on" enum:"5xx,gateway-error,reset,connect-failure,refused-stream,retriable-4xx,retriable-status-codes,retriable-headers,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable"`
 	// Statuses are those of "retriable-status-codes", such as [429].
-	Statuses []int `yaml:"statuses" min:"100" max:"599"`
+	Statuses []int `yaml:"statuses" min:"100" max:"999"`
 	// Headers are the response fields of "retriable-headers".
 	Headers []string `yaml:"headers" format:"field"`
 	// Attempts is how often a request is sent at most, the first time included;

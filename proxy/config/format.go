@@ -45,7 +45,7 @@ func formatOf(name string) format {
 	case "field":
 		return format{"the name of a header field", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkField, nil}
 	case "statuses":
-		return format{"a status or a range of them such as 200 or 200-299", `^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`, checkStatuses, suggestStatuses}
+		return format{"a status or a range of them such as 200 or 200-299", `^[1-9][0-9]{2}(-[1-9][0-9]{2})?$`, checkStatuses, suggestStatuses}
 	case "method":
 		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
 	case "url":
@@ -257,7 +257,7 @@ func Statuses(s string) (first, last int, err error) {
 		n    *int
 	}{{from, &first}, {to, &last}} {
 		n, err := strconv.Atoi(part.text)
-		if err != nil || n < 100 || n > 599 || len(part.text) != 3 {
+		if err != nil || n < 100 || n > 999 || len(part.text) != 3 {
 			return 0, 0, fmt.Errorf("%q is not a status", part.text)
 		}
 		*part.n = n

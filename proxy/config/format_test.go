@@ -28,7 +28,7 @@ func TestSuggest(t *testing.T) {
 		{"domain", "10.0.0.1:80", ""},
 		{"statuses", "2xx", "200-299"},
 		{"statuses", "5XX", "500-599"},
-		{"statuses", "6xx", ""},
+		{"statuses", "6xx", "600-699"},
 		{"statuses", "ok", ""},
 	}
 	for _, tt := range tests {
@@ -61,7 +61,7 @@ func TestFormats(t *testing.T) {
 		{"ip", []string{"a.b", "1.2.3.4", "::1", "[::1]"}, []string{"a:80", "a b", "1.2.3"}},
 		{"field", []string{"x-user", "X_1"}, []string{"a b", "a:", "é"}},
 		{"cookie", []string{"session", "__Host-a"}, []string{"a b", "a=b", "a;"}},
-		{"statuses", []string{"200", "100-599", "200-200"}, []string{"2xx", "20", "099", "600", "200-", "-200", "299-200", "200-300-400", "+20", "200 - 300"}},
+		{"statuses", []string{"200", "100-599", "200-200"}, []string{"2xx", "20", "099", "1000", "200-", "-200", "299-200", "200-300-400", "+20", "200 - 300"}},
 		{"socket", []string{"/run/hopscope.sock", "@hopscope", strings.Repeat("a", 107)}, []string{strings.Repeat("a", 108)}},
 		{"file", []string{"a", "/a b/c.pem", "é"}, []string{"-----BEGIN CERTIFICATE-----"}},
 		{"san", []string{"a", "a.b", "*.a", "spiffe://mesh", "spiffe://mesh.example/ns/default/sa/Web_1", "spiffe://mesh/*", "spiffe://mesh/ns/*",

@@ -117,7 +117,7 @@ func (k key) stringSchema() object {
 	}
 	pattern := object{{"pattern", formatOf(k.format).pattern}}
 	if k.format == "statuses" {
-		return object{{"anyOf", []any{append(schema, pattern...), object{{"type", "integer"}, {"minimum", 100}, {"maximum", 599}}}}}
+		return object{{"anyOf", []any{append(schema, pattern...), object{{"type", "integer"}, {"minimum", 100}, {"maximum", 999}}}}}
 	}
 	if len(k.literals) > 0 {
 		return append(schema, member{"anyOf", []any{pattern, object{{"enum", anyList(k.literals)}}}})

@@ -156,8 +156,8 @@ func (h *HTTP) complete() error {
 	}
 	for _, ranges := range [][]StatusRange{h.ExpectedStatuses, h.RetriableStatuses} {
 		for _, r := range ranges {
-			if r.First < 100 || r.First > r.Last || r.Last > 599 {
-				return fmt.Errorf("%d to %d is no range of statuses: they are from 100 to 599", r.First, r.Last)
+			if r.First < 100 || r.First > r.Last || r.Last > 999 {
+				return fmt.Errorf("%d to %d is no range of statuses: they are from 100 to 999", r.First, r.Last)
 			}
 		}
 	}
