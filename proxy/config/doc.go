@@ -10,5 +10,5 @@
 // (decode.go), check by the tags (validate.go). Code that needs a Config without
 // a file starts with [New] and ends with [Config.Validate]. [Check] reads the
 // files that a configuration names as well (files.go). What holds for one cluster
-// or route is asked with [Config.ConsulFor], RetryFor and HedgeFor (inherit.go).
+// or route is asked with [Config.ConsulFor] and HedgeFor (inherit.go).
 package config

@@ -35,12 +35,6 @@ func (c *Config) ConsulFor(cluster *Consul) Consul {
 	return merged
 }
 
-// RetryFor is the retry policy of a route: its own, or else its cluster's; nil
-// where neither has one. The one replaces the other and takes nothing from it.
-func (c *Config) RetryFor(r *Route) *Retry {
-	return cmp.Or(r.Retry, c.Clusters[r.Cluster].Retry)
-}
-
 // HedgeFor is the hedging policy of a route: its own, or else its cluster's; nil
 // where neither has one, and where it is of one attempt, which is none.
 func (c *Config) HedgeFor(r *Route) *Hedge {

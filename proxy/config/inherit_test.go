@@ -56,33 +56,27 @@ func TestConsulFor(t *testing.T) {
 	}
 }
 
-func TestPolicyOfRoute(t *testing.T) {
-	wide, narrow := NewRetry("5xx"), NewRetry("reset")
-	narrow.Attempts = 5
+func TestHedgingOfRoute(t *testing.T) {
 	wideHedge, narrowHedge, none := NewHedge(time.Second), NewHedge(time.Minute), NewHedge(time.Minute)
 	none.Attempts = 1
 	c := New()
 	with := NewCluster("a:80")
-	with.Retry, with.Hedge = wide, wideHedge
+	with.Hedge = wideHedge
 	c.Clusters["with"], c.Clusters["without"] = with, NewCluster("b:80")
 	tests := []struct {
 		name  string
 		route Route
-		retry *Retry
 		hedge *Hedge
 	}{
-		{"the cluster's", NewRoute("with"), wide, wideHedge},
-		{"neither", NewRoute("without"), nil, nil},
-		{"no such cluster", NewRoute("absent"), nil, nil},
-		{"its own in place of the cluster's", Route{Cluster: "with", Retry: narrow, Hedge: narrowHedge}, narrow, narrowHedge},
-		{"its own alone", Route{Cluster: "without", Retry: narrow, Hedge: narrowHedge}, narrow, narrowHedge},
-		{"no hedging in place of the cluster's", Route{Cluster: "with", Hedge: none}, wide, nil},
+		{"the cluster's", NewRoute("with"), wideHedge},
+		{"neither", NewRoute("without"), nil},
+		{"no such cluster", NewRoute("absent"), nil},
+		{"its own in place of the cluster's", Route{Cluster: "with", Hedge: narrowHedge}, narrowHedge},
+		{"its own alone", Route{Cluster: "without", Hedge: narrowHedge}, narrowHedge},
+		{"no hedging in place of the cluster's", Route{Cluster: "with", Hedge: none}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := c.RetryFor(&tt.route); got != tt.retry {
-				t.Errorf("retry %+v, want %+v", got, tt.retry)
-			}
 			if got := c.HedgeFor(&tt.route); got != tt.hedge {
 				t.Errorf("hedge %+v, want %+v", got, tt.hedge)
 			}
@@ -93,7 +87,7 @@ func TestPolicyOfRoute(t *testing.T) {
 // A policy of one attempt is how retries are turned off, and needs nothing besides.
 func TestRetryOff(t *testing.T) {
 	c := mustParse(t, "clusters: {web: {endpoints: [a:80], retry: {attempts: 1}}}\nlisteners: [{name: in, address: ':80', routes: [{cluster: web}]}]\n")
-	if r := c.RetryFor(&c.Listeners[0].Routes[0]); r == nil || r.Attempts != 1 || len(r.On) != 0 {
+	if r := c.Clusters["web"].Retry; r == nil || r.Attempts != 1 || len(r.On) != 0 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -140,84 +140,83 @@ const (
 // kind is a row of the one table that maps failures to everything a person
 // sees of them. Proxy is the RFC 9209 section 2.3 error type.
 type kind struct {
-	name      string
-	side      Side
-	retryable bool
-	status    int
-	flag      hop.Flags
-	proxy     string
-	details   string
+	name    string
+	side    Side
+	status  int
+	flag    hop.Flags
+	proxy   string
+	details string
 }
 
 var kinds = [lastKind]kind{
-	BadRequest:         {"bad_request", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error"},
-	NotHTTP:            {"not_http", Downstream, false, 0, hop.DownstreamProtocolError, "", "downstream_protocol_error{not_http}"}, // so it would not understand an answer
-	BadFraming:         {"bad_framing", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error{framing}"},
-	BadHeader:          {"bad_header", Downstream, false, 400, hop.InvalidHeader, "http_request_error", "invalid_header"},
-	HeaderTooLarge:     {"header_too_large", Downstream, false, 431, hop.InvalidHeader, "http_request_error", "request_headers_too_large"},
-	URITooLong:         {"uri_too_long", Downstream, false, 414, hop.DownstreamProtocolError, "http_request_error", "request_uri_too_long"},
-	NotImplemented:     {"not_implemented", Downstream, false, 501, hop.DownstreamProtocolError, "http_request_error", "transfer_coding_not_implemented"},
-	VersionUnsupported: {"version_unsupported", Downstream, false, 505, hop.DownstreamProtocolError, "http_request_error", "http_version_not_supported"},
-	RequestTimeout:     {"request_timeout", Downstream, false, 408, hop.StreamIdleTimeout, "http_request_error", "request_header_timeout"},
-	ClientClosed:       {"client_closed", Downstream, false, 0, hop.DownstreamClosed, "", "downstream_remote_disconnect"},
-	ClientReset:        {"client_reset", Downstream, false, 0, hop.DownstreamReset, "", "downstream_remote_reset"},
-	RequestIdle:        {"request_idle", Downstream, false, 408, hop.StreamIdleTimeout, "http_request_error", "stream_idle_timeout{request}"},
-	ClientHTTP2:        {"client_http2", Downstream, false, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.protocol_error"},
-	ClientFlood:        {"client_flood", Downstream, false, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.flood"},
-	ClientUnresponsive: {"client_unresponsive", Downstream, false, 0, hop.DownstreamClosed, "", "http2.ping_timeout"},
+	BadRequest:         {"bad_request", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error"},
+	NotHTTP:            {"not_http", Downstream, 0, hop.DownstreamProtocolError, "", "downstream_protocol_error{not_http}"}, // so it would not understand an answer
+	BadFraming:         {"bad_framing", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error{framing}"},
+	BadHeader:          {"bad_header", Downstream, 400, hop.InvalidHeader, "http_request_error", "invalid_header"},
+	HeaderTooLarge:     {"header_too_large", Downstream, 431, hop.InvalidHeader, "http_request_error", "request_headers_too_large"},
+	URITooLong:         {"uri_too_long", Downstream, 414, hop.DownstreamProtocolError, "http_request_error", "request_uri_too_long"},
+	NotImplemented:     {"not_implemented", Downstream, 501, hop.DownstreamProtocolError, "http_request_error", "transfer_coding_not_implemented"},
+	VersionUnsupported: {"version_unsupported", Downstream, 505, hop.DownstreamProtocolError, "http_request_error", "http_version_not_supported"},
+	RequestTimeout:     {"request_timeout", Downstream, 408, hop.StreamIdleTimeout, "http_request_error", "request_header_timeout"},
+	ClientClosed:       {"client_closed", Downstream, 0, hop.DownstreamClosed, "", "downstream_remote_disconnect"},
+	ClientReset:        {"client_reset", Downstream, 0, hop.DownstreamReset, "", "downstream_remote_reset"},
+	RequestIdle:        {"request_idle", Downstream, 408, hop.StreamIdleTimeout, "http_request_error", "stream_idle_timeout{request}"},
+	ClientHTTP2:        {"client_http2", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.protocol_error"},
+	ClientFlood:        {"client_flood", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.flood"},
+	ClientUnresponsive: {"client_unresponsive", Downstream, 0, hop.DownstreamClosed, "", "http2.ping_timeout"},
 
-	ClientTLS:            {"client_tls", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error"},
-	ClientTLSTimeout:     {"client_tls_timeout", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{timeout}"},
-	ClientTLSVersion:     {"client_tls_version", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{protocol_version}"},
-	ClientTLSALPN:        {"client_tls_alpn", Downstream, false, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{no_application_protocol}"},
-	ClientTLSAlert:       {"client_tls_alert", Downstream, false, 0, hop.DownstreamProtocolError, "tls_alert_received", "downstream_tls_error{alert_received}"},
-	ClientCertMissing:    {"client_cert_missing", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_required}"},
-	ClientCertExpired:    {"client_cert_expired", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_expired}"},
-	ClientCertUnknown:    {"client_cert_unknown", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{unknown_authority}"},
-	ClientCertName:       {"client_cert_name", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{name_mismatch}"},
-	ClientCertRevoked:    {"client_cert_revoked", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_revoked}"},
-	ClientCertUnsuitable: {"client_cert_unsuitable", Downstream, false, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{bad_certificate}"},
+	ClientTLS:            {"client_tls", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error"},
+	ClientTLSTimeout:     {"client_tls_timeout", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{timeout}"},
+	ClientTLSVersion:     {"client_tls_version", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{protocol_version}"},
+	ClientTLSALPN:        {"client_tls_alpn", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{no_application_protocol}"},
+	ClientTLSAlert:       {"client_tls_alert", Downstream, 0, hop.DownstreamProtocolError, "tls_alert_received", "downstream_tls_error{alert_received}"},
+	ClientCertMissing:    {"client_cert_missing", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_required}"},
+	ClientCertExpired:    {"client_cert_expired", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_expired}"},
+	ClientCertUnknown:    {"client_cert_unknown", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{unknown_authority}"},
+	ClientCertName:       {"client_cert_name", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{name_mismatch}"},
+	ClientCertRevoked:    {"client_cert_revoked", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_revoked}"},
+	ClientCertUnsuitable: {"client_cert_unsuitable", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{bad_certificate}"},
 
-	Forbidden:    {"forbidden", Proxy, false, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
-	NotFound:     {"not_found", Proxy, false, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
-	NoCluster:    {"no_cluster", Proxy, false, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
-	NoHealthy:    {"no_healthy", Proxy, false, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
-	Undiscovered: {"undiscovered", Proxy, false, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
-	Overflow:     {"overflow", Proxy, false, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
-	LoopFound:    {"loop", Proxy, false, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
-	BadGateway:   {"bad_destination", Downstream, false, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
+	Forbidden:    {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
+	NotFound:     {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
+	NoCluster:    {"no_cluster", Proxy, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
+	NoHealthy:    {"no_healthy", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
+	Undiscovered: {"undiscovered", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
+	Overflow:     {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
+	LoopFound:    {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
+	BadGateway:   {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
 
-	ConnectRefused:    {"connect_refused", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},
-	ConnectTimeout:    {"connect_timeout", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_reset_before_response_started{connection_timeout}"},
-	ConnectUnroutable: {"connect_unroutable", Upstream, true, 503, hop.UpstreamConnectionFailure, "destination_ip_unroutable", "upstream_reset_before_response_started{destination_unroutable}"},
-	ConnectFailed:     {"connect_failed", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_terminated", "upstream_reset_before_response_started{connection_failure}"},
-	DNSFailed:         {"dns_failed", Upstream, true, 503, hop.DNSFailure, "dns_error", "dns_resolution_failed"},
-	UpstreamClosed:    {"upstream_closed", Upstream, true, 503, hop.UpstreamConnectionClosed, "connection_terminated", "upstream_reset_before_response_started{connection_termination}"},
-	UpstreamReset:     {"upstream_reset", Upstream, true, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{remote_reset}"},
-	UpstreamProtocol:  {"upstream_protocol", Upstream, false, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{protocol_error}"},
-	UpstreamHeader:    {"upstream_header", Upstream, false, 502, hop.UpstreamProtocolError, "http_response_header_section_size", "upstream_reset_before_response_started{header_too_large}"},
-	UpstreamTimeout:   {"upstream_timeout", Upstream, true, 504, hop.UpstreamTimeout, "http_response_timeout", "response_timeout"},
-	PerTryTimeout:     {"per_try_timeout", Upstream, true, 504, hop.UpstreamTimeout, "http_response_timeout", "upstream_per_try_timeout"},
-	UpstreamIdle:      {"upstream_idle", Upstream, false, 504, hop.StreamIdleTimeout, "http_response_timeout", "stream_idle_timeout{response}"},
-	UpstreamRefused:   {"upstream_refused", Upstream, true, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{refused_stream}"},
-	UpstreamHTTP2:     {"upstream_http2", Upstream, false, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{http2_protocol_error}"},
+	ConnectRefused:    {"connect_refused", Upstream, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},
+	ConnectTimeout:    {"connect_timeout", Upstream, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_reset_before_response_started{connection_timeout}"},
+	ConnectUnroutable: {"connect_unroutable", Upstream, 503, hop.UpstreamConnectionFailure, "destination_ip_unroutable", "upstream_reset_before_response_started{destination_unroutable}"},
+	ConnectFailed:     {"connect_failed", Upstream, 503, hop.UpstreamConnectionFailure, "connection_terminated", "upstream_reset_before_response_started{connection_failure}"},
+	DNSFailed:         {"dns_failed", Upstream, 503, hop.DNSFailure, "dns_error", "dns_resolution_failed"},
+	UpstreamClosed:    {"upstream_closed", Upstream, 503, hop.UpstreamConnectionClosed, "connection_terminated", "upstream_reset_before_response_started{connection_termination}"},
+	UpstreamReset:     {"upstream_reset", Upstream, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{remote_reset}"},
+	UpstreamProtocol:  {"upstream_protocol", Upstream, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{protocol_error}"},
+	UpstreamHeader:    {"upstream_header", Upstream, 502, hop.UpstreamProtocolError, "http_response_header_section_size", "upstream_reset_before_response_started{header_too_large}"},
+	UpstreamTimeout:   {"upstream_timeout", Upstream, 504, hop.UpstreamTimeout, "http_response_timeout", "response_timeout"},
+	PerTryTimeout:     {"per_try_timeout", Upstream, 504, hop.UpstreamTimeout, "http_response_timeout", "upstream_per_try_timeout"},
+	UpstreamIdle:      {"upstream_idle", Upstream, 504, hop.StreamIdleTimeout, "http_response_timeout", "stream_idle_timeout{response}"},
+	UpstreamRefused:   {"upstream_refused", Upstream, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{refused_stream}"},
+	UpstreamHTTP2:     {"upstream_http2", Upstream, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{http2_protocol_error}"},
 
-	TLSFailed:      {"tls_failed", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error"},
-	TLSTimeout:     {"tls_timeout", Upstream, true, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_tls_error{timeout}"},
-	TLSVersion:     {"tls_version", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{protocol_version}"},
-	TLSALPN:        {"tls_alpn", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{no_application_protocol}"},
-	TLSAlert:       {"tls_alert", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{alert_received}"},
-	TLSCertMissing: {"tls_cert_missing", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{certificate_required}"},
-	CertExpired:    {"cert_expired", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_expired}"},
-	CertUnknown:    {"cert_unknown", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{unknown_authority}"},
-	CertName:       {"cert_name", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{name_mismatch}"},
-	CertRevoked:    {"cert_revoked", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_revoked}"},
-	CertPin:        {"cert_pin", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
-	CertUnsuitable: {"cert_unsuitable", Upstream, true, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
+	TLSFailed:      {"tls_failed", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error"},
+	TLSTimeout:     {"tls_timeout", Upstream, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_tls_error{timeout}"},
+	TLSVersion:     {"tls_version", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{protocol_version}"},
+	TLSALPN:        {"tls_alpn", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{no_application_protocol}"},
+	TLSAlert:       {"tls_alert", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{alert_received}"},
+	TLSCertMissing: {"tls_cert_missing", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{certificate_required}"},
+	CertExpired:    {"cert_expired", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_expired}"},
+	CertUnknown:    {"cert_unknown", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{unknown_authority}"},
+	CertName:       {"cert_name", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{name_mismatch}"},
+	CertRevoked:    {"cert_revoked", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_revoked}"},
+	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
+	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
-	Draining: {"draining", Proxy, true, 503, hop.LocalReset, "proxy_internal_response", "draining"},
-	Internal: {"internal", Proxy, false, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
-	Panic:    {"panic", Proxy, false, 500, hop.ProxyPanic, "proxy_internal_error", "internal_error{panic}"},
+	Draining: {"draining", Proxy, 503, hop.LocalReset, "proxy_internal_response", "draining"},
+	Internal: {"internal", Proxy, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
+	Panic:    {"panic", Proxy, 500, hop.ProxyPanic, "proxy_internal_error", "internal_error{panic}"},
 }
 
 // String is the kind's name, such as "connect_refused".
@@ -225,10 +224,6 @@ func (k Kind) String() string { return kinds[k].name }
 
 // Side is who made the failure.
 func (k Kind) Side() Side { return kinds[k].side }
-
-// Retryable reports whether another try, on another connection or endpoint,
-// may succeed, as far as the failure's kind can tell.
-func (k Kind) Retryable() bool { return kinds[k].retryable }
 
 // Connecting reports whether the endpoint could not be reached, so that it has
 // seen nothing of the request.

@@ -74,9 +74,6 @@ func TestKinds(t *testing.T) {
 		if side == fault.Upstream && k.Flag()&hop.Failures == 0 {
 			t.Errorf("%s: %s does not count as a failure", name, k.Flag())
 		}
-		if side == fault.Downstream && k.Retryable() {
-			t.Errorf("%s is to be tried again, but the client made it", name)
-		}
 	}
 }
 
