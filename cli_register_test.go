@@ -66,8 +66,8 @@ func together(t *testing.T, a *backends.ConsulServer, ports ...int) (failing str
 	return failing
 }
 
-// TestADeadSidecarLosesItsTraffic: two instances of a service, of which one's proxy is
-// killed, and the other's application. What is advertised is what is checked.
+// TestADeadSidecarLosesItsTraffic kills the proxy of one instance of a service, and the
+// application of another. What is advertised is what is checked.
 func TestADeadSidecarLosesItsTraffic(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})

@@ -192,8 +192,8 @@ func render(name string, p places) ([]byte, error) {
 // filler returns n bytes of body.
 func filler(n int) string { return strings.Repeat("x", n) }
 
-// bodyText is an nginx string of n bytes, of which each "$kib" stands for 1,024 and
-// each "$block" for blockBytes.
+// bodyText is an nginx string of n bytes. "$kib" stands for 1,024 of them, "$block" for
+// blockBytes.
 func bodyText(n int) string {
 	return strings.Repeat("$block", n/blockBytes) + strings.Repeat("$kib", n%blockBytes/1024) + filler(n%1024)
 }

@@ -49,8 +49,8 @@ type file struct {
 // Len is how many answers there are.
 func (c *Contents) Len() int { return len(c.Sources) + len(c.Catalogs) }
 
-// Read reads a file and leaves out what is older than maxAge, of which there are so
-// many. A file that does not exist is one without contents.
+// Read reads a file. It leaves out answers that are older than maxAge, and returns how
+// many those were. A file that does not exist has no contents.
 func Read(path string, maxAge time.Duration, now time.Time) (c *Contents, old int, err error) {
 	data, err := read(path)
 	switch {
@@ -143,8 +143,8 @@ func Encode(c *Contents, now time.Time) ([]byte, error) {
 	return data, err
 }
 
-// Write puts a file in the place of the one that there is, which is left as it was
-// where that fails. Only this user may read it.
+// Write replaces the file at path. If it fails the old file stays. Only this user may
+// read the file.
 func Write(path string, c *Contents, now time.Time) (err error) {
 	data, err := Encode(c, now)
 	if err != nil {

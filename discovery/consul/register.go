@@ -84,8 +84,8 @@ type Registrar struct {
 	closed chan struct{}
 }
 
-// Outcome is what a [Registrar] did: what it registered, and what it changed of
-// registrations that it found; both are empty where all was as it is to be.
+// Outcome is what a [Registrar] did: what it registered, and what it changed in
+// registrations that it found. Both are empty if the agent had everything already.
 type Outcome struct {
 	Registered []string // IDs
 	Changed    []string // such as "web1: tags, checks"

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// registered is a service as it is to be in the agent.
+// registered is a service that the agent should have.
 type registered struct {
 	*api.AgentServiceRegistration
 	agent *api.Agent

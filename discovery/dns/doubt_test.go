@@ -10,8 +10,8 @@ import (
 	"github.com/hopscope/hopscope/discovery/dns"
 )
 
-// clocked is a source whose clock the test has: each lookup is followed by a wait,
-// of which the test hears and which takes no time.
+// clocked is a source with the test's clock. The wait after each lookup takes no time,
+// and the test is told how long it would have been.
 type clocked struct {
 	t     *testing.T
 	now   time.Time
@@ -71,7 +71,7 @@ func (c *clocked) step(d time.Duration) {
 	c.goOn <- struct{}{}
 }
 
-// absences are ways to say that there is nothing, for half a minute.
+// absences are answers that say, for half a minute, that there are no addresses.
 var absences = map[string]string{
 	"NXDOMAIN": "NXDOMAIN\nNS example. 3600 SOA ns.example. me.example. 1 2 3 4 30",
 	"NODATA":   "NS example. 3600 SOA ns.example. me.example. 1 2 3 4 30",

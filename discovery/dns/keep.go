@@ -41,8 +41,8 @@ const (
 	doubted                 // soon, since it says that something is gone
 )
 
-// learn takes in a finding, which is good for so long from now on. It returns
-// what is to be told, and how the lookup came out.
+// learn takes in a finding, which is good for so long from now on. It returns the
+// update to deliver, and how the lookup came out.
 func (k *keeper) learn(f finding, now time.Time, good time.Duration) (discovery.Update, standing) {
 	if f.err != nil {
 		k.gone = nil // doubt starts anew

@@ -61,8 +61,8 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// TestDoubtOfAPart: one of two families of addresses goes. That is told at once, and
-// looked at again soon; a family that never was there is none to be doubted.
+// TestDoubtOfAPart: one of two families of addresses goes. That is delivered at once, and
+// asked again soon. A family that was never there is not doubted.
 func TestDoubtOfAPart(t *testing.T) {
 	const host = "web.example."
 	find := func(v4, v6 string) finding {

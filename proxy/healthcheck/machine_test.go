@@ -110,9 +110,9 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		`header "host"`:  {HTTP: &HTTP{Header: map[string][]string{"host": {"a"}}}},
 		`header "a:b"`:   {HTTP: &HTTP{Header: map[string][]string{"a:b": {"a"}}}},
 		`value of the health check's header "Token"`: {HTTP: &HTTP{Header: map[string][]string{"Token": {"secret\n"}}}},
-		"200 to 199": {HTTP: &HTTP{ExpectedStatuses: []StatusRange{{200, 199}}}},
+		"200 to 199":  {HTTP: &HTTP{ExpectedStatuses: []StatusRange{{200, 199}}}},
 		"500 to 1000": {HTTP: &HTTP{RetriableStatuses: []StatusRange{{500, 1000}}}},
-		"99 to 200":  {HTTP: &HTTP{ExpectedStatuses: []StatusRange{{99, 200}}}},
+		"99 to 200":   {HTTP: &HTTP{ExpectedStatuses: []StatusRange{{99, 200}}}},
 	} {
 		_, err := NewMachine(o)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
