@@ -45,7 +45,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // main prints errors
 	fs.IntVar(&o.rounds, "rounds", 5, "rounds over all variants; 0 makes only the measurements without: idle connections, memory of endpoints, changes in Consul")
-	fs.DurationVar(&o.duration, "duration", 4*time.Second, "length of each measured load")
+	fs.DurationVar(&o.duration, "duration", 3*time.Second, "length of each measured load")
 	fs.DurationVar(&o.warmup, "warmup", time.Second, "length of the load before each measured one")
 	fs.StringVar(&connections, "connections", "32,256", "keep-alive connections, one load for each; TLS has the first, HTTP/2 16 of 10 streams")
 	fs.StringVar(&bodies, "bodies", "98,10240", "answer sizes in bytes, one load for each; TLS and HTTP/2 have the first")
