@@ -49,6 +49,9 @@ type Downstream interface {
 	// piece is good until the next call. After the last it returns io.EOF. Other
 	// errors are fault.Errors.
 	Body() ([]byte, error)
+	// Complete reports whether all of the content is known to have arrived, whether
+	// Body has returned it or not. Any goroutine may ask.
+	Complete() bool
 	// Trailers are the request's trailers, after io.EOF; nil if none came.
 	Trailers() *message.Head
 	// Interim sends an interim response (1xx) at once.

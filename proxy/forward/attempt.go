@@ -252,6 +252,7 @@ func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b conten
 	}
 	w.begun = true
 	f.startUpload(x, d, w, b.from, first)
+	c.Watch(w.upload.watch(x.Down.Gone()))
 	return c.ReadHead(r.Method, &x.Response)
 }
 

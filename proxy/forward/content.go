@@ -37,7 +37,7 @@ func (c content) ended() (at time.Duration, ok bool) {
 	}
 	c.from.mu.Lock()
 	defer c.from.mu.Unlock()
-	return c.from.end, c.from.end > 0
+	return c.from.arrived, c.from.arrived > 0
 }
 
 // pause waits a moment for the end. An endpoint may answer as the last byte arrives,
@@ -71,7 +71,8 @@ type source struct {
 	mu      sync.Mutex    // guards what follows
 	dropped bool          // they were too many
 	held    bool          // no more is to be read for now
-	end     time.Duration // when the end was read, from start; 0 is not yet
+	end     bool          // the end was read
+	arrived time.Duration // when all of it was known to be here, from start; 0 is not yet
 }
 
 // next waits for the next piece. It returns [io.EOF] after the last,
@@ -83,7 +84,8 @@ func (s *source) next() ([]byte, error) {
 	defer s.mu.Unlock()
 	switch {
 	case errors.Is(err, io.EOF):
-		s.end = max(time.Since(s.start), 1)
+		s.end = true
+		s.arrive()
 		close(s.over)
 		return nil, io.EOF
 	case err != nil:
@@ -102,6 +104,25 @@ func (s *source) next() ([]byte, error) {
 	return piece, nil
 }
 
+// arrive notes that all of the content is here. It is called under the lock.
+func (s *source) arrive() {
+	if s.arrived == 0 {
+		s.arrived = max(time.Since(s.start), 1)
+	}
+}
+
+// look reports whether all of the content is here, also where what came before its end
+// waits for the endpoint to take it.
+func (s *source) look() bool {
+	if !s.down.Complete() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arrive()
+	return true
+}
+
 // trailers are those of content that was read to its end.
 func (s *source) trailers() *message.Head { return s.down.Trailers() }
 
@@ -109,7 +130,7 @@ func (s *source) trailers() *message.Head { return s.down.Trailers() }
 func (s *source) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.end > 0
+	return s.end
 }
 
 // complete reports whether all that was read is kept.

@@ -114,12 +114,23 @@ func (u *upload) write(piece []byte) error {
 	return nil
 }
 
-// whole begins the request's time, and that of the attempt, since the client has
-// sent all of the request.
+// watch begins the request's time while the upload waits for the endpoint. It is asked
+// now and then by the attempt, which waits for the response.
+func (u *upload) watch(gone func() bool) func() bool {
+	return func() bool {
+		if u.source != nil && u.source.look() {
+			u.whole()
+		}
+		return gone != nil && gone()
+	}
+}
+
+// whole begins the request's time, and that of the attempt, since all of the request
+// is here.
 func (u *upload) whole() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	end := u.source.end
+	end, _ := content{from: u.source}.ended()
 	if u.timeout > 0 {
 		u.until = end + u.timeout
 	}

@@ -332,10 +332,13 @@ func (c *http1Conn) Body() ([]byte, error) {
 			return nil, err
 		case len(data) > 0:
 			c.Hop.BytesIn += int64(len(data))
+			if done {
+				c.complete()
+			}
 			return data, nil
 		case done:
 			c.bodyDone = true
-			c.upload.Store(int64(c.listener.Shared.Now()))
+			c.complete()
 			return nil, io.EOF
 		case used > 0:
 			continue
@@ -349,6 +352,12 @@ func (c *http1Conn) Body() ([]byte, error) {
 		}
 	}
 }
+
+// complete notes that all of the content has come.
+func (c *http1Conn) complete() { c.upload.CompareAndSwap(0, int64(c.listener.Shared.Now())) }
+
+// Complete reports whether all of the content was decoded.
+func (c *http1Conn) Complete() bool { return c.whole || c.upload.Load() != 0 }
 
 // fill waits for more content, as long as bytes move at all: it is not idle
 // while the response goes out. What ends idle connections as the listener

@@ -82,6 +82,12 @@ func (w *worker) Whole() ([]byte, bool) {
 	return content, true
 }
 
+// Complete reports whether the stream has ended on the client's side.
+func (w *worker) Complete() bool {
+	_, ended := w.stream.Buffered()
+	return ended
+}
+
 // Body waits for the next piece of content, as long as bytes move at all: the
 // stream is not idle while the response goes out.
 func (w *worker) Body() ([]byte, error) {

@@ -31,7 +31,10 @@ func (c *Conn) Peer() Peer { return Peer{} }
 func (c *Conn) Quiet() bool { return len(c.Buffered()) == 0 }
 
 // Left reports whether more than n bytes are buffered.
-func (c *Conn) Left(n int64) bool { return int64(len(c.Buffered())) > n }
+func (c *Conn) Left(n int64) (bytes, anything bool) {
+	more := int64(len(c.Buffered())) > n
+	return more, more
+}
 
 // Stamp does nothing here.
 func (c *Conn) Stamp() {}

@@ -35,22 +35,24 @@ func (c *Conn) Quiet() bool {
 	return c.raw.Control(c.calls.peek) == nil && c.calls.silent
 }
 
-// Left reports whether more was received than the first n bytes of those that are
-// buffered: it is buffered, too, or crypto/tls has it. It makes no system call, and
-// is for the goroutine that reads. What Buffered returned before stays valid unless
-// it was empty.
-func (c *Conn) Left(n int64) bool {
+// Left reports what was received behind the first n bytes of those that are buffered:
+// more bytes, which are buffered, too, or in crypto/tls; or anything at all, such as
+// the announcement of the end over TLS, or a part of a record. It makes no system
+// call, and is for the goroutine that reads. What Buffered returned before stays valid
+// unless it was empty.
+func (c *Conn) Left(n int64) (bytes, anything bool) {
 	switch buffered := int64(len(c.Buffered())); {
 	case buffered > n:
-		return true
+		return true, true
 	case buffered < n || c.tls == nil || c.tls.empty || c.raw == nil || c.full():
-		return false
+		return false, false
 	}
 	drained := c.calls.drained
 	c.calls.drained = true // so the socket is not asked
 	done, _ := c.decrypt(0)
+	bytes = done && c.err == nil
 	c.calls.drained, c.err = drained, nil
-	return done || !c.tls.framing.whole()
+	return bytes, done || !c.tls.framing.whole()
 }
 
 // QuickAck has the kernel acknowledge what was received now, not later.

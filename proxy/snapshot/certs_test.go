@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ type authority struct {
 	File string
 	cert *x509.Certificate
 	key  crypto.Signer
-	n    int64
+	n    atomic.Int64
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -56,9 +57,9 @@ func newAuthority(t *testing.T) *authority {
 // as a SPIFFE id. Its files are those of the configuration.
 func (a *authority) issue(name string, change ...func(*x509.Certificate)) config.Certificate {
 	a.t.Helper()
-	a.n++
+	n := a.n.Add(1)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1 + a.n), Subject: pkix.Name{CommonName: name},
+		SerialNumber: big.NewInt(1 + n), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},

@@ -230,7 +230,7 @@ func TestClientLeavesWhileContentWaits(t *testing.T) {
 }
 
 // TestDeadlinesWhileContentWaits: every deadline holds while the endpoint does not take
-// the content.
+// the content, also where its end comes while a part of it already waits.
 func TestDeadlinesWhileContentWaits(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -243,24 +243,37 @@ func TestDeadlinesWhileContentWaits(t *testing.T) {
 		{"the endpoint's silence", func(s *settings) { s.Listener.StreamIdleTimeout = short }, "", "stream_idle_timeout{response}"},
 		{"the caller's", func(s *settings) { s.Route.Timeout = 0 }, "grpc-timeout: 120m", "response_timeout"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			noLeaks(t)
-			silent := narrow(t, func(*framed, uint32) {})
-			p := stage(t, h2c, 1, answers(200))
-			x := p.try(h2c, h2c, func(s *settings) {
-				s.Cluster.Endpoints = []string{silent}
-				tt.change(s)
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, " late ", late), func(t *testing.T) {
+				noLeaks(t)
+				asked := make(chan struct{}, 1)
+				silent := narrow(t, func(*framed, uint32) { asked <- struct{}{} })
+				p := stage(t, h2c, 1, answers(200))
+				x := p.try(h2c, h2c, func(s *settings) {
+					s.Cluster.Endpoints = []string{silent}
+					tt.change(s)
+				})
+				x.ask("GET", nil).want(t, 204, "", "204")
+				fields := []string{"X-A: b"}
+				if tt.field != "" {
+					fields = []string{tt.field, "Content-Type: application/grpc"}
+				}
+				var content io.Reader = strings.NewReader("hello")
+				if late {
+					part, pipe := io.Pipe()
+					content = part
+					go func() {
+						io.WriteString(pipe, "hello")
+						<-asked
+						pipe.Close()
+					}()
+				}
+				o := x.ask("POST", content, fields...)
+				if a := o.hop.Attempts[0]; a.Details != tt.details || len(o.hop.Attempts) != 1 {
+					t.Errorf("details %q, attempts %q", a.Details, attempts(o.hop))
+				}
 			})
-			x.ask("GET", nil).want(t, 204, "", "204")
-			fields := []string{"X-A: b"}
-			if tt.field != "" {
-				fields = []string{tt.field, "Content-Type: application/grpc"}
-			}
-			o := x.ask("POST", strings.NewReader("hello"), fields...)
-			if a := o.hop.Attempts[0]; a.Details != tt.details || len(o.hop.Attempts) != 1 {
-				t.Errorf("details %q, attempts %q", a.Details, attempts(o.hop))
-			}
-		})
+		}
 	}
 }
 

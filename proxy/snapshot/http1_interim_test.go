@@ -143,7 +143,7 @@ func TestHTTP1SwitchingWithoutBeingAsked(t *testing.T) {
 		p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
 		p.rest()
 	}))
-	requests := []string{"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nUpgrade: chat\r\nConnection: upgrade\r\nContent-Length: 5\r\n", "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"}
+	requests := []string{"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nUpgrade: chat\r\nContent-Length: 5\r\n", "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"}
 	for _, request := range requests {
 		client := rig.dial()
 		trace, field := newTrace()

@@ -113,6 +113,7 @@ func TestRetryBreaker(t *testing.T) {
 	p := stage(t, h1c, 2, answers(503))
 	x := p.try(h1c, h1c, func(s *settings) {
 		waits(s)
+		leavesAtOnce(s)
 		s.Cluster.CircuitBreaker.MaxRetries = 1
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -48,8 +48,8 @@ func leafOf(t testing.TB, path string) *x509.Certificate {
 // revoke writes a revocation list of certificates, and returns its file.
 func (a *authority) revoke(revoked ...config.Certificate) string {
 	a.t.Helper()
-	a.n++
-	list := &x509.RevocationList{Number: big.NewInt(a.n), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	n := a.n.Add(1)
+	list := &x509.RevocationList{Number: big.NewInt(n), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
 	for _, c := range revoked {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: leafOf(a.t, c.Cert).SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})

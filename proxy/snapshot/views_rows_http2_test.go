@@ -344,7 +344,7 @@ func endpointHTTP2Rows() []row {
 	}
 	add(row{name: "answered", status: 200, tries: []try{{status: 200}}}, each(whole))
 	again := fails("refuses the stream, and again", fault.UpstreamRefused, 503, "UR", "reset the stream (REFUSED_STREAM)")
-	again.tries = []try{{flags: "UR", failed: terminated}, {flags: "UR", failed: terminated}}
+	again.tries = []try{{flags: "UR", failed: terminated}, {flags: "UR", failed: terminated}, {flags: "UR", failed: terminated}}
 	add(again, each(refuse))
 	add(row{name: "refuses the stream once", status: 200, tries: []try{{flags: "UR", failed: terminated}, {status: 200}}},
 		each(func(f *framed, stream uint32) {

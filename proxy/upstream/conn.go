@@ -106,9 +106,11 @@ func (c *Conn) readFirst(method message.Method, response *message.Head) error {
 	if err := c.ReadHead(method, response); err != nil {
 		return err
 	}
-	if c.reused && response.Framing == message.ByLength && response.Length > 0 && c.nio.Left(response.Length) {
+	if c.reused && response.Framing == message.ByLength && response.Length > 0 {
 		// Two responses: the first may be the one that nobody asked for.
-		return c.explain(netio.ErrUnasked, true)
+		if more, _ := c.nio.Left(response.Length); more {
+			return c.explain(netio.ErrUnasked, true)
+		}
 	}
 	return nil
 }
@@ -257,7 +259,7 @@ func (c *Conn) Trailers() *message.Head { return c.body.Trailers() }
 // endpoint has left nothing unread behind its response.
 func (c *Conn) Release(now time.Duration, reusable bool) {
 	g := c.endpoint.group
-	if !reusable || c.nio.Left(0) {
+	if _, left := c.nio.Left(0); !reusable || left {
 		g.discard(c)
 		return
 	}

@@ -73,15 +73,11 @@ func open(path string, log *slog.Logger) (*os.File, error) {
 	}
 	const mode = os.O_APPEND | unix.O_NONBLOCK
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|mode, 0o640)
-	if isFIFO(path) {
-		if errors.Is(err, unix.ENXIO) {
+	if errors.Is(err, unix.ENXIO) && isFIFO(path) {
+		// Opened for reading, too, it needs no reader.
+		if file, err = os.OpenFile(path, os.O_RDWR|mode, 0); err == nil {
 			log.Warn("nobody reads the FIFO that is the access log: lines wait for a reader, and are dropped where it takes too long", "path", path)
 		}
-		if err == nil {
-			file.Close()
-		}
-		// Opened for reading, too, it needs no reader, now or later.
-		file, err = os.OpenFile(path, os.O_RDWR|mode, 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w: give a file in a directory that exists and may be written, or stdout, stderr or off", err)
@@ -132,9 +128,9 @@ func (l *Log) Tick(time.Time) {
 
 // Reopen opens the path anew, for when the file was renamed, and goes on in
 // the new file with the next write. On an error the old file stays in use.
-// Standard output and error are left as they are.
+// Standard output and error are left as they are, and so is the same FIFO.
 func (l *Log) Reopen() error {
-	if l.path == "stdout" || l.path == "stderr" {
+	if l.path == "stdout" || l.path == "stderr" || isFIFO(l.path) && l.writer.writesTo(l.path) {
 		return nil
 	}
 	file, err := open(l.path, l.writer.log)

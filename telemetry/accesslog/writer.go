@@ -66,6 +66,21 @@ func (w *writer) turnTo(file *os.File) {
 	}
 }
 
+// writesTo reports whether the present file is the one at path.
+func (w *writer) writesTo(path string) bool {
+	there, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return false
+	}
+	mine, err := w.file.Stat()
+	return err == nil && os.SameFile(mine, there)
+}
+
 // stop writes what is queued and ends the goroutine, within ctx.
 func (w *writer) stop(ctx context.Context) error {
 	close(w.quit)
