@@ -231,7 +231,7 @@ func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b conten
 	h, r, c := x.Hop, &x.Request, w.stream
 	a := h.LastAttempt()
 	f.await(h, d, c, b)
-	first := b.here
+	var first []byte
 	var sent upstream.Sent
 	var err error
 	if b.whole() {
