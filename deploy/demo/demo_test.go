@@ -71,7 +71,7 @@ func TestWhileItRuns(t *testing.T) {
 		t.Errorf("the admin API is on the address that was taken: %s", admin)
 	}
 	shop := out.find(t, `curl -i (http://\S+)`)
-	failed := out.find(t, `(?m)^FAILED  payments -> bank[^\n]*\n  trace ([0-9a-f]{32})`)
+	failed := out.find(t, `(?m)^FAILED  payments -> bank \(connection refused\)[^\n]*\n  trace ([0-9a-f]{32})`)
 
 	resp, body := fetch(t, shop)
 	trace := regexp.MustCompile(`"trace": "([0-9a-f]{32})"`).FindStringSubmatch(body)

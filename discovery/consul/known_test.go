@@ -1,6 +1,7 @@
 package consul_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,10 @@ func TestKnownBefore(t *testing.T) {
 	updates.await(t, "one", is("127.0.0.1:81 healthy"))
 	server.Deregister(t, "web81")
 	updates.await(t, "gone", missing)
-	never(t, &record[discovery.Update]{all: updates.all[:len(updates.all)-1]})
+	updates.mu.Lock()
+	before := slices.Clone(updates.all[:len(updates.all)-1])
+	updates.mu.Unlock()
+	never(t, &record[discovery.Update]{all: before})
 }
 
 func TestKnownBeforeIsNotBelievedForEver(t *testing.T) {

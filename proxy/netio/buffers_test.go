@@ -80,7 +80,7 @@ func TestSlowConsumerHasASmallBuffer(t *testing.T) {
 		next := r.streams(t)
 		for range 20 {
 			next()
-			r.Skip(time.Second)
+			r.Age(time.Second)
 			if r.Size() != netio.BufferSize {
 				t.Fatalf("a buffer of %d bytes", r.Size())
 			}

@@ -23,8 +23,8 @@ func (c *Conn) Lent() int { return int(c.shared.Lent()) }
 // Lend counts so many bytes of large buffers more.
 func (c *Conn) Lend(n int) { c.shared.lent.Add(int64(n)) }
 
-// Skip moves the clock forward.
-func (c *Conn) Skip(d time.Duration) { c.shared.epoch = c.shared.epoch.Add(-d) }
+// Age makes the present buffer older.
+func (c *Conn) Age(d time.Duration) { c.filled -= d }
 
 // Timing reports whether the timer runs, and stops it.
 func (c *Conn) Timing() bool { return c.timer != nil && c.timer.Stop() }

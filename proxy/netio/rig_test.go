@@ -197,7 +197,10 @@ var waits = []struct {
 	{"Fill", (*netio.Conn).Fill},
 	{"Turns", func(c *netio.Conn) error { return c.Turns(func() bool { return false }) }},
 	{"Exchange", func(c *netio.Conn) error {
-		_, err := c.Exchange([]byte("?"), nil)
+		n, err := c.Exchange([]byte("?"), nil)
+		if n == 0 && err == nil { // the socket had no room: the wait is for the caller
+			err = c.Fill()
+		}
 		return err
 	}},
 }
