@@ -148,7 +148,7 @@ func TestPoolsAreShared(t *testing.T) {
 	})
 }
 
-// One that was made and is not used after all leaves the old one as it was.
+// A cluster that is made but never used does not change the old one.
 func TestGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := newFed(t, Options{})

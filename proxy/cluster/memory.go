@@ -33,7 +33,7 @@ type Ejection struct {
 	Multiplier int            `json:"multiplier"`
 }
 
-// Memory is what is known of the endpoints of which there is anything to know.
+// Memory returns what is known of the endpoints. One without any record is left out.
 func (c *Cluster) Memory() Memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// A panic costs the request that met it. It becomes an error where it is caught, as
-// near to what it leaves open as is needed to close that: by try for an attempt, by relay
-// for a response that is passed on, by the goroutines of an upload and of a tunnel, and
-// by handle for all else. So what was taken is given back in the one way in which it
-// always is. Locks that are held across calls of others are released by defer.
+// A panic costs the request that met it. It is caught close to what has to be cleaned up,
+// and becomes an error there: in try for an attempt, in relay for a response, in the
+// goroutines of uploads and tunnels, and in handle for everything else. Connections and
+// counters are then given back as after any other error. Locks that are held while other
+// code runs are released by defer.
 
 // panicked makes an error of a panic, and counts it.
 func (f *Forwarder) panicked(p any, h *hop.Hop, during string) *fault.Error {
@@ -29,7 +29,7 @@ func (f *Forwarder) rescue(x *filter.Exchange, during string, err *error) {
 	}
 }
 
-// rescueRelay is rescue for the response of an attempt, all of which is given back.
+// rescueRelay is rescue for the response of an attempt. It gives the attempt back.
 func (f *Forwarder) rescueRelay(x *filter.Exchange, w *way, err *error) {
 	p := recover()
 	if p == nil {

@@ -280,7 +280,7 @@ func TestTrailerStorage(t *testing.T) {
 }
 
 // TestChunksAreJoined decodes what was received at once: one piece, whatever the
-// chunks, and what follows the body stays as it was.
+// chunks, and what follows the body does not change.
 func TestChunksAreJoined(t *testing.T) {
 	in := []byte("3\r\nabc\r\n1;x=y\r\nd\r\n4\r\nefgh\r\n0\r\nT: v\r\n\r\nHTTP/1.1 200 OK")
 	var b BodyDecoder

@@ -84,7 +84,7 @@ func stripTE(h *message.Head) {
 	}
 }
 
-// trailing is what a head's trailers are to be judged by.
+// trailing returns the rules for the trailers that follow a head.
 func trailing(h *message.Head) message.Trailing {
 	if h.Status == 0 {
 		return message.OfRequest
