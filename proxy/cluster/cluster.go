@@ -151,6 +151,11 @@ func (c *Cluster) Ready(ctx context.Context) bool {
 	case <-c.ready:
 		return true
 	case <-ctx.Done():
+	}
+	select { // both may have been there
+	case <-c.ready:
+		return true
+	default:
 		return false
 	}
 }

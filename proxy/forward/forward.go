@@ -128,8 +128,8 @@ func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
 	if err != nil {
 		err = f.answer(x, fault.Of(err))
 	}
-	f.Active.Add(-1)
 	f.finish(x, err)
+	f.Active.Add(-1) // whoever waits for this to be 0 finds all Hops recorded
 }
 
 // handle opens the Hop and has the request carried out.
@@ -160,8 +160,8 @@ func (f *Forwarder) Lost(x *filter.Exchange, why *fault.Error) {
 	f.open(x)
 	x.Hop.Kind = hop.KindConnection
 	f.blame(x, why)
-	f.Active.Add(-1)
 	f.finish(x, nil)
+	f.Active.Add(-1)
 }
 
 // finish closes the Hop and records it: once, as the last thing that happens

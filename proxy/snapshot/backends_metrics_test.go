@@ -16,7 +16,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	t.Parallel()
 	l := startLab(t, always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")(t))
 	get(l) // before the first scrape, so that a series is there to grow
-	l.flush()
+	l.settle()
 	p := backends.Prometheus(t, l.proxy.AdminAddr().String())
 
 	query := func(q string) (float64, error) {

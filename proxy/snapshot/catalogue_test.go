@@ -144,7 +144,7 @@ func (l *lab) scraped() string {
 // countsRequests checks whether requests to a cluster are counted.
 func (l *lab) countsRequests(cluster string, want bool) {
 	l.t.Helper()
-	l.flush()
+	l.settle()
 	is := false
 	for line := range strings.Lines(l.scraped()) {
 		is = is || strings.HasPrefix(line, "hopscope_requests_total{") && strings.Contains(line, `cluster="`+cluster+`"`)

@@ -14,3 +14,11 @@ func (p *Proxy) Live() int {
 	defer p.mu.Unlock()
 	return len(p.live)
 }
+
+// Underway is how many requests have not ended with their Hop being recorded.
+func (p *Proxy) Underway() (n int64) {
+	for _, t := range p.traffic() {
+		n += t.requests
+	}
+	return n
+}

@@ -77,6 +77,11 @@ func (f *follower) wait(ctx context.Context) bool {
 	case <-f.ready:
 		return true
 	case <-ctx.Done():
+	}
+	select { // both may have been there
+	case <-f.ready:
+		return true
+	default:
 		return false
 	}
 }

@@ -175,7 +175,7 @@ func TestCallsOverHTTP1(t *testing.T) {
 		return
 	}
 	for _, l := range []*lab{front, inner} {
-		l.flush()
+		l.settle()
 		for _, one := range l.lines() {
 			same(t, "grpc_status of "+one.text("path"), one["grpc_status"], any(0.0))
 		}

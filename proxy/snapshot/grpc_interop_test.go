@@ -41,7 +41,7 @@ func TestGRPCInterop(t *testing.T) {
 					}
 				})
 			}
-			l.flush()
+			l.settle()
 			for _, one := range l.lines() {
 				if one["path"] == nil {
 					continue // a connection that the client did not come to use

@@ -124,7 +124,7 @@ clusters: {template: {` + like + `}}
 	}
 	n := int(clients.end())
 	l.becomesOneGeneration()
-	l.flush()
+	l.settle()
 	if got := counted() - before; got != n {
 		t.Errorf("%d requests are counted, want %d", got, n)
 	}

@@ -86,7 +86,7 @@ func TestExemplarsLeadToTraces(t *testing.T) {
 	t.Parallel()
 	l := startLab(t, refusing(t))
 	get(l)
-	l.flush()
+	l.settle()
 	text := l.admin("/metrics", "application/openmetrics-text; version=1.0.0")
 	one := l.end(1).lines[0]
 	for _, name := range []string{"http_server_request_duration_seconds_bucket", "http_client_request_duration_seconds_bucket"} {

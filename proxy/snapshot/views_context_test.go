@@ -244,7 +244,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 				p.send(tt.request)
 				r, body := p.response("GET")
 				p.Close()
-				l.flush()
+				l.settle()
 				pages := l.admin("/traces?limit=10", "application/json") + l.admin("/metrics", "text/plain") + l.admin("/store", "application/json")
 				v := l.scrapeTrace()
 				all := map[string]string{

@@ -155,6 +155,14 @@ func (l *lab) flush() {
 	}
 }
 
+// settle returns when all requests have ended and been observed: a client has its
+// response a moment before.
+func (l *lab) settle() {
+	l.t.Helper()
+	eventually(l.t, "all requests ending", func() bool { return l.proxy.Underway() == 0 })
+	l.flush()
+}
+
 // line is a line of the access log, decoded.
 type line map[string]any
 
