@@ -104,6 +104,16 @@ func (g group) cells(o options) []cell {
 	return cells
 }
 
+// answers are the sizes of the group's answers, each once.
+func (g group) answers(o options) (sizes []int) {
+	for _, c := range g.cells(o) {
+		if !slices.Contains(sizes, c.BodyBytes) {
+			sizes = append(sizes, c.BodyBytes)
+		}
+	}
+	return sizes
+}
+
 // chosen returns the groups of which the options measure a variant.
 func (o options) chosen() []group {
 	return slices.DeleteFunc(groups(), func(g group) bool { return len(o.variantsOf(g)) == 0 })

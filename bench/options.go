@@ -108,10 +108,12 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 
 // answers are the sizes that the backend answers with.
 func (o options) answers() []int {
-	if len(o.variantsOf(groupOf(groupLarge))) == 0 || slices.Contains(o.bodies, largeBody) {
-		return o.bodies
+	sizes := slices.Clone(o.bodies)
+	for _, g := range o.chosen() {
+		sizes = append(sizes, g.answers(o)...)
 	}
-	return append(slices.Clone(o.bodies), largeBody)
+	slices.Sort(sizes)
+	return slices.Compact(sizes)
 }
 
 // variant returns the variant of a name, if it is among the chosen.

@@ -91,6 +91,22 @@ func TestOnlyTakesGroups(t *testing.T) {
 	}
 }
 
+// Each proxy is proven with what it is loaded with: nginx takes no call of a MiB.
+func TestAnswers(t *testing.T) {
+	o, err := parseOptions([]string{"-only", "grpc,large,haproxy-plain", "-bodies", "98,10240"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]int{groupGRPC: {98}, groupLarge: {largeBody}, groupHTTP1: {98, 10240}} {
+		if got := groupOf(name).answers(o); !slices.Equal(got, want) {
+			t.Errorf("%s is answered with %v, want %v", name, got, want)
+		}
+	}
+	if got := o.answers(); !slices.Equal(got, []int{98, 10240, largeBody}) {
+		t.Errorf("the backend answers with %v", got)
+	}
+}
+
 func TestOptionErrorsNameTheFlag(t *testing.T) {
 	for _, tc := range []struct {
 		args string

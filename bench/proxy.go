@@ -32,7 +32,7 @@ func (r *rig) startProxy(ctx context.Context, v variant) (*proxy, error) {
 		return nil, err
 	}
 	if err = p.awaitListen(ctx, p.listen); err == nil {
-		err = p.prove(ctx, r.opts.answers(), r.shown.roots)
+		err = p.prove(ctx, groupOf(v.group).answers(r.opts), r.shown.roots)
 	}
 	if err != nil {
 		p.stop()
