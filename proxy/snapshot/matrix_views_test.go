@@ -98,7 +98,7 @@ func (x *cross) checkLine(o *outcome, l line) {
 	counted(t, at+"bytes_out", int64(l.number("bytes_out")), o.out)
 	if x.down.tls {
 		encrypted(t, at, l)
-		same(t, at+"tls_sni", l.text("tls_sni"), webHost)
+		same(t, at+"tls_sni", l.of("tls").text("sni"), webHost)
 	}
 	attempts, _ := l["attempts"].([]any)
 	if len(attempts) != 1 {
@@ -113,18 +113,18 @@ func (x *cross) checkLine(o *outcome, l line) {
 	same(t, at+"reason", a.text("reason") != "", o.tried != "")
 	if x.up.tls {
 		encrypted(t, at, a)
-		same(t, at+"tls_peer", a.text("tls_peer") != "", true)
+		same(t, at+"tls_peer", a.of("tls").text("peer") != "", true)
 	} else {
-		same(t, at+"tls_version", a.text("tls_version"), "")
+		same(t, at+"tls_version", a.of("tls").text("version"), "")
 	}
 }
 
 // encrypted checks what a line or an attempt says of TLS.
 func encrypted(t *testing.T, at string, l line) {
 	t.Helper()
-	same(t, at+"tls_version", l.text("tls_version"), "1.3")
-	same(t, at+"tls_cipher", strings.HasPrefix(l.text("tls_cipher"), "TLS_"), true)
-	same(t, at+"tls_handshake_ms", l.number("tls_handshake_ms") > 0, true)
+	same(t, at+"tls_version", l.of("tls").text("version"), "1.3")
+	same(t, at+"tls_cipher", strings.HasPrefix(l.of("tls").text("cipher"), "TLS_"), true)
+	same(t, at+"tls_handshake_ms", l.of("tls").number("handshake_ms") > 0, true)
 }
 
 func counted(t *testing.T, what string, got, want int64) {

@@ -55,8 +55,8 @@ func TestTLSCertificateByName(t *testing.T) {
 		p.ok()
 		p.Close()
 		line := l.lastLine(i + 1)
-		same(t, tt.asked+": tls_sni", line.text("tls_sni"), tt.sni)
-		same(t, tt.asked+": tls_peer", line.text("tls_peer"), "")
+		same(t, tt.asked+": tls_sni", line.of("tls").text("sni"), tt.sni)
+		same(t, tt.asked+": tls_peer", line.of("tls").text("peer"), "")
 	}
 }
 
@@ -91,16 +91,16 @@ func TestTLSVersionsAndSuites(t *testing.T) {
 			same(t, "suite", tls.CipherSuiteName(state.CipherSuite), tls.CipherSuiteName(tt.suite))
 		}
 		line := l.lastLine(i + 1)
-		same(t, "log: tls_version", line.text("tls_version"), tt.name)
-		same(t, "log: tls_cipher", line.text("tls_cipher"), tls.CipherSuiteName(state.CipherSuite))
-		if line.number("tls_handshake_ms") <= 0 {
-			t.Errorf("log: tls_handshake_ms %v", line["tls_handshake_ms"])
+		same(t, "log: tls_version", line.of("tls").text("version"), tt.name)
+		same(t, "log: tls_cipher", line.of("tls").text("cipher"), tls.CipherSuiteName(state.CipherSuite))
+		if line.of("tls").number("handshake_ms") <= 0 {
+			t.Errorf("log: tls_handshake_ms %v", line.of("tls")["handshake_ms"])
 		}
 	}
 	v := l.end(len(tests))
 	for i, s := range v.kind(tracepb.Span_SPAN_KIND_SERVER) {
-		same(t, "span: tls.protocol.version", s.attributes["tls.protocol.version"], v.lines[i].text("tls_version"))
-		same(t, "span: tls.cipher", s.attributes["tls.cipher"], v.lines[i].text("tls_cipher"))
+		same(t, "span: tls.protocol.version", s.attributes["tls.protocol.version"], v.lines[i].of("tls").text("version"))
+		same(t, "span: tls.cipher", s.attributes["tls.cipher"], v.lines[i].of("tls").text("cipher"))
 		same(t, "span: url.scheme", s.attributes["url.scheme"], "https")
 		same(t, "span: hopscope.tls.server_name", s.attributes["hopscope.tls.server_name"], "web.test")
 		if s.attributes["hopscope.tls.handshake_ns"] == "" {
@@ -188,7 +188,7 @@ func TestTLSClientCertificates(t *testing.T) {
 			})
 			askSecure(t, l.ingress(), ca.trusting("web.test", tt.show...), plain)
 			v := l.end(1)
-			same(t, "log: tls_peer", v.lines[0].text("tls_peer"), tt.peer)
+			same(t, "log: tls_peer", v.lines[0].of("tls").text("peer"), tt.peer)
 			server := v.kind(tracepb.Span_SPAN_KIND_SERVER)[0].attributes
 			same(t, "span: hopscope.tls.peer", server["hopscope.tls.peer"], tt.peer)
 			subject, expires := "", ""
@@ -264,8 +264,8 @@ func TestTLSResumption(t *testing.T) {
 					same(t, "resumed", p.tls.ConnectionState().DidResume, resumed)
 					p.Close()
 					line := l.lastLine(i + 1)
-					same(t, "log: tls_resumed", line["tls_resumed"], any(resumed))
-					same(t, "log: tls_peer", line.text("tls_peer"), "spiffe://mesh/shop")
+					same(t, "log: tls_resumed", line.of("tls")["resumed"], any(resumed))
+					same(t, "log: tls_peer", line.of("tls").text("peer"), "spiffe://mesh/shop")
 				}
 			})
 		}
@@ -297,10 +297,10 @@ func TestTLSKeepAlive(t *testing.T) {
 	same(t, "in pieces", p.ok(), "/pieces abcdef")
 	p.closed() // by a close_notify: else it is an unexpected end
 	v := l.end(4)
-	took := v.lines[0].number("tls_handshake_ms")
+	took := v.lines[0].of("tls").number("handshake_ms")
 	for _, line := range v.lines {
-		same(t, "log: tls_handshake_ms", line.number("tls_handshake_ms"), took)
-		same(t, "log: tls_resumed", line["tls_resumed"], any(false))
+		same(t, "log: tls_handshake_ms", line.of("tls").number("handshake_ms"), took)
+		same(t, "log: tls_resumed", line.of("tls")["resumed"], any(false))
 		same(t, "log: status", line.number("status"), 200)
 	}
 }

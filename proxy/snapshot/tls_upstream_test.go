@@ -79,10 +79,10 @@ func TestTLSUpstreamVerification(t *testing.T) {
 			same(t, "SNI", <-asked, tt.sni)
 			v := l.end(1)
 			a := line(v.lines[0]["attempts"].([]any)[0].(map[string]any))
-			same(t, "log: tls_peer", a.text("tls_peer"), tt.peer)
-			same(t, "log: tls_version", a.text("tls_version"), "1.3")
-			if a.number("tls_handshake_ms") <= 0 || a.number("connect_ms") < a.number("tls_handshake_ms") {
-				t.Errorf("log: tls_handshake_ms %v, connect_ms %v", a["tls_handshake_ms"], a["connect_ms"])
+			same(t, "log: tls_peer", a.of("tls").text("peer"), tt.peer)
+			same(t, "log: tls_version", a.of("tls").text("version"), "1.3")
+			if a.of("tls").number("handshake_ms") <= 0 || a.number("connect_ms") < a.of("tls").number("handshake_ms") {
+				t.Errorf("log: tls_handshake_ms %v, connect_ms %v", a.of("tls")["handshake_ms"], a["connect_ms"])
 			}
 			client := v.kind(tracepb.Span_SPAN_KIND_CLIENT)[0].attributes
 			leaf := leafOf(t, tt.shown.Cert)
@@ -145,8 +145,8 @@ func TestTLSUpstreamReuseAndResumption(t *testing.T) {
 				a := line(l.lastLine(i + 1)["attempts"].([]any)[0].(map[string]any))
 				what := fmt.Sprintf("request %d: ", i)
 				same(t, what+"reused", a["reused"], any(tt.reused))
-				same(t, what+"resumed", a["tls_resumed"], any(tt.resumed))
-				same(t, what+"peer", a.text("tls_peer"), "CN=127.0.0.1")
+				same(t, what+"resumed", a.of("tls")["resumed"], any(tt.resumed))
+				same(t, what+"peer", a.of("tls").text("peer"), "CN=127.0.0.1")
 			}
 		})
 	}

@@ -176,6 +176,12 @@ func (l line) number(key string) float64 {
 	return n
 }
 
+// of is the object at a key, nil where that is null.
+func (l line) of(key string) line {
+	o, _ := l[key].(map[string]any)
+	return o
+}
+
 func (l *lab) lines() []line {
 	l.t.Helper()
 	b, err := os.ReadFile(l.path)

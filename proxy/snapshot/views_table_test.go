@@ -137,19 +137,23 @@ func (r *row) line(v *views) line {
 	return nil
 }
 
-// keys are those of every line, no more and no less, and attemptKeys of each attempt.
+// keys are those of every line, no more and no less, attemptKeys of each attempt,
+// and tlsKeys of either where there is TLS.
 var (
 	keys = strings.Fields(`time service direction client host method path route cluster upstream protocol status
 	grpc_status grpc_status_name grpc_message flags failed_hop failure_reason bytes_in bytes_out duration_ms upstream_ms
-	attempts trace_id span_id parent_id sampled request_id user_agent
-	tls_version tls_cipher tls_sni tls_peer tls_resumed tls_handshake_ms`)
+	attempts trace_id span_id parent_id sampled request_id user_agent tls`)
 	attemptKeys = strings.Fields(`endpoint url status grpc_status flags reason bytes_sent bytes_received duration_ms connect_ms
-	reused tls_version tls_cipher tls_peer tls_resumed tls_handshake_ms`)
+	reused tls`)
+	tlsKeys = strings.Fields(`version cipher sni peer resumed handshake_ms`)
 )
 
 func (r *row) checkLine(t *testing.T, l line) {
 	checkKeys(t, "log", l, keys)
-	same(t, "log: tls_handshake_ms is there", l["tls_handshake_ms"] != nil, r.secure)
+	same(t, "log: tls is there", l["tls"] != nil, r.secure)
+	if r.secure {
+		checkKeys(t, "log: tls", l.of("tls"), tlsKeys)
+	}
 	same(t, "log: service", l.text("service"), "front")
 	same(t, "log: status", int(l.number("status")), r.status)
 	same(t, "log: flags", l.text("flags"), r.flags)
@@ -169,7 +173,7 @@ func (r *row) checkLine(t *testing.T, l line) {
 	for i := range min(len(attempts), len(r.tries)) {
 		a := line(attempts[i].(map[string]any))
 		checkKeys(t, fmt.Sprintf("log: attempt %d", i), a, attemptKeys)
-		same(t, fmt.Sprintf("log: attempt %d: tls_handshake_ms is there", i), a["tls_handshake_ms"] != nil, r.tries[i].secure)
+		same(t, fmt.Sprintf("log: attempt %d: tls is there", i), a["tls"] != nil, r.tries[i].secure)
 		same(t, fmt.Sprintf("log: attempt %d: status", i), int(a.number("status")), r.tries[i].status)
 		same(t, fmt.Sprintf("log: attempt %d: flags", i), a.text("flags"), r.tries[i].flags)
 		if r.tries[i].flags != "" && a.text("reason") == "" {

@@ -8,9 +8,9 @@ const (
 	chunkSize = 32 << 10
 	// chunkFull leaves room for the line that makes a chunk full.
 	chunkFull = chunkSize - 4<<10
-	// spareChunks is how many written chunks are kept for reuse: one to fill
-	// while another is written.
-	spareChunks = 2
+	// spareChunks is how many written chunks are kept for reuse: as many as a busy
+	// proxy fills before the writer has its turn on the only processor.
+	spareChunks = 16
 )
 
 // buffer is the bounded queue of chunks between the goroutine that fills them

@@ -73,14 +73,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = appendIdentity(append(dst, ']'), h)
 	dst = appendText(append(dst, `,"request_id":`...), h.Bytes(h.RequestID))
 	dst = appendText(append(dst, `,"user_agent":`...), h.Bytes(h.UserAgent))
-	if t := h.TLS; t != nil {
-		dst = appendTLSVersion(dst, t)
-		dst = appendText(append(dst, `,"tls_sni":`...), t.ServerName)
-		dst = appendTLSPeer(dst, t)
-	} else {
-		dst = append(dst, `,"tls_version":null,"tls_cipher":null,"tls_sni":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null`...)
-	}
-	return append(dst, "}\n"...)
+	return append(appendTLS(dst, h.TLS), "}\n"...)
 }
 
 // turnTo makes l the labels of the next line.
@@ -162,12 +155,7 @@ func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte
 		dst = appendMillis(dst, a.Connected-a.Start)
 	}
 	dst = strconv.AppendBool(append(dst, `,"reused":`...), a.Reused)
-	if t := a.TLS; t != nil {
-		dst = appendTLSPeer(appendTLSVersion(dst, t), t)
-	} else {
-		dst = append(dst, `,"tls_version":null,"tls_cipher":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null`...)
-	}
-	return append(dst, '}')
+	return append(appendTLS(dst, a.TLS), '}')
 }
 
 func appendGRPC(dst []byte, h *hop.Hop) []byte {
@@ -187,15 +175,16 @@ func appendGRPCStatus(dst []byte, s hop.GRPCStatus) []byte {
 	return strconv.AppendInt(dst, int64(s.Code()), 10)
 }
 
-func appendTLSVersion(dst []byte, t *hop.TLS) []byte {
-	dst = appendText(append(dst, `,"tls_version":`...), t.Version)
-	return appendText(append(dst, `,"tls_cipher":`...), t.Cipher)
-}
-
-func appendTLSPeer(dst []byte, t *hop.TLS) []byte {
-	dst = appendText(append(dst, `,"tls_peer":`...), t.Peer)
-	dst = strconv.AppendBool(append(dst, `,"tls_resumed":`...), t.Resumed)
-	return appendMillis(append(dst, `,"tls_handshake_ms":`...), t.Handshake)
+func appendTLS(dst []byte, t *hop.TLS) []byte {
+	if t == nil {
+		return append(dst, `,"tls":null`...)
+	}
+	dst = appendText(append(dst, `,"tls":{"version":`...), t.Version)
+	dst = appendText(append(dst, `,"cipher":`...), t.Cipher)
+	dst = appendText(append(dst, `,"sni":`...), t.ServerName)
+	dst = appendText(append(dst, `,"peer":`...), t.Peer)
+	dst = strconv.AppendBool(append(dst, `,"resumed":`...), t.Resumed)
+	return append(appendMillis(append(dst, `,"handshake_ms":`...), t.Handshake), '}')
 }
 
 func appendIdentity(dst []byte, h *hop.Hop) []byte {

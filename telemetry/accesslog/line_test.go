@@ -106,11 +106,8 @@ func call() *hop.Hop {
 	return h
 }
 
-// What stands where there is no TLS.
-const (
-	noTLSUp = `"tls_version":null,"tls_cipher":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null`
-	noTLS   = `,"tls_version":null,"tls_cipher":null,"tls_sni":null,"tls_peer":null,"tls_resumed":null,"tls_handshake_ms":null}`
-)
+// noTLS is the end of a line where the client speaks no TLS.
+const noTLS = `,"tls":null}`
 
 func TestAppendLine(t *testing.T) {
 	for _, c := range []struct {
@@ -122,7 +119,7 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items?page=2&token=REDACTED",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
-			`"attempts":[{"endpoint":"10.0.0.3:3000","url":null,"status":200,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":4.300,"connect_ms":0.001,"reused":true,` + noTLSUp + `}],` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","url":null,"status":200,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":4.300,"connect_ms":0.001,"reused":true,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"relayed failure", relayed(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
@@ -130,7 +127,7 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":"stock","failure_reason":"stock could not connect to \"db:5432\": connection refused",` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,` +
-			`"attempts":[{"endpoint":"10.0.0.3:3000","url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":5,"bytes_received":6,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` + noTLSUp + `}],` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":5,"bytes_received":6,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"connect failure, two attempts", unconnected(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
@@ -138,15 +135,15 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"UF,URX",` +
 			`"failed_hop":"web","failure_reason":"connecting to 10.0.0.4:3000: connection refused",` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"attempts":[` +
-			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,` + noTLSUp + `},` +
-			`{"endpoint":"10.0.0.4:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","bytes_sent":0,"bytes_received":0,"duration_ms":1.500,"connect_ms":null,"reused":false,` + noTLSUp + `}],` +
+			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
+			`{"endpoint":"10.0.0.4:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","bytes_sent":0,"bytes_received":0,"duration_ms":1.500,"connect_ms":null,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":null,"sampled":false,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"tunnel", tunnel(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"outbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"CONNECT","path":null,` +
 			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
-			`"attempts":[{"endpoint":"198.51.100.1:443","url":null,"status":0,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,` + noTLSUp + `}],` +
+			`"attempts":[{"endpoint":"198.51.100.1:443","url":null,"status":0,"grpc_status":null,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"gRPC over TLS", call(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
@@ -154,12 +151,12 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/2","status":200,` +
 			`"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no \"backend\"","flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
-			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UR","reason":"refused the stream","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,` + noTLSUp + `},` +
+			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UR","reason":"refused the stream","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
 			`{"endpoint":"10.0.0.4:3000","url":null,"status":200,"grpc_status":14,"flags":null,"reason":null,"bytes_sent":0,"bytes_received":0,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` +
-			`"tls_version":"1.2","tls_cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","tls_peer":null,"tls_resumed":true,"tls_handshake_ms":0.000}],` +
+			`"tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","sni":null,"peer":null,"resumed":true,"handshake_ms":0.000}}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
-			`"request_id":"6e1b3d9a","user_agent":"curl/8.5","tls_version":"1.3","tls_cipher":"TLS_AES_128_GCM_SHA256","tls_sni":"shop.example",` +
-			`"tls_peer":"spiffe://mesh/ns/default/front","tls_resumed":false,"tls_handshake_ms":1.500}`},
+			`"request_id":"6e1b3d9a","user_agent":"curl/8.5","tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","sni":"shop.example",` +
+			`"peer":"spiffe://mesh/ns/default/front","resumed":false,"handshake_ms":1.500}}`},
 		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
@@ -210,8 +207,7 @@ type line struct {
 	RequestID                                                     *string `json:"request_id"`
 	UserAgent                                                     *string `json:"user_agent"`
 	Message                                                       *string `json:"grpc_message"`
-	ServerName                                                    *string `json:"tls_sni"`
-	Peer                                                          *string `json:"tls_peer"`
+	TLS                                                           struct{ SNI, Peer *string }
 	Status                                                        int
 	Attempts                                                      []struct{ Endpoint, Reason *string }
 }
@@ -268,7 +264,7 @@ func FuzzLine(f *testing.F) {
 			"path": {got.Path, path}, "upstream": {got.Upstream, b}, "failed_hop": {got.FailedHop, e},
 			"failure_reason": {got.FailureReason, a}, "request_id": {got.RequestID, cut(d)},
 			"user_agent": {got.UserAgent, cut(e)}, "grpc_message": {got.Message, cut(c)},
-			"tls_sni": {got.ServerName, a}, "tls_peer": {got.Peer, b}, "endpoint": {got.Attempts[0].Endpoint, b},
+			"sni": {got.TLS.SNI, a}, "peer": {got.TLS.Peer, b}, "endpoint": {got.Attempts[0].Endpoint, b},
 			"reason": {got.Attempts[0].Reason, c},
 		} {
 			// Going over runes replaces each bad byte, as encoding/json does.
@@ -319,13 +315,11 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, tail, ok := strings.Cut(string(text), "Each attempt has these:")
-	if !ok {
-		t.Fatal("the documentation has no table of attempts")
-	}
-	lines, attempts := documented(head), documented(tail)
-	if len(lines) < 30 || len(attempts) < 10 {
-		t.Fatalf("the documentation has %d keys, and %d of attempts", len(lines), len(attempts))
+	head, tail, _ := strings.Cut(string(text), "Each attempt has these:")
+	middle, tail, _ := strings.Cut(tail, "Each `tls` has these:")
+	lines, inner := documented(head), map[string][]string{"attempts": documented(middle), "tls": documented(tail)}
+	if len(lines) < 30 || len(inner["attempts"]) < 10 || len(inner["tls"]) < 6 {
+		t.Fatalf("the documentation has %d keys, and %v", len(lines), inner)
 	}
 	encrypted := success()
 	encrypted.TLS, encrypted.Attempts[0].TLS = call().TLS, call().Attempts[1].TLS
@@ -335,13 +329,15 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 		"HTTP": success(), "HTTP over TLS": encrypted, "gRPC": bare, "gRPC over TLS": call(), "tunnel": tunnel(),
 		"connection": garbage(), "no connection": unconnected(), "relayed": relayed(), "nothing": {Labels: &hop.Labels{}},
 	} {
-		keys, each := keysOf(t, AppendLine(nil, h))
+		keys, within := keysOf(t, AppendLine(nil, h))
 		if diff := cmp.Diff(lines, keys); diff != "" {
 			t.Errorf("%s: keys (-documented +got):\n%s", name, diff)
 		}
-		for _, keys := range each {
-			if diff := cmp.Diff(attempts, keys); diff != "" {
-				t.Errorf("%s: keys of an attempt (-documented +got):\n%s", name, diff)
+		for of, all := range within {
+			for _, keys := range all {
+				if diff := cmp.Diff(inner[of], keys); diff != "" {
+					t.Errorf("%s: keys of %s (-documented +got):\n%s", name, of, diff)
+				}
 			}
 		}
 	}
@@ -358,33 +354,41 @@ func documented(text string) (keys []string) {
 	return keys
 }
 
-// keysOf are the keys of a line and of its attempts, in order.
-func keysOf(t *testing.T, line []byte) (keys []string, attempts [][]string) {
+// keysOf are the keys of a line, in order, and those of the objects within it by the key
+// that they are under.
+func keysOf(t *testing.T, line []byte) (keys []string, within map[string][][]string) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(line))
+	token := func() json.Token {
+		got, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	within = map[string][][]string{}
 	var object func() []string
+	value := func(key string) {
+		switch token() {
+		case json.Delim('{'):
+			within[key] = append(within[key], object())
+		case json.Delim('['):
+			for d.More() {
+				token() // {
+				within[key] = append(within[key], object())
+			}
+			token() // ]
+		}
+	}
 	object = func() (keys []string) {
 		for d.More() {
-			key, err := d.Token()
-			if err != nil {
-				t.Fatal(err)
-			}
-			keys = append(keys, key.(string))
-			value, err := d.Token()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if value == json.Delim('[') {
-				for d.More() {
-					d.Token() // {
-					attempts = append(attempts, object())
-					d.Token() // }
-				}
-				d.Token() // ]
-			}
+			key := token().(string)
+			keys = append(keys, key)
+			value(key)
 		}
+		token() // }
 		return keys
 	}
-	d.Token() // {
-	return object(), attempts
+	token() // {
+	return object(), within
 }
