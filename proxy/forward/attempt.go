@@ -85,7 +85,12 @@ func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint,
 	if d.fixed != nil {
 		return nil, nil
 	}
-	x.Pick.Random, x.Pick.Now = rand.Uint64(), f.Shared.Now()
+	h := x.Hop
+	at := h.Routed // a moment ago
+	if len(h.Attempts) > 0 {
+		at = now(h)
+	}
+	x.Pick.Random, x.Pick.Now = rand.Uint64(), f.clock(h, at)
 	e, err := d.route.Cluster.Pick(&x.Pick)
 	if err == nil {
 		x.Pick.Tried = append(x.Pick.Tried, e.Load)

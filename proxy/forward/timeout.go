@@ -126,7 +126,7 @@ func (f *Forwarder) await(h *hop.Hop, d *destination, c upstream.Stream, b conte
 	if d.by() > 0 {
 		by = f.clock(h, d.by())
 	}
-	c.Await(f.clock(h, now(h)), by, f.StreamIdleTimeout)
+	c.Await(f.clock(h, h.LastAttempt().Sent), by, f.StreamIdleTimeout)
 	if _, ended := b.ended(); ended && d.retry.perTry > 0 {
 		c.Limit(f.deadline(h, d, h.LastAttempt().Start))
 	}

@@ -53,7 +53,9 @@ func stripNamed(h *message.Head, options []byte) {
 	for options != nil {
 		var option []byte
 		option, options = nextElement(options)
-		if len(option) > 0 && !message.PropertiesOf(option).Has(message.Guarded) {
+		switch {
+		case len(option) == 0, message.EqualFold(option, "keep-alive"): // guarded, and in nearly every response
+		case !message.PropertiesOf(option).Has(message.Guarded):
 			h.RemoveName(option)
 		}
 	}
