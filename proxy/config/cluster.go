@@ -33,7 +33,9 @@ type Cluster struct {
 	// none are.
 	Outlier *Outlier `yaml:"outlier"`
 	// HealthChecks ask the endpoints themselves whether they are well; an
-	// endpoint that fails one of them gets no requests but in a panic.
+	// endpoint that fails one of them gets no requests but in a panic. One whose
+	// first check has not ended gets requests while no other is well, also where
+	// balance.panic_threshold is 0.
 	HealthChecks []HealthCheck `yaml:"health_checks"`
 	// Protocol is what the endpoints are spoken to in: "http1", "http2", or
 	// "auto" for what ALPN agrees on, which without TLS is HTTP/1.1. "http2"
