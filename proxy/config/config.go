@@ -325,7 +325,8 @@ type OTLP struct {
 // Zipkin is a Zipkin v2 collector.
 type Zipkin struct {
 	// URL is where spans are posted, such as
-	// http://127.0.0.1:9411/api/v2/spans. A password in it is a secret.
+	// http://127.0.0.1:9411/api/v2/spans. User, password and the values of its
+	// query are secrets.
 	URL string `yaml:"url" required:"true" format:"url"`
 	// Timeout is the time for one export.
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
