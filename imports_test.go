@@ -34,7 +34,7 @@ var layers = [][]string{
 // endpoints deliver alone, and of the standard library nothing that reaches the world
 // outside.
 var pure = []string{
-	"telemetry/hop", "telemetry/diagnose", "telemetry/tracecontext",
+	"telemetry/hop", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact",
 	"proxy/message", "proxy/fault", "proxy/http1", "proxy/grpc", "proxy/route", "proxy/catalog", "proxy/balance", "proxy/outlier",
 }
 

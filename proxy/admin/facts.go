@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // maxIndent bounds how far the tree is indented; a trace that goes around in
@@ -123,7 +124,7 @@ func hopFacts(n *diagnose.Node) []fact {
 	f.add("details", h.Details)
 	f.add("direction", l.Direction.String())
 	f.add("host", h.String(h.Host))
-	f.add("query", string(hop.AppendRedactedQuery(nil, h.Bytes(h.Query))))
+	f.add("query", string(redact.AppendQuery(nil, h.Bytes(h.Query))))
 	f.add("route", l.Route)
 	f.add("cluster", l.Cluster)
 	f.add("listener", l.Listener)

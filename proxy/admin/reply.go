@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // problem is the body of every error.
@@ -37,7 +39,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // writeError answers with a problem.
 func writeError(w http.ResponseWriter, status int, err, hint string) {
-	writeJSON(w, status, problem{Error: err, Hint: hint})
+	writeJSON(w, status, problem{Error: redact.Text(err), Hint: hint})
 }
 
 // wantsJSON tells programs from people: JSON where the client accepts it and

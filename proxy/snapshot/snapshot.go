@@ -60,7 +60,8 @@ type Proxy struct {
 	log      *accesslog.Log // nil where it is off
 	store    *store.Store   // nil where it is off
 	recorder *record.Recorder
-	agents   agents // of Consul
+	droppers []dropper // the recorder, and the views that count what they lost
+	agents   agents    // of Consul
 
 	registration *registration // nil where there is none; guarded by reloading
 

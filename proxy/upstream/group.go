@@ -105,6 +105,9 @@ func (g *Group) Scheme() string {
 	return "http"
 }
 
+// HeadBytes is the most bytes of a response head.
+func (g *Group) HeadBytes() int { return cmp.Or(g.options.Head.HeadBytes, http1.DefaultHeadBytes) }
+
 // Endpoint adds an endpoint to the group.
 func (g *Group) Endpoint(address string) *Endpoint {
 	e := &Endpoint{Address: address, group: g}
