@@ -45,7 +45,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
 	}
 	// Half of what traffic leaves is for whoever asks how the proxy is.
-	admin.Bound(p.adminServer, func() int { return max(descriptors.Reserve(descriptors.Limit())/2, 4) })
+	p.adminBound = admin.Bound(p.adminServer, func() int { return max(descriptors.Reserve(descriptors.Limit())/2, 4) })
 	return nil
 }
 
@@ -82,9 +82,9 @@ func (p *Proxy) serveAdmin() {
 	if p.adminServer == nil {
 		return
 	}
-	p.served.Go(func() { p.adminServer.Serve(p.adminSocket) })
+	p.served.Go(func() { p.adminServer.Serve(p.adminBound(p.adminSocket)) })
 	for _, s := range p.adminReplaces {
-		p.served.Go(func() { p.adminServer.Serve(s) })
+		p.served.Go(func() { p.adminServer.Serve(p.adminBound(s)) })
 		p.served.Go(func() {
 			select {
 			case <-p.alone:

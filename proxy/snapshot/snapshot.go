@@ -87,6 +87,7 @@ type Proxy struct {
 	takenOver     sync.Once
 	alone         chan struct{} // closed when no other process accepts from the sockets
 	adminServer   *http.Server
+	adminBound    func(net.Listener) net.Listener // bounds its connections
 
 	draining atomic.Bool   // set under reloading
 	drain    chan struct{} // closed by a POST to /drain
