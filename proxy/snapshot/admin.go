@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/handover"
 )
 
@@ -43,6 +44,8 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
 	}
+	// Half of what traffic leaves is for whoever asks how the proxy is.
+	admin.Bound(p.adminServer, func() int { return max(descriptors.Reserve(descriptors.Limit())/2, 4) })
 	return nil
 }
 
