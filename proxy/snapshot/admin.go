@@ -3,11 +3,8 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"syscall"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
@@ -38,11 +35,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
-	p.adminServer = &http.Server{
-		Handler:           admin.New(o),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
-	}
+	p.adminServer = admin.NewServer(admin.New(o), p.options.Log)
 	return nil
 }
 
