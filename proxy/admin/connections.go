@@ -7,18 +7,10 @@ import (
 	"time"
 )
 
-// Bound has a server keep to as many connections as most returns. Who comes when there
-// are as many waits for a moment, and then takes the place of the one that has been idle
-// for longest, else of the one that has been silent or busy for longest. So nobody who
-// holds connections keeps the others out, and /ready answers. The server is to serve on
-// sockets that were passed through what Bound returns.
-func Bound(s *http.Server, most func() int) (socket func(net.Listener) net.Listener) {
-	b := &bound{most: most, conns: map[net.Conn]usage{}}
-	s.ConnState = b.changed
-	return func(l net.Listener) net.Listener { return &boundListener{l, b} }
-}
-
-// bound are the connections of a server.
+// bound keeps to as many connections as most returns, and to maxConnections: who comes
+// when there are as many waits for a moment, and then takes the place of the one that
+// has been idle for longest, else of the one that has been silent or busy for longest. So
+// nobody who holds connections keeps the others out, and /ready answers.
 type bound struct {
 	most func() int
 
@@ -60,7 +52,7 @@ func (b *bound) enter(c net.Conn, anyway bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	if len(b.conns) >= b.most() {
+	if len(b.conns) >= min(b.most(), maxConnections) {
 		victim := b.leastUseful(now, anyway)
 		if victim == nil {
 			return false

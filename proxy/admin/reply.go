@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -20,10 +19,11 @@ type problem struct {
 // writeJSON answers with v, indented for whoever reads it with curl. A value
 // that can't be marshalled is a defect of its source and becomes a 500.
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	if writeList(w, status, v) {
+		return
+	}
 	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false) // it is no HTML, and nosniff keeps browsers from taking it for some
+	enc := encoder(&body, "")
 	if err := enc.Encode(v); err != nil {
 		body.Reset()
 		status = http.StatusInternalServerError

@@ -3,11 +3,8 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"syscall"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
@@ -39,13 +36,10 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
-	p.adminServer = &http.Server{
-		Handler:           admin.New(o),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
-	}
-	// Half of what traffic leaves is for whoever asks how the proxy is.
-	p.adminBound = admin.Bound(p.adminServer, func() int { return max(descriptors.Reserve(descriptors.Limit())/2, 4) })
+	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
+		// Half of what traffic leaves is for whoever asks how the proxy is.
+		return max(descriptors.Reserve(descriptors.Limit())/2, 4)
+	})
 	return nil
 }
 
@@ -82,9 +76,9 @@ func (p *Proxy) serveAdmin() {
 	if p.adminServer == nil {
 		return
 	}
-	p.served.Go(func() { p.adminServer.Serve(p.adminBound(p.adminSocket)) })
+	p.served.Go(func() { p.adminServer.Serve(p.adminSocket) })
 	for _, s := range p.adminReplaces {
-		p.served.Go(func() { p.adminServer.Serve(p.adminBound(s)) })
+		p.served.Go(func() { p.adminServer.Serve(s) })
 		p.served.Go(func() {
 			select {
 			case <-p.alone:
