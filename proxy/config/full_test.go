@@ -37,6 +37,7 @@ listeners:
     forward_proxy:
       allow:
         - {clients: [10.0.0.0/8, fd00::/8], destinations: ["*.example.com:443", "[fd00::/8]:80"]}
+      deny: [10.9.0.0/16, "*.internal:22"]
       connect_timeout: 1ms
       timeout: 0s
     tls:
@@ -233,6 +234,7 @@ func TestParseFull(t *testing.T) {
 					Clients:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 					Destinations: []string{"*.example.com:443", "[fd00::/8]:80"},
 				}},
+				Deny:           []string{"10.9.0.0/16", "*.internal:22"},
 				ConnectTimeout: time.Millisecond,
 			},
 			TLS: &ListenerTLS{
