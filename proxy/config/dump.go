@@ -76,7 +76,7 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 			return s, k.required || k.def != ""
 		case redact && k.secret:
 			return redacted, true
-		case redact && k.format == "url":
+		case redact && (k.format == "url" || k.format == "target"):
 			return redactURL(s), true
 		}
 		return s, true

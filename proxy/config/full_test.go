@@ -130,7 +130,7 @@ clusters:
       failure_percentage: {enabled: true, threshold: 50, min_endpoints: 8, min_requests: 9}
     health_checks:
       - http:
-          path: /health
+          path: /health?full=1
           method: HEAD
           host: health.internal
           headers: {authorization: "Bearer t0ps3cret"}
@@ -343,7 +343,7 @@ func fullCluster() Cluster {
 			FailurePercentage: OutlierFailurePercentage{Enabled: true, Threshold: 50, MinEndpoints: 8, MinRequests: 9},
 		},
 		HealthChecks: []HealthCheck{{
-			HTTP: &HTTPCheck{Path: "/health", Method: "HEAD", Host: "health.internal", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+			HTTP: &HTTPCheck{Path: "/health?full=1", Method: "HEAD", Host: "health.internal", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
 				Statuses: []string{"200", "204", "300-399"}, Body: "ok"},
 			Port: 9000, Interval: 6 * time.Second, Timeout: 2 * time.Second, UnhealthyThreshold: 1, HealthyThreshold: 4, NoTrafficInterval: 30 * time.Second,
 		}, tcp, grpc},

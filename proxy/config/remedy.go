@@ -46,7 +46,7 @@ func (k key) show(text string) string {
 	switch {
 	case k.secret, k.format == "file" && isPEM(text): // which may be a key
 		return "a string that is not shown"
-	case k.format == "url", strings.Contains(text, "://"): // a URL may stand where none is expected
+	case k.format == "url", k.format == "target", strings.Contains(text, "://"): // a URL may stand where none is expected
 		text = redactURL(text)
 	}
 	return strconv.Quote(clip(text))
