@@ -224,7 +224,7 @@ clusters:
         min_requests: 9
     health_checks:
       - http:
-          path: "/health?full=[redacted]"
+          path: "/health?full=REDACTED"
           method: HEAD
           host: health.internal
           headers:
