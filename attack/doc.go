@@ -1,4 +1,4 @@
-// Package attack is what a hostile or a careless peer does to a proxy, to be run
-// against one on loopback. It judges nothing: whoever runs an attack looks at what
-// became of the proxy and of its honest clients.
+// Package attack is what a hostile or broken client does to a proxy: each function
+// attacks an address of this machine, at most until its context ends. It judges nothing:
+// whoever calls it looks at how honest clients fare meanwhile.
 package attack

@@ -33,6 +33,9 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
+	// Dropped is how much each view of the telemetry has lost, by reason, without what
+	// is 0; nil where that is not known.
+	Dropped func() map[string]map[string]uint64
 	// Act does to an endpoint of a cluster, by their names, what a person asks
 	// for: "eject", "restore" or "drain". An error says that there is none.
 	Act func(cluster, endpoint, action string) error

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -258,46 +257,5 @@ func TestProfilesEnd(t *testing.T) {
 				t.Errorf("a %s of %s seconds: %d", kind, seconds, got.status)
 			}
 		}
-	}
-}
-
-// TestTooManyConnections: one more costs who has waited longest, not who has a request
-// under way.
-func TestTooManyConnections(t *testing.T) {
-	w := &waiting{since: make(map[net.Conn]time.Time)}
-	var all []net.Conn
-	for range maxConnections {
-		c, other := net.Pipe()
-		defer other.Close()
-		all = append(all, c)
-		if victim := w.note(c, http.StateNew); victim != nil {
-			t.Fatal("a connection is closed though there is room")
-		}
-	}
-	w.note(all[0], http.StateActive)
-	w.since[all[1]] = time.Now().Add(time.Hour) // it has had a request since
-	for _, want := range all[2:5] {
-		c, other := net.Pipe()
-		defer other.Close()
-		w.since[want] = time.Now().Add(-time.Hour)
-		if victim := w.note(c, http.StateNew); victim != want {
-			t.Errorf("the wrong connection is closed")
-		}
-		w.note(want, http.StateClosed)
-	}
-	for _, c := range all {
-		w.note(c, http.StateActive)
-	}
-	for c := range w.since {
-		w.note(c, http.StateActive)
-	}
-	c, other := net.Pipe()
-	defer other.Close()
-	if victim := w.note(c, http.StateNew); victim != c {
-		t.Error("there is no room, and the newcomer stays")
-	}
-	w.note(c, http.StateClosed)
-	if w.open != maxConnections || len(w.since) != 0 {
-		t.Errorf("%d are open, %d wait", w.open, len(w.since))
 	}
 }

@@ -33,6 +33,8 @@ type serverInfo struct {
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	State         string    `json:"state"` // "ready" or "not_ready"
 	Reason        string    `json:"reason,omitempty"`
+	// TelemetryDropped is what each view has lost, by reason, and the sum as "total".
+	TelemetryDropped map[string]map[string]uint64 `json:"telemetry_dropped,omitempty"`
 }
 
 func (a *api) info() serverInfo {
@@ -44,6 +46,9 @@ func (a *api) info() serverInfo {
 	}
 	if ok, why := a.Ready(); !ok {
 		info.State, info.Reason = "not_ready", why
+	}
+	if a.Dropped != nil {
+		info.TelemetryDropped = a.Dropped()
 	}
 	return info
 }

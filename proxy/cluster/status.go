@@ -48,9 +48,10 @@ type EndpointStatus struct {
 	Region   string            `json:"region,omitempty"`
 	Zone     string            `json:"zone,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
-	// Health is "healthy", "degraded", "unhealthy", which is used in a panic
-	// alone, or "excluded", which is not used at all. Why says why it is not the
-	// first; Check is the last health check's words.
+	// Health is "healthy", "degraded", "unchecked", which is used while no other is
+	// well, "unhealthy", which is used in a panic alone, or "excluded", which is not
+	// used at all. Why says why it is not the first; Check is the last health check's
+	// words.
 	Health string `json:"health"`
 	Why    string `json:"why,omitempty"`
 	Check  string `json:"check,omitempty"`

@@ -122,8 +122,11 @@ type Listener struct {
 	// connection. Over TLS a close_notify closes a side too. A reset always
 	// counts, and so does the end of an HTTP/2 connection.
 	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
-	// MaxConnections is how many connections may be open at once; further
-	// ones wait in the kernel's queue. 0 is half of the open file limit.
+	// MaxConnections is how many connections may be open at once. Where one more
+	// comes, the one that has been idle for longest is closed, else the new one
+	// waits. All listeners together have half of what the limit on open files
+	// (ulimit -n) leaves, or more where their max_connections say so; 0 is no limit
+	// but that.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
 	// MaxHeaderBytes is the largest request head, in bytes, the target included:
 	// one that does not fit is answered with 414, or 431 where the fields are what

@@ -199,6 +199,8 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 func (p *retryPlan) failure(why *fault.Error) bool {
 	k := why.Kind
 	switch {
+	case k == fault.PortsExhausted: // for this endpoint, which was not asked
+		return p.on&(On5xx|OnGatewayError|OnReset|OnConnectFailure) != 0
 	case k.Side() != fault.Upstream || k == fault.UpstreamTimeout:
 		return false
 	case p.on&(On5xx|OnGatewayError|OnReset) != 0:

@@ -98,7 +98,8 @@ func TestFailures(t *testing.T) {
 	none := RetryOn(0)
 	for _, k := range fault.All() {
 		p := func(on RetryOn) bool { return (&retryPlan{on: on}).failure(fault.New(k, "")) }
-		upstream := k.Side() == fault.Upstream && k != fault.UpstreamTimeout
+		upstream := k.Side() == fault.Upstream && k != fault.UpstreamTimeout ||
+			k == fault.PortsExhausted // for one endpoint
 		for on, want := range map[RetryOn]bool{
 			On5xx: upstream, OnGatewayError: upstream, OnReset: upstream, OnConnectFailure: k.Connecting(),
 			OnRefusedStream: k == fault.UpstreamRefused, On4xx | OnStatusCodes | OnHeaders | OnUnavailable: false, none: false,
@@ -129,6 +130,7 @@ func TestJudge(t *testing.T) {
 		{"no connection", hop.Attempt{Flags: hop.UpstreamConnectionFailure, ProxyError: "connection_refused"}, outlier.LocalOrigin, true},
 		{"no answer in time", hop.Attempt{Flags: hop.UpstreamTimeout, ProxyError: "http_response_timeout"}, outlier.LocalOrigin, true},
 		{"no room in the pool", hop.Attempt{Flags: hop.UpstreamOverflow, ProxyError: "connection_limit_reached"}, 0, false},
+		{"no descriptor", hop.Attempt{Flags: hop.Overload, ProxyError: "proxy_internal_error"}, 0, false},
 		{"the proxy shuts down", hop.Attempt{Flags: hop.LocalReset, ProxyError: "proxy_internal_response"}, 0, false},
 		{"the client left", hop.Attempt{Flags: hop.DownstreamClosed}, 0, false},
 		{"the client's content stalled", hop.Attempt{}, 0, false},

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
@@ -101,7 +102,12 @@ func (g *Group) explain(e *Endpoint, err error) error {
 	var dns *net.DNSError
 	var timeout net.Error
 	kind, what := fault.ConnectFailed, "could not connect to"
+	shortage, remedy := descriptors.OfDial(err)
 	switch {
+	case shortage == descriptors.Ports:
+		return fault.New(fault.PortsExhausted, fmt.Sprintf("no connection to %s could be opened: %s", e.Address, remedy))
+	case shortage != descriptors.None:
+		return fault.New(fault.Exhausted, fmt.Sprintf("no connection to %s could be opened: %s", e.Address, remedy))
 	case errors.As(err, &dns):
 		return fault.Wrap(fault.DNSFailed, fmt.Sprintf("the name of %s could not be resolved", e.Address), errors.New(dns.Err))
 	case errors.Is(err, syscall.ECONNREFUSED):
