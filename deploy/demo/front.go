@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -54,7 +55,7 @@ func newFront(l net.Listener, m *mesh, t traces, o Options) *front {
 		Metrics: http.HandlerFunc(f.metrics), Trace: t.trace, Traces: t.find,
 		Clusters: f.each("/clusters"), Listeners: f.each("/listeners"), Store: t.stats(m.sidecars),
 		ConfigDump: func() ([]byte, error) { return json.Marshal(f.configs()) },
-	}), o.Log)
+	}), o.Log, func() int { return math.MaxInt })
 	return f
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -257,5 +258,37 @@ func TestProfilesEnd(t *testing.T) {
 				t.Errorf("a %s of %s seconds: %d", kind, seconds, got.status)
 			}
 		}
+	}
+}
+
+// TestTooManyConnections: one more costs who has been idle for longest, then who has
+// said nothing or has a request under way for longest.
+func TestTooManyConnections(t *testing.T) {
+	const most = 8
+	b := &bound{most: func() int { return most }, conns: map[net.Conn]usage{}}
+	come := func() net.Conn {
+		c, other := net.Pipe()
+		t.Cleanup(func() { other.Close() })
+		b.changed(c, http.StateNew)
+		return c
+	}
+	var all []net.Conn
+	for i := range most {
+		all = append(all, come())
+		b.conns[all[i]] = usage{http.StateNew, time.Unix(int64(100+i), 0)}
+	}
+	b.conns[all[0]] = usage{http.StateActive, time.Unix(1, 0)}
+	b.conns[all[6]] = usage{http.StateIdle, time.Unix(300, 0)}
+	b.conns[all[7]] = usage{http.StateIdle, time.Unix(200, 0)}
+	for i, victim := range []int{7, 6, 1, 2} {
+		come()
+		if err := all[victim].SetDeadline(time.Time{}); err == nil || len(b.conns) != most {
+			t.Errorf("newcomer %d: connection %d is open: %t; %d are", i, victim, err == nil, len(b.conns))
+		}
+	}
+	b.changed(all[3], http.StateClosed)
+	come()
+	if err := all[4].SetDeadline(time.Time{}); err != nil {
+		t.Error("a connection is closed though there was room")
 	}
 }

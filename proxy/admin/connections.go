@@ -7,16 +7,10 @@ import (
 	"time"
 )
 
-// Bound has a server keep to as many connections as most returns: whoever comes when
-// there are more takes the place of the one that has been idle for longest, else of
-// the one that has been silent or busy for longest. So nobody who holds connections
-// keeps the others out, and /ready answers.
-func Bound(s *http.Server, most func() int) {
-	b := &bound{most: most, conns: map[net.Conn]usage{}}
-	s.ConnState = b.changed
-}
-
-// bound are the connections of a server.
+// bound keeps to as many connections as most returns, and to maxConnections: whoever
+// comes when there are more takes the place of the one that has been idle for longest,
+// else of the one that has been silent or busy for longest. So nobody who holds
+// connections keeps the others out, and /ready answers.
 type bound struct {
 	most func() int
 
@@ -37,7 +31,7 @@ func (b *bound) changed(c net.Conn, state http.ConnState) {
 		delete(b.conns, c)
 		return
 	}
-	if state == http.StateNew && len(b.conns) >= b.most() {
+	if state == http.StateNew && len(b.conns) >= min(b.most(), maxConnections) {
 		victim := b.leastUseful()
 		delete(b.conns, victim)
 		victim.Close()

@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
+// maxConnections is how many clients may be connected, where there are descriptors for
+// so many.
+const maxConnections = 256
+
 // NewServer returns a server of the handler that [New] made, with the limits that it
-// relies on. [Bound] adds one of connections.
-func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
+// relies on. most is how many connections there are descriptors for.
+func NewServer(handler http.Handler, log *slog.Logger, most func() int) *http.Server {
+	b := &bound{most: most, conns: map[net.Conn]usage{}}
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -18,6 +23,7 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext:       smallBuffer,
+		ConnState:         b.changed,
 	}
 }
 

@@ -394,8 +394,9 @@ type HealthCheck struct {
 
 // HTTPCheck asks by a request.
 type HTTPCheck struct {
-	// Path is the request's path.
-	Path string `yaml:"path" required:"true" format:"path"`
+	// Path is the request's path, with its query if it has one, such as
+	// /health?full=1.
+	Path string `yaml:"path" required:"true" format:"target"`
 	// Method is its method.
 	Method string `yaml:"method" default:"GET" format:"method"`
 	// Host is its Host field; without one it is the endpoint's address.

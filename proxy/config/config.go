@@ -200,12 +200,20 @@ type HTTP2 struct {
 	MaxControlFrames int `yaml:"max_control_frames" default:"2000" min:"1"`
 }
 
-// ForwardProxy opens a listener to what the service calls.
+// ForwardProxy opens a listener to what the service calls. A connection is made to the
+// address that was checked. Loopback, link-local (metadata services among them),
+// unspecified and multicast addresses are reached only where allow has their network,
+// such as 127.0.0.0/8, whatever name leads there; loopback clients may also ask for a
+// loopback address, or for localhost, itself. The proxy's own admin API is never reached.
 type ForwardProxy struct {
 	// Allow lists who may reach what; a request that no entry allows is
 	// answered with 403. Without entries, loopback clients may reach every
 	// destination.
 	Allow []ForwardAllow `yaml:"allow"`
+	// Deny lists destinations that nobody may reach, as names, networks and addresses are
+	// written in allow. A network covers every name that leads into it. It
+	// comes before allow.
+	Deny []string `yaml:"deny" format:"destination"`
 	// ConnectTimeout is the time for a connection to the destination.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// Timeout is the time for a whole response, from the end of the request;

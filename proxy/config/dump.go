@@ -94,7 +94,7 @@ func (k key) shown(s string) string {
 	switch {
 	case k.secret, k.format == "file" && isPEM(s): // which may be a key
 		return redact.Mark
-	case k.format == "url":
+	case k.format == "url", k.format == "target":
 		return redact.URL(s)
 	}
 	return redact.Text(s)

@@ -89,6 +89,7 @@ listeners:
       allow:
         - clients: [10.0.0.0/8, "fd00::/8"]
           destinations: ["*.example.com:443", "[fd00::/8]:80"]
+      deny: [10.9.0.0/16, "*.internal:22"]
       connect_timeout: 1ms
       timeout: 0s
     tls:
@@ -223,7 +224,7 @@ clusters:
         min_requests: 9
     health_checks:
       - http:
-          path: /health
+          path: "/health?full=REDACTED"
           method: HEAD
           host: health.internal
           headers:

@@ -40,6 +40,8 @@ func formatOf(name string) format {
 			`^(` + bracketed + `|(\*\.)?` + hostname + `)$`, checkHostPattern, suggestHost}
 	case "path":
 		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
+	case "target":
+		return format{"a path, with or without a query, such as /health?full=1", `^/[^#\s]*$`, checkTarget, suggestPath}
 	case "cookie":
 		return format{"the name of a cookie", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkCookie, nil}
 	case "field":
@@ -180,6 +182,23 @@ func checkPath(s string) error {
 		return errors.New("a path has no space: write %20")
 	}
 	return nil
+}
+
+// checkTarget is checkPath for what is sent rather than matched.
+func checkTarget(s string) error {
+	path, query, _ := strings.Cut(s, "?")
+	switch {
+	case path == "":
+		return errors.New(`it must begin with "/"`)
+	case strings.ContainsAny(query, " \t\r\n"):
+		return errors.New("a query has no space: write %20")
+	case strings.Contains(query, "#"):
+		return errors.New("a fragment is not sent: leave it out")
+	}
+	if _, err := url.ParseRequestURI(s); err != nil && checkPath(path) == nil {
+		return errors.New("it can't be sent: write what has no place in a URL as % and two hexadecimal digits")
+	}
+	return checkPath(path)
 }
 
 func suggestPath(s string) string {

@@ -54,6 +54,7 @@ func TestFormats(t *testing.T) {
 		{"authority", []string{"a", "a:80", "1.2.3.4", "[::1]", "[::1]:80", "endpoint"}, []string{"::1", ":80", "a:", "a:x", "a b"}},
 		{"host", []string{"a.b", "*.a.b", "*.com", "1.2.3.4", "[::1]"}, []string{"*", "*.", "*.*.a", "a.*", "::1", "a:80", "*.1.2.3.4"}},
 		{"path", []string{"/", "/a/b.c", "/%20", "/é"}, []string{"a", "*", "/a b", "/a?b", "/a#b"}},
+		{"target", []string{"/", "/a/b.c", "/%20", "/a?b", "/health?full=1&deep=%20", "/a?b?c", "/?"}, []string{"a", "?a", "*", "/a b", "/a?b c", "/a#b", "/a?b#c", "/a%", "/a?b\n"}},
 		{"method", []string{"GET", "PURGE", "get-it", "M-SEARCH"}, []string{"get", "Post", "GE T", "GET,", "É"}},
 		{"hostname", []string{"a", "a.b-c.d", "a_b"}, []string{"1.2.3.4", "[::1]", "::1", "*.a", "a:80", "a b", "é"}},
 		{"domain", []string{"a", "a.b-c.d.", "_http._tcp.a"}, []string{"1.2.3.4", "[::1]", "*.a", "a:80", ".a", "a b"}},

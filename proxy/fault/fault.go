@@ -92,6 +92,9 @@ const (
 	ClientCertRevoked    // it has been revoked
 	ClientCertUnsuitable // it is malformed, or made for something else
 
+	// ForbiddenAddress is that a forward proxy takes nobody to the address that the
+	// destination was found at.
+	ForbiddenAddress
 	Forbidden // this client may not use this forward proxy, or not reach that destination
 	NotFound  // no route matched
 	NoCluster // the route's cluster does not exist
@@ -182,6 +185,8 @@ var kinds = [lastKind]kind{
 	ClientCertName:       {"client_cert_name", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{name_mismatch}"},
 	ClientCertRevoked:    {"client_cert_revoked", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_revoked}"},
 	ClientCertUnsuitable: {"client_cert_unsuitable", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{bad_certificate}"},
+
+	ForbiddenAddress: {"forbidden_address", Proxy, 403, hop.Unauthorized, "destination_ip_prohibited", "forward_proxy_address_denied"}, // RFC 9209 section 2.3.5
 
 	Forbidden:    {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
 	NotFound:     {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},

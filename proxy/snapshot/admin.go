@@ -36,9 +36,10 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
-	p.adminServer = admin.NewServer(admin.New(o), p.options.Log)
-	// Half of what traffic leaves is for whoever asks how the proxy is.
-	admin.Bound(p.adminServer, func() int { return max(descriptors.Reserve(descriptors.Limit())/2, 4) })
+	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
+		// Half of what traffic leaves is for whoever asks how the proxy is.
+		return max(descriptors.Reserve(descriptors.Limit())/2, 4)
+	})
 	return nil
 }
 

@@ -58,7 +58,7 @@ func late(err error) bool {
 
 // connect opens a connection, and encrypts it where that is asked for.
 func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS, error) {
-	nc, err := g.options.Dial(ctx, "tcp", e.Address)
+	nc, err := g.dialGuarded(ctx, e)
 	if err != nil {
 		return nil, nil, g.explain(e, err)
 	}
@@ -102,6 +102,9 @@ func (g *Group) explain(e *Endpoint, err error) error {
 	var dns *net.DNSError
 	var timeout net.Error
 	kind, what := fault.ConnectFailed, "could not connect to"
+	if f, ok := errors.AsType[*fault.Error](err); ok { // it is explained already
+		return f
+	}
 	shortage, remedy := descriptors.OfDial(err)
 	switch {
 	case shortage == descriptors.Ports:
