@@ -269,7 +269,7 @@ func TestTooManyConnections(t *testing.T) {
 	come := func() net.Conn {
 		c, other := net.Pipe()
 		t.Cleanup(func() { other.Close() })
-		b.changed(c, http.StateNew)
+		b.enter(c, true)
 		return c
 	}
 	var all []net.Conn
