@@ -18,6 +18,7 @@ type http2Conn struct {
 	conn     *http2.Conn
 	info     filter.ConnInfo
 	streams  sync.WaitGroup // those that are being served
+	ending
 }
 
 func newHTTP2(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http2Conn {
@@ -52,6 +53,8 @@ func (c *http2Conn) accept(s *http2.Stream) {
 func (c *http2Conn) retire() { c.conn.Shutdown() }
 func (c *http2Conn) drain()  { c.conn.Shutdown() }
 func (c *http2Conn) cutOff() { c.conn.Abort() }
+
+func (c *http2Conn) Info() *filter.ConnInfo { return &c.info }
 
 // workers are goroutines that serve streams, kept for the next one: a fresh
 // goroutine's stack would have to grow each time.

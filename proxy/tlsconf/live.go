@@ -13,6 +13,7 @@ type live struct {
 	log     *slog.Logger
 	watcher *Watcher // nil where there is no file
 	load    func() (*contents, error)
+	changed func()              // is called after changed files were loaded; nil for nobody
 	leaves  []*x509.Certificate // those in use; the watcher's goroutine's alone
 
 	reloads, failures atomic.Uint64
@@ -68,6 +69,9 @@ func (l *live) reload() {
 	before := l.leaves
 	l.use(c)
 	l.reloads.Add(1)
+	if l.changed != nil {
+		defer l.changed()
+	}
 	fresh := false
 	for _, leaf := range c.leaves {
 		if !slices.ContainsFunc(before, leaf.Equal) {
