@@ -189,7 +189,7 @@ func run(ctx context.Context, from source, upgrade bool) error {
 	defer lines.stop()
 	level := new(slog.LevelVar)
 	level.UnmarshalText([]byte(cfg.Log.Level))
-	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: level}))
+	log := newLog(lines, level)
 	memlimit.Set()
 
 	signals := listenToSignals()

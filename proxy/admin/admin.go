@@ -48,10 +48,13 @@ type Options struct {
 	Reload func() (any, error)
 	// Drain begins to drain and returns at once. It may be called again.
 	Drain func()
+	// Stall is how long a client may take to read 32 KiB of an answer before it
+	// is given up; default 5 s. No client has more than 30 s for an answer.
+	Stall time.Duration
 }
 
-// New returns the admin API as a handler. It serves the paths that "/" lists,
-// and answers every error with a JSON object of "error" and "hint".
+// New returns the admin API as a handler, for [NewServer]. It serves the paths that
+// "/" lists, and answers every error with a JSON object of "error" and "hint".
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()

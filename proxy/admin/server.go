@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 func (a *api) ready(w http.ResponseWriter, _ *http.Request) {
@@ -84,7 +86,7 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		writeJSON(w, http.StatusUnprocessableEntity, problem{
 			Error: "the configuration was not taken", Hint: "the one that was there before goes on; correct the mistakes, then POST /reload again",
-			Mistakes: strings.Split(err.Error(), "\n"),
+			Mistakes: strings.Split(redact.Text(err.Error()), "\n"),
 		})
 		return
 	}

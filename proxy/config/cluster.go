@@ -274,7 +274,7 @@ type Retry struct {
 	// breaker's MaxRetries.
 	Budget *RetryBudget `yaml:"budget"`
 	// MaxBody is how many bytes of a request's content are kept for a retry, at
-	// least 16384; a request of which more was read is not retried.
+	// least 16384. A request with more than that is not retried once the rest was read.
 	MaxBody int `yaml:"max_body" default:"65536" min:"0" max:"16777216"`
 }
 

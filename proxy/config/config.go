@@ -68,10 +68,15 @@ type Listener struct {
 	// Consul's, by the request's host and by the tags of the services; the top
 	// level's "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
-	// TrustedCallers are the networks of clients whose x-envoy-retry-on,
-	// x-envoy-max-retries, x-envoy-upstream-rq-timeout-ms and
-	// x-envoy-upstream-rq-per-try-timeout-ms count; from others these fields
-	// are removed.
+	// TrustedCallers are the networks of clients whose x-envoy- fields are
+	// believed; from all others every such field is removed. A client is
+	// trusted only if all addresses in X-Forwarded-For, X-Real-IP and Forwarded
+	// are in these networks too, so that a TLS terminator on the same host lends
+	// no trust to strangers. x-envoy-upstream-rq-timeout-ms,
+	// x-envoy-upstream-rq-per-try-timeout-ms and x-envoy-max-retries may ask for
+	// less than the route has, never for more. x-envoy-retry-on and
+	// x-envoy-retry-grpc-on count where neither route nor cluster has "retry":
+	// for 2 attempts, or up to 3 with x-envoy-max-retries.
 	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
 	// ForwardProxy makes this a forward proxy: requests in absolute form and
 	// CONNECT go to the destination that they name, after the routes.
@@ -127,8 +132,11 @@ type Listener struct {
 	// MaxConnectionAgeGrace is how long after that the requests and tunnels of the
 	// connection may go on; then it is cut. 0 is for ever.
 	MaxConnectionAgeGrace time.Duration `yaml:"max_connection_age_grace" default:"0s" min:"0"`
-	// MaxConnections is how many connections may be open at once; further
-	// ones wait in the kernel's queue. 0 is half of the open file limit.
+	// MaxConnections is how many connections may be open at once. Where one more
+	// comes, the one that has been idle for longest is closed, else the new one
+	// waits. All listeners together have half of what the limit on open files
+	// (ulimit -n) leaves, or more where their max_connections say so; 0 is no limit
+	// but that.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
 	// MaxHeaderBytes is the largest request head, in bytes, the target included:
 	// one that does not fit is answered with 414, or 431 where the fields are what
@@ -343,7 +351,8 @@ type OTLP struct {
 // Zipkin is a Zipkin v2 collector.
 type Zipkin struct {
 	// URL is where spans are posted, such as
-	// http://127.0.0.1:9411/api/v2/spans. A password in it is a secret.
+	// http://127.0.0.1:9411/api/v2/spans. User, password and the values of its
+	// query are secrets.
 	URL string `yaml:"url" required:"true" format:"url"`
 	// Timeout is the time for one export.
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`

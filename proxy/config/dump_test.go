@@ -226,11 +226,11 @@ clusters:
         min_requests: 9
     health_checks:
       - http:
-          path: "/health?full=[redacted]"
+          path: "/health?full=REDACTED"
           method: HEAD
           host: health.internal
           headers:
-            authorization: "[redacted]"
+            authorization: REDACTED
           statuses: ["200", "204", "300-399"]
           body: ok
         port: 9000
@@ -350,7 +350,7 @@ clusters:
     ...
 consul:
   address: agent:8500
-  token: "[redacted]"
+  token: REDACTED
   tls:
     insecure_skip_verify: false
   stale: false
@@ -371,7 +371,7 @@ register:
     port: 8443
     tags: [v2]
     meta:
-      env: prod
+      env: REDACTED
     weight: 10
     check:
       http: http://127.0.0.1:3000/health
@@ -387,12 +387,12 @@ telemetry:
     otlp:
       endpoint: collector:4317
       headers:
-        authorization: "[redacted]"
+        authorization: REDACTED
       timeout: 5s
       compression: gzip
       tls: true
     zipkin:
-      url: "https://[redacted]@zipkin/api/v2/spans?key=[redacted]&x="
+      url: "https://REDACTED@zipkin/api/v2/spans?key=REDACTED&x="
       timeout: 6s
     sample: 0.001
     extract: []

@@ -135,6 +135,12 @@ const (
 	CertPin        // its key is none of those that are pinned
 	CertUnsuitable // it is malformed, or made for something else
 
+	// Exhausted is that this machine had no descriptor, or no memory, left for a
+	// connection: the endpoint was not asked.
+	Exhausted
+	// PortsExhausted is that it had no local port left for one more connection to
+	// the endpoint; another may do.
+	PortsExhausted
 	Draining // the proxy is shutting down
 	Internal // a defect of the proxy
 	Panic    // a defect by which it panicked
@@ -222,6 +228,9 @@ var kinds = [lastKind]kind{
 	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
 	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
+	Exhausted:      {"exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted"},
+	PortsExhausted: {"ports_exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted{ports}"},
+
 	Draining: {"draining", Proxy, 503, hop.LocalReset, "proxy_internal_response", "draining"},
 	Internal: {"internal", Proxy, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
 	Panic:    {"panic", Proxy, 500, hop.ProxyPanic, "proxy_internal_error", "internal_error{panic}"},
@@ -234,9 +243,9 @@ func (k Kind) String() string { return kinds[k].name }
 func (k Kind) Side() Side { return kinds[k].side }
 
 // Connecting reports whether the endpoint could not be reached, so that it has
-// seen nothing of the request.
+// seen nothing of the request, and another may be tried.
 func (k Kind) Connecting() bool {
-	return k >= ConnectRefused && k <= DNSFailed || k >= TLSFailed && k <= CertUnsuitable
+	return k == PortsExhausted || k >= ConnectRefused && k <= DNSFailed || k >= TLSFailed && k <= CertUnsuitable
 }
 
 // Status is the HTTP status of the proxy's own response, 0 where there is

@@ -94,6 +94,7 @@ func TestFlags(t *testing.T) {
 		fault.UpstreamClosed: "UC 503 connection_terminated", fault.UpstreamReset: "UR 503 connection_terminated",
 		fault.UpstreamProtocol: "UPE 502 http_protocol_error", fault.UpstreamTimeout: "UT 504 http_response_timeout",
 		fault.UpstreamIdle: "SI 504 http_response_timeout", fault.Internal: "LR 500 proxy_internal_error",
+		fault.Exhausted: "OM 503 proxy_internal_error", fault.PortsExhausted: "OM 503 proxy_internal_error",
 	} {
 		if got := fmt.Sprint(k.Flag(), " ", k.Status(), " ", k.ProxyError()); got != want {
 			t.Errorf("%s: %q, want %q", k, got, want)

@@ -32,6 +32,12 @@ type connection interface {
 	because(why *fault.Error)
 	// Info is what it knows of itself.
 	Info() *filter.ConnInfo
+	// idleSince is since when it has been waiting for a request, on the clock of
+	// [netio.Shared]; 0 if it is not idle.
+	idleSince() time.Duration
+	// dismiss has it end as idle, as drain does; it reports false if it no longer is
+	// idle. It is called under the listener's lock, as is idleSince.
+	dismiss() bool
 }
 
 // ending is why a connection was cut off, where that was not the end of the proxy.
@@ -98,7 +104,7 @@ func (l *Listener) start(nc net.Conn) {
 	if l.phase.Load() == draining { // nobody would drain this one
 		l.mu.Unlock()
 		nio.Done()
-		l.free()
+		l.Budget.leave(l)
 		return
 	}
 	l.conns[first] = struct{}{}
@@ -146,7 +152,7 @@ func (l *Listener) forget(c connection) {
 
 func (l *Listener) end() {
 	l.Active.Add(-1)
-	l.free()
+	l.Budget.leave(l)
 	l.done.Done()
 }
 
@@ -156,6 +162,7 @@ type handshake struct {
 	nio      *netio.Conn
 	info     filter.ConnInfo
 	ending
+	rest rest
 }
 
 // serve encrypts the connection, and serves it.
@@ -164,10 +171,16 @@ func (h *handshake) serve() {
 	start := l.Shared.Now()
 	by := start + l.HandshakeTimeout
 	h.nio.Await(start, by)
+	h.rest.begin(start)
 	if h.nio.Fill() != nil { // no byte came: whoever looks whether the port is open is not worth a record
 		l.forget(h)
 		h.nio.Done()
 		return
+	}
+	if h.rest.end() {
+		l.mu.Lock() // so whoever dismissed it is done
+		h.nio.Limit(0)
+		l.mu.Unlock()
 	}
 	start = l.Shared.Now()
 	version := l.TLS.Version()
@@ -254,6 +267,16 @@ func isUpper(b []byte) bool {
 func (h *handshake) retire() {} // it becomes a connection, and that one does
 
 func (h *handshake) drain() { h.nio.Limit(time.Nanosecond) }
+
+func (h *handshake) idleSince() time.Duration { return h.rest.since() }
+
+func (h *handshake) dismiss() bool {
+	if !h.rest.dismiss() {
+		return false
+	}
+	h.nio.Limit(time.Nanosecond) // long past
+	return true
+}
 
 func (h *handshake) cutOff() {
 	h.nio.Abort()

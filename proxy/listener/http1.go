@@ -26,6 +26,7 @@ type http1Conn struct {
 	turn     func() bool // arrived
 
 	state    atomic.Uint32 // what drain and cutOff need to know, a state below
+	rested   atomic.Int64  // since when it has been idle, if it is
 	stopped  atomic.Bool   // makes Body return
 	retired  atomic.Bool   // the next response is to say that it is the last
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
@@ -75,6 +76,7 @@ func (c *http1Conn) serve() (switched bool) {
 	}()
 	now := c.listener.Shared.Now()
 	c.nio.Await(now, now+c.listener.HeadTimeout)
+	c.rested.Store(int64(now))
 	for !c.cut {
 		if c.next(false) {
 			c.run(nil)
@@ -208,6 +210,7 @@ func (c *http1Conn) run(refused error) {
 	}
 	finished := c.Finished
 	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
+	c.rested.Store(int64(finished))
 	c.giveBack()
 	// Asked after it is idle again, since drain passes over one that is busy.
 	if c.cut = c.cut || c.listener.phase.Load() == draining; !c.cut {
@@ -281,10 +284,21 @@ func (c *http1Conn) retire() { c.retired.Store(true) }
 
 // drain ends a connection that is idle; one that is busy ends with its request.
 // It is called under the listener's lock.
-func (c *http1Conn) drain() {
-	if c.state.CompareAndSwap(idle, woken) {
-		c.nio.Limit(time.Nanosecond) // long past: the wait ends
+func (c *http1Conn) drain() { c.dismiss() }
+
+func (c *http1Conn) dismiss() bool {
+	if !c.state.CompareAndSwap(idle, woken) {
+		return false
 	}
+	c.nio.Limit(time.Nanosecond) // long past: the wait ends
+	return true
+}
+
+func (c *http1Conn) idleSince() time.Duration {
+	if c.state.Load() != idle {
+		return 0
+	}
+	return time.Duration(c.rested.Load())
 }
 
 // cutOff ends the connection, whatever it does. Closing waits for who reads

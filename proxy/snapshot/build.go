@@ -22,14 +22,11 @@ import (
 
 // listening are the options of a listener.
 func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) listener.Options {
-	most := lc.MaxConnections
-	if most == 0 {
-		most = openFiles() / 2
-	}
 	o := listener.Options{
 		Name: lc.Name, Address: lc.Address,
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
-		MaxAge: lc.MaxConnectionAge, AgeGrace: lc.MaxConnectionAgeGrace, MaxConns: most, AbortOnClose: abortOnClose(lc.AbortOnClose), Panics: g.panics,
+		MaxAge: lc.MaxConnectionAge, AgeGrace: lc.MaxConnectionAgeGrace,
+		MaxConns: lc.MaxConnections, Budget: g.budget, AbortOnClose: abortOnClose(lc.AbortOnClose), Panics: g.panics,
 		Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
 		HTTP2:  http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
 		Shared: g.shared, Sink: g.sink, Log: g.options.Log,

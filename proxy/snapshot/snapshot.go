@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/handover"
+	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -50,6 +52,8 @@ type Proxy struct {
 	started time.Time
 
 	shared   *netio.Shared
+	budget   *listener.Budget // of clients' connections
+	dialling dialling
 	causes   *diagnose.Causes
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
@@ -100,6 +104,8 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		options: o, started: time.Now(),
 		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
+	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
+	p.budget.Reclaim = p.reclaim
 	p.alone = make(chan struct{})
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
@@ -131,8 +137,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureTLS()
 	p.measureClusters()
 	p.measureBuffers()
+	p.measureDescriptors()
 	p.measureDiscovery()
 	p.metrics.Reloaded(nil)
+	p.plan(c)
 	p.serve(g, nothing)
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
@@ -196,13 +204,4 @@ func (g *generation) label(lc *config.Listener, route, cluster string, slow time
 	}
 	l.Metrics = g.metrics.Series(l)
 	return l
-}
-
-// openFiles is how many descriptors the process may have.
-func openFiles() int {
-	limit, err := fileLimit()
-	if err != nil {
-		return 1024
-	}
-	return limit
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/http2"
@@ -31,7 +32,7 @@ type Options struct {
 	HTTP2    http2.Options
 	// TLS encrypts the connections; nil is plain text.
 	TLS *tlsconf.Client
-	// Dial opens a connection; nil is [net.Dialer.DialContext].
+	// Dial opens a connection; nil is that of [descriptors.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -89,7 +90,7 @@ const checkAfter = time.Millisecond
 // NewGroup returns a group without endpoints.
 func NewGroup(name string, o Options, shared *netio.Shared) *Group {
 	if o.Dial == nil {
-		o.Dial = new(net.Dialer).DialContext
+		o.Dial = descriptors.Dialer(nil).DialContext
 	}
 	return &Group{
 		Name: name, options: o, shared: shared,
