@@ -28,6 +28,7 @@ type http1Conn struct {
 	state    atomic.Uint32 // what drain and cutOff need to know, a state below
 	rested   atomic.Int64  // since when it has been idle, if it is
 	stopped  atomic.Bool   // makes Body return
+	retired  atomic.Bool   // the next response is to say that it is the last
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
 	preface  bool          // what came is the preface of HTTP/2
@@ -37,6 +38,7 @@ type http1Conn struct {
 	parted   bool          // the client sends nothing after its last request
 	headBy   time.Duration // when the head that has begun to arrive must be whole
 	leaving
+	ending
 
 	*exchange // nil while the connection is idle
 }
@@ -278,7 +280,7 @@ func (c *http1Conn) occupy() {
 
 // retire leaves it to the next response to say that the connection ends: one
 // that is idle may have a request on its way, which closing it would lose.
-func (c *http1Conn) retire() {}
+func (c *http1Conn) retire() { c.retired.Store(true) }
 
 // drain ends a connection that is idle; one that is busy ends with its request.
 // It is called under the listener's lock.
@@ -316,8 +318,8 @@ func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 // Gone reports whether the client has gone away; see leaving.
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
-// Left knows no more than Gone.
-func (c *http1Conn) Left() error { return nil }
+// Left knows no more than Gone, unless the connection was cut off here.
+func (c *http1Conn) Left() error { return c.cause(nil) }
 
 // Whole is the content, if it is here.
 func (c *http1Conn) Whole() ([]byte, bool) {
@@ -434,7 +436,7 @@ func (c *http1Conn) explain(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+c.listener.StreamIdle.String())
 	}
-	return fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over")
+	return c.cause(fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over"))
 }
 
 // Interim sends an interim response at once.
@@ -457,7 +459,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.
 	unasked := c.expect && !c.whole && !c.invited
-	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.listener.phase.Load() != serving
+	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.retired.Load() || c.listener.phase.Load() != serving
 	persistence := http1.Persist
 	switch {
 	case c.sends == message.Tunnel && h.Status == 101:
