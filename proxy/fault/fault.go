@@ -131,6 +131,7 @@ const (
 	CertPin        // its key is none of those that are pinned
 	CertUnsuitable // it is malformed, or made for something else
 
+	Overload // the proxy is short of memory
 	Draining // the proxy is shutting down
 	Internal // a defect of the proxy
 	Panic    // a defect by which it panicked
@@ -214,6 +215,7 @@ var kinds = [lastKind]kind{
 	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
 	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
+	Overload: {"overload", Proxy, 503, hop.Overload, "proxy_internal_response", "overload"},
 	Draining: {"draining", Proxy, 503, hop.LocalReset, "proxy_internal_response", "draining"},
 	Internal: {"internal", Proxy, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
 	Panic:    {"panic", Proxy, 500, hop.ProxyPanic, "proxy_internal_error", "internal_error{panic}"},

@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -103,6 +104,8 @@ type ConnInfo struct {
 	// Certificate what the client showed of itself, nil for nothing.
 	TLS         *hop.TLS
 	Certificate *x509.Certificate
+	// Account is what the connection holds of the proxy's memory; nil counts nothing.
+	Account *overload.Account
 	// Sink takes the connection's Hops.
 	Sink hop.Sink
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -27,6 +28,10 @@ type connection interface {
 	drain()
 	// cutOff ends it, whatever it does.
 	cutOff()
+	// holds is how much memory it holds, and shed ends it, whatever it does, for want
+	// of that. holds is called under the listener's lock.
+	holds(now time.Duration) holding
+	shed()
 }
 
 // newInfo is what a connection knows of itself from the start.
@@ -65,8 +70,14 @@ func unmapped(a *net.TCPAddr) netip.AddrPort {
 
 // start serves a connection, from a goroutine of its own.
 func (l *Listener) start(nc net.Conn) {
+	if !l.awaitMemory() {
+		nc.Close()
+		l.free()
+		return
+	}
 	info := l.newInfo(nc, l.Accepted.Add(1))
 	nio := netio.New(nc, l.Shared)
+	info.Account = &nio.Account
 	var first connection
 	var serve func()
 	if l.TLS != nil {
@@ -87,8 +98,11 @@ func (l *Listener) start(nc net.Conn) {
 	l.done.Add(1)
 	l.mu.Unlock()
 	l.Active.Add(1)
+	size := l.size()
+	nio.Account.Take(size)
 	l.servers.run(func() {
 		defer l.end()
+		defer nio.Account.Give(size)
 		serve()
 	})
 }
@@ -137,6 +151,7 @@ type handshake struct {
 	listener *Listener
 	nio      *netio.Conn
 	info     filter.ConnInfo
+	shedding atomic.Bool // it was closed for want of memory
 }
 
 // serve encrypts the connection, and serves it.
@@ -179,6 +194,9 @@ func (h *handshake) serve() {
 }
 
 func (h *handshake) explain(err error) *fault.Error {
+	if h.shedding.Load() {
+		return overloaded()
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.ClientTLSTimeout, fmt.Sprintf("the client did not end the TLS handshake within %s", h.listener.HandshakeTimeout))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -26,6 +27,9 @@ type http1Conn struct {
 	turn     func() bool // arrived
 
 	state    atomic.Uint32 // what drain and cutOff need to know, a state below
+	shedding atomic.Bool   // it was closed for want of memory
+	done     atomic.Uint32 // how many requests were answered
+	progress
 	stopped  atomic.Bool   // makes Body return
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
@@ -141,6 +145,11 @@ func (c *http1Conn) next(within bool) bool {
 		return false
 	}
 	c.headBy, c.size, c.served = 0, n, true
+	if !c.nio.Account.Allows() {
+		c.cut = true
+		c.run(c.listener.full(overload.Request, "a request"))
+		return false
+	}
 	switch r.Framing {
 	case message.NoBody:
 		c.whole, c.bodyDone = true, true
@@ -204,6 +213,9 @@ func (c *http1Conn) run(refused error) {
 	if c.whole && !c.copied {
 		c.nio.Consume(c.size + int(c.length))
 	}
+	if c.ended && refused == nil {
+		c.done.Add(1)
+	}
 	finished := c.Finished
 	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
 	c.giveBack()
@@ -229,13 +241,23 @@ func (c *http1Conn) lost(err error) {
 	if c.exchange == nil {
 		return
 	}
+	if errors.Is(err, netio.ErrOverload) {
+		c.size, c.cut = len(c.nio.Buffered()), true
+		c.run(c.listener.full(overload.Head, "so large a head"))
+		c.linger()
+		return
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.listener.phase.Load() != draining {
 		c.size, c.cut = len(c.nio.Buffered()), true
 		c.run(fault.New(fault.RequestTimeout, "the request's head did not arrive within "+c.listener.HeadTimeout.String()))
 		c.linger()
 		return
 	}
-	(*c.listener.server.Load()).Lost(&c.Exchange, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	why := fault.New(fault.ClientClosed, "the client closed the connection within a request's head")
+	if c.shedding.Load() {
+		why = overloaded()
+	}
+	(*c.listener.server.Load()).Lost(&c.Exchange, why)
 	c.giveBack()
 }
 
@@ -302,8 +324,13 @@ func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 // Gone reports whether the client has gone away; see leaving.
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
-// Left knows no more than Gone.
-func (c *http1Conn) Left() error { return nil }
+// Left knows no more than Gone, but where the proxy itself has closed the connection.
+func (c *http1Conn) Left() error {
+	if c.shedding.Load() {
+		return overloaded()
+	}
+	return nil
+}
 
 // Whole is the content, if it is here.
 func (c *http1Conn) Whole() ([]byte, bool) {
@@ -417,7 +444,12 @@ func (c *http1Conn) Trailers() *message.Head { return c.content.Trailers() }
 
 // explain tells why the client's side failed.
 func (c *http1Conn) explain(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case c.shedding.Load():
+		return overloaded()
+	case errors.Is(err, netio.ErrOverload):
+		return c.listener.full(overload.Content, "what surrounds the request's content")
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+c.listener.StreamIdle.String())
 	}
 	return fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over")

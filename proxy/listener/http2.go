@@ -18,6 +18,7 @@ type http2Conn struct {
 	conn     *http2.Conn
 	info     filter.ConnInfo
 	streams  sync.WaitGroup // those that are being served
+	progress
 }
 
 func newHTTP2(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http2Conn {
