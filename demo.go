@@ -38,7 +38,7 @@ It needs no network and no root. Ctrl-C ends it.`,
 			o.Color = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
 			o.Level = new(slog.LevelVar)
 			o.Level.Set(slog.LevelWarn)
-			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.Level}))
+			o.Log = newLog(os.Stderr, o.Level)
 			return demo.Run(ctx, o)
 		},
 	}

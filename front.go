@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // frontFlags are the flags of run that stand for the listeners and clusters of
@@ -172,7 +173,7 @@ func endpoint(to string) (address, scheme string, err error) {
 	case strings.Contains(authority, "@"): // not shown: it may hold a password
 		return "", "", errors.New("--to: an endpoint has no user and no password; give host:port")
 	case path != "":
-		return "", "", fmt.Errorf("--to: %s has a path, and requests keep their own; give %s without it", to, strings.TrimSuffix(to, "/"+path))
+		return "", "", fmt.Errorf("--to: %s has a path, and requests keep their own; give %s without it", redact.URL(to), strings.TrimSuffix(to, "/"+path))
 	}
 	return authority, scheme, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // version is set by the linker.
@@ -35,10 +36,10 @@ func main() {
 func complain(w io.Writer, err error) {
 	var mistakes config.Errors
 	if errors.As(err, &mistakes) {
-		fmt.Fprintln(w, mistakes)
+		fmt.Fprintln(w, redact.Text(mistakes.Error()))
 		return
 	}
-	fmt.Fprintln(w, "hopscope:", err)
+	fmt.Fprintln(w, "hopscope:", redact.Text(err.Error()))
 }
 
 func newRoot() *cobra.Command {

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
@@ -87,14 +89,22 @@ func (r *reloader) follow(ctx context.Context, signals <-chan os.Signal) (stop f
 	changed, unwatch := r.watch(ctx)
 	quit := make(chan struct{})
 	go func() {
+		var again <-chan time.Time
 		for {
+			why := ""
 			select {
 			case <-changed:
-				r.reload(r.source.name + " changed")
+				why = r.source.name + " changed"
 			case <-signals:
-				r.reload("SIGHUP")
+				why = "SIGHUP"
+			case <-again:
+				why = r.source.name + " could not be read before"
 			case <-quit:
 				return
+			}
+			again = nil
+			if _, err := r.reload(why); discovery.Short(err) { // it is not told again that it changed
+				again = time.After(pollFile)
 			}
 		}
 	}()

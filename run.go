@@ -198,7 +198,7 @@ func run(ctx context.Context, from source, upgrade bool) error {
 	defer lines.stop()
 	level := new(slog.LevelVar)
 	level.UnmarshalText([]byte(cfg.Log.Level))
-	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: level}))
+	log := newLog(lines, level)
 
 	signals := listenToSignals()
 	defer signals.stop()
@@ -218,6 +218,10 @@ func run(ctx context.Context, from source, upgrade bool) error {
 		log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))
 	}
 	next, err := before.succeed(cfg, p, log)
+	if errors.Is(err, errNotTaken) { // what it has accepted it serves; all else is the other's
+		r.drain(ctx, func(ctx context.Context) error { return p.Retire(ctx, p.Registered()) }, signals, "the other process goes on")
+		return err
+	}
 	if err != nil {
 		p.Close(ctx)
 		return err

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hopscope/hopscope/discovery/filewatch"
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
 // pollFile is how often the configuration file is looked at even if the system
@@ -41,10 +41,6 @@ func (f *runFlags) source(c *cobra.Command) source {
 
 // watchFile watches a file by whatever way it changes, symbolic links included.
 func watchFile(path string) func(context.Context, func(), func(error)) {
-	w := tlsconf.NewWatcher(tlsconf.WatchOptions{Files: []string{path}, Poll: pollFile})
-	return func(ctx context.Context, changed func(), _ func(error)) {
-		w.Start(changed)
-		<-ctx.Done()
-		w.Stop()
-	}
+	w := filewatch.New(filewatch.Options{Files: []string{path}, Poll: pollFile})
+	return func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) }
 }

@@ -37,7 +37,7 @@ const again = 100 * time.Millisecond
 // reads, all of that stays in the proxy. It holds them, and opens what the proxy
 // closes anew, until ctx ends.
 func HeavyUploads(ctx context.Context, addr, path string, conns, streams, size int, t *Tally) error {
-	return hold(ctx, conns, func(ctx context.Context) error {
+	return persist(ctx, conns, func(ctx context.Context) error {
 		c, err := dial2(ctx, addr, 65535, t)
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func HeavyHeads(ctx context.Context, addr string, conns, size int, t *Tally) err
 	for i := 0; len(first) < size; i++ {
 		first += fmt.Sprintf("x-%d: %s\r\n", i, strings.Repeat("a", min(1000, size-len(first))))
 	}
-	return hold(ctx, conns, func(ctx context.Context) error {
+	return persist(ctx, conns, func(ctx context.Context) error {
 		return holdHead(ctx, addr, first, t)
 	})
 }
@@ -68,7 +68,7 @@ func HeavyHeads(ctx context.Context, addr string, conns, size int, t *Tally) err
 // Slowloris opens connections of HTTP/1 that each send the beginning of a head, and
 // holds them likewise.
 func Slowloris(ctx context.Context, addr string, conns int, t *Tally) error {
-	return hold(ctx, conns, func(ctx context.Context) error {
+	return persist(ctx, conns, func(ctx context.Context) error {
 		return holdHead(ctx, addr, "GET / HTTP/1.1\r\nHost: attack.test\r\nx-", t)
 	})
 }
@@ -81,7 +81,7 @@ func StalledStreams(ctx context.Context, addr, path string, conns, streams int, 
 	if deaf {
 		window = 1 << 30
 	}
-	return hold(ctx, conns, func(ctx context.Context) error {
+	return persist(ctx, conns, func(ctx context.Context) error {
 		c, err := dial2(ctx, addr, window, t)
 		if err != nil {
 			return err
@@ -100,9 +100,9 @@ func StalledStreams(ctx context.Context, addr, path string, conns, streams int, 
 	})
 }
 
-// hold keeps n attackers going until ctx ends: each begins anew when the proxy has
+// persist keeps n attackers going until ctx ends: each begins anew when the proxy has
 // ended it. It fails if not one connection could be made.
-func hold(ctx context.Context, n int, one func(context.Context) error) error {
+func persist(ctx context.Context, n int, one func(context.Context) error) error {
 	var first atomic.Pointer[error]
 	var good atomic.Bool
 	var all sync.WaitGroup
@@ -136,8 +136,19 @@ func dial(ctx context.Context, addr string, t *Tally) (net.Conn, error) {
 		return nil, err
 	}
 	t.Opened.Add(1)
-	context.AfterFunc(ctx, func() { nc.Close() })
-	return nc, nil
+	return &ending{nc, context.AfterFunc(ctx, func() { nc.Close() })}, nil
+}
+
+// ending is a connection that ends with a context.
+type ending struct {
+	net.Conn
+	stop func() bool
+}
+
+// Close ends it sooner.
+func (e *ending) Close() error {
+	e.stop()
+	return e.Conn.Close()
 }
 
 // holdHead sends the beginning of a head, and waits for the proxy to have enough.

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -28,7 +28,7 @@ import (
 // under the service's name.
 type front struct {
 	listener net.Listener
-	server   *http.Server
+	server   *admin.Server
 	sidecars []sidecar
 	client   *http.Client
 }
@@ -50,16 +50,12 @@ func listenFront(address string) (l net.Listener, moved bool, err error) {
 
 func newFront(l net.Listener, m *mesh, t traces, o Options) *front {
 	f := &front{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}}
-	f.server = &http.Server{
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-		Handler: admin.New(admin.Options{
-			Service: "demo mesh", Version: o.Version, Started: time.Now(), Log: o.Log, Level: o.Level,
-			Metrics: http.HandlerFunc(f.metrics), Trace: t.trace, Traces: t.find,
-			Clusters: f.each("/clusters"), Listeners: f.each("/listeners"), Store: t.stats(m.sidecars),
-			ConfigDump: func() ([]byte, error) { return json.Marshal(f.configs()) },
-		}),
-	}
+	f.server = admin.NewServer(admin.New(admin.Options{
+		Service: "demo mesh", Version: o.Version, Started: time.Now(), Log: o.Log, Level: o.Level,
+		Metrics: http.HandlerFunc(f.metrics), Trace: t.trace, Traces: t.find,
+		Clusters: f.each("/clusters"), Listeners: f.each("/listeners"), Store: t.stats(m.sidecars),
+		ConfigDump: func() ([]byte, error) { return json.Marshal(f.configs()) },
+	}), o.Log, func() int { return math.MaxInt })
 	return f
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/hashicorp/consul/api"
 	"golang.org/x/time/rate"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // Connection is how a Consul agent is reached. The environment's CONSUL_HTTP_* variables
@@ -93,7 +95,7 @@ func NewClient(c Connection) (*Client, error) {
 			return nil, err
 		}
 	} else if c.TLS != (TLS{}) {
-		return nil, fmt.Errorf("consul address %q takes no TLS settings: begin it with https://", client.address)
+		return nil, fmt.Errorf("consul address %q takes no TLS settings: begin it with https://", redact.URL(client.address))
 	}
 	return client, nil
 }
@@ -104,7 +106,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 // parseAddress takes an address apart; socket is the path of a Unix socket, or "".
 func parseAddress(address string) (scheme, host, socket string, err error) {
 	wrong := func(why string) (string, string, string, error) {
-		return "", "", "", fmt.Errorf("consul address %q %s: write host:port, http://host:port, https://host:port or unix:///path", redacted(address), why)
+		return "", "", "", fmt.Errorf("consul address %q %s: write host:port, http://host:port, https://host:port or unix:///path", redact.URL(address), why)
 	}
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
@@ -138,14 +140,6 @@ func parseAddress(address string) (scheme, host, socket string, err error) {
 		return scheme, net.JoinHostPort(u.Hostname(), port), "", nil
 	}
 	return scheme, u.Host, "", nil
-}
-
-// redacted cuts off what may be a password in front of a host.
-func redacted(address string) string {
-	if _, rest, ok := strings.Cut(address, "@"); ok {
-		return "...@" + rest
-	}
-	return address
 }
 
 func (t TLS) config() (*tls.Config, error) {

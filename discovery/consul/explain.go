@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // explain turns what the library says of a request into what a person can act on. Needs
@@ -34,7 +36,8 @@ func (c *Client) explain(err error, needs string) error {
 	case errors.As(err, &syntax), errors.As(err, &kind), errors.Is(err, io.ErrUnexpectedEOF):
 		err = fmt.Errorf("its answer is not Consul's: is the address that of its HTTP API? (%w)", err)
 	}
-	return fmt.Errorf("consul at %s: %w", c.address, err)
+	token, _ := c.token() // an answer may quote it
+	return redact.Error(fmt.Errorf("consul at %s: %w", c.address, err), token)
 }
 
 func explainStatus(status api.StatusError, needs string) error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // KVLocation is where a key is.
@@ -24,7 +26,7 @@ type KVLocation struct {
 func ParseKVURL(text, token string) (KVLocation, error) {
 	wrong := func(format string, args ...any) (KVLocation, error) {
 		return KVLocation{}, fmt.Errorf("%q: %s; write consul://host:port/key or consul+https://host:port/key",
-			redacted(text), fmt.Sprintf(format, args...))
+			redact.URL(text), fmt.Sprintf(format, args...))
 	}
 	scheme, rest, _ := strings.Cut(text, "://")
 	schemes := map[string]string{"consul": "http://", "consul+https": "https://"}

@@ -22,8 +22,9 @@ func (a answer) Records() []dns.RR { return a.records }
 func (a answer) TTL() uint32       { return a.ttl }
 
 var (
-	HostAddresses = hostAddresses
-	ReadAnswer    = readAnswer
-	AddressesIn   = addressesIn
-	ResolvConf    = resolvConf
+	HostAddresses  = hostAddresses
+	ReadAnswer     = readAnswer
+	AddressesIn    = addressesIn
+	ResolvConf     = resolvConf
+	LocalAddresses = localAddresses
 )

@@ -54,7 +54,10 @@ func (s *Source) lookup(ctx context.Context) finding {
 	defer cancel()
 	servers, names := []string{s.options.Resolver}, []string{dns.CanonicalName(s.options.Name)}
 	if s.options.Resolver == "" {
-		servers, names = resolvConf(s.resolv, s.port, s.options.Name)
+		var err error
+		if servers, names, err = resolvConf(s.resolv, s.port, s.options.Name); err != nil {
+			return s.unread(err)
+		}
 	}
 	if s.options.Type == TypeSRV {
 		return s.lookupService(ctx, servers, names)
@@ -66,6 +69,25 @@ func (s *Source) lookup(ctx context.Context) finding {
 	}
 	f.missing = f.add(s.options.Name, s.options.types(), s.lookupHost(ctx, servers, names, s.options.Name, s.options.types()))
 	return f
+}
+
+// unread is what a lookup finds that could not begin.
+func (s *Source) unread(err error) finding {
+	if s.options.Type == TypeSRV {
+		return finding{err: err, ttl: noTTL, parts: make(map[part]outcome)}
+	}
+	f := finding{targets: []target{{host: s.options.Name, port: s.options.Port, weight: 1}}, parts: make(map[part]outcome, 2), ttl: noTTL}
+	f.add(s.options.Name, s.options.types(), failing(s.options.types(), err))
+	return f
+}
+
+// failing are replies that say why there is none.
+func failing(types []uint16, err error) []reply {
+	replies := make([]reply, len(types))
+	for i := range replies {
+		replies[i] = reply{answer{ttl: noTTL}, err}
+	}
+	return replies
 }
 
 // add takes over the replies for a host, one for each type, and tells whether
@@ -89,7 +111,10 @@ func (s *Source) lookupHost(ctx context.Context, servers, names []string, host s
 	if ip, err := netip.ParseAddr(host); err == nil {
 		local = []netip.Addr{ip.Unmap()}
 	} else if s.options.Resolver == "" {
-		local = localAddresses(s.hosts, host)
+		var err error
+		if local, err = localAddresses(s.hosts, host); err != nil {
+			return failing(types, err)
+		}
 	}
 	known := false
 	replies := make([]reply, len(types))

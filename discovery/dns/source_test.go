@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -323,12 +324,12 @@ func TestHostsAndSearch(t *testing.T) {
 
 func TestResolvConf(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "resolv.conf")
-	servers, names := dns.ResolvConf(path, "53", "web")
+	servers, names, _ := dns.ResolvConf(path, "53", "web")
 	if !slices.Equal(servers, []string{"127.0.0.1:53", "[::1]:53"}) || !slices.Equal(names, []string{"web."}) {
 		t.Errorf("without a file: %v, %v", servers, names)
 	}
 	must(t, os.WriteFile(path, []byte("nameserver 10.0.0.1\nnameserver fd00::1\nsearch "+strings.Repeat("a.", 130)+" . B.example\noptions ndots:5"), 0o600))
-	servers, names = dns.ResolvConf(path, "53", "web.x")
+	servers, names, _ = dns.ResolvConf(path, "53", "web.x")
 	if !slices.Equal(servers, []string{"10.0.0.1:53", "[fd00::1]:53"}) || !slices.Equal(names, []string{"web.x.b.example.", "web.x."}) {
 		t.Errorf("%v, %v", servers, names)
 	}
@@ -339,5 +340,31 @@ func TestSystemResolver(t *testing.T) {
 	u := run(t, o)()
 	if len(u.Endpoints) == 0 || u.Err != nil || !strings.Contains(u.Endpoints[0].Address, "127.0.0.1:80") {
 		t.Errorf("delivered %v", u)
+	}
+}
+
+// TestWithoutDescriptors: a file of hosts that can't be read for want of a descriptor
+// does not count as one that says nothing.
+func TestWithoutDescriptors(t *testing.T) {
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(hosts, []byte("192.0.2.7 web.internal\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := dns.LocalAddresses(hosts, "web.internal"); err != nil || len(got) != 1 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	if got, err := dns.LocalAddresses(hosts, "web.internal"); !discovery.Short(err) {
+		t.Errorf("the file of hosts says %v, %v", got, err)
+	}
+	if servers, _, err := dns.ResolvConf(hosts, "53", "web"); !discovery.Short(err) {
+		t.Errorf("the file of servers says %v, %v", servers, err)
 	}
 }

@@ -50,7 +50,11 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	last, _ := s.read(discovery.Update{})
 	deliver(last)
 	w.Run(ctx, func() {
-		if next, news := s.read(last); news {
+		next, news := s.read(last)
+		if discovery.Short(next.Err) {
+			w.Forget()
+		}
+		if news {
 			last = next
 			deliver(next)
 		}

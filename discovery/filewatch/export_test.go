@@ -7,3 +7,5 @@ func (w *Watcher) Deafen() {
 }
 
 var FoldersOf = foldersOf
+
+func (w *Watcher) Look() bool { return w.look() }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/hopscope/hopscope/discovery"
 )
 
 // Options are a Watcher's settings.
@@ -95,12 +97,21 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 			settled = nil
 		case <-poll.C:
 		}
-		w.follow()
-		if sums := w.read(); !slices.Equal(sums, w.sums) {
-			w.sums = sums
+		if w.look() {
 			changed()
 		}
 	}
+}
+
+// look reports whether the files hold something else than when it was called last.
+func (w *Watcher) look() bool {
+	w.follow()
+	sums := w.read()
+	if slices.Equal(sums, w.sums) {
+		return false
+	}
+	w.sums = sums
+	return true
 }
 
 // follow has the folders watched in which a change can lead a path elsewhere,
@@ -129,11 +140,22 @@ func (w *Watcher) follow() {
 	w.folders = folders
 }
 
-// read returns what the files hold, or why they can not be read, as hashes.
+// Forget has what the files hold now be told as a change, if it can be read by then: for
+// a caller that was told of a change and could not read it. It is called within changed.
+func (w *Watcher) Forget() { w.sums = nil }
+
+// read returns what the files hold, or why they can not be read, as hashes. Where this
+// process lacks the means to read a file it holds what it held before.
 func (w *Watcher) read() [][sha256.Size]byte {
 	sums := make([][sha256.Size]byte, len(w.options.Files))
 	for i, path := range w.options.Files {
 		data, err := Read(path, w.options.MaxBytes)
+		if discovery.Short(err) {
+			if w.sums != nil {
+				sums[i] = w.sums[i]
+			}
+			continue
+		}
 		if err != nil {
 			data = []byte(err.Error())
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/filewatch"
 	"go.uber.org/goleak"
 )
@@ -192,5 +193,43 @@ func TestRead(t *testing.T) {
 	}
 	if _, err := filewatch.Read(dir+"/file", 4); err == nil || !strings.Contains(err.Error(), "more than 4 bytes") {
 		t.Errorf("a file too large: %v", err)
+	}
+}
+
+// TestWithoutDescriptors: what can't be read for want of a descriptor has not changed;
+// what has, meanwhile, is told when it can be read.
+func TestWithoutDescriptors(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	write(t, path, "1")
+	write(t, path+".new", "2")
+	w := filewatch.New(filewatch.Options{Files: []string{path}})
+	defer w.Close()
+	without := func(do func()) {
+		t.Helper()
+		var limit syscall.Rlimit
+		must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+		must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: limit.Max}))
+		defer func() { must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }()
+		if _, err := filewatch.Read(path, 10); !discovery.Short(err) || !strings.Contains(err.Error(), path) {
+			t.Errorf("reading without descriptors: %v", err)
+		}
+		do()
+	}
+	without(func() {
+		if w.Look() {
+			t.Error("a file that can't be read counts as changed")
+		}
+		must(t, os.Rename(path+".new", path))
+		if w.Look() {
+			t.Error("a file that can't be read counts as changed, though nobody can know")
+		}
+	})
+	if !w.Look() || w.Look() {
+		t.Error("the change is not told once, when the file can be read again")
+	}
+	w.Forget()
+	if !w.Look() || w.Look() {
+		t.Error("what was forgotten is not told once")
 	}
 }

@@ -33,6 +33,9 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
+	// Dropped is how much each view of the telemetry has lost, by reason, without what
+	// is 0; nil where that is not known.
+	Dropped func() map[string]map[string]uint64
 	// Act does to an endpoint of a cluster, by their names, what a person asks
 	// for: "eject", "restore" or "drain". An error says that there is none.
 	Act func(cluster, endpoint, action string) error
@@ -45,10 +48,13 @@ type Options struct {
 	Reload func() (any, error)
 	// Drain begins to drain and returns at once. It may be called again.
 	Drain func()
+	// Stall is how long a client may take to read 32 KiB of an answer before it
+	// is given up; default 5 s. No client has more than 30 s for an answer.
+	Stall time.Duration
 }
 
-// New returns the admin API as a handler. It serves the paths that "/" lists,
-// and answers every error with a JSON object of "error" and "hint".
+// New returns the admin API as a handler, for [NewServer]. It serves the paths that
+// "/" lists, and answers every error with a JSON object of "error" and "hint".
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()

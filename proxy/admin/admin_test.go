@@ -115,7 +115,9 @@ func newFixture(t *testing.T, change func(*Options)) *fixture {
 	if change != nil {
 		change(&o)
 	}
-	f.Server = httptest.NewServer(New(o))
+	f.Server = httptest.NewUnstartedServer(nil)
+	f.Config = NewServer(New(o), slog.New(slog.DiscardHandler), func() int { return maxConnections }).Server
+	f.Start()
 	t.Cleanup(f.Close)
 	return f
 }

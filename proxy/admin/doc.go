@@ -6,6 +6,8 @@
 // which the data plane answers on demand, and the two things that it changes,
 // draining and the log level, are the caller's. It opens no socket and has no
 // authentication; guard.go refuses what a hostile web page could make a
-// browser send to it. Start reading at [Options], then the table in
-// endpoints.go.
+// browser send to it. Nobody who asks may cost the requests that are on their way
+// much: lane.go bounds how many are answered at once, pace.go how long they may take
+// to read, list.go and trace.go how much they are told. Start reading at [Options],
+// then the table in endpoints.go.
 package admin

@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"net/http/pprof"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	runtimepprof "runtime/pprof"
 )
@@ -17,6 +21,8 @@ type endpoint struct {
 	methods string // allowed ones
 	help    string
 	serve   http.HandlerFunc
+	lane    lane // nil for what costs next to nothing
+	page    bool // a person may be led to it from elsewhere
 }
 
 // The methods of the rows below. GET stands for HEAD too.
@@ -29,52 +35,95 @@ const (
 // table lists the endpoints that these options can answer, in the order in
 // which the index shows them.
 func (a *api) table() []endpoint {
+	views, scrapes, profiling := make(lane, maxViews), make(lane, maxScrapes), make(lane, maxProfiles)
+	row := func(path, pattern, methods, help string, serve http.HandlerFunc) endpoint {
+		return endpoint{path: path, pattern: pattern, methods: methods, help: help, serve: serve}
+	}
+	costly := func(l lane, path, pattern, help string, serve http.HandlerFunc) endpoint {
+		return endpoint{path: path, pattern: pattern, methods: get, help: help, serve: serve, lane: l}
+	}
+	page := func(e endpoint) endpoint {
+		e.page = true
+		return e
+	}
 	all := []endpoint{
-		{"/", "/{$}", get, "this page", a.index},
-		{"/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready},
-		{"/server_info", "/server_info", get, "version, uptime, process, state", a.serverInfo},
+		page(costly(views, "/", "/{$}", "this page", a.index)),
+		row("/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready),
+		row("/server_info", "/server_info", get, "version, uptime, process, state", a.serverInfo),
 	}
 	add := func(exists bool, e ...endpoint) {
 		if exists {
 			all = append(all, e...)
 		}
 	}
-	add(a.Metrics != nil, endpoint{"/metrics", "/metrics", get, "Prometheus and OpenMetrics", a.metrics})
+	add(a.Metrics != nil, costly(scrapes, "/metrics", "/metrics", "Prometheus and OpenMetrics", a.metrics))
 	add(true,
-		endpoint{"/traces?failed=1", "/traces", get, "recent traces that failed; also slow=1, service=, route=, since=10m, limit=N", a.traces},
-		endpoint{"/traces/ID", "/traces/{id}", get, "one trace as a waterfall, the hop to blame named; format=json or text", a.trace},
-		endpoint{"/hops?trace=ID", "/hops", get, "every hop of a trace that is known here", a.hops})
-	add(a.Store != nil, endpoint{"/store", "/store", get, "how much the memory of recent hops holds", state(a.Store)})
-	add(a.Listeners != nil, endpoint{"/listeners", "/listeners", get, "the addresses that take requests", state(a.Listeners)})
-	add(a.Clusters != nil, endpoint{"/clusters", "/clusters", get, "the endpoints that requests go to, and their pools", state(a.Clusters)})
-	add(a.Catalog != nil, endpoint{"/catalog", "/catalog", get, "the catalogue that is served: its routes, and whether it is known and fresh", state(a.Catalog)})
-	add(a.Act != nil, endpoint{"/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
-		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act})
-	add(a.ConfigDump != nil, endpoint{"/config_dump", "/config_dump", get, "the running configuration, secrets left out", a.configDump})
-	add(a.Level != nil, endpoint{"/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging})
-	add(a.Reload != nil, endpoint{"/reload", "/reload", post, "POST reads the configuration again, and says what that changed", a.reload})
-	add(a.Drain != nil, endpoint{"/drain", "/drain", post, "POST stops accepting and lets what is in flight end", a.drain})
+		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, since=10m, limit=N", a.traces),
+		page(costly(views, "/traces/ID", "/traces/{id}", "one trace as a waterfall, the hop to blame named; format=json or text; from=N goes on where a long one ends", a.trace)),
+		costly(views, "/hops?trace=ID", "/hops", "every hop of a trace that is known here; from=N goes on, as the Link field says", a.hops))
+	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
+	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
+	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))
+	add(a.Catalog != nil, costly(views, "/catalog", "/catalog", "the catalogue that is served: its routes, and whether it is known and fresh", state(a.Catalog)))
+	add(a.Act != nil, row("/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
+		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act))
+	add(a.ConfigDump != nil, costly(views, "/config_dump", "/config_dump", "the running configuration, secrets left out", a.configDump))
+	add(a.Level != nil, row("/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging))
+	add(a.Reload != nil, row("/reload", "/reload", post, "POST reads the configuration again, and says what that changed", a.reload))
+	add(a.Drain != nil, row("/drain", "/drain", post, "POST stops accepting and lets what is in flight end", a.drain))
 	add(true,
-		endpoint{"/debug/pprof/", "/debug/pprof/", get, "profiles of the running process, for go tool pprof", profiles},
-		endpoint{"/debug/pprof/cmdline", "/debug/pprof/cmdline", get, "the program's name", cmdline},
-		endpoint{"/debug/pprof/profile?seconds=N", "/debug/pprof/profile", get, "where the CPU time goes", pprof.Profile},
-		endpoint{"/debug/pprof/trace?seconds=N", "/debug/pprof/trace", get, "an execution trace, for go tool trace", pprof.Trace},
-		endpoint{"/debug/pprof/symbol", "/debug/pprof/symbol", both, "names for program counters, for go tool pprof", pprof.Symbol})
+		costly(profiling, "/debug/pprof/", "/debug/pprof/", "profiles of the running process, for go tool pprof", profiles),
+		costly(profiling, "/debug/pprof/cmdline", "/debug/pprof/cmdline", "the program's name", cmdline),
+		costly(profiling, "/debug/pprof/profile?seconds=N", "/debug/pprof/profile", "where the CPU time goes", timed(pprof.Profile)),
+		costly(profiling, "/debug/pprof/trace?seconds=N", "/debug/pprof/trace", "an execution trace, for go tool trace", timed(pprof.Trace)),
+		row("/debug/pprof/symbol", "/debug/pprof/symbol", both, "names for program counters, for go tool pprof", pprof.Symbol))
 	return all
 }
 
-// only lets an endpoint's methods through and names them to all others.
+// only lets an endpoint's methods through and names them to all others. What is costly
+// is answered in its lane, and not made for pages of other sites; every answer is
+// written at the pace of who reads it.
 func (a *api) only(e endpoint) http.Handler {
+	serve := e.serve
+	if e.lane != nil {
+		serve = e.lane.serve(serve)
+	}
 	list := strings.Replace(e.methods, get, "GET, HEAD", 1)
 	allow := strings.Split(list, ", ")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(writer http.ResponseWriter, r *http.Request) {
+		w := pace(writer, a.stall())
+		if r.ContentLength != 0 { // nothing here has content; who sends some does so now
+			_ = w.control.SetReadDeadline(time.Now().Add(a.stall()))
+		}
 		if !slices.Contains(allow, r.Method) {
 			w.Header().Set("Allow", list)
 			writeError(w, http.StatusMethodNotAllowed, r.Method+" is not a method of "+r.URL.Path, "use "+e.methods)
 			return
 		}
-		e.serve(w, r)
+		if e.lane != nil && asksFromElsewhere(r, e.page) {
+			writeError(w, http.StatusForbidden, "a page of another site may not have this made", "open it in a tab of its own, or ask from the command line")
+			return
+		}
+		serve(w, r)
 	})
+}
+
+func (a *api) stall() time.Duration { return cmp.Or(a.Stall, stall) }
+
+// maxSeconds is how long a profile may be.
+const maxSeconds = 300
+
+// timed refuses profiles that hold their place for long.
+func timed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s := r.FormValue("seconds"); s != "" {
+			if n, err := strconv.ParseFloat(s, 64); err != nil || !(n > 0 && n <= maxSeconds) {
+				writeError(w, http.StatusBadRequest, "seconds="+quote(s)+" is no time for a profile", fmt.Sprintf("it is a number above 0, at most %d", maxSeconds))
+				return
+			}
+		}
+		next(w, r)
+	}
 }
 
 // notFound answers every path that no endpoint has.

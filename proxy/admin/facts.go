@@ -4,30 +4,57 @@ import (
 	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // maxIndent bounds how far the tree is indented; a trace that goes around in
 // circles may be of any depth.
 const maxIndent = 24
 
-// waterfall makes the rows of a page.
-type waterfall struct {
-	page   *tracePage
-	blamed *diagnose.Culprit // nil where nothing is
-	total  time.Duration
+// maxRows is how many rows a page has, and maxShown how many bytes of a text that came
+// from others: a page of 200 rows has 300 KB, and a few MB where someone has seen to
+// it that all texts are long and full of what HTML escapes.
+const (
+	maxRows  = 200
+	maxShown = 256
+)
+
+// shown is the start of a text that came from others.
+func shown(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + fmt.Sprintf("… (%d bytes)", len(s))
 }
 
-// add appends a node and all below it.
+// waterfall makes the rows of a page: those from the one that the page begins with.
+type waterfall struct {
+	page    *tracePage
+	blamed  *diagnose.Culprit // nil where nothing is
+	total   time.Duration
+	from, n int // the first row that is shown, and how many there are so far
+}
+
+// add appends a node and all below it, as far as they are on the page.
 func (f *waterfall) add(n *diagnose.Node, depth int) {
-	row := f.row(n, depth)
-	children := n.Children
-	if only := onlyAttempt(n); only != nil {
-		row.Groups = append(row.Groups, group{"attempt", attemptFacts(only)})
-		f.blame(&row, only)
+	only, children := onlyAttempt(n), n.Children
+	if f.blamed != nil && (f.blamed.Node == n || only != nil && f.blamed.Node == only) {
+		f.page.blamed = f.n
+	}
+	if f.n++; f.n > f.from && f.n <= f.from+maxRows {
+		row := f.row(n, depth)
+		if only != nil {
+			row.Groups = append(row.Groups, group{"attempt", attemptFacts(only)})
+			f.blame(&row, only)
+		}
+		f.page.Rows = append(f.page.Rows, row)
+	}
+	if only != nil {
 		children = nil
 		for _, c := range n.Children {
 			if c.Attempt != nil {
@@ -37,7 +64,6 @@ func (f *waterfall) add(n *diagnose.Node, depth int) {
 			}
 		}
 	}
-	f.page.Rows = append(f.page.Rows, row)
 	for _, c := range children {
 		f.add(c, depth+1)
 	}
@@ -63,9 +89,9 @@ func (f *waterfall) row(n *diagnose.Node, depth int) spanRow {
 	r := spanRow{Took: short(n.Duration), Indent: make([]struct{}, min(depth, maxIndent)), Class: "hop"}
 	failed, code := h.Failed(), h.Status
 	if a == nil {
-		r.Label, r.What = h.Labels.Service, method(h)+" "+h.String(h.Path)
+		r.Label, r.What = h.Labels.Service, shown(method(h)+" "+h.String(h.Path))
 		if h.Labels.Direction == hop.Outbound {
-			r.Label += " → " + h.String(h.Host)
+			r.Label += " → " + shown(h.String(h.Host))
 		}
 		r.Groups = []group{{"hop", hopFacts(n)}}
 	} else {
@@ -89,7 +115,7 @@ func (f *waterfall) blame(r *spanRow, n *diagnose.Node) {
 	if f.blamed == nil || f.blamed.Node != n {
 		return
 	}
-	r.Open, r.Note = true, reason(f.blamed)
+	r.Open, r.Note = true, shown(reason(f.blamed))
 	r.Class += " blame"
 	if f.page.Class == "slow" {
 		r.Class += " late"
@@ -101,7 +127,7 @@ type facts []fact
 
 func (f *facts) add(name, value string) {
 	if value != "" {
-		*f = append(*f, fact{name, value})
+		*f = append(*f, fact{name, shown(value)})
 	}
 }
 
@@ -123,7 +149,7 @@ func hopFacts(n *diagnose.Node) []fact {
 	f.add("details", h.Details)
 	f.add("direction", l.Direction.String())
 	f.add("host", h.String(h.Host))
-	f.add("query", string(hop.AppendRedactedQuery(nil, h.Bytes(h.Query))))
+	f.add("query", string(redact.AppendQuery(nil, h.Bytes(h.Query))))
 	f.add("route", l.Route)
 	f.add("cluster", l.Cluster)
 	f.add("listener", l.Listener)

@@ -76,19 +76,19 @@ func (a *api) traceRow(s store.Summary, now time.Time, failed bool) traceRow {
 	id := s.Trace.String()
 	row := traceRow{
 		ID: id, Short: id[:12] + "…", At: s.Start.UTC().Format(time.RFC3339Nano),
-		Ago: ago(now.Sub(s.Start)), Request: requestLine(s.Root), Took: short(s.Duration),
-		Status: status(s.Status), Class: "good", Hop: s.FailedHop, Reason: s.Reason,
+		Ago: ago(now.Sub(s.Start)), Request: shown(requestLine(s.Root)), Took: short(s.Duration),
+		Status: status(s.Status), Class: "good", Hop: shown(s.FailedHop), Reason: shown(s.Reason),
 	}
 	if s.Status >= 500 || s.Status == 0 {
 		row.Class = "bad"
 	}
-	t := diagnose.Build(s.Trace, a.Trace(s.Trace))
+	t := diagnose.Build(s.Trace, diagnose.Part(a.Trace(s.Trace), maxNodes))
 	culprit := t.Slowest
 	if failed {
 		culprit = t.Culprit
 	}
 	if culprit != nil {
-		row.Hop, row.Reason = edge(culprit), reason(culprit)
+		row.Hop, row.Reason = shown(edge(culprit)), shown(reason(culprit))
 	}
 	return row
 }

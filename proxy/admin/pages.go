@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"bytes"
+	"bufio"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -37,15 +37,14 @@ func newPages() pages {
 
 // page answers with a template.
 func (a *api) page(w http.ResponseWriter, status int, name string, data any) {
-	var body bytes.Buffer
-	if err := a.pages.templates.ExecuteTemplate(&body, name, data); err != nil {
-		a.Log.Error("admin: page not made", "page", name, "error", err)
-		writeError(w, http.StatusInternalServerError, "the page could not be made: "+err.Error(), "ask with ?format=json")
-		return
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", a.pages.policy)
 	w.WriteHeader(status)
-	// An error here means that the client went away.
-	_, _ = w.Write(body.Bytes())
+	body := bufio.NewWriterSize(w, piece) // the page is never in memory as a whole
+	err := a.pages.templates.ExecuteTemplate(body, name, data)
+	gone := body.Flush() // why the client could not be written to, now or before
+	if err != nil && gone == nil {
+		a.Log.Error("admin: page not made", "page", name, "error", err)
+		panic(http.ErrAbortHandler) // half of it is there, and must not pass for all
+	}
 }

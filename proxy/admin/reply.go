@@ -2,9 +2,10 @@ package admin
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // problem is the body of every error.
@@ -18,10 +19,11 @@ type problem struct {
 // writeJSON answers with v, indented for whoever reads it with curl. A value
 // that can't be marshalled is a defect of its source and becomes a 500.
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	if writeList(w, status, v) {
+		return
+	}
 	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false) // it is no HTML, and nosniff keeps browsers from taking it for some
+	enc := encoder(&body, "")
 	if err := enc.Encode(v); err != nil {
 		body.Reset()
 		status = http.StatusInternalServerError
@@ -37,7 +39,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // writeError answers with a problem.
 func writeError(w http.ResponseWriter, status int, err, hint string) {
-	writeJSON(w, status, problem{Error: err, Hint: hint})
+	writeJSON(w, status, problem{Error: redact.Text(err), Hint: hint})
 }
 
 // wantsJSON tells programs from people: JSON where the client accepts it and

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 func (a *api) ready(w http.ResponseWriter, _ *http.Request) {
@@ -31,6 +33,8 @@ type serverInfo struct {
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	State         string    `json:"state"` // "ready" or "not_ready"
 	Reason        string    `json:"reason,omitempty"`
+	// TelemetryDropped is what each view has lost, by reason, and the sum as "total".
+	TelemetryDropped map[string]map[string]uint64 `json:"telemetry_dropped,omitempty"`
 }
 
 func (a *api) info() serverInfo {
@@ -42,6 +46,9 @@ func (a *api) info() serverInfo {
 	}
 	if ok, why := a.Ready(); !ok {
 		info.State, info.Reason = "not_ready", why
+	}
+	if a.Dropped != nil {
+		info.TelemetryDropped = a.Dropped()
 	}
 	return info
 }
@@ -79,7 +86,7 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		writeJSON(w, http.StatusUnprocessableEntity, problem{
 			Error: "the configuration was not taken", Hint: "the one that was there before goes on; correct the mistakes, then POST /reload again",
-			Mistakes: strings.Split(err.Error(), "\n"),
+			Mistakes: strings.Split(redact.Text(err.Error()), "\n"),
 		})
 		return
 	}

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -17,7 +19,16 @@ type tracePage struct {
 	At, Took, Count    string
 	Notes              []string
 	Rows               []spanRow
+	More               []link // to other parts of a long waterfall
+	Part               string // which one this is
+
+	blamed int // the row to blame, -1 for none
 }
+
+type link struct{ Href, Text string }
+
+// maxNodes is how many hops and attempts a trace is diagnosed by; see [diagnose.Part].
+const maxNodes = 1000
 
 // spanRow is a line of the waterfall: a hop, with its attempt where there was
 // one only, or one of several attempts. X and Width place it in the trace's
@@ -51,6 +62,11 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 		badTrace(w, r.PathValue("id"), "/traces/ID")
 		return
 	}
+	from, err := parseFrom(r.URL.Query())
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error(), "leave it out to see the trace from its start")
+		return
+	}
 	hops := a.Trace(id)
 	asText := r.URL.Query().Get("format") == "text"
 	if len(hops) == 0 {
@@ -64,17 +80,29 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	t := diagnose.Build(id, hops)
+	t := diagnose.Build(id, diagnose.Part(hops, maxNodes))
 	switch {
 	case asText:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		// An error here means that the client went away.
 		_, _ = io.WriteString(w, t.Text())
+		if note := partial(t, hops); note != "" {
+			_, _ = io.WriteString(w, "\n"+note+"\n")
+		}
 	case wantsJSON(r):
-		writeJSON(w, http.StatusOK, traceJSON(t, hops))
+		writeTrace(w, t, hops, from)
 	default:
-		a.page(w, http.StatusOK, "trace", newTracePage(a.Service, t, hops))
+		a.page(w, http.StatusOK, "trace", newTracePage(a.Service, t, hops, from))
 	}
+}
+
+// partial says that a trace has more hops than it is diagnosed by, if it has.
+func partial(t *diagnose.Trace, hops []*hop.Hop) string {
+	if len(diagnose.Part(hops, maxNodes)) == len(hops) {
+		return ""
+	}
+	return fmt.Sprintf("This is made of %d of the %d hops that are known here: those that failed or were slow, what called them, and the first of the rest. /hops?trace=%s has all of them.",
+		t.Hops, len(hops), t.ID)
 }
 
 // verdict is a culprit in JSON.
@@ -105,20 +133,35 @@ func spanOf(n *diagnose.Node) hop.SpanID {
 	return n.Hop.Span
 }
 
-// traceJSON is the diagnosis and the hops that it was made from.
-func traceJSON(t *diagnose.Trace, hops []*hop.Hop) any {
+// writeTrace answers with the diagnosis and the hops of a trace, from one on, and
+// with where those are that do not fit.
+func writeTrace(w http.ResponseWriter, t *diagnose.Trace, hops []*hop.Hop, from int) {
+	part, next := window(hops, from)
 	out := struct {
-		TraceID string     `json:"trace_id"`
-		Slow    bool       `json:"slow"`
-		Culprit *verdict   `json:"culprit,omitempty"`
-		Slowest *verdict   `json:"slowest,omitempty"`
-		Breaks  []string   `json:"breaks,omitempty"`
-		Hops    []*hop.Hop `json:"hops"`
-	}{t.ID.String(), anySlow(hops), newVerdict(t.Culprit), newVerdict(t.Slowest), nil, hops}
+		TraceID string   `json:"trace_id"`
+		Slow    bool     `json:"slow"`
+		Culprit *verdict `json:"culprit,omitempty"`
+		Slowest *verdict `json:"slowest,omitempty"`
+		Breaks  []string `json:"breaks,omitempty"`
+		Partial string   `json:"partial,omitempty"`
+		Total   int      `json:"hops_total"`
+		Next    string   `json:"next,omitempty"`
+	}{TraceID: t.ID.String(), Slow: anySlow(hops), Culprit: newVerdict(t.Culprit), Slowest: newVerdict(t.Slowest), Partial: partial(t, hops), Total: len(hops)}
+	if next > 0 {
+		out.Next = fmt.Sprintf("/traces/%s?format=json&from=%d", t.ID, next)
+	}
 	for _, b := range t.Breaks {
 		out.Breaks = append(out.Breaks, b.String())
 	}
-	return out
+	var head bytes.Buffer
+	_ = encoder(&head, "").Encode(out) // its strings always encode
+	w.Header().Set("Content-Type", "application/json")
+	l := newListWriter(w, "  ")
+	l.to.Write(bytes.TrimSuffix(head.Bytes(), []byte("\n}\n")))
+	l.to.WriteString(",\n  \"hops\": ")
+	for i := 0; i < len(part) && l.add(part[i]); i++ {
+	}
+	l.end("\n}\n")
 }
 
 func anySlow(hops []*hop.Hop) bool {
@@ -131,25 +174,28 @@ func anySlow(hops []*hop.Hop) bool {
 }
 
 // newTracePage makes the page of a trace: first what is to blame, then the
-// waterfall.
-func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop) tracePage {
+// waterfall, from a row on.
+func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int) tracePage {
 	slow := anySlow(hops) && t.Slowest != nil
-	p := tracePage{Service: service, ID: t.ID.String(), Title: "Nothing failed", Count: strconv.Itoa(t.Hops) + " hops"}
+	p := tracePage{Service: service, ID: t.ID.String(), Title: "Nothing failed", Count: strconv.Itoa(t.Hops) + " hops", blamed: -1}
 	if t.Hops == 1 {
 		p.Count = "1 hop"
+	}
+	if note := partial(t, hops); note != "" {
+		p.Notes = append(p.Notes, note)
 	}
 	var blamed *diagnose.Culprit
 	switch {
 	case t.Culprit != nil:
-		p.Class, p.Title, blamed = "failed", edge(t.Culprit)+": "+reason(t.Culprit), t.Culprit
+		p.Class, p.Title, blamed = "failed", shown(edge(t.Culprit)+": "+reason(t.Culprit)), t.Culprit
 		if t.Culprit.Flags != 0 {
 			p.Notes = append(p.Notes, flagsInWords(t.Culprit.Flags))
 		}
 		if slow {
-			p.Notes = append(p.Notes, "Most of its time: "+edge(t.Slowest)+", "+t.Slowest.Reason)
+			p.Notes = append(p.Notes, "Most of its time: "+shown(edge(t.Slowest)+", "+t.Slowest.Reason))
 		}
 	case slow:
-		p.Class, p.Title, blamed = "slow", edge(t.Slowest)+": "+reason(t.Slowest), t.Slowest
+		p.Class, p.Title, blamed = "slow", shown(edge(t.Slowest)+": "+reason(t.Slowest)), t.Slowest
 	}
 	for _, b := range t.Breaks {
 		p.Notes = append(p.Notes, "Cut at "+b.String())
@@ -158,14 +204,35 @@ func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop) tracePage 
 		p.At = t.Roots[0].Hop.Start.UTC().Format(time.RFC3339Nano)
 		p.Took = short(t.Roots[0].Duration)
 	}
-	f := waterfall{page: &p, blamed: blamed}
+	f := waterfall{page: &p, blamed: blamed, from: from}
 	for _, root := range t.Roots {
 		f.total = max(f.total, end(root))
 	}
 	for _, root := range t.Roots {
 		f.add(root, 0)
 	}
+	p.turn(from, f.n)
 	return p
+}
+
+// turn says which rows of n the page has, and leads to the others.
+func (p *tracePage) turn(from, n int) {
+	if n <= maxRows && from == 0 {
+		return
+	}
+	to := func(row int, text string) {
+		p.More = append(p.More, link{"?from=" + strconv.Itoa(row), text})
+	}
+	p.Part = fmt.Sprintf("lines %d to %d of %d", min(from+1, n), min(from+maxRows, n), n)
+	if from > 0 {
+		to(max(from-maxRows, 0), "before")
+	}
+	if left := n - from - maxRows; left > 0 {
+		to(from+maxRows, fmt.Sprintf("%d more", left))
+	}
+	if p.blamed >= 0 && (p.blamed < from || p.blamed >= from+maxRows) {
+		to(p.blamed/maxRows*maxRows, "the one to blame")
+	}
 }
 
 // end is when the last of the node and all below it ended.

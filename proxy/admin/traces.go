@@ -41,7 +41,8 @@ func (a *api) traces(w http.ResponseWriter, r *http.Request) {
 }
 
 // hops answers /hops?trace=ID: the hops of a trace that are known here, an
-// empty list where none are, which is what a peer that asks wants to know.
+// empty list where none are, which is what a peer that asks wants to know. Where
+// they are too many for one answer, the Link field leads to those that follow.
 func (a *api) hops(w http.ResponseWriter, r *http.Request) {
 	if !a.kept(w) {
 		return
@@ -51,11 +52,19 @@ func (a *api) hops(w http.ResponseWriter, r *http.Request) {
 		badTrace(w, r.URL.Query().Get("trace"), "/hops?trace=ID")
 		return
 	}
-	found := a.Trace(id)
-	if found == nil {
-		found = []*hop.Hop{}
+	from, err := parseFrom(r.URL.Query())
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error(), "for example /hops?trace=ID&from=1000")
+		return
 	}
-	writeJSON(w, http.StatusOK, found)
+	part, next := window(a.Trace(id), from)
+	if next > 0 { // RFC 8288
+		w.Header().Set("Link", fmt.Sprintf(`</hops?trace=%s&from=%d>; rel="next"`, id, next))
+	}
+	if len(part) == 0 {
+		part = []*hop.Hop{}
+	}
+	writeJSON(w, http.StatusOK, part)
 }
 
 // kept reports whether hops are kept, and answers the request if not.

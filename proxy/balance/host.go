@@ -32,6 +32,7 @@ type Health uint8
 const (
 	Healthy   Health = iota // it is picked
 	Degraded                // it is picked when the healthy ones can't take all
+	Unchecked               // nobody has asked it yet: it counts as unhealthy beside hosts that are well, else as healthy
 	Unhealthy               // it is picked in a panic alone
 	Excluded                // it drains: never picked, and not counted
 )
@@ -43,6 +44,8 @@ func (h Health) String() string {
 		return "healthy"
 	case Degraded:
 		return "degraded"
+	case Unchecked:
+		return "unchecked"
 	case Unhealthy:
 		return "unhealthy"
 	case Excluded:

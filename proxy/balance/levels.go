@@ -31,10 +31,20 @@ type usable struct {
 // level is the hosts of one priority.
 type level struct {
 	all, present, healthy, degraded []uint32
+	unchecked                       []uint32 // of hosts that are there for who tried all others
 }
 
 func (b *builder) levels(members []uint32) *levels {
+	unchecked := Outcome(0)
 	runs := b.byPriority(members)
+	if fresh(runs) {
+		// The first checks take a moment. Until one has ended, hosts are taken to be well, as
+		// requests would else be refused for that moment.
+		unchecked = UncheckedHost
+		for i := range runs {
+			runs[i].healthy, runs[i].unchecked = runs[i].unchecked, nil
+		}
+	}
 	standings := make([]standing, len(runs))
 	for i, r := range runs {
 		standings[i] = standing{len(r.healthy), len(r.degraded), len(r.present)}
@@ -44,7 +54,7 @@ func (b *builder) levels(members []uint32) *levels {
 	l := &levels{}
 	for i, r := range runs {
 		if !shares[i].panic {
-			l.add(b, i, &r, r.healthy, shares[i].healthy, 0)
+			l.add(b, i, &r, r.healthy, shares[i].healthy, unchecked)
 		}
 	}
 	for i, r := range runs {
@@ -57,12 +67,29 @@ func (b *builder) levels(members []uint32) *levels {
 			l.add(b, i, &r, r.present, shares[i].healthy+shares[i].degraded, Panic)
 		}
 	}
+	for i, r := range runs {
+		if !shares[i].panic {
+			l.add(b, i, &r, r.unchecked, 0, UncheckedHost)
+		}
+	}
 	if len(l.choices) == 0 && len(l.usable) > 0 { // too few for a whole percent, and no panic
 		u := l.usable[0]
 		l.percent = 100
 		l.choices = []choice{{upTo: 100, to: b.candidates(u.hosts, u.hosts, u.how)}}
 	}
 	return l
+}
+
+// fresh reports whether some hosts were not checked yet, and no other is well.
+func fresh(runs []level) bool {
+	some := false
+	for _, r := range runs {
+		if len(r.healthy)+len(r.degraded) > 0 {
+			return false
+		}
+		some = some || len(r.unchecked) > 0
+	}
+	return some
 }
 
 // add makes hosts usable, and a choice if they have a share.
@@ -125,6 +152,8 @@ func (b *builder) byHealth(all []uint32) level {
 			l.healthy = append(l.healthy, h)
 		case Degraded:
 			l.degraded = append(l.degraded, h)
+		case Unchecked:
+			l.unchecked = append(l.unchecked, h)
 		}
 		l.present = append(l.present, h)
 	}

@@ -53,9 +53,10 @@ const (
 	CrossZone                          // zone-aware routing left this proxy's zone
 	SubsetFallback                     // no host is in the subset asked for
 	Repeated                           // it was tried before: no other was left
+	UncheckedHost                      // its first check has not ended
 )
 
-var outcomeNames = []string{"panic", "degraded", "failover", "cross_zone", "subset_fallback", "repeated"}
+var outcomeNames = []string{"panic", "degraded", "failover", "cross_zone", "subset_fallback", "repeated", "unchecked"}
 
 // String is the names of the bits, such as "panic,failover", "" for none.
 func (o Outcome) String() string {

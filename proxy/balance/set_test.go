@@ -134,6 +134,36 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// Hosts that nobody has checked yet are picked while there is no other, and then for
+// those who have tried all others.
+func TestUncheckedHosts(t *testing.T) {
+	for p := range lastPolicy {
+		for _, threshold := range []float64{0, 50} {
+			o := policyOptions(p)
+			o.PanicThreshold = threshold
+			hosts := weighted(1, 1, 1, 1)
+			hosts[0].Health, hosts[1].Health, hosts[2].Health, hosts[3].Health = Unchecked, Unchecked, Unhealthy, Excluded
+			counts := picks(t, NewSet(hosts, o, 1), 1000, nil)
+			if counts[0] == 0 || counts[1] == 0 || counts[2]+counts[3] > 0 {
+				t.Errorf("%v, threshold %v: with none that is well, picked %v", p, threshold, counts)
+			}
+			if _, how := NewSet(hosts, o, 1).Pick(&Request{}); how != UncheckedHost {
+				t.Errorf("%v: outcome %q, want unchecked", p, how)
+			}
+			hosts = slices.Clone(hosts)
+			hosts[2].Health, hosts[3].Health = Healthy, Degraded // two of four: no panic
+			s := NewSet(hosts, o, 1)
+			if counts := picks(t, s, 1000, nil); counts[0]+counts[1] > 0 {
+				t.Errorf("%v, threshold %v: beside one that is well, picked %v", p, threshold, counts)
+			}
+			tried := Request{Tried: []*Load{hosts[2].Load, hosts[3].Load}}
+			if i, how := s.Pick(&tried); i > 1 || how != UncheckedHost {
+				t.Errorf("%v: after those that are well, host %d is picked with outcome %q", p, i, how)
+			}
+		}
+	}
+}
+
 // Pick is checked against what may be picked, over hosts, options and requests of all
 // kinds.
 func TestPickIsAlwaysRight(t *testing.T) {
@@ -150,14 +180,14 @@ func TestPickIsAlwaysRight(t *testing.T) {
 			other := anyHosts(rnd)
 			s = NewSet(other, &o, rnd.Uint64()).Next(hosts, rnd.Uint64())
 		}
-		may := mayBePicked(hosts, &o)
+		may, spare := mayBePicked(hosts, &o)
 		for range 30 {
 			r := Request{Random: rnd.Uint64(), Hash: rnd.Uint64(), Hashed: rnd.IntN(4) > 0, Now: time.Duration(rnd.IntN(1e9))}
 			for len(hosts) > 0 && rnd.IntN(3) > 0 {
 				r.Tried = append(r.Tried, hosts[rnd.IntN(len(hosts))].Load)
 			}
 			i, how := s.Pick(&r)
-			checkPick(t, hosts, may, &r, i, how)
+			checkPick(t, hosts, may, spare, &r, i, how)
 			if t.Failed() {
 				t.Fatalf("round %d: policy %v, panic %v, zones %v, hosts %+v, tried %d", round, o.Policy, o.PanicThreshold, o.ZoneAware, hosts, len(r.Tried))
 			}
@@ -169,7 +199,7 @@ func anyHosts(rnd *rand.Rand) []Host {
 	hosts := make([]Host, rnd.IntN(9))
 	odd := rnd.IntN(2) == 0
 	for i := range hosts {
-		hosts[i] = Host{Key: fmt.Sprint("h", i), Weight: 1, Priority: rnd.IntN(3), Zone: string(rune('a' + rnd.IntN(3))), Health: Health(rnd.IntN(4)), Load: NewLoad(0, nil)}
+		hosts[i] = Host{Key: fmt.Sprint("h", i), Weight: 1, Priority: rnd.IntN(3), Zone: string(rune('a' + rnd.IntN(3))), Health: Health(rnd.IntN(5)), Load: NewLoad(0, nil)}
 		if rnd.IntN(2) == 0 {
 			hosts[i].Health = Healthy
 		}
@@ -185,8 +215,18 @@ func anyHosts(rnd *rand.Rand) []Host {
 
 // mayBePicked says of each host whether it may: the available ones, and in the
 // priorities that panic all but those that drain. It panics by the definition, not by
-// the code's shares.
-func mayBePicked(hosts []Host, o *Options) []bool {
+// the code's shares. Those that were not checked yet are spare ones, or, where no other
+// is available, as good as healthy.
+func mayBePicked(hosts []Host, o *Options) (may, spare []bool) {
+	hosts = slices.Clone(hosts)
+	well := func(h Host) bool { return h.Health == Healthy || h.Health == Degraded }
+	if !slices.ContainsFunc(hosts, well) {
+		for i := range hosts {
+			if hosts[i].Health == Unchecked {
+				hosts[i].Health = Healthy
+			}
+		}
+	}
 	present, available, healthy, degraded := map[int]int{}, map[int]int{}, map[int]int{}, map[int]int{}
 	for _, h := range hosts {
 		if h.Health != Excluded {
@@ -205,20 +245,23 @@ func mayBePicked(hosts []Host, o *Options) []bool {
 	for p, n := range present {
 		total += min(100, 140*healthy[p]/n) + min(100, 140*degraded[p]/n)
 	}
-	may := make([]bool, len(hosts))
+	may, spare = make([]bool, len(hosts)), make([]bool, len(hosts))
 	for i, h := range hosts {
 		p := h.Priority
 		panics := total < 100 && h.Health != Excluded && 100*float64(available[p])/float64(present[p]) < o.PanicThreshold
-		may[i] = h.Health == Healthy || h.Health == Degraded || h.Health == Unhealthy && panics
+		may[i] = well(h) || panics
+		spare[i] = h.Health == Unchecked && !panics
 	}
-	return may
+	return may, spare
 }
 
-func checkPick(t *testing.T, hosts []Host, may []bool, r *Request, i int, how Outcome) {
+func checkPick(t *testing.T, hosts []Host, may, spare []bool, r *Request, i int, how Outcome) {
 	t.Helper()
-	fresh := false // there is a host that may be picked and was not tried
+	better, fresh := false, false // there is a host that may be picked, or is a spare one, and was not tried
 	for j := range hosts {
-		fresh = fresh || may[j] && !slices.Contains(r.Tried, hosts[j].Load)
+		untried := !slices.Contains(r.Tried, hosts[j].Load)
+		better = better || may[j] && untried
+		fresh = fresh || (may[j] || spare[j]) && untried
 	}
 	switch {
 	case i < -1 || i >= len(hosts):
@@ -226,7 +269,7 @@ func checkPick(t *testing.T, hosts []Host, may []bool, r *Request, i int, how Ou
 	case i == -1 && slices.Contains(may, true):
 		t.Errorf("nothing was picked, of %v", may)
 	case i == -1:
-	case !may[i]:
+	case !may[i] && (better || !spare[i]):
 		t.Errorf("host %d was picked, which may not be", i)
 	case fresh && slices.Contains(r.Tried, hosts[i].Load):
 		t.Errorf("host %d was picked again, and others were not tried", i)
@@ -234,6 +277,8 @@ func checkPick(t *testing.T, hosts []Host, may []bool, r *Request, i int, how Ou
 		t.Errorf("host %d has outcome %q; others to try: %v", i, how, fresh)
 	case hosts[i].Health == Unhealthy && how&Panic == 0:
 		t.Errorf("unhealthy host %d was picked with outcome %q", i, how)
+	case hosts[i].Health == Unchecked && how&(UncheckedHost|Panic) == 0:
+		t.Errorf("host %d, which was not checked, was picked with outcome %q", i, how)
 	case hosts[i].Health == Degraded && how&(DegradedHost|Panic) == 0:
 		t.Errorf("degraded host %d was picked with outcome %q", i, how)
 	}

@@ -97,7 +97,7 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 	case e.check == healthcheck.Unhealthy:
 		return balance.Unhealthy, "unhealthy: " + e.why
 	case e.pending && e.check == healthcheck.Pending:
-		return balance.Unhealthy, "not checked yet"
+		return balance.Unchecked, "not checked yet"
 	case e.check == healthcheck.Degraded:
 		return balance.Degraded, "degraded: " + e.why
 	case e.given.Health == discovery.Degraded:
@@ -114,7 +114,7 @@ func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warmi
 	switch {
 	case s == nil:
 		return w, false
-	case h == balance.Unhealthy && e.pending: // it has not begun yet
+	case h == balance.Unchecked, h == balance.Unhealthy && e.pending: // it has not begun yet
 		return w, false
 	case h == balance.Unhealthy || h == balance.Excluded: // it begins anew when it comes back
 		e.warm, e.since = false, 0

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"maps"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // Status is what there is to say about a cluster, for people.
@@ -46,9 +48,10 @@ type EndpointStatus struct {
 	Region   string            `json:"region,omitempty"`
 	Zone     string            `json:"zone,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
-	// Health is "healthy", "degraded", "unhealthy", which is used in a panic
-	// alone, or "excluded", which is not used at all. Why says why it is not the
-	// first; Check is the last health check's words.
+	// Health is "healthy", "degraded", "unchecked", which is used while no other is
+	// well, "unhealthy", which is used in a panic alone, or "excluded", which is not
+	// used at all. Why says why it is not the first; Check is the last health check's
+	// words.
 	Health string `json:"health"`
 	Why    string `json:"why,omitempty"`
 	Check  string `json:"check,omitempty"`
@@ -91,7 +94,7 @@ func (c *Cluster) sourceStatus() SourceStatus {
 	}
 	if s.Stale {
 		since := c.source.since.UTC() // not the one that the lock guards
-		s.Error, s.Since = c.source.err.Error(), &since
+		s.Error, s.Since = redact.Text(c.source.err.Error()), &since
 	}
 	if !c.source.updated.IsZero() {
 		updated := c.source.updated.UTC()
@@ -105,7 +108,7 @@ func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus 
 	pool := e.State()
 	s := EndpointStatus{
 		Address: e.Address, Weight: host.Weight, Priority: e.given.Priority, Region: e.given.Locality.Region, Zone: e.given.Locality.Zone,
-		Metadata: e.given.Metadata, Health: host.Health.String(), Why: why, Check: e.why,
+		Metadata: shown(e.given.Metadata), Health: host.Health.String(), Why: why, Check: redact.Text(e.why),
 		Active: e.Load.Active(), LatencyMS: float64(e.Load.Latency(now).Microseconds()) / 1000,
 		ActiveConnections: pool.Active, IdleConnections: pool.Idle,
 	}
@@ -165,4 +168,27 @@ type Traffic struct {
 func (c *Cluster) Traffic() Traffic {
 	l := &c.limits
 	return Traffic{l.requests.Load(), l.retries.Load(), l.retried.Load(), l.refusedRequests.Load(), l.refusedRetries.Load()}
+}
+
+// shown is metadata for people: values whose names are those of credentials are
+// hidden.
+func shown(metadata map[string]string) map[string]string {
+	var hidden map[string]string
+	for name, value := range metadata {
+		text := redact.Text(value)
+		if redact.Names(name) {
+			text = redact.Mark
+		}
+		if text == value {
+			continue
+		}
+		if hidden == nil {
+			hidden = maps.Clone(metadata)
+		}
+		hidden[name] = text
+	}
+	if hidden != nil {
+		return hidden
+	}
+	return metadata
 }

@@ -46,12 +46,13 @@ func (r *aliasResolver) resolve(n *ast.AliasNode) {
 		r.aliases[n] = target
 		return
 	}
-	near := ""
-	if !r.errs.full() {
-		near = r.errs.didYouMean(name, slices.Sorted(maps.Keys(r.anchors)))
-	}
 	line, column := position(n)
-	r.errs.addAt(line, column, "", "the alias %q has no anchor before it%s", clip(name), near)
+	if near := r.errs.didYouMean(name, slices.Sorted(maps.Keys(r.anchors))); near != "" {
+		r.errs.addAt(line, column, "", "the alias %q has no anchor before it%s", clip(name), near)
+		return
+	}
+	// It is not quoted: it may be a password that begins with an asterisk.
+	r.errs.addAt(line, column, "", "this alias has no anchor before it; a string that begins with * needs quotes")
 }
 
 // deref follows anchors and aliases to a value, which is nil for an alias

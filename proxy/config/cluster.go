@@ -33,7 +33,9 @@ type Cluster struct {
 	// none are.
 	Outlier *Outlier `yaml:"outlier"`
 	// HealthChecks ask the endpoints themselves whether they are well; an
-	// endpoint that fails one of them gets no requests but in a panic.
+	// endpoint that fails one of them gets no requests but in a panic. One whose
+	// first check has not ended gets requests while no other is well, also where
+	// balance.panic_threshold is 0.
 	HealthChecks []HealthCheck `yaml:"health_checks"`
 	// Protocol is what the endpoints are spoken to in: "http1", "http2", or
 	// "auto" for what ALPN agrees on, which without TLS is HTTP/1.1. "http2"
@@ -50,7 +52,8 @@ type Cluster struct {
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
 	// MaxIdle is how many unused connections are kept for each endpoint.
 	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
-	// MaxHeaderBytes is the largest response head, in bytes.
+	// MaxHeaderBytes is the largest response head, in bytes. The interim responses
+	// (1xx) to one request may have as many together, and there may be 100.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a response head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
@@ -391,8 +394,9 @@ type HealthCheck struct {
 
 // HTTPCheck asks by a request.
 type HTTPCheck struct {
-	// Path is the request's path.
-	Path string `yaml:"path" required:"true" format:"path"`
+	// Path is the request's path, with its query if it has one, such as
+	// /health?full=1.
+	Path string `yaml:"path" required:"true" format:"target"`
 	// Method is its method.
 	Method string `yaml:"method" default:"GET" format:"method"`
 	// Host is its Host field; without one it is the endpoint's address.

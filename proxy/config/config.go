@@ -70,10 +70,15 @@ type Listener struct {
 	// Consul's, by the request's host and by the tags of the services; the top
 	// level's "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
-	// TrustedCallers are the networks of clients whose x-envoy-retry-on,
-	// x-envoy-max-retries, x-envoy-upstream-rq-timeout-ms and
-	// x-envoy-upstream-rq-per-try-timeout-ms count; from others these fields
-	// are removed.
+	// TrustedCallers are the networks of clients whose x-envoy- fields are
+	// believed; from all others every such field is removed. A client is
+	// trusted only if all addresses in X-Forwarded-For, X-Real-IP and Forwarded
+	// are in these networks too, so that a TLS terminator on the same host lends
+	// no trust to strangers. x-envoy-upstream-rq-timeout-ms,
+	// x-envoy-upstream-rq-per-try-timeout-ms and x-envoy-max-retries may ask for
+	// less than the route has, never for more. x-envoy-retry-on and
+	// x-envoy-retry-grpc-on count where neither route nor cluster has "retry":
+	// for 2 attempts, or up to 3 with x-envoy-max-retries.
 	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
 	// ForwardProxy makes this a forward proxy: requests in absolute form and
 	// CONNECT go to the destination that they name, after the routes.
@@ -119,8 +124,11 @@ type Listener struct {
 	// connection. Over TLS a close_notify closes a side too. A reset always
 	// counts, and so does the end of an HTTP/2 connection.
 	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
-	// MaxConnections is how many connections may be open at once; further
-	// ones wait in the kernel's queue. 0 is half of the open file limit.
+	// MaxConnections is how many connections may be open at once. Where one more
+	// comes, the one that has been idle for longest is closed, else the new one
+	// waits. All listeners together have half of what the limit on open files
+	// (ulimit -n) leaves, or more where their max_connections say so; 0 is no limit
+	// but that.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
 	// MaxHeaderBytes is the largest request head, in bytes, the target included:
 	// one that does not fit is answered with 414, or 431 where the fields are what
@@ -194,12 +202,20 @@ type HTTP2 struct {
 	MaxControlFrames int `yaml:"max_control_frames" default:"2000" min:"1"`
 }
 
-// ForwardProxy opens a listener to what the service calls.
+// ForwardProxy opens a listener to what the service calls. A connection is made to the
+// address that was checked. Loopback, link-local (metadata services among them),
+// unspecified and multicast addresses are reached only where allow has their network,
+// such as 127.0.0.0/8, whatever name leads there; loopback clients may also ask for a
+// loopback address, or for localhost, itself. The proxy's own admin API is never reached.
 type ForwardProxy struct {
 	// Allow lists who may reach what; a request that no entry allows is
 	// answered with 403. Without entries, loopback clients may reach every
 	// destination.
 	Allow []ForwardAllow `yaml:"allow"`
+	// Deny lists destinations that nobody may reach, as names, networks and addresses are
+	// written in allow. A network covers every name that leads into it. It
+	// comes before allow.
+	Deny []string `yaml:"deny" format:"destination"`
 	// ConnectTimeout is the time for a connection to the destination.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// Timeout is the time for a whole response, from the end of the request;
@@ -327,7 +343,8 @@ type OTLP struct {
 // Zipkin is a Zipkin v2 collector.
 type Zipkin struct {
 	// URL is where spans are posted, such as
-	// http://127.0.0.1:9411/api/v2/spans. A password in it is a secret.
+	// http://127.0.0.1:9411/api/v2/spans. User, password and the values of its
+	// query are secrets.
 	URL string `yaml:"url" required:"true" format:"url"`
 	// Timeout is the time for one export.
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`

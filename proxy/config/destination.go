@@ -162,6 +162,8 @@ func (d Destination) Match(host string, ip netip.Addr, port uint16) bool {
 	return d.name != "" && message.EqualFold(host, d.name)
 }
 
-// IsNetwork reports whether it is a network, so that a name can match only by
-// an address that it resolves to.
-func (d Destination) IsNetwork() bool { return d.network.IsValid() }
+// Network is the network that it is, which a name can match only by an address that it
+// resolves to, and its port, 0 for every port; false where it is none.
+func (d Destination) Network() (network netip.Prefix, port uint16, ok bool) {
+	return d.network, d.port, d.network.IsValid()
+}

@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// redacted stands for a secret in a dump.
-const redacted = "[redacted]"
+	"github.com/hopscope/hopscope/telemetry/redact"
+)
 
 // DumpYAML is the effective configuration, defaults included, with secrets
 // redacted.
@@ -20,25 +19,25 @@ func (c *Config) DumpYAML() []byte { return c.yaml(true) }
 // DumpJSON is the same as JSON.
 func (c *Config) DumpJSON() []byte { return jsonIndented(c.tree(true)) }
 
-func (c *Config) yaml(redact bool) []byte {
+func (c *Config) yaml(hide bool) []byte {
 	var b bytes.Buffer
-	appendYAML(&b, c.tree(redact), "")
+	appendYAML(&b, c.tree(hide), "")
 	return b.Bytes()
 }
 
-func (c *Config) tree(redact bool) any {
-	v, _ := dump(key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem(), redact)
+func (c *Config) tree(hide bool) any {
+	v, _ := dump(key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem(), hide)
 	return v
 }
 
 // dump makes a tree of a value; false when the key is left out, since it is
 // absent and has no default.
-func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
+func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 	switch kindOf(k.typ) {
 	case kindStruct:
 		o := object{}
 		for _, child := range keysOf(k.typ) {
-			if value, ok := dump(child, v.Field(child.index), redact); ok {
+			if value, ok := dump(child, v.Field(child.index), hide); ok {
 				o = append(o, member{child.name, value})
 			}
 		}
@@ -48,14 +47,14 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 			return nil, false
 		}
 		k.typ = k.typ.Elem()
-		return dump(k, v.Elem(), redact)
+		return dump(k, v.Elem(), hide)
 	case kindList:
 		if v.Len() == 0 && k.def == "" {
 			return nil, k.required
 		}
 		list := make([]any, v.Len())
 		for i := range list {
-			list[i], _ = dump(k.elem(), v.Index(i), redact)
+			list[i], _ = dump(k.elem(), v.Index(i), hide)
 		}
 		return list, true
 	case kindMap:
@@ -64,7 +63,7 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 		}
 		o := object{}
 		for _, name := range v.MapKeys() {
-			value, _ := dump(k.elem(), v.MapIndex(name), redact)
+			value, _ := dump(k.elem(), v.MapIndex(name), hide)
 			o = append(o, member{name.String(), value})
 		}
 		slices.SortFunc(o, func(a, b member) int { return strings.Compare(a.name, b.name) })
@@ -74,10 +73,8 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 		switch {
 		case s == "":
 			return s, k.required || k.def != ""
-		case redact && k.secret:
-			return redacted, true
-		case redact && k.format == "url":
-			return redactURL(s), true
+		case hide:
+			return k.shown(s), true
 		}
 		return s, true
 	case kindDuration:
@@ -88,6 +85,19 @@ func dump(k key, v reflect.Value, redact bool) (tree any, ok bool) {
 		return v.Interface(), true
 	}
 	panic(fmt.Sprintf("config: can not dump a %v", k.typ))
+}
+
+// shown is the key's value for people: nothing of a secret, a URL without user,
+// password and the values of its query, and without credentials whatever else may
+// hold some.
+func (k key) shown(s string) string {
+	switch {
+	case k.secret, k.format == "file" && isPEM(s): // which may be a key
+		return redact.Mark
+	case k.format == "url", k.format == "target":
+		return redact.URL(s)
+	}
+	return redact.Text(s)
 }
 
 // durationText writes a duration as a person would: 1h, not 1h0m0s.

@@ -89,6 +89,7 @@ listeners:
       allow:
         - clients: [10.0.0.0/8, "fd00::/8"]
           destinations: ["*.example.com:443", "[fd00::/8]:80"]
+      deny: [10.9.0.0/16, "*.internal:22"]
       connect_timeout: 1ms
       timeout: 0s
     tls:
@@ -223,11 +224,11 @@ clusters:
         min_requests: 9
     health_checks:
       - http:
-          path: /health
+          path: "/health?full=REDACTED"
           method: HEAD
           host: health.internal
           headers:
-            authorization: "[redacted]"
+            authorization: REDACTED
           statuses: ["200", "204", "300-399"]
           body: ok
         port: 9000
@@ -347,7 +348,7 @@ clusters:
     ...
 consul:
   address: agent:8500
-  token: "[redacted]"
+  token: REDACTED
   tls:
     insecure_skip_verify: false
   stale: false
@@ -368,7 +369,7 @@ register:
     port: 8443
     tags: [v2]
     meta:
-      env: prod
+      env: REDACTED
     weight: 10
     check:
       http: http://127.0.0.1:3000/health
@@ -384,12 +385,12 @@ telemetry:
     otlp:
       endpoint: collector:4317
       headers:
-        authorization: "[redacted]"
+        authorization: REDACTED
       timeout: 5s
       compression: gzip
       tls: true
     zipkin:
-      url: "https://[redacted]@zipkin/api/v2/spans?key=[redacted]&x="
+      url: "https://REDACTED@zipkin/api/v2/spans?key=REDACTED&x="
       timeout: 6s
     sample: 0.001
     extract: []

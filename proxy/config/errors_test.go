@@ -71,7 +71,7 @@ func mistakes() []mistake {
 			"5:16: listeners[0].direction: YAML tags such as !!str are not supported: remove it, and write a string in quotes"},
 		{"unknown alias", "clusters: &clusters {web: {endpoints: [a:80]}}\nlisteners: *cluster\n",
 			`2:12: the alias "cluster" has no anchor before it; did you mean "clusters"?`},
-		{"alias of itself", oneCluster("&c {<<: *c, endpoints: [a:80]}"), `3:16: the alias "c" has no anchor before it`},
+		{"alias of itself", oneCluster("&c {<<: *c, endpoints: [a:80]}"), `3:16: this alias has no anchor before it; a string that begins with * needs quotes`},
 		{"merge of a number", oneCluster("{<<: 5, endpoints: [a:80]}"),
 			"3:13: clusters.web: << takes an alias of a mapping, or a list of such; found 5"},
 		{"complex key", "? {a: b}\n: c\n", "2:1: YAML syntax: found an invalid key for this map"},
@@ -252,9 +252,9 @@ func mistakes() []mistake {
 
 		// Secrets do not come back in messages.
 		{"secret in a URL", with("") + "telemetry: {traces: {zipkin: {url: 'ftp://u:pw@h/?k=pw'}}}\n",
-			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "ftp://[redacted]@h/?k=[redacted]": it must begin with http:// or https://`},
+			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "ftp://REDACTED@h/?k=REDACTED": it must begin with http:// or https://`},
 		{"secret in a URL that is none", with("") + "telemetry: {traces: {zipkin: {url: 'http://u:p/w@h/'}}}\n",
-			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "http://[redacted]@h/": it can not be parsed`},
+			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "http://REDACTED@h/": it can not be parsed`},
 		{"secret of a wrong type", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, headers: {k: 1234}}}}\n",
 			"8:58: telemetry.traces.otlp.headers.k: expected a string, found a value that is not a string"},
 		{"key for the path of a key", oneTLS("certificates: [{cert: a, key: '-----BEGIN PRIVATE KEY----- MC4CAQAw'}]"),

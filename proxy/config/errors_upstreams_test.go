@@ -284,7 +284,7 @@ func upstreamMistakes() []mistake {
 		{"health check with a path alone", oneHealthCheck("{http: /health}"),
 			`3:51: clusters.web.health_checks[0].http: expected a mapping, found "/health"; did you mean {path: /health}?`},
 		{"health check without path", oneHealthCheck("{http: {}}"),
-			"3:51: clusters.web.health_checks[0].http.path: required key is missing; expected a path such as /api/"},
+			"3:51: clusters.web.health_checks[0].http.path: required key is missing; expected a path, with or without a query, such as /health?full=1"},
 		{"health check without list", oneCluster("{endpoints: [a:80], health_checks: {tcp: {}}}"),
 			"3:43: clusters.web.health_checks: expected a list of mappings, found a mapping; put it in a list: [{...}]"},
 		{"health check with a number of seconds", oneHealthCheck("{tcp: {}, interval: 10}"),

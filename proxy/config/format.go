@@ -40,6 +40,8 @@ func formatOf(name string) format {
 			`^(` + bracketed + `|(\*\.)?` + hostname + `)$`, checkHostPattern, suggestHost}
 	case "path":
 		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
+	case "target":
+		return format{"a path, with or without a query, such as /health?full=1", `^/[^#\s]*$`, checkTarget, suggestPath}
 	case "cookie":
 		return format{"the name of a cookie", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkCookie, nil}
 	case "field":
@@ -182,6 +184,23 @@ func checkPath(s string) error {
 	return nil
 }
 
+// checkTarget is checkPath for what is sent rather than matched.
+func checkTarget(s string) error {
+	path, query, _ := strings.Cut(s, "?")
+	switch {
+	case path == "":
+		return errors.New(`it must begin with "/"`)
+	case strings.ContainsAny(query, " \t\r\n"):
+		return errors.New("a query has no space: write %20")
+	case strings.Contains(query, "#"):
+		return errors.New("a fragment is not sent: leave it out")
+	}
+	if _, err := url.ParseRequestURI(s); err != nil && checkPath(path) == nil {
+		return errors.New("it can't be sent: write what has no place in a URL as % and two hexadecimal digits")
+	}
+	return checkPath(path)
+}
+
 func suggestPath(s string) string {
 	if checkPath("/"+s) == nil && !strings.Contains(s, ":") {
 		return "/" + s
@@ -304,6 +323,8 @@ func splitHostPort(s string) (host, port string, err error) {
 	switch {
 	case strings.Contains(s, "://"):
 		return "", "", errors.New("it is a URL, not an address")
+	case strings.Contains(s, "@"): // it is not quoted: what stands before it may be a password
+		return "", "", errors.New("a user or a password has no place in it")
 	case i < 0 || strings.HasSuffix(s, "]"):
 		return "", "", errors.New("the port is missing")
 	case strings.HasPrefix(s, "[") && s[i-1] != ']':
@@ -333,6 +354,9 @@ func checkPort(s string, least uint64) error {
 
 // checkHost takes a host name, an IPv4 address or an IPv6 address in brackets.
 func checkHost(s string) error {
+	if strings.Contains(s, "@") { // it is not quoted: what stands before it may be a password
+		return errors.New("a user or a password has no place in it")
+	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")
 		if addr, err := netip.ParseAddr(inner); !ok || err != nil || !addr.Is6() {
@@ -379,27 +403,4 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// redactURL hides the user information and the query's values of a URL, also
-// of one that can not be parsed.
-func redactURL(s string) string {
-	rest, query, hasQuery := strings.Cut(s, "?")
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		start := 0
-		if i := strings.Index(rest, "://"); i >= 0 && i < at {
-			start = i + len("://")
-		}
-		rest = rest[:start] + redacted + rest[at:]
-	}
-	if !hasQuery {
-		return rest
-	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
-			pairs[i] = name + "=" + redacted
-		}
-	}
-	return rest + "?" + strings.Join(pairs, "&")
 }

@@ -37,6 +37,7 @@ listeners:
     forward_proxy:
       allow:
         - {clients: [10.0.0.0/8, fd00::/8], destinations: ["*.example.com:443", "[fd00::/8]:80"]}
+      deny: [10.9.0.0/16, "*.internal:22"]
       connect_timeout: 1ms
       timeout: 0s
     tls:
@@ -129,7 +130,7 @@ clusters:
       failure_percentage: {enabled: true, threshold: 50, min_endpoints: 8, min_requests: 9}
     health_checks:
       - http:
-          path: /health
+          path: /health?full=1
           method: HEAD
           host: health.internal
           headers: {authorization: "Bearer t0ps3cret"}
@@ -234,6 +235,7 @@ func TestParseFull(t *testing.T) {
 					Clients:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 					Destinations: []string{"*.example.com:443", "[fd00::/8]:80"},
 				}},
+				Deny:           []string{"10.9.0.0/16", "*.internal:22"},
 				ConnectTimeout: time.Millisecond,
 			},
 			TLS: &ListenerTLS{
@@ -342,7 +344,7 @@ func fullCluster() Cluster {
 			FailurePercentage: OutlierFailurePercentage{Enabled: true, Threshold: 50, MinEndpoints: 8, MinRequests: 9},
 		},
 		HealthChecks: []HealthCheck{{
-			HTTP: &HTTPCheck{Path: "/health", Method: "HEAD", Host: "health.internal", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+			HTTP: &HTTPCheck{Path: "/health?full=1", Method: "HEAD", Host: "health.internal", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
 				Statuses: []string{"200", "204", "300-399"}, Body: "ok"},
 			Port: 9000, Interval: 6 * time.Second, Timeout: 2 * time.Second, UnhealthyThreshold: 1, HealthyThreshold: 4, NoTrafficInterval: 30 * time.Second,
 		}, tcp, grpc},

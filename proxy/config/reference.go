@@ -188,6 +188,8 @@ func (k key) formatText() string {
 		return "URL"
 	case "authority":
 		return "host, with or without port"
+	case "target":
+		return "path, with or without query"
 	case "hostname":
 		return "host name"
 	case "field":

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // describe says what stands in the file, without giving a secret away.
@@ -44,12 +46,12 @@ func describe(n ast.Node, k key) string {
 // show quotes a string for a message, without giving a secret away.
 func (k key) show(text string) string {
 	switch {
-	case k.secret, k.format == "file" && isPEM(text): // which may be a key
+	case k.secret, k.format == "file" && isPEM(text):
 		return "a string that is not shown"
-	case k.format == "url", strings.Contains(text, "://"): // a URL may stand where none is expected
-		text = redactURL(text)
+	case strings.Contains(text, "://"), strings.Contains(text, "@"): // a URL may stand where none is expected
+		text = redact.URL(text)
 	}
-	return strconv.Quote(clip(text))
+	return strconv.Quote(clip(k.shown(text)))
 }
 
 // remedy is the end of a message about a value of the wrong type: what to
@@ -126,8 +128,8 @@ func (k key) inList(text string) string {
 			}
 			return "[" + clip(strings.Join(words, ", ")) + "]"
 		}
-		if text != "" {
-			return "[" + k.show(text) + "]"
+		if shown := k.show(text); text != "" && !strings.Contains(shown, redact.Mark) {
+			return "[" + shown + "]"
 		}
 	case kindInt:
 		if isDecimal(text) {
@@ -196,6 +198,9 @@ func (k key) inMapping(text string) string {
 		return ""
 	}
 	if kindOf(k.typ) == kindString {
+		if k.secret || strings.Contains(text, "://") || strings.Contains(text, "@") {
+			return "" // it may be, or hold, a secret
+		}
 		text = yamlString(clip(text))
 	}
 	return "{" + k.name + ": " + text + "}"

@@ -128,10 +128,12 @@ type RegisterConsul struct {
 	// listener, so that they come by this proxy. Any other port is taken for the
 	// application's own, whose health does not depend on this proxy.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
-	// Tags are the service's tags.
+	// Tags are the service's tags. Of one such as password=x the admin API shows
+	// no value.
 	Tags []string `yaml:"tags"`
-	// Meta is the service's metadata.
-	Meta map[string]string `yaml:"meta"`
+	// Meta is the service's metadata; the values are not shown by the admin API
+	// and in errors, though whoever may read the catalogue sees them.
+	Meta map[string]string `yaml:"meta" secret:"true"`
 	// Weight is the instance's share of requests beside the others' weights.
 	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
 	// Check is how the agent looks after the application itself; without one it

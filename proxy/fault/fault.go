@@ -92,6 +92,9 @@ const (
 	ClientCertRevoked    // it has been revoked
 	ClientCertUnsuitable // it is malformed, or made for something else
 
+	// ForbiddenAddress is that a forward proxy takes nobody to the address that the
+	// destination was found at.
+	ForbiddenAddress
 	Forbidden // this client may not use this forward proxy, or not reach that destination
 	NotFound  // no route matched
 	NoCluster // the route's cluster does not exist
@@ -132,6 +135,12 @@ const (
 	CertUnsuitable // it is malformed, or made for something else
 
 	Overload // the proxy is short of memory
+	// Exhausted is that this machine had no descriptor, or no memory, left for a
+	// connection: the endpoint was not asked.
+	Exhausted
+	// PortsExhausted is that it had no local port left for one more connection to
+	// the endpoint; another may do.
+	PortsExhausted
 	Draining // the proxy is shutting down
 	Internal // a defect of the proxy
 	Panic    // a defect by which it panicked
@@ -178,6 +187,8 @@ var kinds = [lastKind]kind{
 	ClientCertRevoked:    {"client_cert_revoked", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{certificate_revoked}"},
 	ClientCertUnsuitable: {"client_cert_unsuitable", Downstream, 0, hop.DownstreamProtocolError, "tls_certificate_error", "downstream_tls_error{bad_certificate}"},
 
+	ForbiddenAddress: {"forbidden_address", Proxy, 403, hop.Unauthorized, "destination_ip_prohibited", "forward_proxy_address_denied"}, // RFC 9209 section 2.3.5
+
 	Forbidden:    {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
 	NotFound:     {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
 	NoCluster:    {"no_cluster", Proxy, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
@@ -215,7 +226,10 @@ var kinds = [lastKind]kind{
 	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
 	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
-	Overload: {"overload", Proxy, 503, hop.Overload, "proxy_internal_response", "overload"},
+	Overload:       {"overload", Proxy, 503, hop.Overload, "proxy_internal_response", "overload"},
+	Exhausted:      {"exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted"},
+	PortsExhausted: {"ports_exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted{ports}"},
+
 	Draining: {"draining", Proxy, 503, hop.LocalReset, "proxy_internal_response", "draining"},
 	Internal: {"internal", Proxy, 500, hop.LocalReset, "proxy_internal_error", "internal_error"},
 	Panic:    {"panic", Proxy, 500, hop.ProxyPanic, "proxy_internal_error", "internal_error{panic}"},
@@ -228,9 +242,9 @@ func (k Kind) String() string { return kinds[k].name }
 func (k Kind) Side() Side { return kinds[k].side }
 
 // Connecting reports whether the endpoint could not be reached, so that it has
-// seen nothing of the request.
+// seen nothing of the request, and another may be tried.
 func (k Kind) Connecting() bool {
-	return k >= ConnectRefused && k <= DNSFailed || k >= TLSFailed && k <= CertUnsuitable
+	return k == PortsExhausted || k >= ConnectRefused && k <= DNSFailed || k >= TLSFailed && k <= CertUnsuitable
 }
 
 // Status is the HTTP status of the proxy's own response, 0 where there is

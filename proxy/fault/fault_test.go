@@ -84,7 +84,8 @@ func TestFlags(t *testing.T) {
 		fault.HeaderTooLarge: "IH 431 http_request_error", fault.URITooLong: "DPE 414 http_request_error",
 		fault.NotImplemented: "DPE 501 http_request_error", fault.VersionUnsupported: "DPE 505 http_request_error",
 		fault.RequestTimeout: "SI 408 http_request_error", fault.ClientClosed: "DC 0 ", fault.ClientReset: "DR 0 ",
-		fault.Forbidden: "UAEX 403 http_request_denied", fault.NotFound: "NR 404 destination_not_found",
+		fault.ForbiddenAddress: "UAEX 403 destination_ip_prohibited",
+		fault.Forbidden:        "UAEX 403 http_request_denied", fault.NotFound: "NR 404 destination_not_found",
 		fault.NoCluster: "NC 503 destination_unavailable", fault.NoHealthy: "UH 503 destination_unavailable",
 		fault.Undiscovered: "UH 503 destination_unavailable",
 		fault.Overflow:     "UO 503 connection_limit_reached", fault.LoopFound: "NR 502 proxy_loop_detected",
@@ -93,6 +94,7 @@ func TestFlags(t *testing.T) {
 		fault.UpstreamClosed: "UC 503 connection_terminated", fault.UpstreamReset: "UR 503 connection_terminated",
 		fault.UpstreamProtocol: "UPE 502 http_protocol_error", fault.UpstreamTimeout: "UT 504 http_response_timeout",
 		fault.UpstreamIdle: "SI 504 http_response_timeout", fault.Internal: "LR 500 proxy_internal_error",
+		fault.Exhausted: "OM 503 proxy_internal_error", fault.PortsExhausted: "OM 503 proxy_internal_error",
 	} {
 		if got := fmt.Sprint(k.Flag(), " ", k.Status(), " ", k.ProxyError()); got != want {
 			t.Errorf("%s: %q, want %q", k, got, want)

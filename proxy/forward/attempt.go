@@ -205,14 +205,8 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b conten
 	c.Watch(x.Down.Gone())
 	a.Sent = a.Connected
 	err := f.request(x, d, w, b)
-	for err == nil && x.Response.Status < 200 && x.Response.Framing != message.Tunnel {
-		if x.Response.Status == 100 {
-			uninvite(r)
-		}
-		http1.StripHopByHop(&x.Response)
-		if err = x.Down.Interim(&x.Response); err == nil {
-			err = c.ReadHead(r.Method, &x.Response)
-		}
+	if err == nil {
+		err = f.final(x, d, w)
 	}
 	if err == nil && x.Response.Framing == message.Tunnel && !r.Upgrade {
 		err = fault.New(fault.UpstreamProtocol, a.Endpoint+" changed protocols (101), which the request did not ask for")

@@ -44,8 +44,8 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
-	// Callers are the networks of clients that may say how a request is retried,
-	// and how long it may take.
+	// Callers are the networks of clients whose x-envoy- fields are believed; see
+	// [Forwarder.screen].
 	Callers []netip.Prefix
 	// Panics counts the panics that cost a request; nil counts none.
 	Panics *panics.Counter
@@ -140,6 +140,7 @@ func (f *Forwarder) handle(x *filter.Exchange, refused error) (err error) {
 		x.Hop.Kind = hop.KindConnection
 		return refused
 	}
+	f.screen(x)
 	return f.handler(x)
 }
 

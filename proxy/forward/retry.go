@@ -85,10 +85,11 @@ func (r *Retry) plan() retryPlan {
 	return retryPlan{policy: r, on: r.On, attempts: r.Attempts, perTry: r.PerTry}
 }
 
-// override takes what the caller says, besides the policy: more to retry on, and
-// how often.
+// override takes what the caller says within the policy: it may ask for fewer
+// attempts than that has. Where there is no policy, it may say what is retried, and
+// ask for as many attempts as there are where none of them reaches an endpoint.
 func (p *retryPlan) override(r *message.Head) {
-	said := p.on
+	said, most := p.on, p.attempts
 	for _, id := range [...]message.FieldID{message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn} {
 		value, _ := r.Get(id)
 		for word := range bytes.SplitSeq(value, []byte(",")) {
@@ -96,12 +97,11 @@ func (p *retryPlan) override(r *message.Head) {
 		}
 	}
 	if said != p.on && p.policy == nil {
-		p.policy, p.attempts = &Retry{Base: retryBase, Max: retryMax}, 2
+		p.policy, p.on, p.attempts = &Retry{Base: retryBase, Max: retryMax}, said, 2
 	}
-	p.on = said
 	if value, ok := r.Get(message.XEnvoyMaxRetries); ok && p.policy != nil {
-		if n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 6); err == nil {
-			p.attempts = int(n) + 1
+		if n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 31); err == nil {
+			p.attempts = min(int(n)+1, most)
 		}
 	}
 }
@@ -199,6 +199,8 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 func (p *retryPlan) failure(why *fault.Error) bool {
 	k := why.Kind
 	switch {
+	case k == fault.PortsExhausted: // for this endpoint, which was not asked
+		return p.on&(On5xx|OnGatewayError|OnReset|OnConnectFailure) != 0
 	case k.Side() != fault.Upstream || k == fault.UpstreamTimeout:
 		return false
 	case p.on&(On5xx|OnGatewayError|OnReset) != 0:

@@ -51,7 +51,8 @@ func TestRetryWords(t *testing.T) {
 	}
 }
 
-// TestOverride: a trusted caller adds to the policy; it can't take away.
+// TestOverride: a trusted caller may ask for less than the policy has; where there is
+// none it says what is retried.
 func TestOverride(t *testing.T) {
 	policy := &Retry{On: OnReset, Attempts: 4}
 	for _, tt := range []struct {
@@ -63,13 +64,17 @@ func TestOverride(t *testing.T) {
 		attempts int
 	}{
 		{"nothing", policy, "", "", OnReset, 4},
-		{"a word", policy, "5xx", "", OnReset | On5xx, 4},
-		{"several", policy, " 5xx ,retriable-4xx,,nonsense", "", OnReset | On5xx | On4xx, 4},
+		{"a word", policy, "5xx", "", OnReset, 4},
+		{"several", policy, " 5xx ,retriable-4xx,,nonsense", "", OnReset, 4},
 		{"attempts", policy, "", "1", OnReset, 2},
-		{"no retry", policy, "5xx", "0", OnReset | On5xx, 1},
-		{"too many", policy, "", "1000", OnReset, 4},
+		{"no retry", policy, "5xx", "0", OnReset, 1},
+		{"too many", policy, "", "4", OnReset, 4},
+		{"far too many", policy, "", "1000", OnReset, 4},
+		{"nonsense", policy, "", "-1", OnReset, 4},
 		{"no policy", nil, "5xx", "", OnConnectFailure | On5xx, 2},
-		{"no policy, attempts", nil, "5xx", "5", OnConnectFailure | On5xx, 6},
+		{"no policy, attempts", nil, "5xx", "2", OnConnectFailure | On5xx, redispatches},
+		{"no policy, no retry", nil, "5xx", "0", OnConnectFailure | On5xx, 1},
+		{"no policy, too many", nil, "5xx", "63", OnConnectFailure | On5xx, redispatches},
 		{"no policy, attempts alone", nil, "", "5", OnConnectFailure, redispatches},
 		{"no policy, nonsense", nil, "nonsense", "5", OnConnectFailure, redispatches},
 	} {
@@ -93,7 +98,8 @@ func TestFailures(t *testing.T) {
 	none := RetryOn(0)
 	for _, k := range fault.All() {
 		p := func(on RetryOn) bool { return (&retryPlan{on: on}).failure(fault.New(k, "")) }
-		upstream := k.Side() == fault.Upstream && k != fault.UpstreamTimeout
+		upstream := k.Side() == fault.Upstream && k != fault.UpstreamTimeout ||
+			k == fault.PortsExhausted // for one endpoint
 		for on, want := range map[RetryOn]bool{
 			On5xx: upstream, OnGatewayError: upstream, OnReset: upstream, OnConnectFailure: k.Connecting(),
 			OnRefusedStream: k == fault.UpstreamRefused, On4xx | OnStatusCodes | OnHeaders | OnUnavailable: false, none: false,
@@ -124,6 +130,7 @@ func TestJudge(t *testing.T) {
 		{"no connection", hop.Attempt{Flags: hop.UpstreamConnectionFailure, ProxyError: "connection_refused"}, outlier.LocalOrigin, true},
 		{"no answer in time", hop.Attempt{Flags: hop.UpstreamTimeout, ProxyError: "http_response_timeout"}, outlier.LocalOrigin, true},
 		{"no room in the pool", hop.Attempt{Flags: hop.UpstreamOverflow, ProxyError: "connection_limit_reached"}, 0, false},
+		{"no descriptor", hop.Attempt{Flags: hop.Overload, ProxyError: "proxy_internal_error"}, 0, false},
 		{"the proxy shuts down", hop.Attempt{Flags: hop.LocalReset, ProxyError: "proxy_internal_response"}, 0, false},
 		{"the client left", hop.Attempt{Flags: hop.DownstreamClosed}, 0, false},
 		{"the client's content stalled", hop.Attempt{}, 0, false},

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"bytes"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -18,7 +17,8 @@ var callerFields = message.SetOf(message.XEnvoyRetryOn, message.XEnvoyRetryGRPCO
 	message.XEnvoyTimeout, message.XEnvoyPerTryTimeout)
 
 // expect finds out how long the request may take and what is sent again: as the
-// route has it, and, where it is trusted, the caller.
+// route has it, and within that as the caller does. What a caller says who is not
+// trusted is gone by now; see [Forwarder.screen].
 func (f *Forwarder) expect(x *filter.Exchange, d *destination) {
 	d.timeout, d.expires = d.route.Timeout, expiry(x)
 	d.retry = d.route.Retry.plan()
@@ -26,25 +26,25 @@ func (f *Forwarder) expect(x *filter.Exchange, d *destination) {
 	if !r.HasAny(callerFields) {
 		return
 	}
-	if f.trusts(x.Down.Info().PeerIP) {
-		if t, ok := milliseconds(r, message.XEnvoyTimeout); ok {
-			d.timeout, d.told = t, true
-		}
-		if t, ok := milliseconds(r, message.XEnvoyPerTryTimeout); ok {
-			d.retry.perTry, d.told = t, true
-		}
-		d.retry.override(r)
+	if t, ok := milliseconds(r, message.XEnvoyTimeout); ok {
+		d.timeout, d.told = shorter(t, d.timeout), true
 	}
+	if t, ok := milliseconds(r, message.XEnvoyPerTryTimeout); ok {
+		d.retry.perTry, d.told = shorter(t, d.retry.perTry), true
+	}
+	d.retry.override(r)
 	for _, id := range [...]message.FieldID{message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn, message.XEnvoyMaxRetries,
 		message.XEnvoyTimeout, message.XEnvoyPerTryTimeout} {
 		r.Remove(id)
 	}
 }
 
-// trusts reports whether the client may say how its requests are treated.
-func (f *Forwarder) trusts(client string) bool {
-	ip, err := netip.ParseAddr(client)
-	return err == nil && contains(f.Callers, ip)
+// shorter is the shorter of two limits, of which 0 is none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // milliseconds reads a field that holds a time; 0 is no limit.

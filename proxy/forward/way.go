@@ -113,7 +113,7 @@ func (f *Forwarder) discard(x *filter.Exchange, w *way) {
 // judge is what an attempt says of its endpoint; false where it says nothing, as
 // when the client went away, or the proxy itself gave up.
 func judge(a *hop.Attempt) (outlier.Result, bool) {
-	const own = hop.UpstreamOverflow | hop.LocalReset | hop.ProxyPanic
+	const own = hop.UpstreamOverflow | hop.Overload | hop.LocalReset | hop.ProxyPanic
 	switch {
 	case a.Flags&own != 0:
 		return 0, false

@@ -174,7 +174,9 @@ func (e *Endpoint) note(w *watch, r Result, traffic bool) (wait time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_, _, wait = w.machine.Next(r, traffic, rand.Uint64)
-	w.detail = r.Detail
+	if r.Outcome != NotMade {
+		w.detail = r.Detail // of the health as it is
+	}
 	if e.ctx.Err() != nil {
 		return wait
 	}

@@ -36,6 +36,9 @@ const (
 	// other status, a body without what is expected, x-envoy-immediate-health-check-fail,
 	// and over gRPC any other answer than SERVING.
 	FailedNow
+	// NotMade is a probe that this machine had no means for, such as a descriptor: it
+	// says nothing of the endpoint, and nothing changes.
+	NotMade
 )
 
 // Result is what came of a probe.
@@ -73,6 +76,9 @@ func NewMachine(o Options) (*Machine, error) {
 //
 // The first result counts at once, whichever it is.
 func (m *Machine) Next(r Result, traffic bool, random func() uint64) (h Health, changed bool, wait time.Duration) {
+	if r.Outcome == NotMade {
+		return m.health, false, m.options.UnhealthyInterval + jitter(m.options.IntervalJitter, random)
+	}
 	before := m.health
 	passed := r.Passed()
 	if passed == (m.health == Healthy || m.health == Degraded) {

@@ -9,9 +9,9 @@ import (
 func none() uint64 { return 0 }
 
 // outcomes are the letters of a test: a probe that passed, degraded, failed, failed
-// now. Health is written the same way: pending is ?.
+// now, not made. Health is written the same way: pending is ?.
 var (
-	outcomes = map[rune]Outcome{'p': Passed, 'd': PassedDegraded, 'f': Failed, 'F': FailedNow}
+	outcomes = map[rune]Outcome{'p': Passed, 'd': PassedDegraded, 'f': Failed, 'F': FailedNow, 'n': NotMade}
 	healths  = "?hdu"
 )
 
@@ -39,6 +39,9 @@ func TestMachine(t *testing.T) {
 		{"back as it last was", three, "fdp", "uuh"},
 		{"rows begin anew", three, "fppffppfff", "uuhhhhhhhu"},
 		{"thresholds of one", one, "fpfpFd", "uhuhud"},
+		{"not made", three, "npnnnnf", "?hhhhhh"},
+		{"not made, after failures", three, "pfnfnnf", "hhhhhhu"},
+		{"not made, of one that is down", three, "fnpnp", "uuuuh"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := NewMachine(tt.options)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/descriptors"
 )
 
 // most is how much of an answer is looked at.
@@ -75,7 +77,7 @@ type target struct {
 }
 
 func (t *target) dial(ctx context.Context) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", t.address)
+	return descriptors.Dialer(nil).DialContext(ctx, "tcp", t.address)
 }
 
 // handshake encrypts a connection. Protocols is what ALPN offers, nil for what the
@@ -117,8 +119,12 @@ type handshakeError struct{ error }
 func (e *handshakeError) Unwrap() error { return e.error }
 
 // failed is the Result of a probe that got no answer. When its time is over that
-// is why, whatever else went wrong for it.
+// is why, whatever else went wrong for it; but that this machine lacked something is
+// no failure of the endpoint's.
 func (t *target) failed(ctx context.Context, what string, err error) Result {
+	if s, remedy := descriptors.OfDial(err); s != descriptors.None {
+		return Result{Outcome: NotMade, Detail: what + ": not asked: " + remedy}
+	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}

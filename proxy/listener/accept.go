@@ -32,6 +32,12 @@ type connection interface {
 	// of that. holds is called under the listener's lock.
 	holds(now time.Duration) holding
 	shed()
+	// idleSince is since when it has been waiting for a request, on the clock of
+	// [netio.Shared]; 0 if it is not idle.
+	idleSince() time.Duration
+	// dismiss has it end as idle, as drain does; it reports false if it no longer is
+	// idle. It is called under the listener's lock, as is idleSince.
+	dismiss() bool
 }
 
 // newInfo is what a connection knows of itself from the start.
@@ -72,7 +78,7 @@ func unmapped(a *net.TCPAddr) netip.AddrPort {
 func (l *Listener) start(nc net.Conn) {
 	if !l.awaitMemory() {
 		nc.Close()
-		l.free()
+		l.Budget.leave(l)
 		return
 	}
 	info := l.newInfo(nc, l.Accepted.Add(1))
@@ -91,7 +97,7 @@ func (l *Listener) start(nc net.Conn) {
 	if l.phase.Load() == draining { // nobody would drain this one
 		l.mu.Unlock()
 		nio.Done()
-		l.free()
+		l.Budget.leave(l)
 		return
 	}
 	l.conns[first] = struct{}{}
@@ -142,7 +148,7 @@ func (l *Listener) forget(c connection) {
 
 func (l *Listener) end() {
 	l.Active.Add(-1)
-	l.free()
+	l.Budget.leave(l)
 	l.done.Done()
 }
 
@@ -152,6 +158,7 @@ type handshake struct {
 	nio      *netio.Conn
 	info     filter.ConnInfo
 	shedding atomic.Bool // it was closed for want of memory
+	rest     rest
 }
 
 // serve encrypts the connection, and serves it.
@@ -160,10 +167,16 @@ func (h *handshake) serve() {
 	start := l.Shared.Now()
 	by := start + l.HandshakeTimeout
 	h.nio.Await(start, by)
+	h.rest.begin(start)
 	if h.nio.Fill() != nil { // no byte came: whoever looks whether the port is open is not worth a record
 		l.forget(h)
 		h.nio.Done()
 		return
+	}
+	if h.rest.end() {
+		l.mu.Lock() // so whoever dismissed it is done
+		h.nio.Limit(0)
+		l.mu.Unlock()
 	}
 	start = l.Shared.Now()
 	state, err := h.nio.StartTLS(l.TLS.Config(), true, by)
@@ -245,6 +258,16 @@ func isUpper(b []byte) bool {
 func (h *handshake) retire() {} // it becomes a connection, and that one does
 
 func (h *handshake) drain() { h.nio.Limit(time.Nanosecond) }
+
+func (h *handshake) idleSince() time.Duration { return h.rest.since() }
+
+func (h *handshake) dismiss() bool {
+	if !h.rest.dismiss() {
+		return false
+	}
+	h.nio.Limit(time.Nanosecond) // long past
+	return true
+}
 
 func (h *handshake) cutOff() {
 	h.nio.Abort()

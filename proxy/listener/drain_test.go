@@ -89,7 +89,7 @@ func TestRetireLateConnection(t *testing.T) {
 // accepts the next, need not wait to retire, nor does it take one more.
 func TestRetireWithoutRoom(t *testing.T) {
 	l, _ := newTestListener(t, func(o *Options) { o.MaxConns = 1 })
-	l.slots <- struct{}{}
+	l.Budget.enter(l, false)
 	var wg sync.WaitGroup
 	wg.Go(l.Serve)
 	l.Retire(context.Background(), time.Millisecond)

@@ -30,6 +30,7 @@ type http1Conn struct {
 	shedding atomic.Bool   // it was closed for want of memory
 	done     atomic.Uint32 // how many requests were answered
 	progress
+	rested   atomic.Int64  // since when it has been idle, if it is
 	stopped  atomic.Bool   // makes Body return
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
@@ -77,6 +78,7 @@ func (c *http1Conn) serve() (switched bool) {
 	}()
 	now := c.listener.Shared.Now()
 	c.nio.Await(now, now+c.listener.HeadTimeout)
+	c.rested.Store(int64(now))
 	for !c.cut {
 		if c.next(false) {
 			c.run(nil)
@@ -218,6 +220,7 @@ func (c *http1Conn) run(refused error) {
 	}
 	finished := c.Finished
 	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
+	c.rested.Store(int64(finished))
 	c.giveBack()
 	// Asked after it is idle again, since drain passes over one that is busy.
 	if c.cut = c.cut || c.listener.phase.Load() == draining; !c.cut {
@@ -301,10 +304,21 @@ func (c *http1Conn) retire() {}
 
 // drain ends a connection that is idle; one that is busy ends with its request.
 // It is called under the listener's lock.
-func (c *http1Conn) drain() {
-	if c.state.CompareAndSwap(idle, woken) {
-		c.nio.Limit(time.Nanosecond) // long past: the wait ends
+func (c *http1Conn) drain() { c.dismiss() }
+
+func (c *http1Conn) dismiss() bool {
+	if !c.state.CompareAndSwap(idle, woken) {
+		return false
 	}
+	c.nio.Limit(time.Nanosecond) // long past: the wait ends
+	return true
+}
+
+func (c *http1Conn) idleSince() time.Duration {
+	if c.state.Load() != idle {
+		return 0
+	}
+	return time.Duration(c.rested.Load())
 }
 
 // cutOff ends the connection, whatever it does. Closing waits for who reads

@@ -3,6 +3,8 @@ package listener
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -19,6 +21,8 @@ type http2Conn struct {
 	info     filter.ConnInfo
 	streams  sync.WaitGroup // those that are being served
 	progress
+	serving atomic.Int64 // how many they are
+	rest    rest
 }
 
 func newHTTP2(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http2Conn {
@@ -32,6 +36,7 @@ func newHTTP2(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http2Conn {
 
 // serve serves the connection to its end.
 func (c *http2Conn) serve() {
+	c.rest.begin(c.listener.Shared.Now())
 	err := c.conn.Run()
 	c.streams.Wait()
 	c.listener.forget(c)
@@ -45,9 +50,32 @@ func (c *http2Conn) serve() {
 // accept has a stream served, without waiting.
 func (c *http2Conn) accept(s *http2.Stream) {
 	c.streams.Add(1)
+	if c.serving.Add(1) == 1 {
+		c.rest.end()
+	}
 	w := c.listener.workers.get(c.listener)
 	w.conn, w.stream = c, s
 	w.begin <- struct{}{}
+}
+
+// served is called when a stream was.
+func (c *http2Conn) served(finished time.Duration) {
+	if c.serving.Add(-1) == 0 {
+		c.rest.begin(finished)
+	}
+	c.streams.Done()
+}
+
+func (c *http2Conn) idleSince() time.Duration { return c.rest.since() }
+
+// dismiss tells the client to come back over another connection. What it has sent
+// until it hears of that is served.
+func (c *http2Conn) dismiss() bool {
+	if !c.rest.dismiss() {
+		return false
+	}
+	c.conn.Shutdown()
+	return true
 }
 
 func (c *http2Conn) retire() { c.conn.Shutdown() }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/handover"
@@ -27,7 +28,7 @@ type Options struct {
 	HeadTimeout   time.Duration // for a whole request head
 	IdleTimeout   time.Duration // between requests
 	StreamIdle    time.Duration // within a request
-	MaxConns      int           // open at once; 0 is no limit
+	MaxConns      int           // open at once; 0 is as many as the Budget has
 	AbortOnClose  AbortOnClose  // of HTTP/1
 	Limits        http1.Limits
 	// HTTP2 are the settings of HTTP/2 connections, but for those that are the
@@ -44,6 +45,8 @@ type Options struct {
 	Panics *panics.Counter
 	// Counts are those of the listener that this one succeeds; nil begins anew.
 	Counts *Counts
+	// Budget is what all listeners of the process share; nil is one of its own.
+	Budget *Budget
 }
 
 // Counts are what a listener counts, and those that succeed it under its name.
@@ -67,7 +70,6 @@ type Listener struct {
 	server    atomic.Pointer[Server]
 	socket    net.Listener
 	former    []former      // guarded by mu
-	slots     chan struct{} // one for each connection that is open; nil without a limit
 	phase     atomic.Uint32 // a phase below
 	accepting sync.Mutex    // held as long as connections may be accepted
 	stopping  chan struct{} // closed when no more are to be
@@ -113,8 +115,8 @@ func New(o Options, server Server, socket net.Listener) *Listener {
 	if l.Counts == nil {
 		l.Counts = new(Counts)
 	}
-	if o.MaxConns > 0 {
-		l.slots = make(chan struct{}, o.MaxConns)
+	if l.Budget == nil {
+		l.Budget = NewBudget(descriptors.Limit, o.Log)
 	}
 	l.Use(server)
 	return l
@@ -133,8 +135,9 @@ func (l *Listener) Addr() netip.AddrPort {
 	return l.socket.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Serve accepts connections until the listener is retired, drained or closed. A
-// limit on connections leaves further ones to the kernel's queue.
+// Serve accepts connections until the listener is retired, drained or closed. Where
+// there is no room for one more, see [Budget], it waits, and further ones are left to
+// the kernel's queue.
 func (l *Listener) Serve() {
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
@@ -146,35 +149,44 @@ func (l *Listener) Serve() {
 func (l *Listener) accept(socket net.Listener, stop <-chan struct{}) {
 	backOff := time.Duration(0)
 	for {
-		if l.slots != nil {
-			select {
-			case l.slots <- struct{}{}:
-			case <-stop:
-				return
-			}
-		}
 		nc, err := socket.Accept()
 		if err == nil {
 			backOff = 0
+			l.Budget.admit(l, nc, stop)
 			l.start(nc)
 			continue
 		}
-		l.free()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		// Out of descriptors, most likely: others must close first.
 		backOff = min(max(2*backOff, 5*time.Millisecond), time.Second)
-		l.Log.Warn("accepting a connection failed", "listener", l.Name, "error", err, "again_in", backOff)
-		select {
-		case <-time.After(backOff):
-		case <-stop:
-		}
+		l.Budget.failed(l, err, backOff, stop)
 	}
 }
 
-func (l *Listener) free() {
-	if l.slots != nil {
-		<-l.slots
+// between is how long a connection may wait for a request before it counts as idle: of
+// a client that has just connected, or was just answered, one may be on its way.
+const between = 100 * time.Millisecond
+
+// idle are the connections that wait for a request, and since when.
+func (l *Listener) idle() []idler {
+	before := l.Shared.Now() - between
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []idler
+	for c := range l.conns {
+		if since := c.idleSince(); since > 0 && since <= before {
+			all = append(all, idler{since, l, c})
+		}
 	}
+	return all
+}
+
+// dismiss has a connection end that is idle; false if it no longer is.
+func (l *Listener) dismiss(c connection) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, open := l.conns[c]
+	return open && c.dismiss()
 }

@@ -156,7 +156,7 @@ func drain(l *Listener, limit time.Duration) {
 func TestLateConnection(t *testing.T) {
 	l, _ := newTestListener(t, func(o *Options) { o.MaxConns = 1 })
 	client := dial(t, l)
-	l.slots <- struct{}{}
+	l.Budget.enter(l, false)
 	nc, err := l.socket.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -166,8 +166,8 @@ func TestLateConnection(t *testing.T) {
 	if n, err := client.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
-	if len(l.slots) != 0 || len(l.conns) != 0 {
-		t.Errorf("%d places are taken, %d connections known", len(l.slots), len(l.conns))
+	if l.Budget.open != 0 || len(l.conns) != 0 {
+		t.Errorf("%d places are taken, %d connections known", l.Budget.open, len(l.conns))
 	}
 	drain(l, patience)
 }

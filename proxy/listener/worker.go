@@ -52,12 +52,13 @@ func (w *worker) serve() {
 	w.none, w.heads = w.Request.Framing == message.NoBody, w.Request.Method == message.HEAD
 	(*c.listener.server.Load()).Serve(&w.Exchange, s.Refused())
 	w.Down = nil
+	finished := w.Finished
 	w.conn, w.stream, w.responding = nil, nil, responding{}
 	w.moved.Store(0)
 	w.Request.Reset()
 	w.Response.Reset()
 	s.Close()
-	c.streams.Done()
+	c.served(finished)
 }
 
 // Info is part of filter.Downstream, as is what follows.

@@ -3,15 +3,13 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"syscall"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/handover"
 )
 
@@ -28,7 +26,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	o := admin.Options{
 		Service: c.Service, Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Level: p.options.Level,
-		Metrics: p.metrics.Handler(), Ready: p.ready,
+		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
 		Drain:      p.requestDrain, Reload: p.options.Reload,
@@ -38,11 +36,10 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
-	p.adminServer = &http.Server{
-		Handler:           admin.New(o),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(p.options.Log.Handler(), slog.LevelDebug),
-	}
+	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
+		// Half of what traffic leaves is for whoever asks how the proxy is.
+		return max(descriptors.Reserve(descriptors.Limit())/2, 4)
+	})
 	return nil
 }
 

@@ -22,14 +22,10 @@ import (
 
 // listening are the options of a listener.
 func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) listener.Options {
-	most := lc.MaxConnections
-	if most == 0 {
-		most = openFiles() / 2
-	}
 	o := listener.Options{
 		Name: lc.Name, Address: lc.Address,
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
-		MaxConns: most, AbortOnClose: abortOnClose(lc.AbortOnClose), Panics: g.panics,
+		MaxConns: lc.MaxConnections, Budget: g.budget, AbortOnClose: abortOnClose(lc.AbortOnClose), Panics: g.panics,
 		Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
 		HTTP2:  http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,
 		Shared: g.shared, Sink: g.sink, Log: g.options.Log,
@@ -111,33 +107,66 @@ func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
 func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
 	fc, cl := lc.ForwardProxy, g.egress[lc.Name]
 	e := &forward.Egress{
-		Resolver: net.DefaultResolver,
-		Route:    forward.Route{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
-		Tunnels:  forward.Route{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl},
+		Rules:   forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
+		Route:   forward.Route{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
+		Tunnels: forward.Route{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl},
 	}
 	for _, a := range fc.Allow {
-		e.Allow = append(e.Allow, allow(a))
+		e.Allow = append(e.Allow, forward.Allow{Clients: a.Clients, Destinations: destinations(a.Destinations)})
 	}
 	return e
 }
 
-func allow(a config.ForwardAllow) forward.Allow {
-	var destinations []config.Destination
-	networks := false
-	for _, text := range a.Destinations {
+// destinations are those that a configuration lists.
+func destinations(texts []string) (all forward.Destinations) {
+	var names []config.Destination
+	for _, text := range texts {
 		d, err := config.ParseDestination(text)
 		if err != nil { // not reached: the configuration is valid
 			continue
 		}
-		destinations = append(destinations, d)
-		networks = networks || d.IsNetwork()
+		if network, port, ok := d.Network(); ok {
+			all.Networks = append(all.Networks, forward.Network{Prefix: network, Port: port})
+			continue
+		}
+		names = append(names, d)
 	}
-	return forward.Allow{
-		Clients: a.Clients, Networks: networks,
-		Reaches: func(host string, ip netip.Addr, port uint16) bool {
-			return slices.ContainsFunc(destinations, func(d config.Destination) bool { return d.Match(host, ip, port) })
-		},
+	all.Name = func(host string, port uint16) bool {
+		return slices.ContainsFunc(names, func(d config.Destination) bool { return d.Match(host, netip.Addr{}, port) })
 	}
+	return all
+}
+
+// ownSocket reports whether an address is one at which a forward proxy of this process
+// listens, or its admin API.
+func (p *Proxy) ownSocket(to netip.AddrPort) (loop, admin bool) {
+	for _, b := range p.current.Load().listeners {
+		loop = loop || b.config.ForwardProxy != nil && leadsTo(to, b.listener.Addr())
+	}
+	if p.adminSocket == nil {
+		return loop, false
+	}
+	at, err := netip.ParseAddrPort(p.adminSocket.Addr().String())
+	return loop, err == nil && leadsTo(to, at)
+}
+
+// leadsTo reports whether a connection to an address of this host arrives at a socket.
+func leadsTo(to, at netip.AddrPort) bool {
+	if at.Port() != to.Port() {
+		return false
+	}
+	ip := to.Addr().Unmap()
+	if !at.Addr().IsUnspecified() {
+		return at.Addr().Unmap() == ip || ip.IsUnspecified()
+	}
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return true
+	}
+	mine, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(mine, func(a net.Addr) bool {
+		n, err := netip.ParsePrefix(a.String())
+		return err == nil && n.Addr().Unmap() == ip
+	})
 }
 
 // routeName names a route that has no name of its own after what it matches.

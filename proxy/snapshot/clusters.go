@@ -43,6 +43,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
 			Head:     http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
+			Dial:     g.dial,
 			Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 		},
 		Balance: g.balanceOptions(&c.Balance), Decay: c.Balance.Decay,

@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/metrics"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // catalogStatus is the catalogue as /catalog shows it.
@@ -54,7 +55,7 @@ func (s *catalogState) status() cluster.SourceStatus {
 		From: fromCatalog, Stale: s.err != nil, Known: s.services != nil, Remembered: s.recalled, Updates: s.updates, Errors: s.errs,
 	}
 	if s.err != nil {
-		status.Error = s.err.Error()
+		status.Error = redact.Text(s.err.Error())
 		if since := s.since.UTC(); !s.since.IsZero() {
 			status.Since = &since
 		}

@@ -2,8 +2,10 @@ package snapshot_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,5 +126,46 @@ func TestLiveFailsOver(t *testing.T) {
 	far.Kill()
 	l.becomes("stale", func(s cluster.Status) bool { return s.Source.Stale })
 	only("the nearest gets all without the other", b[0])
+	l.faultless()
+}
+
+// Two endpoints that come to a cluster of none get requests before they were checked,
+// also without a panic, and nobody is refused meanwhile.
+func TestLiveUncheckedPair(t *testing.T) {
+	noLeaks(t)
+	path := filepath.Join(t.TempDir(), "endpoints.yaml")
+	write := func(all []*backend) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(addresses(all)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := startBackends(t, 2)
+	write(nil)
+	// Nobody answers the checks.
+	port := 0
+	for _, each := range b {
+		deaf, err := net.Listen("tcp", fmt.Sprintf("%s:%d", each.host(), port))
+		if err != nil {
+			t.Skip(err) // another process has the port there
+		}
+		defer deaf.Close()
+		port = deaf.Addr().(*net.TCPAddr).Port
+	}
+	l := startLive(t, 0, fmt.Sprintf("{file: {path: %q}, balance: {panic_threshold: 0}, health_checks: [{http: {path: /}, port: %d, timeout: 1h, interval: 1h}]}", path, port))
+	write(b)
+	l.becomes("a cluster of two that were not checked", func(s cluster.Status) bool {
+		return len(s.Endpoints) == 2 && s.Endpoints[0].Health == "unchecked" && s.Endpoints[1].Health == "unchecked"
+	})
+	l.begin("GET")
+	from := l.load.now()
+	for _, each := range b {
+		eventually(t, "requests to "+each.address, func() bool {
+			return slices.ContainsFunc(l.load.since(from), func(r result) bool { return r.from == each.address })
+		})
+	}
 	l.faultless()
 }

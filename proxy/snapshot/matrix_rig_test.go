@@ -106,6 +106,7 @@ func newCross(t *testing.T, down, up side, endpoint func(x *cross) string) *cros
 	}
 	x.lab = startLab(t, endpoint(x), func(s *settings) {
 		leavesAtOnce(s)
+		s.Route.Timeout = patience // which much content needs on a busy machine
 		if down.tls {
 			listenTLS(&s.Listener, x.ca.issue(webHost))
 		}

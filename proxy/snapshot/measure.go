@@ -18,7 +18,7 @@ func (p *Proxy) measureClusters() {
 			}
 		})
 	}
-	each("hopscope_endpoints", "Endpoints of a cluster by health; those that are excluded are out of service in its source, or by hand.", metrics.Gauge,
+	each("hopscope_endpoints", "Endpoints of a cluster by health; those that are unchecked wait for their first health check, and those that are excluded are out of service in its source, or by hand.", metrics.Gauge,
 		[]string{"health"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			healths, _ := c.Healths()
 			for health, n := range healths {
@@ -34,7 +34,7 @@ func (p *Proxy) measureClusters() {
 		[]string{"event", "reason"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			c.Ejections(func(event, reason string, n uint64) { emit(float64(n), event, reason) })
 		})
-	each("hopscope_picks_total", "Remarkable choices of an endpoint: panic, degraded, failover, cross_zone, subset_fallback, repeated.", metrics.Counter,
+	each("hopscope_picks_total", "Remarkable choices of an endpoint: panic, degraded, failover, cross_zone, subset_fallback, repeated, unchecked.", metrics.Counter,
 		[]string{"outcome"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			c.Picks(func(outcome string, n uint64) { emit(float64(n), outcome) })
 		})

@@ -52,6 +52,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	}
 	p.adopt(g)
 	p.limitMemory(c)
+	p.plan(c)
 	p.serve(g, old)
 	if g.catalogue != nil {
 		g.catalogue.settle()

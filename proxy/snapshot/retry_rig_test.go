@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -139,10 +140,57 @@ func (p *play) try(down, up side, change ...func(*settings)) *tried {
 	l := startLab(p.t, p.addresses[0], append([]func(*settings){p.before(up)}, change...)...)
 	transport := &http.Transport{Protocols: down.speaks(), DisableCompression: true, ExpectContinueTimeout: patience}
 	p.t.Cleanup(transport.CloseIdleConnections)
-	x := &tried{lab: l, rig: &rig{t: p.t, proxy: l.proxy}, play: p, client: &http.Client{Transport: transport, Timeout: patience}}
+	client := &http.Client{Transport: transport, Timeout: patience}
+	if !down.http2 {
+		client.Transport = listening{transport}
+	}
+	x := &tried{lab: l, rig: &rig{t: p.t, proxy: l.proxy}, play: p, client: client}
 	p.t.Cleanup(x.settled)
 	return x
 }
+
+// listening hears a response whatever becomes of the content. http.Transport may tell
+// instead that it could not write what the proxy did not wait for; so much content goes
+// on a connection of its own.
+type listening struct{ *http.Transport }
+
+func (l listening) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.ContentLength < 1<<20 {
+		return l.Transport.RoundTrip(r)
+	}
+	c, err := net.Dial("tcp", r.URL.Host)
+	if err != nil {
+		return nil, err
+	}
+	var writing sync.WaitGroup
+	end := func() error {
+		err := c.Close()
+		writing.Wait()
+		return err
+	}
+	c.SetDeadline(timeLimit())
+	left := context.AfterFunc(r.Context(), func() { c.Close() })
+	writing.Go(func() { r.Write(c) })
+	response, err := http.ReadResponse(bufio.NewReader(c), r)
+	if err != nil {
+		left()
+		end()
+		return nil, err
+	}
+	response.Body = ending{response.Body, func() error {
+		left()
+		return end()
+	}}
+	return response, nil
+}
+
+// ending ends a connection with its content.
+type ending struct {
+	io.Reader
+	end func() error
+}
+
+func (e ending) Close() error { return e.end() }
 
 // outcomeOf is a response with its Hop.
 type outcomeOf struct {

@@ -4,15 +4,17 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/handover"
+	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -52,13 +54,16 @@ type Proxy struct {
 	started time.Time
 
 	shared   *netio.Shared
+	budget   *listener.Budget // of clients' connections
+	dialling dialling
 	causes   *diagnose.Causes
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
 	store    *store.Store   // nil where it is off
 	recorder *record.Recorder
-	agents   agents // of Consul
+	droppers []dropper // the recorder, and the views that count what they lost
+	agents   agents    // of Consul
 
 	registration *registration // nil where there is none; guarded by reloading
 
@@ -83,7 +88,7 @@ type Proxy struct {
 	adminReplaces []net.Listener // of another process
 	takenOver     sync.Once
 	alone         chan struct{} // closed when no other process accepts from the sockets
-	adminServer   *http.Server
+	adminServer   *admin.Server
 
 	draining atomic.Bool   // set under reloading
 	drain    chan struct{} // closed by a POST to /drain
@@ -101,6 +106,8 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		options: o, started: time.Now(),
 		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
+	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
+	p.budget.Reclaim = p.reclaim
 	p.alone = make(chan struct{})
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
@@ -134,8 +141,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureClusters()
 	p.measureBuffers()
 	p.measureOverload()
+	p.measureDescriptors()
 	p.measureDiscovery()
 	p.metrics.Reloaded(nil)
+	p.plan(c)
 	p.serve(g, nothing)
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
@@ -200,13 +209,4 @@ func (g *generation) label(lc *config.Listener, route, cluster string, slow time
 	}
 	l.Metrics = g.metrics.Series(l)
 	return l
-}
-
-// openFiles is how many descriptors the process may have.
-func openFiles() int {
-	limit, err := fileLimit()
-	if err != nil {
-		return 1024
-	}
-	return limit
 }

@@ -43,10 +43,10 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		views = append(views, p.store)
 	}
 	p.recorder = record.New(views, record.Options{Log: p.options.Log})
-	droppers := []dropper{p.recorder}
+	p.droppers = []dropper{p.recorder}
 	for _, v := range views {
 		if d, ok := v.(dropper); ok {
-			droppers = append(droppers, d)
+			p.droppers = append(p.droppers, d)
 		}
 	}
 	p.metrics.Func("hopscope_panics_total", "Panics of the proxy, each of which cost a request or a connection. There is none without a defect: the log has the stack.", metrics.Counter,
@@ -55,11 +55,29 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		})
 	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
 		metrics.Counter, []string{"view", "reason"}, func(emit func(float64, ...string)) {
-			for _, d := range droppers {
+			for _, d := range p.droppers {
 				d.Dropped(emit)
 			}
 		})
 	return nil
+}
+
+// dropped is what each view has lost, by reason, and the sum of it as "total".
+func (p *Proxy) dropped() map[string]map[string]uint64 {
+	all := map[string]map[string]uint64{}
+	for _, d := range p.droppers {
+		d.Dropped(func(value float64, labels ...string) {
+			if n := uint64(value); n > 0 {
+				view, reason := labels[0], labels[1]
+				if all[view] == nil {
+					all[view] = map[string]uint64{}
+				}
+				all[view][reason] += n
+				all[view]["total"] += n
+			}
+		})
+	}
+	return all
 }
 
 // exporters are where spans go.

@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -38,6 +39,16 @@ func (l *lab) unharmed(n int, fields string) {
 // lost is what a view has dropped, for a reason.
 func (l *lab) lost(view, reason string) float64 {
 	return l.scrape().sum("hopscope_telemetry_dropped_total", "view", view, "reason", reason)
+}
+
+// droppedBy is what the admin API says that a view has dropped.
+func (l *lab) droppedBy(view string) string {
+	l.t.Helper()
+	var info struct {
+		Dropped map[string]map[string]float64 `json:"telemetry_dropped"`
+	}
+	l.adminJSON("/server_info", &info)
+	return fmt.Sprint(info.Dropped[view])
 }
 
 // warned checks that the proxy's own log says something exactly once.
@@ -131,6 +142,9 @@ func TestLogOnAFullDisk(t *testing.T) {
 		eventually(t, "lost lines being counted", func() bool { return l.lost("access_log", "write_error") > before })
 	}
 	l.warned("the access log can't be written")
+	eventually(t, "the admin API saying as much as the metric", func() bool {
+		return l.droppedBy("access_log") == fmt.Sprintf("map[total:%v write_error:%[1]v]", l.lost("access_log", "write_error"))
+	})
 	same(t, "counted", l.scrape().sum("hopscope_requests_total"), 150)
 	eventually(t, "the spans", func() bool { return len(l.collector.all()) == 300 })
 }
@@ -158,6 +172,7 @@ func TestLogWithADeadReader(t *testing.T) {
 	})
 	l.unharmed(100, "")
 	same(t, "lines that could not be written", l.lost("access_log", "write_error"), 0)
+	eventually(t, "the log saying so", func() bool { return strings.Contains(l.said.String(), "lines of the access log are dropped") })
 	reader.Close()
 	eventually(t, "the broken pipe being counted", func() bool { return l.lost("access_log", "write_error") > 0 })
 	l.unharmed(100, "")

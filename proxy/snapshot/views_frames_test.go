@@ -268,6 +268,13 @@ func (f *framed) answer(stream uint32, end bool, lines ...string) {
 	f.headers(stream, end, f.encode(lines...))
 }
 
+// closes ends this side and reads what is still on its way: closed with that unread, the
+// connection would be reset.
+func (f *framed) closes() {
+	f.check(f.nc.(*net.TCPConn).CloseWrite())
+	f.drain()
+}
+
 // drain reads until the connection ends.
 func (f *framed) drain() {
 	for {

@@ -367,6 +367,10 @@ func routingRows() []row {
 		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{allowed(`10.0.0.0/8`, "*")}
 	}
 
+	metadata := own("address that nobody may reach", fault.ForbiddenAddress, 403, "UAEX", "destination_ip_prohibited", "169.254.169.254, a link-local address")
+	metadata.drive = viaEgress("169.254.169.254")
+	metadata.route, metadata.cluster = "forward", "egress"
+
 	loop := own("loop", fault.LoopFound, 502, "NR", "proxy_loop_detected", "this forward proxy itself")
 	loop.failed = "proxy_loop_detected"
 	loop.drive = func(l *lab) *http.Response { return viaEgress(l.egress())(l) }
@@ -394,7 +398,7 @@ func routingRows() []row {
 		s.Listener.Routes = []config.Route{row}
 	}
 	waited.endpoint, waited.drive = occupied()
-	return []row{noRoute, tunnel, origin, denied, stranger, loop, https, full, waited}
+	return []row{noRoute, tunnel, origin, denied, metadata, stranger, loop, https, full, waited}
 }
 
 // viaEgress asks the forward proxy for a destination.

@@ -376,11 +376,15 @@ func endpointHTTP2Rows() []row {
 			f.check(f.WriteRSTStream(stream, http2.ErrCodeInternal))
 		}))
 	add(fails("closes", fault.UpstreamClosed, 503, "UC", "closed the connection before it answered"),
-		func(_ int, f *framed) { f.request() })
+		func(_ int, f *framed) {
+			f.request()
+			f.closes()
+		})
 	add(fails("closes within its content", fault.UpstreamClosed, 200, "UC", "closed the connection within its response"),
 		func(_ int, f *framed) {
 			stream, _ := f.request()
 			partly(f, stream)
+			f.closes()
 		})
 	add(fails("breaks a stream's rules", fault.UpstreamHTTP2, 502, "UPE", "sent content before the head of the response"),
 		each(func(f *framed, stream uint32) { f.check(f.WriteData(stream, true, []byte("headless"))) }))

@@ -16,9 +16,3 @@ func Texts() []string {
 	}
 	return all
 }
-
-// Deafen takes the signs of change away: what is left is to poll.
-func (w *Watcher) Deafen() {
-	w.notify.Close()
-	w.notify = nil
-}

@@ -7,7 +7,15 @@ import (
 	"encoding/pem"
 	"fmt"
 	"time"
+
+	"github.com/hopscope/hopscope/discovery/filewatch"
 )
+
+// maxFileBytes is how much is read of a file. A bundle of all the authorities
+// that browsers know has a quarter of a megabyte.
+const maxFileBytes = 16 << 20
+
+func readFile(path string) ([]byte, error) { return filewatch.Read(path, maxFileBytes) }
 
 // Files are the paths of a certificate, with those between it and its authority
 // behind it, and of its private key, both in PEM.

@@ -1,18 +1,28 @@
 package tlsconf
 
 import (
+	"context"
 	"crypto/x509"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/discovery/filewatch"
 )
+
+// pollFiles is how often the files are looked at even if the system tells of no change.
+const pollFiles = 30 * time.Second
 
 // live keeps what is made of files up to date, and tells how that goes.
 type live struct {
 	log     *slog.Logger
-	watcher *Watcher // nil where there is no file
 	load    func() (*contents, error)
+	watcher *filewatch.Watcher // nil where there is no file
+	cancel  context.CancelFunc // ends the watch
+	watched sync.WaitGroup
 	leaves  []*x509.Certificate // those in use; the watcher's goroutine's alone
 
 	reloads, failures atomic.Uint64
@@ -43,16 +53,21 @@ func (l *live) open(log *slog.Logger, kind, name string, files []string, load fu
 	l.log, l.load = log.With(kind, name), load
 	if len(files) > 0 {
 		slices.Sort(files) // a certificate and its key may be in one file
-		l.watcher = NewWatcher(WatchOptions{Files: slices.Compact(files)})
+		l.watcher = filewatch.New(filewatch.Options{Files: slices.Compact(files), MaxBytes: maxFileBytes, Poll: pollFiles})
 	}
 	c, err := load()
-	if err != nil {
-		l.Close()
+	switch {
+	case err != nil && l.watcher != nil:
+		l.watcher.Close()
+		return err
+	case err != nil:
 		return err
 	}
 	l.use(c)
 	if l.watcher != nil {
-		l.watcher.Start(l.reload)
+		ctx, cancel := context.WithCancel(context.Background())
+		l.cancel = cancel
+		l.watched.Go(func() { l.watcher.Run(ctx, l.reload) })
 	}
 	return nil
 }
@@ -60,6 +75,9 @@ func (l *live) open(log *slog.Logger, kind, name string, files []string, load fu
 // reload loads files that have changed.
 func (l *live) reload() {
 	c, err := l.load()
+	if discovery.Short(err) { // which says nothing of them: they are loaded when it is over
+		l.watcher.Forget()
+	}
 	if err != nil {
 		l.failures.Add(1)
 		l.log.Error("changed TLS files are of no use, those from before stay in use until the next change", "error", err)
@@ -104,7 +122,8 @@ func (l *live) Stats() (reloads, failures uint64, notAfter time.Time) {
 
 // Close stops watching the files. What was loaded last stays in use.
 func (l *live) Close() {
-	if l.watcher != nil {
-		l.watcher.Stop()
+	if l.cancel != nil {
+		l.cancel()
+		l.watched.Wait()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
@@ -57,7 +58,7 @@ func late(err error) bool {
 
 // connect opens a connection, and encrypts it where that is asked for.
 func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS, error) {
-	nc, err := g.options.Dial(ctx, "tcp", e.Address)
+	nc, err := g.dialGuarded(ctx, e)
 	if err != nil {
 		return nil, nil, g.explain(e, err)
 	}
@@ -101,7 +102,15 @@ func (g *Group) explain(e *Endpoint, err error) error {
 	var dns *net.DNSError
 	var timeout net.Error
 	kind, what := fault.ConnectFailed, "could not connect to"
+	if f, ok := errors.AsType[*fault.Error](err); ok { // it is explained already
+		return f
+	}
+	shortage, remedy := descriptors.OfDial(err)
 	switch {
+	case shortage == descriptors.Ports:
+		return fault.New(fault.PortsExhausted, fmt.Sprintf("no connection to %s could be opened: %s", e.Address, remedy))
+	case shortage != descriptors.None:
+		return fault.New(fault.Exhausted, fmt.Sprintf("no connection to %s could be opened: %s", e.Address, remedy))
 	case errors.As(err, &dns):
 		return fault.Wrap(fault.DNSFailed, fmt.Sprintf("the name of %s could not be resolved", e.Address), errors.New(dns.Err))
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/http2"
@@ -31,7 +32,7 @@ type Options struct {
 	HTTP2    http2.Options
 	// TLS encrypts the connections; nil is plain text.
 	TLS *tlsconf.Client
-	// Dial opens a connection; nil is [net.Dialer.DialContext].
+	// Dial opens a connection; nil is that of [descriptors.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -46,8 +47,8 @@ type Group struct {
 	open      int       // connections that are dialled, in use or idle
 	waiters   []*waiter // callers for whom there is no connection, oldest first
 	endpoints map[*Endpoint]struct{}
-	dynamic   map[string]*Endpoint // those of Dynamic, by address
-	sweeper   *time.Timer          // nil while no connection is idle
+	dynamic   map[named]*Endpoint // those of Dynamic
+	sweeper   *time.Timer         // nil while no connection is idle
 	closed    bool
 
 	dialled, reused, overflow uint64
@@ -65,6 +66,7 @@ type Endpoint struct {
 	Address string
 
 	group *Group
+	guard *Guard // nil lets connections go anywhere
 
 	// Guarded by group.mu:
 	idle     []*Conn    // of HTTP/1; the last was used last
@@ -88,11 +90,11 @@ const checkAfter = time.Millisecond
 // NewGroup returns a group without endpoints.
 func NewGroup(name string, o Options, shared *netio.Shared) *Group {
 	if o.Dial == nil {
-		o.Dial = new(net.Dialer).DialContext
+		o.Dial = descriptors.Dialer(nil).DialContext
 	}
 	return &Group{
 		Name: name, options: o, shared: shared,
-		endpoints: map[*Endpoint]struct{}{}, dynamic: map[string]*Endpoint{},
+		endpoints: map[*Endpoint]struct{}{}, dynamic: map[named]*Endpoint{},
 	}
 }
 
@@ -104,6 +106,9 @@ func (g *Group) Scheme() string {
 	return "http"
 }
 
+// HeadBytes is the most bytes of a response head.
+func (g *Group) HeadBytes() int { return cmp.Or(g.options.Head.HeadBytes, http1.DefaultHeadBytes) }
+
 // Endpoint adds an endpoint to the group.
 func (g *Group) Endpoint(address string) *Endpoint {
 	e := &Endpoint{Address: address, group: g}
@@ -113,19 +118,29 @@ func (g *Group) Endpoint(address string) *Endpoint {
 	return e
 }
 
+// named is an address that requests name, and who guards connections to it.
+type named struct {
+	address string
+	guard   *Guard
+}
+
 // Dynamic returns the endpoint of an address that requests name themselves. It
-// is made at need, and forgotten when it has no connection any more.
-func (g *Group) Dynamic(address []byte) *Endpoint {
+// is made at need, and forgotten when it has no connection any more. A nil guard lets
+// its connections go anywhere.
+func (g *Group) Dynamic(address []byte, guard *Guard) *Endpoint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e := g.dynamic[string(address)]; e != nil {
+	if e := g.dynamic[named{string(address), guard}]; e != nil {
 		return e
 	}
-	e := &Endpoint{Address: string(address), group: g, dynamic: true}
+	e := &Endpoint{Address: string(address), group: g, guard: guard, dynamic: true}
 	g.endpoints[e] = struct{}{}
-	g.dynamic[e.Address] = e
+	g.dynamic[e.named()] = e
 	return e
 }
+
+// named is what a dynamic endpoint is found by.
+func (e *Endpoint) named() named { return named{e.Address, e.guard} }
 
 // Remove takes an endpoint out of the group: its idle connections are closed, and
 // those in use are when they are released. HTTP/2 connections open no more streams,
@@ -290,8 +305,8 @@ func (g *Group) occupy(e *Endpoint) {
 	e.active++
 	e.dialling++
 	g.endpoints[e] = struct{}{}
-	if e.dynamic && g.dynamic[e.Address] == nil {
-		g.dynamic[e.Address] = e
+	if e.dynamic && g.dynamic[e.named()] == nil {
+		g.dynamic[e.named()] = e
 	}
 }
 
@@ -337,8 +352,8 @@ func (g *Group) freed(e *Endpoint) {
 func (g *Group) forget(e *Endpoint) {
 	if (e.dynamic || e.removed) && e.active == 0 && len(e.idle) == 0 {
 		delete(g.endpoints, e)
-		if g.dynamic[e.Address] == e {
-			delete(g.dynamic, e.Address)
+		if g.dynamic[e.named()] == e {
+			delete(g.dynamic, e.named())
 		}
 	}
 }

@@ -347,7 +347,7 @@ func TestDialFails(t *testing.T) {
 				o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, tt.err }
 			}
 		})
-		e := g.Dynamic([]byte(tt.address))
+		e := g.Dynamic([]byte(tt.address), nil)
 		for range 3 { // each gives up its room
 			if _, err := g.Acquire(context.Background(), e, 0, 0, false); kindOf(err) != tt.want {
 				t.Errorf("%s: %v (%v), want %v", tt.address, err, kindOf(err), tt.want)
@@ -363,13 +363,13 @@ func TestDynamicEndpoints(t *testing.T) {
 	known := func(g *Group) int { return len(g.Endpoints()) }
 	t.Run("one for each address", func(t *testing.T) {
 		g := newTestGroup(t, nil)
-		e := g.Dynamic(address)
-		if g.Dynamic(address) != e {
+		e := g.Dynamic(address, nil)
+		if g.Dynamic(address, nil) != e {
 			t.Error("the same address is another endpoint")
 		}
 		c := g.get(t, e)
 		c.giveBack()
-		if g.Dynamic(address) != e || known(g) != 1 {
+		if g.Dynamic(address, nil) != e || known(g) != 1 {
 			t.Error("the endpoint was forgotten while it has an idle connection")
 		}
 		c = g.get(t, e)
@@ -380,9 +380,9 @@ func TestDynamicEndpoints(t *testing.T) {
 	})
 	t.Run("forgotten in between", func(t *testing.T) {
 		g := newTestGroup(t, nil)
-		e := g.Dynamic(address)
+		e := g.Dynamic(address, nil)
 		g.get(t, e).Release(0, false)
-		other := g.Dynamic(address) // that of a second request
+		other := g.Dynamic(address, nil) // that of a second request
 		a, b := g.get(t, e), g.get(t, other)
 		a.giveBack()
 		b.giveBack()
@@ -393,9 +393,9 @@ func TestDynamicEndpoints(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		g := newTestGroup(t, func(o *Options) { o.MaxConnections, o.MaxPending = 1, 0 })
-		c := g.get(t, g.Dynamic(address))
+		c := g.get(t, g.Dynamic(address, nil))
 		for i := range 10 {
-			if _, err := g.Acquire(context.Background(), g.Dynamic(fmt.Appendf(nil, "127.0.0.1:%d", i+1)), 0, 0, false); kindOf(err) != fault.Overflow {
+			if _, err := g.Acquire(context.Background(), g.Dynamic(fmt.Appendf(nil, "127.0.0.1:%d", i+1), nil), 0, 0, false); kindOf(err) != fault.Overflow {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -406,9 +406,9 @@ func TestDynamicEndpoints(t *testing.T) {
 	})
 	t.Run("gave up", func(t *testing.T) {
 		g := newTestGroup(t, func(o *Options) { o.MaxConnections = 1 })
-		c := g.get(t, g.Dynamic(address))
+		c := g.get(t, g.Dynamic(address, nil))
 		now := g.shared.Now()
-		if _, err := g.Acquire(context.Background(), g.Dynamic([]byte("127.0.0.1:1")), now, now+1, false); kindOf(err) != fault.Overflow {
+		if _, err := g.Acquire(context.Background(), g.Dynamic([]byte("127.0.0.1:1"), nil), now, now+1, false); kindOf(err) != fault.Overflow {
 			t.Errorf("got %v", err)
 		}
 		if n := known(g); n != 1 {
@@ -418,7 +418,7 @@ func TestDynamicEndpoints(t *testing.T) {
 	})
 	t.Run("waits for its own room", func(t *testing.T) {
 		g := newTestGroup(t, func(o *Options) { o.MaxConnections = 1 })
-		e := g.Dynamic(address)
+		e := g.Dynamic(address, nil)
 		c := g.get(t, e)
 		waiting := g.waitFor(context.Background(), e, false)
 		g.begun(t, 1)
@@ -430,7 +430,7 @@ func TestDynamicEndpoints(t *testing.T) {
 	})
 	t.Run("swept", func(t *testing.T) {
 		g := newTestGroup(t, func(o *Options) { o.IdleTimeout = 10 * time.Millisecond })
-		g.get(t, g.Dynamic(address)).giveBack()
+		g.get(t, g.Dynamic(address, nil)).giveBack()
 		eventually(t, "the endpoint being forgotten", func() bool { return known(g) == 0 })
 	})
 }

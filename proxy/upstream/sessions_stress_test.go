@@ -35,11 +35,11 @@ func TestSessionsStress(t *testing.T) {
 				e := fixed
 				switch random.IntN(5) {
 				case 0:
-					e = g.Dynamic([]byte(addresses[1]))
+					e = g.Dynamic([]byte(addresses[1]), nil)
 				case 1:
-					e = g.Dynamic([]byte(addresses[2]))
+					e = g.Dynamic([]byte(addresses[2]), nil)
 				case 2:
-					e = g.Dynamic([]byte("127.0.0.1:1"))
+					e = g.Dynamic([]byte("127.0.0.1:1"), nil)
 				}
 				if random.IntN(40) == 0 {
 					servers[random.IntN(3)].CloseClientConnections()

@@ -25,11 +25,11 @@ func TestStress(t *testing.T) {
 				e := fixed
 				switch random.IntN(4) {
 				case 0:
-					e = g.Dynamic([]byte(servers[1].address))
+					e = g.Dynamic([]byte(servers[1].address), nil)
 				case 1:
-					e = g.Dynamic([]byte(servers[2].address))
+					e = g.Dynamic([]byte(servers[2].address), nil)
 				case 2:
-					e = g.Dynamic([]byte("127.0.0.1:1"))
+					e = g.Dynamic([]byte("127.0.0.1:1"), nil)
 				}
 				now := g.shared.Now()
 				giveUp := now + time.Duration(random.IntN(int(2*time.Millisecond)))

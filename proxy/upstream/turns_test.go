@@ -299,11 +299,11 @@ func TestDynamicEndpointOfHTTP2(t *testing.T) {
 	server, address := newServer2(t, func(http.ResponseWriter, *http.Request) {})
 	g := newGroup2(t, nil)
 	for range 2 {
-		e := g.Dynamic([]byte(address))
+		e := g.Dynamic([]byte(address), nil)
 		s := g.mustAcquire(t, e)
 		roundTrip(t, g, s)
 		s.Release(0, true)
-		if g.Dynamic([]byte(address)) != e {
+		if g.Dynamic([]byte(address), nil) != e {
 			t.Error("it was forgotten too soon")
 		}
 		server.CloseClientConnections()

@@ -77,6 +77,13 @@ func (b *buffer) take() []byte {
 	return chunk
 }
 
+// empty reports whether nothing waits to be taken.
+func (b *buffer) empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue) == 0
+}
+
 // done takes a written chunk back. One that a long line made grow is left to
 // the collector.
 func (b *buffer) done(chunk []byte) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // AppendLine appends the line of h to dst, with its newline. It is one JSON
@@ -111,7 +112,7 @@ func (f *formatter) appendPath(dst []byte, h *hop.Hop) []byte {
 	if h.Query.Len() == 0 {
 		return appendText(dst, h.Bytes(h.Path))
 	}
-	f.scratch = hop.AppendRedactedQuery(f.scratch[:0], h.Bytes(h.Query))
+	f.scratch = redact.AppendQuery(f.scratch[:0], h.Bytes(h.Query))
 	dst = appendEscaped(append(dst, '"'), h.Bytes(h.Path))
 	dst = appendEscaped(append(dst, '?'), f.scratch)
 	return append(dst, '"')

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 var (
@@ -249,7 +250,7 @@ func FuzzLine(f *testing.F) {
 		}
 		path := cut(b)
 		if c != "" {
-			path += "?" + string(hop.AppendRedactedQuery(nil, []byte(cut(c))))
+			path += "?" + string(redact.AppendQuery(nil, []byte(cut(c))))
 		}
 		method := cut(a)
 		if method == "" {

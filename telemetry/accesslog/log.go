@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,8 +18,8 @@ type Options struct {
 	// Limit is about how many bytes of lines wait while the file can't be
 	// written; lines beyond it are dropped and counted. Default 8 MiB.
 	Limit int
-	// Log receives write errors, at most one line a minute; default is to
-	// discard them.
+	// Log receives what is lost and why, at most one line a minute while it lasts and
+	// one when it is over; default is to discard them.
 	Log *slog.Logger
 }
 
@@ -32,7 +31,6 @@ type Log struct {
 	chunk  []byte // being filled; whole lines
 	buffer buffer
 	writer writer
-	full   atomic.Uint64 // lines dropped because the buffer was full
 }
 
 // Open opens the log at path: a file that is created with mode 0640 or
@@ -111,7 +109,7 @@ func (l *Log) Observe(h *hop.Hop) {
 	if len(l.chunk) == 0 {
 		chunk, ok := l.buffer.begin(l.chunk)
 		if !ok {
-			l.full.Add(1)
+			l.writer.lost.drop()
 			return
 		}
 		l.chunk = chunk
@@ -146,8 +144,8 @@ func (l *Log) Reopen() error {
 // "write_error" where a write failed. It has the form that a metric read at
 // each scrape wants.
 func (l *Log) Dropped(emit func(value float64, labelValues ...string)) {
-	emit(float64(l.full.Load()), l.Name(), "buffer_full")
-	emit(float64(l.writer.lost.Load()), l.Name(), "write_error")
+	emit(float64(l.writer.lost.full.Load()), l.Name(), "buffer_full")
+	emit(float64(l.writer.lost.cut.Load()), l.Name(), "write_error")
 }
 
 // Close writes what is left and closes the file. Where that takes longer than
@@ -155,10 +153,10 @@ func (l *Log) Dropped(emit func(value float64, labelValues ...string)) {
 // can't be interrupted, as to an inherited standard output, then stays behind
 // until it is let go.
 func (l *Log) Close(ctx context.Context) error {
-	before := l.writer.lost.Load()
+	before := l.writer.lost.cut.Load()
 	l.Tick(time.Time{})
 	err := l.writer.stop(ctx)
-	if err == nil && l.writer.lost.Load() != before {
+	if err == nil && l.writer.lost.cut.Load() != before {
 		err = errUnwritten
 	}
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +14,6 @@ const (
 	pause = time.Second
 	// grace is how long stop waits for a write that it interrupted.
 	grace = 100 * time.Millisecond
-	// reportEvery is the time between two reports while writes fail.
-	reportEvery = time.Minute
 )
 
 // writer is the goroutine that writes chunks. A chunk of which a write failed
@@ -25,11 +22,9 @@ const (
 type writer struct {
 	buffer *buffer
 	log    *slog.Logger
-	lost   atomic.Uint64 // lines
+	lost   losses
 
-	rest     []byte    // of the line that the last write cut
-	reported time.Time // when a failure was last reported
-	ailing   bool      // whether the end of that failure is yet to be reported
+	rest []byte // of the line that the last write cut
 
 	mu     sync.Mutex
 	file   *os.File
@@ -37,7 +32,7 @@ type writer struct {
 	ended  bool          // file is closed for good
 	turned chan struct{} // one token: there is a next
 	quit   chan struct{} // closed by stop
-	done   chan struct{} // closed when the goroutine has ended
+	done   chan struct{} // closed when the goroutine has ended, and that of losses
 }
 
 func (w *writer) start(file *os.File, b *buffer, log *slog.Logger) {
@@ -45,7 +40,14 @@ func (w *writer) start(file *os.File, b *buffer, log *slog.Logger) {
 	w.turned = make(chan struct{}, 1)
 	w.quit = make(chan struct{})
 	w.done = make(chan struct{})
-	go w.run()
+	w.lost.init(log)
+	var watching sync.WaitGroup
+	watching.Go(func() { w.lost.watch(w.quit) })
+	go func() {
+		defer close(w.done)
+		w.run()
+		watching.Wait()
+	}()
 }
 
 // turnTo makes file the one to write to next. The writer closes it.
@@ -117,7 +119,6 @@ func (w *writer) interrupt(cause error) error {
 }
 
 func (w *writer) run() {
-	defer close(w.done)
 	for {
 		w.turn()
 		if chunk := w.buffer.take(); chunk != nil {
@@ -167,12 +168,13 @@ func (w *writer) finish() {
 	if err := w.file.Close(); err != nil {
 		w.log.Warn("closing the access log", "error", err)
 	}
+	w.lost.over(slog.LevelWarn, "the access log ends, with lines lost")
 }
 
 // giveUpRest counts a line of which only a part will ever be in a file.
 func (w *writer) giveUpRest() {
 	if len(w.rest) > 0 {
-		w.lost.Add(1)
+		w.lost.cut.Add(1)
 		w.rest = w.rest[:0]
 	}
 }
@@ -190,9 +192,8 @@ func (w *writer) write(chunk []byte) {
 	}
 	n, err := w.file.Write(chunk)
 	if err == nil {
-		if w.ailing {
-			w.ailing = false
-			w.log.Info("the access log is written again", "lines_lost", w.lost.Load())
+		if w.buffer.empty() {
+			w.lost.over(slog.LevelInfo, "the access log is written again")
 		}
 		return
 	}
@@ -207,12 +208,7 @@ func (w *writer) write(chunk []byte) {
 
 // fail counts the lines of left as lost, reports err, and pauses.
 func (w *writer) fail(err error, left []byte) {
-	w.lost.Add(uint64(bytes.Count(left, []byte{'\n'})))
-	if now := time.Now(); now.Sub(w.reported) >= reportEvery {
-		w.reported, w.ailing = now, true
-		w.log.Error("the access log can't be written; lines are lost until it can",
-			"error", err, "lines_lost", w.lost.Load())
-	}
+	w.lost.fail(bytes.Count(left, []byte{'\n'}), err)
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {

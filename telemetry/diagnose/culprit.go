@@ -172,7 +172,7 @@ func failure(n *Node) *Culprit {
 		c.Service, c.Endpoint, c.Unseen = f.Hop, "", true
 		c.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
 	case proxyError != "" || flags&hop.Failures != 0:
-		c.Edge = a != nil
+		c.Edge = a != nil && flags&hop.Overload == 0 // what the proxy itself lacks is nobody else's fault
 		c.Reason = cmp.Or(reason, strings.ReplaceAll(proxyError, "_", " "), c.Flags.Hint())
 		c.Reason += n.whatItWaitedFor()
 	case a != nil && h.Labels.Direction == hop.Outbound:

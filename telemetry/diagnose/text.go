@@ -113,6 +113,7 @@ const (
 	maxRequestColumns = 28
 	maxBarColumns     = 40
 	minBarColumns     = 12
+	maxNoteColumns    = 300
 )
 
 type painter struct {
@@ -259,8 +260,12 @@ func (p *painter) annotate(r *row, n *Node) {
 	}
 }
 
-// note is a failure in the words of its own row.
-func note(c *Culprit) string { return clean(strings.TrimSpace(c.Flags.String() + " " + c.Reason)) }
+// note is a failure in the words of its own row, as far as a person reads: a reason
+// may be an endpoint's, of any length.
+func note(c *Culprit) string {
+	text := clean(strings.TrimSpace(c.Flags.String() + " " + c.Reason))
+	return pad(text, min(columns(text), maxNoteColumns))
+}
 
 // measure finds the columns: names and requests as wide as they need to be,
 // notes if they fit, and the bars the rest.

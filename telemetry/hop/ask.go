@@ -1,6 +1,10 @@
 package hop
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
+)
 
 // Ask says what the last attempt asks of its endpoint. What is the same as in the
 // request, as nearly all of it is, takes no room.
@@ -38,7 +42,7 @@ func AppendURL(dst []byte, h *Hop, a *Attempt) []byte {
 	dst = append(append(dst, a.Scheme...), "://"...)
 	dst = append(append(dst, host...), h.Bytes(a.Path)...)
 	if a.Query.Len() > 0 {
-		dst = AppendRedactedQuery(append(dst, '?'), h.Bytes(a.Query))
+		dst = redact.AppendQuery(append(dst, '?'), h.Bytes(a.Query))
 	}
 	return dst
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // document is the JSON form of a Hop. Durations are nanoseconds, so that a Hop
@@ -103,7 +105,7 @@ type tlsFacts struct {
 
 // MarshalJSON writes every fact of the Hop under the names of the access log,
 // durations as nanoseconds (_ns), and those of TLS in an object, tls. The query is redacted by
-// [AppendRedactedQuery]; bytes that are no UTF-8 become U+FFFD.
+// [redact.AppendQuery]; bytes that are no UTF-8 become U+FFFD.
 func (h *Hop) MarshalJSON() ([]byte, error) {
 	l := h.Labels
 	if l == nil {
@@ -120,7 +122,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		ProxyError: h.ProxyError, Details: h.Details,
 		BytesIn: h.BytesIn, BytesOut: h.BytesOut, Client: h.Client, Peer: h.Peer,
 		Host: h.String(h.Host), Path: h.String(h.Path),
-		Query:     string(AppendRedactedQuery(nil, h.Bytes(h.Query))),
+		Query:     string(redact.AppendQuery(nil, h.Bytes(h.Query))),
 		UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
 		TraceState: h.String(h.TraceState), Upstream: h.String(h.UpstreamHop),
 		GRPC: h.GRPC, GRPCStatus: codeOf(h.GRPCStatus), GRPCName: h.GRPCStatus.String(),
@@ -134,7 +136,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		d.Attempts = append(d.Attempts, attempt{
 			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused,
 			Version: a.Version.String(), Scheme: a.Scheme, Host: h.String(a.Host), Path: h.String(a.Path),
-			Query: string(AppendRedactedQuery(nil, h.Bytes(a.Query))), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
+			Query: string(redact.AppendQuery(nil, h.Bytes(a.Query))), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
 			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
 			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason,
 			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived,

@@ -39,8 +39,8 @@ type Options struct {
 	// Capacity is how many Hops each ring holds, rounded up to a power of
 	// two of at least 128; default 4096.
 	Capacity int
-	// Log receives views' panics, at most one line every ten seconds;
-	// default is to discard them.
+	// Log receives views' panics, at most one line every ten seconds, and drops, at
+	// most one a minute; default is to discard them.
 	Log *slog.Logger
 }
 
@@ -161,16 +161,22 @@ func (r *Recorder) Close(ctx context.Context) error {
 // reason: "all" with "ring_full" or "closed", and each view with "panic". It
 // has the form that a metric read at each scrape wants.
 func (r *Recorder) Dropped(emit func(value float64, labelValues ...string)) {
-	var full, late uint64
-	for i := range r.shards {
-		full += r.shards[i].full.Load()
-		late += r.shards[i].late.Load()
-	}
+	full, late := r.lost()
 	emit(float64(full), "all", "ring_full")
 	emit(float64(late), "all", "closed")
 	for i, v := range r.worker.views {
 		emit(float64(r.worker.panics[i].Load()), v.Name(), "panic")
 	}
+}
+
+// lost is how many Hops were dropped because a ring was full, and because the
+// Recorder was closed.
+func (r *Recorder) lost() (full, late uint64) {
+	for i := range r.shards {
+		full += r.shards[i].full.Load()
+		late += r.shards[i].late.Load()
+	}
+	return full, late
 }
 
 // call wakes the worker unless another producer has. The channel holds one

@@ -129,7 +129,8 @@ func TestFullRingDrops(t *testing.T) {
 		}
 		seen = append(seen, h.Status)
 	}}
-	r := New([]View{v}, Options{Shards: 1, Capacity: capacity})
+	var said bytes.Buffer
+	r := New([]View{v}, Options{Shards: 1, Capacity: capacity, Log: slog.New(slog.NewTextHandler(&said, nil))})
 	s := r.Sink(0)
 	send(s, 0)
 	<-entered // the ring is empty, the worker is stuck
@@ -140,7 +141,13 @@ func TestFullRingDrops(t *testing.T) {
 		t.Errorf("dropped (-want +got):\n%s", diff)
 	}
 	close(release)
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	mustClose(t, r)
+	if n := strings.Count(said.String(), fmt.Sprintf("reason=ring_full dropped_so_far=%d", over)); n != 1 {
+		t.Errorf("the log says %d times that hops were dropped, want once: %s", n, &said)
+	}
 	var want []int
 	for n := range capacity + 1 {
 		want = append(want, n)

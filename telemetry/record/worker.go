@@ -21,6 +21,8 @@ type worker struct {
 	panics   []atomic.Uint64 // of each view
 	log      *slog.Logger
 	logged   time.Time // when a panic was last logged
+	full     uint64    // Hops that found no room, as of the last report
+	reported time.Time // when that was
 	next     int       // the view to call next
 	err      error     // of the views' Close; read once done is closed
 	// consume is held to pop once the Recorder is closed: from then on the
@@ -167,7 +169,24 @@ func (w *worker) show(h *hop.Hop) {
 	}
 }
 
-func (w *worker) tick(now time.Time) { w.each(func(v View) { v.Tick(now) }) }
+func (w *worker) tick(now time.Time) {
+	w.each(func(v View) { v.Tick(now) })
+	w.report(now)
+}
+
+// reportEvery is the time between two reports of Hops that found no room.
+const reportEvery = time.Minute
+
+// report says that Hops were dropped because the views are too slow for them.
+func (w *worker) report(now time.Time) {
+	if now.Sub(w.reported) < reportEvery {
+		return
+	}
+	if full, _ := w.recorder.lost(); full != w.full {
+		w.full, w.reported = full, now
+		w.log.Warn("hops are missing from all views: they came faster than the views could take them", "reason", "ring_full", "dropped_so_far", full)
+	}
+}
 
 // each calls f for every view.
 func (w *worker) each(f func(View)) {

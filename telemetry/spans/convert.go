@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // encoder writes Hops as spans: the wire form of the field ScopeSpans.spans,
@@ -44,7 +45,7 @@ func (e *encoder) server(h *hop.Hop) {
 	b = appendString(b, "url.scheme", h.Scheme)
 	b = appendString(b, "url.path", h.Bytes(h.Path))
 	if h.Query.Len() > 0 {
-		e.scratch = hop.AppendRedactedQuery(e.scratch[:0], h.Bytes(h.Query))
+		e.scratch = redact.AppendQuery(e.scratch[:0], h.Bytes(h.Query))
 		b = appendString(b, "url.query", e.scratch)
 	}
 	b = appendServerAddress(b, h)

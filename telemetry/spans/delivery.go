@@ -13,6 +13,14 @@ const (
 	// maxQueued limits how many batches wait for an exporter: at ten Ticks a
 	// second, what half a minute of little traffic makes.
 	maxQueued = 300
+	// firstRest is how long an exporter rests after a failure. Each that follows at
+	// once doubles it, up to longestRest: a dead collector costs a try every now and
+	// then, and is noticed soon when it is back.
+	firstRest   = 100 * time.Millisecond
+	longestRest = 5 * time.Second
+	// restingBytes limits what waits, in bytes, for an exporter that has failed: it may
+	// be away for long.
+	restingBytes = 2 << 20
 	// warnEvery is how often an exporter that fails is spoken of.
 	warnEvery = time.Minute
 	// maxErrorText is how much of an exporter's error is logged, in bytes:
@@ -38,15 +46,21 @@ type delivery struct {
 	exporter Exporter
 	queue    chan *Batch
 	waiting  atomic.Int64 // bytes in queue and in Export
+	failing  atomic.Bool  // the last Export failed
+	// crowded is true from when a batch found no room until there may be some again:
+	// meanwhile it is not worth making one.
+	crowded atomic.Bool
 
-	ctx    context.Context // ends when the time to close is up
-	cancel context.CancelFunc
-	ended  chan struct{}
+	closing chan struct{}   // closed when nothing more comes, so that there is no rest
+	ctx     context.Context // ends when the time to close is up
+	cancel  context.CancelFunc
+	ended   chan struct{}
 
 	// What the goroutine knows of its troubles.
 	warned    time.Time // when it last said so
 	troubled  bool      // it said so, and not yet that it is over
 	dropsSeen uint64    // how many drops there were at the last report
+	failed    bool      // by an Export that failed
 }
 
 func startDelivery(e Exporter, s *Spans) *delivery {
@@ -54,6 +68,7 @@ func startDelivery(e Exporter, s *Spans) *delivery {
 		spans:    s,
 		exporter: e,
 		queue:    make(chan *Batch, maxQueued),
+		closing:  make(chan struct{}),
 		ended:    make(chan struct{}),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -64,35 +79,61 @@ func startDelivery(e Exporter, s *Spans) *delivery {
 // offer queues b, or reports that there is no room. An empty queue takes a
 // batch of any size.
 func (d *delivery) offer(b *Batch) bool {
-	size := int64(len(b.out))
-	if w := d.waiting.Load(); w > 0 && w+size > int64(d.spans.options.QueueBytes) {
-		return false
+	size, most := int64(len(b.out)), int64(d.spans.options.QueueBytes)
+	if d.failing.Load() {
+		most = min(most, restingBytes)
 	}
-	d.waiting.Add(size)
-	select {
-	case d.queue <- b:
-		return true
-	default:
-		d.waiting.Add(-size)
-		return false
+	if w := d.waiting.Load(); w == 0 || w+size <= most {
+		d.waiting.Add(size)
+		select {
+		case d.queue <- b:
+			return true
+		default:
+			d.waiting.Add(-size)
+		}
 	}
+	d.crowded.Store(true)
+	if d.waiting.Load() == 0 { // the last batch left meanwhile, too early to be told
+		d.crowded.Store(false)
+	}
+	return false
 }
 
 func (d *delivery) run() {
 	defer close(d.ended)
+	rest := firstRest
 	for b := range d.queue {
 		size := int64(len(b.out))
 		if d.ctx.Err() != nil {
 			d.spans.dropped.closed.Add(uint64(b.spans))
 		} else {
-			d.export(b)
+			d.failing.Store(!d.export(b))
 		}
 		d.spans.done(b)
 		d.waiting.Add(-size)
+		d.crowded.Store(false)
+		if !d.failing.Load() {
+			rest = firstRest
+			continue
+		}
+		d.rest(rest)
+		rest = min(2*rest, longestRest)
 	}
 }
 
-func (d *delivery) export(b *Batch) {
+// rest waits, but not when the exporter is being closed.
+func (d *delivery) rest(long time.Duration) {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-d.closing:
+	}
+}
+
+// export sends b, and reports whether the exporter works: it does where only some
+// spans were refused.
+func (d *delivery) export(b *Batch) (works bool) {
 	err := d.exporter.Export(d.ctx, b)
 	dropped := &d.spans.dropped
 	var rejected *RejectedError
@@ -106,6 +147,7 @@ func (d *delivery) export(b *Batch) {
 		dropped.failed.Add(uint64(b.spans))
 	}
 	d.report(time.Now(), err)
+	return err == nil || rejected != nil
 }
 
 // report logs trouble at most once every warnEvery, and its end once. It is
@@ -113,8 +155,9 @@ func (d *delivery) export(b *Batch) {
 func (d *delivery) report(now time.Time, err error) {
 	c := &d.spans.dropped
 	drops := c.queueFull.Load() + c.failed.Load() + c.rejected.Load()
-	fine := err == nil && drops == d.dropsSeen
-	d.dropsSeen = drops
+	// What was dropped while it rested is no news once it works again.
+	fine := err == nil && (drops == d.dropsSeen || d.failed)
+	d.dropsSeen, d.failed = drops, err != nil
 	if fine {
 		if d.troubled {
 			d.troubled = false

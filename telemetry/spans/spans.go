@@ -26,8 +26,9 @@ type Exporter interface {
 	// Name names it in logs.
 	Name() string
 	// Export sends b, and retries where that makes sense, within ctx and a
-	// time limit of its own. The spans of a batch that failed are lost. An
-	// error that is a [RejectedError] says that only some of them are.
+	// time limit of its own. The spans of a batch that failed are lost, and the
+	// exporter rests before the next. An error that is a [RejectedError] says that
+	// only some of them are, and that it works.
 	Export(ctx context.Context, b *Batch) error
 	// Close ends it within ctx; what Export was given has been sent.
 	Close(ctx context.Context) error
@@ -83,13 +84,18 @@ func New(exporters []Exporter, o Options) *Spans {
 func (s *Spans) Name() string { return "spans" }
 
 // Observe converts the hop to spans if they are kept. It never waits: what
-// exporters can't take is dropped and counted.
+// exporters can't take is dropped and counted, and not even converted where none of
+// them has room.
 func (s *Spans) Observe(h *hop.Hop) {
 	if h.Keep == hop.KeepNot || len(s.deliveries) == 0 {
 		return
 	}
 	if h.Trace.IsZero() || h.Span.IsZero() {
 		s.dropped.noTrace.Add(1) // a collector would refuse its whole batch
+		return
+	}
+	if s.crowded() {
+		s.dropped.queueFull.Add(uint64(spansOf(h) * len(s.deliveries)))
 		return
 	}
 	i := s.batchOf(h.Labels.Service)
@@ -99,6 +105,28 @@ func (s *Spans) Observe(h *hop.Hop) {
 		s.open[i] = s.batch(b.resource)
 		s.hand(b)
 	}
+}
+
+// crowded reports whether no exporter has room: to convert a hop costs more than all
+// else that is done with it.
+func (s *Spans) crowded() bool {
+	for _, d := range s.deliveries {
+		if !d.crowded.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// spansOf is how many spans a hop is.
+func spansOf(h *hop.Hop) int {
+	n := 1
+	for i := range h.Attempts {
+		if !h.Attempts[i].Span.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // Tick hands what was gathered to the exporters. record's Ticks come a tenth
@@ -111,6 +139,7 @@ func (s *Spans) Tick(time.Time) { s.flush() }
 func (s *Spans) Close(ctx context.Context) error {
 	s.flush()
 	for _, d := range s.deliveries {
+		close(d.closing)
 		close(d.queue)
 	}
 	var errs []error
@@ -122,8 +151,8 @@ func (s *Spans) Close(ctx context.Context) error {
 
 // Dropped tells emit how many spans were lost so far, with the labels view and
 // reason, as a metric that is read at each scrape wants it: "queue_full", an
-// exporter was slower than the traffic; "export_failed", it could not send
-// them; "rejected", the collector did not want them; "closed", the time to end
+// exporter was slower than the traffic, or failed, and rests; "export_failed", it
+// could not send them; "rejected", the collector did not want them; "closed", the time to end
 // was up; and "no_trace", a hop (not a span) without ids.
 func (s *Spans) Dropped(emit func(value float64, labelValues ...string)) {
 	for _, d := range []struct {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,12 @@ func (e *exporter) seen() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.spans
+}
+
+func (e *exporter) called() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.calls
 }
 
 func hang(ctx context.Context, _ int) error {
@@ -194,9 +201,10 @@ func TestManySmallBatchesAreBounded(t *testing.T) {
 func TestWarningsAreThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		e := &exporter{answer: func(context.Context, int) error {
-			if down {
+			if down.Load() {
 				return errors.New("connection refused: " + strings.Repeat("x", 2*maxErrorText))
 			}
 			return nil
@@ -211,7 +219,7 @@ func TestWarningsAreThrottled(t *testing.T) {
 		for range 600 {
 			second()
 		}
-		down = false
+		down.Store(false)
 		for range 100 {
 			second()
 		}
@@ -231,8 +239,96 @@ func TestWarningsAreThrottled(t *testing.T) {
 		if !strings.Contains(lines[10], "again") {
 			t.Errorf("the last line is no all-clear: %s", lines[10])
 		}
-		if d := lostSpans(s); d["spans/export_failed"] != 1200 || len(d) != 1 {
-			t.Errorf("dropped %v, want 1200 spans that could not be exported", d)
+		d := lostSpans(s)
+		if sum := d["spans/export_failed"] + d["spans/queue_full"]; len(d) != 2 || sum+e.seen() != 1400 {
+			t.Errorf("dropped %v and sent %d of 1400 spans", d, e.seen())
+		}
+	})
+}
+
+// A dead exporter is tried now and then, what it does not take is not converted, and
+// when it is back it gets what is new within seconds.
+func TestADeadExporterCostsNoConversion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		down.Store(true)
+		e := &exporter{answer: func(context.Context, int) error {
+			if down.Load() {
+				return errors.New("connection refused")
+			}
+			return nil
+		}}
+		s := New([]Exporter{e}, Options{})
+		const seconds, hops = 60, 10_000 // a second
+		converted := 0
+		for range seconds * 10 {
+			for range hops / 10 {
+				before := 0
+				if len(s.open) > 0 {
+					before = s.open[0].spans
+				}
+				s.Observe(okHop(nil))
+				if after := s.open[0].spans; after != before {
+					converted++
+				}
+			}
+			s.Tick(time.Now())
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			if w := s.deliveries[0].waiting.Load(); w > restingBytes {
+				t.Fatalf("%d bytes wait, more than %d", w, restingBytes)
+			}
+		}
+		// One batch for each try, and once what may wait.
+		if n := e.called(); n > 6+seconds/5+1 || converted > hops+n*maxBatchSpans {
+			t.Errorf("%d tries, and %d of %d hops were converted", n, converted, seconds*hops)
+		}
+		if d := lostSpans(s); d["spans/queue_full"]+d["spans/export_failed"] < 2*(seconds-2)*hops {
+			t.Errorf("dropped %v", d)
+		}
+		down.Store(false)
+		time.Sleep(longestRest)
+		synctest.Wait()
+		before := e.seen()
+		s.Observe(okHop(nil))
+		s.Tick(time.Now())
+		synctest.Wait()
+		if e.seen() != before+2 {
+			t.Errorf("%d spans were sent after %d", e.seen(), before)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		d := lostSpans(s)
+		if sum := d["spans/queue_full"] + d["spans/export_failed"] + e.seen(); sum != 2*(seconds*hops+1) {
+			t.Errorf("dropped %v and sent %d, which is not the sum of %d", d, e.seen(), 2*(seconds*hops+1))
+		}
+	})
+}
+
+// An exporter that rests is closed at once, and tries once more to send what waits.
+func TestARestEndsWithClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &exporter{answer: func(_ context.Context, call int) error {
+			if call <= 7 { // the rest is of seconds by now
+				return errors.New("connection refused")
+			}
+			return nil
+		}}
+		s := New([]Exporter{e}, Options{})
+		for e.called() < 7 {
+			s.Observe(okHop(nil))
+			s.Tick(time.Now())
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		s.Observe(okHop(nil))
+		began := time.Now()
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 0 || e.seen() == 0 {
+			t.Errorf("Close took %v, and %d spans were sent", took, e.seen())
 		}
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/hopscope/hopscope/telemetry/redact"
 	"github.com/hopscope/hopscope/telemetry/spans"
 )
 
@@ -38,8 +41,9 @@ type Options struct {
 
 // Exporter implements [spans.Exporter].
 type Exporter struct {
-	client otlptrace.Client
-	name   string
+	client  otlptrace.Client
+	name    string
+	secrets []string // the values of the headers, which an answer may quote
 }
 
 // New returns an exporter that connects when it has something to send, so a
@@ -86,7 +90,7 @@ func New(o Options) (*Exporter, error) {
 	if o.Compression != "" {
 		options = append(options, otlptracegrpc.WithCompressor(o.Compression))
 	}
-	e := &Exporter{client: otlptracegrpc.NewClient(options...), name: "otlp " + o.Endpoint}
+	e := &Exporter{client: otlptracegrpc.NewClient(options...), name: "otlp " + o.Endpoint, secrets: slices.Collect(maps.Values(o.Headers))}
 	if err := e.client.Start(context.Background()); err != nil {
 		return nil, fmt.Errorf("otlp: %w", err)
 	}
@@ -97,14 +101,14 @@ func New(o Options) (*Exporter, error) {
 // batch.
 func checkEndpoint(endpoint string) error {
 	if strings.Contains(endpoint, "://") {
-		return fmt.Errorf("otlp: endpoint %q is a URL; write \"host:port\", and set tls for https", endpoint)
+		return fmt.Errorf("otlp: endpoint %q is a URL; write \"host:port\", and set tls for https", redact.URL(endpoint))
 	}
 	_, port, err := net.SplitHostPort(endpoint)
 	if err != nil {
-		return fmt.Errorf("otlp: endpoint %q is not \"host:port\", such as \"127.0.0.1:4317\": %w", endpoint, err)
+		return fmt.Errorf("otlp: endpoint %q is not \"host:port\", such as \"127.0.0.1:4317\": %w", redact.URL(endpoint), err)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return fmt.Errorf("otlp: endpoint %q has no port between 1 and 65535", endpoint)
+		return fmt.Errorf("otlp: endpoint %q has no port between 1 and 65535", redact.URL(endpoint))
 	}
 	return nil
 }
@@ -115,7 +119,7 @@ func (e *Exporter) Name() string { return e.name }
 // Export implements [spans.Exporter]. What may be sent again is, as the OTLP
 // specification has it; a partial success is not.
 func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
-	return e.client.UploadTraces(ctx, []*tracepb.ResourceSpans{b.ResourceSpans()})
+	return redact.Error(e.client.UploadTraces(ctx, []*tracepb.ResourceSpans{b.ResourceSpans()}), e.secrets...)
 }
 
 // Close implements [spans.Exporter].

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hopscope/hopscope/telemetry/redact"
 	"github.com/hopscope/hopscope/telemetry/spans"
 )
 
@@ -36,6 +37,7 @@ type Options struct {
 type Exporter struct {
 	url       string
 	name      string
+	secrets   []string // of the URL, which an answer may quote
 	timeout   time.Duration
 	transport *http.Transport
 	client    *http.Client
@@ -51,7 +53,7 @@ func New(o Options) (*Exporter, error) {
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf(`zipkin: %q is no http or https URL; write it like "http://127.0.0.1:9411/api/v2/spans"`,
-			u.Redacted())
+			redact.URL(o.URL))
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/api/v2/spans"
@@ -71,11 +73,24 @@ func New(o Options) (*Exporter, error) {
 	}
 	return &Exporter{
 		url:       u.String(),
-		name:      "zipkin " + u.Redacted(),
+		name:      "zipkin " + redact.URL(u.String()),
+		secrets:   secrets(u),
 		timeout:   o.Timeout,
 		transport: transport,
 		client:    &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 	}, nil
+}
+
+// secrets are the parts of the URL that nobody is shown.
+func secrets(u *url.URL) []string {
+	all := []string{u.User.Username()}
+	if password, ok := u.User.Password(); ok {
+		all = append(all, password)
+	}
+	for _, values := range u.Query() {
+		all = append(all, values...)
+	}
+	return all
 }
 
 // checkRedirect follows what lets a POST stay one (307 and 308). After the
@@ -85,7 +100,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	switch {
 	case next.Method != http.MethodPost:
 		return fmt.Errorf("redirected to %s by an answer that turns POST into GET; give that URL instead",
-			next.URL.Redacted())
+			redact.URL(next.URL.String()))
 	case len(via) >= 5:
 		return errors.New("redirected five times")
 	}
@@ -116,14 +131,17 @@ func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
 	request.Header.Set("User-Agent", "hopscope")
 	response, err := e.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("zipkin: %w", err)
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			err = failed.Err // without the URL, which the exporter's name has
+		}
+		return fmt.Errorf("zipkin: %w", redact.Error(err, e.secrets...))
 	}
 	defer response.Body.Close()
 	// Read to its end, or the connection can't be used again. What goes wrong
 	// in it is of no interest: the status has said whether the spans are taken.
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("zipkin: the server answered %s: %q", response.Status, answer[:min(len(answer), maxComplaint)])
+		return redact.Error(fmt.Errorf("zipkin: the server answered %s: %q", response.Status, answer[:min(len(answer), maxComplaint)]), e.secrets...)
 	}
 	return nil
 }

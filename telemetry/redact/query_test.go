@@ -1,4 +1,4 @@
-package hop
+package redact
 
 import (
 	"net/url"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestAppendRedactedQuery(t *testing.T) {
+func TestAppendQuery(t *testing.T) {
 	cases := []struct{ in, want string }{
 		{"", ""},
 		{"token", "token"},
@@ -36,40 +36,40 @@ func TestAppendRedactedQuery(t *testing.T) {
 		{"tokens=5&barcode=1&a-very-long-key-that-ends-in-token=x", "tokens=5&barcode=1&a-very-long-key-that-ends-in-token=x"},
 	}
 	for _, tc := range cases {
-		if got := string(AppendRedactedQuery([]byte("?"), []byte(tc.in))); got != "?"+tc.want {
+		if got := string(AppendQuery([]byte("?"), []byte(tc.in))); got != "?"+tc.want {
 			t.Errorf("%q\ngot  %q\nwant %q", tc.in, got, "?"+tc.want)
 		}
 	}
 }
 
-func TestAppendRedactedQueryAllocatesNothing(t *testing.T) {
+func TestAppendQueryAllocatesNothing(t *testing.T) {
 	query, buf := []byte("a=1&token=s3cret&user%5Bpassword%5D=x"), make([]byte, 0, 128)
-	if n := testing.AllocsPerRun(100, func() { buf = AppendRedactedQuery(buf[:0], query) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { buf = AppendQuery(buf[:0], query) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// FuzzRedactedQuery has net/url read the result: what it takes for the value
+// FuzzQuery has net/url read the result: what it takes for the value
 // of a password must be hidden, and all other values must be as they were.
-func FuzzRedactedQuery(f *testing.F) {
+func FuzzQuery(f *testing.F) {
 	f.Add("a=1&password=s3cret&b=2")
 	f.Add("password=a;b=c&%70assword=x&=&&;")
 	f.Add("user[password]=1&password[]=2&x.password=3")
 	f.Fuzz(func(t *testing.T, query string) {
-		out := string(AppendRedactedQuery(nil, []byte(query)))
+		out := string(AppendQuery(nil, []byte(query)))
 		in, was := pairs(query), pairs(out)
 		if len(in) != len(was) {
 			t.Fatalf("%q has %d pairs, %q has %d", query, len(in), out, len(was))
 		}
 		for i := range in {
 			key, err := url.PathUnescape(in[i][0])
-			hidden := was[i][1] == Redacted
+			hidden := was[i][1] == Mark
 			switch {
 			case was[i][0] != in[i][0]:
 				t.Fatalf("%q became %q: the key %q changed", query, out, in[i][0])
 			case err == nil && strings.EqualFold(key, "password") && in[i][1] != "" && !hidden:
 				t.Fatalf("%q became %q", query, out)
-			case was[i][1] != in[i][1] && !strings.Contains(was[i][1], Redacted):
+			case was[i][1] != in[i][1] && !strings.Contains(was[i][1], Mark):
 				t.Fatalf("%q became %q: the value of %q changed", query, out, key)
 			}
 		}
@@ -84,10 +84,10 @@ func pairs(query string) (all [][2]string) {
 	return all
 }
 
-func BenchmarkRedactedQuery(b *testing.B) {
+func BenchmarkQuery(b *testing.B) {
 	query, buf := []byte("page=2&sort=name&access_token=eyJhbGciOi"), make([]byte, 0, 128)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = AppendRedactedQuery(buf[:0], query)
+		buf = AppendQuery(buf[:0], query)
 	}
 }

@@ -1,19 +1,16 @@
-package hop
+package redact
 
 import "bytes"
 
-// Redacted stands in for the value of a credential.
-const Redacted = "REDACTED"
-
-// AppendRedactedQuery appends query, which has no question mark, with the
-// values of keys that name a credential or a signature replaced by [Redacted]:
+// AppendQuery appends query, which has no question mark, with the
+// values of keys that name a credential or a signature replaced by [Mark]:
 // those of OpenTelemetry's semantic conventions for url.query, and the usual
 // ones for tokens, passwords and API keys. Everything else stays as it is.
 //
 // Keys are compared without case, percent-encoding and the characters - and _;
 // of user[password] and user.password the last part counts. Both & and ;
 // begin a new key, but only & ends a value that is to be hidden.
-func AppendRedactedQuery(dst, query []byte) []byte {
+func AppendQuery(dst, query []byte) []byte {
 	if bytes.IndexByte(query, '=') < 0 {
 		return append(dst, query...)
 	}
@@ -32,7 +29,7 @@ func AppendRedactedQuery(dst, query []byte) []byte {
 		until := "&;"
 		secret := namesSecret(key)
 		if secret {
-			dst, until = append(dst, Redacted...), "&"
+			dst, until = append(dst, Mark...), "&"
 		}
 		end = bytes.IndexAny(query, until)
 		if end < 0 {
@@ -51,9 +48,10 @@ func AppendRedactedQuery(dst, query []byte) []byte {
 	return dst
 }
 
-// namesSecret reports whether the key is a known name of a credential.
+// namesSecret reports whether the key is a known name of a credential, or ends
+// with one of a kind that nothing else ends with: db_password, stripe_api_key.
 func namesSecret(key []byte) bool {
-	var name [24]byte // longer than every name below
+	var name [48]byte // longer than every name below
 	n, last := 0, 0   // bytes of the part being read, and of the one before it
 	long := false
 	for i := 0; i < len(key); i++ {
@@ -93,7 +91,7 @@ func namesSecret(key []byte) bool {
 	case "awsaccesskeyid", "signature", "sig", "xgoogsignature", // OpenTelemetry
 		"xgoogcredential", "googleaccessid",
 		"xamzsignature", "xamzcredential", "xamzsecuritytoken",
-		"token", "accesstoken", "idtoken", "refreshtoken", "authtoken", "bearertoken",
+		"token", "xconsultoken", "accesstoken", "idtoken", "refreshtoken", "authtoken", "bearertoken",
 		"sessiontoken", "csrftoken", "xsrftoken", "privatetoken", "jwt", "assertion",
 		"clientassertion", "samlresponse", "oauthtoken", "oauthsignature", "oauthverifier",
 		"oauthtokensecret", "code", "codeverifier",
@@ -102,6 +100,11 @@ func namesSecret(key []byte) bool {
 		"password", "passwd", "passphrase", "passcode", "pwd", "pass", "pin", "otp",
 		"secret", "clientsecret", "credential", "credentials", "sessionid":
 		return true
+	}
+	for _, end := range [...]string{"password", "passwd", "passphrase", "secret", "apikey", "accesskey", "secretkey", "privatekey"} {
+		if bytes.HasSuffix(name[:n], []byte(end)) {
+			return true
+		}
 	}
 	return false
 }

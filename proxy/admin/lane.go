@@ -1,0 +1,69 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// How many requests of each kind are answered at once. Each holds memory and time
+// of the process that serves requests; see the bounds of what one view shows.
+const (
+	maxViews    = 8
+	maxScrapes  = 4
+	maxProfiles = 2
+)
+
+// lanePatience is how long a request waits for its turn.
+const lanePatience = time.Second
+
+// lane is the requests of a kind that are answered at once. Scrapes have their own,
+// so that no viewer can keep Prometheus out.
+type lane chan struct{}
+
+// enter waits for a place, and reports whether there was one.
+func (l lane) enter(ctx context.Context) bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(lanePatience)
+	defer timer.Stop()
+	select {
+	case l <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (l lane) leave() { <-l }
+
+// serve has a costly endpoint answer in its lane.
+func (l lane) serve(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !l.enter(r.Context()) {
+			w.Header().Set("Retry-After", "2")
+			writeError(w, http.StatusServiceUnavailable, "too many ask for this at once", "try again in a moment")
+			return
+		}
+		defer l.leave()
+		next(w, r)
+	}
+}
+
+// asksFromElsewhere reports whether a page of another site has a browser send the
+// request (Fetch Metadata). Such a page can't read the answer, but could have it made
+// over and over again. A link that a person follows to a page is let through; another
+// port of this host is another site here.
+func asksFromElsewhere(r *http.Request, isPage bool) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+	default:
+		return false
+	}
+	followed := r.Header.Get("Sec-Fetch-User") == "?1" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	return !isPage || !followed
+}

@@ -1,0 +1,62 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+)
+
+// A client that does not read what it asked for holds a place that others wait for.
+const (
+	// stall is how long it may take to read one piece.
+	stall = 5 * time.Second
+	// slowest is how long it may take to read an answer.
+	slowest = 30 * time.Second
+	// piece is how many bytes are written at once, and how much the kernel is to
+	// keep of an answer that is not read.
+	piece = 32 << 10
+)
+
+// paced writes to a client for as long as it reads. After that all writing fails, and
+// the connection is closed.
+type paced struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+	until   time.Time // zero before the answer began
+}
+
+func pace(w http.ResponseWriter, stall time.Duration) *paced {
+	p := &paced{ResponseWriter: w, control: http.NewResponseController(w), stall: stall}
+	p.extend() // what is written without a body, too
+	p.until = time.Time{}
+	return p
+}
+
+// Unwrap is for [http.ResponseController].
+func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p *paced) Write(b []byte) (n int, err error) {
+	for {
+		part := b[:min(len(b), piece)]
+		p.extend()
+		m, err := p.ResponseWriter.Write(part)
+		n += m
+		if b = b[len(part):]; err != nil || len(b) == 0 {
+			return n, err
+		}
+	}
+}
+
+// extend gives the client time for another piece. That a test's writer knows no
+// deadline is no error.
+func (p *paced) extend() {
+	now := time.Now()
+	if p.until.IsZero() {
+		p.until = now.Add(slowest)
+	}
+	deadline := now.Add(p.stall)
+	if p.until.Before(deadline) {
+		deadline = p.until
+	}
+	_ = p.control.SetWriteDeadline(deadline)
+}

@@ -1,0 +1,36 @@
+package forward
+
+import (
+	"net/netip"
+
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/forwarded"
+)
+
+// envoys begins the names of Envoy's own fields. A client that is not trusted could
+// say with them that it is of the mesh, who it is, and what is to be done for it.
+const envoys = "x-envoy-"
+
+// screen removes Envoy's fields from the request of a client that is not trusted. It
+// comes before all filters: they may change what says whom the request is from.
+func (f *Forwarder) screen(x *filter.Exchange) {
+	if r := &x.Request; r.HasPrefix(envoys) && !f.trusts(x) {
+		r.RemovePrefix(envoys)
+	}
+}
+
+// trusts reports whether the client's x-envoy- fields are believed: its address, and
+// every other one that the request says it came from, must be among the callers'. What
+// a client says of where its request came from can make it less trusted, never more:
+// a TLS terminator on this host may speak for anybody.
+func (f *Forwarder) trusts(x *filter.Exchange) bool {
+	peer, err := netip.ParseAddr(x.Down.Info().PeerIP)
+	if err != nil || !contains(f.Callers, peer) {
+		return false
+	}
+	from, ok := forwarded.Addresses(&x.Request)
+	for _, ip := range from {
+		ok = ok && contains(f.Callers, ip)
+	}
+	return ok
+}
