@@ -30,6 +30,8 @@ type Config struct {
 	Locality Locality `yaml:"locality"`
 	// Telemetry says where the views of each hop go.
 	Telemetry Telemetry `yaml:"telemetry"`
+	// Overload says what the proxy does before it runs out of memory.
+	Overload Overload `yaml:"overload"`
 	// Drain says how the proxy ends.
 	Drain Drain `yaml:"drain"`
 	// Log is the proxy's own log, not the access log.
@@ -377,6 +379,20 @@ type Store struct {
 	// MaxBytes is how much memory it may take, in bytes; half of it is for
 	// failed and slow hops alone. 0 turns it off.
 	MaxBytes int `yaml:"max_bytes" default:"16777216" min:"0"`
+}
+
+// Overload says what the proxy does before it runs out of memory. A quarter of
+// MaxMemoryBytes is for what clients make it hold: connections, streams, heads, and
+// content that waits to be read. From half of that quarter on, clients of HTTP/2 are let
+// send less ahead; from three quarters on, connections that hold much get no further
+// stream (REFUSED_STREAM), and no head may be larger than 16 KiB; from nine tenths on,
+// the connections that hold most are closed; beyond it, new connections are closed,
+// and requests are answered with 503 (OM). Go's heap is kept within three quarters of
+// MaxMemoryBytes, unless GOMEMLIMIT is set.
+type Overload struct {
+	// MaxMemoryBytes is how much memory the process may use, at least 16777216. 0 is
+	// the least of the limit of its cgroup, GOMEMLIMIT and the machine's memory.
+	MaxMemoryBytes int `yaml:"max_memory_bytes" default:"0" min:"0"`
 }
 
 // Drain says how the proxy ends.

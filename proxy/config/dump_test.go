@@ -404,6 +404,8 @@ telemetry:
   slow_threshold: 0s
   store:
     max_bytes: 0
+overload:
+  max_memory_bytes: 67108864
 drain:
   timeout: 0s
 log:

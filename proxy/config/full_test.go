@@ -208,6 +208,7 @@ telemetry:
   metrics: {native_histograms: false}
   slow_threshold: 0s
   store: {max_bytes: 0}
+overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
 upgrade_socket: "@hopscope"
@@ -272,7 +273,7 @@ func TestParseFull(t *testing.T) {
 			},
 			AccessLog: AccessLog{Path: "/var/log/hop.log"},
 		},
-		Log: Log{Level: "debug"},
+		Overload: Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
 	}
 	if d := diff(want, mustParse(t, full)); d != "" {
 		t.Error(d)

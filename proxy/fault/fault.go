@@ -135,6 +135,7 @@ const (
 	CertPin        // its key is none of those that are pinned
 	CertUnsuitable // it is malformed, or made for something else
 
+	Overload // the proxy is short of memory
 	// Exhausted is that this machine had no descriptor, or no memory, left for a
 	// connection: the endpoint was not asked.
 	Exhausted
@@ -228,6 +229,7 @@ var kinds = [lastKind]kind{
 	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
 	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
+	Overload:       {"overload", Proxy, 503, hop.Overload, "proxy_internal_response", "overload"},
 	Exhausted:      {"exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted"},
 	PortsExhausted: {"ports_exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted{ports}"},
 

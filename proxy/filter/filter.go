@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -107,6 +108,8 @@ type ConnInfo struct {
 	Intermediates []*x509.Certificate
 	// Until is when the connection is to end, on the clock of netio.Shared; 0 is never.
 	Until time.Duration
+	// Account is what the connection holds of the proxy's memory; nil counts nothing.
+	Account *overload.Account
 	// Sink takes the connection's Hops.
 	Sink hop.Sink
 }

@@ -32,6 +32,10 @@ type connection interface {
 	because(why *fault.Error)
 	// Info is what it knows of itself.
 	Info() *filter.ConnInfo
+	// holds is how much memory it holds, and shed ends it, whatever it does, for want
+	// of that. holds is called under the listener's lock.
+	holds(now time.Duration) holding
+	shed()
 	// idleSince is since when it has been waiting for a request, on the clock of
 	// [netio.Shared]; 0 if it is not idle.
 	idleSince() time.Duration
@@ -44,6 +48,9 @@ type connection interface {
 type ending struct{ why atomic.Pointer[fault.Error] }
 
 func (e *ending) because(why *fault.Error) { e.why.CompareAndSwap(nil, why) }
+
+// going reports whether it is being cut off.
+func (e *ending) going() bool { return e.why.Load() != nil }
 
 // cause is the reason as an error, or else the other one.
 func (e *ending) cause(otherwise error) error {
@@ -89,8 +96,14 @@ func unmapped(a *net.TCPAddr) netip.AddrPort {
 
 // start serves a connection, from a goroutine of its own.
 func (l *Listener) start(nc net.Conn) {
+	if !l.awaitMemory() {
+		nc.Close()
+		l.Budget.leave(l)
+		return
+	}
 	info := l.newInfo(nc, l.Accepted.Add(1))
 	nio := netio.New(nc, l.Shared)
+	info.Account = &nio.Account
 	var first connection
 	var serve func()
 	if l.TLS != nil {
@@ -111,8 +124,11 @@ func (l *Listener) start(nc net.Conn) {
 	l.done.Add(1)
 	l.mu.Unlock()
 	l.Active.Add(1)
+	size := l.size()
+	nio.Account.Take(size)
 	l.servers.run(func() {
 		defer l.end()
+		defer nio.Account.Give(size)
 		serve()
 	})
 }
@@ -219,6 +235,9 @@ func (h *handshake) serve() {
 func (h *handshake) Info() *filter.ConnInfo { return &h.info }
 
 func (h *handshake) explain(err error) *fault.Error {
+	if h.going() {
+		return h.why.Load()
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.ClientTLSTimeout, fmt.Sprintf("the client did not end the TLS handshake within %s", h.listener.HandshakeTimeout))
 	}

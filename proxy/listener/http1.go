@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -25,7 +26,9 @@ type http1Conn struct {
 	gone     func() bool // left
 	turn     func() bool // arrived
 
-	state    atomic.Uint32 // what drain and cutOff need to know, a state below
+	state atomic.Uint32 // what drain and cutOff need to know, a state below
+	done  atomic.Uint32 // how many requests were answered
+	progress
 	rested   atomic.Int64  // since when it has been idle, if it is
 	stopped  atomic.Bool   // makes Body return
 	retired  atomic.Bool   // the next response is to say that it is the last
@@ -145,6 +148,11 @@ func (c *http1Conn) next(within bool) bool {
 		return false
 	}
 	c.headBy, c.size, c.served = 0, n, true
+	if !c.nio.Account.Allows() {
+		c.cut = true
+		c.run(c.listener.full(overload.Request, "a request"))
+		return false
+	}
 	switch r.Framing {
 	case message.NoBody:
 		c.whole, c.bodyDone = true, true
@@ -208,6 +216,9 @@ func (c *http1Conn) run(refused error) {
 	if c.whole && !c.copied {
 		c.nio.Consume(c.size + int(c.length))
 	}
+	if c.ended && refused == nil {
+		c.done.Add(1)
+	}
 	finished := c.Finished
 	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
 	c.rested.Store(int64(finished))
@@ -234,13 +245,20 @@ func (c *http1Conn) lost(err error) {
 	if c.exchange == nil {
 		return
 	}
+	if errors.Is(err, netio.ErrOverload) {
+		c.size, c.cut = len(c.nio.Buffered()), true
+		c.run(c.listener.full(overload.Head, "so large a head"))
+		c.linger()
+		return
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.listener.phase.Load() != draining {
 		c.size, c.cut = len(c.nio.Buffered()), true
 		c.run(fault.New(fault.RequestTimeout, "the request's head did not arrive within "+c.listener.HeadTimeout.String()))
 		c.linger()
 		return
 	}
-	(*c.listener.server.Load()).Lost(&c.Exchange, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	why := c.cause(fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	(*c.listener.server.Load()).Lost(&c.Exchange, fault.Of(why))
 	c.giveBack()
 }
 
@@ -318,7 +336,7 @@ func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 // Gone reports whether the client has gone away; see leaving.
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
-// Left knows no more than Gone, unless the connection was cut off here.
+// Left knows no more than Gone, but where the proxy itself has closed the connection.
 func (c *http1Conn) Left() error { return c.cause(nil) }
 
 // Whole is the content, if it is here.
@@ -433,10 +451,15 @@ func (c *http1Conn) Trailers() *message.Head { return c.content.Trailers() }
 
 // explain tells why the client's side failed.
 func (c *http1Conn) explain(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case c.going():
+		return c.why.Load()
+	case errors.Is(err, netio.ErrOverload):
+		return c.listener.full(overload.Content, "what surrounds the request's content")
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+c.listener.StreamIdle.String())
 	}
-	return c.cause(fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over"))
+	return fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over")
 }
 
 // Interim sends an interim response at once.

@@ -21,6 +21,7 @@ type http2Conn struct {
 	info     filter.ConnInfo
 	streams  sync.WaitGroup // those that are being served
 	ending
+	progress
 	serving atomic.Int64 // how many they are
 	rest    rest
 }
