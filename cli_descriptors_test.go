@@ -171,3 +171,30 @@ func TestShortOfDescriptorsBlamesNobody(t *testing.T) {
 		t.Errorf("%d lines about it, want 1", n)
 	}
 }
+
+// TestAdminIsNotHeld by clients that keep connections to it.
+func TestAdminIsNotHeld(t *testing.T) {
+	t.Parallel()
+	p := short(t, 64, serve(t, hello))
+	address := strings.TrimPrefix(p.admin(), "http://")
+	ctx, cancel := context.WithCancel(t.Context())
+	var attackers sync.WaitGroup
+	for _, attack := range []func(context.Context, string, int) error{attack.IdleClients, attack.SilentClients} {
+		attackers.Go(func() {
+			if err := attack(ctx, address, 100); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(attackers.Wait)
+	t.Cleanup(cancel)
+	for range 20 {
+		p.well()
+		if resp, body := get(t, p.url()); resp.StatusCode != 200 {
+			t.Fatalf("status %d: %s", resp.StatusCode, body)
+		}
+	}
+	if n := p.metric("hopscope_shortages_total"); n != 0 {
+		t.Errorf("%v connections could not be opened or accepted", n)
+	}
+}

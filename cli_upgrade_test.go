@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -396,4 +397,42 @@ func TestUpgradeToOtherAddresses(t *testing.T) {
 	close(load.stop)
 	load.wg.Wait()
 	p.drained()
+}
+
+// TestUpgradeTooLate: the process that runs does not wait for ever for one that takes
+// over from it. One that is told so ends, lest both serve.
+func TestUpgradeTooLate(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "upgrade.sock")
+	listening, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listening.Close()
+	server, err := handover.Listen(socket) // in the place of the process that runs
+	must(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		server.Serve(handover.Offer{
+			Version: "v0", Log: slog.New(slog.DiscardHandler), ReadyTime: time.Nanosecond,
+			Sockets: func() ([]handover.Socket, error) {
+				own, err := handover.Dup(listening)
+				return []handover.Socket{{Kind: "listener", Name: "ingress", Address: "127.0.0.1:0", Listener: own}}, err
+			},
+		})
+	})
+	defer serving.Wait()
+	defer server.Close()
+	path := upgradable(t, named(t, "one"), socket, "off")
+	_, stderr, code := hopscope(t, "run", "-c", path, "--upgrade")
+	want := fmt.Sprintf("--upgrade: the process that runs goes on, and this one ends: process %d: process ", os.Getpid())
+	if code != 1 || !strings.Contains(stderr, want) || !strings.Contains(stderr, "was not ready within 1ns") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if _, err := os.Lstat(socket); err != nil {
+		t.Errorf("the upgrade socket: %v", err)
+	}
+	select {
+	case peer := <-server.Taken():
+		t.Errorf("taken by %+v", peer)
+	default:
+	}
 }

@@ -210,6 +210,10 @@ func run(ctx context.Context, from source, upgrade bool) error {
 		log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))
 	}
 	next, err := before.succeed(cfg, p, log)
+	if errors.Is(err, errNotTaken) { // what it has accepted it serves; all else is the other's
+		r.drain(ctx, func(ctx context.Context) error { return p.Retire(ctx, p.Registered()) }, signals, "the other process goes on")
+		return err
+	}
 	if err != nil {
 		p.Close(ctx)
 		return err

@@ -71,14 +71,22 @@ func (p *predecessor) giveBack() {
 	}
 }
 
-// succeed takes the other process's place: it may go, and the next one finds this.
+// errNotTaken is that the other process goes on, so that this one must not.
+var errNotTaken = errors.New("--upgrade: the process that runs goes on, and this one ends")
+
+// succeed takes the other process's place: it may go, and the next one finds this. The
+// error is errNotTaken where that one goes on.
 func (p *predecessor) succeed(c *config.Config, running *snapshot.Proxy, log *slog.Logger) (*successors, error) {
 	var server *handover.Server
 	if p != nil {
-		if err := p.Ready(running.Registered()...); err != nil {
-			log.Warn("the process that was taken over from had ended by itself", "pid", p.From.PID, "error", err)
-		} else {
+		switch err := p.Ready(running.Registered()...); {
+		case err == nil:
 			log.Info("took over", "pid", p.From.PID, "version", p.From.Version, "sockets", len(p.Sockets))
+		case errors.Is(err, handover.ErrGone):
+			log.Warn("the process that was taken over from had ended by itself", "pid", p.From.PID, "error", err)
+		default:
+			p.giveBack()
+			return nil, fmt.Errorf("%w: process %d: %w", errNotTaken, p.From.PID, err)
 		}
 		running.TookOver()
 		server = p.Server

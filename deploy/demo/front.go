@@ -28,7 +28,7 @@ import (
 // under the service's name.
 type front struct {
 	listener net.Listener
-	server   *http.Server
+	server   *admin.Server
 	sidecars []sidecar
 	client   *http.Client
 }

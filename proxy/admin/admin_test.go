@@ -116,7 +116,7 @@ func newFixture(t *testing.T, change func(*Options)) *fixture {
 		change(&o)
 	}
 	f.Server = httptest.NewUnstartedServer(nil)
-	f.Config = NewServer(New(o), slog.New(slog.DiscardHandler), func() int { return maxConnections })
+	f.Config = NewServer(New(o), slog.New(slog.DiscardHandler), func() int { return maxConnections }).Server
 	f.Start()
 	t.Cleanup(f.Close)
 	return f

@@ -31,10 +31,12 @@ func serve(t *testing.T, address string, sockets ...Socket) *Server {
 	return s
 }
 
-func offering(t *testing.T, s *Server, sockets ...Socket) {
+func offering(t *testing.T, s *Server, sockets ...Socket) { offer(t, s, 0, sockets...) }
+
+func offer(t *testing.T, s *Server, ready time.Duration, sockets ...Socket) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		s.Serve(Offer{Version: "v1", Log: slog.New(slog.DiscardHandler), Sockets: func() ([]Socket, error) {
+		s.Serve(Offer{Version: "v1", ReadyTime: ready, Log: slog.New(slog.DiscardHandler), Sockets: func() ([]Socket, error) {
 			var all []Socket
 			for _, socket := range sockets {
 				own, err := Dup(socket.Listener)
@@ -159,8 +161,81 @@ func TestEndsMeanwhile(t *testing.T) {
 	}
 	defer taken.Close()
 	s.Close()
-	if err := taken.Ready(); err == nil {
-		t.Error("it is retiring, though it has ended")
+	if err := taken.Ready(); !errors.Is(err, ErrGone) {
+		t.Errorf("it had ended, and says %v", err)
+	}
+}
+
+// TestHangs: one that takes the sockets and then hangs holds the next one up for as
+// long as it may take to be ready. Should it wake, it hears that it is too late.
+func TestHangs(t *testing.T) {
+	address := filepath.Join(t.TempDir(), "s")
+	l := listen(t)
+	s, err := Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer(t, s, 20*time.Millisecond, Socket{"listener", "a", "127.0.0.1:0", l})
+	hung, err := Take(t.Context(), address, "v2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	var next *Takeover
+	for end := time.Now().Add(patience); next == nil; {
+		if next, err = Take(t.Context(), address, "v3"); err != nil && time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	defer next.Close()
+	if err := hung.Ready(); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "was not ready within 20ms") {
+		t.Errorf("the one that hung is told %v", err)
+	}
+	hung.Server.Close()
+	if _, err := os.Lstat(address); err != nil {
+		t.Errorf("the one that hung took the socket with it: %v", err)
+	}
+	next.Close()
+	reach(t, l)
+}
+
+// TestHangsItself: a process that does not answer is not taken over from, also when it
+// goes on later.
+func TestHangsItself(t *testing.T) {
+	pair := func() (*net.UnixConn, *net.UnixConn) {
+		address := abstractName(t)
+		socket, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer socket.Close()
+		a, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := socket.AcceptUnix()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.Close(); b.Close() })
+		return a, b
+	}
+	// It answered at the last moment, or too late.
+	for _, inTime := range []bool{true, false} {
+		own, other := pair()
+		taken := &Takeover{conn: own}
+		if inTime {
+			if err := send(other, message{State: isRetiring}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := taken.lastWord()
+		if (err == nil) != inTime || errors.Is(err, ErrGone) {
+			t.Errorf("answered in time %t: %v", inTime, err)
+		}
+		if err := send(other, message{State: isRetiring}, nil); !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("a later answer: %v, want that it can't be given", err)
+		}
 	}
 }
 

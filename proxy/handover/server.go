@@ -1,10 +1,12 @@
 package handover
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -19,7 +21,14 @@ type Offer struct {
 	// What it means is between the two. An error is logged, and nothing is handed over.
 	Memory func() ([]byte, error)
 	Log    *slog.Logger
+	// ReadyTime is how long the other process may take until it serves; then this one
+	// goes on, and the next may try. 0 is a minute: it waits a few seconds for
+	// endpoints and their health.
+	ReadyTime time.Duration
 }
+
+// readyTime is the default of [Offer.ReadyTime].
+const readyTime = time.Minute
 
 // The kinds of what is the Server's own: its socket, and what the process knows.
 const (
@@ -154,15 +163,26 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	if err := s.offer(c, o); err != nil {
 		return fmt.Errorf("handing over to process %d: %w", peer.PID, err)
 	}
-	// It takes the time that it takes to start. If it ends, so does the connection.
-	s.wait(c, time.Time{})
+	// If it ends, so does the connection; but it may hang.
+	patience := cmp.Or(o.ReadyTime, readyTime)
+	s.wait(c, time.Now().Add(patience))
 	m, fds, err = receive(c)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && !s.isClosed():
+		err := fmt.Errorf("process %d was not ready within %s", peer.PID, patience)
+		s.wait(c, time.Now().Add(answerTime))
+		return errors.Join(err, send(c, message{Error: err.Error()}, nil))
+	case err != nil:
 		return fmt.Errorf("process %d gave up before it was ready: %w", peer.PID, err)
 	}
 	closeAll(fds)
 	if m.State != isReady {
 		return fmt.Errorf("process %d says %q, and not that it is ready", peer.PID, m.State)
+	}
+	s.wait(c, time.Now().Add(answerTime))
+	// One that does not hear it ends itself, or has ended.
+	if err := send(c, message{Protocol: protocol, State: isRetiring}, nil); err != nil {
+		return fmt.Errorf("process %d does not wait for the answer: %w", peer.PID, err)
 	}
 	s.mu.Lock()
 	closed := s.closed
@@ -173,11 +193,14 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	}
 	s.socket.SetUnlinkOnClose(false) // it is the other's now
 	s.socket.Close()
-	c.SetDeadline(time.Now().Add(answerTime))
-	// That it is not heard makes no difference any more.
-	_ = send(c, message{Protocol: protocol, State: isRetiring}, nil)
 	s.taken <- Successor{peer, m.Registered}
 	return nil
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // offer sends the sockets.

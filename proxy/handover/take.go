@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -14,6 +15,9 @@ import (
 
 // ErrNobody is that no process answers.
 var ErrNobody = errors.New("no process answers")
+
+// ErrGone is that the process whose sockets were taken has ended by itself, or is about to.
+var ErrGone = errors.New("the other process has ended")
 
 // Takeover are the sockets of a process that goes on until it hears that this one
 // serves on them.
@@ -99,23 +103,47 @@ func openListening(fd int) (net.Listener, error) {
 }
 
 // Ready says that this process serves, and what it has registered in a catalogue:
-// then the other one stops. An error is that it had stopped before.
+// then the other one stops. The error is [ErrGone] where that one had stopped before;
+// after any other it goes on, and this one must not.
 func (t *Takeover) Ready(registered ...string) error {
 	defer t.conn.Close()
-	if t.Server != nil && !abstract(t.Server.socket.Addr().String()) {
-		t.Server.socket.SetUnlinkOnClose(true)
-	}
-	t.conn.SetDeadline(time.Now().Add(answerTime))
-	registered = append([]string{}, registered...) // which none is, other than nil
-	if err := send(t.conn, message{Protocol: protocol, State: isReady, Registered: &registered}, nil); err != nil {
-		return err
-	}
-	m, fds, err := receive(t.conn)
-	closeAll(fds)
-	if err == nil && m.State != isRetiring {
-		err = fmt.Errorf("it says %q", m.State)
+	err := t.ready(registered)
+	if (err == nil || errors.Is(err, ErrGone)) && t.Server != nil && !abstract(t.Server.socket.Addr().String()) {
+		t.Server.socket.SetUnlinkOnClose(true) // it is this one's now
 	}
 	return err
+}
+
+func (t *Takeover) ready(registered []string) error {
+	t.conn.SetDeadline(time.Now().Add(answerTime))
+	registered = append([]string{}, registered...) // which none is, other than nil
+	unsent := send(t.conn, message{Protocol: protocol, State: isReady, Registered: &registered}, nil)
+	m, fds, err := receive(t.conn) // also where it closed the connection: it may have said why
+	closeAll(fds)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return t.lastWord()
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return fmt.Errorf("%w: %w", ErrGone, errors.Join(err, unsent))
+	case err != nil:
+		return err
+	case m.State != isRetiring:
+		return fmt.Errorf("it says %q", m.State)
+	}
+	return nil
+}
+
+// lastWord ends a wait that took too long: unless the other process has just said that
+// it retires, it can't say so any more, and goes on.
+func (t *Takeover) lastWord() error {
+	t.conn.CloseRead()
+	t.conn.SetDeadline(time.Now().Add(answerTime))
+	m, fds, err := receive(t.conn)
+	closeAll(fds)
+	if err != nil || m.State != isRetiring {
+		return fmt.Errorf("it did not answer within %s", answerTime)
+	}
+	return nil
 }
 
 // Close gives the sockets back, so to speak: the other process goes on.

@@ -216,7 +216,7 @@ func TestHedgeClientLeaves(t *testing.T) {
 func TestHedgeTimeout(t *testing.T) {
 	noLeaks(t)
 	p := stage(t, h1c, 2, hangs)
-	x := p.try(h1c, h1c, hedging(2), func(s *settings) { s.Route.Timeout = short })
+	x := p.try(h1c, h1c, hedging(2), func(s *settings) { s.Route.Timeout = 20 * short })
 	x.ask("GET", nil).want(t, 504, "UT", "UT UT")
 }
 

@@ -197,7 +197,16 @@ func TestHTTP1PiecesMoveAsTheyCome(t *testing.T) {
 				head, last = "Transfer-Encoding: chunked", "0\r\n\r\n"
 				piece = func(i int) string { return fmt.Sprintf("4\r\n%04d\r\n", i) }
 			}
-			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
+			after := func(p *peer) {
+				p.head()
+				p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				p.rest()
+			}
+			rig := startProxy(t, endpoint(t, func(n int, p *peer) {
+				if n > 0 { // the upload was seen to end too late for the first one to be kept
+					after(p)
+					return
+				}
 				p.head()
 				p.send("HTTP/1.1 200 OK\r\n", head, "\r\n\r\n")
 				for i := range turns {
@@ -209,9 +218,10 @@ func TestHTTP1PiecesMoveAsTheyCome(t *testing.T) {
 				}
 				p.expect(last)
 				p.send(last)
-				p.head()
-				p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-				p.rest()
+				if _, err := p.tryHead(); err == nil {
+					p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					p.rest()
+				}
 			}))
 			client := rig.dial()
 			client.send("POST / HTTP/1.1\r\nHost: a\r\n", head, "\r\n\r\n")

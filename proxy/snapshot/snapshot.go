@@ -4,12 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -86,7 +86,7 @@ type Proxy struct {
 	adminReplaces []net.Listener // of another process
 	takenOver     sync.Once
 	alone         chan struct{} // closed when no other process accepts from the sockets
-	adminServer   *http.Server
+	adminServer   *admin.Server
 
 	draining atomic.Bool   // set under reloading
 	drain    chan struct{} // closed by a POST to /drain
