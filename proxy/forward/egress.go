@@ -13,7 +13,7 @@ import (
 
 // Egress is what makes a listener a forward proxy.
 type Egress struct {
-	Rules
+	*Rules
 	// Route is that of requests in absolute form, Tunnels that of CONNECT.
 	// Their cluster's endpoints are made of what the requests name.
 	Route, Tunnels Route

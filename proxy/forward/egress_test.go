@@ -70,7 +70,7 @@ func TestPermittedByClient(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &Forwarder{Options: Options{Egress: &Egress{Rules: Rules{Allow: tt.allow}}}}
+			f := &Forwarder{Options: Options{Egress: &Egress{Rules: &Rules{Allow: tt.allow}}}}
 			x := &filter.Exchange{Down: from{info: filter.ConnInfo{PeerIP: tt.peer, Loopback: tt.loopback}}}
 			guard, err := f.permitted(x, tt.destination)
 			if kind := kindOf(err); kind != tt.kind || err == nil && guard == nil {

@@ -13,6 +13,7 @@ import (
 // Rules are who may reach what through a forward proxy. What counts is the address
 // that a connection is made to, not only the name that a request has: whoever runs a
 // name decides where it leads, also to the services of this host, or of its cloud.
+// Requests under the same Rules share connections.
 type Rules struct {
 	// Allow says who may reach what; nil lets loopback clients reach all.
 	Allow []Allow

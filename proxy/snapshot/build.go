@@ -108,7 +108,7 @@ func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
 func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
 	fc, cl := lc.ForwardProxy, g.egress[lc.Name]
 	e := &forward.Egress{
-		Rules:   forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
+		Rules:   &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
 		Route:   forward.Route{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
 		Tunnels: forward.Route{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl},
 	}

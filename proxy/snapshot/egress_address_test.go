@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -201,5 +202,43 @@ func TestForwardProxyToItsAdminAPI(t *testing.T) {
 			t.Errorf("%q was answered with %q", request, first)
 		}
 		client.Close()
+	}
+}
+
+// TestForwardProxyRulesAreReloaded: other rules hold at once, also where a connection is
+// there that the old ones allowed; and a reload that changes none keeps it.
+func TestForwardProxyRulesAreReloaded(t *testing.T) {
+	noLeaks(t)
+	address := goServer(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) })
+	_, port, _ := net.SplitHostPort(address)
+	own := ownAddress()
+	with := func(deny ...string) *config.Config {
+		return configured(t, address, func(c *config.Config) {
+			l := config.NewListener("egress", own)
+			l.Direction, l.ForwardProxy = "outbound", config.NewForwardProxy()
+			l.ForwardProxy.Deny = deny
+			c.Listeners = append(c.Listeners, l)
+		})
+	}
+	rig := startReloading(t, with())
+	get := func() (int, string) {
+		client := dialPeer(t, rig.egress())
+		defer client.Close()
+		client.send("GET http://localhost:", port, "/ HTTP/1.1\r\nHost: a\r\n\r\n")
+		response, body := client.response("GET")
+		return response.StatusCode, body
+	}
+	_, first := get()
+	rig.reload(with())
+	if status, from := get(); status != 200 || from != first {
+		t.Errorf("after a reload of the same: %d from %s, want the connection %s", status, from, first)
+	}
+	rig.reload(with("127.0.0.0/8", "[::1]"))
+	if status, body := get(); status != 403 {
+		t.Errorf("with a rule against it: %d %q", status, body)
+	}
+	rig.reload(with())
+	if status, _ := get(); status != 200 {
+		t.Errorf("without it again: %d", status)
 	}
 }

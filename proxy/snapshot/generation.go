@@ -208,7 +208,11 @@ func (g *generation) makeListeners(old *generation) error {
 			mistakes = append(mistakes, err)
 			continue
 		}
-		f := forward.New(g.forwarding(lc, server, propagation, status, sampler))
+		o := g.forwarding(lc, server, propagation, status, sampler)
+		if b := old.named(lc.Name); b != nil && o.Egress != nil && reflect.DeepEqual(b.config.ForwardProxy, lc.ForwardProxy) {
+			o.Egress.Rules = b.forwarder.Egress.Rules // so that its connections are used on
+		}
+		f := forward.New(o)
 		b, err := g.makeListener(lc, server, f, old, places)
 		if err != nil {
 			mistakes = append(mistakes, err)

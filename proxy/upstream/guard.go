@@ -2,12 +2,9 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
-	"syscall"
-
-	"github.com/hopscope/hopscope/proxy/fault"
+	"time"
 )
 
 // Guard decides where connections may go whose address is named by requests.
@@ -15,31 +12,67 @@ import (
 type Guard struct {
 	// Check is asked for each connection just before it is made, with the host as the
 	// request named it and the address that it was found at. An error, which is a
-	// [*fault.Error], keeps the connection from being made.
+	// fault.Error, keeps the connection from being made.
 	Check func(host string, to netip.AddrPort) error
 }
 
-// dialGuarded is options.Dial for an endpoint with a guard. The address that is checked
-// is the one that the kernel is given: a name that resolves to another one the next
-// time (DNS rebinding) gains nothing by it.
+// dialGuarded is options.Dial for an endpoint that may have a guard. A name is resolved
+// here, and its addresses are tried in turn: the one that was checked is the one that
+// the connection is made to, so that a name that leads elsewhere the next time it is
+// looked up (DNS rebinding) gains nothing by it.
 func (g *Group) dialGuarded(ctx context.Context, e *Endpoint) (net.Conn, error) {
 	if e.guard == nil {
 		return g.options.Dial(ctx, "tcp", e.Address)
 	}
-	host, _, err := net.SplitHostPort(e.Address)
+	host, all, err := addresses(ctx, e.Address)
 	if err != nil {
 		return nil, err
 	}
-	d := net.Dialer{ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		to, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
+	var first error
+	for i, to := range all {
+		err := e.guard.Check(host, to)
+		if err == nil {
+			share, cancel := context.WithTimeout(ctx, shareOf(ctx, len(all)-i))
+			nc, failed := g.options.Dial(share, "tcp", to.String())
+			cancel()
+			if failed == nil {
+				return nc, nil
+			}
+			err = failed
 		}
-		return e.guard.Check(host, to)
-	}}
-	nc, err := d.DialContext(ctx, "tcp", e.Address)
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return nil, f
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return nc, err
+	return nil, first
+}
+
+// addresses are those of a host and port, of which there is one at least, and the host.
+func addresses(ctx context.Context, address string) (host string, all []netip.AddrPort, err error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", portText)
+	if err != nil {
+		return "", nil, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, ip := range ips {
+		all = append(all, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+	}
+	return host, all, nil
+}
+
+// shareOf is the time for one of so many addresses: as much as for each that follows,
+// but at least 2 s, as net.Dialer has it.
+func shareOf(ctx context.Context, addresses int) time.Duration {
+	by, _ := ctx.Deadline()
+	return max(time.Until(by)/time.Duration(addresses), 2*time.Second)
 }
