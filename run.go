@@ -10,20 +10,29 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
 // lastMoment is how long what was recorded may take to show in the views after
 // a second signal, and the last lines of the log to be written.
 const lastMoment = time.Second
+
+// limitHeap is how the proxy limits Go's heap, nil where the user has done so.
+func limitHeap() func(bytes int64) {
+	if overload.HeapLimited() {
+		return nil
+	}
+	return func(bytes int64) { debug.SetMemoryLimit(bytes) }
+}
 
 // runFlags are the flags of run.
 type runFlags struct {
@@ -190,7 +199,6 @@ func run(ctx context.Context, from source, upgrade bool) error {
 	level := new(slog.LevelVar)
 	level.UnmarshalText([]byte(cfg.Log.Level))
 	log := newLog(lines, level)
-	memlimit.Set()
 
 	signals := listenToSignals()
 	defer signals.stop()
@@ -200,7 +208,7 @@ func run(ctx context.Context, from source, upgrade bool) error {
 		return err
 	}
 	r := &reloader{source: from, log: log}
-	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets(), Memory: before.memory()})
+	p, err := r.start(cfg, snapshot.Options{Log: log, Level: level, Version: version, Inherited: before.sockets(), Memory: before.memory(), LimitHeap: limitHeap()})
 	if err != nil {
 		before.giveBack()
 		return err

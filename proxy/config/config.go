@@ -30,6 +30,8 @@ type Config struct {
 	Locality Locality `yaml:"locality"`
 	// Telemetry says where the views of each hop go.
 	Telemetry Telemetry `yaml:"telemetry"`
+	// Overload says what the proxy does before it runs out of memory.
+	Overload Overload `yaml:"overload"`
 	// Drain says how the proxy ends.
 	Drain Drain `yaml:"drain"`
 	// Log is the proxy's own log, not the access log.
@@ -122,6 +124,16 @@ type Listener struct {
 	// connection. Over TLS a close_notify closes a side too. A reset always
 	// counts, and so does the end of an HTTP/2 connection.
 	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
+	// MaxConnectionAge is how long a connection may be open, give or take a tenth. Then
+	// the next response over HTTP/1 says that it is the last, and the connection is closed
+	// if no request comes within 5 s; over HTTP/2 a GOAWAY says so at once. Requests and
+	// tunnels go on. 0 is for ever. A connection whose client certificate is not trusted
+	// any more, since the files of client_ca or crl have changed, ends in the
+	// same way whatever its age, and is cut 10 s later.
+	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0"`
+	// MaxConnectionAgeGrace is how long after that the requests and tunnels of the
+	// connection may go on; then it is cut. 0 is for ever.
+	MaxConnectionAgeGrace time.Duration `yaml:"max_connection_age_grace" default:"0s" min:"0"`
 	// MaxConnections is how many connections may be open at once. Where one more
 	// comes, the one that has been idle for longest is closed, else the new one
 	// waits. All listeners together have half of what the limit on open files
@@ -367,6 +379,20 @@ type Store struct {
 	// MaxBytes is how much memory it may take, in bytes; half of it is for
 	// failed and slow hops alone. 0 turns it off.
 	MaxBytes int `yaml:"max_bytes" default:"16777216" min:"0"`
+}
+
+// Overload says what the proxy does before it runs out of memory. A quarter of
+// MaxMemoryBytes is for what clients make it hold: connections, streams, heads, and
+// content that waits to be read. From half of that quarter on, clients of HTTP/2 are let
+// send less ahead; from three quarters on, connections that hold much get no further
+// stream (REFUSED_STREAM), and no head may be larger than 16 KiB; from nine tenths on,
+// the connections that hold most are closed; beyond it, new connections are closed,
+// and requests are answered with 503 (OM). Go's heap is kept within three quarters of
+// MaxMemoryBytes, unless GOMEMLIMIT is set.
+type Overload struct {
+	// MaxMemoryBytes is how much memory the process may use, at least 16777216. 0 is
+	// the least of the limit of its cgroup, GOMEMLIMIT and the machine's memory.
+	MaxMemoryBytes int `yaml:"max_memory_bytes" default:"0" min:"0"`
 }
 
 // Drain says how the proxy ends.

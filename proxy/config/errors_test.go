@@ -16,9 +16,9 @@ type mistake struct {
 
 const (
 	listenerKeys = "name, address, direction, routes, catalog, trusted_callers, forward_proxy, tls, http2, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, " +
-		"request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connections, max_header_bytes, max_header_fields"
+		"request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields"
 	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
-	rootKeys  = "service, admin, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, drain, log, upgrade_socket"
+	rootKeys  = "service, admin, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, overload, drain, log, upgrade_socket"
 )
 
 // oneCluster makes a valid file but for its cluster, which is in line 3.
@@ -46,6 +46,8 @@ func oneDestination(destination string) string {
 // mistakes has a row for each thing that can be wrong, with its exact message.
 func mistakes() []mistake {
 	return append(upstreamMistakes(), []mistake{
+		{"megabytes for bytes", "listeners: [{name: in, address: ':80', forward_proxy: {}}]\noverload: {max_memory_bytes: 64}\n",
+			"2:30: overload.max_memory_bytes: expected at least 16777216 bytes, or 0 for the limit of the cgroup or the machine, found 64"},
 		// The file as a whole.
 		{"empty", "", "1:1: the file is empty; expected a mapping with listeners and clusters"},
 		{"comments only", "# nothing\n", "1:1: the file is empty; expected a mapping with listeners and clusters"},

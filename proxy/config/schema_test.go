@@ -113,7 +113,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"default without fallback", "subset of a cluster without subsets", "subset that no selector has", "retry on statuses that are not given",
 		"retry on no statuses", "retry on fields that are not given", "retry with statuses and fields for nothing", "back-off the wrong way round",
 		"back-off of a route the wrong way round", "hedging after nothing", "health check of nothing", "health check of two",
-		"health check with statuses the wrong way round", "health check without statuses", "health check with a field with a space",
+		"health check with statuses the wrong way round", "health check without statuses", "health check with a field with a space", "megabytes for bytes",
 	} {
 		unseen[name] = true
 	}

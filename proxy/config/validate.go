@@ -24,6 +24,7 @@ func validate(errs *collector, root *place, c *Config) {
 	v.listeners()
 	v.clusters()
 	v.catalogs()
+	v.overload()
 	if o := c.Telemetry.Traces.OTLP; o != nil {
 		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
 	}
@@ -232,6 +233,16 @@ func (v validator) listeners() {
 		for j := range l.Routes {
 			v.route(p.key("routes").item(j), &l.Routes[j])
 		}
+	}
+}
+
+// leastMemory is the least that a proxy can do anything with.
+const leastMemory = 16 << 20
+
+// overload checks that the proxy has memory to work with.
+func (v validator) overload() {
+	if n := v.config.Overload.MaxMemoryBytes; n > 0 && n < leastMemory {
+		v.errs.add(v.root.key("overload").key("max_memory_bytes"), "expected at least %d bytes, or 0 for the limit of the cgroup or the machine, found %d", leastMemory, n)
 	}
 }
 

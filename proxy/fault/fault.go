@@ -79,6 +79,7 @@ const (
 	ClientHTTP2        // the client broke the rules of HTTP/2
 	ClientFlood        // the client sent more of something than any honest one does
 	ClientUnresponsive // the client did not answer a PING
+	ClientAged         // the client's connection was cut, as it was open for too long
 
 	ClientTLS            // the client's TLS handshake failed
 	ClientTLSTimeout     // it did not end in time
@@ -134,6 +135,7 @@ const (
 	CertPin        // its key is none of those that are pinned
 	CertUnsuitable // it is malformed, or made for something else
 
+	Overload // the proxy is short of memory
 	// Exhausted is that this machine had no descriptor, or no memory, left for a
 	// connection: the endpoint was not asked.
 	Exhausted
@@ -173,6 +175,8 @@ var kinds = [lastKind]kind{
 	ClientHTTP2:        {"client_http2", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.protocol_error"},
 	ClientFlood:        {"client_flood", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.flood"},
 	ClientUnresponsive: {"client_unresponsive", Downstream, 0, hop.DownstreamClosed, "", "http2.ping_timeout"},
+
+	ClientAged: {"client_aged", Downstream, 0, hop.DurationTimeout, "", "max_connection_age_reached"},
 
 	ClientTLS:            {"client_tls", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error"},
 	ClientTLSTimeout:     {"client_tls_timeout", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{timeout}"},
@@ -225,6 +229,7 @@ var kinds = [lastKind]kind{
 	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
 	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
+	Overload:       {"overload", Proxy, 503, hop.Overload, "proxy_internal_response", "overload"},
 	Exhausted:      {"exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted"},
 	PortsExhausted: {"ports_exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted{ports}"},
 

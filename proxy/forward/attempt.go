@@ -33,6 +33,7 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	b := content{here: here}
 	if !whole {
 		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
+		defer b.forget()
 	}
 	return d.late(x.Hop, f.attempts(x, d, b))
 }

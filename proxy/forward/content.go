@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/overload"
 )
 
 // content is what follows the head of a request. It belongs to the request, not to
@@ -65,12 +66,13 @@ type source struct {
 
 	read int64  // bytes that were read; of the upload, while there is one
 	kept []byte // and those, as long as they are not too many; likewise
+	held int    // what the client's account has for kept; likewise
 
 	over chan struct{} // closed when the end was read
 
 	mu      sync.Mutex    // guards what follows
 	dropped bool          // they were too many
-	held    bool          // no more is to be read for now
+	holding bool          // no more is to be read for now
 	end     bool          // the end was read
 	arrived time.Duration // when all of it was known to be here, from start; 0 is not yet
 }
@@ -93,15 +95,39 @@ func (s *source) next() ([]byte, error) {
 	}
 	s.read += int64(len(piece))
 	switch {
-	case s.held:
+	case s.holding:
 		s.kept = append(s.kept, piece...)
+		s.count()
 		return nil, filter.ErrStopped
-	case !s.dropped && len(s.kept)+len(piece) <= s.most:
+	case !s.dropped && len(s.kept)+len(piece) <= s.most && s.room(len(piece)):
 		s.kept = append(s.kept, piece...)
 	default:
 		s.dropped, s.kept = true, nil
 	}
+	s.count()
 	return piece, nil
+}
+
+// room reports whether there is memory to keep a piece in.
+func (s *source) room(n int) bool {
+	a := s.down.Info().Account
+	return a == nil || len(s.kept)+n <= cap(s.kept) || a.Level() < overload.Streams
+}
+
+// count counts what is kept in the account of the client's connection.
+func (s *source) count() {
+	if a := s.down.Info().Account; a != nil && s.held != cap(s.kept) {
+		a.Take(cap(s.kept) - s.held)
+		s.held = cap(s.kept)
+	}
+}
+
+// forget gives up what was kept. Nothing is read any more.
+func (c content) forget() {
+	if c.from != nil {
+		c.from.kept = nil
+		c.from.count()
+	}
 }
 
 // arrive notes that all of the content is here. It is called under the lock.
@@ -144,15 +170,15 @@ func (s *source) complete() bool {
 func (s *source) hold() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = !s.dropped
-	return s.held
+	s.holding = !s.dropped
+	return s.holding
 }
 
 // resume lets an upload read on.
 func (s *source) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = false
+	s.holding = false
 }
 
 // uninvite forgets that the client waits to be asked for its content (RFC 9110

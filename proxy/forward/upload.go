@@ -64,7 +64,7 @@ func (u *upload) run() {
 	switch {
 	case err == nil:
 		u.all.Store(true)
-	case errors.As(err, &client) && client.Kind.Side() == fault.Downstream:
+	case errors.As(err, &client) && (client.Kind.Side() == fault.Downstream || client.Kind == fault.Overload):
 		u.failed.Store(client) // first: closing makes the exchange ask for it
 		u.conn.Close()
 	}

@@ -34,6 +34,11 @@ type Conn struct {
 	blocks  []*block
 	past    past // those that ended last
 
+	credit int64 // what the peer may send on the connection
+	ahead  int64 // content that was received and not read yet
+	outs   int   // what the buffers of what is sent hold, as far as it was counted
+	spent  int   // the size of the one that the writer has
+
 	out       []byte // what is to be sent
 	gen       uint64 // how many times out was taken
 	replies   int    // how many frames in it answer the peer's
@@ -41,12 +46,14 @@ type Conn struct {
 	written   chan struct{} // closed when the writer has ended
 	cut       bool          // nothing goes out any more
 	wasReset  bool          // since the peer reset the connection, which a read need not see then
+	shed      bool          // it was closed for want of memory
 	closing   bool          // the writer ends when it has sent what there is
 	zeroTable bool          // the next header block begins with tableSizeZero
 	window    int64         // what may be sent
 	firstSend int64         // what a new stream may send
 	queue     []*Stream     // those that wait to send, each in turn
 	crowd     []*Stream     // those that wait for room for a head
+	done      uint64        // streams that have ended whole
 	moved     uint64        // frames of DATA sent, and header lists both ways
 
 	peerMost int           // how many streams the peer allows, -1 before it said so
@@ -72,6 +79,7 @@ type Conn struct {
 func Server(nio *netio.Conn, o Options, accept func(*Stream)) *Conn {
 	c := newConn(nio, o)
 	c.server, c.accept = true, accept
+	c.credit = c.width()
 	c.list.response = false
 	c.out = c.appendSettings(c.out)
 	return c
@@ -82,6 +90,7 @@ func Server(nio *netio.Conn, o Options, accept func(*Stream)) *Conn {
 func Client(nio *netio.Conn, o Options) *Conn {
 	c := newConn(nio, o)
 	c.nextID.Store(1)
+	c.credit = c.width()
 	c.list.response = true
 	c.greeted = true
 	c.out = c.appendSettings(append(c.out, Preface...))
@@ -105,6 +114,8 @@ func newConn(nio *netio.Conn, o Options) *Conn {
 // called once. It returns nil for an orderly end, else a fault.Error that says
 // what the peer did. Every stream has failed by then.
 func (c *Conn) Run() error {
+	c.nio.Account.Take(connSize)
+	defer c.nio.Account.Give(connSize)
 	go c.write()
 	c.wake()
 	err := c.read()
@@ -120,6 +131,12 @@ func (c *Conn) Run() error {
 	}
 	c.nio.Done()
 	c.mu.Lock()
+	for _, b := range c.blocks {
+		c.nio.Account.Give(b.size())
+	}
+	c.nio.Account.Give(c.outs)
+	c.outs, c.out, c.blocks = 0, nil, nil
+	c.releaseBlock()
 	why := c.why
 	c.newRoom = c.onChange != nil
 	c.unlock()
@@ -168,6 +185,7 @@ func (c *Conn) finish() (lingers bool, patience time.Duration) {
 	}
 	for _, s := range c.free {
 		s.stopTimer()
+		s.drop()
 	}
 	c.free, c.queue, c.crowd = nil, nil, nil
 	c.wake()
@@ -175,7 +193,7 @@ func (c *Conn) finish() (lingers bool, patience time.Duration) {
 	if c.why == nil && !c.cut {
 		patience = max(patience, c.options.StreamIdle)
 	}
-	return c.server && !c.cut, patience
+	return c.server && !c.cut && !c.shed, patience
 }
 
 // streamFault is what the end of the connection is to a stream.

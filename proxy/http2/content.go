@@ -64,7 +64,6 @@ func (c *Conn) admit(h header, data int) error {
 		return c.afterEnd(h)
 	}
 	s.credit -= int64(h.length)
-	s.unacked += h.length - data // nobody reads the padding
 	s.received += int64(data)
 	switch {
 	case s.remoteEnd:
@@ -79,19 +78,14 @@ func (c *Conn) admit(h header, data int) error {
 	return nil
 }
 
-// receive counts n bytes against the connection's window, and gives them back:
-// whether somebody reads them is between them and their stream.
+// receive counts n bytes against the connection's window, and gives them back where
+// that is worth a frame.
 func (c *Conn) receive(n int) error {
 	c.credit -= int64(n)
 	if c.credit < 0 {
 		return c.breach(FlowControlError, "sent more content than the connection's window allows (RFC 9113 section 6.9)")
 	}
-	if c.unacked += n; c.unacked >= connWindow/2 {
-		c.credit += int64(c.unacked)
-		c.out = appendWindowUpdate(c.out, 0, uint32(c.unacked))
-		c.unacked = 0
-		c.wake()
-	}
+	c.restore()
 	return nil
 }
 
@@ -136,7 +130,9 @@ func (c *Conn) deliver(id uint32, data []byte, end bool) error {
 	if s == nil || s.remoteEnd {
 		return nil
 	}
-	s.in = append(s.in, data...)
+	if !s.keep(data) {
+		return c.breakWith(s, EnhanceYourCalm, overloaded("for the content that "+c.options.Name+" sent ahead of who reads it"))
+	}
 	if end {
 		return c.endRemote(s)
 	}

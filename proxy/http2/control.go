@@ -12,6 +12,9 @@ import (
 // b is the whole of it.
 func (c *Conn) onControl(h header, b []byte) error {
 	c.source.Reset(b)
+	if h.length > keptBytes { // or the framer would keep as much
+		defer func() { c.framer = frame.NewFramer(nil, &c.source) }()
+	}
 	f, err := c.framer.ReadFrame()
 	if err != nil {
 		return c.malformed(h, err)

@@ -7,3 +7,11 @@ func (c *Conn) ExtendedConnect() bool {
 	defer c.mu.Unlock()
 	return c.extended
 }
+
+// Quiet reports whether nothing is under way: no stream, nobody who serves one, and
+// nothing to be sent.
+func (c *Conn) Quiet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active == 0 && c.held == 0 && len(c.out) == 0
+}

@@ -12,7 +12,7 @@ func (c *Conn) share(s *Stream, n int) int {
 		return 0
 	}
 	first := len(c.queue) == 0 || c.queue[0] == s
-	room := min(c.window, int64(maxUnsent-len(c.out)))
+	room := min(c.window, int64(c.maxUnsent()-len(c.out)))
 	if !first || room <= 0 {
 		if !s.queued {
 			s.queued = true
@@ -44,7 +44,7 @@ func (c *Conn) leave(s *Stream) {
 
 // nextInTurn tells the first of the queue to try, if there is room for it.
 func (c *Conn) nextInTurn() {
-	if len(c.queue) > 0 && c.window > 0 && len(c.out) < maxUnsent {
+	if len(c.queue) > 0 && c.window > 0 && len(c.out) < c.maxUnsent() {
 		c.queue[0].writing.Signal()
 	}
 }

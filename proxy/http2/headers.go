@@ -10,14 +10,17 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/overload"
 )
 
 // heading is the header block that is coming.
 type heading struct {
-	header      // of its first frame
-	open   bool // CONTINUATION frames are to follow
-	end    bool // the stream ends with it
-	more   int  // how many CONTINUATION frames there were
+	header        // of its first frame
+	open   bool   // CONTINUATION frames are to follow
+	end    bool   // the stream ends with it
+	more   int    // how many CONTINUATION frames there were
+	held   int    // what the connection's account has for it
+	wire   []byte // the fragments, where there are several
 	what   purpose
 	block  *block // where it goes, nil for nowhere
 	// selfish is true where the stream is to depend on itself.
@@ -72,22 +75,41 @@ func (c *Conn) onContinuation(h header, p []byte) error {
 	return c.fragment(p, h.has(frame.FlagContinuationEndHeaders))
 }
 
-// fragment decodes a piece of a header block.
+// fragment takes in a piece of a header block, and decodes the block when it is
+// whole: what the decoder has to keep of a piece it would never give up again.
 func (c *Conn) fragment(p []byte, whole bool) error {
-	c.heading.open = !whole
+	k := &c.heading
+	k.open = !whole
+	if !whole || len(k.wire) > 0 {
+		switch {
+		case len(k.wire)+len(p) > listRoom*c.options.Limits.HeadBytes:
+			return c.hopeless()
+		case !c.holdBlock(p):
+			return &breach{EnhanceYourCalm, overloaded("for the header block that " + c.options.Name + " sent")}
+		case !whole:
+			return nil
+		}
+		p = k.wire
+	}
 	_, err := c.decoder.Write(p)
-	if err == nil && whole {
+	if err == nil {
 		err = c.decoder.Close()
 	}
+	c.releaseBlock()
 	switch {
 	case errors.Is(err, hpack.ErrStringLength) || c.list.hopeless():
-		return c.flood("a header list many times larger than the limit")
+		return c.hopeless()
 	case err != nil:
 		return c.breach(CompressionError, "sent a header block that can't be decoded (RFC 9113 section 4.3): "+err.Error())
-	case whole:
-		return c.endBlock()
 	}
-	return nil
+	err = c.endBlock()
+	k.block, c.list.dest = nil, nil // it is the stream's
+	return err
+}
+
+// hopeless is the end of a connection whose peer sent more than is worth decoding.
+func (c *Conn) hopeless() error {
+	return c.flood("a header list many times larger than the limit")
 }
 
 // beginBlock finds out what a header block is.
@@ -166,11 +188,18 @@ func (c *Conn) open(k *heading) error {
 		defer c.unlock()
 		return c.refuse(k.id)
 	}
+	if !c.takesStream(k.block) {
+		defer c.unlock()
+		c.nio.Account.Budget().Refuse(overload.Stream)
+		return c.refuse(k.id)
+	}
+	c.restore() // memory may have been short when content came last
 	c.moved++
 	c.lastID, c.spare = k.id, c.newBlock()
 	s := c.newStream()
 	s.id, s.window, s.credit = k.id, c.firstSend, int64(c.options.StreamWindow)
 	s.head = k.block
+	s.count()
 	s.asked.method = h.Method
 	s.length = -1
 	if h.Framing == message.ByLength {
@@ -241,6 +270,7 @@ func (c *Conn) endTrailers(s *Stream, k *heading) error {
 	}
 	l.endTrailers()
 	s.trailers = k.block
+	s.count()
 	return c.endRemote(s)
 }
 
@@ -261,6 +291,7 @@ func (c *Conn) endAnswer(s *Stream, k *heading) error {
 		return c.breakStream(s, EnhanceYourCalm, "sent many interim responses at once")
 	}
 	s.heads = append(s.heads, k.block)
+	s.count()
 	s.reading.Signal()
 	if interim {
 		return c.countLocked("interim responses")

@@ -105,16 +105,19 @@ const (
 	// firstWindow is what a window is before anything was said of it.
 	firstWindow = 65535
 	// connWindow is what the peer may send ahead on a connection. It is given
-	// back as bytes arrive: the windows of the streams are what bounds memory.
+	// back as bytes arrive: the windows of the streams are what bounds memory. Where
+	// that gets short, see [Conn.width].
 	connWindow = 1 << 20
 	// maxWindow is the largest window (RFC 9113 section 6.9.1).
 	maxWindow = 1<<31 - 1
 	// maxID is the largest stream identifier.
 	maxID = 1<<31 - 1
-	// maxUnsent is how much content may lie in the connection's buffer.
-	maxUnsent = 64 << 10
-	// mostUnsent is the same for all that lies there, heads among it.
-	mostUnsent = 4 * maxUnsent
+	// maxUnsent is how much content may lie in the connection's buffer, and
+	// leastUnsent the same where memory gets short.
+	maxUnsent   = 64 << 10
+	leastUnsent = 16 << 10
+	// heads is how many times as much may lie there with the heads among it.
+	withHeads = 4
 	// maxSettings is how many settings a frame may have: each initial window
 	// costs a look at each stream.
 	maxSettings = 64

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/overload"
 )
 
 // reader is what belongs to the goroutine that reads.
@@ -26,8 +27,6 @@ type reader struct {
 	content content // the frame of DATA that is coming
 	spare   *block  // for the next request
 	seenID  uint32  // a server's last stream from its client
-	credit  int64   // what the peer may send on the connection
-	unacked int     // how much was taken from that and not given back yet
 	meter   meter
 
 	now       time.Duration // when the last wait ended
@@ -66,7 +65,6 @@ func (r *reader) init(c *Conn) {
 	r.list.limits, r.list.name = o.Limits, o.Name
 	r.decoder = hpack.NewDecoder(4096, r.list.add)
 	r.decoder.SetMaxStringLength(2 * o.Limits.HeadBytes)
-	r.credit = connWindow
 	r.now = c.nio.Now()
 	r.heard, r.idleBy = r.now, r.now+o.IdleTimeout
 	if o.HeadTimeout > 0 {
@@ -87,6 +85,10 @@ func (c *Conn) read() error {
 		c.now = c.nio.Now()
 		switch {
 		case err == nil:
+			return nil
+		case errors.Is(err, netio.ErrOverload): // a large frame
+			c.nio.Account.Budget().Refuse(overload.Head)
+			c.broken(&breach{EnhanceYourCalm, overloaded("for so large a frame as " + c.options.Name + " sent")})
 			return nil
 		case !errors.Is(err, netio.ErrTimeout):
 			return err

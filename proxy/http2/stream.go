@@ -34,7 +34,7 @@ type Stream struct {
 	in       []byte // content that was received
 	piece    []byte // and what the reading goroutine has of it
 	credit   int64  // what the peer may send
-	unacked  int    // how much of it was taken and not given back yet
+	holds    int    // what the connection's account has for the stream
 	received int64  // content in all
 	length   int64  // what it must come to, -1 where that is not known
 
@@ -79,11 +79,13 @@ func (c *Conn) newStream() *Stream {
 	s.limit.Store(never)
 	s.length = -1
 	s.writeIdle = c.options.StreamIdle
+	s.count()
 	return s
 }
 
 // recycle keeps a stream that nobody holds any more.
 func (c *Conn) recycle(s *Stream) {
+	c.ahead -= int64(len(s.in))
 	c.keepBlock(s.head)
 	c.keepBlock(s.trailers)
 	for _, b := range s.heads {
@@ -94,17 +96,23 @@ func (c *Conn) recycle(s *Stream) {
 	s.asked = asked{protocol: s.asked.protocol[:0]}
 	s.refused, s.refusal, s.answered = nil, 0, false
 	s.in, s.piece = kept(s.in), kept(s.piece)
-	s.credit, s.unacked, s.received, s.window = 0, 0, 0, 0
+	s.credit, s.received, s.window = 0, 0, 0
 	s.frame, s.gen, s.id = 0, 0, 0
 	s.localEnd, s.remoteEnd, s.closed, s.stopped = false, false, false, false
 	s.err, s.watch = nil, nil
 	s.list = kept(s.list)
 	s.pipe = duplex{}
+	c.restore()
 	if c.ended || len(c.free) >= keptStreams {
 		s.stopTimer()
+		s.drop()
 		return
 	}
+	s.countKept()
 	c.free = append(c.free, s)
+	if c.active == 0 && c.held == 0 {
+		c.rest()
+	}
 }
 
 // kept is b, empty, unless it has grown large.
@@ -123,12 +131,14 @@ func (c *Conn) newBlock() *block {
 	b := c.blocks[n-1]
 	c.blocks[n-1] = nil
 	c.blocks = c.blocks[:n-1]
+	c.nio.Account.Give(b.size())
 	return b
 }
 
 func (c *Conn) keepBlock(b *block) {
-	if b != nil && cap(b.wire) <= keptBytes && len(c.blocks) < keptStreams {
+	if b != nil && cap(b.wire) <= keptBytes && len(c.blocks) < keptStreams && !c.ended {
 		c.blocks = append(c.blocks, b)
+		c.nio.Account.Take(b.size())
 	}
 }
 
@@ -140,6 +150,9 @@ func (c *Conn) closeStream(s *Stream, how ending) {
 	}
 	s.closed = true
 	c.active--
+	if how == endedWhole {
+		c.done++
+	}
 	if s.id != 0 {
 		delete(c.streams, s.id)
 		c.past.add(s.id, how)
@@ -170,6 +183,7 @@ func (c *Conn) breakStream(s *Stream, code Code, did string) error {
 // breakWith is breakStream where the reason is made.
 func (c *Conn) breakWith(s *Stream, code Code, why *fault.Error) error {
 	s.fail(why)
+	c.ahead -= int64(len(s.in))
 	s.remoteEnd, s.in = false, s.in[:0] // what came before counts for nothing
 	c.reset(s, code)
 	if c.replies > c.options.Floods.Replies {

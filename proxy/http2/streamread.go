@@ -98,7 +98,7 @@ func (s *Stream) TryRead() (piece []byte, ended bool, err error) {
 // takeIn swaps what was received for what was read before.
 func (s *Stream) takeIn() []byte {
 	s.in, s.piece = s.piece[:0], s.in
-	s.unacked += len(s.piece)
+	s.conn.ahead -= int64(len(s.piece))
 	return s.piece
 }
 
@@ -107,13 +107,16 @@ func (s *Stream) takeIn() []byte {
 func (s *Stream) giveBack() {
 	c := s.conn
 	s.piece = s.piece[:0]
-	if s.unacked < c.options.StreamWindow/2 || s.remoteEnd || s.closed {
+	c.restore()
+	if s.remoteEnd || s.closed {
 		return
 	}
-	c.out = appendWindowUpdate(c.out, s.id, uint32(s.unacked))
-	s.credit += int64(s.unacked)
-	s.unacked = 0
-	c.wake()
+	width := s.width()
+	if n := width - s.credit - int64(len(s.in)); n > 0 && n >= width/2 {
+		c.out = appendWindowUpdate(c.out, s.id, uint32(n))
+		s.credit += n
+		c.wake()
+	}
 }
 
 // Trailers are the trailers of content that has ended, nil for none. They are

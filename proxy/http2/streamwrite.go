@@ -52,7 +52,7 @@ func (s *Stream) roomForHead() error {
 		if err := s.writable(); err != nil {
 			return err
 		}
-		if len(c.out) < mostUnsent {
+		if len(c.out) < withHeads*c.maxUnsent() {
 			return nil
 		}
 		c.wake()

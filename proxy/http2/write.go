@@ -57,6 +57,8 @@ func (c *Conn) swap(sent []byte) (b []byte, closing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b, c.out = c.out, sent[:0]
+	c.spent = cap(b)
+	c.countOut()
 	c.gen++
 	c.replies = 0
 	if c.cut {
@@ -79,9 +81,14 @@ func (c *Conn) trim(sent []byte) []byte {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer func() {
+		c.spent = cap(sent)
+		c.countOut()
+	}()
 	if c.active > 0 || len(c.out) > 0 {
 		return sent
 	}
+	c.rest()
 	if cap(c.out) > idleBuffer {
 		c.out = nil
 	}
@@ -146,6 +153,7 @@ func (c *Conn) appendBlock(s *Stream, block []byte, end bool) {
 		}
 		c.out = append(appendHeader(c.out, n, kind, flags, s.id), block[:n]...)
 		if block = block[n:]; len(block) == 0 {
+			c.countOut()
 			return
 		}
 		kind, flags = frame.FrameContinuation, 0
@@ -157,6 +165,7 @@ func (c *Conn) appendData(s *Stream, piece []byte, flags frame.Flags) {
 	c.moved++
 	s.frame, s.gen = len(c.out), c.gen
 	c.out = append(appendHeader(c.out, len(piece), frame.FrameData, flags, s.id), piece...)
+	c.countOut()
 }
 
 // appendSettings appends this side's settings, and what widens the window of the
@@ -179,7 +188,10 @@ func (c *Conn) appendSettings(dst []byte) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(s.ID))
 		dst = binary.BigEndian.AppendUint32(dst, s.Val)
 	}
-	return appendWindowUpdate(dst, 0, connWindow-firstWindow)
+	if c.credit == firstWindow {
+		return dst
+	}
+	return appendWindowUpdate(dst, 0, uint32(c.credit-firstWindow))
 }
 
 func appendHeader(dst []byte, n int, kind frame.FrameType, flags frame.Flags, id uint32) []byte {

@@ -85,6 +85,9 @@ const emptyLine = "\r\n"
 
 // left reports whether the client has gone away.
 func (c *http1Conn) left() bool {
+	if c.going() {
+		return true
+	}
 	shared := c.listener.Shared
 	heard := time.Duration(c.upload.Load())
 	if c.whole {

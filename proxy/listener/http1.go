@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -25,9 +26,12 @@ type http1Conn struct {
 	gone     func() bool // left
 	turn     func() bool // arrived
 
-	state    atomic.Uint32 // what drain and cutOff need to know, a state below
+	state atomic.Uint32 // what drain and cutOff need to know, a state below
+	done  atomic.Uint32 // how many requests were answered
+	progress
 	rested   atomic.Int64  // since when it has been idle, if it is
 	stopped  atomic.Bool   // makes Body return
+	retired  atomic.Bool   // the next response is to say that it is the last
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
 	preface  bool          // what came is the preface of HTTP/2
@@ -37,6 +41,7 @@ type http1Conn struct {
 	parted   bool          // the client sends nothing after its last request
 	headBy   time.Duration // when the head that has begun to arrive must be whole
 	leaving
+	ending
 
 	*exchange // nil while the connection is idle
 }
@@ -143,6 +148,11 @@ func (c *http1Conn) next(within bool) bool {
 		return false
 	}
 	c.headBy, c.size, c.served = 0, n, true
+	if !c.nio.Account.Allows() {
+		c.cut = true
+		c.run(c.listener.full(overload.Request, "a request"))
+		return false
+	}
 	switch r.Framing {
 	case message.NoBody:
 		c.whole, c.bodyDone = true, true
@@ -206,6 +216,9 @@ func (c *http1Conn) run(refused error) {
 	if c.whole && !c.copied {
 		c.nio.Consume(c.size + int(c.length))
 	}
+	if c.ended && refused == nil {
+		c.done.Add(1)
+	}
 	finished := c.Finished
 	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
 	c.rested.Store(int64(finished))
@@ -232,13 +245,20 @@ func (c *http1Conn) lost(err error) {
 	if c.exchange == nil {
 		return
 	}
+	if errors.Is(err, netio.ErrOverload) {
+		c.size, c.cut = len(c.nio.Buffered()), true
+		c.run(c.listener.full(overload.Head, "so large a head"))
+		c.linger()
+		return
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.listener.phase.Load() != draining {
 		c.size, c.cut = len(c.nio.Buffered()), true
 		c.run(fault.New(fault.RequestTimeout, "the request's head did not arrive within "+c.listener.HeadTimeout.String()))
 		c.linger()
 		return
 	}
-	(*c.listener.server.Load()).Lost(&c.Exchange, fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	why := c.cause(fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	(*c.listener.server.Load()).Lost(&c.Exchange, fault.Of(why))
 	c.giveBack()
 }
 
@@ -278,7 +298,7 @@ func (c *http1Conn) occupy() {
 
 // retire leaves it to the next response to say that the connection ends: one
 // that is idle may have a request on its way, which closing it would lose.
-func (c *http1Conn) retire() {}
+func (c *http1Conn) retire() { c.retired.Store(true) }
 
 // drain ends a connection that is idle; one that is busy ends with its request.
 // It is called under the listener's lock.
@@ -316,8 +336,8 @@ func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 // Gone reports whether the client has gone away; see leaving.
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
-// Left knows no more than Gone.
-func (c *http1Conn) Left() error { return nil }
+// Left knows no more than Gone, but where the proxy itself has closed the connection.
+func (c *http1Conn) Left() error { return c.cause(nil) }
 
 // Whole is the content, if it is here.
 func (c *http1Conn) Whole() ([]byte, bool) {
@@ -431,7 +451,12 @@ func (c *http1Conn) Trailers() *message.Head { return c.content.Trailers() }
 
 // explain tells why the client's side failed.
 func (c *http1Conn) explain(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case c.going():
+		return c.why.Load()
+	case errors.Is(err, netio.ErrOverload):
+		return c.listener.full(overload.Content, "what surrounds the request's content")
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+c.listener.StreamIdle.String())
 	}
 	return fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over")
@@ -457,7 +482,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.
 	unasked := c.expect && !c.whole && !c.invited
-	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.listener.phase.Load() != serving
+	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.retired.Load() || c.listener.phase.Load() != serving
 	persistence := http1.Persist
 	switch {
 	case c.sends == message.Tunnel && h.Status == 101:

@@ -20,8 +20,10 @@ type http2Conn struct {
 	conn     *http2.Conn
 	info     filter.ConnInfo
 	streams  sync.WaitGroup // those that are being served
-	serving  atomic.Int64   // how many they are
-	rest     rest
+	ending
+	progress
+	serving atomic.Int64 // how many they are
+	rest    rest
 }
 
 func newHTTP2(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http2Conn {
@@ -80,6 +82,8 @@ func (c *http2Conn) dismiss() bool {
 func (c *http2Conn) retire() { c.conn.Shutdown() }
 func (c *http2Conn) drain()  { c.conn.Shutdown() }
 func (c *http2Conn) cutOff() { c.conn.Abort() }
+
+func (c *http2Conn) Info() *filter.ConnInfo { return &c.info }
 
 // workers are goroutines that serve streams, kept for the next one: a fresh
 // goroutine's stack would have to grow each time.

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/overload"
 )
 
 // BufferSize is the size of a read buffer, in bytes. A head that needs more
@@ -37,18 +39,21 @@ const (
 // size is in bytes.
 func (g grade) size() int { return [...]int{BufferSize, fastSize, fasterSize}[g] }
 
-// Shared is what the connections of one proxy have in common: read buffers
-// and a clock. Use [NewShared].
+// Shared is what the connections of one proxy have in common: read buffers,
+// a clock, and what all of them may hold. Use [NewShared].
 type Shared struct {
+	// Memory is the budget that read buffers are counted in.
+	Memory *overload.Budget
+
 	buffers sync.Pool    // of *[BufferSize]byte
 	larger  [2]sync.Pool // of *[]byte, of the grades fast and faster
 	lent    atomic.Int64 // bytes of larger buffers that are in use
 	epoch   time.Time
 }
 
-// NewShared returns a Shared with no buffers yet.
+// NewShared returns a Shared with no buffers yet, and no limit on memory.
 func NewShared() *Shared {
-	return &Shared{epoch: time.Now()}
+	return &Shared{Memory: overload.NewBudget(), epoch: time.Now()}
 }
 
 // Now is the monotonic clock, as the time since s was made.
@@ -69,8 +74,11 @@ func (s *Shared) Borrow() *[BufferSize]byte {
 func (s *Shared) Return(b *[BufferSize]byte) { s.buffers.Put(b) }
 
 // borrowLarge returns a buffer of a grade above the usual, or nil where that would
-// be more than all connections together may have.
+// be more than all connections together may have, or memory gets short.
 func (s *Shared) borrowLarge(g grade) *[]byte {
+	if s.Memory.Level() >= overload.Shrink {
+		return nil
+	}
 	n := int64(g.size())
 	if s.lent.Add(n) > LargeBuffers {
 		s.lent.Add(-n)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/overload"
 )
 
 // ErrTimeout is returned by reads and writes whose deadline passed.
@@ -19,6 +21,10 @@ var ErrGone = errors.New("nobody waits for the answer any more")
 // ErrUnasked is returned by an Exchange on a connection of [Conn.Doubt] whose answer
 // was there before its request.
 var ErrUnasked = errors.New("the answer came before the request")
+
+// ErrOverload is returned where the read buffer would have to grow, and the proxy has
+// no memory for that.
+var ErrOverload = errors.New("the proxy is short of memory")
 
 // Conn is a stream connection with a read buffer. Reads are for one goroutine
 // at a time, and so are writes; [Conn.Close] may be called from any.
@@ -32,8 +38,12 @@ type Conn struct {
 	tls    *wire           // nil without TLS
 	shared *Shared
 
+	// Account is what the connection holds of Shared's Memory: its read buffer, and
+	// what whoever uses the connection takes.
+	Account overload.Account
+
 	// The read buffer: data[r:w] is what was received. small or large is set
-	// while data is a borrowed one.
+	// while data is a borrowed one; what is neither is one that has grown.
 	data   []byte
 	small  *[BufferSize]byte
 	large  *[]byte
@@ -78,6 +88,7 @@ const recheck = 250 * time.Millisecond
 // New returns a Conn over nc, which it owns from then on.
 func New(nc net.Conn, shared *Shared) *Conn {
 	c := &Conn{nc: nc, shared: shared}
+	c.Account.Open(shared.Memory)
 	c.armed.Store(never)
 	c.deadline.Store(never)
 	c.limit.Store(never)
@@ -107,8 +118,11 @@ func (c *Conn) Release() {
 	c.data, c.r, c.w = nil, 0, 0
 }
 
-// giveBack ends the use of a borrowed buffer.
+// giveBack ends the use of the buffer.
 func (c *Conn) giveBack() {
+	if c.data != nil {
+		c.Account.Give(len(c.data))
+	}
 	switch {
 	case c.small != nil:
 		c.shared.Return(c.small)
@@ -136,6 +150,7 @@ func (c *Conn) space() []byte {
 	if c.data == nil {
 		c.small = c.shared.Borrow()
 		c.data = c.small[:]
+		c.Account.Take(BufferSize)
 	}
 	return c.data[c.w:]
 }
@@ -158,6 +173,7 @@ func (c *Conn) resize() {
 		return
 	}
 	c.grade, c.data = c.want, *c.large
+	c.Account.Take(len(c.data))
 }
 
 // took counts n bytes that were received into room for so many, and decides on the
@@ -182,17 +198,23 @@ func (c *Conn) took(n, room int) {
 func (c *Conn) full() bool { return c.w == len(c.data) && c.data != nil && c.r != c.w }
 
 // grow makes room for more bytes, moving those that are buffered to the front
-// and, where that is not enough, to a buffer twice the size.
-func (c *Conn) grow() {
+// and, where that is not enough, to a buffer twice the size. It fails where there is
+// no memory for that.
+func (c *Conn) grow() error {
 	if c.r > 0 {
 		c.w = copy(c.data, c.data[c.r:c.w])
 		c.r = 0
-		return
+		return nil
 	}
-	bigger := make([]byte, 2*len(c.data))
+	size := 2 * len(c.data)
+	if !c.Account.Grow(size) {
+		return ErrOverload
+	}
+	bigger := make([]byte, size)
 	c.w = copy(bigger, c.data[:c.w])
 	c.giveBack()
 	c.data = bigger
+	return nil
 }
 
 // Await tells the waits that follow when to give up: at deadline, on
@@ -308,7 +330,8 @@ func (c *Conn) again(err error) (bool, error) {
 // Fill waits until at least one more byte was received into the buffer. It
 // returns [io.EOF] when the peer has closed its side, and [ErrTimeout] at the
 // deadline of [Conn.Await]. A full buffer grows; whoever must not let it looks
-// at the length of Buffered.
+// at the length of Buffered. Where there is no memory for it to grow, Fill returns
+// [ErrOverload].
 //
 // Over TLS io.EOF is the end that the peer has announced. Where the connection
 // below ends without that it is [io.ErrUnexpectedEOF]: a stranger may have cut

@@ -75,7 +75,9 @@ func (c *Conn) receive(fd uintptr) (done, more bool) {
 		return c.decrypt(fd)
 	}
 	if c.full() {
-		c.grow()
+		if c.err = c.grow(); c.err != nil {
+			return true, false
+		}
 	}
 	b := c.space()
 	n, e := c.take(fd, b)

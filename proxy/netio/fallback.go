@@ -11,7 +11,9 @@ import (
 // fallback reads once from the net.Conn.
 func (c *Conn) fallback() error {
 	if c.full() {
-		c.grow()
+		if err := c.grow(); err != nil {
+			return err
+		}
 	}
 	var n int
 	var err error

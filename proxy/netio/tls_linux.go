@@ -33,7 +33,9 @@ func (w *wire) receive(b []byte) (int, error) {
 // nor the socket holds anything.
 func (c *Conn) decrypt(fd uintptr) (done, more bool) {
 	if c.full() {
-		c.grow()
+		if c.err = c.grow(); c.err != nil {
+			return true, false
+		}
 	}
 	c.calls.fd = fd
 	room, all := c.space(), 0

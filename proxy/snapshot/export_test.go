@@ -1,6 +1,9 @@
 package snapshot
 
-import "github.com/hopscope/hopscope/proxy/filter"
+import (
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/overload"
+)
 
 // WithFilters puts filters in front of those of every listener.
 func (o Options) WithFilters(filters ...filter.Filter) Options {
@@ -22,3 +25,6 @@ func (p *Proxy) Underway() (n int64) {
 	}
 	return n
 }
+
+// Budget is the budget for what clients make the proxy hold.
+func (p *Proxy) Budget() *overload.Budget { return p.shared.Memory }

@@ -51,6 +51,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 		return Changes{}, err
 	}
 	p.adopt(g)
+	p.limitMemory(c)
 	p.plan(c)
 	p.serve(g, old)
 	if g.catalogue != nil {

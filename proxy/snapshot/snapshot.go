@@ -41,6 +41,8 @@ type Options struct {
 	Inherited []handover.Socket
 	// Memory is what another process knew, by [Proxy.Memory]; nil for none.
 	Memory []byte
+	// LimitHeap sets the limit that Go's collector works toward; nil leaves it alone.
+	LimitHeap func(bytes int64)
 
 	filters []filter.Filter // of every listener, before those of the configuration; for tests
 }
@@ -119,6 +121,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		p.cancel()
 		return nil, err
 	}
+	p.limitMemory(c)
 	p.recollect(&c.Discovery)
 	p.reloading.Lock() // what is being built has series, too
 	g, err := p.build(c, nothing)
@@ -137,6 +140,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureTLS()
 	p.measureClusters()
 	p.measureBuffers()
+	p.measureOverload()
 	p.measureDescriptors()
 	p.measureDiscovery()
 	p.metrics.Reloaded(nil)
@@ -144,6 +148,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.serve(g, nothing)
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
+	p.served.Go(p.relieve)
 	if err := p.registerAnew(c, len(o.Inherited) > 0); err != nil {
 		p.Close(context.Background())
 		return nil, err

@@ -293,6 +293,8 @@ func (c *Conn) explain(err error, before bool) error {
 	switch {
 	case errors.Is(err, netio.ErrGone):
 		return errGone
+	case errors.Is(err, netio.ErrOverload):
+		return fault.New(fault.Overload, "the proxy has no memory left for the head of a response of "+address+" (overload.max_memory_bytes)")
 	case errors.Is(err, netio.ErrUnasked):
 		return fault.New(fault.UpstreamClosed, address+" sent a response that nobody had asked for on a connection that was kept: the connection is closed")
 	case errors.Is(err, os.ErrDeadlineExceeded):

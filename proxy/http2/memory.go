@@ -1,0 +1,223 @@
+package http2
+
+import (
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/overload"
+)
+
+// What a connection holds is counted in the account of its netio.Conn, and as the
+// budget fills, the peer is let send less, then refused.
+
+// What a connection and a stream take besides what is counted as it grows, in bytes:
+// goroutines' stacks, their own state, and, of a server's stream, what the way to its
+// endpoint takes. It was measured.
+const (
+	connSize         = 12 << 10
+	serverStreamSize = 24 << 10
+	clientStreamSize = 2 << 10
+)
+
+// usualHead is up to how large a head is that can't be refused for its size.
+const usualHead = 16 << 10
+
+// overloaded is the fault of what memory lacks for.
+func overloaded(what string) *fault.Error {
+	return fault.New(fault.Overload, "the proxy has no memory left "+what+" (overload.max_memory_bytes)")
+}
+
+// short reports whether memory gets short.
+func (c *Conn) short() bool { return c.nio.Account.Level() >= overload.Shrink }
+
+// width is how much content the peer may send ahead on the connection. Where memory
+// gets short, that is little for a client, and what it has sent counts until it was
+// read: one that sends what nobody reads can send no more then. An endpoint's streams
+// are many clients', who are not to wait for each other.
+func (c *Conn) width() int64 {
+	if c.server && c.short() {
+		return firstWindow
+	}
+	return connWindow
+}
+
+// restore gives the peer its window on the connection back, where that is worth a
+// frame.
+func (c *Conn) restore() {
+	if c.told || c.ended {
+		return
+	}
+	width := c.width()
+	n := width - c.credit
+	if width < connWindow {
+		n -= c.ahead
+	}
+	if n > 0 && n >= width/2 {
+		c.credit += n
+		c.out = appendWindowUpdate(c.out, 0, uint32(n))
+		c.wake()
+	}
+}
+
+// width is how much content the peer may send ahead on the stream.
+func (s *Stream) width() int64 {
+	width := int64(s.conn.options.StreamWindow)
+	if s.conn.short() {
+		return min(width, firstWindow/4)
+	}
+	return width
+}
+
+// maxUnsent is how much content may lie in the connection's buffer.
+func (c *Conn) maxUnsent() int {
+	if c.short() {
+		return leastUnsent
+	}
+	return maxUnsent
+}
+
+// countOut counts the buffers of what is sent.
+func (c *Conn) countOut() {
+	if n := cap(c.out) + c.spent; n != c.outs && !c.ended {
+		c.nio.Account.Take(n - c.outs)
+		c.outs = n
+	}
+}
+
+// takesStream reports whether there is memory for another stream of a client, which
+// began with such a head.
+func (c *Conn) takesStream(head *block) bool {
+	a := &c.nio.Account
+	return a.Allows() && (cap(head.wire) <= usualHead || a.Level() < overload.Streams)
+}
+
+// count counts what the stream holds. The lock is held.
+func (s *Stream) count() {
+	n := clientStreamSize
+	if s.conn.server {
+		n = serverStreamSize
+	}
+	n += cap(s.in) + cap(s.piece) + s.head.size() + s.trailers.size()
+	for _, b := range s.heads {
+		n += b.size()
+	}
+	if n != s.holds {
+		s.conn.nio.Account.Take(n - s.holds)
+		s.holds = n
+	}
+}
+
+func (b *block) size() int {
+	if b == nil {
+		return 0
+	}
+	return cap(b.wire)
+}
+
+// keep keeps content until it is read; false is that there is no memory for it.
+func (s *Stream) keep(data []byte) bool {
+	c := s.conn
+	if len(s.in)+len(data) > cap(s.in) {
+		a := &c.nio.Account
+		if c.server && !a.Keeps() || a.Level() == overload.Full {
+			a.Budget().Refuse(overload.Content)
+			return false
+		}
+	}
+	s.in = append(s.in, data...)
+	c.ahead += int64(len(data))
+	s.count()
+	return true
+}
+
+// holdBlock keeps a piece of a header block until the block is whole; false is that
+// there is no memory for it.
+func (c *Conn) holdBlock(p []byte) bool {
+	k, a := &c.heading, &c.nio.Account
+	if len(k.wire)+len(p) > cap(k.wire) && k.more > 0 && a.Level() >= overload.Streams {
+		a.Budget().Refuse(overload.Head)
+		return false
+	}
+	k.wire = append(k.wire, p...)
+	a.Take(cap(k.wire) - k.held)
+	k.held = cap(k.wire)
+	return true
+}
+
+// releaseBlock gives up what was needed to decode a header block.
+func (c *Conn) releaseBlock() {
+	k := &c.heading
+	if k.held > 0 {
+		c.nio.Account.Give(k.held)
+		k.held, k.wire = 0, nil
+		c.forgetBlock()
+	}
+	c.list.cookies = kept(c.list.cookies)
+}
+
+// forgetBlock has the decoder let go of the bytes that it decoded last, which it keeps
+// until it is given others: a field of the static table changes nothing.
+func (c *Conn) forgetBlock() {
+	c.decoder.SetEmitEnabled(false)
+	_, _ = c.decoder.Write([]byte{0x80 | indexGET})
+	_ = c.decoder.Close()
+	c.decoder.SetEmitEnabled(true)
+}
+
+// rest gives up what an idle connection kept for what its peer may ask next, but for
+// what a single request needs. The lock is held.
+func (c *Conn) rest() {
+	for _, s := range c.free[min(len(c.free), restingStreams):] {
+		s.stopTimer()
+		s.drop()
+	}
+	c.free = shorter(c.free, restingStreams)
+	for _, b := range c.blocks[min(len(c.blocks), 2*restingStreams):] {
+		c.nio.Account.Give(b.size())
+	}
+	c.blocks = shorter(c.blocks, 2*restingStreams)
+}
+
+// restingStreams is how many streams an idle connection keeps, and blocks for each
+// of them.
+const restingStreams = 1
+
+// shorter is all but for what comes after the first n.
+func shorter[T any](all []*T, n int) []*T {
+	if len(all) <= n {
+		return all
+	}
+	clear(all[n:])
+	return all[:n]
+}
+
+// drop gives up what the stream is counted for.
+func (s *Stream) drop() {
+	s.conn.nio.Account.Give(s.holds)
+	s.holds = 0
+}
+
+// countKept counts what a stream holds that nobody uses.
+func (s *Stream) countKept() {
+	n := cap(s.in) + cap(s.piece) + cap(s.list)
+	s.conn.nio.Account.Take(n - s.holds)
+	s.holds = n
+}
+
+// Held is how much memory the connection holds, in bytes; how many of its streams have
+// ended well; and whether it is being closed by [Conn.Shed].
+func (c *Conn) Held() (bytes int64, done uint64, shed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nio.Account.Held(), c.done, c.shed
+}
+
+// Shed ends the connection, and with it all of its streams, for want of memory. Any
+// goroutine may call it.
+func (c *Conn) Shed() {
+	c.mu.Lock()
+	defer c.unlock()
+	if c.told {
+		return
+	}
+	c.shed = true
+	c.end(EnhanceYourCalm, overloaded("and closed the connections that held most"))
+}
