@@ -133,6 +133,18 @@ func TestMistakesShowNoSecrets(t *testing.T) {
 		}
 		shows(t, "of "+broken+"check", stdout+stderr)
 	}
+	for _, endpoints := range []string{
+		`endpoints: [{address: "u:x-hunter2@h:1"}]`, `endpoints: ["http://u:x-hunter2@h:1/"]`, `endpoints: ["x-hunter2@h:1"]`,
+		`endpoints: [{address: "h:1", metadata: {db_password: [x-hunter2]}}]`,
+		`endpoints: [{address: "h:1", metadata: {token: *x-hunter2}}]`, `endpoints: [{address: "h:1", metadata: {token: "x-hunter2}}]`,
+	} {
+		broken := listeners(":0") + fmt.Sprintf("clusters: {web: {file: {path: %q}}}", file(t, "endpoints.yaml", endpoints))
+		stdout, stderr, code := hopscope(t, "check", "-c", file(t, "hopscope.yaml", broken))
+		if code == 0 {
+			t.Errorf("no mistake in\n%s\n%s", endpoints, stdout)
+		}
+		shows(t, "of "+endpoints+" check", stdout+stderr)
+	}
 	for _, args := range [][]string{
 		{"--to", "http://h:1/?token=x-hunter2"},
 		{"--to", "http://u:x-hunter2@h:1"},

@@ -15,11 +15,10 @@ func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
 
 func hideCredentials(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
-	case slog.KindString:
-		a.Value = slog.StringValue(redact.Text(a.Value.String()))
-	case slog.KindAny:
-		if err, ok := a.Value.Any().(error); ok && err != nil {
-			a.Value = slog.AnyValue(redact.Error(err))
+	case slog.KindString, slog.KindAny: // an error, a list
+		text := a.Value.String()
+		if shown := redact.Text(text); shown != text {
+			a.Value = slog.StringValue(shown)
 		}
 	}
 	return a

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // ParseAddress checks an endpoint's address, which is host:port, and returns
@@ -99,6 +101,9 @@ func CheckName(name string) error {
 
 // clip bounds what of a value is shown in a message.
 func clip(s string) string {
+	if strings.Contains(s, "@") { // what is in front of it may be a password
+		s = redact.URL(s)
+	}
 	if runes := []rune(s); len(runes) > 80 {
 		return string(runes[:80]) + "..."
 	}

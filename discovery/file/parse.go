@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // What the numbers of an endpoint may be, as in Envoy.
@@ -219,6 +220,10 @@ func (r *reader) metadata(path string, n ast.Node) map[string]string {
 	}
 	values := make(map[string]string, len(m.Values))
 	r.keys(path, m, nil, func(name string, _, value ast.Node) {
+		if _, ok := textOf(value); !ok && redact.Names(name) {
+			r.fail(value, path+"."+clip(name), "expected a string in quotes; what stands there is not shown")
+			return
+		}
 		values[name] = r.text(path+"."+clip(name), value)
 	})
 	return values

@@ -253,7 +253,7 @@ func TestOtherSitesGetNothingMade(t *testing.T) {
 func TestProfilesEnd(t *testing.T) {
 	f := newFixture(t, nil)
 	for _, seconds := range []string{"301", "0", "-1", "NaN", "1e9", "x"} {
-		for _, kind := range []string{"profile", "trace"} {
+		for _, kind := range []string{"profile", "trace", "heap"} {
 			if got := f.do("GET", "/debug/pprof/"+kind+"?seconds="+seconds); got.status != 400 {
 				t.Errorf("a %s of %s seconds: %d", kind, seconds, got.status)
 			}

@@ -72,7 +72,7 @@ func (a *api) table() []endpoint {
 	add(a.Reload != nil, row("/reload", "/reload", post, "POST reads the configuration again, and says what that changed", a.reload))
 	add(a.Drain != nil, row("/drain", "/drain", post, "POST stops accepting and lets what is in flight end", a.drain))
 	add(true,
-		costly(profiling, "/debug/pprof/", "/debug/pprof/", "profiles of the running process, for go tool pprof", profiles),
+		costly(profiling, "/debug/pprof/", "/debug/pprof/", "profiles of the running process, for go tool pprof", timed(profiles)),
 		costly(profiling, "/debug/pprof/cmdline", "/debug/pprof/cmdline", "the program's name", cmdline),
 		costly(profiling, "/debug/pprof/profile?seconds=N", "/debug/pprof/profile", "where the CPU time goes", timed(pprof.Profile)),
 		costly(profiling, "/debug/pprof/trace?seconds=N", "/debug/pprof/trace", "an execution trace, for go tool trace", timed(pprof.Trace)),

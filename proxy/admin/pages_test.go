@@ -71,7 +71,7 @@ func TestDeepTrace(t *testing.T) {
 		}
 		hops = append(hops, h)
 	}
-	p := newTracePage("web", diagnose.Build(trace(failedTrace), hops), hops, 0)
+	p := newTracePage("web", diagnose.Build(trace(failedTrace), hops), hops, 0, "")
 	if len(p.Rows) != maxRows || len(p.Rows[maxRows-1].Indent) != maxIndent {
 		t.Errorf("%d rows, the last of them %d deep", len(p.Rows), len(p.Rows[len(p.Rows)-1].Indent))
 	}

@@ -80,29 +80,25 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	t := diagnose.Build(id, diagnose.Part(hops, maxNodes))
+	part := diagnose.Part(hops, maxNodes)
+	t, partial := diagnose.Build(id, part), ""
+	if len(part) < len(hops) {
+		partial = fmt.Sprintf("This is made of %d of the %d hops that are known here: those that failed or were slow, what called them, "+
+			"and the first of the rest. /hops?trace=%s has all of them.", len(part), len(hops), id)
+	}
 	switch {
 	case asText:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		// An error here means that the client went away.
 		_, _ = io.WriteString(w, t.Text())
-		if note := partial(t, hops); note != "" {
-			_, _ = io.WriteString(w, "\n"+note+"\n")
+		if partial != "" {
+			_, _ = io.WriteString(w, "\n"+partial+"\n")
 		}
 	case wantsJSON(r):
-		writeTrace(w, t, hops, from)
+		writeTrace(w, t, hops, from, partial)
 	default:
-		a.page(w, http.StatusOK, "trace", newTracePage(a.Service, t, hops, from))
+		a.page(w, http.StatusOK, "trace", newTracePage(a.Service, t, hops, from, partial))
 	}
-}
-
-// partial says that a trace has more hops than it is diagnosed by, if it has.
-func partial(t *diagnose.Trace, hops []*hop.Hop) string {
-	if len(diagnose.Part(hops, maxNodes)) == len(hops) {
-		return ""
-	}
-	return fmt.Sprintf("This is made of %d of the %d hops that are known here: those that failed or were slow, what called them, and the first of the rest. /hops?trace=%s has all of them.",
-		t.Hops, len(hops), t.ID)
 }
 
 // verdict is a culprit in JSON.
@@ -135,7 +131,7 @@ func spanOf(n *diagnose.Node) hop.SpanID {
 
 // writeTrace answers with the diagnosis and the hops of a trace, from one on, and
 // with where those are that do not fit.
-func writeTrace(w http.ResponseWriter, t *diagnose.Trace, hops []*hop.Hop, from int) {
+func writeTrace(w http.ResponseWriter, t *diagnose.Trace, hops []*hop.Hop, from int, partial string) {
 	part, next := window(hops, from)
 	out := struct {
 		TraceID string   `json:"trace_id"`
@@ -146,7 +142,7 @@ func writeTrace(w http.ResponseWriter, t *diagnose.Trace, hops []*hop.Hop, from 
 		Partial string   `json:"partial,omitempty"`
 		Total   int      `json:"hops_total"`
 		Next    string   `json:"next,omitempty"`
-	}{TraceID: t.ID.String(), Slow: anySlow(hops), Culprit: newVerdict(t.Culprit), Slowest: newVerdict(t.Slowest), Partial: partial(t, hops), Total: len(hops)}
+	}{TraceID: t.ID.String(), Slow: anySlow(hops), Culprit: newVerdict(t.Culprit), Slowest: newVerdict(t.Slowest), Partial: partial, Total: len(hops)}
 	if next > 0 {
 		out.Next = fmt.Sprintf("/traces/%s?format=json&from=%d", t.ID, next)
 	}
@@ -174,15 +170,16 @@ func anySlow(hops []*hop.Hop) bool {
 }
 
 // newTracePage makes the page of a trace: first what is to blame, then the
-// waterfall, from a row on.
-func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int) tracePage {
+// waterfall, from a row on. partial says that the trace has more hops than t is made
+// of, if it has.
+func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int, partial string) tracePage {
 	slow := anySlow(hops) && t.Slowest != nil
 	p := tracePage{Service: service, ID: t.ID.String(), Title: "Nothing failed", Count: strconv.Itoa(t.Hops) + " hops", blamed: -1}
 	if t.Hops == 1 {
 		p.Count = "1 hop"
 	}
-	if note := partial(t, hops); note != "" {
-		p.Notes = append(p.Notes, note)
+	if partial != "" {
+		p.Notes = append(p.Notes, partial)
 	}
 	var blamed *diagnose.Culprit
 	switch {

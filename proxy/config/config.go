@@ -124,6 +124,16 @@ type Listener struct {
 	// connection. Over TLS a close_notify closes a side too. A reset always
 	// counts, and so does the end of an HTTP/2 connection.
 	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
+	// MaxConnectionAge is how long a connection may be open, give or take a tenth. Then
+	// the next response over HTTP/1 says that it is the last, and the connection is closed
+	// if no request comes within 5 s; over HTTP/2 a GOAWAY says so at once. Requests and
+	// tunnels go on. 0 is for ever. A connection whose client certificate is not trusted
+	// any more, since the files of client_ca or crl have changed, ends in the
+	// same way whatever its age, and is cut 10 s later.
+	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0"`
+	// MaxConnectionAgeGrace is how long after that the requests and tunnels of the
+	// connection may go on; then it is cut. 0 is for ever.
+	MaxConnectionAgeGrace time.Duration `yaml:"max_connection_age_grace" default:"0s" min:"0"`
 	// MaxConnections is how many connections may be open at once. Where one more
 	// comes, the one that has been idle for longest is closed, else the new one
 	// waits. All listeners together have half of what the limit on open files

@@ -127,6 +127,8 @@ listeners:
     idle_timeout: 2s
     stream_idle_timeout: 3s
     abort_on_close: never
+    max_connection_age: 1h
+    max_connection_age_grace: 5m
     max_connections: 7
     max_header_bytes: 1024
     max_header_fields: 1

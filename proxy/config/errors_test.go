@@ -16,7 +16,7 @@ type mistake struct {
 
 const (
 	listenerKeys = "name, address, direction, routes, catalog, trusted_callers, forward_proxy, tls, http2, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, " +
-		"request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connections, max_header_bytes, max_header_fields"
+		"request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields"
 	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
 	rootKeys  = "service, admin, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, overload, drain, log, upgrade_socket"
 )

@@ -69,6 +69,8 @@ listeners:
     stream_idle_timeout: 3s
     abort_on_close: never
     max_connections: 7
+    max_connection_age: 1h
+    max_connection_age_grace: 5m
     max_header_bytes: 1024
     max_header_fields: 1
 clusters:
@@ -249,6 +251,7 @@ func TestParseFull(t *testing.T) {
 			ForwardClientCert: "sanitize_set",
 			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
 			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second, AbortOnClose: "never",
+			MaxConnectionAge: time.Hour, MaxConnectionAgeGrace: 5 * time.Minute,
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}},

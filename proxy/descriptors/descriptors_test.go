@@ -26,7 +26,7 @@ func TestDialerLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := Dialer(nil).Dial("tcp", l.Addr().String())
+	c, err := Dialer(Limit, nil).Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestDialerLeaves(t *testing.T) {
 	if Reserved(c, Usable(Limit())) || !Reserved(c, 0) || Short() {
 		t.Error("one of the first descriptors counts as one of the last")
 	}
-	c, err = Dialer(Limit).Dial("tcp", l.Addr().String())
+	c, err = Dialer(Limit, Limit).Dial("tcp", l.Addr().String())
 	if err == nil {
 		c.Close()
 		t.Fatal("it dialled with a descriptor that is kept")

@@ -28,12 +28,12 @@ func (k *Kept) Error() string {
 // Unwrap makes it one of the errors of a process that has no descriptor left.
 func (k *Kept) Unwrap() error { return syscall.EMFILE }
 
-// Dialer returns a dialer of connections that carry traffic: it leaves the reserve to
-// others, and besides as many descriptors as more returns, nil for none. It fails with
-// [Kept] instead.
-func Dialer(more func() int) *net.Dialer {
+// Dialer returns a dialer of connections that carry traffic: of as many descriptors as
+// limit returns it leaves the reserve to others, and besides as many as more returns, nil
+// for none. It fails with [Kept] instead.
+func Dialer(limit, more func() int) *net.Dialer {
 	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		limit := Limit()
+		limit := limit()
 		left := Reserve(limit)
 		if more != nil {
 			left += more()

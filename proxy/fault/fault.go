@@ -79,6 +79,7 @@ const (
 	ClientHTTP2        // the client broke the rules of HTTP/2
 	ClientFlood        // the client sent more of something than any honest one does
 	ClientUnresponsive // the client did not answer a PING
+	ClientAged         // the client's connection was cut, as it was open for too long
 
 	ClientTLS            // the client's TLS handshake failed
 	ClientTLSTimeout     // it did not end in time
@@ -174,6 +175,8 @@ var kinds = [lastKind]kind{
 	ClientHTTP2:        {"client_http2", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.protocol_error"},
 	ClientFlood:        {"client_flood", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.flood"},
 	ClientUnresponsive: {"client_unresponsive", Downstream, 0, hop.DownstreamClosed, "", "http2.ping_timeout"},
+
+	ClientAged: {"client_aged", Downstream, 0, hop.DurationTimeout, "", "max_connection_age_reached"},
 
 	ClientTLS:            {"client_tls", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error"},
 	ClientTLSTimeout:     {"client_tls_timeout", Downstream, 0, hop.DownstreamProtocolError, "tls_protocol_error", "downstream_tls_error{timeout}"},

@@ -101,9 +101,13 @@ type ConnInfo struct {
 	// Scheme is "http" or "https".
 	Scheme string
 	// TLS is what the connection is encrypted with, nil for a plain one, and
-	// Certificate what the client showed of itself, nil for nothing.
-	TLS         *hop.TLS
-	Certificate *x509.Certificate
+	// Certificate what the client showed of itself, nil for nothing. Intermediates came
+	// with it.
+	TLS           *hop.TLS
+	Certificate   *x509.Certificate
+	Intermediates []*x509.Certificate
+	// Until is when the connection is to end, on the clock of netio.Shared; 0 is never.
+	Until time.Duration
 	// Account is what the connection holds of the proxy's memory; nil counts nothing.
 	Account *overload.Account
 	// Sink takes the connection's Hops.

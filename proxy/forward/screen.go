@@ -7,15 +7,13 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 )
 
-// envoys begins the names of Envoy's own fields. A client that is not trusted could
-// say with them that it is of the mesh, who it is, and what is to be done for it.
-const envoys = "x-envoy-"
-
-// screen removes Envoy's fields from the request of a client that is not trusted. It
-// comes before all filters: they may change what says whom the request is from.
+// screen removes Envoy's own fields from the request of a client that is not trusted,
+// which could say with them that it is of the mesh, who it is, and what is to be done
+// for it. It comes before all filters: they may change what says whom the request is
+// from.
 func (f *Forwarder) screen(x *filter.Exchange) {
-	if r := &x.Request; r.HasPrefix(envoys) && !f.trusts(x) {
-		r.RemovePrefix(envoys)
+	if r := &x.Request; r.HasEnvoy() && !f.trusts(x) {
+		r.RemoveEnvoy()
 	}
 }
 

@@ -77,7 +77,7 @@ type target struct {
 }
 
 func (t *target) dial(ctx context.Context) (net.Conn, error) {
-	return descriptors.Dialer(nil).DialContext(ctx, "tcp", t.address)
+	return descriptors.Dialer(descriptors.Limit, nil).DialContext(ctx, "tcp", t.address)
 }
 
 // handshake encrypts a connection. Protocols is what ALPN offers, nil for what the

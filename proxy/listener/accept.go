@@ -28,6 +28,10 @@ type connection interface {
 	drain()
 	// cutOff ends it, whatever it does.
 	cutOff()
+	// because says why it is about to be cut off.
+	because(why *fault.Error)
+	// Info is what it knows of itself.
+	Info() *filter.ConnInfo
 	// holds is how much memory it holds, and shed ends it, whatever it does, for want
 	// of that. holds is called under the listener's lock.
 	holds(now time.Duration) holding
@@ -40,9 +44,25 @@ type connection interface {
 	dismiss() bool
 }
 
+// ending is why a connection was cut off, where that was not the end of the proxy.
+type ending struct{ why atomic.Pointer[fault.Error] }
+
+func (e *ending) because(why *fault.Error) { e.why.CompareAndSwap(nil, why) }
+
+// going reports whether it is being cut off.
+func (e *ending) going() bool { return e.why.Load() != nil }
+
+// cause is the reason as an error, or else the other one.
+func (e *ending) cause(otherwise error) error {
+	if why := e.why.Load(); why != nil {
+		return why
+	}
+	return otherwise
+}
+
 // newInfo is what a connection knows of itself from the start.
 func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
-	info := filter.ConnInfo{Scheme: "http", Sink: l.Sink(n)}
+	info := filter.ConnInfo{Scheme: "http", Sink: l.Sink(n), Until: l.until()}
 	peer, ok := nc.RemoteAddr().(*net.TCPAddr)
 	local, also := nc.LocalAddr().(*net.TCPAddr)
 	if !ok || !also {
@@ -157,8 +177,8 @@ type handshake struct {
 	listener *Listener
 	nio      *netio.Conn
 	info     filter.ConnInfo
-	shedding atomic.Bool // it was closed for want of memory
-	rest     rest
+	ending
+	rest rest
 }
 
 // serve encrypts the connection, and serves it.
@@ -179,6 +199,7 @@ func (h *handshake) serve() {
 		l.mu.Unlock()
 	}
 	start = l.Shared.Now()
+	version := l.TLS.Version()
 	state, err := h.nio.StartTLS(l.TLS.Config(), true, by)
 	if err != nil {
 		h.advise(err)
@@ -195,20 +216,27 @@ func (h *handshake) serve() {
 	h.info.Scheme = "https"
 	h.info.TLS = tlsconf.Describe(&state, l.Shared.Now()-start)
 	h.info.Certificate = leaf(state.PeerCertificates)
+	if h.info.Certificate != nil {
+		h.info.Intermediates = state.PeerCertificates[1:]
+	}
 	if state.NegotiatedProtocol == "h2" {
 		c := newHTTP2(l, h.nio, h.info)
 		l.replace(h, c, h.nio)
+		l.trustAgain(version, c)
 		c.serve()
 		return
 	}
 	c := newHTTP1(l, h.nio, h.info)
 	l.replace(h, c, h.nio)
+	l.trustAgain(version, c)
 	l.serve(c)
 }
 
+func (h *handshake) Info() *filter.ConnInfo { return &h.info }
+
 func (h *handshake) explain(err error) *fault.Error {
-	if h.shedding.Load() {
-		return overloaded()
+	if h.going() {
+		return h.why.Load()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.ClientTLSTimeout, fmt.Sprintf("the client did not end the TLS handshake within %s", h.listener.HandshakeTimeout))

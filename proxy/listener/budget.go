@@ -25,7 +25,7 @@ type Budget struct {
 	limit          func() int // the limit on open descriptors
 	log            *slog.Logger
 	most           atomic.Int64 // connections of clients
-	usable         atomic.Int64 // descriptors
+	files          atomic.Int64 // the limit, as it was last
 	wanted, others atomic.Int64 // see Set
 
 	mu        sync.Mutex
@@ -41,7 +41,7 @@ type Budget struct {
 // NewBudget returns the budget of a process whose descriptors are limited so.
 func NewBudget(limit func() int, log *slog.Logger) *Budget {
 	b := &Budget{limit: limit, log: log, listeners: map[*Listener]int{}, freed: make(chan struct{})}
-	b.renew()
+	b.Renew()
 	return b
 }
 
@@ -51,16 +51,21 @@ func NewBudget(limit func() int, log *slog.Logger) *Budget {
 func (b *Budget) Set(wanted, others int) {
 	b.wanted.Store(int64(wanted))
 	b.others.Store(int64(others))
-	b.renew()
+	b.Renew()
 }
 
-// renew goes by the limit as it is now: somebody may have changed it.
-func (b *Budget) renew() {
-	usable := int64(descriptors.Usable(b.limit()))
-	b.usable.Store(usable)
-	left := usable - b.others.Load()
+// Renew has the budget go by the limit as it is now, which somebody may have changed; it
+// reports whether somebody has.
+func (b *Budget) Renew() (changed bool) {
+	limit := b.limit()
+	changed = b.files.Swap(int64(limit)) != int64(limit)
+	left := int64(descriptors.Usable(limit)) - b.others.Load()
 	b.most.Store(max(min(max(left/2, b.wanted.Load()), left), 1))
+	return changed
 }
+
+// Limit is the limit on open descriptors, as it was when something lacked last.
+func (b *Budget) Limit() int { return int(b.files.Load()) }
 
 // Most is how many connections of clients may be open.
 func (b *Budget) Most() int { return int(b.most.Load()) }
@@ -83,7 +88,7 @@ func (b *Budget) Short() uint64  { return b.short.Load() }
 // admit waits until there is room for a connection that was accepted. With stop it
 // waits no more: who was accepted is served.
 func (b *Budget) admit(l *Listener, nc net.Conn, stop <-chan struct{}) {
-	short := descriptors.Reserved(nc, int(b.usable.Load()))
+	short := descriptors.Reserved(nc, descriptors.Usable(b.Limit()))
 	if !short && b.enter(l, false) {
 		return
 	}
@@ -91,7 +96,7 @@ func (b *Budget) admit(l *Listener, nc net.Conn, stop <-chan struct{}) {
 	defer b.wait(-1)
 	for {
 		freed := b.whenFreed()
-		b.renew()
+		b.Renew()
 		short = short && descriptors.Short()
 		if !short && b.enter(l, false) {
 			return
@@ -176,7 +181,7 @@ func (b *Budget) makeRoom(l *Listener, short bool) bool {
 	}
 	b.full.Happened(func(times uint64) {
 		b.log.Warn("no room for another connection: those that were idle for longest are closed, or the new one waits",
-			"listener", l.Name, "because", why, "open", open, "most", most, "open_files", b.limit(), "remedy", remedy, "times", times)
+			"listener", l.Name, "because", why, "open", open, "most", most, "open_files", b.Limit(), "remedy", remedy, "times", times)
 	})
 	return closed > 0
 }
@@ -213,13 +218,13 @@ func (b *Budget) failed(l *Listener, err error, backOff time.Duration, stop <-ch
 	b.wait(1)
 	defer b.wait(-1)
 	freed := b.whenFreed()
-	b.renew()
+	b.Renew()
 	if descriptors.Lacks(err) {
 		b.short.Add(1)
 		b.makeRoom(l, true)
 	}
 	b.failing.Happened(func(times uint64) {
-		b.log.Warn("accepting connections fails", "listener", l.Name, "error", err, "open_files", b.limit(), "times", times)
+		b.log.Warn("accepting connections fails", "listener", l.Name, "error", err, "open_files", b.Limit(), "times", times)
 	})
 	select {
 	case <-freed:

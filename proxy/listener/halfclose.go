@@ -85,7 +85,7 @@ const emptyLine = "\r\n"
 
 // left reports whether the client has gone away.
 func (c *http1Conn) left() bool {
-	if c.shedding.Load() {
+	if c.going() {
 		return true
 	}
 	shared := c.listener.Shared

@@ -26,12 +26,12 @@ type http1Conn struct {
 	gone     func() bool // left
 	turn     func() bool // arrived
 
-	state    atomic.Uint32 // what drain and cutOff need to know, a state below
-	shedding atomic.Bool   // it was closed for want of memory
-	done     atomic.Uint32 // how many requests were answered
+	state atomic.Uint32 // what drain and cutOff need to know, a state below
+	done  atomic.Uint32 // how many requests were answered
 	progress
 	rested   atomic.Int64  // since when it has been idle, if it is
 	stopped  atomic.Bool   // makes Body return
+	retired  atomic.Bool   // the next response is to say that it is the last
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
 	preface  bool          // what came is the preface of HTTP/2
@@ -41,6 +41,7 @@ type http1Conn struct {
 	parted   bool          // the client sends nothing after its last request
 	headBy   time.Duration // when the head that has begun to arrive must be whole
 	leaving
+	ending
 
 	*exchange // nil while the connection is idle
 }
@@ -256,11 +257,8 @@ func (c *http1Conn) lost(err error) {
 		c.linger()
 		return
 	}
-	why := fault.New(fault.ClientClosed, "the client closed the connection within a request's head")
-	if c.shedding.Load() {
-		why = overloaded()
-	}
-	(*c.listener.server.Load()).Lost(&c.Exchange, why)
+	why := c.cause(fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
+	(*c.listener.server.Load()).Lost(&c.Exchange, fault.Of(why))
 	c.giveBack()
 }
 
@@ -300,7 +298,7 @@ func (c *http1Conn) occupy() {
 
 // retire leaves it to the next response to say that the connection ends: one
 // that is idle may have a request on its way, which closing it would lose.
-func (c *http1Conn) retire() {}
+func (c *http1Conn) retire() { c.retired.Store(true) }
 
 // drain ends a connection that is idle; one that is busy ends with its request.
 // It is called under the listener's lock.
@@ -339,12 +337,7 @@ func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
 // Left knows no more than Gone, but where the proxy itself has closed the connection.
-func (c *http1Conn) Left() error {
-	if c.shedding.Load() {
-		return overloaded()
-	}
-	return nil
-}
+func (c *http1Conn) Left() error { return c.cause(nil) }
 
 // Whole is the content, if it is here.
 func (c *http1Conn) Whole() ([]byte, bool) {
@@ -459,8 +452,8 @@ func (c *http1Conn) Trailers() *message.Head { return c.content.Trailers() }
 // explain tells why the client's side failed.
 func (c *http1Conn) explain(err error) error {
 	switch {
-	case c.shedding.Load():
-		return overloaded()
+	case c.going():
+		return c.why.Load()
 	case errors.Is(err, netio.ErrOverload):
 		return c.listener.full(overload.Content, "what surrounds the request's content")
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -489,7 +482,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.
 	unasked := c.expect && !c.whole && !c.invited
-	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.listener.phase.Load() != serving
+	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.retired.Load() || c.listener.phase.Load() != serving
 	persistence := http1.Persist
 	switch {
 	case c.sends == message.Tunnel && h.Status == 101:

@@ -20,6 +20,7 @@ type http2Conn struct {
 	conn     *http2.Conn
 	info     filter.ConnInfo
 	streams  sync.WaitGroup // those that are being served
+	ending
 	progress
 	serving atomic.Int64 // how many they are
 	rest    rest
@@ -81,6 +82,8 @@ func (c *http2Conn) dismiss() bool {
 func (c *http2Conn) retire() { c.conn.Shutdown() }
 func (c *http2Conn) drain()  { c.conn.Shutdown() }
 func (c *http2Conn) cutOff() { c.conn.Abort() }
+
+func (c *http2Conn) Info() *filter.ConnInfo { return &c.info }
 
 // workers are goroutines that serve streams, kept for the next one: a fresh
 // goroutine's stack would have to grow each time.

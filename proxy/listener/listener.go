@@ -28,9 +28,12 @@ type Options struct {
 	HeadTimeout   time.Duration // for a whole request head
 	IdleTimeout   time.Duration // between requests
 	StreamIdle    time.Duration // within a request
-	MaxConns      int           // open at once; 0 is as many as the Budget has
-	AbortOnClose  AbortOnClose  // of HTTP/1
-	Limits        http1.Limits
+	// MaxAge ends a connection in good order that has been open for about so long, and
+	// AgeGrace later whatever it still does; 0 is never, of either.
+	MaxAge, AgeGrace time.Duration
+	MaxConns         int          // open at once; 0 is as many as the Budget has
+	AbortOnClose     AbortOnClose // of HTTP/1
+	Limits           http1.Limits
 	// HTTP2 are the settings of HTTP/2 connections, but for those that are the
 	// listener's to fill in: Shared, Name, Scheme and the timeouts.
 	HTTP2 http2.Options
@@ -54,6 +57,9 @@ type Counts struct {
 	// Active is how many connections are open, Accepted how many there were.
 	Active   atomic.Int64
 	Accepted atomic.Uint64
+	// Distrusted is how many had to end since their client's certificate is not trusted
+	// any more.
+	Distrusted atomic.Uint64
 }
 
 // Server serves requests: the forwarder.
@@ -141,6 +147,8 @@ func (l *Listener) Addr() netip.AddrPort {
 func (l *Listener) Serve() {
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
+	defer l.watchTrust()()
+	defer l.age().Wait()
 	defer l.serveFormer().Wait()
 	l.accept(l.socket, l.stopping)
 }

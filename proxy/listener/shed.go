@@ -88,11 +88,11 @@ func (l *Listener) full(r overload.Refusal, what string) *fault.Error {
 
 func (h *handshake) holds(time.Duration) holding {
 	n := h.nio.Account.Held()
-	return holding{h, n, n + 1, h.shedding.Load()}
+	return holding{h, n, n + 1, h.going()}
 }
 
 func (h *handshake) shed() {
-	h.shedding.Store(true)
+	h.because(overloaded())
 	h.cutOff()
 }
 
@@ -131,7 +131,7 @@ func (p *progress) weigh(n int64, l *Listener, done uint64, now time.Duration) i
 
 func (c *http1Conn) holds(now time.Duration) holding {
 	n := c.nio.Account.Held()
-	return holding{c, n, c.weigh(n, c.listener, uint64(c.done.Load()), now), c.shedding.Load()}
+	return holding{c, n, c.weigh(n, c.listener, uint64(c.done.Load()), now), c.going()}
 }
 
 func (c *http2Conn) holds(now time.Duration) holding {
@@ -144,7 +144,7 @@ func (c *http2Conn) shed() { c.conn.Shed() }
 // shed ends the connection: one that is idle as drain does, another in the middle of
 // what it does.
 func (c *http1Conn) shed() {
-	c.shedding.Store(true)
+	c.because(overloaded())
 	if c.state.CompareAndSwap(idle, woken) {
 		c.nio.Limit(1) // long past
 		return

@@ -68,7 +68,7 @@ func (w *worker) Info() *filter.ConnInfo { return &w.conn.info }
 func (w *worker) Gone() func() bool { return w.gone }
 
 // Left tells a stream that was reset from a connection that was closed.
-func (w *worker) Left() error { return w.stream.Err() }
+func (w *worker) Left() error { return w.conn.cause(w.stream.Err()) }
 
 // Whole is the content, if all of it is here and it is not much.
 func (w *worker) Whole() ([]byte, bool) {
@@ -130,7 +130,7 @@ func (w *worker) explain(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+w.conn.listener.StreamIdle.String())
 	}
-	return err
+	return w.conn.cause(err)
 }
 
 // Interim sends an interim response at once.

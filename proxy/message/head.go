@@ -269,40 +269,6 @@ func (h *Head) RemoveName(name []byte) {
 	}
 }
 
-// HasPrefix reports whether there is a field whose name begins so, whatever its
-// case. prefix is in lower case.
-func (h *Head) HasPrefix(prefix string) bool {
-	for i := range h.Fields {
-		if h.begins(&h.Fields[i], prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// RemovePrefix removes every field whose name begins so, whatever its case. prefix is
-// in lower case.
-func (h *Head) RemovePrefix(prefix string) {
-	for i := range h.Fields {
-		if f := &h.Fields[i]; h.begins(f, prefix) {
-			f.Removed = true
-			if f.ID != Unknown { // all of that number have the name
-				h.known &^= 1 << f.ID
-			}
-		}
-	}
-}
-
-// begins looks at the length and the first letter before all else, as most fields
-// have another one.
-func (h *Head) begins(f *Field, prefix string) bool {
-	n := uint32(len(prefix))
-	if f.Name.Len < n || f.Removed || lower(h.Bytes(f.Name)[0]) != prefix[0] {
-		return false
-	}
-	return EqualFold(h.Bytes(f.Name)[:n], prefix)
-}
-
 // SetRequestLine is for codecs: the method and the target as they stand in the
 // received bytes, and the target's parts.
 func (h *Head) SetRequestLine(method, target, scheme, authority, path, query Span) {

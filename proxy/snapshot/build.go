@@ -25,6 +25,7 @@ func (g *generation) listening(lc *config.Listener, server *tlsconf.Server) list
 	o := listener.Options{
 		Name: lc.Name, Address: lc.Address,
 		HeadTimeout: lc.RequestHeadTimeout, IdleTimeout: lc.IdleTimeout, StreamIdle: lc.StreamIdleTimeout,
+		MaxAge: lc.MaxConnectionAge, AgeGrace: lc.MaxConnectionAgeGrace,
 		MaxConns: lc.MaxConnections, Budget: g.budget, AbortOnClose: abortOnClose(lc.AbortOnClose), Panics: g.panics,
 		Limits: http1.Limits{HeadBytes: lc.MaxHeaderBytes, Fields: lc.MaxHeaderFields},
 		HTTP2:  http2Options(&lc.HTTP2, lc.MaxHeaderBytes, lc.MaxHeaderFields), TLS: server,

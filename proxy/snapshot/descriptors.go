@@ -19,9 +19,9 @@ type dialling struct {
 // dial opens a connection to an endpoint. Where descriptors lack, pooled connections
 // that nobody uses make room for it.
 func (p *Proxy) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := descriptors.Dialer(p.budget.Unused)
+	dialer := descriptors.Dialer(p.budget.Limit, p.budget.Unused)
 	nc, err := dialer.DialContext(ctx, network, address)
-	if err != nil && descriptors.Lacks(err) && p.reclaim() > 0 {
+	if err != nil && descriptors.Lacks(err) && (p.budget.Renew() || p.reclaim() > 0) {
 		nc, err = dialer.DialContext(ctx, network, address)
 	}
 	if err == nil {

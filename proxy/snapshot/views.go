@@ -122,6 +122,8 @@ func (p *Proxy) measure() {
 		func(t traffic) float64 { return float64(t.Active.Load()) })
 	ofListeners("hopscope_downstream_connections_total", "Connections accepted from clients.", metrics.Counter,
 		func(t traffic) float64 { return float64(t.Accepted.Load()) })
+	ofListeners("hopscope_downstream_connections_distrusted_total", "Connections that had to end since the client's certificate is not trusted any more.", metrics.Counter,
+		func(t traffic) float64 { return float64(t.Distrusted.Load()) })
 	p.metrics.Func("hopscope_upstream_connections", "Connections to a cluster's endpoints, by state.", metrics.Gauge,
 		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
 			for _, c := range p.current.Load().allClusters() {

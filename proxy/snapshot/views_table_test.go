@@ -65,6 +65,7 @@ var uncovered = map[fault.Kind]string{
 	fault.NoCluster:      "it takes a source of endpoints: see TestLiveUnavailable",
 	fault.NoHealthy:      "it takes a source of endpoints: see TestLiveUnavailable",
 	fault.Undiscovered:   "it takes a source that has never answered: see TestLiveUnavailable",
+	fault.ClientAged:     "it takes a connection that is old: see TestConnectionAgeGrace",
 	fault.Overload:       "it takes a budget that is full: see TestRequestWhereMemoryIsFull of package listener, and TestMemoryUnderAttack",
 	fault.Draining:       "the admin API ends with the proxy: see TestEndWhileConnecting",
 	fault.Internal:       "it takes a defect",

@@ -20,6 +20,7 @@ const pollFiles = 30 * time.Second
 type live struct {
 	log     *slog.Logger
 	load    func() (*contents, error)
+	changed func()             // is called after changed files were loaded; nil for nobody
 	watcher *filewatch.Watcher // nil where there is no file
 	cancel  context.CancelFunc // ends the watch
 	watched sync.WaitGroup
@@ -86,6 +87,9 @@ func (l *live) reload() {
 	before := l.leaves
 	l.use(c)
 	l.reloads.Add(1)
+	if l.changed != nil {
+		defer l.changed()
+	}
 	fresh := false
 	for _, leaf := range c.leaves {
 		if !slices.ContainsFunc(before, leaf.Equal) {

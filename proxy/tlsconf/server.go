@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -62,6 +63,10 @@ type Server struct {
 	patterns []pattern
 	config   *tls.Config
 	current  atomic.Pointer[served]
+	version  atomic.Uint64 // of the files
+
+	mu        sync.Mutex
+	listening map[*func()]struct{} // what is called when the files have changed
 }
 
 // served is what the files of a Server hold at a time.
@@ -72,10 +77,11 @@ type served struct {
 	// has none that anybody speaks. It is nil for other listeners.
 	refusing *tls.Config
 	first    *x509.Certificate
+	lists    revocations
 }
 
-func newServed(config *tls.Config, first *x509.Certificate) *served {
-	s := &served{config: config, first: first}
+func newServed(config *tls.Config, first *x509.Certificate, lists revocations) *served {
+	s := &served{config: config, first: first, lists: lists}
 	if slices.Contains(config.NextProtos, "h2") && !slices.Contains(config.NextProtos, "http/1.1") {
 		s.refusing = config.Clone()
 		s.refusing.NextProtos = []string{"none"}
@@ -124,6 +130,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		files = append(files, f.Cert, f.Key)
 	}
 	files = append(files, present(o.ClientCA, o.CRL)...)
+	s.changed = s.tell
 	if err := s.open(o.Log, "listener", o.Name, files, s.loadFiles); err != nil {
 		return nil, err
 	}
@@ -160,12 +167,15 @@ func (s *Server) loadFiles() (*contents, error) {
 	config := baseConfig(o.MinVersion, o.MaxVersion, o.ALPN)
 	config.SessionTicketsDisabled = !o.SessionTickets
 	config.GetCertificate = newChooser(pairs).choose
+	var lists revocations
 	if o.ClientAuth != None {
-		if err := s.verifyClients(config, c, now); err != nil {
+		var err error
+		if lists, err = s.verifyClients(config, c, now); err != nil {
 			return nil, err
 		}
 	}
-	s.current.Store(newServed(config, pairs[0].Leaf))
+	s.current.Store(newServed(config, pairs[0].Leaf, lists))
+	s.version.Add(1)
 	return c, nil
 }
 
@@ -173,16 +183,16 @@ func (s *Server) loadFiles() (*contents, error) {
 // by an authority, crypto/tls sees to, for a session that is resumed too: against
 // the authorities of that time. So does VerifyConnection with what is checked
 // here, and no ticket outlives what it was given for.
-func (s *Server) verifyClients(config *tls.Config, c *contents, now time.Time) error {
+func (s *Server) verifyClients(config *tls.Config, c *contents, now time.Time) (revocations, error) {
 	o := &s.options
 	authorities, pool, err := loadAuthorities(o.ClientCA, now, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var lists revocations
 	if o.CRL != "" {
 		if lists, err = loadRevocations(o.CRL, authorities, now, c); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	config.ClientCAs = pool
@@ -199,7 +209,7 @@ func (s *Server) verifyClients(config *tls.Config, c *contents, now time.Time) e
 		}
 		return lists.check(state.VerifiedChains)
 	}
-	return nil
+	return lists, nil
 }
 
 // baseConfig is what both sides have in common.

@@ -90,7 +90,7 @@ const checkAfter = time.Millisecond
 // NewGroup returns a group without endpoints.
 func NewGroup(name string, o Options, shared *netio.Shared) *Group {
 	if o.Dial == nil {
-		o.Dial = descriptors.Dialer(nil).DialContext
+		o.Dial = descriptors.Dialer(descriptors.Limit, nil).DialContext
 	}
 	return &Group{
 		Name: name, options: o, shared: shared,

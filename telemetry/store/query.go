@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -75,9 +76,21 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 		Hops       int           `json:"hops"`
 	}{
 		s.Trace.String(), r.Labels.Service, r.Labels.Direction.String(), r.Labels.Route,
-		r.Method, r.String(r.Host), r.String(r.Path), s.Start.UTC(), s.Duration, s.Status,
+		r.Method, shown(r, r.Host), shown(r, r.Path), s.Start.UTC(), s.Duration, s.Status,
 		code, s.GRPCStatus.String(), s.Flags.String(), s.Failed, s.Slow, s.FailedHop, s.Reason, s.Hops,
 	})
+}
+
+// maxShown is how many bytes of a text a summary has: a list may be of a thousand, and
+// the hops have it whole.
+const maxShown = 512
+
+func shown(h *hop.Hop, t hop.Text) string {
+	text := h.Bytes(t)
+	if len(text) <= maxShown {
+		return string(text)
+	}
+	return strings.ToValidUTF8(string(text[:maxShown]), "") + "…"
 }
 
 // Traces returns the traces that q wants, the one with the latest hop first.

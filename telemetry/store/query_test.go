@@ -118,3 +118,19 @@ func TestSummaryOfACall(t *testing.T) {
 		t.Errorf("%s, %v: no %s", got, err, want)
 	}
 }
+
+// TestSummariesAreShort: a list of a thousand traces has little of each, whatever the
+// requests were.
+func TestSummariesAreShort(t *testing.T) {
+	h := &hop.Hop{Labels: &hop.Labels{Service: "web"}, Trace: hop.TraceID{1}}
+	h.SetString(&h.Path, "/"+strings.Repeat("é", hop.MaxText))
+	h.SetString(&h.Host, strings.Repeat("h", maxShown))
+	text, err := json.Marshal(summarize([]*hop.Hop{h}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Host, Path string }
+	if err := json.Unmarshal(text, &got); err != nil || len(got.Path) > maxShown+len("…") || !strings.HasSuffix(got.Path, "é…") || len(got.Host) != maxShown {
+		t.Errorf("%v, %d bytes of a path that ends in %q, %d of a host", err, len(got.Path), got.Path[len(got.Path)-5:], len(got.Host))
+	}
+}
