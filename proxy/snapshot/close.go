@@ -74,17 +74,7 @@ func (p *Proxy) stopReloading() []*listener.Listener {
 	p.reloading.Lock() // one that is under way ends first
 	defer p.reloading.Unlock()
 	p.draining.Store(true)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all []*listener.Listener
-	for _, g := range p.live {
-		for _, b := range g.listeners {
-			if !slices.Contains(all, b.listener) {
-				all = append(all, b.listener)
-			}
-		}
-	}
-	return all
+	return p.listeners()
 }
 
 // closeAdmin ends the admin API.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -124,24 +123,6 @@ func (r *rig) honest(meanwhile func()) {
 	}
 }
 
-// lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), what)
-}
-
 // TestShortageIsLogged: the log tells of refusals, and not of each.
 func TestShortageIsLogged(t *testing.T) {
 	noLeaks(t)
@@ -150,7 +131,7 @@ func TestShortageIsLogged(t *testing.T) {
 	egress := config.NewListener("egress", ownAddress())
 	egress.ForwardProxy = config.NewForwardProxy()
 	c.Listeners = []config.Listener{egress}
-	var log lines
+	var log words
 	start := time.Now()
 	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
@@ -162,11 +143,11 @@ func TestShortageIsLogged(t *testing.T) {
 	for range 10000 {
 		p.Budget().Refuse(overload.Stream)
 	}
-	r.eventually("a line of the log", func() bool { return log.count(told) > 0 })
+	r.eventually("a line of the log", func() bool { return strings.Count(log.String(), told) > 0 })
 	for range 10000 {
 		p.Budget().Refuse(overload.Stream)
 	}
-	if n, most := log.count(told), 2+int(time.Since(start)/(10*time.Second)); n > most {
+	if n, most := strings.Count(log.String(), told), 2+int(time.Since(start)/(10*time.Second)); n > most {
 		t.Errorf("%d lines tell of it, want %d at most", n, most)
 	}
 }
