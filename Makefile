@@ -20,6 +20,8 @@ TEST_FLAGS ?=
 TIMEOUT    ?= 40m
 # Any flags of the benchmark: go run ./bench -help.
 BENCH_FLAGS ?= -targets
+# Any flags of the attacks: go run ./attack/run -help.
+ATTACK_FLAGS ?=
 SOAK ?= 10m
 # A count, not a time: with a time, Go before 1.27 now and then fails a good run at
 # its very end (go.dev/issue/75804).
@@ -50,6 +52,11 @@ bench: build ## compare with HAProxy and nginx on this machine
 	deploy/backends/setup $(BENCH_PARTS) >/dev/null
 	consul=$$(deploy/backends/setup consul | cut -f2) || true; \
 	go run ./bench -hopscope bin/hopscope -consul "$$consul" $(BENCH_FLAGS)
+
+.PHONY: attack
+attack: build ## attack hopscope and HAProxy with little memory and few descriptors (ATTACK_FLAGS=-help)
+	deploy/backends/setup haproxy >/dev/null
+	go run ./attack/run -hopscope bin/hopscope $(ATTACK_FLAGS)
 
 .PHONY: soak
 soak: ## ten minutes of all protocols, streams and resets at once, with the race detector (SOAK=10m)

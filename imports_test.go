@@ -46,6 +46,7 @@ var apart = []struct{ from, to string }{
 	{"telemetry", "proxy"},
 	{"discovery", "proxy"},
 	{"proxy", "bench"},
+	{"proxy", "attack"},
 	{"proxy", "deploy"},
 	{"telemetry", "deploy"},
 	{"discovery", "deploy"},
