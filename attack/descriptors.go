@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,6 +25,34 @@ func IdleClients(ctx context.Context, address string, n int) error {
 		}
 		return response.Body.Close()
 	})
+}
+
+// HeavyCookies has n clients of HTTP/2 without TLS send a request with a cookie of so many
+// bytes each, one after the other, and keep their connections until ctx ends. That a
+// cookie is refused is no error.
+func HeavyCookies(ctx context.Context, address string, n, size int) error {
+	cookie := strings.Repeat("c", size)
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	for range n {
+		client := &http.Transport{Protocols: &protocols}
+		defer client.CloseIdleConnections()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Cookie", cookie)
+		response, err := client.RoundTrip(request)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		response.Body.Close()
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // SilentClients has n clients connect to the address, say nothing, and keep their

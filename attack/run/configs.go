@@ -3,7 +3,18 @@ package main
 // The configurations that are attacked: what a user would write, with nothing set
 // against the attack.
 
-const hopscopePlain = `
+var (
+	hopscopePlain  = hopscope(`{access_log: {path: "off"}}`)
+	hopscopeFIFO   = hopscope(`{access_log: {path: "{{fifo .Dir}}"}}`)
+	hopscopeZipkin = hopscope(`{access_log: {path: "off"}, traces: {sample: 1, zipkin: {url: "http://{{.Refused}}/api/v2/spans?api_key=` + zipkinKey + `"}}}`)
+)
+
+// zipkinKey is a secret.
+const zipkinKey = "k3yOfTheAttack"
+
+func hopscope(telemetry string) string { return hopscopeBase + "telemetry: " + telemetry + "\n" }
+
+const hopscopeBase = `
 service: shop
 admin: {address: "{{.Admin}}"}
 clusters:
@@ -23,7 +34,6 @@ listeners:
   - {name: echoing, address: "{{.Echoing}}", routes: [{cluster: echo}]}
   - {name: interim, address: "{{.Interim}}", routes: [{cluster: endless}]}
   - {name: forward, address: "{{.Forward}}", direction: outbound, forward_proxy: {}}
-telemetry: {access_log: {path: "off"}}
 `
 
 const haproxyPlain = `

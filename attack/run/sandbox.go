@@ -149,6 +149,19 @@ func (s *sandbox) peak() int64 {
 	return 0
 }
 
+// terminate asks the process to end, and waits so long for it.
+func (s *sandbox) terminate(patience time.Duration) error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.ended:
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("it goes on %s after SIGTERM", patience)
+	}
+}
+
 // stop ends the process, and all that it started.
 func (s *sandbox) stop() {
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"text/template"
 	"time"
 )
@@ -24,6 +25,9 @@ type scenario struct {
 	// attack goes on until ctx is done. Its error is that it could not be made; that
 	// the proxy turned it away is none.
 	attack func(ctx context.Context, p places) error
+	// after looks at the proxy when the attack is over, and may end it; nil is that there
+	// is nothing to see.
+	after func(p places, proxy *sandbox) error
 	// least is the least share of honest requests that must be answered.
 	least float64
 }
@@ -37,11 +41,14 @@ type places struct {
 	// Of endpoints: one that answers, one that does nothing, one that nobody listens
 	// at, one that answers with what it got, and one with endless interim responses.
 	Endpoint, Stalled, Refused, Echo, Endless string
+	// Dir is a folder, and PID the proxy's process.
+	Dir string
+	PID int
 }
 
 // row makes the attack on one proxy and prints what came of it: whether that is well.
 func (s *scenario) row(ctx context.Context, out io.Writer, dir, name string, argv []string, config string, e *endpoint, d time.Duration) (bool, error) {
-	p := places{Endpoint: e.address, Stalled: e.stalled, Refused: e.refused, Echo: e.echo, Endless: e.endless}
+	p := places{Endpoint: e.address, Stalled: e.stalled, Refused: e.refused, Echo: e.echo, Endless: e.endless, Dir: dir}
 	for _, at := range []*string{&p.Listen, &p.Other, &p.Echoing, &p.Interim, &p.Forward, &p.Admin} {
 		var err error
 		if *at, err = freeAddress(); err != nil {
@@ -57,6 +64,7 @@ func (s *scenario) row(ctx context.Context, out io.Writer, dir, name string, arg
 		return false, err
 	}
 	defer proxy.stop()
+	p.PID = proxy.cmd.Process.Pid
 	if err := proxy.await(ctx, p.Listen); err != nil {
 		return false, err
 	}
@@ -69,9 +77,13 @@ func (s *scenario) row(ctx context.Context, out io.Writer, dir, name string, arg
 	got := ask(ctx, "http://"+p.Listen+"/ok")
 	cancel()
 	under.Wait()
+	most := proxy.peak()
 	outcome, well := "lived", proxy.lives()
+	if failure == nil && well && s.after != nil {
+		failure = s.after(p, proxy)
+	}
 	switch {
-	case !proxy.lives():
+	case !well:
 		outcome = fmt.Sprintf("**died**: %v", proxy.err)
 	case errors.Is(failure, errHad):
 		outcome, well = fmt.Sprintf("**%v**", failure), false
@@ -80,7 +92,7 @@ func (s *scenario) row(ctx context.Context, out io.Writer, dir, name string, arg
 	}
 	share := float64(got.good) / float64(max(1, got.good+got.bad))
 	fmt.Fprintf(out, "| %s | %s | %s | %s | %d of %d (%.1f %%) | %d ms | %.0f MiB |\n", s.name, s.limits, name, outcome,
-		got.good, got.good+got.bad, 100*share, got.worst.Milliseconds(), float64(proxy.peak())/(1<<20))
+		got.good, got.good+got.bad, 100*share, got.worst.Milliseconds(), float64(most)/(1<<20))
 	if got.why != "" {
 		fmt.Fprintf(os.Stderr, "%s, %s: the last honest request that failed: %s\n", s.name, name, got.why)
 	}
@@ -88,7 +100,7 @@ func (s *scenario) row(ctx context.Context, out io.Writer, dir, name string, arg
 }
 
 func write(file, config string, p places) error {
-	t, err := template.New("").Parse(config)
+	t, err := template.New("").Funcs(template.FuncMap{"fifo": fifo}).Parse(config)
 	if err != nil {
 		return err
 	}
@@ -98,6 +110,12 @@ func write(file, config string, p places) error {
 	}
 	defer f.Close()
 	return t.Execute(f, p)
+}
+
+// fifo makes a FIFO in a folder.
+func fifo(dir string) (string, error) {
+	path := filepath.Join(dir, "fifo")
+	return path, syscall.Mkfifo(path, 0o600)
 }
 
 // freeAddress is one that nothing listens on.

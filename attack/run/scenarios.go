@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/hopscope/hopscope/attack"
@@ -90,6 +92,47 @@ var scenarios = []scenario{
 		}),
 	},
 	{
+		name: "300 HTTP/2 connections that are idle after a cookie of 55 KB", limits: little,
+		hopscope: hopscopePlain, least: 0.99,
+		attack: func(ctx context.Context, p places) error { return attack.HeavyCookies(ctx, p.Listen, 300, 55_000) },
+	},
+	{
+		name:     "a FIFO as access log that nobody reads, then SIGTERM",
+		hopscope: hopscopeFIFO, least: 0.99,
+		attack: wait,
+		after:  ends,
+	},
+	{
+		name:     "SIGTERM behind a thousand SIGHUPs",
+		hopscope: hopscopePlain, least: 0.99,
+		attack: func(ctx context.Context, p places) error {
+			for ctx.Err() == nil {
+				if err := syscall.Kill(p.PID, syscall.SIGHUP); err != nil {
+					return nil // it died, which is seen elsewhere
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return nil
+		},
+		after: func(p places, proxy *sandbox) error {
+			for range 1000 {
+				syscall.Kill(p.PID, syscall.SIGHUP)
+			}
+			return ends(p, proxy)
+		},
+	},
+	{
+		name:     "a dead Zipkin with a key in its URL",
+		hopscope: hopscopeZipkin, least: 0.99,
+		attack: wait,
+		after: func(p places, proxy *sandbox) error {
+			if err := ends(p, proxy); err != nil {
+				return err
+			}
+			return had(bytes.Contains(proxy.output.Bytes(), []byte(zipkinKey)), "the key is in the log", "", nil)
+		},
+	},
+	{
 		name:     "names that lead back to the host, through the forward proxy",
 		hopscope: hopscopePlain, least: 0.99,
 		attack: each(func(ctx context.Context, p places) error {
@@ -105,6 +148,20 @@ var scenarios = []scenario{
 			return had(len(reached) > 0, "reached", reached, err)
 		}),
 	},
+}
+
+// wait is for attacks that lie in the configuration.
+func wait(ctx context.Context, _ places) error {
+	<-ctx.Done()
+	return nil
+}
+
+// ends has the proxy end, as it must with nothing under way but what honest clients keep.
+func ends(_ places, proxy *sandbox) error {
+	if err := proxy.terminate(20 * time.Second); err != nil {
+		return fmt.Errorf("%w: %w", errHad, err)
+	}
+	return nil
 }
 
 // errHad is that an attack had what it wanted.
