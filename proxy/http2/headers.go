@@ -104,6 +104,7 @@ func (c *Conn) fragment(p []byte, whole bool) error {
 	}
 	err = c.endBlock()
 	k.block, c.list.dest = nil, nil // it is the stream's
+	c.list.cookies = kept(c.list.cookies)
 	return err
 }
 

@@ -150,7 +150,6 @@ func (c *Conn) releaseBlock() {
 		k.held, k.wire = 0, nil
 		c.forgetBlock()
 	}
-	c.list.cookies = kept(c.list.cookies)
 }
 
 // forgetBlock has the decoder let go of the bytes that it decoded last, which it keeps
