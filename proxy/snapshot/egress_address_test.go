@@ -170,12 +170,16 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 	rig := startProxy(t, ends.Addr().String(), func(s *settings) {
 		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{{Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Destinations: []string{"127.0.0.2"}}}
 	})
-	ask := func(method, target string, want string) {
-		t.Helper()
+	answer := func(method, target string) string {
 		client := dialPeer(t, rig.egress())
 		defer client.Close()
 		client.send(method, " ", target, " HTTP/1.1\r\nHost: rebound.test\r\n\r\n")
-		if first, _ := client.head(); !strings.HasPrefix(first, "HTTP/1.1 "+want) {
+		first, _ := client.head()
+		return first
+	}
+	ask := func(method, target string, want string) {
+		t.Helper()
+		if first := answer(method, target); !strings.HasPrefix(first, "HTTP/1.1 "+want) {
 			t.Errorf("%s %s: received %q, want %s", method, target, first, want)
 		}
 	}
@@ -183,7 +187,9 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 	ask("GET", "http://rebound.test:"+port+"/", "200")
 	z.set("rebound.test", "127.0.0.1")
 	ask("CONNECT", "rebound.test:"+port, "403")
-	ask("GET", "http://rebound.test:"+port+"/", "200") // by the connection that there is
+	rig.eventually("the connection that there is being used", func() bool { // it is kept a moment after its response
+		return strings.HasPrefix(answer("GET", "http://rebound.test:"+port+"/"), "HTTP/1.1 200 ")
+	})
 	ask("CONNECT", "rebound.test:"+port, "403")
 	z.set("rebound.test", "169.254.169.254")
 	ask("CONNECT", "rebound.test:"+port, "403")
