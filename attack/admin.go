@@ -17,7 +17,7 @@ import (
 const OneTrace = "a77ac4a77ac4a77ac4a77ac4a77ac400"
 
 // ManyHops sends n requests of one trace to the proxy at address, each with the span
-// of another caller and with a long path. Failures are what it is after: the path
+// of another caller and with a long path. It wants the requests to fail: the path
 // should lead to an endpoint that refuses connections.
 func ManyHops(ctx context.Context, address string, n int) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: 8}

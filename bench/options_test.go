@@ -91,7 +91,7 @@ func TestOnlyTakesGroups(t *testing.T) {
 	}
 }
 
-// Each proxy is proven with what it is loaded with: nginx takes no call of a MiB.
+// Each proxy is checked with the answers that its load will have: nginx refuses a call of a MiB.
 func TestAnswers(t *testing.T) {
 	o, err := parseOptions([]string{"-only", "grpc,large,haproxy-plain", "-bodies", "98,10240"}, io.Discard)
 	if err != nil {

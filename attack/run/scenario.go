@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// scenario is an attack, and what it is made on.
+// scenario is an attack with the limits and the configuration of its victim.
 type scenario struct {
 	name   string
 	limits limits

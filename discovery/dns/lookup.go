@@ -81,7 +81,7 @@ func (s *Source) unread(err error) finding {
 	return f
 }
 
-// failing are replies that say why there is none.
+// failing are the replies without an answer, with the reason.
 func failing(types []uint16, err error) []reply {
 	replies := make([]reply, len(types))
 	for i := range replies {

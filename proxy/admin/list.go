@@ -21,7 +21,7 @@ const (
 )
 
 // window is the part of the hops that an answer has which begins with the one at from:
-// next is where the following one begins, 0 where there is none.
+// next is where the next page begins, 0 after the last.
 func window(hops []*hop.Hop, from int) (part []*hop.Hop, next int) {
 	hops = hops[min(from, len(hops)):]
 	bytes := 0

@@ -19,7 +19,7 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-// TestDialerLeaves what it is told to, and says so.
+// TestDialerLeaves: the dialer leaves the reserve alone and says so in its error.
 func TestDialerLeaves(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -79,7 +79,7 @@ const (
 	ClientHTTP2        // the client broke the rules of HTTP/2
 	ClientFlood        // the client sent more of something than any honest one does
 	ClientUnresponsive // the client did not answer a PING
-	ClientAged         // the client's connection was cut, as it was open for too long
+	ClientAged         // the client's connection was cut because it had been open for too long
 
 	ClientTLS            // the client's TLS handshake failed
 	ClientTLSTimeout     // it did not end in time

@@ -72,7 +72,7 @@ type source struct {
 
 	mu      sync.Mutex    // guards what follows
 	dropped bool          // they were too many
-	holding bool          // no more is to be read for now
+	holding bool          // reading is paused
 	end     bool          // the end was read
 	arrived time.Duration // when all of it was known to be here, from start; 0 is not yet
 }
