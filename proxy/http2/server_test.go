@@ -225,7 +225,7 @@ func TestTooManyStreams(t *testing.T) {
 	p.headers(5, true, get()...)
 	p.reset(5, http2.RefusedStream)
 	p.WriteData(1, true, nil)
-	next(p, func(f *frame.DataFrame) bool { return f.StreamID == 1 && f.StreamEnded() })
+	p.whole(1)
 	p.headers(7, true, get()...)
 	p.status(7, "200")
 }
