@@ -23,19 +23,18 @@ import (
 	"github.com/hopscope/hopscope/telemetry/store"
 )
 
-// front is the one admin API of the whole mesh: the pages of proxy/admin over
-// the memories of all sidecars, and what each sidecar's own admin API says,
-// under the service's name.
-type front struct {
+// meshAdmin is the one admin API of the whole mesh: the pages of proxy/admin over the
+// stores of all sidecars, and what each sidecar's own admin API says, under the
+// service's name.
+type meshAdmin struct {
 	listener net.Listener
 	server   *admin.Server
 	sidecars []sidecar
 	client   *http.Client
 }
 
-// listenFront binds the address, or a free port where it is taken, which moved
-// then tells.
-func listenFront(address string) (l net.Listener, moved bool, err error) {
+// listenAdmin binds the address, or a free port if it is taken; moved reports which.
+func listenAdmin(address string) (l net.Listener, moved bool, err error) {
 	l, err = net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		host, _, _ := net.SplitHostPort(address)
@@ -48,28 +47,28 @@ func listenFront(address string) (l net.Listener, moved bool, err error) {
 	return l, moved, nil
 }
 
-func newFront(l net.Listener, m *mesh, t traces, o Options) *front {
-	f := &front{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}}
-	f.server = admin.NewServer(admin.New(admin.Options{
+func newMeshAdmin(l net.Listener, m *mesh, t traces, o Options) *meshAdmin {
+	a := &meshAdmin{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}}
+	a.server = admin.NewServer(admin.New(admin.Options{
 		Service: "demo mesh", Version: o.Version, Started: time.Now(), Log: o.Log, Level: o.Level,
-		Metrics: http.HandlerFunc(f.metrics), Trace: t.trace, Traces: t.find,
-		Clusters: f.each("/clusters"), Listeners: f.each("/listeners"), Store: t.stats(m.sidecars),
-		ConfigDump: func() ([]byte, error) { return json.Marshal(f.configs()) },
+		Metrics: http.HandlerFunc(a.metrics), Trace: t.trace, Traces: t.find,
+		Clusters: a.each("/clusters"), Listeners: a.each("/listeners"), Store: t.stats(m.sidecars),
+		ConfigDump: func() ([]byte, error) { return json.Marshal(a.configs()) },
 	}), o.Log, func() int { return math.MaxInt })
-	return f
+	return a
 }
 
-func (f *front) serve() error {
-	if err := f.server.Serve(f.listener); !errors.Is(err, http.ErrServerClosed) {
+func (a *meshAdmin) serve() error {
+	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("demo: the admin API stopped: %w", err)
 	}
 	return nil
 }
 
-func (f *front) close() {
-	f.server.Close()
-	f.listener.Close()
-	f.client.CloseIdleConnections()
+func (a *meshAdmin) close() {
+	a.server.Close()
+	a.listener.Close()
+	a.client.CloseIdleConnections()
 }
 
 // stats is the state of each sidecar's memory.
@@ -84,16 +83,16 @@ func (t traces) stats(sidecars []sidecar) func() any {
 }
 
 // configs is the configuration of each sidecar, without secrets.
-func (f *front) configs() map[string]json.RawMessage {
+func (a *meshAdmin) configs() map[string]json.RawMessage {
 	all := map[string]json.RawMessage{}
-	for _, s := range f.sidecars {
+	for _, s := range a.sidecars {
 		all[s.service] = s.config.DumpJSON()
 	}
 	return all
 }
 
 // each makes a source of what every sidecar's admin API answers at path.
-func (f *front) each(path string) func() any {
+func (a *meshAdmin) each(path string) func() any {
 	type answer struct {
 		Admin  string          `json:"admin"`
 		Answer json.RawMessage `json:"answer,omitempty"`
@@ -101,29 +100,29 @@ func (f *front) each(path string) func() any {
 	}
 	return func() any {
 		all := map[string]answer{}
-		for _, s := range f.sidecars {
-			a := answer{Admin: "http://" + s.proxy.AdminAddr().String() + "/"}
-			body, err := f.get(context.Background(), s, path)
+		for _, s := range a.sidecars {
+			got := answer{Admin: "http://" + s.proxy.AdminAddr().String() + "/"}
+			body, err := a.get(context.Background(), s, path)
 			if err != nil {
-				a.Error = err.Error()
+				got.Error = err.Error()
 			} else {
 				defer body.Close()
-				if err := json.NewDecoder(body).Decode(&a.Answer); err != nil {
-					a.Error = err.Error()
+				if err := json.NewDecoder(body).Decode(&got.Answer); err != nil {
+					got.Error = err.Error()
 				}
 			}
-			all[s.service] = a
+			all[s.service] = got
 		}
 		return all
 	}
 }
 
-func (f *front) get(ctx context.Context, s sidecar, path string) (io.ReadCloser, error) {
+func (a *meshAdmin) get(ctx context.Context, s sidecar, path string) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.proxy.AdminAddr().String()+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := f.client.Do(req)
+	resp, err := a.client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -136,10 +135,10 @@ func (f *front) get(ctx context.Context, s sidecar, path string) (io.ReadCloser,
 
 // metrics joins the metrics of all sidecars, told apart by the label service.
 // Those of the one process that they all live in are taken once.
-func (f *front) metrics(w http.ResponseWriter, r *http.Request) {
+func (a *meshAdmin) metrics(w http.ResponseWriter, r *http.Request) {
 	joined := map[string]*dto.MetricFamily{}
-	for i, s := range f.sidecars {
-		families, err := f.scrape(r.Context(), s)
+	for i, s := range a.sidecars {
+		families, err := a.scrape(r.Context(), s)
 		if err != nil {
 			http.Error(w, fmt.Sprintf("metrics of %s: %v", s.service, err), http.StatusBadGateway)
 			return
@@ -165,8 +164,8 @@ func (f *front) metrics(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *front) scrape(ctx context.Context, s sidecar) (map[string]*dto.MetricFamily, error) {
-	body, err := f.get(ctx, s, "/metrics")
+func (a *meshAdmin) scrape(ctx context.Context, s sidecar) (map[string]*dto.MetricFamily, error) {
+	body, err := a.get(ctx, s, "/metrics")
 	if err != nil {
 		return nil, err
 	}
