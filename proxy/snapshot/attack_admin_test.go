@@ -13,8 +13,7 @@ import (
 // TestSlowViewersKeepNobodyOut: viewers of a trace of a thousand hops who hardly read
 // get the few places that there are, while Prometheus is served.
 func TestSlowViewersKeepNobodyOut(t *testing.T) {
-	l := startLab(t, refusing(t))
-	r := &rig{t: t, proxy: l.proxy}
+	r := startLab(t, refusing(t))
 	if err := attack.ManyHops(t.Context(), r.ingress(), 1000); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +39,7 @@ func TestSlowViewersKeepNobodyOut(t *testing.T) {
 		defer response.Body.Close()
 		return response.StatusCode == http.StatusServiceUnavailable
 	}
-	r.eventually("all places are taken", full)
+	eventually(r.t, "all places are taken", full)
 	response, err := client.Get("http://" + admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +53,7 @@ func TestSlowViewersKeepNobodyOut(t *testing.T) {
 	if viewed.Shown > viewers/2 || viewed.Bytes > 20<<20 {
 		t.Errorf("%+v", viewed)
 	}
-	r.eventually("there are places again", func() bool { return !full() })
+	eventually(r.t, "there are places again", func() bool { return !full() })
 }
 
 // TestOtherSitesAreServedNothing: what a page of another site asks of the admin API of a

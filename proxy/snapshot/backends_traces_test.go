@@ -25,7 +25,7 @@ func twoHops(t *testing.T, traces func(*settings)) (first, second line) {
 
 // closed closes a proxy, which sends its last spans, and returns the one line
 // of its log.
-func (l *lab) closed() line {
+func (l *rig) closed() line {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -159,7 +159,7 @@ clusters: {file: {file: {path: "`+endpoints+`"}}}
 // The process that takes over knows what the one before did.
 func TestMemoryIsTakenOver(t *testing.T) {
 	noLeaks(t)
-	var l *lab
+	var l *rig
 	text := `
 consul: {address: "%s"}
 listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]

@@ -18,13 +18,13 @@ import (
 )
 
 // startConfigured runs a proxy by a configuration in YAML.
-func startConfigured(t *testing.T, text string) *lab {
+func startConfigured(t *testing.T, text string) *rig {
 	t.Helper()
 	c, err := config.Parse("test.yaml", []byte("admin: {address: \"127.0.0.1:0\"}\ntelemetry: {access_log: {path: \"off\"}}\n"+text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, said: &words{}}
+	l := &rig{t: t, said: &words{}}
 	if l.proxy, err = snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil))}); err != nil {
 		t.Fatal(err)
 	}
@@ -38,13 +38,13 @@ func startConfigured(t *testing.T, text string) *lab {
 }
 
 // askFor makes a request of the proxy for a host.
-func (l *lab) askFor(host, path string) (status int, body string) {
+func (l *rig) askFor(host, path string) (status int, body string) {
 	l.t.Helper()
 	return l.call("GET", "http://"+l.ingress()+path, host)
 }
 
 // call makes a request, on a connection of its own.
-func (l *lab) call(method, url, host string) (status int, body string) {
+func (l *rig) call(method, url, host string) (status int, body string) {
 	l.t.Helper()
 	r, err := http.NewRequestWithContext(l.t.Context(), method, url, nil)
 	if err != nil {
@@ -64,7 +64,7 @@ func (l *lab) call(method, url, host string) (status int, body string) {
 }
 
 // answers waits until a host is answered in this way.
-func (l *lab) answers(host, path string, status int, part string) {
+func (l *rig) answers(host, path string, status int, part string) {
 	l.t.Helper()
 	var got int
 	var body string
@@ -136,13 +136,13 @@ clusters: {own: {endpoints: ["`+goServer(t, func(w http.ResponseWriter, _ *http.
 	l.countsRequests("payments", true)
 }
 
-func (l *lab) scraped() string {
+func (l *rig) scraped() string {
 	_, text := l.call("GET", "http://"+l.proxy.AdminAddr().String()+"/metrics", "")
 	return text
 }
 
 // countsRequests checks whether requests to a cluster are counted.
-func (l *lab) countsRequests(cluster string, want bool) {
+func (l *rig) countsRequests(cluster string, want bool) {
 	l.t.Helper()
 	l.settle()
 	is := false

@@ -187,7 +187,7 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 	ask("GET", "http://rebound.test:"+port+"/", "200")
 	z.set("rebound.test", "127.0.0.1")
 	ask("CONNECT", "rebound.test:"+port, "403")
-	rig.eventually("the connection that there is being used", func() bool { // it is kept a moment after its response
+	eventually(rig.t, "the connection that there is being used", func() bool { // it is kept a moment after its response
 		return strings.HasPrefix(answer("GET", "http://rebound.test:"+port+"/"), "HTTP/1.1 200 ")
 	})
 	ask("CONNECT", "rebound.test:"+port, "403")

@@ -174,7 +174,7 @@ func TestCallsOverHTTP1(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	for _, l := range []*lab{front, inner} {
+	for _, l := range []*rig{front, inner} {
 		l.settle()
 		for _, one := range l.lines() {
 			same(t, "grpc_status of "+one.text("path"), one["grpc_status"], any(0.0))

@@ -280,7 +280,7 @@ func TestChainNamesWhoFailedACall(t *testing.T) {
 				same(t, "who failed by the response", failed, tt.failed)
 				reason(t, "why by the response", why, tt.says)
 				conn.Close()
-				for i, l := range []*lab{front, inner} {
+				for i, l := range []*rig{front, inner} {
 					v := l.end(1)
 					one, name := v.lines[0], []string{"front", "inner"}[i]
 					same(t, name+": failed_hop", one.text("failed_hop"), tt.failed)

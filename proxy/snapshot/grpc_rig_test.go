@@ -178,7 +178,7 @@ var wirings = []wiring{
 
 // callRig is a lab in front of a gRPC server, and a client of it.
 type callRig struct {
-	*lab
+	*rig
 	pb.TestServiceClient
 	conn *grpc.ClientConn
 	ca   *authority // of the lab's listener, nil for a plain one
@@ -201,7 +201,7 @@ func callThrough(t *testing.T, w wiring, c *callee, change ...func(*settings)) *
 	if w.down {
 		x.ca = newAuthority(t)
 	}
-	x.lab = startLab(t, c.address, append([]func(*settings){func(s *settings) {
+	x.rig = startLab(t, c.address, append([]func(*settings){func(s *settings) {
 		s.Cluster.Protocol = "http2"
 		if c.ca != nil {
 			s.Cluster.Protocol, s.Cluster.TLS = "auto", config.NewClusterTLS()
@@ -258,7 +258,7 @@ func (x *callRig) end(n int) *views {
 func (x *callRig) endExported(n, exported int) *views {
 	x.t.Helper()
 	x.conn.Close()
-	return x.lab.endExported(n, exported)
+	return x.rig.endExported(n, exported)
 }
 
 // spansOf are the SERVER span of a line, and its attempts' spans.

@@ -145,7 +145,7 @@ func (g *groups) Read(p []byte) (int, error) {
 }
 
 // eachWebClient runs a test for each kind of client, against a real server.
-func eachWebClient(t *testing.T, server func() *callee, test func(t *testing.T, w *webClient, c *callee, l *lab), change ...func(*settings)) {
+func eachWebClient(t *testing.T, server func() *callee, test func(t *testing.T, w *webClient, c *callee, l *rig), change ...func(*settings)) {
 	t.Parallel()
 	for _, speaks := range []side{sides[0], sides[1], sides[3]} {
 		for _, text := range []bool{false, true} {
@@ -164,7 +164,7 @@ func eachWebClient(t *testing.T, server func() *callee, test func(t *testing.T, 
 					t.Cleanup(transport.CloseIdleConnections)
 					client = &http.Client{Transport: transport, Timeout: patience}
 				}
-				test(t, &webClient{client, speaks.scheme() + "://" + x.ingress(), text}, c, x.lab)
+				test(t, &webClient{client, speaks.scheme() + "://" + x.ingress(), text}, c, x.rig)
 				client.CloseIdleConnections()
 			})
 		}
@@ -175,7 +175,7 @@ const outputPath = "/grpc.testing.TestService/StreamingOutputCall"
 
 // Browsers' calls, to a server that knows nothing of them.
 func TestGRPCWeb(t *testing.T) {
-	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *lab) {
+	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *rig) {
 		for _, size := range []int{0, 1, 2, 3, 100_000} {
 			a := w.ask(t, unaryPath, &pb.SimpleRequest{Payload: payload(size)})
 			same(t, "grpc-status", a.end.Get("Grpc-Status"), "0")
@@ -235,7 +235,7 @@ func (c *webClient) failed(t *testing.T, a *webAnswer, as *pb.EchoStatus) {
 
 // A response of a stream is with the client before the next is sent.
 func TestGRPCWebStreams(t *testing.T) {
-	eachWebClient(t, hanging, func(t *testing.T, w *webClient, c *callee, l *lab) {
+	eachWebClient(t, hanging, func(t *testing.T, w *webClient, c *callee, l *rig) {
 		s := w.begin(t, outputPath, &pb.StreamingOutputCallRequest{})
 		flag, content, err := s.frame()
 		if flag != 0 || len(content) < 10 || err != nil {
@@ -249,7 +249,7 @@ func TestGRPCWebStreams(t *testing.T) {
 
 // The proxy's own answers are gRPC-Web's.
 func TestGRPCWebReply(t *testing.T) {
-	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *lab) {
+	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *rig) {
 		a := w.ask(t, unaryPath, &pb.SimpleRequest{})
 		same(t, "the status was in the head", a.inHead, true)
 		same(t, "grpc-status", a.end.Get("Grpc-Status"), "12")

@@ -106,7 +106,7 @@ func TestHTTP1PoolBounds(t *testing.T) {
 			for _, c := range clients {
 				c.ok()
 			}
-			rig.eventually(fmt.Sprintf("%d connections being left", tt.keeps), func() bool { return g.open.Load() == tt.keeps })
+			eventually(rig.t, fmt.Sprintf("%d connections being left", tt.keeps), func() bool { return g.open.Load() == tt.keeps })
 		})
 	}
 }
@@ -116,8 +116,7 @@ func TestHTTP1PoolBounds(t *testing.T) {
 func TestHTTP1MaxConnections(t *testing.T) {
 	noLeaks(t)
 	g := newGated(t)
-	lab := startLab(t, g.address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 2, 3 })
-	rig := &rig{t: t, proxy: lab.proxy}
+	rig := startLab(t, g.address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 2, 3 })
 	var clients []*peer
 	request := func() (*peer, hop.TraceID) {
 		c := rig.dial()
@@ -134,8 +133,8 @@ func TestHTTP1MaxConnections(t *testing.T) {
 		c, _ := request()
 		clients = append(clients, c)
 	}
-	rig.eventually("three requests waiting", func() bool {
-		return lab.scrape().sum("hopscope_upstream_requests_pending", "cluster", "web") == 3
+	eventually(rig.t, "three requests waiting", func() bool {
+		return rig.scrape().sum("hopscope_upstream_requests_pending", "cluster", "web") == 3
 	})
 	c, refused := request()
 	resp, body := c.response("GET")

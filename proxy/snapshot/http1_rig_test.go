@@ -66,8 +66,11 @@ func hostOf(t testing.TB, address string) string {
 
 // rig is a running proxy.
 type rig struct {
-	t     *testing.T
-	proxy *snapshot.Proxy
+	t         *testing.T
+	proxy     *snapshot.Proxy
+	collector *collector // of its spans; nil where the test has no own
+	path      string     // of the access log
+	said      *words     // the proxy's own log
 }
 
 // startProxy runs a proxy in front of the endpoints, with real sockets. It ends
@@ -129,7 +132,7 @@ func (r *rig) dial() *peer { return dialPeer(r.t, r.ingress()) }
 func (r *rig) hops(trace hop.TraceID, n int) []*hop.Hop {
 	r.t.Helper()
 	var found []*hop.Hop
-	r.eventually(fmt.Sprintf("%d hops of trace %s", n, trace), func() bool {
+	eventually(r.t, fmt.Sprintf("%d hops of trace %s", n, trace), func() bool {
 		r.flush()
 		found = r.proxy.Store().Trace(trace)
 		return len(found) >= n
@@ -157,7 +160,7 @@ func (r *rig) traces() []store.Summary {
 func (r *rig) latest(n int) *hop.Hop {
 	r.t.Helper()
 	var found []store.Summary
-	r.eventually(fmt.Sprintf("%d traces", n), func() bool {
+	eventually(r.t, fmt.Sprintf("%d traces", n), func() bool {
 		found = r.traces()
 		return len(found) >= n
 	})
@@ -167,16 +170,14 @@ func (r *rig) latest(n int) *hop.Hop {
 	return found[0].Root
 }
 
-// flush fails only when the proxy has been closed, and then it is not needed.
+// flush returns when all that was recorded has been observed.
 func (r *rig) flush() {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_ = r.proxy.Flush(ctx)
-}
-
-func (r *rig) eventually(what string, done func() bool) {
-	r.t.Helper()
-	eventually(r.t, what, done)
+	if err := r.proxy.Flush(ctx); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // eventually polls until done reports true.

@@ -312,7 +312,7 @@ func TestHTTP1Smuggling(t *testing.T) {
 			client.send(tt.bytes)
 			client.CloseWrite()
 			client.rest()
-			rig.eventually("the endpoint seeing what it may", func() bool { return len(seen) >= len(tt.want) })
+			eventually(rig.t, "the endpoint seeing what it may", func() bool { return len(seen) >= len(tt.want) })
 			rig.close(0)
 			for len(seen) > 0 {
 				got = append(got, <-seen)

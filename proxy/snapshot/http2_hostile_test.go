@@ -250,7 +250,7 @@ func (f *framed) tryEnded() (code http2.ErrCode, ok bool) {
 
 // check looks at the views: the connection is one hop; those of its requests that
 // were served are failures of the client's at most.
-func (a *hostile) check(t *testing.T, l *lab, served int64) {
+func (a *hostile) check(t *testing.T, l *rig, served int64) {
 	eventually(t, "the connection's hop", func() bool { return l.scrape().sum("hopscope_connection_failures_total") > 0 })
 	eventually(t, "every request ending", func() bool { return l.scrape().sum("hopscope_downstream_requests_active") == 0 })
 	m := l.scrape()

@@ -22,7 +22,7 @@ import (
 
 // live is a proxy of a cluster that changes, under load.
 type live struct {
-	*lab
+	*rig
 	load *load
 }
 
@@ -40,7 +40,7 @@ clusters:
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &live{lab: &lab{t: t, said: &words{}}}
+	l := &live{rig: &rig{t: t, said: &words{}}}
 	if l.proxy, err = snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil))}); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestLiveUnavailable(t *testing.T) {
 			s.Cluster.Consul.Address = consul.Address
 		}
 	}
-	answered := func(l *lab) *http.Response {
+	answered := func(l *rig) *http.Response {
 		eventually(t, "an answer of Consul", func() bool {
 			return l.scrape().sum("hopscope_discovery_updates_total", "cluster", "web", "result", "success") > 0
 		})

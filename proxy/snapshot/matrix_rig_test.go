@@ -85,7 +85,7 @@ const webHost = "web.test"
 // cross is a lab between a client and an endpoint that each speak what its pair
 // says. The endpoint answers each path by a handler of its own.
 type cross struct {
-	*lab
+	*rig
 	down, up side
 	alpn     string // what the client agrees on with the proxy, over TLS
 	ca       *authority
@@ -104,7 +104,7 @@ func newCross(t *testing.T, down, up side, endpoint func(x *cross) string) *cros
 	if endpoint == nil {
 		endpoint = func(x *cross) string { return x.serve(t) }
 	}
-	x.lab = startLab(t, endpoint(x), func(s *settings) {
+	x.rig = startLab(t, endpoint(x), func(s *settings) {
 		leavesAtOnce(s)
 		s.Route.Timeout = patience // which much content needs on a busy machine
 		if down.tls {

@@ -75,7 +75,7 @@ func TestMemoryUnderAttack(t *testing.T) {
 			go func() { done <- tt.attack(ctx, r.ingress(), &tally) }()
 			peak := int64(0)
 			watch := func() { peak = max(peak, budget.Used()) }
-			r.eventually("something to be refused", func() bool {
+			eventually(r.t, "something to be refused", func() bool {
 				watch()
 				n := uint64(0)
 				for _, refusal := range overload.Refusals {
@@ -91,7 +91,7 @@ func TestMemoryUnderAttack(t *testing.T) {
 			if limit := budget.Limit(); peak > 2*limit {
 				t.Errorf("clients made the proxy hold %d bytes, where %d is the limit", peak, limit)
 			}
-			r.eventually("all memory to be given back", func() bool { return budget.Used() == 0 })
+			eventually(r.t, "all memory to be given back", func() bool { return budget.Used() == 0 })
 		})
 	}
 }
@@ -106,7 +106,7 @@ func (r *rig) honest(meanwhile func()) {
 		transport.Protocols.SetUnencryptedHTTP2(protocol == "HTTP/2")
 		client := &http.Client{Transport: transport, Timeout: patience}
 		answered := 0
-		r.eventually("answers over "+protocol, func() bool {
+		eventually(r.t, "answers over "+protocol, func() bool {
 			meanwhile()
 			response, err := client.Post("http://"+r.ingress()+"/", "text/plain", strings.NewReader(strings.Repeat("x", 20000)))
 			if err != nil {
@@ -143,7 +143,7 @@ func TestShortageIsLogged(t *testing.T) {
 	for range 10000 {
 		p.Budget().Refuse(overload.Stream)
 	}
-	r.eventually("a line of the log", func() bool { return strings.Count(log.String(), told) > 0 })
+	eventually(r.t, "a line of the log", func() bool { return strings.Count(log.String(), told) > 0 })
 	for range 10000 {
 		p.Budget().Refuse(overload.Stream)
 	}

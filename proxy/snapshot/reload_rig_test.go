@@ -60,7 +60,7 @@ func (r *rig) reload(c *config.Config) snapshot.Changes {
 // drained waits until nothing is left of what was before the last reload.
 func (r *rig) drained() {
 	r.t.Helper()
-	r.eventually("the old generations drain", func() bool { return r.proxy.Live() == 1 })
+	eventually(r.t, "the old generations drain", func() bool { return r.proxy.Live() == 1 })
 }
 
 // clients send requests all the time, none of whose requests may fail.

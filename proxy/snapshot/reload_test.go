@@ -64,7 +64,7 @@ func TestReloadKeepsConnections(t *testing.T) {
 	c.send(getRoot)
 	c.ok()
 	same(t, "connections to the endpoint, its cluster changed", len(opened), 2)
-	rig.eventually("the first connection being closed", func() bool { return len(closed) == 1 })
+	eventually(rig.t, "the first connection being closed", func() bool { return len(closed) == 1 })
 	rig.drained()
 }
 

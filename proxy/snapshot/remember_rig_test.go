@@ -28,9 +28,9 @@ func parsed(t *testing.T, text string) *config.Config {
 }
 
 // startWith runs a proxy that begins with what another one knew.
-func startWith(t *testing.T, text string, memory []byte) *lab {
+func startWith(t *testing.T, text string, memory []byte) *rig {
 	t.Helper()
-	l := &lab{t: t, said: &words{}}
+	l := &rig{t: t, said: &words{}}
 	var err error
 	l.proxy, err = snapshot.Start(parsed(t, text), snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil)), Memory: memory})
 	if err != nil {
@@ -45,8 +45,8 @@ func startWith(t *testing.T, text string, memory []byte) *lab {
 	return l
 }
 
-// reload goes over to another configuration.
-func (l *lab) reload(text string) {
+// reloadYAML goes over to another configuration.
+func (l *rig) reloadYAML(text string) {
 	l.t.Helper()
 	if _, err := l.proxy.Reload(parsed(l.t, text)); err != nil {
 		l.t.Fatal(err)
@@ -54,7 +54,7 @@ func (l *lab) reload(text string) {
 }
 
 // adminJSON asks the admin API, and returns the status of the answer.
-func (l *lab) adminJSON(path string, into any) (status int) {
+func (l *rig) adminJSON(path string, into any) (status int) {
 	l.t.Helper()
 	status, body := l.call("GET", "http://"+l.proxy.AdminAddr().String()+path, "")
 	if err := json.Unmarshal([]byte(body), into); err != nil {
@@ -73,7 +73,7 @@ type shown struct {
 }
 
 // clusterNamed is a cluster as the admin API shows it.
-func (l *lab) clusterNamed(name string) shown {
+func (l *rig) clusterNamed(name string) shown {
 	l.t.Helper()
 	var all []shown
 	l.adminJSON("/clusters", &all)
@@ -86,14 +86,14 @@ func (l *lab) clusterNamed(name string) shown {
 }
 
 // catalogSource is the source of the catalogue as the admin API shows it.
-func (l *lab) catalogSource() (s cluster.SourceStatus) {
+func (l *rig) catalogSource() (s cluster.SourceStatus) {
 	l.t.Helper()
 	l.adminJSON("/catalog", &s)
 	return s
 }
 
 // notReady waits until the proxy is not ready, and says why.
-func (l *lab) notReady(part string) {
+func (l *rig) notReady(part string) {
 	l.t.Helper()
 	status, body := l.call("GET", "http://"+l.proxy.AdminAddr().String()+"/ready", "")
 	if status != 503 || !strings.Contains(body, part) {
@@ -102,7 +102,7 @@ func (l *lab) notReady(part string) {
 }
 
 // becomesReady waits until the proxy is ready.
-func (l *lab) becomesReady() {
+func (l *rig) becomesReady() {
 	l.t.Helper()
 	eventually(l.t, "the proxy being ready", func() bool {
 		status, _ := l.call("GET", "http://"+l.proxy.AdminAddr().String()+"/ready", "")
@@ -111,7 +111,7 @@ func (l *lab) becomesReady() {
 }
 
 // metric checks a line of the metrics.
-func (l *lab) metric(line string) {
+func (l *rig) metric(line string) {
 	l.t.Helper()
 	if text := l.scraped(); !strings.Contains(text, line+"\n") {
 		name, _, _ := strings.Cut(line, "{")
@@ -126,7 +126,7 @@ func (l *lab) metric(line string) {
 }
 
 // deadAgent is an agent that knows these services, and then is no more.
-func deadAgent(t *testing.T, l **lab, text string, services ...string) *backends.ConsulServer {
+func deadAgent(t *testing.T, l **rig, text string, services ...string) *backends.ConsulServer {
 	t.Helper()
 	a := backends.Consul(t, backends.ConsulOptions{})
 	for _, name := range services {
@@ -184,12 +184,6 @@ func (l *clients) served() {
 	})
 }
 
-// becomesOneGeneration waits until nothing is left of what was before the last reload.
-func (l *lab) becomesOneGeneration() {
-	l.t.Helper()
-	eventually(l.t, "the old generations draining", func() bool { return l.proxy.Live() == 1 })
-}
-
 func contains(text string, parts ...string) bool {
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
@@ -200,7 +194,7 @@ func contains(text string, parts ...string) bool {
 }
 
 // grpcStatusFor is how a gRPC call to a host ends.
-func (l *lab) grpcStatusFor(host string) (status int, grpc string) {
+func (l *rig) grpcStatusFor(host string) (status int, grpc string) {
 	l.t.Helper()
 	r, err := http.NewRequestWithContext(l.t.Context(), "POST", "http://"+l.ingress()+"/pkg.Service/Method", strings.NewReader("\x00\x00\x00\x00\x00"))
 	if err != nil {
@@ -226,7 +220,7 @@ func (l *lab) grpcStatusFor(host string) (status int, grpc string) {
 // idles waits until a connection to a cluster of one endpoint is in the pool: a
 // client has its response a moment before. A cluster without any has nothing to wait
 // for.
-func (l *lab) idles(name string) {
+func (l *rig) idles(name string) {
 	l.t.Helper()
 	eventually(l.t, "the connections being in the pool", func() bool {
 		for _, e := range l.clusterNamed(name).Endpoints {

@@ -58,7 +58,7 @@ clusters: {template: {` + like + `}}
 		{"connections", text(", wait: 1m", "", "", "connect_timeout: 7s"), true},
 	} {
 		l.idles("counted")
-		l.reload(tt.text)
+		l.reloadYAML(tt.text)
 		for host, want := range map[string]string{"counted": "counted", "counted.mesh.test": "counted", "payments": "payments"} {
 			if status, body := l.askFor(host, "/"); status != 200 {
 				t.Errorf("%s changed: %s is answered %d %s, want %q", tt.name, host, status, body, want)
@@ -90,7 +90,7 @@ clusters: {template: {` + like + `}}
 	offer(t, a, "later")
 	l.answers("later", "/", 200, "later")
 	l.answers("counted", "/", 200, "counted")
-	l.reload(plain)
+	l.reloadYAML(plain)
 	l.answers("later", "/", 200, "later")
 	l.answers("counted", "/", 200, "counted")
 	a.Register(t, registrationOf("counted", address))
@@ -101,7 +101,7 @@ clusters: {template: {` + like + `}}
 // No request is lost by reloads of any kind while the catalogue's source is away.
 func TestReloadOfTheCatalogueUnderLoad(t *testing.T) {
 	noLeaks(t)
-	var l *lab
+	var l *rig
 	text := func(extra, like string) string {
 		return `
 consul: {address: "%s"}
@@ -119,11 +119,11 @@ clusters: {template: {` + like + `}}
 	clients.served()
 	clients.after(20)
 	for i, like := range []string{"connect_timeout: 1s", "connect_timeout: 2s", "balance: {policy: random}", "outlier: {}", "health_checks: [{tcp: {}}]", ""} {
-		l.reload(fmt.Sprintf(text(fmt.Sprintf("drain: {timeout: %ds}", 10+i), like), a.Address))
+		l.reloadYAML(fmt.Sprintf(text(fmt.Sprintf("drain: {timeout: %ds}", 10+i), like), a.Address))
 		clients.after(20)
 	}
 	n := int(clients.end())
-	l.becomesOneGeneration()
+	l.drained()
 	l.settle()
 	if got := counted() - before; got != n {
 		t.Errorf("%d requests are counted, want %d", got, n)
@@ -170,7 +170,7 @@ clusters: {` + name + `: {consul: {service: payments` + settings + `}}
 	for _, tt := range [][2]string{
 		{"web", "}, connect_timeout: 1s"}, {"web", "}, balance: {policy: random}"}, {"web", ", wait: 1m}"}, {"other", "}"}, {"other", ", near: _agent}"},
 	} {
-		l.reload(text(tt[0], tt[1]))
+		l.reloadYAML(text(tt[0], tt[1]))
 		if status, body := l.askFor("", "/"); status != 200 {
 			t.Errorf("%v: %d %s", tt, status, body)
 		}

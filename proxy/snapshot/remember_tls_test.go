@@ -56,13 +56,13 @@ clusters: {web: {endpoints: [%q], tls: {ca: %q%s}%s}}
 		{`, min_version: "1.3"`, ", balance: {policy: random}", true},
 		{`, min_version: "1.3"`, "", false},
 	} {
-		l.reload(text(tt.tls, tt.settings))
+		l.reloadYAML(text(tt.tls, tt.settings))
 		after := connections()
 		if (after != before) != tt.fresh {
 			t.Errorf("with %+v the connections were %s, and now are %s", tt, before, after)
 		}
 		before = after
 	}
-	l.becomesOneGeneration()
+	l.drained()
 	connections() // and what they are encrypted by is still open
 }

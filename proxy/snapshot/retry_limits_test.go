@@ -62,7 +62,7 @@ func TestRetryDrain(t *testing.T) {
 	plainPairs(t, func(t *testing.T, down, up side) {
 		p := stage(t, up, 2, answers(503), answers(200))
 		l := startLab(t, p.addresses[0], p.before(up), waits)
-		x := &tried{lab: l, rig: &rig{t: t, proxy: l.proxy}, play: p}
+		x := &tried{rig: l, play: p}
 		transport := &http.Transport{Protocols: down.speaks()}
 		t.Cleanup(transport.CloseIdleConnections)
 		x.client = &http.Client{Transport: transport}

@@ -128,8 +128,7 @@ func retrying(attempts int, on ...string) *config.Retry {
 
 // tried is a lab in front of a play, and a client that asks it.
 type tried struct {
-	*lab
-	rig    *rig
+	*rig
 	play   *play
 	client *http.Client
 }
@@ -144,7 +143,7 @@ func (p *play) try(down, up side, change ...func(*settings)) *tried {
 	if !down.http2 {
 		client.Transport = listening{transport}
 	}
-	x := &tried{lab: l, rig: &rig{t: p.t, proxy: l.proxy}, play: p, client: client}
+	x := &tried{rig: l, play: p, client: client}
 	p.t.Cleanup(x.settled)
 	return x
 }
@@ -271,7 +270,7 @@ type clusterCounts struct {
 	} `json:"connections"`
 }
 
-func (l *lab) counts() (c clusterCounts) {
+func (l *rig) counts() (c clusterCounts) {
 	l.t.Helper()
 	text := l.admin("/clusters", "application/json")
 	var list []clusterCounts

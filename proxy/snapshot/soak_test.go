@@ -63,7 +63,7 @@ func TestSoak(t *testing.T) {
 // soak is a proxy between clients and endpoints of each protocol.
 type soak struct {
 	t            *testing.T
-	lab          *lab
+	lab          *rig
 	client       map[string]*http.Client
 	calls        *grpc.ClientConn
 	ends         []func()

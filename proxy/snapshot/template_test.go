@@ -39,7 +39,7 @@ clusters: {services: {%s}}
 	if text := l.scraped(); strings.Contains(text, `cluster="services"`) {
 		t.Error("the template has metrics")
 	}
-	l.reload(text("protocol: http2, connect_timeout: 1s"))
+	l.reloadYAML(text("protocol: http2, connect_timeout: 1s"))
 	l.answers("payments", "/", 200, "HTTP/2.0")
 
 	// By the proxy that a client is told to use.

@@ -20,7 +20,7 @@ import (
 )
 
 // lastLine is the latest line of the access log, of n.
-func (l *lab) lastLine(n int) line {
+func (l *rig) lastLine(n int) line {
 	l.t.Helper()
 	var all []line
 	eventually(l.t, fmt.Sprintf("%d lines", n), func() bool {
@@ -347,5 +347,3 @@ func TestTLSAndPlainMixedUp(t *testing.T) {
 		l.end(1) // which is the request
 	})
 }
-
-func (l *lab) dial() *peer { return dialPeer(l.t, l.ingress()) }

@@ -12,7 +12,7 @@ import (
 )
 
 // reloads waits until files have been loaded so many times, well or not.
-func (l *lab) reloads(kind, name, result string, n float64) {
+func (l *rig) reloads(kind, name, result string, n float64) {
 	l.t.Helper()
 	eventually(l.t, fmt.Sprintf("%g reloads of %s %s, %s", n, kind, name, result), func() bool {
 		return l.scrape().sum("hopscope_tls_reloads_total", "service", "front", "kind", kind, "name", name, "result", result) >= n

@@ -65,7 +65,7 @@ func TestChainNamesWhoFailed(t *testing.T) {
 				}
 				return usual(t)
 			}
-			var inner, middle *lab
+			var inner, middle *rig
 			front := startLab(t, next(1, func(t *testing.T) string {
 				middle = startLab(t, next(2, func(t *testing.T) string {
 					inner = startLab(t, tt.endpoint(t), named("inner"))
@@ -76,7 +76,7 @@ func TestChainNamesWhoFailed(t *testing.T) {
 
 			r := get(front)
 			same(t, "status", r.StatusCode, tt.status)
-			labs := []*lab{front, middle, inner}
+			labs := []*rig{front, middle, inner}
 			if tt.broken > 0 {
 				labs = labs[:tt.broken]
 			}
@@ -98,7 +98,7 @@ func TestChainNamesWhoFailed(t *testing.T) {
 }
 
 // checkChain looks at what each hop of a chain recorded.
-func checkChain(t *testing.T, labs []*lab, names []string, failed string, origins [3]string) {
+func checkChain(t *testing.T, labs []*rig, names []string, failed string, origins [3]string) {
 	trace, caller := "", ""
 	for i, l := range labs {
 		v := l.end(1)
@@ -138,7 +138,7 @@ func (a *application) call(t *testing.T, r *http.Request, to string) (*http.Resp
 }
 
 // behind runs an application behind a lab.
-func behind(t *testing.T, serve func(a *application, w http.ResponseWriter, r *http.Request), change ...func(*settings)) *lab {
+func behind(t *testing.T, serve func(a *application, w http.ResponseWriter, r *http.Request), change ...func(*settings)) *rig {
 	t.Helper()
 	var proxy atomic.Pointer[url.URL] // known when the lab runs
 	a := &application{}

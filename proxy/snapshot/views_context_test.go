@@ -265,7 +265,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 }
 
 // scrapeTrace is all that the admin API says of the one hop that there is.
-func (l *lab) scrapeTrace() string {
+func (l *rig) scrapeTrace() string {
 	l.t.Helper()
 	eventually(l.t, "a line of the log", func() bool { return len(l.lines()) > 0 })
 	id := l.lines()[0].text("trace_id")

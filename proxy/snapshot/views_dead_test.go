@@ -18,7 +18,7 @@ import (
 
 // unharmed sends n requests one after the other on one connection, each of
 // which must succeed without waiting for anything but its endpoint.
-func (l *lab) unharmed(n int, fields string) {
+func (l *rig) unharmed(n int, fields string) {
 	l.t.Helper()
 	p := dialPeer(l.t, l.ingress())
 	defer p.Close()
@@ -37,12 +37,12 @@ func (l *lab) unharmed(n int, fields string) {
 }
 
 // lost is what a view has dropped, for a reason.
-func (l *lab) lost(view, reason string) float64 {
+func (l *rig) lost(view, reason string) float64 {
 	return l.scrape().sum("hopscope_telemetry_dropped_total", "view", view, "reason", reason)
 }
 
 // droppedBy is what the admin API says that a view has dropped.
-func (l *lab) droppedBy(view string) string {
+func (l *rig) droppedBy(view string) string {
 	l.t.Helper()
 	var info struct {
 		Dropped map[string]map[string]float64 `json:"telemetry_dropped"`
@@ -52,7 +52,7 @@ func (l *lab) droppedBy(view string) string {
 }
 
 // warned checks that the proxy's own log says something exactly once.
-func (l *lab) warned(what string) {
+func (l *rig) warned(what string) {
 	l.t.Helper()
 	same(l.t, "warnings that "+what, strings.Count(l.said.String(), what), 1)
 }

@@ -33,21 +33,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// lab is a proxy of the service "front", in front of the cluster "web", all
-// four views of which are looked at.
-type lab struct {
-	t         *testing.T
-	proxy     *snapshot.Proxy
-	collector *collector // nil where the test has no own
-	path      string     // of the access log
-	said      *words     // the proxy's own log
-}
-
 // startLab runs the lab's proxy in front of an endpoint. It has a collector of
 // its own unless the test configures another.
-func startLab(t *testing.T, endpoint string, change ...func(*settings)) *lab {
+func startLab(t *testing.T, endpoint string, change ...func(*settings)) *rig {
 	t.Helper()
-	l := &lab{t: t, path: filepath.Join(t.TempDir(), "access.log"), said: &words{}}
+	l := &rig{t: t, path: filepath.Join(t.TempDir(), "access.log"), said: &words{}}
 	s := settings{
 		Listener: config.NewListener("ingress", ownAddress()), Route: config.NewRoute("web"),
 		Cluster: config.NewCluster(endpoint), Egress: config.NewListener("egress", ownAddress()), Config: config.New(),
@@ -68,7 +58,7 @@ func startLab(t *testing.T, endpoint string, change ...func(*settings)) *lab {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil)), Version: "test"}.WithFilters(s.Filters...))
+	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil)), Version: "test", Filters: s.Filters})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +68,11 @@ func startLab(t *testing.T, endpoint string, change ...func(*settings)) *lab {
 }
 
 // stop cuts what is left and closes the proxy.
-func (l *lab) stop() {
+func (l *rig) stop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = l.proxy.Close(ctx) // a test that cares has closed it before
 }
-
-func (l *lab) ingress() string { return l.proxy.Addr("ingress").String() }
-func (l *lab) egress() string  { return l.proxy.Addr("egress").String() }
 
 // words is a log that is kept.
 type words struct {
@@ -115,13 +102,13 @@ type views struct {
 
 // end waits until n Hops have been recorded, reads the metrics, closes the
 // proxy, and reads the other views, which are complete then.
-func (l *lab) end(n int) *views {
+func (l *rig) end(n int) *views {
 	l.t.Helper()
 	return l.endExported(n, n)
 }
 
 // endExported is end where fewer Hops than that are exported as spans.
-func (l *lab) endExported(n, exported int) *views {
+func (l *rig) endExported(n, exported int) *views {
 	l.t.Helper()
 	v := &views{t: l.t}
 	eventually(l.t, fmt.Sprintf("%d hops counted", n), func() bool {
@@ -145,21 +132,11 @@ func (l *lab) endExported(n, exported int) *views {
 	return v
 }
 
-// flush returns when all that was recorded has been observed.
-func (l *lab) flush() {
-	l.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := l.proxy.Flush(ctx); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
 // settle returns when all requests have ended and been observed: a client has its
 // response a moment before.
-func (l *lab) settle() {
+func (l *rig) settle() {
 	l.t.Helper()
-	eventually(l.t, "all requests ending", func() bool { return l.proxy.Underway() == 0 })
+	eventually(l.t, "all requests ending", func() bool { return l.scrape().sum("hopscope_downstream_requests_active") == 0 })
 	l.flush()
 }
 
@@ -182,7 +159,7 @@ func (l line) of(key string) line {
 	return o
 }
 
-func (l *lab) lines() []line {
+func (l *rig) lines() []line {
 	l.t.Helper()
 	b, err := os.ReadFile(l.path)
 	if err != nil {
@@ -204,7 +181,7 @@ func (l *lab) lines() []line {
 type metrics map[string]*dto.MetricFamily
 
 // scrape flushes, and reads /metrics as Prometheus' text.
-func (l *lab) scrape() metrics {
+func (l *rig) scrape() metrics {
 	l.t.Helper()
 	l.flush()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -216,7 +193,7 @@ func (l *lab) scrape() metrics {
 }
 
 // admin gets a page of the admin API.
-func (l *lab) admin(path, accept string) string {
+func (l *rig) admin(path, accept string) string {
 	l.t.Helper()
 	r, err := http.NewRequest("GET", "http://"+l.proxy.AdminAddr().String()+path, nil)
 	if err != nil {

@@ -22,11 +22,11 @@ const (
 const soon = 300 * time.Millisecond
 
 // get is the plain way to drive a row.
-func get(l *lab) *http.Response { return ask(l.t, l.ingress(), plain) }
+func get(l *rig) *http.Response { return ask(l.t, l.ingress(), plain) }
 
 // sending drives a row with a request.
-func sending(request ...string) func(l *lab) *http.Response {
-	return func(l *lab) *http.Response { return ask(l.t, l.ingress(), request...) }
+func sending(request ...string) func(l *rig) *http.Response {
+	return func(l *rig) *http.Response { return ask(l.t, l.ingress(), request...) }
 }
 
 // always is an endpoint that answers every request alike.
@@ -61,7 +61,7 @@ func answeredRows() []row {
 			}
 		})
 	}
-	again := func(l *lab) *http.Response {
+	again := func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		defer p.Close()
 		p.send(other)
@@ -105,7 +105,7 @@ func answeredRows() []row {
 			tries: []try{{status: 504, failed: "504"}},
 		},
 		{
-			name: "answered early, and the request's content not read", drive: func(l *lab) *http.Response {
+			name: "answered early, and the request's content not read", drive: func(l *rig) *http.Response {
 				p := dialPeer(l.t, l.ingress())
 				defer p.Close()
 				p.send("PUT /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
@@ -161,7 +161,7 @@ func clientRows() []row {
 		refused("head stalls", fault.RequestTimeout, 408, "SI", "did not arrive within", "GET /row HTTP/1.1\r\nHo"),
 	}
 	foreign := refused("another protocol's name", fault.NotHTTP, 0, "DPE", "what came is not HTTP")
-	foreign.error, foreign.drive = "", func(l *lab) *http.Response {
+	foreign.error, foreign.drive = "", func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		defer p.Close()
 		p.send("GET /row RTSP/1.0\r\nHost: web.test\r\n\r\n")
@@ -196,7 +196,7 @@ func goneRows() []row {
 	inHead, before, within, inBody := gone, gone, gone, gone
 
 	inHead.name, inHead.nowhere, inHead.untimed, inHead.tries = "client gone within its head", true, true, nil
-	inHead.drive = func(l *lab) *http.Response {
+	inHead.drive = func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		p.send("GET /row HTTP/1.1\r\nHo")
 		p.taken()
@@ -213,7 +213,7 @@ func goneRows() []row {
 			p.rest()
 		})
 	}
-	before.drive = func(l *lab) *http.Response {
+	before.drive = func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		p.send(plain)
 		<-asked
@@ -223,7 +223,7 @@ func goneRows() []row {
 
 	within.name, within.status, within.tries = "client gone within the response", 200, []try{{status: 200, flags: "DC"}}
 	within.endpoint = silent("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
-	within.drive = func(l *lab) *http.Response {
+	within.drive = func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		p.send(plain)
 		r, err := http.ReadResponse(p.r, nil)
@@ -242,7 +242,7 @@ func goneRows() []row {
 
 	inBody.name, inBody.method = "client gone within its content", "POST"
 	inBody.endpoint = silent("")
-	inBody.drive = func(l *lab) *http.Response {
+	inBody.drive = func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		p.send("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
 		p.taken()
@@ -291,7 +291,7 @@ func goneFromTheQueue() row {
 			return address
 		},
 		change: func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 1 },
-		drive: func(l *lab) *http.Response {
+		drive: func(l *rig) *http.Response {
 			first, second := dialPeer(l.t, l.ingress()), dialPeer(l.t, l.ingress())
 			first.send(other)
 			eventually(l.t, "the first request being on its way", func() bool { return l.scrape().sum("hopscope_downstream_requests_active") == 1 })
@@ -351,7 +351,7 @@ func routingRows() []row {
 	tunnel.drive, tunnel.nowhere, tunnel.method = sending("CONNECT web.test:443 HTTP/1.1\r\nHost: web.test:443\r\n\r\n"), true, "CONNECT"
 
 	origin := own("origin form to a forward proxy", fault.NotFound, 404, "NR", "destination_not_found", "absolute form")
-	origin.drive = func(l *lab) *http.Response { return ask(l.t, l.egress(), plain) }
+	origin.drive = func(l *rig) *http.Response { return ask(l.t, l.egress(), plain) }
 	origin.nowhere = true
 
 	denied := own("destination not allowed", fault.Forbidden, 403, "UAEX", "http_request_denied", "may not reach 10.1.2.3:80")
@@ -373,12 +373,12 @@ func routingRows() []row {
 
 	loop := own("loop", fault.LoopFound, 502, "NR", "proxy_loop_detected", "this forward proxy itself")
 	loop.failed = "proxy_loop_detected"
-	loop.drive = func(l *lab) *http.Response { return viaEgress(l.egress())(l) }
+	loop.drive = func(l *rig) *http.Response { return viaEgress(l.egress())(l) }
 	loop.route, loop.cluster = "forward", "egress"
 
 	https := own("https without CONNECT", fault.BadGateway, 400, "DPE", "http_request_error", "HTTPS_PROXY")
 	https.origin, https.hop = "downstream", "client"
-	https.drive = func(l *lab) *http.Response {
+	https.drive = func(l *rig) *http.Response {
 		return ask(l.t, l.egress(), "GET https://web.test/row HTTP/1.1\r\nHost: web.test\r\n\r\n")
 	}
 	https.nowhere = true
@@ -402,15 +402,15 @@ func routingRows() []row {
 }
 
 // viaEgress asks the forward proxy for a destination.
-func viaEgress(authority string) func(l *lab) *http.Response {
-	return func(l *lab) *http.Response {
+func viaEgress(authority string) func(l *rig) *http.Response {
+	return func(l *rig) *http.Response {
 		return ask(l.t, l.egress(), "GET http://"+authority+"/row HTTP/1.1\r\nHost: "+authority+"\r\n\r\n")
 	}
 }
 
 // occupied is an endpoint that lets its first request wait until the row's own
 // has been answered.
-func occupied() (func(*testing.T) string, func(*lab) *http.Response) {
+func occupied() (func(*testing.T) string, func(*rig) *http.Response) {
 	taken, free := make(chan struct{}), make(chan struct{})
 	return func(t *testing.T) string {
 			return answering(t, func(string, []string) string {
@@ -421,7 +421,7 @@ func occupied() (func(*testing.T) string, func(*lab) *http.Response) {
 				}
 				return okay
 			})
-		}, func(l *lab) *http.Response {
+		}, func(l *rig) *http.Response {
 			p := dialPeer(l.t, l.ingress())
 			defer p.Close()
 			p.send(other)

@@ -13,8 +13,8 @@ import (
 )
 
 // over drives a row with an HTTP/2 connection.
-func over(drive func(f *framed) *http.Response) func(l *lab) *http.Response {
-	return func(l *lab) *http.Response {
+func over(drive func(f *framed) *http.Response) func(l *rig) *http.Response {
+	return func(l *rig) *http.Response {
 		f := dialFramed(l.t, l.ingress())
 		defer f.close()
 		return drive(f)
@@ -46,7 +46,7 @@ func answeredHTTP2Rows() []row {
 		listenTLS(&s.Listener, ca.issue("web.test"))
 		speaking(s, ca.File)
 	}
-	secure.drive = func(l *lab) *http.Response {
+	secure.drive = func(l *rig) *http.Response {
 		f := dialFramedTLS(l.t, l.ingress(), ca.trusting("web.test"))
 		defer f.close()
 		return f.get("/row")
@@ -235,7 +235,7 @@ func brokenHTTP2Rows() []row {
 	slow.change = func(s *settings) { s.Listener.RequestHeadTimeout = soon }
 	unset := broken("no SETTINGS", fault.RequestTimeout, http2.ErrCodeSettingsTimeout, "did not send its SETTINGS within", func(*framed) {})
 	unset.flags, unset.change = "SI", slow.change
-	unset.drive = func(l *lab) *http.Response {
+	unset.drive = func(l *rig) *http.Response {
 		p := l.dial()
 		defer p.Close()
 		p.send(http2.ClientPreface)
@@ -253,7 +253,7 @@ func brokenHTTP2Rows() []row {
 		return "127.0.0.1:1"
 	}
 	secure.change = func(s *settings) { listenTLS(&s.Listener, ca.issue("web.test")) }
-	secure.drive = func(l *lab) *http.Response {
+	secure.drive = func(l *rig) *http.Response {
 		f := dialFramedTLS(l.t, l.ingress(), ca.trusting("web.test"))
 		defer f.close()
 		f.check(f.WriteData(0, false, []byte("x")))
@@ -294,7 +294,7 @@ func endpointHTTP2Rows() []row {
 		if r.drive == nil {
 			r.drive = get
 			if r.began() {
-				r.drive = func(l *lab) *http.Response { return cutAfter(l, "part") }
+				r.drive = func(l *rig) *http.Response { return cutAfter(l, "part") }
 			}
 		}
 		rows = append(rows, r)
@@ -416,7 +416,7 @@ func endpointHTTP2Rows() []row {
 	add(late, each(func(*framed, uint32) {}))
 	idle := fails("stalls within its content", fault.UpstreamIdle, 200, "SI", "sent nothing for 300ms")
 	idle.change = func(s *settings) { s.Listener.StreamIdleTimeout = soon }
-	idle.drive = func(l *lab) *http.Response { return cutShort(l.t, l.ingress(), plain) }
+	idle.drive = func(l *rig) *http.Response { return cutShort(l.t, l.ingress(), plain) }
 	add(idle, each(part))
 	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web")
 	older.endpoint = func(t *testing.T) string { return goServer(t, echo) }

@@ -38,7 +38,7 @@ func clientTLSRow(name string, kind fault.Kind, why, alert string, arrange func(
 			return "127.0.0.1:1" // nobody gets as far
 		},
 		change: func(s *settings) { s.Listener.TLS = e.listener },
-		drive: func(l *lab) *http.Response {
+		drive: func(l *rig) *http.Response {
 			err := handshakeError(l.t, l.ingress(), e.client)
 			if err == nil || !strings.Contains(err.Error(), alert) {
 				l.t.Errorf("the client is told: %v, want %q", err, alert)
@@ -108,7 +108,7 @@ func clientTLSRows() []row {
 func noHandshakeRows() []row {
 	says := func(name string, kind fault.Kind, why string, drive func(p *peer)) row {
 		r := clientTLSRow(name, kind, why, "", func(e *edge) {})
-		r.drive = func(l *lab) *http.Response {
+		r.drive = func(l *rig) *http.Response {
 			p := dialPeer(l.t, l.ingress())
 			defer p.Close()
 			drive(p)

@@ -80,12 +80,12 @@ func connectRows() []row {
 	slow.change = func(s *settings) { s.Cluster.ConnectTimeout = 50 * time.Millisecond }
 
 	egress := unconnected("connection refused to the forward proxy", fault.ConnectRefused, "UF", "connection_refused", "connection refused by 127.0.0.1:", nil)
-	egress.drive = func(l *lab) *http.Response { return viaEgress(refusing(l.t))(l) }
+	egress.drive = func(l *rig) *http.Response { return viaEgress(refusing(l.t))(l) }
 	egress.route, egress.cluster = "forward", "egress"
 
 	tunnel := egress
 	tunnel.name, tunnel.route, tunnel.method, tunnel.untimed = "connection refused to a tunnel", "connect", "CONNECT", true
-	tunnel.drive = func(l *lab) *http.Response {
+	tunnel.drive = func(l *rig) *http.Response {
 		return ask(l.t, l.egress(), "CONNECT "+refusing(l.t)+" HTTP/1.1\r\nHost: web.test\r\n\r\n")
 	}
 
@@ -164,18 +164,18 @@ func responseRows() []row {
 		}
 		if r.status == 200 {
 			r.tries[0].status = 200
-			r.drive = func(l *lab) *http.Response { return cutShort(l.t, l.ingress(), plain) }
+			r.drive = func(l *rig) *http.Response { return cutShort(l.t, l.ingress(), plain) }
 		}
 	}
 	for _, i := range []int{4, 7} { // these two wait until the client has a part
-		both[i].drive = func(l *lab) *http.Response { return cutAfter(l, "part") }
+		both[i].drive = func(l *rig) *http.Response { return cutAfter(l, "part") }
 	}
 	return append(both, retriedInVain())
 }
 
 // cutAfter sends the row's request with content on its way, says with a byte of
 // that when it has got text, and expects no more.
-func cutAfter(l *lab, text string) *http.Response {
+func cutAfter(l *rig, text string) *http.Response {
 	p := dialPeer(l.t, l.ingress())
 	defer p.Close()
 	p.send("GET /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\n")
@@ -208,7 +208,7 @@ func retriedInVain() row {
 			})
 			return address
 		},
-		drive: func(l *lab) *http.Response {
+		drive: func(l *rig) *http.Response {
 			p := dialPeer(l.t, l.ingress())
 			defer p.Close()
 			p.send(other)
@@ -225,7 +225,7 @@ func retriedInVain() row {
 
 // tunnelRows are tunnels, and how they end.
 func tunnelRows() []row {
-	connect := func(l *lab, to string) *peer {
+	connect := func(l *rig, to string) *peer {
 		p := dialPeer(l.t, l.egress())
 		p.send("CONNECT " + to + " HTTP/1.1\r\nHost: " + to + "\r\n\r\n")
 		return p
@@ -242,7 +242,7 @@ func tunnelRows() []row {
 		route: "connect", cluster: "egress", tries: []try{{}}, // an address that was connected to has no status
 	}
 	done, upgraded, reset, cut, idle := base, base, base, base, base
-	done.drive = func(l *lab) *http.Response {
+	done.drive = func(l *rig) *http.Response {
 		p := connect(l, echo(l.t))
 		defer p.Close()
 		r := opened(p)
@@ -264,7 +264,7 @@ func tunnelRows() []row {
 			p.send("bye")
 		})
 	}
-	upgraded.drive = func(l *lab) *http.Response {
+	upgraded.drive = func(l *rig) *http.Response {
 		p := dialPeer(l.t, l.ingress())
 		defer p.Close()
 		p.send("GET /row HTTP/1.1\r\nHost: web.test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
@@ -276,7 +276,7 @@ func tunnelRows() []row {
 
 	reset.name, reset.kind, reset.flags = "tunnel reset by the client", fault.ClientReset, "DR"
 	reset.origin, reset.hop, reset.reason, reset.tries = "downstream", "client", "the client reset the tunnel", []try{{flags: "DR"}}
-	reset.drive = func(l *lab) *http.Response {
+	reset.drive = func(l *rig) *http.Response {
 		p := connect(l, echo(l.t))
 		r := opened(p)
 		p.reset()
@@ -285,7 +285,7 @@ func tunnelRows() []row {
 
 	cut.name, cut.kind, cut.flags, cut.failed = "tunnel reset by the endpoint", fault.UpstreamReset, "UR", "connection_terminated"
 	cut.origin, cut.hop, cut.reason, cut.tries = "proxy", "front", "reset the tunnel", []try{{flags: "UR", failed: "connection_terminated"}}
-	cut.drive = func(l *lab) *http.Response {
+	cut.drive = func(l *rig) *http.Response {
 		p := connect(l, endpoint(l.t, func(_ int, p *peer) {
 			p.read(1)
 			p.reset()
@@ -300,7 +300,7 @@ func tunnelRows() []row {
 	idle.name, idle.kind, idle.flags, idle.failed = "tunnel idle", fault.UpstreamIdle, "SI", "http_response_timeout"
 	idle.origin, idle.hop, idle.reason, idle.tries = "proxy", "front", "no byte moved through the tunnel for 300ms", []try{{flags: "SI", failed: "http_response_timeout"}}
 	idle.change = func(s *settings) { s.Egress.StreamIdleTimeout = soon }
-	idle.drive = func(l *lab) *http.Response {
+	idle.drive = func(l *rig) *http.Response {
 		p := connect(l, echo(l.t))
 		defer p.Close()
 		r := opened(p)

@@ -29,7 +29,7 @@ type row struct {
 	endpoint func(t *testing.T) string
 	change   func(*settings)
 	// drive makes it happen; it returns the response, nil where there is none.
-	drive func(l *lab) *http.Response
+	drive func(l *rig) *http.Response
 	// before is how many hops there are besides the one of this row, whose
 	// path is /row where it has one.
 	before int
@@ -214,7 +214,7 @@ func (r *row) checkCertificate(t *testing.T, why string) {
 
 // checkRecord looks at what no view but the store shows of every hop: the RFC 9209
 // error, also where nobody is left to be told, and the details.
-func (r *row) checkRecord(t *testing.T, l *lab, this line) {
+func (r *row) checkRecord(t *testing.T, l *rig, this line) {
 	if r.kind == fault.None || r.origin == "endpoint" { // whose failure came before it
 		return
 	}
