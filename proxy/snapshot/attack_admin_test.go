@@ -8,17 +8,18 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/attack"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // TestSlowViewersKeepNobodyOut: viewers of a trace of a thousand hops who hardly read
 // get the few places that there are, while Prometheus is served.
 func TestSlowViewersKeepNobodyOut(t *testing.T) {
-	r := startLab(t, refusing(t))
-	if err := attack.ManyHops(t.Context(), r.ingress(), 1000); err != nil {
+	r := proxytest.StartWithViews(t, proxytest.RefusingAddress(t))
+	if err := attack.ManyHops(t.Context(), r.Ingress(), 1000); err != nil {
 		t.Fatal(err)
 	}
-	admin := r.proxy.AdminAddr().String()
-	r.flush()
+	admin := r.AdminAddr().String()
+	r.FlushViews()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	const viewers = 24 // fewer than the connections that the API takes
@@ -30,7 +31,7 @@ func TestSlowViewersKeepNobodyOut(t *testing.T) {
 		}
 		done <- viewed
 	}()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proxytest.Patience}
 	full := func() bool {
 		response, err := client.Get("http://" + admin + "/traces")
 		if err != nil {
@@ -39,7 +40,7 @@ func TestSlowViewersKeepNobodyOut(t *testing.T) {
 		defer response.Body.Close()
 		return response.StatusCode == http.StatusServiceUnavailable
 	}
-	eventually(r.t, "all places are taken", full)
+	proxytest.Eventually(r.T, "all places are taken", full)
 	response, err := client.Get("http://" + admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -53,14 +54,14 @@ func TestSlowViewersKeepNobodyOut(t *testing.T) {
 	if viewed.Shown > viewers/2 || viewed.Bytes > 20<<20 {
 		t.Errorf("%+v", viewed)
 	}
-	eventually(r.t, "there are places again", func() bool { return !full() })
+	proxytest.Eventually(r.T, "there are places again", func() bool { return !full() })
 }
 
 // TestOtherSitesAreServedNothing: what a page of another site asks of the admin API of a
 // running proxy is refused.
 func TestOtherSitesAreServedNothing(t *testing.T) {
-	r := startLab(t, refusing(t))
-	served, err := attack.CrossSite(t.Context(), r.proxy.AdminAddr().String())
+	r := proxytest.StartWithViews(t, proxytest.RefusingAddress(t))
+	served, err := attack.CrossSite(t.Context(), r.AdminAddr().String())
 	if len(served) > 0 || err != nil {
 		t.Errorf("served %q, %v", served, err)
 	}
@@ -69,18 +70,18 @@ func TestOtherSitesAreServedNothing(t *testing.T) {
 // TestStrangersOnTheSameHost: a TLS terminator on the proxy's host makes nobody the
 // mesh's, nor does loopback give more attempts than the route has.
 func TestStrangersOnTheSameHost(t *testing.T) {
-	r := startProxy(t, goServer(t, attack.EchoFields))
-	passed, err := attack.Strangers(t.Context(), r.ingress())
+	r := proxytest.Start(t, proxytest.Serve(t, attack.EchoFields))
+	passed, err := attack.Strangers(t.Context(), r.Ingress())
 	if len(passed) > 0 || err != nil {
 		t.Errorf("%q passed, %v", passed, err)
 	}
 
 	tries := make(chan struct{}, 100)
-	r = startProxy(t, goServer(t, func(w http.ResponseWriter, _ *http.Request) {
+	r = proxytest.Start(t, proxytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		tries <- struct{}{}
 		w.WriteHeader(http.StatusServiceUnavailable)
-	}), func(s *settings) { s.Cluster.Retry = retrying(2, "5xx") })
-	if err := attack.Greedy(t.Context(), r.ingress()); err != nil || len(tries) != 2 {
+	}), func(s *proxytest.Settings) { s.Cluster.Retry = proxytest.Retrying(2, "5xx") })
+	if err := attack.Greedy(t.Context(), r.Ingress()); err != nil || len(tries) != 2 {
 		t.Errorf("%d attempts, %v", len(tries), fmt.Sprint(err))
 	}
 }

@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // A real Prometheus scrapes the admin API, and its queries tell what there is
 // to know: rate, errors, duration, and the trace of an exemplar.
 func TestPrometheusScrapes(t *testing.T) {
 	t.Parallel()
-	l := startLab(t, always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")(t))
-	get(l) // before the first scrape, so that a series is there to grow
-	l.settle()
-	p := backends.Prometheus(t, l.proxy.AdminAddr().String())
+	l := proxytest.StartWithViews(t, proxytest.Always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")(t))
+	proxytest.Get(l) // before the first scrape, so that a series is there to grow
+	l.Settle()
+	p := backends.Prometheus(t, l.AdminAddr().String())
 
 	query := func(q string) (float64, error) {
 		var answer struct {
@@ -46,7 +47,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	const failed = `hopscope_requests_total{job="hopscope",service="front",route="default",cluster="web",method="GET",code="500"}`
 	becomes(failed, func(v float64) bool { return v == 1 })
 	for range 4 {
-		get(l)
+		proxytest.Get(l)
 	}
 	becomes(failed, func(v float64) bool { return v == 5 })
 	becomes(`sum(rate(`+failed+`[1m]))`, func(v float64) bool { return v > 0 })
@@ -55,9 +56,9 @@ func TestPrometheusScrapes(t *testing.T) {
 	becomes(`hopscope_failures_total{origin="endpoint"}`, func(v float64) bool { return v == 5 })
 	becomes(`sum(hopscope_telemetry_dropped_total)`, func(v float64) bool { return v == 0 })
 
-	eventually(t, "the spans of all", func() bool { return len(l.collector.all()) == 10 })
+	proxytest.Eventually(t, "the spans of all", func() bool { return len(l.Collector.All()) == 10 })
 	traces := map[string]bool{}
-	for _, one := range l.collector.all() {
+	for _, one := range l.Collector.All() {
 		traces[fmt.Sprintf("%x", one.TraceId)] = true
 	}
 	backends.Await(t, 10*time.Second, func() error {

@@ -9,32 +9,33 @@ import (
 
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // twoHops sends a request whose query has a secret through two proxies, behind
 // which the application fails, and returns what each of them logged of it: the
 // first, then the second. Both export their spans as traces says.
-func twoHops(t *testing.T, traces func(*settings)) (first, second line) {
+func twoHops(t *testing.T, traces func(*proxytest.Settings)) (first, second proxytest.Line) {
 	t.Helper()
-	fails := always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")(t)
-	inner := startLab(t, fails, named("inner"), traces)
-	front := startLab(t, inner.ingress(), traces)
-	ask(t, front.ingress(), "GET /row?page=2&token=s3cr3t HTTP/1.1\r\nHost: web.test\r\nUser-Agent: test/1\r\n\r\n")
-	return front.closed(), inner.closed()
+	fails := proxytest.Always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")(t)
+	inner := proxytest.StartWithViews(t, fails, proxytest.ServiceName("inner"), traces)
+	front := proxytest.StartWithViews(t, inner.Ingress(), traces)
+	proxytest.Ask(t, front.Ingress(), "GET /row?page=2&token=s3cr3t HTTP/1.1\r\nHost: web.test\r\nUser-Agent: test/1\r\n\r\n")
+	return closed(front), closed(inner)
 }
 
 // closed closes a proxy, which sends its last spans, and returns the one line
 // of its log.
-func (l *rig) closed() line {
-	l.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func closed(l *proxytest.Proxy) proxytest.Line {
+	l.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
-	if err := l.proxy.Close(ctx); err != nil {
-		l.t.Fatal(err)
+	if err := l.Close(ctx); err != nil {
+		l.T.Fatal(err)
 	}
-	lines := l.lines()
+	lines := l.Lines()
 	if len(lines) != 1 {
-		l.t.Fatalf("%d lines, want 1: %v", len(lines), lines)
+		l.T.Fatalf("%d lines, want 1: %v", len(lines), lines)
 	}
 	return lines[0]
 }
@@ -47,7 +48,7 @@ type stored struct {
 
 // checkTree checks that the spans of two hops are one tree, SERVER over CLIENT
 // over SERVER over CLIENT, each with what there is to know of it.
-func checkTree(t *testing.T, spans map[string]stored, first, second line) {
+func checkTree(t *testing.T, spans map[string]stored, first, second proxytest.Line) {
 	t.Helper()
 	children := map[string]string{}
 	for id, s := range spans {
@@ -64,15 +65,15 @@ func checkTree(t *testing.T, spans map[string]stored, first, second line) {
 		"http.route": "default", "url.path": "/row", "url.query": "page=2&token=REDACTED", "url.scheme": "http",
 		"client.address": "127.0.0.1", "user_agent.original": "test/1", "hopscope.direction": "inbound",
 		"hopscope.failed_hop": "web", "hopscope.details": "via_upstream", "hopscope.sampled_by": "ratio",
-		"hopscope.request_id": first.text("request_id"),
+		"hopscope.request_id": first.Text("request_id"),
 	}
 	want := []struct {
 		kind, service, id string
 		tags              []map[string]string
 	}{
-		{"server", "front", first.text("span_id"), []map[string]string{common, server, {"hopscope.failure_origin": "relayed"}}},
+		{"server", "front", first.Text("span_id"), []map[string]string{common, server, {"hopscope.failure_origin": "relayed"}}},
 		{"client", "front", "", []map[string]string{common, {"url.full": "http://web.test/row?page=2&token=REDACTED"}}},
-		{"server", "inner", second.text("span_id"), []map[string]string{common, server, {"hopscope.failure_origin": "endpoint", "hopscope.sampled_by": "parent"}}},
+		{"server", "inner", second.Text("span_id"), []map[string]string{common, server, {"hopscope.failure_origin": "endpoint", "hopscope.sampled_by": "parent"}}},
 		{"client", "inner", "", []map[string]string{common}},
 	}
 	parent := ""
@@ -83,17 +84,17 @@ func checkTree(t *testing.T, spans map[string]stored, first, second line) {
 			t.Fatalf("no child of %q among %v", parent, spans)
 		}
 		what := fmt.Sprintf("span %d: ", i)
-		same(t, what+"kind", s.kind, w.kind)
-		same(t, what+"service", s.service, w.service)
+		proxytest.Same(t, what+"kind", s.kind, w.kind)
+		proxytest.Same(t, what+"service", s.service, w.service)
 		if w.id != "" {
-			same(t, what+"id", id, w.id)
+			proxytest.Same(t, what+"id", id, w.id)
 		}
 		tags := map[string]string{}
 		for _, part := range w.tags {
 			maps.Copy(tags, part)
 		}
 		for k, v := range tags {
-			same(t, what+k, s.tags[k], v)
+			proxytest.Same(t, what+k, s.tags[k], v)
 		}
 		parent = id
 	}
@@ -103,7 +104,7 @@ func checkTree(t *testing.T, spans map[string]stored, first, second line) {
 func TestJaegerShowsOneTree(t *testing.T) {
 	t.Parallel()
 	j := backends.Jaeger(t)
-	first, second := twoHops(t, func(s *settings) { s.Config.Telemetry.Traces.OTLP = config.NewOTLP(j.OTLPgRPC) })
+	first, second := twoHops(t, func(s *proxytest.Settings) { s.Config.Telemetry.Traces.OTLP = config.NewOTLP(j.OTLPgRPC) })
 	type tag struct {
 		Key   string
 		Value any
@@ -123,7 +124,7 @@ func TestJaegerShowsOneTree(t *testing.T) {
 		}
 	}
 	backends.Await(t, 20*time.Second, func() error {
-		if err := backends.Get(j.Query+"/api/traces/"+first.text("trace_id"), &answer); err != nil {
+		if err := backends.Get(j.Query+"/api/traces/"+first.Text("trace_id"), &answer); err != nil {
 			return err
 		}
 		if len(answer.Data) != 1 || len(answer.Data[0].Spans) != 4 {
@@ -142,8 +143,8 @@ func TestJaegerShowsOneTree(t *testing.T) {
 			one.parent = s.References[0].SpanID
 		}
 		spans[s.SpanID] = one
-		same(t, "name", s.OperationName, "GET default")
-		same(t, "otel.status_code", tags["otel.status_code"], "ERROR")
+		proxytest.Same(t, "name", s.OperationName, "GET default")
+		proxytest.Same(t, "otel.status_code", tags["otel.status_code"], "ERROR")
 		if len(s.References) > 1 || len(s.Warnings) > 0 {
 			t.Errorf("span %s: references %v, warnings %q", s.SpanID, s.References, s.Warnings)
 		}
@@ -155,7 +156,7 @@ func TestJaegerShowsOneTree(t *testing.T) {
 func TestZipkinShowsOneTree(t *testing.T) {
 	t.Parallel()
 	z := backends.Zipkin(t)
-	first, second := twoHops(t, func(s *settings) { s.Config.Telemetry.Traces.Zipkin = config.NewZipkin(z.Spans) })
+	first, second := twoHops(t, func(s *proxytest.Settings) { s.Config.Telemetry.Traces.Zipkin = config.NewZipkin(z.Spans) })
 	var answer []struct {
 		ID, ParentID, Name, Kind      string
 		Shared                        bool
@@ -164,7 +165,7 @@ func TestZipkinShowsOneTree(t *testing.T) {
 		Tags                          map[string]string
 	}
 	backends.Await(t, 20*time.Second, func() error {
-		if err := backends.Get(z.URL+"/api/v2/trace/"+first.text("trace_id"), &answer); err != nil {
+		if err := backends.Get(z.URL+"/api/v2/trace/"+first.Text("trace_id"), &answer); err != nil {
 			return err
 		}
 		if len(answer) != 4 {
@@ -176,7 +177,7 @@ func TestZipkinShowsOneTree(t *testing.T) {
 	spans := map[string]stored{}
 	for _, s := range answer {
 		spans[s.ID] = stored{s.Name, s.LocalEndpoint.ServiceName, kinds[s.Kind], s.ParentID, s.Tags}
-		same(t, "name", s.Name, "get default")
+		proxytest.Same(t, "name", s.Name, "get default")
 		if s.Shared || s.Timestamp == 0 || s.Duration == 0 || s.Tags["error"] == "" {
 			t.Errorf("span %+v", s)
 		}

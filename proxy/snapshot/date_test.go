@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // TestDate: a final response without a Date gets one, whoever made it (RFC 9110
 // section 6.6.1). An endpoint's own is left alone, whatever it says.
 func TestDate(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newCross(t, down, up, nil)
 		const undated = "/undated"
 		x.handle(undated, func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +29,7 @@ func TestDate(t *testing.T) {
 		x.handle("/dated", func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = own })
 
 		var early textproto.MIMEHeader
-		ctx := httptrace.WithClientTrace(within(t), &httptrace.ClientTrace{
+		ctx := httptrace.WithClientTrace(proxytest.WithinPatience(t), &httptrace.ClientTrace{
 			Got1xxResponse: func(_ int, fields textproto.MIMEHeader) error { early = fields; return nil },
 		})
 		before := time.Now()
@@ -36,7 +38,7 @@ func TestDate(t *testing.T) {
 		if early.Get("Link") == "" || early.Get("Date") != "" {
 			t.Errorf("the interim response has %q", early)
 		}
-		if got := x.do(x.request(within(t), "GET", "/dated", nil)).Header["Date"]; !slices.Equal(got, own) {
+		if got := x.do(x.request(proxytest.WithinPatience(t), "GET", "/dated", nil)).Header["Date"]; !slices.Equal(got, own) {
 			t.Errorf("the endpoint's Date arrived as %q", got)
 		}
 	})
@@ -44,26 +46,26 @@ func TestDate(t *testing.T) {
 
 // TestDateOfReplies: the proxy's own responses have a Date, in every protocol.
 func TestDateOfReplies(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		if up.http2 {
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		if up.HTTP2 {
 			t.Skip("no endpoint is reached")
 		}
-		x := newCross(t, down, up, func(*cross) string { return refusing(t) })
+		x := newCross(t, down, up, func(*cross) string { return proxytest.RefusingAddress(t) })
 		before := time.Now()
-		resp := x.do(x.request(within(t), "GET", "/", nil))
+		resp := x.do(x.request(proxytest.WithinPatience(t), "GET", "/", nil))
 		if resp.StatusCode != 503 {
 			t.Errorf("status %d", resp.StatusCode)
 		}
 		wantNow(t, "unreachable", resp, before)
-		call := x.request(within(t), "POST", "/", nil)
+		call := x.request(proxytest.WithinPatience(t), "POST", "/", nil)
 		call.Header.Set("Content-Type", "application/grpc")
 		resp = x.do(call)
 		if resp.Header.Get("Grpc-Status") != "14" {
 			t.Errorf("the call ended with %q", resp.Header)
 		}
 		wantNow(t, "a call", resp, before)
-		if !down.http2 {
-			wantNow(t, "what is no HTTP", ask(t, x.ingress(), "GET / HTTP/1.1\r\nno colon\r\n\r\n"), before)
+		if !down.HTTP2 {
+			wantNow(t, "what is no HTTP", proxytest.Ask(t, x.Ingress(), "GET / HTTP/1.1\r\nno colon\r\n\r\n"), before)
 		}
 	})
 }
@@ -71,21 +73,21 @@ func TestDateOfReplies(t *testing.T) {
 // TestDateOfTunnels: CONNECT is answered with a Date, a change of protocols,
 // which is interim, without.
 func TestDateOfTunnels(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-		p.head()
-		p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
-		p.rest()
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+		p.ReadHead()
+		p.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+		p.ReadRest()
 	}))
-	client := rig.dial()
-	client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
-	first, fields := client.head()
-	if first != "HTTP/1.1 101 Switching Protocols" || value(fields, "date") != "" {
+	client := rig.Dial()
+	client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+	first, fields := client.ReadHead()
+	if first != "HTTP/1.1 101 Switching Protocols" || proxytest.Field(fields, "date") != "" {
 		t.Errorf("got %q %q", first, fields)
 	}
-	tunnel := dialPeer(t, rig.egress())
-	tunnel.send("CONNECT ", rig.ingress(), " HTTP/1.1\r\nHost: a\r\n\r\n")
-	if first, fields := tunnel.head(); value(fields, "date") == "" {
+	tunnel := proxytest.Dial(t, rig.Egress())
+	tunnel.Send("CONNECT ", rig.Ingress(), " HTTP/1.1\r\nHost: a\r\n\r\n")
+	if first, fields := tunnel.ReadHead(); proxytest.Field(fields, "date") == "" {
 		t.Errorf("got %q %q", first, fields)
 	}
 }
@@ -93,21 +95,21 @@ func TestDateOfTunnels(t *testing.T) {
 // TestDateOfTrailersOnly: a call that ended in its head keeps its fields and
 // gets a Date beside them.
 func TestDateOfTrailersOnly(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, framedEndpoint(t, func(_ int, f *framed) {
-		stream, _ := f.request()
-		f.answer(stream, true, ":status: 200", "content-type: application/grpc", "grpc-status: 5")
-		f.drain()
-	}), func(s *settings) { s.Cluster.Protocol = "http2" })
-	client := dialFramed(t, rig.ingress())
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.HTTP2Endpoint(t, func(_ int, f *proxytest.HTTP2Peer) {
+		stream, _ := f.ReadRequest()
+		f.Answer(stream, true, ":status: 200", "content-type: application/grpc", "grpc-status: 5")
+		f.Drain()
+	}), func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" })
+	client := proxytest.DialHTTP2(t, rig.Ingress())
 	before := time.Now()
-	resp, _ := client.response(client.ask(true, http.MethodPost, "/", "content-type: application/grpc"))
+	resp, _ := client.ReadResponse(client.Ask(true, http.MethodPost, "/", "content-type: application/grpc"))
 	if resp.Header.Get("grpc-status") != "5" {
 		t.Errorf("got %q", resp.Header)
 	}
 	wantNow(t, "trailers-only", resp, before)
 	client.WriteGoAway(0, http2.ErrCodeNo, nil)
-	client.close()
+	client.Close()
 }
 
 // wantNow checks that a response has one Date, of a time since then.

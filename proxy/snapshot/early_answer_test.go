@@ -11,22 +11,24 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // narrow is an h2c endpoint that lets no content be sent: it answers each GET with
 // 204, so that the proxy knows of its window, and gives every other request to serve.
-func narrow(t *testing.T, serve func(f *framed, stream uint32)) string {
+func narrow(t *testing.T, serve func(f *proxytest.HTTP2Peer, stream uint32)) string {
 	t.Helper()
-	return endpoint(t, func(_ int, p *peer) {
-		p.expect(http2.ClientPreface)
-		f := openFramed(t, p.TCPConn, struct {
+	return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+		p.Expect(http2.ClientPreface)
+		f := proxytest.OpenHTTP2Peer(t, p.TCPConn, struct {
 			io.Reader
 			io.Writer
-		}{p.r, p.TCPConn})
-		f.fail = p.fail
-		f.check(f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+		}{p.Reader, p.TCPConn})
+		f.Fail = p.Fail
+		f.Check(f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
 		for {
-			frame, err := f.read()
+			frame, err := f.ReadNext()
 			var reset http2.StreamError
 			if err != nil && !errors.As(err, &reset) {
 				return
@@ -35,7 +37,7 @@ func narrow(t *testing.T, serve func(f *framed, stream uint32)) string {
 			switch {
 			case !ok:
 			case head.PseudoValue("method") == "GET":
-				f.answer(head.StreamID, true, ":status: 204")
+				f.Answer(head.StreamID, true, ":status: 204")
 			default:
 				serve(f, head.StreamID)
 			}
@@ -44,9 +46,9 @@ func narrow(t *testing.T, serve func(f *framed, stream uint32)) string {
 }
 
 // denies is an answer that comes without a look at the request's content.
-func denies(f *framed, stream uint32) {
-	f.answer(stream, false, ":status: 401", "content-length: 2")
-	f.check(f.WriteData(stream, true, []byte("no")))
+func denies(f *proxytest.HTTP2Peer, stream uint32) {
+	f.Answer(stream, false, ":status: 401", "content-length: 2")
+	f.Check(f.WriteData(stream, true, []byte("no")))
 }
 
 // pending is content that begins with first and never ends, until it is closed.
@@ -63,45 +65,45 @@ func pending(t *testing.T, first string) io.ReadCloser {
 // the client's, whether the endpoint then resets the stream or just reads no more (RFC
 // 9113 section 8.1).
 func TestEarlyAnswer(t *testing.T) {
-	for _, down := range sides[:2] {
+	for _, down := range proxytest.Sides[:2] {
 		for _, content := range []string{"whole", "more than goes out at once", "uploaded", "that does not end"} {
 			for _, resets := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s, content %s, reset %t", down.name, content, resets), func(t *testing.T) {
-					noLeaks(t)
+				t.Run(fmt.Sprintf("%s, content %s, reset %t", down.Name, content, resets), func(t *testing.T) {
+					proxytest.NoLeaks(t)
 					codes := make(chan http2.ErrCode, 1)
-					address := narrow(t, func(f *framed, stream uint32) {
+					address := narrow(t, func(f *proxytest.HTTP2Peer, stream uint32) {
 						denies(f, stream)
 						if resets {
-							f.check(f.WriteRSTStream(stream, http2.ErrCodeNo))
+							f.Check(f.WriteRSTStream(stream, http2.ErrCodeNo))
 							return
 						}
-						codes <- f.reset(stream)
+						codes <- f.ReadReset(stream)
 					})
-					p := stage(t, h2c, 1, answers(200))
-					x := p.try(down, h2c, func(s *settings) { s.Cluster.Endpoints = []string{address} })
-					x.ask("GET", nil).want(t, 204, "", "204")
+					p := proxytest.StartScript(t, proxytest.H2C, 1, proxytest.Respond(200))
+					x := p.Start(down, proxytest.H2C, func(s *proxytest.Settings) { s.Cluster.Endpoints = []string{address} })
+					x.Ask("GET", nil).Want(t, 204, "", "204")
 					var body io.Reader
 					switch content {
 					case "whole":
-						body = strings.NewReader(pattern(20))
+						body = strings.NewReader(proxytest.Pattern(20))
 					case "more than goes out at once":
-						body = strings.NewReader(pattern(1 << 20))
+						body = strings.NewReader(proxytest.Pattern(1 << 20))
 					case "uploaded":
-						body = later(pattern(20))
+						body = later(proxytest.Pattern(20))
 					case "that does not end":
 						body = pending(t, "hello")
 					}
-					o := x.ask("POST", body)
-					o.want(t, 401, "", "401")
-					if o.body != "no" {
-						t.Errorf("content %q", o.body)
+					o := x.Ask("POST", body)
+					o.Want(t, 401, "", "401")
+					if o.Body != "no" {
+						t.Errorf("content %q", o.Body)
 					}
 					if !resets {
 						if code := <-codes; code != http2.ErrCodeCancel {
 							t.Errorf("the endpoint's stream was reset with %v", code)
 						}
 					}
-					x.ask("GET", nil).want(t, 204, "", "204") // the endpoint's connection goes on
+					x.Ask("GET", nil).Want(t, 204, "", "204") // the endpoint's connection goes on
 				})
 			}
 		}
@@ -113,13 +115,13 @@ func TestEarlyAnswer(t *testing.T) {
 // 9.6).
 func TestEarlyAnswerHTTP1(t *testing.T) {
 	for _, then := range []string{"stays", "ends", "resets"} {
-		for _, down := range sides[:2] {
-			t.Run(then+", "+down.name, func(t *testing.T) {
-				noLeaks(t)
-				address := endpoint(t, func(_ int, p *peer) {
+		for _, down := range proxytest.Sides[:2] {
+			t.Run(then+", "+down.Name, func(t *testing.T) {
+				proxytest.NoLeaks(t)
+				address := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 					p.SetReadBuffer(4 << 10)
-					p.head()
-					p.send("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
+					p.ReadHead()
+					p.Send("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
 					switch then {
 					case "resets": // since it is closed with bytes that were not read
 						return
@@ -128,12 +130,12 @@ func TestEarlyAnswerHTTP1(t *testing.T) {
 					}
 					<-t.Context().Done()
 				})
-				p := stage(t, h1c, 1, answers(200))
-				x := p.try(down, h1c, func(s *settings) { s.Cluster.Endpoints = []string{address} })
-				o := x.ask("POST", strings.NewReader(strings.Repeat(pattern(1<<20), 8)))
-				o.want(t, 403, "", "403")
-				if o.body != "no" {
-					t.Errorf("content %q", o.body)
+				p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+				x := p.Start(down, proxytest.H1C, func(s *proxytest.Settings) { s.Cluster.Endpoints = []string{address} })
+				o := x.Ask("POST", strings.NewReader(strings.Repeat(proxytest.Pattern(1<<20), 8)))
+				o.Want(t, 403, "", "403")
+				if o.Body != "no" {
+					t.Errorf("content %q", o.Body)
 				}
 			})
 		}
@@ -144,30 +146,30 @@ func TestEarlyAnswerHTTP1(t *testing.T) {
 // and all of which is here.
 func TestEarlyAnswerToRepeatedContent(t *testing.T) {
 	const size = 8 << 20
-	content := strings.Repeat(pattern(1<<20), size>>20)
-	for _, down := range sides[:2] {
-		t.Run(down.name, func(t *testing.T) {
-			noLeaks(t)
-			first := goServer(t, func(w http.ResponseWriter, r *http.Request) {
+	content := strings.Repeat(proxytest.Pattern(1<<20), size>>20)
+	for _, down := range proxytest.Sides[:2] {
+		t.Run(down.Name, func(t *testing.T) {
+			proxytest.NoLeaks(t)
+			first := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
 				w.WriteHeader(503)
 			})
-			second := endpoint(t, func(_ int, p *peer) {
+			second := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				p.SetReadBuffer(4 << 10)
-				p.head()
-				p.send("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
+				p.ReadHead()
+				p.Send("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
 				<-t.Context().Done()
 			})
-			p := stage(t, h1c, 1, answers(200))
-			x := p.try(down, h1c, func(s *settings) {
-				s.Cluster.Endpoints, s.Cluster.Retry = []string{first, second}, retrying(2, "5xx")
+			p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+			x := p.Start(down, proxytest.H1C, func(s *proxytest.Settings) {
+				s.Cluster.Endpoints, s.Cluster.Retry = []string{first, second}, proxytest.Retrying(2, "5xx")
 				s.Cluster.Retry.MaxBody = size
 				s.Cluster.Balance.Policy = "round_robin"
 			})
 			for range 4 {
-				o := x.ask("POST", strings.NewReader(content))
-				if got := attempts(o.hop); o.StatusCode != 403 || got != "403" && got != "503 403" {
-					t.Errorf("status %d, attempts %q: %s", o.StatusCode, got, o.hop.Failure.Reason)
+				o := x.Ask("POST", strings.NewReader(content))
+				if got := proxytest.Attempts(o.Hop); o.StatusCode != 403 || got != "403" && got != "503 403" {
+					t.Errorf("status %d, attempts %q: %s", o.StatusCode, got, o.Hop.Failure.Reason)
 				}
 			}
 		})
@@ -177,51 +179,51 @@ func TestEarlyAnswerToRepeatedContent(t *testing.T) {
 // TestClientLeavesWhileContentWaits: that a client is gone is heard while the endpoint
 // does not take what it has sent.
 func TestClientLeavesWhileContentWaits(t *testing.T) {
-	for _, down := range sides[:2] {
+	for _, down := range proxytest.Sides[:2] {
 		for _, size := range []int{20, 1 << 20} {
-			if !down.http2 && size > 20 {
+			if !down.HTTP2 && size > 20 {
 				continue // what is not read yet hides the end of the connection behind it
 			}
-			t.Run(fmt.Sprint(down.name, " ", size), func(t *testing.T) {
-				noLeaks(t)
+			t.Run(fmt.Sprint(down.Name, " ", size), func(t *testing.T) {
+				proxytest.NoLeaks(t)
 				asked, codes := make(chan struct{}), make(chan http2.ErrCode, 1)
-				address := narrow(t, func(f *framed, stream uint32) {
+				address := narrow(t, func(f *proxytest.HTTP2Peer, stream uint32) {
 					close(asked)
-					codes <- f.reset(stream)
+					codes <- f.ReadReset(stream)
 				})
-				p := stage(t, h2c, 1, answers(200))
-				x := p.try(down, h2c, func(s *settings) {
+				p := proxytest.StartScript(t, proxytest.H2C, 1, proxytest.Respond(200))
+				x := p.Start(down, proxytest.H2C, func(s *proxytest.Settings) {
 					s.Cluster.Endpoints = []string{address}
 					s.Route.Timeout = 0
 				})
-				x.ask("GET", nil).want(t, 204, "", "204")
-				if !down.http2 {
-					client := x.rig.dial()
-					trace, field := newTrace()
-					client.send("POST / HTTP/1.1\r\nHost: a\r\n", field, "Content-Length: 5\r\n\r\nhello")
+				x.Ask("GET", nil).Want(t, 204, "", "204")
+				if !down.HTTP2 {
+					client := x.Dial()
+					trace, field := proxytest.NewTrace()
+					client.Send("POST / HTTP/1.1\r\nHost: a\r\n", field, "Content-Length: 5\r\n\r\nhello")
 					<-asked
-					client.reset() // an end alone may be a half-close
+					client.Reset() // an end alone may be a half-close
 					if code := <-codes; code != http2.ErrCodeCancel {
 						t.Errorf("the endpoint's stream was reset with %v", code)
 					}
-					if h := x.rig.hop(trace); h.Flags.String() != "DC" {
+					if h := x.Hop(trace); h.Flags.String() != "DC" {
 						t.Errorf("flags %q: %s", h.Flags, h.Failure.Reason)
 					}
 					return
 				}
 				ctx, leave := context.WithCancel(t.Context())
-				r, trace := x.request(ctx, "POST", strings.NewReader(pattern(size)))
+				r, trace := x.NewRequest(ctx, "POST", strings.NewReader(proxytest.Pattern(size)))
 				go func() {
 					<-asked
 					leave()
 				}()
-				if _, err := x.client.Do(r); err == nil {
+				if _, err := x.HTTP.Do(r); err == nil {
 					t.Error("there was a response")
 				}
 				if code := <-codes; code != http2.ErrCodeCancel {
 					t.Errorf("the endpoint's stream was reset with %v", code)
 				}
-				if h := x.rig.hop(trace); h.Flags.String() != "DR" {
+				if h := x.Hop(trace); h.Flags.String() != "DR" {
 					t.Errorf("flags %q: %s", h.Flags, h.Failure.Reason)
 				}
 			})
@@ -234,26 +236,26 @@ func TestClientLeavesWhileContentWaits(t *testing.T) {
 func TestDeadlinesWhileContentWaits(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		change  func(*settings)
+		change  func(*proxytest.Settings)
 		field   string
 		details string
 	}{
-		{"the route's", func(s *settings) { s.Route.Timeout = short }, "", "response_timeout"},
-		{"an attempt's", func(s *settings) { s.Cluster.Retry = perTry(retrying(1, "5xx"), short) }, "", "upstream_per_try_timeout"},
-		{"the endpoint's silence", func(s *settings) { s.Listener.StreamIdleTimeout = short }, "", "stream_idle_timeout{response}"},
-		{"the caller's", func(s *settings) { s.Route.Timeout = 0 }, "grpc-timeout: 120m", "response_timeout"},
+		{"the route's", func(s *proxytest.Settings) { s.Route.Timeout = proxytest.Short }, "", "response_timeout"},
+		{"an attempt's", func(s *proxytest.Settings) { s.Cluster.Retry = perTry(proxytest.Retrying(1, "5xx"), proxytest.Short) }, "", "upstream_per_try_timeout"},
+		{"the endpoint's silence", func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout = proxytest.Short }, "", "stream_idle_timeout{response}"},
+		{"the caller's", func(s *proxytest.Settings) { s.Route.Timeout = 0 }, "grpc-timeout: 120m", "response_timeout"},
 	} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprint(tt.name, " late ", late), func(t *testing.T) {
-				noLeaks(t)
+				proxytest.NoLeaks(t)
 				asked := make(chan struct{}, 1)
-				silent := narrow(t, func(*framed, uint32) { asked <- struct{}{} })
-				p := stage(t, h2c, 1, answers(200))
-				x := p.try(h2c, h2c, func(s *settings) {
+				silent := narrow(t, func(*proxytest.HTTP2Peer, uint32) { asked <- struct{}{} })
+				p := proxytest.StartScript(t, proxytest.H2C, 1, proxytest.Respond(200))
+				x := p.Start(proxytest.H2C, proxytest.H2C, func(s *proxytest.Settings) {
 					s.Cluster.Endpoints = []string{silent}
 					tt.change(s)
 				})
-				x.ask("GET", nil).want(t, 204, "", "204")
+				x.Ask("GET", nil).Want(t, 204, "", "204")
 				fields := []string{"X-A: b"}
 				if tt.field != "" {
 					fields = []string{tt.field, "Content-Type: application/grpc"}
@@ -268,9 +270,9 @@ func TestDeadlinesWhileContentWaits(t *testing.T) {
 						pipe.Close()
 					}()
 				}
-				o := x.ask("POST", content, fields...)
-				if a := o.hop.Attempts[0]; a.Details != tt.details || len(o.hop.Attempts) != 1 {
-					t.Errorf("details %q, attempts %q", a.Details, attempts(o.hop))
+				o := x.Ask("POST", content, fields...)
+				if a := o.Hop.Attempts[0]; a.Details != tt.details || len(o.Hop.Attempts) != 1 {
+					t.Errorf("details %q, attempts %q", a.Details, proxytest.Attempts(o.Hop))
 				}
 			})
 		}
@@ -280,62 +282,62 @@ func TestDeadlinesWhileContentWaits(t *testing.T) {
 // TestDeadlineOfRepeatedContent: the route's timeout holds where content is sent again
 // to an endpoint that takes little of it.
 func TestDeadlineOfRepeatedContent(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const size = 8 << 20
-	address := endpoint(t, func(n int, p *peer) {
-		p.SetDeadline(timeLimit())
+	address := proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
+		p.SetDeadline(proxytest.Deadline())
 		if n > 0 {
 			p.SetReadBuffer(4 << 10)
 		}
-		r, err := http.ReadRequest(p.r)
+		r, err := http.ReadRequest(p.Reader)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		if n == 0 {
 			io.Copy(io.Discard, r.Body)
-			p.send("HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			p.Send("HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 			return
 		}
 		<-t.Context().Done()
 	})
-	p := stage(t, h1c, 1, answers(200))
-	x := p.try(h1c, h1c, func(s *settings) {
-		s.Cluster.Endpoints, s.Cluster.Retry = []string{address}, retrying(2, "5xx")
+	p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Endpoints, s.Cluster.Retry = []string{address}, proxytest.Retrying(2, "5xx")
 		s.Cluster.Retry.MaxBody, s.Route.Timeout = size, 2*time.Second
 	})
-	o := x.ask("POST", strings.NewReader(strings.Repeat(pattern(1<<20), size>>20)))
-	o.want(t, 504, "UT", "503 UT")
-	if o.hop.Details != "response_timeout" {
-		t.Errorf("details %q", o.hop.Details)
+	o := x.Ask("POST", strings.NewReader(strings.Repeat(proxytest.Pattern(1<<20), size>>20)))
+	o.Want(t, 504, "UT", "503 UT")
+	if o.Hop.Details != "response_timeout" {
+		t.Errorf("details %q", o.Hop.Details)
 	}
 }
 
 // TestEarlyAnswerToHTTP2Client: a client whose content has not ended is told, after the
 // end of the response, that no more of it is needed (RFC 9113 section 8.1).
 func TestEarlyAnswerToHTTP2Client(t *testing.T) {
-	for _, up := range sides[:2] {
-		t.Run(up.name, func(t *testing.T) {
-			noLeaks(t)
+	for _, up := range proxytest.Sides[:2] {
+		t.Run(up.Name, func(t *testing.T) {
+			proxytest.NoLeaks(t)
 			var address, protocol string
-			if up.http2 {
+			if up.HTTP2 {
 				address, protocol = narrow(t, denies), "http2"
 			} else {
-				address, protocol = endpoint(t, func(_ int, p *peer) {
-					p.head()
-					p.send("HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
-					p.rest()
+				address, protocol = proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+					p.ReadHead()
+					p.Send("HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
+					p.ReadRest()
 				}), "http1"
 			}
-			rig := startProxy(t, address, func(s *settings) { s.Cluster.Protocol = protocol })
-			f := dialFramed(t, rig.ingress())
-			defer f.close()
-			stream := f.ask(false, "POST", "/")
-			f.check(f.WriteData(stream, false, []byte("hello")))
-			if r, body := f.response(stream); r.StatusCode != 401 || body != "no" {
+			rig := proxytest.Start(t, address, func(s *proxytest.Settings) { s.Cluster.Protocol = protocol })
+			f := proxytest.DialHTTP2(t, rig.Ingress())
+			defer f.Close()
+			stream := f.Ask(false, "POST", "/")
+			f.Check(f.WriteData(stream, false, []byte("hello")))
+			if r, body := f.ReadResponse(stream); r.StatusCode != 401 || body != "no" {
 				t.Errorf("status %d, %q", r.StatusCode, body)
 			}
-			if code := f.reset(stream); code != http2.ErrCodeNo {
+			if code := f.ReadReset(stream); code != http2.ErrCodeNo {
 				t.Errorf("the stream was reset with %v", code)
 			}
 		})

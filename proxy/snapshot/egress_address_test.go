@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // zone is a name server that says what its owner likes, and each time anew.
@@ -75,21 +76,21 @@ func (z *zone) set(name string, answers ...string) {
 // TestForwardProxyChecksTheAddress: a name leads nobody to this host, nor to a metadata
 // service, by CONNECT or in absolute form, whatever its owner answers and when.
 func TestForwardProxyChecksTheAddress(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	z := startZone(t)
-	address := goServer(t, echo)
+	address := proxytest.Serve(t, proxytest.Echo)
 	_, port, _ := net.SplitHostPort(address)
-	allow := func(destinations ...string) func(*settings) {
-		return func(s *settings) {
+	allow := func(destinations ...string) func(*proxytest.Settings) {
+		return func(s *proxytest.Settings) {
 			s.Egress.ForwardProxy.Allow = []config.ForwardAllow{{Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Destinations: destinations}}
 		}
 	}
-	deny := func(destinations ...string) func(*settings) {
-		return func(s *settings) { s.Egress.ForwardProxy.Deny = destinations }
+	deny := func(destinations ...string) func(*proxytest.Settings) {
+		return func(s *proxytest.Settings) { s.Egress.ForwardProxy.Deny = destinations }
 	}
 	tests := []struct {
 		name    string
-		change  func(*settings)
+		change  func(*proxytest.Settings)
 		host    string
 		answers []string
 		status  int
@@ -115,24 +116,24 @@ func TestForwardProxyChecksTheAddress(t *testing.T) {
 				if tt.answers == nil {
 					z.set(tt.host, "192.0.2.1")
 				}
-				var change []func(*settings)
+				var change []func(*proxytest.Settings)
 				if tt.change != nil {
 					change = append(change, tt.change)
 				}
-				rig := startProxy(t, address, change...)
-				client := dialPeer(t, rig.egress())
+				rig := proxytest.Start(t, address, change...)
+				client := proxytest.Dial(t, rig.Egress())
 				target, method := tt.host+":"+port, "CONNECT"
 				if !connect {
 					target, method = "http://"+target+"/", "GET"
 				}
-				trace, field := newTrace()
-				client.send(method, " ", target, " HTTP/1.1\r\nHost: "+tt.host+"\r\n", field, "\r\n")
-				first, fields := client.head()
+				trace, field := proxytest.NewTrace()
+				client.Send(method, " ", target, " HTTP/1.1\r\nHost: "+tt.host+"\r\n", field, "\r\n")
+				first, fields := client.ReadHead()
 				if !strings.HasPrefix(first, fmt.Sprintf("HTTP/1.1 %d ", tt.status)) {
 					t.Errorf("received %q %q, want status %d", first, fields, tt.status)
 				}
 				client.Close()
-				if h := rig.hop(trace); h.Details != tt.details {
+				if h := rig.Hop(trace); h.Details != tt.details {
 					t.Errorf("details %q, want %q: %+v", h.Details, tt.details, h.Attempts)
 				}
 			})
@@ -143,7 +144,7 @@ func TestForwardProxyChecksTheAddress(t *testing.T) {
 // TestForwardProxyAgainstRebinding: a name that leads to an allowed address at first,
 // and then to another, leads nowhere else. Connections that were made stay.
 func TestForwardProxyAgainstRebinding(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	z := startZone(t)
 	ends, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
@@ -158,8 +159,8 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 			}
 			go func() {
 				defer c.Close()
-				for p := newPeer(t, c); ; p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") {
-					if _, err := p.tryHead(); err != nil {
+				for p := proxytest.NewPeer(t, c); ; p.Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") {
+					if _, err := p.TryReadHead(); err != nil {
 						return
 					}
 				}
@@ -167,14 +168,14 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 		}
 	}()
 	_, port, _ := net.SplitHostPort(ends.Addr().String())
-	rig := startProxy(t, ends.Addr().String(), func(s *settings) {
+	rig := proxytest.Start(t, ends.Addr().String(), func(s *proxytest.Settings) {
 		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{{Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Destinations: []string{"127.0.0.2"}}}
 	})
 	answer := func(method, target string) string {
-		client := dialPeer(t, rig.egress())
+		client := proxytest.Dial(t, rig.Egress())
 		defer client.Close()
-		client.send(method, " ", target, " HTTP/1.1\r\nHost: rebound.test\r\n\r\n")
-		first, _ := client.head()
+		client.Send(method, " ", target, " HTTP/1.1\r\nHost: rebound.test\r\n\r\n")
+		first, _ := client.ReadHead()
 		return first
 	}
 	ask := func(method, target string, want string) {
@@ -187,7 +188,7 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 	ask("GET", "http://rebound.test:"+port+"/", "200")
 	z.set("rebound.test", "127.0.0.1")
 	ask("CONNECT", "rebound.test:"+port, "403")
-	eventually(rig.t, "the connection that there is being used", func() bool { // it is kept a moment after its response
+	proxytest.Eventually(rig.T, "the connection that there is being used", func() bool { // it is kept a moment after its response
 		return strings.HasPrefix(answer("GET", "http://rebound.test:"+port+"/"), "HTTP/1.1 200 ")
 	})
 	ask("CONNECT", "rebound.test:"+port, "403")
@@ -197,14 +198,14 @@ func TestForwardProxyAgainstRebinding(t *testing.T) {
 
 // TestForwardProxyToItsAdminAPI: nobody gets there by way of the proxy.
 func TestForwardProxyToItsAdminAPI(t *testing.T) {
-	l := startLab(t, always(okay)(t), func(s *settings) {
-		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{allowed("127.0.0.0/8", "127.0.0.0/8")}
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{proxytest.Allow("127.0.0.0/8", "127.0.0.0/8")}
 	})
-	admin := l.proxy.AdminAddr().String()
+	admin := l.AdminAddr().String()
 	for _, request := range []string{"CONNECT " + admin + " HTTP/1.1\r\n", "POST http://" + admin + "/drain HTTP/1.1\r\n"} {
-		client := dialPeer(t, l.egress())
-		client.send(request, "Host: a\r\nContent-Length: 0\r\n\r\n")
-		if first, _ := client.head(); !strings.HasPrefix(first, "HTTP/1.1 403 ") {
+		client := proxytest.Dial(t, l.Egress())
+		client.Send(request, "Host: a\r\nContent-Length: 0\r\n\r\n")
+		if first, _ := client.ReadHead(); !strings.HasPrefix(first, "HTTP/1.1 403 ") {
 			t.Errorf("%q was answered with %q", request, first)
 		}
 		client.Close()
@@ -214,36 +215,36 @@ func TestForwardProxyToItsAdminAPI(t *testing.T) {
 // TestForwardProxyRulesAreReloaded: other rules hold at once, also where a connection is
 // there that the old ones allowed; and a reload that changes none keeps it.
 func TestForwardProxyRulesAreReloaded(t *testing.T) {
-	noLeaks(t)
-	address := goServer(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) })
+	proxytest.NoLeaks(t)
+	address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) })
 	_, port, _ := net.SplitHostPort(address)
-	own := ownAddress()
+	own := proxytest.OwnAddress()
 	with := func(deny ...string) *config.Config {
-		return configured(t, address, func(c *config.Config) {
+		return proxytest.NewConfig(t, address, func(c *config.Config) {
 			l := config.NewListener("egress", own)
 			l.Direction, l.ForwardProxy = "outbound", config.NewForwardProxy()
 			l.ForwardProxy.Deny = deny
 			c.Listeners = append(c.Listeners, l)
 		})
 	}
-	rig := startReloading(t, with())
+	rig := proxytest.StartConfig(t, with())
 	get := func() (int, string) {
-		client := dialPeer(t, rig.egress())
+		client := proxytest.Dial(t, rig.Egress())
 		defer client.Close()
-		client.send("GET http://localhost:", port, "/ HTTP/1.1\r\nHost: a\r\n\r\n")
-		response, body := client.response("GET")
+		client.Send("GET http://localhost:", port, "/ HTTP/1.1\r\nHost: a\r\n\r\n")
+		response, body := client.ReadResponse("GET")
 		return response.StatusCode, body
 	}
 	_, first := get()
-	rig.reload(with())
+	rig.MustReload(with())
 	if status, from := get(); status != 200 || from != first {
 		t.Errorf("after a reload of the same: %d from %s, want the connection %s", status, from, first)
 	}
-	rig.reload(with("127.0.0.0/8", "[::1]"))
+	rig.MustReload(with("127.0.0.0/8", "[::1]"))
 	if status, body := get(); status != 403 {
 		t.Errorf("with a rule against it: %d %q", status, body)
 	}
-	rig.reload(with())
+	rig.MustReload(with())
 	if status, _ := get(); status != 200 {
 		t.Errorf("without it again: %d", status)
 	}

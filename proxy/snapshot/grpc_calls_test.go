@@ -13,6 +13,8 @@ import (
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // binaryText is metadata that goes in base64.
@@ -49,7 +51,7 @@ var callKinds = []struct {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "bytes that arrived", r.AggregatedPayloadSize, 50*5000)
+		proxytest.Same(t, "bytes that arrived", r.AggregatedPayloadSize, 50*5000)
 		head, _ := s.Header()
 		sawEcho(t, head, s.Trailer())
 	}},
@@ -63,7 +65,7 @@ var callKinds = []struct {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "size of a response", len(r.GetPayload().GetBody()), n)
+			proxytest.Same(t, "size of a response", len(r.GetPayload().GetBody()), n)
 		}
 		if _, err := s.Recv(); !errors.Is(err, io.EOF) {
 			t.Errorf("after the last: %v", err)
@@ -100,7 +102,7 @@ func pingPong(t *testing.T, s grpc.BidiStreamingClient[pb.StreamingOutputCallReq
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "size of a response", len(r.GetPayload().GetBody()), n)
+	proxytest.Same(t, "size of a response", len(r.GetPayload().GetBody()), n)
 }
 
 func sawEcho(t *testing.T, head, trailers metadata.MD) {
@@ -127,34 +129,34 @@ func TestCalls(t *testing.T) {
 			v := x.end(len(callKinds))
 			for _, kind := range callKinds {
 				path := "/grpc.testing.TestService/" + kind.method
-				one := v.by("path", path)
-				same(t, "status", one.number("status"), 200)
-				same(t, "grpc_status", one["grpc_status"], any(0.0))
-				same(t, "grpc_status_name", one.text("grpc_status_name"), "OK")
-				same(t, "flags", one["flags"], nil)
-				same(t, "TLS downstream", one.of("tls")["version"] != nil, w.down)
+				one := v.By("path", path)
+				proxytest.Same(t, "status", one.Number("status"), 200)
+				proxytest.Same(t, "grpc_status", one["grpc_status"], any(0.0))
+				proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), "OK")
+				proxytest.Same(t, "flags", one["flags"], nil)
+				proxytest.Same(t, "TLS downstream", one.Of("tls")["version"] != nil, w.down)
 				attempts := one["attempts"].([]any)
-				try := line(attempts[0].(map[string]any))
-				same(t, "grpc_status of the attempt", try["grpc_status"], any(0.0))
-				same(t, "TLS upstream", try.of("tls")["version"] != nil, w.up)
-				server, clients := v.spansOf(one)
-				same(t, "attempts", len(attempts), 1)
-				same(t, "CLIENT spans", len(clients), 1)
+				try := proxytest.Line(attempts[0].(map[string]any))
+				proxytest.Same(t, "grpc_status of the attempt", try["grpc_status"], any(0.0))
+				proxytest.Same(t, "TLS upstream", try.Of("tls")["version"] != nil, w.up)
+				server, clients := spansOf(v, one)
+				proxytest.Same(t, "attempts", len(attempts), 1)
+				proxytest.Same(t, "CLIENT spans", len(clients), 1)
 				for _, s := range append(clients, server) {
-					same(t, "span", s.Name, path[1:])
-					same(t, "rpc.system", s.attributes["rpc.system"], "grpc")
-					same(t, "rpc.service", s.attributes["rpc.service"], "grpc.testing.TestService")
-					same(t, "rpc.method", s.attributes["rpc.method"], kind.method)
-					same(t, "rpc.grpc.status_code", s.attributes["rpc.grpc.status_code"], "0")
-					same(t, "protocol", s.attributes["network.protocol.version"], "2")
-					same(t, "an error", s.failed(), false)
+					proxytest.Same(t, "span", s.Name, path[1:])
+					proxytest.Same(t, "rpc.system", s.Attributes["rpc.system"], "grpc")
+					proxytest.Same(t, "rpc.service", s.Attributes["rpc.service"], "grpc.testing.TestService")
+					proxytest.Same(t, "rpc.method", s.Attributes["rpc.method"], kind.method)
+					proxytest.Same(t, "rpc.grpc.status_code", s.Attributes["rpc.grpc.status_code"], "0")
+					proxytest.Same(t, "protocol", s.Attributes["network.protocol.version"], "2")
+					proxytest.Same(t, "an error", s.Failed(), false)
 				}
 			}
-			same(t, "OK calls counted", v.metrics.sum("hopscope_requests_total", "grpc_status", "OK", "code", "200", "method", "POST", "flag", ""), 4)
-			same(t, "OK attempts counted", v.metrics.sum("hopscope_attempts_total", "grpc_status", "OK"), 4)
-			same(t, "OK calls timed", v.metrics.sum("http_server_request_duration_seconds", "grpc_status", "OK"), 4)
-			same(t, "failures", v.metrics.sum("hopscope_failures_total"), 0)
-			same(t, "calls under way", v.metrics.sum("hopscope_downstream_requests_active"), 0)
+			proxytest.Same(t, "OK calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "OK", "code", "200", "method", "POST", "flag", ""), 4)
+			proxytest.Same(t, "OK attempts counted", v.Metrics.Sum("hopscope_attempts_total", "grpc_status", "OK"), 4)
+			proxytest.Same(t, "OK calls timed", v.Metrics.Sum("http_server_request_duration_seconds", "grpc_status", "OK"), 4)
+			proxytest.Same(t, "failures", v.Metrics.Sum("hopscope_failures_total"), 0)
+			proxytest.Same(t, "calls under way", v.Metrics.Sum("hopscope_downstream_requests_active"), 0)
 		})
 	}
 }
@@ -165,22 +167,22 @@ func TestCallsOverHTTP1(t *testing.T) {
 	t.Parallel()
 	c := &callee{}
 	c.start(t)
-	inner := startLab(t, c.address, named("inner"), func(s *settings) { s.Cluster.Protocol = "http2" })
-	front := startLab(t, inner.ingress(), func(s *settings) { s.Cluster.Protocol = "http1" })
-	client := pb.NewTestServiceClient(dialCalls(t, front.ingress(), nil))
+	inner := proxytest.StartWithViews(t, c.address, proxytest.ServiceName("inner"), func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" })
+	front := proxytest.StartWithViews(t, inner.Ingress(), func(s *proxytest.Settings) { s.Cluster.Protocol = "http1" })
+	client := pb.NewTestServiceClient(dialCalls(t, front.Ingress(), nil))
 	for _, kind := range callKinds {
 		t.Run(kind.method, func(t *testing.T) { kind.make(t, client) })
 	}
 	if t.Failed() {
 		return
 	}
-	for _, l := range []*rig{front, inner} {
-		l.settle()
-		for _, one := range l.lines() {
-			same(t, "grpc_status of "+one.text("path"), one["grpc_status"], any(0.0))
+	for _, l := range []*proxytest.Proxy{front, inner} {
+		l.Settle()
+		for _, one := range l.Lines() {
+			proxytest.Same(t, "grpc_status of "+one.Text("path"), one["grpc_status"], any(0.0))
 		}
 	}
-	same(t, "what the innermost was asked in", inner.lines()[0].text("protocol"), "HTTP/1.1")
+	proxytest.Same(t, "what the innermost was asked in", inner.Lines()[0].Text("protocol"), "HTTP/1.1")
 }
 
 // serverErrors are the codes that a SERVER span counts as an error.
@@ -208,7 +210,7 @@ func TestStatusInEveryView(t *testing.T) {
 			&pb.SimpleRequest{ResponseStatus: echo}, grpc.Trailer(&trailers))
 		said[0][of] = trailers
 		wantCode(t, "trailers-only", err, of)
-		same(t, "message", status.Convert(err).Message(), text)
+		proxytest.Same(t, "message", status.Convert(err).Message(), text)
 
 		s, err := x.StreamingOutputCall(limited(t, "x-request-id", "after-"+of.String()),
 			&pb.StreamingOutputCallRequest{ResponseParameters: sizes(1), ResponseStatus: echo})
@@ -220,7 +222,7 @@ func TestStatusInEveryView(t *testing.T) {
 		}
 		_, err = s.Recv()
 		wantCode(t, "trailers", err, of)
-		same(t, "message", status.Convert(err).Message(), text)
+		proxytest.Same(t, "message", status.Convert(err).Message(), text)
 		said[1][of] = s.Trailer()
 	}
 	v := x.end(2 * len(codeNames))
@@ -228,37 +230,37 @@ func TestStatusInEveryView(t *testing.T) {
 		of := codes.Code(i + 1)
 		bad := strings.Contains(" "+serverErrors+" ", " "+name+" ")
 		for k, form := range []string{"alone-", "after-"} {
-			one := v.by("request_id", form+of.String())
-			same(t, "grpc_status", one["grpc_status"], any(float64(of)))
-			same(t, "grpc_status_name", one.text("grpc_status_name"), name)
-			same(t, "grpc_message", one.text("grpc_message"), text)
-			same(t, "status", one.number("status"), 200)
-			same(t, "flags", one["flags"], nil)
-			try := line(one["attempts"].([]any)[0].(map[string]any))
-			same(t, "grpc_status of the attempt", try["grpc_status"], any(float64(of)))
-			server, clients := v.spansOf(one)
-			same(t, name+": SERVER span is an error", server.failed(), bad)
-			same(t, name+": CLIENT span is an error", clients[0].failed(), true)
-			same(t, name+": error.type of the CLIENT span", clients[0].attributes["error.type"], name)
-			for _, s := range []span{server, clients[0]} {
-				same(t, "rpc.grpc.status_code", s.attributes["rpc.grpc.status_code"], fmt.Sprint(int(of)))
+			one := v.By("request_id", form+of.String())
+			proxytest.Same(t, "grpc_status", one["grpc_status"], any(float64(of)))
+			proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), name)
+			proxytest.Same(t, "grpc_message", one.Text("grpc_message"), text)
+			proxytest.Same(t, "status", one.Number("status"), 200)
+			proxytest.Same(t, "flags", one["flags"], nil)
+			try := proxytest.Line(one["attempts"].([]any)[0].(map[string]any))
+			proxytest.Same(t, "grpc_status of the attempt", try["grpc_status"], any(float64(of)))
+			server, clients := spansOf(v, one)
+			proxytest.Same(t, name+": SERVER span is an error", server.Failed(), bad)
+			proxytest.Same(t, name+": CLIENT span is an error", clients[0].Failed(), true)
+			proxytest.Same(t, name+": error.type of the CLIENT span", clients[0].Attributes["error.type"], name)
+			for _, s := range []proxytest.Span{server, clients[0]} {
+				proxytest.Same(t, "rpc.grpc.status_code", s.Attributes["rpc.grpc.status_code"], fmt.Sprint(int(of)))
 			}
 			status := strings.Join(said[k][of].Get("proxy-status"), ", ")
 			if bad {
-				same(t, name+": error.type of the SERVER span", server.attributes["error.type"], name)
-				same(t, name+": failed_hop", one.text("failed_hop"), "web")
-				reason(t, name+": failure_reason", one.text("failure_reason"), "answered "+name+": "+text)
-				same(t, name+": origin", server.attributes["hopscope.failure_origin"], "endpoint")
-				reason(t, name+": Proxy-Status", status, `hopscope-failed-hop="web"`)
+				proxytest.Same(t, name+": error.type of the SERVER span", server.Attributes["error.type"], name)
+				proxytest.Same(t, name+": failed_hop", one.Text("failed_hop"), "web")
+				proxytest.Reason(t, name+": failure_reason", one.Text("failure_reason"), "answered "+name+": "+text)
+				proxytest.Same(t, name+": origin", server.Attributes["hopscope.failure_origin"], "endpoint")
+				proxytest.Reason(t, name+": Proxy-Status", status, `hopscope-failed-hop="web"`)
 			} else {
-				same(t, name+": failed_hop", one["failed_hop"], nil)
-				same(t, name+": error.type of the SERVER span", server.attributes["error.type"], "")
+				proxytest.Same(t, name+": failed_hop", one["failed_hop"], nil)
+				proxytest.Same(t, name+": error.type of the SERVER span", server.Attributes["error.type"], "")
 			}
 		}
-		same(t, name+": calls counted", v.metrics.sum("hopscope_requests_total", "grpc_status", name), 2)
-		same(t, name+": attempts counted", v.metrics.sum("hopscope_attempts_total", "grpc_status", name), 2)
+		proxytest.Same(t, name+": calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", name), 2)
+		proxytest.Same(t, name+": attempts counted", v.Metrics.Sum("hopscope_attempts_total", "grpc_status", name), 2)
 	}
 	failures := 2 * float64(len(strings.Fields(serverErrors)))
-	same(t, "failures of the endpoint's counted", v.metrics.sum("hopscope_failures_total", "origin", "endpoint"), failures)
-	same(t, "failures counted", v.metrics.sum("hopscope_failures_total"), failures)
+	proxytest.Same(t, "failures of the endpoint's counted", v.Metrics.Sum("hopscope_failures_total", "origin", "endpoint"), failures)
+	proxytest.Same(t, "failures counted", v.Metrics.Sum("hopscope_failures_total"), failures)
 }

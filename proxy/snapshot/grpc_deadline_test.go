@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	hopgrpc "github.com/hopscope/hopscope/proxy/grpc"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/headers"
 )
 
@@ -54,7 +55,7 @@ func neverAnswers(t *testing.T) (address string, gave chan struct{}) {
 	return h2cServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "StreamingOutputCall") {
 			w.Header().Set("Content-Type", "application/grpc")
-			w.Write(lengthPrefixed(nil))
+			w.Write(proxytest.GRPCMessage(nil))
 			w.(http.Flusher).Flush()
 		}
 		<-r.Context().Done()
@@ -84,31 +85,31 @@ func TestDeadlineIsTheProxys(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			address, gave := neverAnswers(t)
-			l := startLab(t, address, func(s *settings) { s.Cluster.Protocol, s.Route.Timeout = "http2", tt.route })
+			l := proxytest.StartWithViews(t, address, func(s *proxytest.Settings) { s.Cluster.Protocol, s.Route.Timeout = "http2", tt.route })
 			fields := []string{"Grpc-Timeout", tt.timeout}
 			if tt.timeout == "" {
 				fields = nil
 			}
-			r, _ := postCall(t, h2Client(t, nil), "http://"+l.ingress()+"/grpc.testing.TestService/"+tt.method,
-				bytes.NewReader(lengthPrefixed(nil)), fields...)
+			r, _ := postCall(t, h2Client(t, nil), "http://"+l.Ingress()+"/grpc.testing.TestService/"+tt.method,
+				bytes.NewReader(proxytest.GRPCMessage(nil)), fields...)
 			end := r.Header
 			if tt.method != "UnaryCall" {
 				end = r.Trailer
 			}
-			same(t, "HTTP status", r.StatusCode, 200)
-			same(t, "grpc-status", end.Get("Grpc-Status"), "4")
-			reason(t, "grpc-message", end.Get("Grpc-Message"), tt.says)
+			proxytest.Same(t, "HTTP status", r.StatusCode, 200)
+			proxytest.Same(t, "grpc-status", end.Get("Grpc-Status"), "4")
+			proxytest.Reason(t, "grpc-message", end.Get("Grpc-Message"), tt.says)
 			failed, why, _ := headers.Failure(parseMembers(t, end))
-			same(t, "who failed by the response", failed, "front")
-			reason(t, "why by the response", why, tt.says)
+			proxytest.Same(t, "who failed by the response", failed, "front")
+			proxytest.Reason(t, "why by the response", why, tt.says)
 			if tt.timeout != "0n" {
-				await(t, "the endpoint heard that the call is off", gave)
+				proxytest.AwaitClosed(t, "the endpoint heard that the call is off", gave)
 			}
-			one := l.end(1).lines[0]
-			same(t, "flags", one.text("flags"), "UT")
-			same(t, "grpc_status_name", one.text("grpc_status_name"), "DEADLINE_EXCEEDED")
-			same(t, "failed_hop", one.text("failed_hop"), "front")
-			reason(t, "failure_reason", one.text("failure_reason"), tt.says)
+			one := l.End(1).Lines[0]
+			proxytest.Same(t, "flags", one.Text("flags"), "UT")
+			proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), "DEADLINE_EXCEEDED")
+			proxytest.Same(t, "failed_hop", one.Text("failed_hop"), "front")
+			proxytest.Reason(t, "failure_reason", one.Text("failure_reason"), tt.says)
 		})
 	}
 }
@@ -124,18 +125,18 @@ func TestDeadlineIsEverybodys(t *testing.T) {
 		for i := range calls {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				r, _ := postCall(t, client, "http://"+x.ingress()+unaryPath, bytes.NewReader(lengthPrefixed(nil)), "Grpc-Timeout", fmt.Sprintf("%dm", 20+i))
-				same(t, "grpc-status", r.Header.Get("Grpc-Status")+r.Trailer.Get("Grpc-Status"), "4")
+				r, _ := postCall(t, client, "http://"+x.Ingress()+unaryPath, bytes.NewReader(proxytest.GRPCMessage(nil)), "Grpc-Timeout", fmt.Sprintf("%dm", 20+i))
+				proxytest.Same(t, "grpc-status", r.Header.Get("Grpc-Status")+r.Trailer.Get("Grpc-Status"), "4")
 			})
 		}
 	})
 	v := x.end(calls)
-	same(t, "calls counted", v.metrics.sum("hopscope_requests_total", "grpc_status", "DEADLINE_EXCEEDED"), calls)
+	proxytest.Same(t, "calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "DEADLINE_EXCEEDED"), calls)
 }
 
 func parseMembers(t *testing.T, h http.Header) []headers.Member {
 	t.Helper()
-	return members(t, &http.Response{Header: h})
+	return proxytest.ProxyStatus(t, &http.Response{Header: h})
 }
 
 // What the endpoint is told is what the caller gave, less what was spent.
@@ -147,10 +148,10 @@ func TestTimeoutIsShortened(t *testing.T) {
 		w.Header().Set("Content-Type", "application/grpc")
 		w.Header().Set("Grpc-Status", "0")
 	})
-	l := startLab(t, s, func(s *settings) { s.Cluster.Protocol = "http2" })
+	l := proxytest.StartWithViews(t, s, func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" })
 	client := h2Client(t, nil)
 	for _, given := range []string{"10S", "99999999H", "7M"} {
-		postCall(t, client, "http://"+l.ingress()+"/a.B/C", bytes.NewReader(lengthPrefixed(nil)), "Grpc-Timeout", given)
+		postCall(t, client, "http://"+l.Ingress()+"/a.B/C", bytes.NewReader(proxytest.GRPCMessage(nil)), "Grpc-Timeout", given)
 		whole, _ := hopgrpc.ParseTimeout([]byte(given))
 		text := <-told
 		left, ok := hopgrpc.ParseTimeout([]byte(text))
@@ -232,30 +233,30 @@ func TestCancellationReachesTheEndpoint(t *testing.T) {
 				go func() {
 					ended <- kind.run(ctx, x, func() { began <- struct{}{} })
 				}()
-				await(t, "the call", began)
+				proxytest.AwaitClosed(t, "the call", began)
 				switch kind.method {
 				case "UnaryCall":
-					await(t, "the call at the endpoint", arrived)
+					proxytest.AwaitClosed(t, "the call at the endpoint", arrived)
 				case "StreamingInputCall":
-					eventually(t, "the call at the proxy", func() bool {
-						return x.scrape().sum("hopscope_downstream_requests_active") == 1
+					proxytest.Eventually(t, "the call at the proxy", func() bool {
+						return x.Scrape().Sum("hopscope_downstream_requests_active") == 1
 					})
 				}
 				cancel()
 				err := <-ended
 				wantCode(t, "the caller's own status", err, codes.Canceled)
 				if kind.method != "StreamingInputCall" {
-					await(t, "the endpoint heard of it", c.gave)
+					proxytest.AwaitClosed(t, "the endpoint heard of it", c.gave)
 				}
 				v := x.end(1)
-				one := v.lines[0]
-				same(t, "grpc_status_name", one.text("grpc_status_name"), "CANCELLED")
-				same(t, "flags", one.text("flags"), "DR")
-				same(t, "failed_hop", one.text("failed_hop"), "client")
-				server, _ := v.spansOf(one)
-				same(t, "SERVER span is an error", server.failed(), false)
-				same(t, "rpc.grpc.status_code", server.attributes["rpc.grpc.status_code"], "1")
-				same(t, "failures but of clients", v.metrics.sum("hopscope_failures_total")-v.metrics.sum("hopscope_failures_total", "origin", "downstream"), 0)
+				one := v.Lines[0]
+				proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), "CANCELLED")
+				proxytest.Same(t, "flags", one.Text("flags"), "DR")
+				proxytest.Same(t, "failed_hop", one.Text("failed_hop"), "client")
+				server, _ := spansOf(v, one)
+				proxytest.Same(t, "SERVER span is an error", server.Failed(), false)
+				proxytest.Same(t, "rpc.grpc.status_code", server.Attributes["rpc.grpc.status_code"], "1")
+				proxytest.Same(t, "failures but of clients", v.Metrics.Sum("hopscope_failures_total")-v.Metrics.Sum("hopscope_failures_total", "origin", "downstream"), 0)
 			})
 		}
 	}
@@ -277,11 +278,11 @@ func TestCallerGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := x.UnaryCall(ctx, &pb.SimpleRequest{})
-	same(t, "code", status.Code(err), codes.DeadlineExceeded)
+	proxytest.Same(t, "code", status.Code(err), codes.DeadlineExceeded)
 	select {
 	case ok := <-deadlines: // it may have been too late to get there
-		same(t, "the endpoint knows the deadline", ok, true)
-		await(t, "the endpoint heard of it", c.gave)
+		proxytest.Same(t, "the endpoint knows the deadline", ok, true)
+		proxytest.AwaitClosed(t, "the endpoint heard of it", c.gave)
 	default:
 	}
 }
@@ -308,5 +309,5 @@ func TestDeadlinesAreNoFlood(t *testing.T) {
 		wg.Wait()
 	}
 	x.conn.Close()
-	same(t, "connections", x.scrape().sum("hopscope_downstream_connections_total"), 1)
+	proxytest.Same(t, "connections", x.Scrape().Sum("hopscope_downstream_connections_total"), 1)
 }

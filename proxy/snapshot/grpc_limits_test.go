@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/connectivity"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 const mebi = 1 << 20
@@ -32,7 +34,7 @@ func TestMessageSizes(t *testing.T) {
 
 			r, err := x.UnaryCall(limited(t), &pb.SimpleRequest{Payload: payload(16 * mebi)}, large)
 			wantCode(t, "16 MiB up and down", err, codes.OK)
-			same(t, "bytes that came back", len(r.GetPayload().GetBody()), 16*mebi)
+			proxytest.Same(t, "bytes that came back", len(r.GetPayload().GetBody()), 16*mebi)
 
 			// The endpoint refuses it while it is on its way.
 			_, err = x.UnaryCall(limited(t), &pb.SimpleRequest{Payload: payload(20 * mebi)}, large)
@@ -44,7 +46,7 @@ func TestMessageSizes(t *testing.T) {
 			_, err = x.UnaryCall(limited(t), &pb.SimpleRequest{Payload: payload(10)})
 			wantCode(t, "after all that", err, codes.OK)
 			v := x.end(4)
-			same(t, "RESOURCE_EXHAUSTED by the endpoint", v.metrics.sum("hopscope_requests_total", "grpc_status", "RESOURCE_EXHAUSTED"), 1)
+			proxytest.Same(t, "RESOURCE_EXHAUSTED by the endpoint", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "RESOURCE_EXHAUSTED"), 1)
 		})
 	}
 }
@@ -89,8 +91,8 @@ func TestBusyStreamsAreNoFlood(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, one := range x.end(streams).lines {
-		same(t, "grpc_status", one["grpc_status"], any(0.0))
+	for _, one := range x.end(streams).Lines {
+		proxytest.Same(t, "grpc_status", one["grpc_status"], any(0.0))
 	}
 }
 
@@ -118,12 +120,12 @@ func TestCancellationsAreNoFlood(t *testing.T) {
 	}
 	wg.Wait()
 	for range cancels {
-		await(t, "the endpoint heard of it", c.gave)
+		proxytest.AwaitClosed(t, "the endpoint heard of it", c.gave)
 	}
 	_, err := x.UnaryCall(limited(t), &pb.SimpleRequest{})
 	wantCode(t, "a call besides", err, codes.OK)
 	v := x.end(cancels + 1)
-	same(t, "connections", v.metrics.sum("hopscope_downstream_connections_total"), 1)
+	proxytest.Same(t, "connections", v.Metrics.Sum("hopscope_downstream_connections_total"), 1)
 }
 
 // counting is a listener that counts connections.
@@ -148,10 +150,10 @@ func TestEndpointsConnectionsGetOld(t *testing.T) {
 			t.Parallel()
 			const connections = 15
 			c := &callee{options: []grpc.ServerOption{grpc.KeepaliveParams(keepalive.ServerParameters{
-				MaxConnectionAge: 20 * time.Millisecond, MaxConnectionAgeGrace: patience,
+				MaxConnectionAge: 20 * time.Millisecond, MaxConnectionAgeGrace: proxytest.Patience,
 			})}}
 			if w.up {
-				c.ca = newAuthority(t)
+				c.ca = proxytest.NewAuthority(t)
 			}
 			socket, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -169,7 +171,7 @@ func TestEndpointsConnectionsGetOld(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
-					for limit := timeLimit(); counted.n.Load() < connections && time.Now().Before(limit); {
+					for limit := proxytest.Deadline(); counted.n.Load() < connections && time.Now().Before(limit); {
 						_, err := x.UnaryCall(limited(t), &pb.SimpleRequest{Payload: payload(100)})
 						if calls.Add(1); err != nil {
 							t.Errorf("a call failed: %v", err)
@@ -191,7 +193,7 @@ func TestEndpointsConnectionsGetOld(t *testing.T) {
 			if counted.n.Load() < connections {
 				t.Errorf("%d connections, want %d", counted.n.Load(), connections)
 			}
-			for _, one := range x.end(int(calls.Load()) + 1).lines {
+			for _, one := range x.end(int(calls.Load()) + 1).Lines {
 				if one["grpc_status"] != 0.0 {
 					t.Errorf("a call that did not end well: %v", one)
 				}
@@ -213,9 +215,9 @@ func TestDrainWithLongStreams(t *testing.T) {
 			pingPong(t, s, 10)
 			closed := make(chan error, 1)
 			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 				defer cancel()
-				closed <- x.proxy.Close(ctx)
+				closed <- x.Close(ctx)
 			}()
 			ctx := limited(t)
 			for state := x.conn.GetState(); state == connectivity.Ready; state = x.conn.GetState() {
@@ -240,7 +242,7 @@ func TestDrainWithLongStreams(t *testing.T) {
 			if err := <-closed; err != nil {
 				t.Errorf("closing the proxy: %v", err)
 			}
-			same(t, "grpc_status", x.lines()[0]["grpc_status"], any(0.0))
+			proxytest.Same(t, "grpc_status", x.Lines()[0]["grpc_status"], any(0.0))
 		})
 	}
 }
@@ -258,8 +260,8 @@ func TestDrainCutsStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.stop()
+	x.Stop()
 	_, err = s.Recv()
 	wantCode(t, "a stream that was cut", err, codes.Unavailable)
-	await(t, "the endpoint heard of it", c.gave)
+	proxytest.AwaitClosed(t, "the endpoint heard of it", c.gave)
 }

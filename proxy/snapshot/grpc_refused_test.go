@@ -12,17 +12,18 @@ import (
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/headers"
 )
 
 // refusingOnce is an endpoint that refuses its first call, and answers the others
 // with one empty response.
-func refusingOnce(t *testing.T, refuse func(f *framed, stream uint32)) string {
+func refusingOnce(t *testing.T, refuse func(f *proxytest.HTTP2Peer, stream uint32)) string {
 	calls := make(chan int, 1)
 	calls <- 0
-	return framedEndpoint(t, func(_ int, f *framed) {
+	return proxytest.HTTP2Endpoint(t, func(_ int, f *proxytest.HTTP2Peer) {
 		for {
-			stream, ok := f.request()
+			stream, ok := f.ReadRequest()
 			if !ok {
 				return
 			}
@@ -32,9 +33,9 @@ func refusingOnce(t *testing.T, refuse func(f *framed, stream uint32)) string {
 				refuse(f, stream)
 				continue
 			}
-			f.headers(stream, false, f.encode(":status: 200", "content-type: application/grpc"))
-			f.check(f.WriteData(stream, false, lengthPrefixed(nil)))
-			f.headers(stream, true, f.encode("grpc-status: 0"))
+			f.SendHeaders(stream, false, f.Encode(":status: 200", "content-type: application/grpc"))
+			f.Check(f.WriteData(stream, false, proxytest.GRPCMessage(nil)))
+			f.SendHeaders(stream, true, f.Encode("grpc-status: 0"))
 		}
 	})
 }
@@ -42,39 +43,39 @@ func refusingOnce(t *testing.T, refuse func(f *framed, stream uint32)) string {
 // A call that the endpoint says it did not begin is sent once more, be it over or
 // not: as long as the proxy has all that was read of it.
 func TestRefusedCalls(t *testing.T) {
-	for name, refuse := range map[string]func(f *framed, stream uint32){
-		"GOAWAY": func(f *framed, _ uint32) { f.check(f.WriteGoAway(0, http2.ErrCodeNo, nil)) },
-		"REFUSED_STREAM": func(f *framed, stream uint32) {
-			f.check(f.WriteRSTStream(stream, http2.ErrCodeRefusedStream))
+	for name, refuse := range map[string]func(f *proxytest.HTTP2Peer, stream uint32){
+		"GOAWAY": func(f *proxytest.HTTP2Peer, _ uint32) { f.Check(f.WriteGoAway(0, http2.ErrCodeNo, nil)) },
+		"REFUSED_STREAM": func(f *proxytest.HTTP2Peer, stream uint32) {
+			f.Check(f.WriteRSTStream(stream, http2.ErrCodeRefusedStream))
 		},
 	} {
-		h2c := func(s *settings) { s.Cluster.Protocol = "http2" }
+		h2c := func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" }
 		t.Run(name+" unary", func(t *testing.T) {
 			t.Parallel()
-			l := startLab(t, refusingOnce(t, refuse), h2c)
+			l := proxytest.StartWithViews(t, refusingOnce(t, refuse), h2c)
 			client := h2Client(t, nil)
-			r, body := postCall(t, client, "http://"+l.ingress()+unaryPath, bytes.NewReader(lengthPrefixed(nil)))
-			same(t, "grpc-status", r.Header.Get("Grpc-Status")+r.Trailer.Get("Grpc-Status"), "0")
-			same(t, "bytes of content", len(body), 5)
-			one := l.end(1).lines[0]
-			same(t, "flags", one["flags"], nil)
+			r, body := postCall(t, client, "http://"+l.Ingress()+unaryPath, bytes.NewReader(proxytest.GRPCMessage(nil)))
+			proxytest.Same(t, "grpc-status", r.Header.Get("Grpc-Status")+r.Trailer.Get("Grpc-Status"), "0")
+			proxytest.Same(t, "bytes of content", len(body), 5)
+			one := l.End(1).Lines[0]
+			proxytest.Same(t, "flags", one["flags"], nil)
 			attempts := one["attempts"].([]any)
-			same(t, "attempts", len(attempts), 2)
-			same(t, "flags of the first", line(attempts[0].(map[string]any)).text("flags"), "UR")
+			proxytest.Same(t, "attempts", len(attempts), 2)
+			proxytest.Same(t, "flags of the first", proxytest.Line(attempts[0].(map[string]any)).Text("flags"), "UR")
 		})
 		for _, sent := range []int{0, 1, 3} { // messages, before the call is refused
 			t.Run(fmt.Sprint(name, " stream, ", sent, " messages"), func(t *testing.T) {
 				t.Parallel()
 				ready := make(chan struct{})
-				address := framedEndpoint(t, callsAfter(t, ready, func(f *framed, stream uint32) {
+				address := proxytest.HTTP2Endpoint(t, callsAfter(t, ready, func(f *proxytest.HTTP2Peer, stream uint32) {
 					for have := 0; have < sent*messageSize; {
-						frame := f.until("messages", func(frame http2.Frame) bool { _, ok := frame.(*http2.DataFrame); return ok })
+						frame := f.Until("messages", func(frame http2.Frame) bool { _, ok := frame.(*http2.DataFrame); return ok })
 						have += len(frame.(*http2.DataFrame).Data())
 					}
 					refuse(f, stream)
 				}))
-				l := startLab(t, address, h2c)
-				conn := dialCalls(t, l.ingress(), nil)
+				l := proxytest.StartWithViews(t, address, h2c)
+				conn := dialCalls(t, l.Ingress(), nil)
 				s, err := pb.NewTestServiceClient(conn).StreamingInputCall(limited(t))
 				if err != nil {
 					t.Fatal(err)
@@ -94,10 +95,10 @@ func TestRefusedCalls(t *testing.T) {
 					t.Errorf("%d messages arrived (%v), want %d", got.GetAggregatedPayloadSize(), err, sent+1)
 				}
 				conn.Close()
-				one := l.end(1).lines[0]
-				same(t, "flags", one["flags"], nil)
-				same(t, "attempts", len(one["attempts"].([]any)), 2)
-				same(t, "bytes_in", one["bytes_in"].(float64), float64((sent+1)*messageSize))
+				one := l.End(1).Lines[0]
+				proxytest.Same(t, "flags", one["flags"], nil)
+				proxytest.Same(t, "attempts", len(one["attempts"].([]any)), 2)
+				proxytest.Same(t, "bytes_in", one["bytes_in"].(float64), float64((sent+1)*messageSize))
 			})
 		}
 	}
@@ -108,12 +109,12 @@ const messageSize = 5 + 1006
 
 // callsAfter refuses the first call, and counts the messages of the second, once it
 // has told that it is there.
-func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *framed, stream uint32)) func(int, *framed) {
+func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *proxytest.HTTP2Peer, stream uint32)) func(int, *proxytest.HTTP2Peer) {
 	calls := make(chan int, 1)
 	calls <- 0
-	return func(_ int, f *framed) {
+	return func(_ int, f *proxytest.HTTP2Peer) {
 		for {
-			stream, ok := f.request()
+			stream, ok := f.ReadRequest()
 			if !ok {
 				return
 			}
@@ -125,7 +126,7 @@ func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *framed, stream
 			}
 			close(ready)
 			size := 0
-			f.until("the end of the call", func(frame http2.Frame) bool {
+			f.Until("the end of the call", func(frame http2.Frame) bool {
 				data, ok := frame.(*http2.DataFrame)
 				if ok {
 					size += len(data.Data())
@@ -139,9 +140,9 @@ func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *framed, stream
 			if err != nil {
 				t.Error(err)
 			}
-			f.headers(stream, false, f.encode(":status: 200", "content-type: application/grpc"))
-			f.check(f.WriteData(stream, false, lengthPrefixed(text)))
-			f.headers(stream, true, f.encode("grpc-status: 0"))
+			f.SendHeaders(stream, false, f.Encode(":status: 200", "content-type: application/grpc"))
+			f.Check(f.WriteData(stream, false, proxytest.GRPCMessage(text)))
+			f.SendHeaders(stream, true, f.Encode("grpc-status: 0"))
 		}
 	}
 }
@@ -151,14 +152,14 @@ func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *framed, stream
 func TestEndsWithinAMessage(t *testing.T) {
 	t.Parallel()
 	had := make(chan struct{})
-	l := startLab(t, h2cServer(t, func(w http.ResponseWriter, _ *http.Request) {
+	l := proxytest.StartWithViews(t, h2cServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/grpc")
-		w.Write(lengthPrefixed(make([]byte, 100))[:50])
+		w.Write(proxytest.GRPCMessage(make([]byte, 100))[:50])
 		w.(http.Flusher).Flush()
 		<-had
 		panic(http.ErrAbortHandler)
-	}), func(s *settings) { s.Cluster.Protocol = "http2" })
-	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+l.ingress()+unaryPath, bytes.NewReader(lengthPrefixed(nil)))
+	}), func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" })
+	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+l.Ingress()+unaryPath, bytes.NewReader(proxytest.GRPCMessage(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,12 +177,12 @@ func TestEndsWithinAMessage(t *testing.T) {
 	if len(rest) > 0 || err != nil {
 		t.Errorf("after what came: %q, %v", rest, err)
 	}
-	same(t, "grpc-status", resp.Trailer.Get("Grpc-Status"), "14")
+	proxytest.Same(t, "grpc-status", resp.Trailer.Get("Grpc-Status"), "14")
 	failed, _, _ := headers.Failure(parseMembers(t, resp.Trailer))
-	same(t, "who failed by the response", failed, "front")
-	one := l.end(1).lines[0]
-	same(t, "flags", one.text("flags"), "UR")
-	same(t, "grpc_status_name", one.text("grpc_status_name"), "UNAVAILABLE")
+	proxytest.Same(t, "who failed by the response", failed, "front")
+	one := l.End(1).Lines[0]
+	proxytest.Same(t, "flags", one.Text("flags"), "UR")
+	proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), "UNAVAILABLE")
 }
 
 // What breaks off a stream on its way to a browser is in the trailers as well.
@@ -189,25 +190,25 @@ func TestGRPCWebBreaksOff(t *testing.T) {
 	t.Parallel()
 	address, _ := neverAnswers(t)
 	for _, text := range []bool{false, true} {
-		l := startLab(t, address, func(s *settings) {
+		l := proxytest.StartWithViews(t, address, func(s *proxytest.Settings) {
 			s.Cluster.Protocol, s.Route.Timeout = "http2", 80*time.Millisecond
 		})
-		for _, speaks := range sides[:2] {
+		for _, speaks := range proxytest.Sides[:2] {
 			client := h2Client(t, nil)
-			if !speaks.http2 {
-				client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+			if !speaks.HTTP2 {
+				client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proxytest.Patience}
 			}
-			w := &webClient{client, "http://" + l.ingress(), text}
+			w := &webClient{client, "http://" + l.Ingress(), text}
 			a := w.ask(t, outputPath, &pb.StreamingOutputCallRequest{})
-			same(t, "responses", len(a.messages), 1)
-			same(t, "the status was in the head", a.inHead, false)
-			same(t, "grpc-status", a.end.Get("Grpc-Status"), "4")
+			proxytest.Same(t, "responses", len(a.messages), 1)
+			proxytest.Same(t, "the status was in the head", a.inHead, false)
+			proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), "4")
 			failed, _, _ := headers.Failure(parseMembers(t, a.end))
-			same(t, "who failed by the response", failed, "front")
+			proxytest.Same(t, "who failed by the response", failed, "front")
 			client.CloseIdleConnections()
 		}
-		v := l.end(2)
-		same(t, "calls counted", v.metrics.sum("hopscope_requests_total", "grpc_status", "DEADLINE_EXCEEDED", "flag", "UT"), 2)
+		v := l.End(2)
+		proxytest.Same(t, "calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "DEADLINE_EXCEEDED", "flag", "UT"), 2)
 	}
 }
 
@@ -218,20 +219,20 @@ func TestKeepAliveIsNoFlood(t *testing.T) {
 	const pings = 300
 	x := startCalls(t, wirings[0], &callee{})
 	x.conn.Close()
-	f := dialFramed(t, x.ingress())
-	f.rude = true // it answers nothing by itself, and all frames are seen
+	f := proxytest.DialHTTP2(t, x.Ingress())
+	f.Rude = true // it answers nothing by itself, and all frames are seen
 	for i := range pings {
-		f.check(f.WritePing(false, [8]byte{byte(i), byte(i >> 8)}))
-		f.until("the answer to a PING", func(frame http2.Frame) bool {
+		f.Check(f.WritePing(false, [8]byte{byte(i), byte(i >> 8)}))
+		f.Until("the answer to a PING", func(frame http2.Frame) bool {
 			p, ok := frame.(*http2.PingFrame)
 			return ok && p.IsAck() && p.Data == [8]byte{byte(i), byte(i >> 8)}
 		})
 	}
-	f.rude = false
-	f.check(f.WriteSettingsAck())
-	stream := f.ask(false, "POST", unaryPath, "content-type: application/grpc", "te: trailers")
-	f.check(f.WriteData(stream, true, lengthPrefixed(nil)))
-	r, body := f.response(stream)
-	same(t, "HTTP status", r.StatusCode, 200)
-	same(t, "bytes of content", len(body), 5)
+	f.Rude = false
+	f.Check(f.WriteSettingsAck())
+	stream := f.Ask(false, "POST", unaryPath, "content-type: application/grpc", "te: trailers")
+	f.Check(f.WriteData(stream, true, proxytest.GRPCMessage(nil)))
+	r, body := f.ReadResponse(stream)
+	proxytest.Same(t, "HTTP status", r.StatusCode, 200)
+	proxytest.Same(t, "bytes of content", len(body), 5)
 }

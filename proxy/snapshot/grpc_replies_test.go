@@ -16,20 +16,21 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/headers"
 )
 
 // Every answer of the proxy's own to a call is a status that stands in the head
 // and nothing else, and says in Proxy-Status which hop made it.
 func TestReplyToCall(t *testing.T) {
-	h2c := func(s *settings) { s.Cluster.Protocol = "http2" }
+	h2c := func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" }
 	answers := func(h http.HandlerFunc) func(*testing.T) string {
 		return func(t *testing.T) string { return h2cServer(t, h) }
 	}
 	tests := []struct {
 		name     string
 		endpoint func(t *testing.T) string
-		change   func(*settings)
+		change   func(*proxytest.Settings)
 		fields   []string
 		code     codes.Code
 		flags    string
@@ -38,11 +39,11 @@ func TestReplyToCall(t *testing.T) {
 		says     string
 	}{
 		{
-			name: "no route", endpoint: refusing, change: func(s *settings) { s.Route.Match.PathPrefix = "/elsewhere" },
+			name: "no route", endpoint: proxytest.RefusingAddress, change: func(s *proxytest.Settings) { s.Route.Match.PathPrefix = "/elsewhere" },
 			code: codes.Unimplemented, flags: "NR", failed: "front", error: "destination_not_found", says: "no route of listener ingress",
 		},
 		{
-			name: "refused", endpoint: refusing, change: h2c,
+			name: "refused", endpoint: proxytest.RefusingAddress, change: h2c,
 			code: codes.Unavailable, flags: "UF", failed: "front", error: "connection_refused", says: "connection refused by 127.0.0.1",
 		},
 		{
@@ -50,13 +51,13 @@ func TestReplyToCall(t *testing.T) {
 			code: codes.Unavailable, flags: "DF", failed: "front", error: "dns_error", says: "nowhere.invalid",
 		},
 		{
-			name: "it speaks HTTP/1.1", endpoint: always(okay), change: h2c,
+			name: "it speaks HTTP/1.1", endpoint: proxytest.Always(proxytest.OKResponse), change: h2c,
 			code: codes.Unavailable, flags: "UPE", failed: "front", error: "http_protocol_error", says: "127.0.0.1",
 		},
 		{
 			name: "it closes", change: h2c,
 			endpoint: func(t *testing.T) string {
-				return endpoint(t, func(_ int, p *peer) { p.read(24 + 9) })
+				return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { p.ReadN(24 + 9) })
 			},
 			code: codes.Unavailable, flags: "UC", failed: "front", error: "connection_terminated", says: "127.0.0.1",
 		},
@@ -66,11 +67,11 @@ func TestReplyToCall(t *testing.T) {
 		},
 		{
 			name: "nobody we trust", endpoint: func(t *testing.T) string {
-				c := &callee{ca: newAuthority(t)}
+				c := &callee{ca: proxytest.NewAuthority(t)}
 				c.start(t)
 				return c.address
 			},
-			change: func(s *settings) { s.Cluster.TLS = config.NewClusterTLS() },
+			change: func(s *proxytest.Settings) { s.Cluster.TLS = config.NewClusterTLS() },
 			code:   codes.Unavailable, flags: "UF", failed: "front", error: "tls_certificate_error", says: "127.0.0.1",
 		},
 		{
@@ -79,7 +80,7 @@ func TestReplyToCall(t *testing.T) {
 				c.start(t)
 				return c.address
 			},
-			change: func(s *settings) { s.Cluster.TLS = config.NewClusterTLS() },
+			change: func(s *proxytest.Settings) { s.Cluster.TLS = config.NewClusterTLS() },
 			code:   codes.Unavailable, flags: "UF", failed: "front", error: "tls_protocol_error", says: "127.0.0.1",
 		},
 		{
@@ -88,7 +89,7 @@ func TestReplyToCall(t *testing.T) {
 			code: codes.DeadlineExceeded, flags: "UT", failed: "front", error: "http_response_timeout", says: "grpc-timeout of 50ms",
 		},
 		{
-			name: "overflow", endpoint: refusing, change: func(s *settings) {
+			name: "overflow", endpoint: proxytest.RefusingAddress, change: func(s *proxytest.Settings) {
 				h2c(s)
 				s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 1, 0
 			},
@@ -106,46 +107,46 @@ func TestReplyToCall(t *testing.T) {
 				c.start(t)
 				address, n = c.address, 2
 			}
-			l := startLab(t, address, change)
+			l := proxytest.StartWithViews(t, address, change)
 			client := h2Client(t, nil)
-			url := "http://" + l.ingress() + unaryPath
+			url := "http://" + l.Ingress() + unaryPath
 			if tt.name == "overflow" { // by one that hangs and has all the room there is
 				stop := hang(t, client, strings.Replace(url, "UnaryCall", "StreamingOutputCall", 1))
 				defer stop()
 			}
-			r, body := postCall(t, client, url, bytes.NewReader(lengthPrefixed(nil)), tt.fields...)
-			same(t, "HTTP status", r.StatusCode, 200)
-			same(t, "content-type", r.Header.Get("Content-Type"), "application/grpc")
-			same(t, "grpc-status", r.Header.Get("Grpc-Status"), fmt.Sprint(int(tt.code)))
-			reason(t, "grpc-message", r.Header.Get("Grpc-Message"), tt.says)
-			same(t, "trailers", len(r.Trailer), 0)
-			same(t, "bytes of content", len(body), 0)
-			said := members(t, r)
+			r, body := postCall(t, client, url, bytes.NewReader(proxytest.GRPCMessage(nil)), tt.fields...)
+			proxytest.Same(t, "HTTP status", r.StatusCode, 200)
+			proxytest.Same(t, "content-type", r.Header.Get("Content-Type"), "application/grpc")
+			proxytest.Same(t, "grpc-status", r.Header.Get("Grpc-Status"), fmt.Sprint(int(tt.code)))
+			proxytest.Reason(t, "grpc-message", r.Header.Get("Grpc-Message"), tt.says)
+			proxytest.Same(t, "trailers", len(r.Trailer), 0)
+			proxytest.Same(t, "bytes of content", len(body), 0)
+			said := proxytest.ProxyStatus(t, r)
 			if len(said) != 1 {
 				t.Fatalf("Proxy-Status: %+v, want one member", said)
 			}
-			same(t, "Proxy-Status: name", said[0].Name, "front")
-			same(t, "Proxy-Status: error", said[0].Error, tt.error)
+			proxytest.Same(t, "Proxy-Status: name", said[0].Name, "front")
+			proxytest.Same(t, "Proxy-Status: error", said[0].Error, tt.error)
 			failed, why, _ := headers.Failure(said)
-			same(t, "who failed by the response", failed, tt.failed)
-			reason(t, "why by the response", why, tt.says)
+			proxytest.Same(t, "who failed by the response", failed, tt.failed)
+			proxytest.Reason(t, "why by the response", why, tt.says)
 			if n > 1 {
 				return
 			}
-			v := l.end(n)
-			one := v.lines[0]
-			same(t, "status", one.number("status"), 200)
-			same(t, "flags", one.text("flags"), tt.flags)
-			same(t, "grpc_status", one["grpc_status"], any(float64(tt.code)))
-			reason(t, "grpc_message", one.text("grpc_message"), tt.says)
-			same(t, "failed_hop", one.text("failed_hop"), tt.failed)
-			server, _ := v.spansOf(one)
-			same(t, "SERVER span is an error", server.failed(), true)
-			same(t, "error.type", server.attributes["error.type"], tt.error)
-			same(t, "origin", server.attributes["hopscope.failure_origin"], "proxy")
-			same(t, "rpc.grpc.status_code", server.attributes["rpc.grpc.status_code"], fmt.Sprint(int(tt.code)))
-			same(t, "failures of the proxy's own", v.metrics.sum("hopscope_failures_total", "origin", "proxy"), 1)
-			same(t, "calls counted", v.metrics.sum("hopscope_requests_total", "flag", tt.flags, "code", "200"), 1)
+			v := l.End(n)
+			one := v.Lines[0]
+			proxytest.Same(t, "status", one.Number("status"), 200)
+			proxytest.Same(t, "flags", one.Text("flags"), tt.flags)
+			proxytest.Same(t, "grpc_status", one["grpc_status"], any(float64(tt.code)))
+			proxytest.Reason(t, "grpc_message", one.Text("grpc_message"), tt.says)
+			proxytest.Same(t, "failed_hop", one.Text("failed_hop"), tt.failed)
+			server, _ := spansOf(v, one)
+			proxytest.Same(t, "SERVER span is an error", server.Failed(), true)
+			proxytest.Same(t, "error.type", server.Attributes["error.type"], tt.error)
+			proxytest.Same(t, "origin", server.Attributes["hopscope.failure_origin"], "proxy")
+			proxytest.Same(t, "rpc.grpc.status_code", server.Attributes["rpc.grpc.status_code"], fmt.Sprint(int(tt.code)))
+			proxytest.Same(t, "failures of the proxy's own", v.Metrics.Sum("hopscope_failures_total", "origin", "proxy"), 1)
+			proxytest.Same(t, "calls counted", v.Metrics.Sum("hopscope_requests_total", "flag", tt.flags, "code", "200"), 1)
 		})
 	}
 }
@@ -153,7 +154,7 @@ func TestReplyToCall(t *testing.T) {
 // hang begins a call whose response does not end until stop is called.
 func hang(t *testing.T, c *http.Client, url string) (stop func()) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", url, bytes.NewReader(lengthPrefixed(nil)))
+	r, err := http.NewRequestWithContext(t.Context(), "POST", url, bytes.NewReader(proxytest.GRPCMessage(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,10 +172,10 @@ func hang(t *testing.T, c *http.Client, url string) (stop func()) {
 // A listener that faces the public gives the status alone.
 func TestReplyToCallInPublic(t *testing.T) {
 	t.Parallel()
-	l := startLab(t, refusing(t), func(s *settings) { s.Cluster.Protocol, s.Listener.ProxyStatus = "http2", "cut" })
-	_, err := pb.NewTestServiceClient(dialCalls(t, l.ingress(), nil)).EmptyCall(limited(t), &pb.Empty{})
+	l := proxytest.StartWithViews(t, proxytest.RefusingAddress(t), func(s *proxytest.Settings) { s.Cluster.Protocol, s.Listener.ProxyStatus = "http2", "cut" })
+	_, err := pb.NewTestServiceClient(dialCalls(t, l.Ingress(), nil)).EmptyCall(limited(t), &pb.Empty{})
 	wantCode(t, "the call", err, codes.Unavailable)
-	same(t, "message", status.Convert(err).Message(), "UNAVAILABLE")
+	proxytest.Same(t, "message", status.Convert(err).Message(), "UNAVAILABLE")
 }
 
 // An answer that is no gRPC goes to the caller as it is; it counts as the status
@@ -186,18 +187,18 @@ func TestAnswerIsNoCalls(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(http1), func(t *testing.T) {
 			t.Parallel()
-			l := startLab(t, h2cServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			l := proxytest.StartWithViews(t, h2cServer(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/plain")
 				w.WriteHeader(http1)
 				io.WriteString(w, "no call")
-			}), func(s *settings) { s.Cluster.Protocol = "http2" })
-			conn := dialCalls(t, l.ingress(), nil)
+			}), func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" })
+			conn := dialCalls(t, l.Ingress(), nil)
 			_, err := pb.NewTestServiceClient(conn).UnaryCall(limited(t), &pb.SimpleRequest{})
 			wantCode(t, "what the client makes of it", err, want)
 			conn.Close()
-			one := l.end(1).lines[0]
-			same(t, "status", int(one.number("status")), http1)
-			same(t, "grpc_status", one["grpc_status"], any(float64(want)))
+			one := l.End(1).Lines[0]
+			proxytest.Same(t, "status", int(one.Number("status")), http1)
+			proxytest.Same(t, "grpc_status", one["grpc_status"], any(float64(want)))
 		})
 	}
 }
@@ -207,7 +208,7 @@ func TestAnswerIsNoCalls(t *testing.T) {
 func breakingOff(t *testing.T, had <-chan struct{}) string {
 	return h2cServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/grpc")
-		w.Write(lengthPrefixed(nil))
+		w.Write(proxytest.GRPCMessage(nil))
 		w.(http.Flusher).Flush()
 		<-had
 		panic(http.ErrAbortHandler)
@@ -225,7 +226,7 @@ func TestChainNamesWhoFailedACall(t *testing.T) {
 		}
 	}
 	plain := serve(func() *callee { return &callee{} })
-	nobody := func(t *testing.T, _ <-chan struct{}) string { return refusing(t) }
+	nobody := func(t *testing.T, _ <-chan struct{}) string { return proxytest.RefusingAddress(t) }
 	fails := &pb.EchoStatus{Code: int32(codes.Internal), Message: "out of paper"}
 	tests := []struct {
 		name    string
@@ -264,31 +265,31 @@ func TestChainNamesWhoFailedACall(t *testing.T) {
 			t.Run(between+" "+tt.name, func(t *testing.T) {
 				t.Parallel()
 				had := make(chan struct{})
-				inner := startLab(t, tt.server(t, had), named("inner"), func(s *settings) {
+				inner := proxytest.StartWithViews(t, tt.server(t, had), proxytest.ServiceName("inner"), func(s *proxytest.Settings) {
 					s.Cluster.Protocol = "http2"
 					if tt.timeout > 0 {
 						s.Route.Timeout = tt.timeout
 					}
 				})
-				front := startLab(t, inner.ingress(), func(s *settings) { s.Cluster.Protocol = between })
-				conn := dialCalls(t, front.ingress(), nil)
+				front := proxytest.StartWithViews(t, inner.Ingress(), func(s *proxytest.Settings) { s.Cluster.Protocol = between })
+				conn := dialCalls(t, front.Ingress(), nil)
 				md, err := failing(t, pb.NewTestServiceClient(conn), tt.stream, fails, had)
 				wantCode(t, "the call", err, tt.code)
-				reason(t, "message", "answered INTERNAL: "+status.Convert(err).Message(), tt.says)
+				proxytest.Reason(t, "message", "answered INTERNAL: "+status.Convert(err).Message(), tt.says)
 				said := parseMembers(t, http.Header{"Proxy-Status": md.Get("proxy-status")})
 				failed, why, _ := headers.Failure(said)
-				same(t, "who failed by the response", failed, tt.failed)
-				reason(t, "why by the response", why, tt.says)
+				proxytest.Same(t, "who failed by the response", failed, tt.failed)
+				proxytest.Reason(t, "why by the response", why, tt.says)
 				conn.Close()
-				for i, l := range []*rig{front, inner} {
-					v := l.end(1)
-					one, name := v.lines[0], []string{"front", "inner"}[i]
-					same(t, name+": failed_hop", one.text("failed_hop"), tt.failed)
-					reason(t, name+": failure_reason", one.text("failure_reason"), tt.says)
-					same(t, name+": grpc_status", one["grpc_status"], any(float64(tt.code)))
-					server, _ := v.spansOf(one)
-					same(t, name+": origin", server.attributes["hopscope.failure_origin"], tt.origins[i])
-					same(t, name+": failures counted", v.metrics.sum("hopscope_failures_total", "origin", tt.origins[i]), 1)
+				for i, l := range []*proxytest.Proxy{front, inner} {
+					v := l.End(1)
+					one, name := v.Lines[0], []string{"front", "inner"}[i]
+					proxytest.Same(t, name+": failed_hop", one.Text("failed_hop"), tt.failed)
+					proxytest.Reason(t, name+": failure_reason", one.Text("failure_reason"), tt.says)
+					proxytest.Same(t, name+": grpc_status", one["grpc_status"], any(float64(tt.code)))
+					server, _ := spansOf(v, one)
+					proxytest.Same(t, name+": origin", server.Attributes["hopscope.failure_origin"], tt.origins[i])
+					proxytest.Same(t, name+": failures counted", v.Metrics.Sum("hopscope_failures_total", "origin", tt.origins[i]), 1)
 				}
 			})
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // callee is grpc-go's server with the service of the interoperability tests. What
@@ -31,7 +31,7 @@ import (
 type callee struct {
 	pb.UnimplementedTestServiceServer
 	address string
-	ca      *authority // of a server over TLS, nil for a plain one
+	ca      *proxytest.Authority // of a server over TLS, nil for a plain one
 	options []grpc.ServerOption
 
 	gave chan struct{} // of hanging: its callers that have given up
@@ -57,7 +57,7 @@ func (c *callee) serve(t *testing.T, socket net.Listener) {
 	c.address = socket.Addr().String()
 	o := c.options
 	if c.ca != nil {
-		pair := c.ca.load(c.ca.issue("127.0.0.1"))
+		pair := c.ca.Load(c.ca.Issue("127.0.0.1"))
 		o = append(o, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{pair}})))
 	}
 	server := grpc.NewServer(o...)
@@ -176,52 +176,52 @@ var wirings = []wiring{
 	{"TLS to h2c", true, false}, {"TLS to TLS", true, true},
 }
 
-// callRig is a lab in front of a gRPC server, and a client of it.
+// callRig is a proxy in front of a gRPC server, and a client of it.
 type callRig struct {
-	*rig
+	*proxytest.Proxy
 	pb.TestServiceClient
 	conn *grpc.ClientConn
-	ca   *authority // of the lab's listener, nil for a plain one
+	ca   *proxytest.Authority // of the listener, nil for a plain one
 }
 
-// startCalls runs a server, a lab in front of it, and a client.
-func startCalls(t *testing.T, w wiring, c *callee, change ...func(*settings)) *callRig {
+// startCalls runs a server, a proxy in front of it, and a client.
+func startCalls(t *testing.T, w wiring, c *callee, change ...func(*proxytest.Settings)) *callRig {
 	t.Helper()
 	if w.up {
-		c.ca = newAuthority(t)
+		c.ca = proxytest.NewAuthority(t)
 	}
 	c.start(t)
 	return callThrough(t, w, c, change...)
 }
 
 // callThrough is startCalls where the server runs.
-func callThrough(t *testing.T, w wiring, c *callee, change ...func(*settings)) *callRig {
+func callThrough(t *testing.T, w wiring, c *callee, change ...func(*proxytest.Settings)) *callRig {
 	t.Helper()
 	x := &callRig{}
 	if w.down {
-		x.ca = newAuthority(t)
+		x.ca = proxytest.NewAuthority(t)
 	}
-	x.rig = startLab(t, c.address, append([]func(*settings){func(s *settings) {
+	x.Proxy = proxytest.StartWithViews(t, c.address, append([]func(*proxytest.Settings){func(s *proxytest.Settings) {
 		s.Cluster.Protocol = "http2"
 		if c.ca != nil {
 			s.Cluster.Protocol, s.Cluster.TLS = "auto", config.NewClusterTLS()
 			s.Cluster.TLS.CA = c.ca.File
 		}
 		if w.down {
-			listenTLS(&s.Listener, x.ca.issue(hostOf(t, s.Listener.Address)))
+			proxytest.ListenTLS(&s.Listener, x.ca.Issue(proxytest.HostOf(t, s.Listener.Address)))
 		}
 	}}, change...)...)
-	x.conn = dialCalls(t, x.ingress(), x.ca)
+	x.conn = dialCalls(t, x.Ingress(), x.ca)
 	x.TestServiceClient = pb.NewTestServiceClient(x.conn)
 	return x
 }
 
 // dialCalls makes a client of the server at the address.
-func dialCalls(t *testing.T, address string, ca *authority, options ...grpc.DialOption) *grpc.ClientConn {
+func dialCalls(t *testing.T, address string, ca *proxytest.Authority, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	secure := insecure.NewCredentials()
 	if ca != nil {
-		secure = credentials.NewTLS(&tls.Config{RootCAs: ca.pool()})
+		secure = credentials.NewTLS(&tls.Config{RootCAs: ca.Pool()})
 	}
 	// A retry of the client's own would hide what the proxy did.
 	options = append(options, grpc.WithTransportCredentials(secure), grpc.WithDisableRetry(), grpc.WithNoProxy())
@@ -236,7 +236,7 @@ func dialCalls(t *testing.T, address string, ca *authority, options ...grpc.Dial
 // limited is the context of a call that is to end in time; what is sent with it
 // are names and values by turns.
 func limited(t *testing.T, sent ...string) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), proxytest.Patience)
 	t.Cleanup(cancel)
 	return metadata.AppendToOutgoingContext(ctx, sent...)
 }
@@ -249,53 +249,48 @@ func wantCode(t *testing.T, what string, err error, want codes.Code) {
 	}
 }
 
-// end ends the client, and then the lab: its connection would be drained else.
-func (x *callRig) end(n int) *views {
-	x.t.Helper()
+// end ends the client, and then the proxy: its connection would be drained else.
+func (x *callRig) end(n int) *proxytest.Views {
+	x.T.Helper()
 	return x.endExported(n, n)
 }
 
-func (x *callRig) endExported(n, exported int) *views {
-	x.t.Helper()
+func (x *callRig) endExported(n, exported int) *proxytest.Views {
+	x.T.Helper()
 	x.conn.Close()
-	return x.rig.endExported(n, exported)
+	return x.Proxy.EndExported(n, exported)
 }
 
 // spansOf are the SERVER span of a line, and its attempts' spans.
-func (v *views) spansOf(one line) (server span, clients []span) {
-	v.t.Helper()
-	for _, s := range v.spans {
+func spansOf(v *proxytest.Views, one proxytest.Line) (server proxytest.Span, clients []proxytest.Span) {
+	v.T.Helper()
+	for _, s := range v.Spans {
 		switch {
-		case fmt.Sprintf("%x", s.SpanId) == one.text("span_id"):
+		case fmt.Sprintf("%x", s.SpanId) == one.Text("span_id"):
 			server = s
-		case s.Kind == tracepb.Span_SPAN_KIND_CLIENT && fmt.Sprintf("%x", s.ParentSpanId) == one.text("span_id"):
+		case s.Kind == tracepb.Span_SPAN_KIND_CLIENT && fmt.Sprintf("%x", s.ParentSpanId) == one.Text("span_id"):
 			clients = append(clients, s)
 		}
 	}
 	if server.Span == nil {
-		v.t.Fatalf("no SERVER span %s", one.text("span_id"))
+		v.T.Fatalf("no SERVER span %s", one.Text("span_id"))
 	}
 	return server, clients
 }
 
 // h2Client is net/http's client speaking HTTP/2 alone, in plain text or over TLS:
 // for calls whose every field the test wants to see.
-func h2Client(t *testing.T, ca *authority) *http.Client {
+func h2Client(t *testing.T, ca *proxytest.Authority) *http.Client {
 	t.Helper()
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	if ca != nil {
 		transport.Protocols.SetHTTP2(true)
-		transport.TLSClientConfig = &tls.Config{RootCAs: ca.pool()}
+		transport.TLSClientConfig = &tls.Config{RootCAs: ca.Pool()}
 	} else {
 		transport.Protocols.SetUnencryptedHTTP2(true)
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: patience}
-}
-
-// lengthPrefixed is one message of gRPC, not compressed, as it is on the wire.
-func lengthPrefixed(content []byte) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(content))), content...)
+	return &http.Client{Transport: transport, Timeout: proxytest.Patience}
 }
 
 // postCall posts a call and reads the response to its end. Its fields are names and

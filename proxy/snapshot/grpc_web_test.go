@@ -17,6 +17,7 @@ import (
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/headers"
 )
 
@@ -62,7 +63,7 @@ func (c *webClient) ask(t *testing.T, path string, request proto.Message) *webAn
 			answer.messages = append(answer.messages, frame)
 			continue
 		}
-		same(t, "flag of the trailers' frame", flag, 0x80)
+		proxytest.Same(t, "flag of the trailers' frame", flag, 0x80)
 		lines, err := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(frame), strings.NewReader("\r\n")))).ReadMIMEHeader()
 		if err != nil {
 			t.Errorf("trailers %q: %v", frame, err)
@@ -87,7 +88,7 @@ func (c *webClient) begin(t *testing.T, path string, request proto.Message) *web
 	if err != nil {
 		t.Fatal(err)
 	}
-	b = lengthPrefixed(b)
+	b = proxytest.GRPCMessage(b)
 	if c.text {
 		b = []byte(base64.StdEncoding.EncodeToString(b))
 	}
@@ -101,8 +102,8 @@ func (c *webClient) begin(t *testing.T, path string, request proto.Message) *web
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "HTTP status", resp.StatusCode, 200)
-	same(t, "content-type", resp.Header.Get("Content-Type"), c.contentType())
+	proxytest.Same(t, "HTTP status", resp.StatusCode, 200)
+	proxytest.Same(t, "content-type", resp.Header.Get("Content-Type"), c.contentType())
 	s := &webStream{resp, resp.Body}
 	if c.text {
 		s.r = &groups{r: resp.Body}
@@ -145,26 +146,26 @@ func (g *groups) Read(p []byte) (int, error) {
 }
 
 // eachWebClient runs a test for each kind of client, against a real server.
-func eachWebClient(t *testing.T, server func() *callee, test func(t *testing.T, w *webClient, c *callee, l *rig), change ...func(*settings)) {
+func eachWebClient(t *testing.T, server func() *callee, test func(t *testing.T, w *webClient, c *callee, l *proxytest.Proxy), change ...func(*proxytest.Settings)) {
 	t.Parallel()
-	for _, speaks := range []side{sides[0], sides[1], sides[3]} {
+	for _, speaks := range []proxytest.Side{proxytest.Sides[0], proxytest.Sides[1], proxytest.Sides[3]} {
 		for _, text := range []bool{false, true} {
-			name := speaks.name + " binary"
+			name := speaks.Name + " binary"
 			if text {
-				name = speaks.name + " text"
+				name = speaks.Name + " text"
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				c := server()
-				x := startCalls(t, wiring{down: speaks.tls, up: speaks.tls}, c, change...)
+				x := startCalls(t, wiring{down: speaks.TLS, up: speaks.TLS}, c, change...)
 				x.conn.Close()
 				client := h2Client(t, x.ca)
-				if !speaks.http2 {
+				if !speaks.HTTP2 {
 					transport := &http.Transport{}
 					t.Cleanup(transport.CloseIdleConnections)
-					client = &http.Client{Transport: transport, Timeout: patience}
+					client = &http.Client{Transport: transport, Timeout: proxytest.Patience}
 				}
-				test(t, &webClient{client, speaks.scheme() + "://" + x.ingress(), text}, c, x.rig)
+				test(t, &webClient{client, speaks.Scheme() + "://" + x.Ingress(), text}, c, x.Proxy)
 				client.CloseIdleConnections()
 			})
 		}
@@ -175,89 +176,89 @@ const outputPath = "/grpc.testing.TestService/StreamingOutputCall"
 
 // Browsers' calls, to a server that knows nothing of them.
 func TestGRPCWeb(t *testing.T) {
-	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *rig) {
+	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *proxytest.Proxy) {
 		for _, size := range []int{0, 1, 2, 3, 100_000} {
 			a := w.ask(t, unaryPath, &pb.SimpleRequest{Payload: payload(size)})
-			same(t, "grpc-status", a.end.Get("Grpc-Status"), "0")
-			same(t, "the status was in the head", a.inHead, false)
-			same(t, "responses", len(a.messages), 1)
+			proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), "0")
+			proxytest.Same(t, "the status was in the head", a.inHead, false)
+			proxytest.Same(t, "responses", len(a.messages), 1)
 			var r pb.SimpleResponse
 			if err := proto.Unmarshal(a.messages[0], &r); err != nil {
 				t.Fatal(err)
 			}
-			same(t, "bytes that came back", len(r.GetPayload().GetBody()), size)
-			same(t, "Proxy-Status", a.Header.Get("Proxy-Status"), "front")
+			proxytest.Same(t, "bytes that came back", len(r.GetPayload().GetBody()), size)
+			proxytest.Same(t, "Proxy-Status", a.Header.Get("Proxy-Status"), "front")
 		}
 
 		a := w.ask(t, outputPath, &pb.StreamingOutputCallRequest{ResponseParameters: sizes(5, 70_000, 0, 1)})
-		same(t, "grpc-status of the stream", a.end.Get("Grpc-Status"), "0")
+		proxytest.Same(t, "grpc-status of the stream", a.end.Get("Grpc-Status"), "0")
 		for i, want := range []int{5, 70_000, 0, 1} {
 			var r pb.StreamingOutputCallResponse
 			if err := proto.Unmarshal(a.messages[i], &r); err != nil {
 				t.Fatal(err)
 			}
-			same(t, "size of a response", len(r.GetPayload().GetBody()), want)
+			proxytest.Same(t, "size of a response", len(r.GetPayload().GetBody()), want)
 		}
 
 		no := &pb.EchoStatus{Code: int32(codes.Unavailable), Message: "nö"}
 		a = w.ask(t, unaryPath, &pb.SimpleRequest{ResponseStatus: no})
-		same(t, "failed: responses", len(a.messages), 0)
-		same(t, "failed: the status was in the head", a.inHead, true)
+		proxytest.Same(t, "failed: responses", len(a.messages), 0)
+		proxytest.Same(t, "failed: the status was in the head", a.inHead, true)
 		w.failed(t, a, no)
 		a = w.ask(t, outputPath, &pb.StreamingOutputCallRequest{ResponseParameters: sizes(1), ResponseStatus: no})
-		same(t, "failed at last: responses", len(a.messages), 1)
-		same(t, "failed at last: the status was in the head", a.inHead, false)
+		proxytest.Same(t, "failed at last: responses", len(a.messages), 1)
+		proxytest.Same(t, "failed at last: the status was in the head", a.inHead, false)
 		w.failed(t, a, no)
 
 		a = w.ask(t, "/grpc.testing.TestService/NoSuchCall", &pb.Empty{})
-		same(t, "no such method", a.end.Get("Grpc-Status"), "12")
+		proxytest.Same(t, "no such method", a.end.Get("Grpc-Status"), "12")
 
-		v := l.end(9)
+		v := l.End(9)
 		got := map[string]int{}
-		for _, one := range v.lines {
-			got[fmt.Sprint(one.text("grpc_status_name"), " ", one.text("failed_hop"))]++
+		for _, one := range v.Lines {
+			got[fmt.Sprint(one.Text("grpc_status_name"), " ", one.Text("failed_hop"))]++
 		}
 		if want := map[string]int{"OK ": 6, "UNAVAILABLE web": 2, "UNIMPLEMENTED web": 1}; !maps.Equal(got, want) {
 			t.Errorf("log: %v, want %v", got, want)
 		}
-		same(t, "OK calls counted", v.metrics.sum("hopscope_requests_total", "grpc_status", "OK"), 6)
+		proxytest.Same(t, "OK calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "OK"), 6)
 	})
 }
 
 // failed checks how a call says that it failed.
 func (c *webClient) failed(t *testing.T, a *webAnswer, as *pb.EchoStatus) {
 	t.Helper()
-	same(t, "grpc-status", a.end.Get("Grpc-Status"), fmt.Sprint(as.Code))
-	same(t, "grpc-message", a.end.Get("Grpc-Message"), "n%C3%B6")
+	proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), fmt.Sprint(as.Code))
+	proxytest.Same(t, "grpc-message", a.end.Get("Grpc-Message"), "n%C3%B6")
 	failed, _, _ := headers.Failure(parseMembers(t, a.end))
-	same(t, "who failed by the response", failed, "web")
+	proxytest.Same(t, "who failed by the response", failed, "web")
 }
 
 // A response of a stream is with the client before the next is sent.
 func TestGRPCWebStreams(t *testing.T) {
-	eachWebClient(t, hanging, func(t *testing.T, w *webClient, c *callee, l *rig) {
+	eachWebClient(t, hanging, func(t *testing.T, w *webClient, c *callee, l *proxytest.Proxy) {
 		s := w.begin(t, outputPath, &pb.StreamingOutputCallRequest{})
 		flag, content, err := s.frame()
 		if flag != 0 || len(content) < 10 || err != nil {
 			t.Errorf("the first response: %d, %q, %v", flag, content, err)
 		}
 		s.Body.Close() // the client has had enough
-		await(t, "the endpoint heard of it", c.gave)
-		same(t, "grpc_status_name", l.end(1).lines[0].text("grpc_status_name"), "CANCELLED")
-	}, leavesAtOnce)
+		proxytest.AwaitClosed(t, "the endpoint heard of it", c.gave)
+		proxytest.Same(t, "grpc_status_name", l.End(1).Lines[0].Text("grpc_status_name"), "CANCELLED")
+	}, proxytest.AbortOnClose)
 }
 
 // The proxy's own answers are gRPC-Web's.
 func TestGRPCWebReply(t *testing.T) {
-	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *rig) {
+	eachWebClient(t, func() *callee { return &callee{} }, func(t *testing.T, w *webClient, _ *callee, l *proxytest.Proxy) {
 		a := w.ask(t, unaryPath, &pb.SimpleRequest{})
-		same(t, "the status was in the head", a.inHead, true)
-		same(t, "grpc-status", a.end.Get("Grpc-Status"), "12")
-		reason(t, "grpc-message", a.end.Get("Grpc-Message"), "no route of listener ingress")
-		failed, _, _ := headers.Failure(members(t, a.Response))
-		same(t, "who failed by the response", failed, "front")
-		one := l.end(1).lines[0]
-		same(t, "flags", one.text("flags"), "NR")
-		same(t, "grpc_status_name", one.text("grpc_status_name"), "UNIMPLEMENTED")
-	}, func(s *settings) { s.Route.Match.PathPrefix = "/elsewhere" })
+		proxytest.Same(t, "the status was in the head", a.inHead, true)
+		proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), "12")
+		proxytest.Reason(t, "grpc-message", a.end.Get("Grpc-Message"), "no route of listener ingress")
+		failed, _, _ := headers.Failure(proxytest.ProxyStatus(t, a.Response))
+		proxytest.Same(t, "who failed by the response", failed, "front")
+		one := l.End(1).Lines[0]
+		proxytest.Same(t, "flags", one.Text("flags"), "NR")
+		proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), "UNIMPLEMENTED")
+	}, func(s *proxytest.Settings) { s.Route.Match.PathPrefix = "/elsewhere" })
 }

@@ -7,35 +7,19 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// closing begins to close a proxy, and returns how to wait for the end.
-func (r *rig) closing(limit time.Duration) (wait func() time.Duration) {
-	start, done := time.Now(), make(chan struct{})
-	go func() {
-		defer close(done)
-		r.close(limit)
-	}()
-	return func() time.Duration {
-		r.t.Helper()
-		select {
-		case <-done:
-		case <-time.After(patience):
-			r.t.Fatal("the proxy does not end")
-		}
-		return time.Since(start)
-	}
-}
+	"github.com/hopscope/hopscope/proxy/proxytest"
+)
 
 // TestHTTP1Drain: nothing new is accepted, what is idle ends at once, and what
 // is in flight ends in good order.
 func TestHTTP1Drain(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	answer, rest := make(chan struct{}), make(chan struct{})
 	arrived := make(chan struct{}, 10)
-	rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
+	rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 		for {
-			lines, err := p.tryHead()
+			lines, err := p.TryReadHead()
 			if err != nil {
 				return
 			}
@@ -43,62 +27,62 @@ func TestHTTP1Drain(t *testing.T) {
 			switch {
 			case strings.HasPrefix(lines[0], "GET /waits"):
 				<-answer
-				p.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+				p.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 			case strings.HasPrefix(lines[0], "GET /streams"):
-				p.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+				p.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
 				<-rest
-				p.send("llo")
+				p.Send("llo")
 			case strings.HasPrefix(lines[0], "POST"):
-				p.expect("hello")
-				p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				p.Expect("hello")
+				p.Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			default:
-				p.send(empty)
+				p.Send(proxytest.EmptyResponse)
 			}
 		}
 	}))
-	address := rig.ingress()
-	fresh, idle, waits, streams, uploads, heads := rig.dial(), rig.dial(), rig.dial(), rig.dial(), rig.dial(), rig.dial()
-	idle.send(getRoot)
-	idle.ok()
-	waits.send("GET /waits HTTP/1.1\r\nHost: a\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\n")
-	streams.send("GET /streams HTTP/1.1\r\nHost: a\r\n\r\n")
-	streams.head()
-	streams.expect("he")
-	uploads.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
-	heads.send("GET / HTTP/1.1\r\nHo")
+	address := rig.Ingress()
+	fresh, idle, waits, streams, uploads, heads := rig.Dial(), rig.Dial(), rig.Dial(), rig.Dial(), rig.Dial(), rig.Dial()
+	idle.Send(proxytest.RootRequest)
+	idle.ReadOK()
+	waits.Send("GET /waits HTTP/1.1\r\nHost: a\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+	streams.Send("GET /streams HTTP/1.1\r\nHost: a\r\n\r\n")
+	streams.ReadHead()
+	streams.Expect("he")
+	uploads.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+	heads.Send("GET / HTTP/1.1\r\nHo")
 	for range 4 {
 		<-arrived
 	}
-	heads.taken()
+	heads.AwaitRead()
 
-	wait := rig.closing(patience)
-	fresh.closed()
-	idle.closed()
-	eventually(t, "connections being refused", func() bool {
+	wait := rig.BeginClose(proxytest.Patience)
+	fresh.ExpectEnd()
+	idle.ExpectEnd()
+	proxytest.Eventually(t, "connections being refused", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
 		}
 		return err != nil
 	})
-	for name, end := range map[string]func() (client *peer){
-		"waits":   func() *peer { close(answer); return waits },
-		"uploads": func() *peer { uploads.send("llo"); return uploads },
-		"heads":   func() *peer { heads.send("st: a\r\n\r\n"); return heads },
+	for name, end := range map[string]func() (client *proxytest.Peer){
+		"waits":   func() *proxytest.Peer { close(answer); return waits },
+		"uploads": func() *proxytest.Peer { uploads.Send("llo"); return uploads },
+		"heads":   func() *proxytest.Peer { heads.Send("st: a\r\n\r\n"); return heads },
 	} {
 		client := end()
-		if resp, body := client.response("GET"); resp.StatusCode != 200 || !resp.Close {
+		if resp, body := client.ReadResponse("GET"); resp.StatusCode != 200 || !resp.Close {
 			t.Errorf("%s: status %d, close %v, %q", name, resp.StatusCode, resp.Close, body)
 		}
-		client.closed()
+		client.ExpectEnd()
 		client.Close()
 	}
 	close(rest) // its head went out before; so it ends without a word
-	streams.expect("llo")
-	streams.closed()
+	streams.Expect("llo")
+	streams.ExpectEnd()
 	streams.Close()
 	wait()
-	for _, s := range rig.traces() {
+	for _, s := range rig.Traces() {
 		if s.Flags != 0 || s.Status != 200 {
 			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Reason)
 		}
@@ -107,110 +91,110 @@ func TestHTTP1Drain(t *testing.T) {
 
 // TestHTTP1DrainLimit cuts what does not end by itself.
 func TestHTTP1DrainLimit(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct {
 		name     string
-		begin    func(t *testing.T, rig *rig, destination string) *peer
-		endpoint func(p *peer, over chan struct{})
+		begin    func(t *testing.T, rig *proxytest.Proxy, destination string) *proxytest.Peer
+		endpoint func(p *proxytest.Peer, over chan struct{})
 	}{
 		{
 			"a request that is not answered",
-			func(t *testing.T, rig *rig, _ string) *peer {
-				c := rig.dial()
-				c.send(getRoot)
+			func(t *testing.T, rig *proxytest.Proxy, _ string) *proxytest.Peer {
+				c := rig.Dial()
+				c.Send(proxytest.RootRequest)
 				return c
 			},
-			func(p *peer, over chan struct{}) { p.head(); over <- struct{}{}; <-over },
+			func(p *proxytest.Peer, over chan struct{}) { p.ReadHead(); over <- struct{}{}; <-over },
 		},
 		{
 			"a response that does not end",
-			func(t *testing.T, rig *rig, _ string) *peer {
-				c := rig.dial()
-				c.send(getRoot)
-				c.head()
+			func(t *testing.T, rig *proxytest.Proxy, _ string) *proxytest.Peer {
+				c := rig.Dial()
+				c.Send(proxytest.RootRequest)
+				c.ReadHead()
 				return c
 			},
-			func(p *peer, over chan struct{}) {
-				p.head()
-				p.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+			func(p *proxytest.Peer, over chan struct{}) {
+				p.ReadHead()
+				p.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
 				over <- struct{}{}
 				<-over
 			},
 		},
 		{
 			"a response that nobody reads",
-			func(t *testing.T, rig *rig, _ string) *peer {
-				c := rig.dial()
-				c.send(getRoot)
+			func(t *testing.T, rig *proxytest.Proxy, _ string) *proxytest.Peer {
+				c := rig.Dial()
+				c.Send(proxytest.RootRequest)
 				return c
 			},
-			func(p *peer, over chan struct{}) {
-				p.head()
-				p.send("HTTP/1.1 200 OK\r\n\r\n")
+			func(p *proxytest.Peer, over chan struct{}) {
+				p.ReadHead()
+				p.Send("HTTP/1.1 200 OK\r\n\r\n")
 				over <- struct{}{}
-				io.Copy(p.TCPConn, newSource(64<<20))
+				io.Copy(p.TCPConn, proxytest.NewSource(64<<20))
 				<-over
 			},
 		},
 		{
 			"content that does not come",
-			func(t *testing.T, rig *rig, _ string) *peer {
-				c := rig.dial()
-				c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+			func(t *testing.T, rig *proxytest.Proxy, _ string) *proxytest.Peer {
+				c := rig.Dial()
+				c.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
 				return c
 			},
-			func(p *peer, over chan struct{}) { p.head(); over <- struct{}{}; <-over },
+			func(p *proxytest.Peer, over chan struct{}) { p.ReadHead(); over <- struct{}{}; <-over },
 		},
 		{
 			"content that nobody reads",
-			func(t *testing.T, rig *rig, _ string) *peer {
-				c := rig.dial()
-				c.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+			func(t *testing.T, rig *proxytest.Proxy, _ string) *proxytest.Peer {
+				c := rig.Dial()
+				c.Send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
 				go func() {
-					c.SetWriteDeadline(timeLimit())
+					c.SetWriteDeadline(proxytest.Deadline())
 					for err := error(nil); err == nil; {
 						_, err = fmt.Fprintf(c, "10000\r\n%065536d\r\n", 0)
 					}
 				}()
 				return c
 			},
-			func(p *peer, over chan struct{}) { p.head(); over <- struct{}{}; <-over },
+			func(p *proxytest.Peer, over chan struct{}) { p.ReadHead(); over <- struct{}{}; <-over },
 		},
 		{
 			"a tunnel",
-			func(t *testing.T, rig *rig, destination string) *peer {
-				c := dialPeer(t, rig.egress())
-				c.send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
-				c.head()
+			func(t *testing.T, rig *proxytest.Proxy, destination string) *proxytest.Peer {
+				c := proxytest.Dial(t, rig.Egress())
+				c.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
+				c.ReadHead()
 				return c
 			},
-			func(p *peer, over chan struct{}) { over <- struct{}{}; <-over },
+			func(p *proxytest.Peer, over chan struct{}) { over <- struct{}{}; <-over },
 		},
 		{
 			"a tunnel whose endpoint does not read",
-			func(t *testing.T, rig *rig, destination string) *peer {
-				c := dialPeer(t, rig.egress())
-				c.send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
-				c.head()
+			func(t *testing.T, rig *proxytest.Proxy, destination string) *proxytest.Peer {
+				c := proxytest.Dial(t, rig.Egress())
+				c.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
+				c.ReadHead()
 				go func() {
-					c.SetWriteDeadline(timeLimit())
-					io.Copy(c.TCPConn, newSource(64<<20))
+					c.SetWriteDeadline(proxytest.Deadline())
+					io.Copy(c.TCPConn, proxytest.NewSource(64<<20))
 				}()
 				return c
 			},
-			func(p *peer, over chan struct{}) { over <- struct{}{}; <-over },
+			func(p *proxytest.Peer, over chan struct{}) { over <- struct{}{}; <-over },
 		},
 		{
 			"an upgraded connection",
-			func(t *testing.T, rig *rig, _ string) *peer {
-				c := rig.dial()
-				c.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
-				c.head()
+			func(t *testing.T, rig *proxytest.Proxy, _ string) *proxytest.Peer {
+				c := rig.Dial()
+				c.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
+				c.ReadHead()
 				return c
 			},
-			func(p *peer, over chan struct{}) {
-				p.head()
-				p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
+			func(p *proxytest.Peer, over chan struct{}) {
+				p.ReadHead()
+				p.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
 				over <- struct{}{}
 				<-over
 			},
@@ -219,17 +203,17 @@ func TestHTTP1DrainLimit(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			over := make(chan struct{})
-			destination := endpoint(t, func(_ int, p *peer) { tt.endpoint(p, over) })
-			rig := startProxy(t, destination)
+			destination := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { tt.endpoint(p, over) })
+			rig := proxytest.Start(t, destination)
 			defer close(over)
 			client := tt.begin(t, rig, destination)
 			<-over
 			const limit = 50 * time.Millisecond
-			if took := rig.closing(limit)(); took < limit || took > 5*time.Second {
+			if took := rig.BeginClose(limit)(); took < limit || took > 5*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			client.rest() // which has an end
-			if n := len(rig.traces()); n != 1 {
+			client.ReadRest() // which has an end
+			if n := len(rig.Traces()); n != 1 {
 				t.Errorf("%d hops, want 1", n)
 			}
 		})
@@ -239,17 +223,17 @@ func TestHTTP1DrainLimit(t *testing.T) {
 // TestHTTP1DrainCutsConnecting: nor are connections waited for that are being
 // made, or waited for, at the limit.
 func TestHTTP1DrainCutsConnecting(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	address := fullQueue(t)
-	rig := startProxy(t, address, func(s *settings) {
+	rig := proxytest.Start(t, address, func(s *proxytest.Settings) {
 		s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.ConnectTimeout, s.Route.Timeout = 1, long, long
 	})
-	clients := []*peer{rig.dial(), rig.dial()}
+	clients := []*proxytest.Peer{rig.Dial(), rig.Dial()}
 	for _, c := range clients {
-		c.send(getRoot)
-		c.taken()
+		c.Send(proxytest.RootRequest)
+		c.AwaitRead()
 	}
-	if took := rig.closing(short)(); took > 5*time.Second {
+	if took := rig.BeginClose(proxytest.Short)(); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }

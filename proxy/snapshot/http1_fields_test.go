@@ -8,22 +8,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // exchange sends a request through a proxy and returns the head that the
 // endpoint got; the endpoint answers with the response's fields, and the head
 // that the client got is returned too. What the proxy adds to each of them
 // without being asked is left out.
-func exchange(t *testing.T, request, responseFields string, change ...func(*settings)) (up, down []string) {
+func exchange(t *testing.T, request, responseFields string, change ...func(*proxytest.Settings)) (up, down []string) {
 	t.Helper()
 	got := make(chan []string, 1)
-	rig := startProxy(t, answering(t, func(first string, fields []string) string {
+	rig := proxytest.Start(t, proxytest.Answering(t, func(first string, fields []string) string {
 		got <- append([]string{first}, fields...)
 		return "HTTP/1.1 200 OK\r\n" + responseFields + "Content-Length: 0\r\n\r\n"
 	}), change...)
-	client := rig.dial()
-	client.send(request)
-	first, fields := client.head()
+	client := rig.Dial()
+	client.Send(request)
+	first, fields := client.ReadHead()
 	select {
 	case up = <-got:
 	default:
@@ -40,7 +41,7 @@ func without(lines []string, names ...string) []string {
 }
 
 // asItCame turns off what a proxy says of itself and of the client.
-func asItCame(s *settings) {
+func asItCame(s *proxytest.Settings) {
 	s.Listener.Via = false
 	s.Listener.Forwarded.XForwarded = "pass"
 }
@@ -48,7 +49,7 @@ func asItCame(s *settings) {
 // TestHTTP1FieldsPass: names keep their case and order, and duplicates stay
 // apart.
 func TestHTTP1FieldsPass(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const fields = "x-lower: 1\r\nX-UPPER: 2\r\nX-Foo: a\r\nAccept:   text/html, */*;q=0.1  \r\nX-Foo: b\r\nx-foo: c\r\nX-Empty:\r\nX-Obs: caf\xe9\r\nCookie: a=1; b=2\r\nCookie: c=3\r\n"
 	up, down := exchange(t, "GET /a%20b?c=d&e HTTP/1.1\r\nhOST: Shop.Example:80\r\n"+fields+"\r\n",
 		"sErVeR: x\r\nSet-Cookie: a=1, b\r\nX-Foo: a\r\nSet-Cookie: c=2\r\nset-cookie: d=3\r\nX-foo: b\r\n", asItCame)
@@ -68,7 +69,7 @@ func TestHTTP1FieldsPass(t *testing.T) {
 // TestHTTP1HopByHop: what is about one connection does not pass, in either
 // direction, and what only claims to be does.
 func TestHTTP1HopByHop(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct {
 		name     string
 		request  string // fields behind Host
@@ -128,20 +129,20 @@ func TestHTTP1HopByHop(t *testing.T) {
 // TestHTTP1Forwarded: what the endpoint is told of the client, and whom the
 // proxy takes for the client.
 func TestHTTP1Forwarded(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const came = "X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\nForwarded: for=192.0.2.3\r\nX-Forwarded-For: 192.0.2.4\r\nVia: 1.0 fred\r\n"
 	tests := []struct {
 		name    string
 		request string
-		change  func(*settings)
+		change  func(*proxytest.Settings)
 		up      []string
 		client  string
 	}{
-		{"none, append", "", func(*settings) {}, []string{"x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http", "via: 1.1 web"}, "127.0.0.1"},
-		{"none, all of them", "", func(s *settings) { s.Listener.Forwarded.RFC7239 = "append" }, []string{"forwarded: for=127.0.0.1;proto=http;host=\"a\"", "x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http", "via: 1.1 web"}, "127.0.0.1"},
+		{"none, append", "", func(*proxytest.Settings) {}, []string{"x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http", "via: 1.1 web"}, "127.0.0.1"},
+		{"none, all of them", "", func(s *proxytest.Settings) { s.Listener.Forwarded.RFC7239 = "append" }, []string{"forwarded: for=127.0.0.1;proto=http;host=\"a\"", "x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http", "via: 1.1 web"}, "127.0.0.1"},
 		{
 			"append, no trust", came,
-			func(s *settings) { s.Listener.Forwarded.RFC7239 = "append" },
+			func(s *proxytest.Settings) { s.Listener.Forwarded.RFC7239 = "append" },
 			[]string{
 				"X-Forwarded-Host: b", "Via: 1.0 fred", "forwarded: for=192.0.2.3, for=127.0.0.1;proto=http;host=\"a\"",
 				"x-forwarded-for: 192.0.2.1, 192.0.2.2, 192.0.2.4, 127.0.0.1", "x-forwarded-proto: http", "via: 1.1 web",
@@ -150,7 +151,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 		},
 		{
 			"append, one proxy", came,
-			func(s *settings) { s.Listener.Forwarded.TrustedProxies = 1 },
+			func(s *proxytest.Settings) { s.Listener.Forwarded.TrustedProxies = 1 },
 			[]string{
 				"X-Forwarded-Proto: https", "X-Forwarded-Host: b", "Forwarded: for=192.0.2.3", "Via: 1.0 fred",
 				"x-forwarded-for: 192.0.2.1, 192.0.2.2, 192.0.2.4, 127.0.0.1", "via: 1.1 web",
@@ -159,7 +160,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 		},
 		{
 			"append, two proxies", came,
-			func(s *settings) { s.Listener.Forwarded.TrustedProxies = 2 },
+			func(s *proxytest.Settings) { s.Listener.Forwarded.TrustedProxies = 2 },
 			[]string{
 				"X-Forwarded-Proto: https", "X-Forwarded-Host: b", "Forwarded: for=192.0.2.3", "Via: 1.0 fred",
 				"x-forwarded-for: 192.0.2.1, 192.0.2.2, 192.0.2.4, 127.0.0.1", "via: 1.1 web",
@@ -168,7 +169,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 		},
 		{
 			"more proxies than entries", came,
-			func(s *settings) { s.Listener.Forwarded.TrustedProxies = 9; asItCame(s) },
+			func(s *proxytest.Settings) { s.Listener.Forwarded.TrustedProxies = 9; asItCame(s) },
 			[]string{
 				"X-Forwarded-For: 192.0.2.1, 192.0.2.2", "X-Forwarded-Proto: https", "X-Forwarded-Host: b", "Forwarded: for=192.0.2.3",
 				"X-Forwarded-For: 192.0.2.4", "Via: 1.0 fred",
@@ -177,7 +178,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 		},
 		{
 			"replace", came,
-			func(s *settings) {
+			func(s *proxytest.Settings) {
 				s.Listener.Forwarded.XForwarded, s.Listener.Forwarded.RFC7239 = "replace", "replace"
 			},
 			[]string{"Via: 1.0 fred", "forwarded: for=127.0.0.1;proto=http;host=\"a\"", "x-forwarded-for: 127.0.0.1", "x-forwarded-proto: http", "via: 1.1 web"},
@@ -185,7 +186,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 		},
 		{
 			"cut", came,
-			func(s *settings) {
+			func(s *proxytest.Settings) {
 				s.Listener.Forwarded.XForwarded, s.Listener.Forwarded.RFC7239, s.Listener.Via = "cut", "cut", false
 			},
 			[]string{"Via: 1.0 fred"}, "127.0.0.1",
@@ -194,14 +195,14 @@ func TestHTTP1Forwarded(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := make(chan []string, 1)
-			rig := startProxy(t, answering(t, func(_ string, fields []string) string {
+			rig := proxytest.Start(t, proxytest.Answering(t, func(_ string, fields []string) string {
 				got <- without(fields, "traceparent", "x-request-id", "Host")
 				return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.1 far\r\n\r\n"
 			}), tt.change)
-			client := rig.dial()
-			trace, field := newTrace()
-			client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, tt.request, "\r\n")
-			_, fields := client.head()
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
+			client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, tt.request, "\r\n")
+			_, fields := client.ReadHead()
 			if diff := cmp.Diff(tt.up, <-got); diff != "" {
 				t.Errorf("the request (-want +got):\n%s", diff)
 			}
@@ -212,7 +213,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 			if diff := cmp.Diff(want, without(fields, "Content-Length", "proxy-status", "date")); diff != "" {
 				t.Errorf("the response (-want +got):\n%s", diff)
 			}
-			if h := rig.hop(trace); h.Client != tt.client {
+			if h := rig.Hop(trace); h.Client != tt.client {
 				t.Errorf("the client is %s, want %s", h.Client, tt.client)
 			}
 		})
@@ -221,7 +222,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 
 // TestHTTP1Host: the endpoint sees the client's Host, or what the route says.
 func TestHTTP1Host(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct {
 		name, request, host string
 		first, want         string // want "" is the endpoint's address
@@ -240,14 +241,14 @@ func TestHTTP1Host(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			address := ""
-			up, _ := exchange(t, tt.request, "", func(s *settings) {
+			up, _ := exchange(t, tt.request, "", func(s *proxytest.Settings) {
 				asItCame(s)
 				s.Route.Host, address = tt.host, s.Cluster.Endpoints[0]
 			})
 			if up[0] != tt.first {
 				t.Errorf("request line %q, want %q", up[0], tt.first)
 			}
-			if got := value(up, "Host"); got != orElse(tt.want, address) {
+			if got := proxytest.Field(up, "Host"); got != orElse(tt.want, address) {
 				t.Errorf("Host %q, want %q", got, orElse(tt.want, address))
 			}
 		})
@@ -256,11 +257,11 @@ func TestHTTP1Host(t *testing.T) {
 
 // TestHTTP1Routes: the first route that matches is taken, and none is a 404.
 func TestHTTP1Routes(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, goServer(t, echo), func(s *settings) {
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) {
 		s.Route.Match = config.Match{PathPrefix: "/api/", Hosts: []string{"*.example.com", "dot.test."}, Methods: []string{"GET", "POST"}}
 	})
-	client := rig.dial()
+	client := rig.Dial()
 	tests := []struct {
 		request string
 		status  int
@@ -280,13 +281,13 @@ func TestHTTP1Routes(t *testing.T) {
 		{"OPTIONS * HTTP/1.1\r\nHost: a.example.com\r\n", 404},
 	}
 	for _, tt := range tests { // one connection: a 404 does not end it
-		trace, field := newTrace()
-		client.send(tt.request, field, "\r\n")
+		trace, field := proxytest.NewTrace()
+		client.Send(tt.request, field, "\r\n")
 		method, _, _ := strings.Cut(tt.request, " ")
-		if resp, body := client.response(method); resp.StatusCode != tt.status {
+		if resp, body := client.ReadResponse(method); resp.StatusCode != tt.status {
 			t.Errorf("%q: status %d, want %d: %s", tt.request, resp.StatusCode, tt.status, body)
 		}
-		h := rig.hop(trace)
+		h := rig.Hop(trace)
 		if flags := h.Flags.String(); (flags == "NR") != (tt.status == 404) || h.Status != tt.status {
 			t.Errorf("%q: flags %q, status %d", tt.request, flags, h.Status)
 		}

@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // TestHTTP1ResponseFraming sends each response as an endpoint would, and looks
 // at the bytes that the client gets.
 func TestHTTP1ResponseFraming(t *testing.T) {
-	noLeaks(t)
-	big := pattern(40_000)
+	proxytest.NoLeaks(t)
+	big := proxytest.Pattern(40_000)
 	tests := []struct {
 		name     string
 		method   string // GET if empty
@@ -73,44 +75,44 @@ func TestHTTP1ResponseFraming(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			addr := endpoint(t, func(_ int, p *peer) {
+			addr := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				for {
-					if _, err := p.tryHead(); err != nil {
+					if _, err := p.TryReadHead(); err != nil {
 						return
 					}
-					p.send(tt.response)
+					p.Send(tt.response)
 					if tt.closes {
 						return
 					}
 				}
 			})
-			rig := startProxy(t, addr)
+			rig := proxytest.Start(t, addr)
 			method, version := orElse(tt.method, "GET"), orElse(tt.version, "HTTP/1.1")
-			client := rig.dial()
+			client := rig.Dial()
 			// Twice, so that it shows where a body that was not understood ends.
 			for range 2 {
-				client.send(method, " / ", version, "\r\nHost: a\r\n", tt.ask, "\r\n")
-				first, fields := client.head()
+				client.Send(method, " / ", version, "\r\nHost: a\r\n", tt.ask, "\r\n")
+				first, fields := client.ReadHead()
 				all := append([]string{first}, fields...)
 				if !slices.Contains(all, tt.framing) {
 					t.Errorf("no %q in %q", tt.framing, all)
 				}
-				if tt.none != "" && value(all, tt.none) != "" {
+				if tt.none != "" && proxytest.Field(all, tt.none) != "" {
 					t.Errorf("there is %s in %q", tt.none, all)
 				}
 				switch {
 				case tt.wire != "":
-					client.expect(tt.wire)
+					client.Expect(tt.wire)
 				case slices.Contains(all, "Transfer-Encoding: chunked"):
-					if got := client.chunks(); got != tt.content {
+					if got := chunks(client); got != tt.content {
 						t.Errorf("content %.100q, want %.100q", got, tt.content)
 					}
 				default:
-					client.expect(tt.content)
+					client.Expect(tt.content)
 				}
 				if tt.ends {
-					client.closed()
-					client = rig.dial()
+					client.ExpectEnd()
+					client = rig.Dial()
 				}
 			}
 		})
@@ -118,20 +120,20 @@ func TestHTTP1ResponseFraming(t *testing.T) {
 }
 
 // chunks reads a chunked body without trailers.
-func (p *peer) chunks() string {
-	p.t.Helper()
+func chunks(p *proxytest.Peer) string {
+	p.T.Helper()
 	var all strings.Builder
 	for {
-		line, err := p.r.ReadString('\n')
+		line, err := p.Reader.ReadString('\n')
 		if err != nil {
-			p.fail("reading a chunk's size: %v", err)
+			p.Fail("reading a chunk's size: %v", err)
 		}
 		var n int
 		if _, err := fmt.Sscanf(line, "%x\r\n", &n); err != nil {
-			p.fail("chunk size %q", line)
+			p.Fail("chunk size %q", line)
 		}
-		all.WriteString(p.read(n))
-		p.expect("\r\n")
+		all.WriteString(p.ReadN(n))
+		p.Expect("\r\n")
 		if n == 0 {
 			return all.String()
 		}
@@ -148,7 +150,7 @@ func orElse(s, other string) string {
 // TestHTTP1RequestFraming sends each request in pieces, cut everywhere, and
 // looks at the bytes that the endpoint gets.
 func TestHTTP1RequestFraming(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct {
 		name, head, body string
 		wantLine         string // one of the lines of the head
@@ -167,9 +169,9 @@ func TestHTTP1RequestFraming(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			addr := endpoint(t, func(_ int, p *peer) {
+			addr := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				for {
-					lines, err := p.tryHead()
+					lines, err := p.TryReadHead()
 					if err != nil {
 						return
 					}
@@ -178,26 +180,26 @@ func TestHTTP1RequestFraming(t *testing.T) {
 					}
 					// However the chunks were cut on the way, they say the same.
 					if strings.Contains(tt.wantBody, "\r\n") {
-						if got := p.dechunked(); got != tt.wantBody {
+						if got := dechunked(p); got != tt.wantBody {
 							t.Errorf("content %q, want %q", got, tt.wantBody)
 						}
 					} else {
-						p.expect(tt.wantBody)
+						p.Expect(tt.wantBody)
 					}
-					p.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+					p.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 				}
 			})
-			rig := startProxy(t, addr)
-			client := rig.dial()
+			rig := proxytest.Start(t, addr)
+			client := rig.Dial()
 			client.SetNoDelay(true)
 			whole := tt.head + tt.body
 			for _, cut := range []int{len(whole), len(tt.head), len(tt.head) - 1, len(whole) - 1, len(whole) - 2, 3, (len(tt.head) + len(whole)) / 2} {
-				client.send(whole[:cut])
+				client.Send(whole[:cut])
 				if cut < len(whole) {
-					client.taken()
-					client.send(whole[cut:])
+					client.AwaitRead()
+					client.Send(whole[cut:])
 				}
-				if body := client.ok(); body != "ok" {
+				if body := client.ReadOK(); body != "ok" {
 					t.Errorf("cut at %d: %q", cut, body)
 				}
 			}
@@ -207,27 +209,27 @@ func TestHTTP1RequestFraming(t *testing.T) {
 
 // dechunked reads a chunked body with its trailers and returns it as one
 // chunk.
-func (p *peer) dechunked() string {
-	p.t.Helper()
+func dechunked(p *proxytest.Peer) string {
+	p.T.Helper()
 	var all strings.Builder
 	for {
-		line, err := p.r.ReadString('\n')
+		line, err := p.Reader.ReadString('\n')
 		if err != nil {
-			p.fail("reading a chunk's size: %v", err)
+			p.Fail("reading a chunk's size: %v", err)
 		}
 		var n int
 		if _, err := fmt.Sscanf(line, "%x\r\n", &n); err != nil || line != fmt.Sprintf("%x\r\n", n) {
-			p.fail("chunk size %q", line)
+			p.Fail("chunk size %q", line)
 		}
 		if n == 0 {
 			break
 		}
-		all.WriteString(p.read(n))
-		p.expect("\r\n")
+		all.WriteString(p.ReadN(n))
+		p.Expect("\r\n")
 	}
-	trailers, err := p.tryHead()
+	trailers, err := p.TryReadHead()
 	if err != nil {
-		p.fail("reading trailers: %v", err)
+		p.Fail("reading trailers: %v", err)
 	}
 	body := ""
 	if all.Len() > 0 {
@@ -238,8 +240,8 @@ func (p *peer) dechunked() string {
 
 // TestHTTP1TrailersBothWays has Go's own server and client exchange trailers.
 func TestHTTP1TrailersBothWays(t *testing.T) {
-	noLeaks(t)
-	addr := goServer(t, func(w http.ResponseWriter, r *http.Request) {
+	proxytest.NoLeaks(t)
+	addr := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Down")
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -248,9 +250,9 @@ func TestHTTP1TrailersBothWays(t *testing.T) {
 		fmt.Fprintf(w, "%s, %s", body, r.Trailer.Get("X-Up"))
 		w.Header().Set("X-Down", "down")
 	})
-	rig := startProxy(t, addr)
+	rig := proxytest.Start(t, addr)
 	pr, pw := io.Pipe()
-	req, _ := http.NewRequest("POST", "http://"+rig.ingress()+"/", pr)
+	req, _ := http.NewRequest("POST", "http://"+rig.Ingress()+"/", pr)
 	req.Trailer = http.Header{"X-Up": nil}
 	go func() {
 		io.WriteString(pw, "content")
@@ -274,31 +276,31 @@ func TestHTTP1TrailersBothWays(t *testing.T) {
 // TestHTTP1CloseDelimitedReset checks that a response that has no length, and
 // ends in a reset, does not look whole to the client.
 func TestHTTP1CloseDelimitedReset(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
 		t.Run(version, func(t *testing.T) {
 			cut := make(chan struct{})
-			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-				p.head()
-				p.send("HTTP/1.1 200 OK\r\n\r\nthe first half")
+			rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+				p.ReadHead()
+				p.Send("HTTP/1.1 200 OK\r\n\r\nthe first half")
 				<-cut
-				p.reset()
+				p.Reset()
 			}))
-			client := rig.dial()
-			trace, field := newTrace()
-			client.send("GET / ", version, "\r\nHost: a\r\n", field, "\r\n")
-			client.head()
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
+			client.Send("GET / ", version, "\r\nHost: a\r\n", field, "\r\n")
+			client.ReadHead()
 			if version == "HTTP/1.1" {
-				client.expect("e\r\nthe first half\r\n")
+				client.Expect("e\r\nthe first half\r\n")
 			} else {
-				client.expect("the first half")
+				client.Expect("the first half")
 			}
 			close(cut)
-			rest, err := client.rest()
+			rest, err := client.ReadRest()
 			if strings.HasSuffix(rest, "0\r\n\r\n") || version == "HTTP/1.0" && err == nil {
 				t.Errorf("the response looks whole: %q, %v", rest, err)
 			}
-			if h := rig.hop(trace); h.Flags.String() != "UR" || h.Status != 200 {
+			if h := rig.Hop(trace); h.Flags.String() != "UR" || h.Status != 200 {
 				t.Errorf("flags %s, status %d; want UR, 200", h.Flags, h.Status)
 			}
 		})

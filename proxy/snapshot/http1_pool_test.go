@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
-
-const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 // gated is an endpoint that answers each request with the number of the
 // connection it came on, when the test lets it.
@@ -25,33 +24,31 @@ type gated struct {
 
 func newGated(t *testing.T) *gated {
 	g := &gated{got: make(chan int, 1000), answer: make(chan struct{})}
-	g.address = endpoint(t, func(n int, p *peer) {
+	g.address = proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
 		g.open.Add(1)
 		defer g.open.Add(-1)
 		for {
-			if _, err := p.tryHead(); err != nil {
+			if _, err := p.TryReadHead(); err != nil {
 				return
 			}
 			g.got <- n
 			<-g.answer
-			p.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", fmt.Sprintf("%03d", n))
+			p.Send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", fmt.Sprintf("%03d", n))
 		}
 	})
 	t.Cleanup(func() { close(g.answer) }) // what is left, before the endpoint ends
 	return g
 }
 
-const getRoot = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
 // TestHTTP1PoolIsLastInFirstOut: the connection that was used last is used
 // next, so that those that are not needed can grow old.
 func TestHTTP1PoolIsLastInFirstOut(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	g := newGated(t)
-	rig := startProxy(t, g.address)
-	clients := []*peer{rig.dial(), rig.dial(), rig.dial()}
+	rig := proxytest.Start(t, g.address)
+	clients := []*proxytest.Peer{rig.Dial(), rig.Dial(), rig.Dial()}
 	for i, c := range clients {
-		c.send(getRoot)
+		c.Send(proxytest.RootRequest)
 		if n := <-g.got; n != i {
 			t.Fatalf("request %d came on connection %d", i, n)
 		}
@@ -62,13 +59,13 @@ func TestHTTP1PoolIsLastInFirstOut(t *testing.T) {
 		g.answer <- struct{}{}
 	}
 	for _, c := range clients {
-		c.ok()
+		c.ReadOK()
 	}
 	for range 10 {
-		clients[0].send(getRoot)
+		clients[0].Send(proxytest.RootRequest)
 		<-g.got
 		g.answer <- struct{}{}
-		body := clients[0].ok()
+		body := clients[0].ReadOK()
 		if last != "" && body != last {
 			t.Errorf("connection %s was used, not %s, which was used last", body, last)
 		}
@@ -81,32 +78,32 @@ func TestHTTP1PoolIsLastInFirstOut(t *testing.T) {
 
 // TestHTTP1MaxIdle and IdleTimeout bound what the pool keeps.
 func TestHTTP1PoolBounds(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct {
 		name   string
-		change func(*settings)
+		change func(*proxytest.Settings)
 		keeps  int64
 	}{
-		{"max_idle 0", func(s *settings) { s.Cluster.MaxIdle = 0 }, 0},
-		{"max_idle 2", func(s *settings) { s.Cluster.MaxIdle = 2 }, 2},
-		{"idle_timeout", func(s *settings) { s.Cluster.IdleTimeout = 50 * time.Millisecond }, 0},
+		{"max_idle 0", func(s *proxytest.Settings) { s.Cluster.MaxIdle = 0 }, 0},
+		{"max_idle 2", func(s *proxytest.Settings) { s.Cluster.MaxIdle = 2 }, 2},
+		{"idle_timeout", func(s *proxytest.Settings) { s.Cluster.IdleTimeout = 50 * time.Millisecond }, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGated(t)
-			rig := startProxy(t, g.address, tt.change)
-			clients := []*peer{rig.dial(), rig.dial(), rig.dial(), rig.dial()}
+			rig := proxytest.Start(t, g.address, tt.change)
+			clients := []*proxytest.Peer{rig.Dial(), rig.Dial(), rig.Dial(), rig.Dial()}
 			for _, c := range clients {
-				c.send(getRoot)
+				c.Send(proxytest.RootRequest)
 				<-g.got
 			}
 			for range clients {
 				g.answer <- struct{}{}
 			}
 			for _, c := range clients {
-				c.ok()
+				c.ReadOK()
 			}
-			eventually(rig.t, fmt.Sprintf("%d connections being left", tt.keeps), func() bool { return g.open.Load() == tt.keeps })
+			proxytest.Eventually(rig.T, fmt.Sprintf("%d connections being left", tt.keeps), func() bool { return g.open.Load() == tt.keeps })
 		})
 	}
 }
@@ -114,14 +111,16 @@ func TestHTTP1PoolBounds(t *testing.T) {
 // TestHTTP1MaxConnections: requests beyond the limit wait, and those beyond
 // what may wait are refused.
 func TestHTTP1MaxConnections(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	g := newGated(t)
-	rig := startLab(t, g.address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 2, 3 })
-	var clients []*peer
-	request := func() (*peer, hop.TraceID) {
-		c := rig.dial()
-		trace, field := newTrace()
-		c.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+	rig := proxytest.StartWithViews(t, g.address, func(s *proxytest.Settings) {
+		s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 2, 3
+	})
+	var clients []*proxytest.Peer
+	request := func() (*proxytest.Peer, hop.TraceID) {
+		c := rig.Dial()
+		trace, field := proxytest.NewTrace()
+		c.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
 		return c, trace
 	}
 	for range 2 {
@@ -133,15 +132,15 @@ func TestHTTP1MaxConnections(t *testing.T) {
 		c, _ := request()
 		clients = append(clients, c)
 	}
-	eventually(rig.t, "three requests waiting", func() bool {
-		return rig.scrape().sum("hopscope_upstream_requests_pending", "cluster", "web") == 3
+	proxytest.Eventually(rig.T, "three requests waiting", func() bool {
+		return rig.Scrape().Sum("hopscope_upstream_requests_pending", "cluster", "web") == 3
 	})
 	c, refused := request()
-	resp, body := c.response("GET")
+	resp, body := c.ReadResponse("GET")
 	if resp.StatusCode != 503 || !strings.Contains(resp.Header.Get("Proxy-Status"), "error=connection_limit_reached") {
 		t.Errorf("status %d, %q, %q", resp.StatusCode, resp.Header, body)
 	}
-	if h := rig.hop(refused); h.Flags.String() != "UO" || h.Status != 503 || h.ProxyError != "connection_limit_reached" {
+	if h := rig.Hop(refused); h.Flags.String() != "UO" || h.Status != 503 || h.ProxyError != "connection_limit_reached" {
 		t.Errorf("flags %q, status %d, error %s", h.Flags, h.Status, h.ProxyError)
 	}
 	go func() {
@@ -150,7 +149,7 @@ func TestHTTP1MaxConnections(t *testing.T) {
 		}
 	}()
 	for i, c := range clients {
-		if body := c.ok(); body != "000" && body != "001" {
+		if body := c.ReadOK(); body != "000" && body != "001" {
 			t.Errorf("request %d was answered on connection %s", i, body)
 		}
 	}
@@ -161,48 +160,48 @@ func TestHTTP1MaxConnections(t *testing.T) {
 
 // TestHTTP1WaiterGivesUp: the route's timeout ends a wait for a connection.
 func TestHTTP1WaiterGivesUp(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	g := newGated(t)
-	rig := startProxy(t, g.address, func(s *settings) {
+	rig := proxytest.Start(t, g.address, func(s *proxytest.Settings) {
 		s.Cluster.CircuitBreaker.MaxConnections = 1
 		s.Route.Timeout = 500 * time.Millisecond
 	})
-	first := rig.dial() // its timeout has not begun, as the request has not ended
-	first.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+	first := rig.Dial() // its timeout has not begun, as the request has not ended
+	first.Send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
 	<-g.got
-	second := rig.dial()
-	trace, field := newTrace()
-	second.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
-	if resp, _ := second.response("GET"); resp.StatusCode != 503 {
+	second := rig.Dial()
+	trace, field := proxytest.NewTrace()
+	second.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+	if resp, _ := second.ReadResponse("GET"); resp.StatusCode != 503 {
 		t.Errorf("status %d, want 503", resp.StatusCode)
 	}
-	if h := rig.hop(trace); h.Flags.String() != "UO" {
+	if h := rig.Hop(trace); h.Flags.String() != "UO" {
 		t.Errorf("flags %q, want UO", h.Flags)
 	}
-	first.reset() // and there is room again
+	first.Reset() // and there is room again
 	g.answer <- struct{}{}
-	second.send(getRoot)
+	second.Send(proxytest.RootRequest)
 	<-g.got
 	g.answer <- struct{}{}
-	second.ok()
+	second.ReadOK()
 }
 
 // TestHTTP1Stale: how a pooled connection that died is noticed, and when the
 // request is sent again.
 func TestHTTP1Stale(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	// deaths are how the endpoint ends its first connection after one answer;
 	// the proxy knows of it before the next request, or not.
-	deaths := map[string]func(p *peer){
-		"closed while idle": func(p *peer) { p.Close() },
-		"reset while idle":  (*peer).reset,
-		"closed upon the request": func(p *peer) {
-			p.head()
+	deaths := map[string]func(p *proxytest.Peer){
+		"closed while idle": func(p *proxytest.Peer) { p.Close() },
+		"reset while idle":  (*proxytest.Peer).Reset,
+		"closed upon the request": func(p *proxytest.Peer) {
+			p.ReadHead()
 			p.Close()
 		},
-		"reset upon the request": func(p *peer) {
-			p.head()
-			p.reset()
+		"reset upon the request": func(p *proxytest.Peer) {
+			p.ReadHead()
+			p.Reset()
 		},
 	}
 	tests := []struct {
@@ -219,32 +218,32 @@ func TestHTTP1Stale(t *testing.T) {
 			method, _, _ := strings.Cut(tt.request, " ")
 			t.Run(how+", "+method, func(t *testing.T) {
 				dead := make(chan struct{})
-				rig := startProxy(t, endpoint(t, func(n int, p *peer) {
+				rig := proxytest.Start(t, proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
 					if n == 0 {
-						p.head()
-						p.send(empty)
+						p.ReadHead()
+						p.Send(proxytest.EmptyResponse)
 						die(p)
 						close(dead)
 						return
 					}
 					for {
-						if _, err := p.tryHead(); err != nil {
+						if _, err := p.TryReadHead(); err != nil {
 							return
 						}
-						p.send(empty)
+						p.Send(proxytest.EmptyResponse)
 					}
 				}))
-				client := rig.dial()
-				client.send(getRoot)
-				client.ok()
+				client := rig.Dial()
+				client.Send(proxytest.RootRequest)
+				client.ReadOK()
 				idle := strings.HasSuffix(how, "idle")
 				if idle {
 					<-dead
 				}
-				trace, field := newTrace()
-				client.send(fmt.Sprintf(tt.request, field))
-				resp, body := client.response(method)
-				h := rig.hop(trace)
+				trace, field := proxytest.NewTrace()
+				client.Send(fmt.Sprintf(tt.request, field))
+				resp, body := client.ReadResponse(method)
+				h := rig.Hop(trace)
 				if want := tt.again || idle; (resp.StatusCode == 200) != want {
 					t.Fatalf("status %d, flags %q: %s", resp.StatusCode, h.Flags, body)
 				}
@@ -271,51 +270,51 @@ func TestHTTP1Stale(t *testing.T) {
 // TestHTTP1StaleUpload: content that is still on its way can't be sent twice,
 // so the connection is looked at before.
 func TestHTTP1StaleUpload(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, endpoint(t, func(n int, p *peer) {
-		p.head()
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
+		p.ReadHead()
 		if n > 0 {
-			p.expect("hello")
+			p.Expect("hello")
 		}
-		p.send(empty)
+		p.Send(proxytest.EmptyResponse)
 		if n == 0 {
 			return
 		}
-		p.rest()
+		p.ReadRest()
 	}))
-	client := rig.dial()
-	client.send(getRoot)
-	client.ok()
-	client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
-	client.taken()
-	client.send("hello")
+	client := rig.Dial()
+	client.Send(proxytest.RootRequest)
+	client.ReadOK()
+	client.Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+	client.AwaitRead()
+	client.Send("hello")
 	// The endpoint closes at once, but may do so too late to be seen.
-	if resp, body := client.response("PUT"); resp.StatusCode != 200 && resp.StatusCode != 503 {
+	if resp, body := client.ReadResponse("PUT"); resp.StatusCode != 200 && resp.StatusCode != 503 {
 		t.Errorf("status %d: %s", resp.StatusCode, body)
 	}
 }
 
 // TestHTTP1NoRetryLoop: a request is sent again once, not for ever.
 func TestHTTP1NoRetryLoop(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	var heads atomic.Int64
-	rig := startProxy(t, endpoint(t, func(n int, p *peer) {
-		p.head()
+	rig := proxytest.Start(t, proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
+		p.ReadHead()
 		if n == 0 {
-			p.send(empty)
-			p.head()
+			p.Send(proxytest.EmptyResponse)
+			p.ReadHead()
 		}
 		heads.Add(1)
 	}))
-	client := rig.dial()
-	client.send(getRoot)
-	client.ok()
-	trace, field := newTrace()
-	client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
-	if resp, _ := client.response("GET"); resp.StatusCode != 503 {
+	client := rig.Dial()
+	client.Send(proxytest.RootRequest)
+	client.ReadOK()
+	trace, field := proxytest.NewTrace()
+	client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+	if resp, _ := client.ReadResponse("GET"); resp.StatusCode != 503 {
 		t.Errorf("status %d, want 503", resp.StatusCode)
 	}
-	h := rig.hop(trace)
+	h := rig.Hop(trace)
 	if len(h.Attempts) != 2 || heads.Load() != 2 || h.Flags.String() != "UC" {
 		t.Errorf("%d attempts, %d requests at the endpoint, flags %q; want 2, 2, UC", len(h.Attempts), heads.Load(), h.Flags)
 	}
@@ -325,10 +324,10 @@ func TestHTTP1NoRetryLoop(t *testing.T) {
 		}
 	}
 	// A fresh connection that fails is no reason to try again.
-	trace, field = newTrace()
-	client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
-	client.response("GET")
-	if h := rig.hop(trace); len(h.Attempts) != 1 {
+	trace, field = proxytest.NewTrace()
+	client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+	client.ReadResponse("GET")
+	if h := rig.Hop(trace); len(h.Attempts) != 1 {
 		t.Errorf("%d attempts, want 1", len(h.Attempts))
 	}
 }
@@ -336,55 +335,55 @@ func TestHTTP1NoRetryLoop(t *testing.T) {
 // TestHTTP1UnsolicitedBytes: what an endpoint sends while nothing was asked of
 // it is never an answer.
 func TestHTTP1UnsolicitedBytes(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const evil = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 4\r\n\r\nevil"
-	tests := map[string]func(p *peer){
-		"with the answer": func(p *peer) { p.send(empty + evil) },
-		"later": func(p *peer) {
-			p.send(empty)
+	tests := map[string]func(p *proxytest.Peer){
+		"with the answer": func(p *proxytest.Peer) { p.Send(proxytest.EmptyResponse + evil) },
+		"later": func(p *proxytest.Peer) {
+			p.Send(proxytest.EmptyResponse)
 			time.Sleep(10 * time.Millisecond) // busy connections are not looked at
-			p.send(evil)
+			p.Send(evil)
 		},
-		"behind the answer to HEAD": func(p *peer) {
-			p.send("HTTP/1.1 200 OK\r\nContent-Length: 91\r\n\r\n")
-			p.send(evil)
+		"behind the answer to HEAD": func(p *proxytest.Peer) {
+			p.Send("HTTP/1.1 200 OK\r\nContent-Length: 91\r\n\r\n")
+			p.Send(evil)
 		},
-		"and closes": func(p *peer) {
-			p.send(empty)
+		"and closes": func(p *proxytest.Peer) {
+			p.Send(proxytest.EmptyResponse)
 			time.Sleep(10 * time.Millisecond)
-			p.send(evil)
+			p.Send(evil)
 			p.Close()
 		},
 	}
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
 			said := make(chan struct{})
-			rig := startProxy(t, endpoint(t, func(n int, p *peer) {
+			rig := proxytest.Start(t, proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
 				if n == 0 {
-					p.head()
+					p.ReadHead()
 					answer(p)
 					close(said)
 				}
 				for {
-					if _, err := p.tryHead(); err != nil {
+					if _, err := p.TryReadHead(); err != nil {
 						return
 					}
-					p.send(empty)
+					p.Send(proxytest.EmptyResponse)
 				}
 			}))
-			client := rig.dial()
+			client := rig.Dial()
 			method := "GET"
 			if strings.Contains(name, "HEAD") {
 				method = "HEAD"
 			}
-			client.send(method, " / HTTP/1.1\r\nHost: a\r\n\r\n")
-			if resp, _ := client.response(method); resp.StatusCode != 200 {
+			client.Send(method, " / HTTP/1.1\r\nHost: a\r\n\r\n")
+			if resp, _ := client.ReadResponse(method); resp.StatusCode != 200 {
 				t.Fatalf("status %d", resp.StatusCode)
 			}
 			<-said
 			for range 3 {
-				client.send(getRoot)
-				if resp, body := client.response("GET"); resp.StatusCode != 200 || body != "" {
+				client.Send(proxytest.RootRequest)
+				if resp, body := client.ReadResponse("GET"); resp.StatusCode != 200 || body != "" {
 					t.Fatalf("status %d, %q", resp.StatusCode, body)
 				}
 			}
@@ -394,17 +393,17 @@ func TestHTTP1UnsolicitedBytes(t *testing.T) {
 
 // TestHTTP1TwoEndpoints take turns, whichever comes first.
 func TestHTTP1TwoEndpoints(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	name := func(s string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, s) }
 	}
-	a, b := goServer(t, name("a")), goServer(t, name("b"))
-	rig := startProxy(t, a, func(s *settings) { s.Cluster.Endpoints = []string{a, b} })
-	client := rig.dial()
+	a, b := proxytest.Serve(t, name("a")), proxytest.Serve(t, name("b"))
+	rig := proxytest.Start(t, a, func(s *proxytest.Settings) { s.Cluster.Endpoints = []string{a, b} })
+	client := rig.Dial()
 	var got []string
 	for range 6 {
-		client.send(getRoot)
-		got = append(got, client.ok())
+		client.Send(proxytest.RootRequest)
+		got = append(got, client.ReadOK())
 	}
 	if turns := strings.Join(got, ""); turns != "ababab" && turns != "bababa" {
 		t.Errorf("answered by %q, want them to take turns", got)
@@ -413,17 +412,17 @@ func TestHTTP1TwoEndpoints(t *testing.T) {
 
 // TestHTTP1ConnectionRefused says which endpoint it was.
 func TestHTTP1ConnectionRefused(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, "127.0.0.1:1")
-	client := rig.dial()
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, "127.0.0.1:1")
+	client := rig.Dial()
 	for range 2 {
-		trace, field := newTrace()
-		client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
-		resp, body := client.response("GET")
+		trace, field := proxytest.NewTrace()
+		client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+		resp, body := client.ReadResponse("GET")
 		if resp.StatusCode != 503 || resp.Close || !strings.Contains(body, "connection refused by 127.0.0.1:1") {
 			t.Errorf("status %d, close %v, %q", resp.StatusCode, resp.Close, body)
 		}
-		h := rig.hop(trace)
+		h := rig.Hop(trace)
 		if h.Flags.String() != "UF" || h.ProxyError != "connection_refused" || len(h.Attempts) != 1 || h.Attempts[0].Flags.String() != "UF" {
 			t.Errorf("flags %q, error %q, attempts %+v", h.Flags, h.ProxyError, h.Attempts)
 		}
@@ -432,9 +431,9 @@ func TestHTTP1ConnectionRefused(t *testing.T) {
 
 // TestHTTP1PoolIsShared by all clients of a listener, at once.
 func TestHTTP1PoolIsShared(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	g := newGated(t)
-	rig := startProxy(t, g.address, func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 4 })
+	rig := proxytest.Start(t, g.address, func(s *proxytest.Settings) { s.Cluster.CircuitBreaker.MaxConnections = 4 })
 	go func() {
 		for range 200 {
 			g.answer <- struct{}{}
@@ -442,12 +441,12 @@ func TestHTTP1PoolIsShared(t *testing.T) {
 	}()
 	var wg sync.WaitGroup
 	for range 20 {
-		client := rig.dial()
+		client := rig.Dial()
 		wg.Go(func() {
-			client.fail = t.Errorf
+			client.Fail = t.Errorf
 			for range 10 {
-				client.send(getRoot)
-				client.ok()
+				client.Send(proxytest.RootRequest)
+				client.ReadOK()
 			}
 		})
 	}

@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // TestHTTP1Refused: what breaks the rules, or could be read in two ways, is
 // answered, ends the connection, is one Hop, and reaches nobody.
 func TestHTTP1Refused(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const h = "GET / HTTP/1.1\r\nHost: a\r\n"
 	const post = "POST / HTTP/1.1\r\nHost: a\r\n"
 	many := strings.Repeat("X-A: 1\r\n", 100)
@@ -108,23 +110,23 @@ func TestHTTP1Refused(t *testing.T) {
 		{"a target without an end", "GET /" + strings.Repeat("x", 100_000), 414, "DPE"},
 	}
 	var reached atomic.Int64
-	address := goServer(t, func(w http.ResponseWriter, r *http.Request) { reached.Add(1) })
-	rig := startProxy(t, address)
+	address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { reached.Add(1) })
+	rig := proxytest.Start(t, address)
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			client := dialPeer(t, rig.ingress())
-			client.SetWriteDeadline(timeLimit())
+			client := proxytest.Dial(t, rig.Ingress())
+			client.SetWriteDeadline(proxytest.Deadline())
 			// A request behind it, in the same segment, must not be served.
 			client.Write([]byte(tt.request + "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"))
-			resp, body := client.response("GET")
+			resp, body := client.ReadResponse("GET")
 			if resp.StatusCode != tt.status || !resp.Close {
 				t.Errorf("status %d, close %v; want %d: %s", resp.StatusCode, resp.Close, tt.status, body)
 			}
 			if status := resp.Header.Get("Proxy-Status"); !strings.HasPrefix(status, "web;error=http_request_error;") {
 				t.Errorf("Proxy-Status: %s", status)
 			}
-			client.closed()
-			h := rig.latest(i + 1)
+			client.ExpectEnd()
+			h := rig.LatestHop(i + 1)
 			if h.Flags.String() != tt.flag || h.Status != tt.status || len(h.Attempts) != 0 || h.Failure.Reason == "" {
 				t.Errorf("flags %q, status %d, %d attempts, %q; want %s", h.Flags, h.Status, len(h.Attempts), h.Failure.Reason, tt.flag)
 			}
@@ -138,7 +140,7 @@ func TestHTTP1Refused(t *testing.T) {
 // TestHTTP1RefusedContent: framing that turns out to be wrong within the
 // content ends the exchange: the endpoint sees a request that is not whole.
 func TestHTTP1RefusedContent(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct{ name, content string }{
 		{"no size", "\r\nhello\r\n0\r\n\r\n"},
 		{"size x", "x\r\nhello\r\n0\r\n\r\n"},
@@ -167,20 +169,20 @@ func TestHTTP1RefusedContent(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var whole atomic.Int64
-			rig := startProxy(t, goServer(t, func(w http.ResponseWriter, r *http.Request) {
+			rig := proxytest.Start(t, proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if _, err := io.ReadAll(r.Body); err == nil || r.URL.Path != "/" {
 					whole.Add(1)
 				}
 			}))
-			client := rig.dial()
-			trace, field := newTrace()
-			client.send("POST / HTTP/1.1\r\nHost: a\r\n", field, "Transfer-Encoding: chunked\r\n\r\n", tt.content, "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n")
-			resp, body := client.response("GET")
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
+			client.Send("POST / HTTP/1.1\r\nHost: a\r\n", field, "Transfer-Encoding: chunked\r\n\r\n", tt.content, "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n")
+			resp, body := client.ReadResponse("GET")
 			if resp.StatusCode/100 != 4 || !resp.Close {
 				t.Errorf("status %d, close %v: %s", resp.StatusCode, resp.Close, body)
 			}
-			client.closed()
-			h := rig.hop(trace)
+			client.ExpectEnd()
+			h := rig.Hop(trace)
 			if flags := h.Flags.String(); flags != "DPE" && flags != "IH" || h.Status != resp.StatusCode {
 				t.Errorf("flags %q, status %d, %q", flags, h.Status, h.Failure.Reason)
 			}
@@ -194,7 +196,7 @@ func TestHTTP1RefusedContent(t *testing.T) {
 // TestHTTP1RefusedResponses: a response that breaks the rules is answered with
 // 502 in its place, and nothing of it is forwarded.
 func TestHTTP1RefusedResponses(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const ok = "HTTP/1.1 200 OK\r\nX-Evil: 1\r\n"
 	tests := []struct{ name, response string }{
 		{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n"},
@@ -222,20 +224,20 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-				p.head()
-				p.SetWriteDeadline(timeLimit())
+			rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+				p.ReadHead()
+				p.SetWriteDeadline(proxytest.Deadline())
 				p.Write([]byte(tt.response))
-				p.rest()
+				p.ReadRest()
 			}))
-			client := rig.dial()
-			trace, field := newTrace()
-			client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
-			resp, body := client.response("GET")
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
+			client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+			resp, body := client.ReadResponse("GET")
 			if resp.StatusCode != 502 || resp.Close || resp.Header.Get("X-Evil") != "" || strings.Contains(body, "evil") {
 				t.Errorf("status %d, close %v, %q %q", resp.StatusCode, resp.Close, resp.Header, body)
 			}
-			h := rig.hop(trace)
+			h := rig.Hop(trace)
 			if h.Flags.String() != "UPE" || h.Status != 502 || len(h.Attempts) != 1 || h.Attempts[0].Flags.String() != "UPE" {
 				t.Errorf("flags %q, status %d, attempts %+v", h.Flags, h.Status, h.Attempts)
 			}
@@ -250,20 +252,20 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 	}
 	for _, tt := range contents {
 		t.Run("content, "+tt.name, func(t *testing.T) {
-			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-				p.head()
-				p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-				p.send(tt.content)
-				p.rest()
+			rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+				p.ReadHead()
+				p.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+				p.Send(tt.content)
+				p.ReadRest()
 			}))
-			client := rig.dial()
-			trace, field := newTrace()
-			client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", field, "\r\n")
-			got, _ := client.rest()
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
+			client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", field, "\r\n")
+			got, _ := client.ReadRest()
 			if strings.HasSuffix(got, "0\r\n\r\n") || strings.Contains(got, "evil") || strings.Contains(got, "Evil") {
 				t.Errorf("the client got %q", got)
 			}
-			if h := rig.hop(trace); h.Flags.String() != "UPE" {
+			if h := rig.Hop(trace); h.Flags.String() != "UPE" {
 				t.Errorf("flags %q, want UPE", h.Flags)
 			}
 		})
@@ -273,7 +275,7 @@ func TestHTTP1RefusedResponses(t *testing.T) {
 // TestHTTP1Smuggling: whatever is sent, Go's own server sees just the requests
 // that a strict reader sees in it, or none.
 func TestHTTP1Smuggling(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const evil = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"
 	tests := []struct {
 		name, bytes string
@@ -298,7 +300,7 @@ func TestHTTP1Smuggling(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
 			seen := make(chan string, 10)
-			rig := startProxy(t, goServer(t, func(w http.ResponseWriter, r *http.Request) {
+			rig := proxytest.Start(t, proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				body, err := io.ReadAll(r.Body)
 				if err != nil {
 					body = []byte(err.Error())
@@ -308,12 +310,12 @@ func TestHTTP1Smuggling(t *testing.T) {
 				}
 				seen <- r.Method + " " + r.URL.Path + " " + string(body)
 			}))
-			client := rig.dial()
-			client.send(tt.bytes)
+			client := rig.Dial()
+			client.Send(tt.bytes)
 			client.CloseWrite()
-			client.rest()
-			eventually(rig.t, "the endpoint seeing what it may", func() bool { return len(seen) >= len(tt.want) })
-			rig.close(0)
+			client.ReadRest()
+			proxytest.Eventually(rig.T, "the endpoint seeing what it may", func() bool { return len(seen) >= len(tt.want) })
+			rig.CloseWithin(0)
 			for len(seen) > 0 {
 				got = append(got, <-seen)
 			}
@@ -326,8 +328,8 @@ func TestHTTP1Smuggling(t *testing.T) {
 
 // TestHTTP1Limits: a listener's limits are the configuration's.
 func TestHTTP1Limits(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, goServer(t, echo), func(s *settings) {
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) {
 		s.Listener.MaxHeaderBytes, s.Listener.MaxHeaderFields = 1024, 4
 	})
 	tests := []struct {
@@ -340,9 +342,9 @@ func TestHTTP1Limits(t *testing.T) {
 		{"a byte too large", "X-A: " + strings.Repeat("x", 1025-len("GET / HTTP/1.1\r\nHost: a\r\nX-A: \r\n\r\n")) + "\r\n", 431},
 	}
 	for _, tt := range tests {
-		client := rig.dial()
-		client.send("GET / HTTP/1.1\r\nHost: a\r\n", tt.fields, "\r\n")
-		if resp, body := client.response("GET"); resp.StatusCode != tt.status {
+		client := rig.Dial()
+		client.Send("GET / HTTP/1.1\r\nHost: a\r\n", tt.fields, "\r\n")
+		if resp, body := client.ReadResponse("GET"); resp.StatusCode != tt.status {
 			t.Errorf("%s: status %d, want %d: %s", tt.name, resp.StatusCode, tt.status, body)
 		}
 	}
@@ -351,22 +353,22 @@ func TestHTTP1Limits(t *testing.T) {
 // TestHTTP1LargeHeads: heads that are within the limits pass whole, in both
 // directions, though they are larger than a buffer.
 func TestHTTP1LargeHeads(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	var large []string
 	for i := range 50 {
-		large = append(large, fmt.Sprintf("X-%d: %s", i, pattern(1000)))
+		large = append(large, fmt.Sprintf("X-%d: %s", i, proxytest.Pattern(1000)))
 	}
 	lines := strings.Join(large, "\r\n") + "\r\n"
-	rig := startProxy(t, answering(t, func(_ string, fields []string) string {
+	rig := proxytest.Start(t, proxytest.Answering(t, func(_ string, fields []string) string {
 		if !slices.Equal(fields[1:51], large) {
 			t.Errorf("the endpoint got %.200q", fields)
 		}
 		return "HTTP/1.1 200 OK\r\n" + lines + "Content-Length: 0\r\n\r\n"
 	}))
-	client := rig.dial()
+	client := rig.Dial()
 	for range 3 {
-		client.send("GET / HTTP/1.1\r\nHost: a\r\n", lines, "\r\n")
-		if _, fields := client.head(); !slices.Equal(fields[:50], large) {
+		client.Send("GET / HTTP/1.1\r\nHost: a\r\n", lines, "\r\n")
+		if _, fields := client.ReadHead(); !slices.Equal(fields[:50], large) {
 			t.Errorf("the client got %.200q", fields)
 		}
 	}
@@ -375,29 +377,29 @@ func TestHTTP1LargeHeads(t *testing.T) {
 // TestHTTP1SpaceBeforeAResponsesColon is removed on the way to the client, and
 // the field counts: the content ends where it says (RFC 9112 section 5.1).
 func TestHTTP1SpaceBeforeAResponsesColon(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	for _, tt := range []struct{ framing, content, want string }{
 		{"Content-Length : 4\r\n", "good", "good"},
 		{"Transfer-Encoding \t: chunked\r\n", "4\r\ngood\r\n0\r\n\r\n", "4\r\ngood\r\n0\r\n\r\n"},
 	} {
-		rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
+		rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			for range 2 { // and the connection goes on
-				p.head()
-				p.send("HTTP/1.1 103 Early Hints\r\nLink : </a>\r\n\r\n", "HTTP/1.1 200 OK\r\nX-A : 1\r\n", tt.framing, "\r\n", tt.content)
+				p.ReadHead()
+				p.Send("HTTP/1.1 103 Early Hints\r\nLink : </a>\r\n\r\n", "HTTP/1.1 200 OK\r\nX-A : 1\r\n", tt.framing, "\r\n", tt.content)
 			}
-			p.rest()
+			p.ReadRest()
 		}))
-		client := rig.dial()
+		client := rig.Dial()
 		for range 2 {
-			client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-			_, early := client.head()
-			_, fields := client.head()
+			client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			_, early := client.ReadHead()
+			_, fields := client.ReadHead()
 			name, value, _ := strings.Cut(strings.TrimSuffix(tt.framing, "\r\n"), ":")
 			want := []string{"X-A: 1", strings.TrimSpace(name) + ":" + value}
 			if !slices.Equal(early, []string{"Link: </a>"}) || !slices.Equal(fields[:2], want) {
 				t.Errorf("%q: the client got %q and %q", tt.framing, early, fields)
 			}
-			client.expect(tt.want)
+			client.Expect(tt.want)
 		}
 	}
 }

@@ -11,13 +11,14 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // TestHTTP1WebSocket has a real WebSocket client talk to a real server.
 func TestHTTP1WebSocket(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, goServer(t, func(w http.ResponseWriter, r *http.Request) {
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"chat"}})
 		if err != nil {
 			t.Errorf("accept: %v", err)
@@ -35,11 +36,11 @@ func TestHTTP1WebSocket(t *testing.T) {
 			}
 		}
 	}))
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
-	trace, field := newTrace()
+	trace, field := proxytest.NewTrace()
 	_, tp, _ := strings.Cut(strings.TrimSpace(field), ": ")
-	c, resp, err := websocket.Dial(ctx, "ws://"+rig.ingress()+"/chat", &websocket.DialOptions{
+	c, resp, err := websocket.Dial(ctx, "ws://"+rig.Ingress()+"/chat", &websocket.DialOptions{
 		HTTPHeader: http.Header{"Traceparent": {tp}}, Subprotocols: []string{"chat"},
 	})
 	if err != nil {
@@ -52,7 +53,7 @@ func TestHTTP1WebSocket(t *testing.T) {
 	c.SetReadLimit(4 << 20)
 	total := 0
 	for _, size := range []int{0, 1, 125, 126, 70_000, 1 << 20} {
-		want := pattern(size)
+		want := proxytest.Pattern(size)
 		if err := c.Write(ctx, websocket.MessageBinary, []byte(want)); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func TestHTTP1WebSocket(t *testing.T) {
 	if err := c.Close(websocket.StatusNormalClosure, "bye"); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	h := rig.hop(trace)
+	h := rig.Hop(trace)
 	if h.Kind != hop.KindTunnel || h.Status != 101 || h.Flags != 0 {
 		t.Errorf("kind %d, status %d, flags %q", h.Kind, h.Status, h.Flags)
 	}
@@ -80,17 +81,17 @@ func TestHTTP1WebSocket(t *testing.T) {
 
 // TestHTTP1UpgradeRefused: an endpoint may answer as if it had not been asked.
 func TestHTTP1UpgradeRefused(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, answering(t, func(_ string, fields []string) string {
-		if value(fields, "Upgrade") != "chat" || value(fields, "Connection") != "upgrade" {
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Answering(t, func(_ string, fields []string) string {
+		if proxytest.Field(fields, "Upgrade") != "chat" || proxytest.Field(fields, "Connection") != "upgrade" {
 			t.Errorf("the endpoint got %q", fields)
 		}
 		return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"
 	}))
-	client := rig.dial()
+	client := rig.Dial()
 	for range 2 {
-		client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: chat\r\n\r\n")
-		if body := client.ok(); body != "no" {
+		client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: chat\r\n\r\n")
+		if body := client.ReadOK(); body != "no" {
 			t.Errorf("body %q", body)
 		}
 	}
@@ -98,40 +99,40 @@ func TestHTTP1UpgradeRefused(t *testing.T) {
 
 // TestHTTP1Connect opens tunnels through a forward proxy.
 func TestHTTP1Connect(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	tests := []struct {
 		name     string
-		endpoint func(p *peer)
-		client   func(p *peer)
+		endpoint func(p *proxytest.Peer)
+		client   func(p *proxytest.Peer)
 		in, out  int64
 		flags    string
 	}{
 		{
 			"echo",
-			func(p *peer) { io.Copy(p.TCPConn, p.r) },
-			func(p *peer) {
+			func(p *proxytest.Peer) { io.Copy(p.TCPConn, p.Reader) },
+			func(p *proxytest.Peer) {
 				for i := range 20 {
-					p.send(fmt.Sprintf("turn %02d", i))
-					p.expect(fmt.Sprintf("turn %02d", i))
+					p.Send(fmt.Sprintf("turn %02d", i))
+					p.Expect(fmt.Sprintf("turn %02d", i))
 				}
 				p.CloseWrite()
-				p.closed()
+				p.ExpectEnd()
 			},
 			7 * 20, 7 * 20, "",
 		},
 		{
 			"the client ends its half, and still gets the answer",
-			func(p *peer) {
-				request, err := p.rest()
+			func(p *proxytest.Peer) {
+				request, err := p.ReadRest()
 				if request != "question" || err != nil {
 					t.Errorf("received %q, %v", request, err)
 				}
-				p.send(pattern(1 << 20))
+				p.Send(proxytest.Pattern(1 << 20))
 			},
-			func(p *peer) {
-				p.send("question")
+			func(p *proxytest.Peer) {
+				p.Send("question")
 				p.CloseWrite()
-				if answer, err := p.rest(); len(answer) != 1<<20 || err != nil {
+				if answer, err := p.ReadRest(); len(answer) != 1<<20 || err != nil {
 					t.Errorf("received %d bytes, %v", len(answer), err)
 				}
 			},
@@ -139,28 +140,28 @@ func TestHTTP1Connect(t *testing.T) {
 		},
 		{
 			"the endpoint ends its half, and still gets the rest",
-			func(p *peer) {
-				p.send("greeting")
+			func(p *proxytest.Peer) {
+				p.Send("greeting")
 				p.CloseWrite()
-				if rest, err := p.rest(); len(rest) != 1<<20 || err != nil {
+				if rest, err := p.ReadRest(); len(rest) != 1<<20 || err != nil {
 					t.Errorf("received %d bytes, %v", len(rest), err)
 				}
 			},
-			func(p *peer) {
-				p.expect("greeting")
-				p.closed()
-				p.send(pattern(1 << 20))
+			func(p *proxytest.Peer) {
+				p.Expect("greeting")
+				p.ExpectEnd()
+				p.Send(proxytest.Pattern(1 << 20))
 				p.CloseWrite()
 			},
 			1 << 20, 8, "",
 		},
-		{"nothing moves", func(p *peer) { p.closed() }, func(p *peer) { p.CloseWrite(); p.closed() }, 0, 0, ""},
+		{"nothing moves", func(p *proxytest.Peer) { p.ExpectEnd() }, func(p *proxytest.Peer) { p.CloseWrite(); p.ExpectEnd() }, 0, 0, ""},
 		{
 			"the endpoint resets",
-			func(p *peer) { p.expect("x"); p.reset() },
-			func(p *peer) {
-				p.send("x")
-				if rest, err := p.rest(); rest != "" {
+			func(p *proxytest.Peer) { p.Expect("x"); p.Reset() },
+			func(p *proxytest.Peer) {
+				p.Send("x")
+				if rest, err := p.ReadRest(); rest != "" {
 					t.Errorf("received %q, %v", rest, err)
 				}
 			},
@@ -168,29 +169,29 @@ func TestHTTP1Connect(t *testing.T) {
 		},
 		{
 			"the client resets",
-			func(p *peer) { p.rest() },
-			func(p *peer) { p.send("x"); p.taken(); p.reset() },
+			func(p *proxytest.Peer) { p.ReadRest() },
+			func(p *proxytest.Peer) { p.Send("x"); p.AwaitRead(); p.Reset() },
 			1, 0, "DR",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			done := make(chan struct{})
-			destination := endpoint(t, func(_ int, p *peer) {
+			destination := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				defer close(done)
 				tt.endpoint(p)
 			})
-			rig := startProxy(t, destination)
-			client := dialPeer(t, rig.egress())
-			trace, field := newTrace()
-			client.send("CONNECT ", destination, " HTTP/1.1\r\nHost: ", destination, "\r\n", field, "\r\n")
-			first, fields := client.head()
-			if first != "HTTP/1.1 200 Connection established" || value(fields, "Content-Length")+value(fields, "Transfer-Encoding") != "" {
+			rig := proxytest.Start(t, destination)
+			client := proxytest.Dial(t, rig.Egress())
+			trace, field := proxytest.NewTrace()
+			client.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: ", destination, "\r\n", field, "\r\n")
+			first, fields := client.ReadHead()
+			if first != "HTTP/1.1 200 Connection established" || proxytest.Field(fields, "Content-Length")+proxytest.Field(fields, "Transfer-Encoding") != "" {
 				t.Fatalf("received %q %q", first, fields)
 			}
 			tt.client(client)
 			<-done
-			h := rig.hop(trace)
+			h := rig.Hop(trace)
 			if h.BytesIn != tt.in || h.BytesOut != tt.out || h.Flags.String() != tt.flags {
 				t.Errorf("%d bytes in, %d out, flags %q; want %d, %d, %q", h.BytesIn, h.BytesOut, h.Flags, tt.in, tt.out, tt.flags)
 			}
@@ -204,48 +205,48 @@ func TestHTTP1Connect(t *testing.T) {
 // TestHTTP1TunnelAheadOfTheAnswer: what a client sends behind its CONNECT, not
 // waiting for the answer, is the tunnel's; so is what comes with a 101.
 func TestHTTP1TunnelAheadOfTheAnswer(t *testing.T) {
-	noLeaks(t)
-	destination := endpoint(t, func(_ int, p *peer) {
-		p.expect("ahead")
-		p.send("answer")
-		p.closed()
+	proxytest.NoLeaks(t)
+	destination := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+		p.Expect("ahead")
+		p.Send("answer")
+		p.ExpectEnd()
 	})
-	rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-		p.head()
-		p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nahead")
-		p.expect("answer")
+	rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+		p.ReadHead()
+		p.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nahead")
+		p.Expect("answer")
 	}))
-	client := dialPeer(t, rig.egress())
-	client.send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\nahead")
-	client.head()
-	client.expect("answer")
+	client := proxytest.Dial(t, rig.Egress())
+	client.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\nahead")
+	client.ReadHead()
+	client.Expect("answer")
 	client.CloseWrite()
-	client.closed()
+	client.ExpectEnd()
 
-	client = rig.dial()
-	client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
-	client.head()
-	client.expect("ahead")
-	client.send("answer")
-	client.closed()
+	client = rig.Dial()
+	client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
+	client.ReadHead()
+	client.Expect("ahead")
+	client.Send("answer")
+	client.ExpectEnd()
 }
 
 // TestHTTP1TunnelBackPressure: a reader that does not read stops the sender.
 func TestHTTP1TunnelBackPressure(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const size = 64 << 20
 	read := make(chan struct{})
-	destination := endpoint(t, func(_ int, p *peer) {
+	destination := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 		<-read
-		if n, err := io.Copy(io.Discard, p.r); n != size {
+		if n, err := io.Copy(io.Discard, p.Reader); n != size {
 			t.Errorf("the endpoint received %d bytes, %v", n, err)
 		}
 	})
-	rig := startProxy(t, destination)
-	client := dialPeer(t, rig.egress())
-	trace, field := newTrace()
-	client.send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n", field, "\r\n")
-	client.head()
+	rig := proxytest.Start(t, destination)
+	client := proxytest.Dial(t, rig.Egress())
+	trace, field := proxytest.NewTrace()
+	client.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n", field, "\r\n")
+	client.ReadHead()
 	piece, sent := make([]byte, 64<<10), 0
 	for sent < size {
 		client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
@@ -258,11 +259,11 @@ func TestHTTP1TunnelBackPressure(t *testing.T) {
 		t.Error("the sender was not stopped")
 	}
 	close(read)
-	client.SetWriteDeadline(timeLimit())
-	io.CopyN(client, newSource(size), int64(size-sent))
+	client.SetWriteDeadline(proxytest.Deadline())
+	io.CopyN(client, proxytest.NewSource(size), int64(size-sent))
 	client.CloseWrite()
-	client.closed()
-	if h := rig.hop(trace); h.BytesIn != size || h.Flags != 0 {
+	client.ExpectEnd()
+	if h := rig.Hop(trace); h.BytesIn != size || h.Flags != 0 {
 		t.Errorf("%d bytes in, flags %q", h.BytesIn, h.Flags)
 	}
 }

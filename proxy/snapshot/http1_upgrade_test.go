@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -44,14 +45,14 @@ func TestHTTP1UpgradeWithContent(t *testing.T) {
 		{name: "in parts, with bytes behind it", framing: length, now: dockerBody[:3], later: dockerBody[3:], ahead: "ahead "},
 		{name: "chunked, with bytes behind it", framing: chunked, later: chunk, ahead: "ahead "},
 		{name: "the endpoint does not wait", framing: chunked, later: chunk, early: true, ahead: "ahead "},
-		{name: "past the route's timeout", framing: length, later: dockerBody, timeout: short},
+		{name: "past the route's timeout", framing: length, later: dockerBody, timeout: proxytest.Short},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			noLeaks(t)
+			proxytest.NoLeaks(t)
 			got := make(chan struct{}) // the endpoint has the head
-			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-				p.SetDeadline(timeLimit())
-				r, err := http.ReadRequest(p.r)
+			rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+				p.SetDeadline(proxytest.Deadline())
+				r, err := http.ReadRequest(p.Reader)
 				if err != nil {
 					t.Error(err)
 					return
@@ -61,47 +62,47 @@ func TestHTTP1UpgradeWithContent(t *testing.T) {
 					t.Errorf("the endpoint got %s with %v", r.Method, r.Header)
 				}
 				if tt.early {
-					p.send(dockerOK)
+					p.Send(dockerOK)
 				}
 				if body, err := io.ReadAll(r.Body); string(body) != dockerBody || err != nil {
 					t.Errorf("content %q, %v", body, err)
 				}
 				if !tt.early {
-					p.send(dockerOK)
+					p.Send(dockerOK)
 				}
 				if tt.timeout > 0 {
 					<-time.After(2 * tt.timeout)
 				}
-				p.send("prompt> ")
-				p.expect(tt.ahead + "command")
-				p.send("output")
-			}), func(s *settings) {
+				p.Send("prompt> ")
+				p.Expect(tt.ahead + "command")
+				p.Send("output")
+			}), func(s *proxytest.Settings) {
 				if tt.timeout > 0 {
 					s.Route.Timeout = tt.timeout
 				}
 			})
-			client := rig.dial()
-			trace, field := newTrace()
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
 			first := dockerHead + field + tt.framing + dockerMore + "\r\n" + tt.now
 			if tt.later == "" {
-				client.send(first, tt.ahead)
+				client.Send(first, tt.ahead)
 			} else {
-				client.send(first)
+				client.Send(first)
 				<-got
 				if tt.early {
-					client.expect("HTTP/1.1 101 ")
+					client.Expect("HTTP/1.1 101 ")
 				}
-				client.send(tt.later, tt.ahead)
+				client.Send(tt.later, tt.ahead)
 			}
-			if first, fields := client.head(); !tt.early && first != "HTTP/1.1 101 UPGRADED" || value(fields, "Upgrade") != "tcp" {
+			if first, fields := client.ReadHead(); !tt.early && first != "HTTP/1.1 101 UPGRADED" || proxytest.Field(fields, "Upgrade") != "tcp" {
 				t.Errorf("%q %q", first, fields)
 			}
-			client.expect("prompt> ")
-			client.send("command")
-			client.expect("output")
+			client.Expect("prompt> ")
+			client.Send("command")
+			client.Expect("output")
 			client.CloseWrite()
-			client.closed()
-			h := rig.hop(trace)
+			client.ExpectEnd()
+			h := rig.Hop(trace)
 			if h.Kind != hop.KindTunnel || h.Status != 101 || h.Flags != 0 || h.BytesIn != int64(len(dockerBody+tt.ahead+"command")) || h.BytesOut != int64(len("prompt> output")) {
 				t.Errorf("kind %d, status %d, flags %q (%s), %d bytes in, %d out", h.Kind, h.Status, h.Flags, h.Failure.Reason, h.BytesIn, h.BytesOut)
 			}
@@ -113,25 +114,25 @@ func TestHTTP1UpgradeWithContent(t *testing.T) {
 // one, and the connection goes on behind the content. So it is where the endpoint
 // speaks HTTP/2, which has no such offer.
 func TestHTTP1UpgradeWithContentRefused(t *testing.T) {
-	for _, up := range sides[:2] {
+	for _, up := range proxytest.Sides[:2] {
 		for name, content := range map[string]string{
 			"length":  fmt.Sprintf("Content-Length: %d\r\n%s\r\n%s", len(dockerBody), dockerMore, dockerBody),
 			"chunked": fmt.Sprintf("Transfer-Encoding: chunked\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", dockerMore, len(dockerBody), dockerBody),
 		} {
-			t.Run(up.name+", "+name, func(t *testing.T) {
-				noLeaks(t)
-				p := stage(t, up, 1, answers(409))
-				x := p.try(h1c, up)
-				client := x.rig.dial()
+			t.Run(up.Name+", "+name, func(t *testing.T) {
+				proxytest.NoLeaks(t)
+				p := proxytest.StartScript(t, up, 1, proxytest.Respond(409))
+				x := p.Start(proxytest.H1C, up)
+				client := x.Dial()
 				for range 2 {
-					client.send(dockerHead, content)
-					if r, body := client.response("POST"); r.StatusCode != 409 || body != "as planned" || r.Close {
+					client.Send(dockerHead, content)
+					if r, body := client.ReadResponse("POST"); r.StatusCode != 409 || body != "as planned" || r.Close {
 						t.Errorf("status %d, %q, close %t", r.StatusCode, body, r.Close)
 					}
 				}
-				for _, r := range p.requests() {
-					if r.body != dockerBody || (r.header.Get("Upgrade") == "tcp") == up.http2 {
-						t.Errorf("the endpoint got %q, %v", r.body, r.header)
+				for _, r := range p.Requests() {
+					if r.Body != dockerBody || (r.Header.Get("Upgrade") == "tcp") == up.HTTP2 {
+						t.Errorf("the endpoint got %q, %v", r.Body, r.Header)
 					}
 				}
 			})
@@ -142,20 +143,20 @@ func TestHTTP1UpgradeWithContentRefused(t *testing.T) {
 // TestHTTP1UpgradeWithContentBreaksOff: a client that leaves within its content has
 // ended the exchange, though the endpoint has agreed.
 func TestHTTP1UpgradeWithContentBreaksOff(t *testing.T) {
-	noLeaks(t)
-	rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-		p.head()
-		p.send(dockerOK)
-		if rest, _ := p.rest(); strings.Contains(rest, "0\r\n\r\n") {
+	proxytest.NoLeaks(t)
+	rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+		p.ReadHead()
+		p.Send(dockerOK)
+		if rest, _ := p.ReadRest(); strings.Contains(rest, "0\r\n\r\n") {
 			t.Errorf("the endpoint got %q", rest)
 		}
 	}))
-	client := rig.dial()
-	trace, field := newTrace()
-	client.send(dockerHead, field, "Transfer-Encoding: chunked\r\n", dockerMore, "\r\n5\r\nhello\r\n")
-	client.expect("HTTP/1.1 101")
-	client.reset()
-	if h := rig.hop(trace); h.Flags.String() != "DC" {
+	client := rig.Dial()
+	trace, field := proxytest.NewTrace()
+	client.Send(dockerHead, field, "Transfer-Encoding: chunked\r\n", dockerMore, "\r\n5\r\nhello\r\n")
+	client.Expect("HTTP/1.1 101")
+	client.Reset()
+	if h := rig.Hop(trace); h.Flags.String() != "DC" {
 		t.Errorf("flags %q: %s", h.Flags, h.Failure.Reason)
 	}
 }

@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // h2spec, whole and strict, on h2c and on TLS.
 func TestH2Spec(t *testing.T) {
 	tool := backends.Require(t, "h2spec")
-	ca := newAuthority(t)
-	cert := ca.issue("127.0.0.1")
+	ca := proxytest.NewAuthority(t)
+	cert := ca.Issue("127.0.0.1")
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -26,12 +27,12 @@ func TestH2Spec(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := startProxy(t, goServer(t, echo), func(s *settings) {
+			p := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) {
 				if slices.Contains(tt.args, "-t") {
-					listenTLS(&s.Listener, cert)
+					proxytest.ListenTLS(&s.Listener, cert)
 				}
 			})
-			host, port, err := net.SplitHostPort(p.ingress())
+			host, port, err := net.SplitHostPort(p.Ingress())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,12 +6,14 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // TestInterimResponsesAreBounded: an endpoint that never comes to its final response
 // is cut off, and its client gets 502 with the reason, in every pair of protocols.
 func TestInterimResponsesAreBounded(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newCross(t, down, up, nil)
 		for path, hint := range map[string]string{"/many": "", "/large": "</" + strings.Repeat("a", 4000) + ">; rel=preload"} {
 			x.handle(path, func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +29,7 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 				w.WriteHeader(http.StatusOK)
 			})
 			count, size := 0, 0
-			ctx := httptrace.WithClientTrace(within(t), &httptrace.ClientTrace{
+			ctx := httptrace.WithClientTrace(proxytest.WithinPatience(t), &httptrace.ClientTrace{
 				Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
 					count++
 					size += len(h.Get("Link"))
@@ -48,7 +50,7 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 // TestInterimResponsesUpToTheLimit: as many as may be are relayed, and the reason
 // names the limit that one more breaks.
 func TestInterimResponsesUpToTheLimit(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const processing, final = "HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	hint := "HTTP/1.1 103 Early Hints\r\nLink: </" + strings.Repeat("a", 1000) + ">\r\n\r\n"
 	for _, tt := range []struct {
@@ -62,19 +64,19 @@ func TestInterimResponsesUpToTheLimit(t *testing.T) {
 		{"larger", hint, 4, 3, "sent interim responses (1xx) of more than 4096 bytes to one request (max_header_bytes)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			rig := startProxy(t, endpoint(t, func(_ int, p *peer) {
-				p.head()
+			rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+				p.ReadHead()
 				p.Write([]byte(strings.Repeat(tt.interim, tt.sent) + final))
-				p.rest()
-			}), func(s *settings) { s.Cluster.MaxHeaderBytes = 4096 })
-			client := rig.dial()
-			trace, field := newTrace()
-			client.send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
+				p.ReadRest()
+			}), func(s *proxytest.Settings) { s.Cluster.MaxHeaderBytes = 4096 })
+			client := rig.Dial()
+			trace, field := proxytest.NewTrace()
+			client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
 			for range tt.relayed {
-				client.expect(tt.interim)
+				client.Expect(tt.interim)
 			}
-			response, _ := client.response("GET")
-			h := rig.hop(trace)
+			response, _ := client.ReadResponse("GET")
+			h := rig.Hop(trace)
 			if tt.reason == "" && (response.StatusCode != 200 || h.Flags != 0) {
 				t.Errorf("status %d, flags %q, %s", response.StatusCode, h.Flags, h.LastAttempt().Reason)
 			}

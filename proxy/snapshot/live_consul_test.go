@@ -12,11 +12,12 @@ import (
 
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // Instances come, go, fail and flap in Consul: traffic follows, and no request fails.
 func TestLiveFollowsConsul(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	b := startBackends(t, 3)
 	consul.add(b[:2]...)
@@ -62,7 +63,7 @@ func TestLiveFollowsConsul(t *testing.T) {
 
 // Weights in Consul are the endpoints' shares, and change with them.
 func TestLiveWeightsOfConsul(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	b := startBackends(t, 2)
 	consul.add(b[0])
@@ -75,7 +76,7 @@ func TestLiveWeightsOfConsul(t *testing.T) {
 		// Counted where they arrive, which what is late on its way back does not distort.
 		var got [2]float64
 		from := [2]int64{b[0].got.Load(), b[1].got.Load()}
-		eventually(t, "a thousand requests", func() bool {
+		proxytest.Eventually(t, "a thousand requests", func() bool {
 			got = [2]float64{float64(b[0].got.Load() - from[0]), float64(b[1].got.Load() - from[1])}
 			return got[0]+got[1] > 1000
 		})
@@ -93,7 +94,7 @@ const absence = 30 * time.Second
 // Consul dies, stays away, comes back without anything that it knew, and is filled
 // again: no request fails, and there are endpoints all the time.
 func TestLiveOutlivesConsul(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	b := startBackends(t, 3)
 	consul.add(b...)
@@ -114,7 +115,7 @@ func TestLiveOutlivesConsul(t *testing.T) {
 	if s := l.status(); !s.Source.Stale || s.Source.Since == nil || time.Since(*s.Source.Since) < absence/2 {
 		t.Errorf("after %s without Consul: %+v", absence, s.Source)
 	}
-	same(t, "hopscope_discovery_stale", l.scrape().sum("hopscope_discovery_stale", "cluster", "web", "source", "Consul"), 1)
+	proxytest.Same(t, "hopscope_discovery_stale", l.Scrape().Sum("hopscope_discovery_stale", "cluster", "web", "source", "Consul"), 1)
 
 	consul.Restart(t)
 	back := l.load.now()
@@ -123,18 +124,18 @@ func TestLiveOutlivesConsul(t *testing.T) {
 	})
 	t.Logf("Consul was asked %s after it was back", l.load.now()-back)
 	l.load.pass(2 * time.Second)
-	same(t, "endpoints while Consul is empty", healthy(l.status()), 3)
+	proxytest.Same(t, "endpoints while Consul is empty", healthy(l.status()), 3)
 
 	least.Store(1) // what is registered first is believed
 	consul.add(b...)
 	l.becomes("fresh again", func(s cluster.Status) bool { return !s.Source.Stale && healthy(s) == 3 })
-	same(t, "hopscope_discovery_stale", l.scrape().sum("hopscope_discovery_stale", "cluster", "web", "source", "Consul"), 0)
+	proxytest.Same(t, "hopscope_discovery_stale", l.Scrape().Sum("hopscope_discovery_stale", "cluster", "web", "source", "Consul"), 0)
 	least.Store(2)
 	l.leaves("deregistered after that", b[2].address, func() { consul.remove(b[2]) })
 	stop()
 	l.faultless()
 	for _, words := range []string{"the source of endpoints fails", "the source of endpoints is there again"} {
-		if !strings.Contains(l.said.String(), words) {
+		if !strings.Contains(l.Said.String(), words) {
 			t.Errorf("the log does not say that %s", words)
 		}
 	}

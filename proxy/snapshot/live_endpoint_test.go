@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // backend is an endpoint that costs little, so that there is time left for a proxy
@@ -33,7 +35,7 @@ type backend struct {
 }
 
 func newBackend() (*backend, error) {
-	socket, err := net.Listen("tcp", ownAddress())
+	socket, err := net.Listen("tcp", proxytest.OwnAddress())
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +60,8 @@ func startBackends(t *testing.T, n int) []*backend {
 }
 
 func (b *backend) host() string { return b.socket.Addr().(*net.TCPAddr).IP.String() }
-func (b *backend) port() int    { return b.socket.Addr().(*net.TCPAddr).Port }
+
+func (b *backend) port() int { return b.socket.Addr().(*net.TCPAddr).Port }
 
 func (b *backend) accept() {
 	for {

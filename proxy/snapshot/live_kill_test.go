@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -51,7 +52,7 @@ func killOne(t *testing.T, method, more string) *killed {
 	all[0].kill()
 	k.after = k.load.now()
 	k.load.pass(2 * time.Second)
-	same(t, "endpoints in Consul", len(k.status().Endpoints), 3)
+	proxytest.Same(t, "endpoints in Consul", len(k.status().Endpoints), 3)
 	return k
 }
 
@@ -70,7 +71,7 @@ func (k *killed) inFlight(all []result) (n int) {
 // requests that may be sent twice and were in flight are sent again, and no other
 // gets through to it.
 func TestLiveKillWithRetries(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	k := killOne(t, "GET", ", retry: {on: [connect-failure]}")
 	all := k.faultless()
 	t.Logf("killed within %s, with %d requests in flight", k.after-k.before, k.inFlight(all))
@@ -85,7 +86,7 @@ func TestLiveKillWithRetries(t *testing.T) {
 // may not be sent twice, and each tells of its attempt. Those that come later, while
 // Consul still names it, go elsewhere at once.
 func TestLiveKillWithoutRetries(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	k := killOne(t, "POST", "")
 	all := k.load.end()
 	failed := k.failures(all)
@@ -118,7 +119,7 @@ func TestLiveKillWithoutRetries(t *testing.T) {
 // endpoint until it is ejected, for five failures in a row: those of the connections
 // that it took with it count, and may be enough.
 func TestLiveKillWithOneAttempt(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	k := killOne(t, "GET", ", retry: {on: [connect-failure], attempts: 1}, outlier: {base_ejection: 60s}")
 	all := k.load.end()
 	failed := k.failures(all)
@@ -131,5 +132,5 @@ func TestLiveKillWithOneAttempt(t *testing.T) {
 			t.Errorf("not one of the endpoint that was killed: %s", k.tell(o))
 		}
 	}
-	same(t, "the endpoint is ejected", fmt.Sprint(k.endpoint(k.victim).Ejected), "true")
+	proxytest.Same(t, "the endpoint is ejected", fmt.Sprint(k.endpoint(k.victim).Ejected), "true")
 }

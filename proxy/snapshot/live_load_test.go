@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -186,11 +187,11 @@ func (c *caller) exchange(l *load, n int) (status int, body []byte, err error) {
 		}
 	}()
 	if c.conn == nil {
-		if c.conn, err = net.DialTimeout("tcp", l.address, patience); err != nil {
+		if c.conn, err = net.DialTimeout("tcp", l.address, proxytest.Patience); err != nil {
 			return 0, nil, err
 		}
 	}
-	if err := c.conn.SetDeadline(timeLimit()); err != nil {
+	if err := c.conn.SetDeadline(proxytest.Deadline()); err != nil {
 		return 0, nil, err
 	}
 	b := fmt.Appendf(c.buffer[:0], "%s / HTTP/1.1\r\nHost: web.test\r\ntraceparent: 00-%s-00f067aa0ba902b7-00\r\n", l.method, l.trace(n))
@@ -265,7 +266,7 @@ func (l *load) finish() {
 // end ends the load, checks that it was one, and returns what came of it.
 func (l *load) end() []result {
 	l.t.Helper()
-	eventually(l.t, "enough requests to show anything", func() bool {
+	proxytest.Eventually(l.t, "enough requests to show anything", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.results) >= loadLeast

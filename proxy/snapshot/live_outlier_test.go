@@ -7,13 +7,14 @@ import (
 
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // An endpoint that answers 500 to half its requests is ejected, and comes back when it
 // is well.
 func TestLiveEjectsAndTakesBack(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	for _, tt := range []struct {
 		name, more, reason string
 		retried            bool // the clients see nothing of it
@@ -52,7 +53,7 @@ func TestLiveEjectsAndTakesBack(t *testing.T) {
 			}
 			all := l.load.end()
 			failed := l.failures(all)
-			same(t, "requests that failed", len(failed), int(sick.failed.Load()))
+			proxytest.Same(t, "requests that failed", len(failed), int(sick.failed.Load()))
 			for _, o := range failed {
 				h := l.record(o)
 				if h == nil || h.Status != 500 || h.Failure.Origin != hop.OriginEndpoint || h.LastAttempt().Endpoint != sick.address {
@@ -66,16 +67,16 @@ func TestLiveEjectsAndTakesBack(t *testing.T) {
 
 // checkEjection looks for the ejection, and its end, in log and metrics.
 func (l *live) checkEjection(b *backend, reason string) {
-	l.t.Helper()
-	m := l.scrape()
+	l.T.Helper()
+	m := l.Scrape()
 	for _, event := range []string{"ejected", "unejected"} {
-		if m.sum("hopscope_outlier_events_total", "cluster", "web", "event", event, "reason", reason) == 0 {
-			l.t.Errorf("no endpoint was %s by %s, as metrics say", event, reason)
+		if m.Sum("hopscope_outlier_events_total", "cluster", "web", "event", event, "reason", reason) == 0 {
+			l.T.Errorf("no endpoint was %s by %s, as metrics say", event, reason)
 		}
 	}
 	for _, words := range []string{"endpoint ejected", "endpoint back"} {
-		if !strings.Contains(l.said.String(), `msg="`+words+`" cluster=web endpoint=`+b.address+" reason="+reason) {
-			l.t.Errorf("the log does not say: %s, for %s", words, reason)
+		if !strings.Contains(l.Said.String(), `msg="`+words+`" cluster=web endpoint=`+b.address+" reason="+reason) {
+			l.T.Errorf("the log does not say: %s, for %s", words, reason)
 		}
 	}
 }
@@ -83,7 +84,7 @@ func (l *live) checkEjection(b *backend, reason string) {
 // An endpoint that becomes ten times slower loses its traffic under peak EWMA, and gets
 // it back when it is as fast as the others.
 func TestLiveSlowEndpoint(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	b := startBackends(t, 4)
 	const normal = 20 * time.Millisecond // more than the usual noise of a busy machine
@@ -98,7 +99,7 @@ func TestLiveSlowEndpoint(t *testing.T) {
 	share := func(what string, wanted func(share float64) bool) {
 		t.Helper()
 		from, last := l.load.now(), 0.0
-		eventually(t, what, func() bool {
+		proxytest.Eventually(t, what, func() bool {
 			all := l.load.since(from)
 			if len(all) < 1000 {
 				return false

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // A prepared query is asked again and again, and in between its connection to Consul
@@ -19,7 +20,7 @@ func TestLivePreparedQuery(t *testing.T) {
 	if _, _, err := consul.API(t).PreparedQuery().Create(query, nil); err != nil {
 		t.Fatal(err)
 	}
-	noLeaks(t) // while Consul, whose end would end its connections, is still there
+	proxytest.NoLeaks(t) // while Consul, whose end would end its connections, is still there
 	l := startLive(t, 2, fmt.Sprintf("{consul: {address: %q, query: nearest-web}}", consul.Address))
 	l.begin("GET")
 	l.faultless()

@@ -16,13 +16,14 @@ import (
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // live is a proxy of a cluster that changes, under load.
 type live struct {
-	*rig
+	*proxytest.Proxy
 	load *load
 }
 
@@ -34,20 +35,20 @@ func startLive(t *testing.T, n int, web string) *live {
 service: front
 admin: {address: "127.0.0.1:0"}
 telemetry: {access_log: {path: "off"}}
-listeners: [{name: ingress, address: "`+ownAddress()+`", routes: [{cluster: web}]}]
+listeners: [{name: ingress, address: "`+proxytest.OwnAddress()+`", routes: [{cluster: web}]}]
 clusters:
   web: `+web))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &live{rig: &rig{t: t, said: &words{}}}
-	if l.proxy, err = snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil))}); err != nil {
+	l := &live{Proxy: &proxytest.Proxy{T: t, Said: &proxytest.Log{}}}
+	if l.Proxy.Proxy, err = snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(l.Said, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		l.stop()
+		l.Stop()
 		if t.Failed() {
-			t.Logf("the proxy's log:\n%s", l.said)
+			t.Logf("the proxy's log:\n%s", l.Said)
 		}
 	})
 	l.becomes(fmt.Sprintf("a cluster of %d endpoints", n), func(s cluster.Status) bool { return healthy(s) == n })
@@ -56,23 +57,23 @@ clusters:
 
 // begin begins the load, and returns when it flows.
 func (l *live) begin(method string) {
-	l.load = startLoad(l.t, l.ingress(), method)
-	eventually(l.t, "the first answers", func() bool { return len(l.load.since(0)) > 200 })
+	l.load = startLoad(l.T, l.Ingress(), method)
+	proxytest.Eventually(l.T, "the first answers", func() bool { return len(l.load.since(0)) > 200 })
 }
 
 // status is the cluster as the admin API shows it.
 func (l *live) status() cluster.Status {
-	l.t.Helper()
+	l.T.Helper()
 	s, err := l.ask()
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	return s
 }
 
 // ask is status for goroutines that are not the test's own.
 func (l *live) ask() (s cluster.Status, err error) {
-	r, err := http.NewRequest("GET", "http://"+l.proxy.AdminAddr().String()+"/clusters", nil)
+	r, err := http.NewRequest("GET", "http://"+l.AdminAddr().String()+"/clusters", nil)
 	if err != nil {
 		return s, err
 	}
@@ -94,10 +95,10 @@ const lookEvery = 20 * time.Millisecond
 
 // becomes waits until the cluster is as wanted.
 func (l *live) becomes(what string, wanted func(cluster.Status) bool) {
-	l.t.Helper()
+	l.T.Helper()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	eventually(l.t, what, func() bool {
+	proxytest.Eventually(l.T, what, func() bool {
 		<-ticker.C
 		return wanted(l.status())
 	})
@@ -105,7 +106,7 @@ func (l *live) becomes(what string, wanted func(cluster.Status) bool) {
 
 // endpoint is what the admin API shows of an endpoint.
 func (l *live) endpoint(address string) cluster.EndpointStatus {
-	l.t.Helper()
+	l.T.Helper()
 	return endpointOf(l.status(), address)
 }
 
@@ -130,12 +131,12 @@ func healthy(s cluster.Status) (n int) {
 // follows makes a change after which an endpoint is to get requests, and waits for
 // the first. It returns how long that took from when the change was answered.
 func (l *live) follows(what, address string, change func()) time.Duration {
-	l.t.Helper()
+	l.T.Helper()
 	began := l.load.now()
 	change()
 	answered := l.load.now()
 	var first result
-	eventually(l.t, what+": requests to "+address, func() bool {
+	proxytest.Eventually(l.T, what+": requests to "+address, func() bool {
 		for _, o := range l.load.since(began) {
 			if o.from == address {
 				first = o
@@ -153,13 +154,13 @@ func (l *live) follows(what, address string, change func()) time.Duration {
 // waits until it gets none. It returns when the last was sent, from when the change
 // was answered.
 func (l *live) leaves(what, address string, change func()) time.Duration {
-	l.t.Helper()
+	l.T.Helper()
 	const enough = 300 // requests in a row that others answer
 	began := l.load.now()
 	change()
 	answered := l.load.now()
 	last := answered
-	eventually(l.t, what+": no requests to "+address, func() bool {
+	proxytest.Eventually(l.T, what+": no requests to "+address, func() bool {
 		row := 0
 		for _, o := range l.load.since(answered) {
 			if row++; o.from == address {
@@ -174,21 +175,21 @@ func (l *live) leaves(what, address string, change func()) time.Duration {
 
 // took tells how soon traffic followed, beside how late this machine itself was.
 func (l *live) took(what string, took, began time.Duration) {
-	l.t.Helper()
-	l.t.Logf("%s: traffic follows after %s (answers came up to %s late)", what, took.Round(100*time.Microsecond), l.load.lateness(began).Round(time.Millisecond))
+	l.T.Helper()
+	l.T.Logf("%s: traffic follows after %s (answers came up to %s late)", what, took.Round(100*time.Microsecond), l.load.lateness(began).Round(time.Millisecond))
 }
 
 // faultless ends the load, of which nothing may have failed, as the clients and the
 // proxy see it.
 func (l *live) faultless() []result {
-	l.t.Helper()
+	l.T.Helper()
 	all := l.load.end()
 	if failed := l.failures(all); len(failed) > 0 {
-		l.t.Errorf("%d of %d requests failed, want 0", len(failed), len(all))
+		l.T.Errorf("%d of %d requests failed, want 0", len(failed), len(all))
 		for _, o := range failed[:min(len(failed), 5)] {
-			l.t.Log(l.tell(o))
+			l.T.Log(l.tell(o))
 		}
-		l.t.Fatalf("the proxy's own count: %v", l.counts())
+		l.T.Fatalf("the proxy's own count: %v", l.counts())
 	}
 	l.counted(map[string]int{"200 ": len(all)})
 	return all
@@ -197,15 +198,15 @@ func (l *live) faultless() []result {
 // counted waits until the proxy's own count of requests is this, by status and flags:
 // a client has its response a moment before its request is recorded.
 func (l *live) counted(want map[string]int) {
-	l.t.Helper()
+	l.T.Helper()
 	var got map[string]int
 	defer func() {
-		l.t.Helper()
-		if l.t.Failed() {
-			l.t.Logf("requests by status and flag: %v, want %v", got, want)
+		l.T.Helper()
+		if l.T.Failed() {
+			l.T.Logf("requests by status and flag: %v, want %v", got, want)
 		}
 	}()
-	eventually(l.t, "the proxy counting as the clients do", func() bool {
+	proxytest.Eventually(l.T, "the proxy counting as the clients do", func() bool {
 		got = l.counts()
 		return maps.Equal(got, want)
 	})
@@ -213,9 +214,9 @@ func (l *live) counted(want map[string]int) {
 
 // counts is how many requests the proxy has counted, by status and flags.
 func (l *live) counts() map[string]int {
-	l.t.Helper()
+	l.T.Helper()
 	got := map[string]int{}
-	for _, m := range l.scrape()["hopscope_requests_total"].GetMetric() {
+	for _, m := range l.Scrape()["hopscope_requests_total"].GetMetric() {
 		labels := map[string]string{}
 		for _, pair := range m.GetLabel() {
 			labels[pair.GetName()] = pair.GetValue()
@@ -239,9 +240,9 @@ func (l *live) failures(all []result) []result {
 
 // record is the Hop of a request that failed.
 func (l *live) record(o result) *hop.Hop {
-	l.t.Helper()
-	l.flush()
-	hops := l.proxy.Store().Trace(l.load.trace(o.n))
+	l.T.Helper()
+	l.FlushViews()
+	hops := l.Store().Trace(l.load.trace(o.n))
 	if len(hops) != 1 {
 		return nil
 	}
@@ -273,7 +274,7 @@ func (l *live) watching(look func(cluster.Status)) (stop func()) {
 		defer ticker.Stop()
 		for {
 			if s, err := l.ask(); err != nil {
-				l.t.Error(err)
+				l.T.Error(err)
 			} else {
 				look(s)
 			}

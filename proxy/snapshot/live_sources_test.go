@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // addresses is a file of endpoints.
@@ -29,7 +30,7 @@ func addresses(all []*backend) string {
 // A file that names endpoints is replaced, or the symbolic link that leads to it, as
 // Kubernetes does: traffic follows, and no request fails.
 func TestLiveFollowsFile(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -75,7 +76,7 @@ func TestLiveFollowsFile(t *testing.T) {
 // A name in the DNS, which is Consul's, gains and loses addresses: traffic follows as
 // soon as the name is looked up again.
 func TestLiveFollowsDNS(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	b := startBackends(t, 3)
 	consul.add(b[:2]...)
@@ -89,14 +90,14 @@ func TestLiveFollowsDNS(t *testing.T) {
 	consul.Kill()
 	l.becomes("stale", func(s cluster.Status) bool { return s.Source.Stale })
 	l.load.pass(time.Second)
-	same(t, "endpoints without the DNS", healthy(l.status()), 3)
+	proxytest.Same(t, "endpoints without the DNS", healthy(l.status()), 3)
 	l.faultless()
 }
 
 // The instances of another datacentre take over from those of the nearest while none of
 // these is well.
 func TestLiveFailsOver(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	near := startAgent(t, backends.ConsulOptions{})
 	far := startAgent(t, backends.ConsulOptions{Datacenter: "dc2", Join: near.ConsulServer})
 	b := startBackends(t, 2)
@@ -108,7 +109,7 @@ func TestLiveFailsOver(t *testing.T) {
 		t.Helper()
 		from := l.load.now()
 		var all []result
-		eventually(t, what+": enough requests", func() bool {
+		proxytest.Eventually(t, what+": enough requests", func() bool {
 			all = l.load.since(from)
 			return len(all) > 200
 		})
@@ -132,7 +133,7 @@ func TestLiveFailsOver(t *testing.T) {
 // Two endpoints that come to a cluster of none get requests before they were checked,
 // also without a panic, and nobody is refused meanwhile.
 func TestLiveUncheckedPair(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	path := filepath.Join(t.TempDir(), "endpoints.yaml")
 	write := func(all []*backend) {
 		t.Helper()
@@ -163,7 +164,7 @@ func TestLiveUncheckedPair(t *testing.T) {
 	l.begin("GET")
 	from := l.load.now()
 	for _, each := range b {
-		eventually(t, "requests to "+each.address, func() bool {
+		proxytest.Eventually(t, "requests to "+each.address, func() bool {
 			return slices.ContainsFunc(l.load.since(from), func(r result) bool { return r.from == each.address })
 		})
 	}

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // Every endpoint fails every request, at once or after a while: what the retries add
 // to the load of the endpoints stays within the budget's 20 per cent.
 func TestLiveRetryStorm(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	consul := startAgent(t, backends.ConsulOptions{})
 	for _, tt := range []struct {
 		name string
@@ -78,5 +79,5 @@ func storm(t *testing.T, consul *agent, slow time.Duration, hard float64) {
 	if failed < stormy/2 {
 		t.Errorf("%d requests failed of %d in the storm", failed, stormy)
 	}
-	same(t, "retries in metrics", l.scrape().sum("hopscope_retries_total", "cluster", "web"), float64(extra))
+	proxytest.Same(t, "retries in metrics", l.Scrape().Sum("hopscope_retries_total", "cluster", "web"), float64(extra))
 }

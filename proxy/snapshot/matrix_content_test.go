@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // large is much; it is sent once a pair and direction.
@@ -20,11 +22,11 @@ const large = 32 << 20
 
 // Content of all sizes passes whole, up, down, and both ways at once.
 func TestMatrixContent(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newCross(t, down, up, nil)
 		for _, size := range []int64{0, 1, 64 << 10, large} {
 			for _, told := range []bool{true, false} {
-				if size == large && told == down.http2 {
+				if size == large && told == down.HTTP2 {
 					continue // once is enough: there with a length, here without
 				}
 				x.download(size, told)
@@ -46,13 +48,13 @@ func (x *cross) download(size int64, told bool) {
 		} else {
 			http.NewResponseController(w).Flush()
 		}
-		io.CopyBuffer(struct{ io.Writer }{w}, newSource(size), make([]byte, 64<<10))
+		io.CopyBuffer(struct{ io.Writer }{w}, proxytest.NewSource(size), make([]byte, 64<<10))
 	})
-	response := x.do(x.request(within(x.t), "GET", path, nil))
+	response := x.do(x.request(proxytest.WithinPatience(x.T), "GET", path, nil))
 	if told {
-		same(x.t, path+": told length", response.ContentLength, size)
+		proxytest.Same(x.T, path+": told length", response.ContentLength, size)
 	}
-	expectContent(x.t, response, digestOfSource(size))
+	expectContent(x.T, response, digestOfSource(size))
 	x.expectStatus(response, outcome{path: path})
 	x.fine("GET", path, 200, 0, size)
 }
@@ -64,16 +66,16 @@ func (x *cross) uploads(size int64, told bool) {
 		if told && r.ContentLength != size {
 			x.refuses(w, r, "the content is to have the length %d", r.ContentLength)
 		}
-		got, err := digest(r.Body)
+		got, err := proxytest.Digest(r.Body)
 		if err != nil {
 			x.refuses(w, r, "reading the content: %v", err)
 		}
 		io.WriteString(w, got)
 	})
-	r, body := x.upload(within(x.t), path, size, told)
+	r, body := x.upload(proxytest.WithinPatience(x.T), path, size, told)
 	response := x.do(r)
-	expectText(x.t, response, 200, body.digest())
-	x.fine("POST", path, 200, size, int64(len(body.digest())))
+	expectText(x.T, response, 200, body.Digest())
+	x.fine("POST", path, 200, size, int64(len(body.Digest())))
 }
 
 // echo sends back what comes, as it comes.
@@ -97,11 +99,11 @@ func (x *cross) echo(w http.ResponseWriter, r *http.Request) {
 func (x *cross) echoes() {
 	const path, size = "/echo", 4 << 20 // more than any window or buffer holds
 	x.handle(path, x.echo)
-	r, body := x.upload(within(x.t), path, size, false)
+	r, body := x.upload(proxytest.WithinPatience(x.T), path, size, false)
 	response := x.do(r)
-	got, err := digest(response.Body)
-	if want := body.digest(); err != nil || got != want {
-		x.t.Errorf("%s: sent %s, got back %s (%v)", path, want, got, err)
+	got, err := proxytest.Digest(response.Body)
+	if want := body.Digest(); err != nil || got != want {
+		x.T.Errorf("%s: sent %s, got back %s (%v)", path, want, got, err)
 	}
 	x.fine("POST", path, 200, size, size)
 }
@@ -112,7 +114,7 @@ func (x *cross) talks() {
 	const path, turns = "/talk", 50
 	x.handle(path, x.echo)
 	body, pipe := io.Pipe()
-	response := x.do(x.request(within(x.t), "POST", path, body))
+	response := x.do(x.request(proxytest.WithinPatience(x.T), "POST", path, body))
 	total := 0
 	for i := range turns {
 		text := fmt.Sprintf("turn %d.", i)
@@ -120,17 +122,17 @@ func (x *cross) talks() {
 		got := make([]byte, len(text))
 		pipe.Write([]byte(text))
 		if _, err := io.ReadFull(response.Body, got); err != nil || string(got) != text {
-			x.t.Fatalf("%s: got back %q (%v), want %q", path, got, err, text)
+			x.T.Fatalf("%s: got back %q (%v), want %q", path, got, err, text)
 		}
 	}
 	pipe.Close()
-	expectText(x.t, response, 200, "")
+	expectText(x.T, response, 200, "")
 	x.fine("POST", path, 200, int64(total), int64(total))
 }
 
 // What comes besides content passes as well.
 func TestMatrixMessages(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newCross(t, down, up, nil)
 		x.trailers()
 		x.interims()
@@ -158,15 +160,15 @@ func (x *cross) trailers() {
 		w.Header().Set("X-Down", "sum of content")
 		w.Header().Set(http.TrailerPrefix+"X-Unannounced", "too")
 	})
-	r := x.request(within(x.t), "POST", path, nil)
+	r := x.request(proxytest.WithinPatience(x.T), "POST", path, nil)
 	r.Trailer = http.Header{"X-Up": nil}
 	r.Body = io.NopCloser(io.MultiReader(strings.NewReader("piece"), atEnd(func() { r.Trailer.Set("X-Up", "sum of piece") })))
 	r.ContentLength = -1
 	r.Header.Set("TE", "trailers")
 	response := x.do(r)
-	expectText(x.t, response, 200, "content")
+	expectText(x.T, response, 200, "content")
 	if got := response.Trailer; got.Get("X-Down") != "sum of content" || got.Get("X-Unannounced") != "too" {
-		x.t.Errorf("%s: the response has the trailers %v", path, got)
+		x.T.Errorf("%s: the response has the trailers %v", path, got)
 	}
 	x.fine("POST", path, 200, 5, 7)
 }
@@ -191,16 +193,16 @@ func (x *cross) interims() {
 		io.WriteString(w, "final")
 	})
 	var got []string
-	ctx := httptrace.WithClientTrace(within(x.t), &httptrace.ClientTrace{
+	ctx := httptrace.WithClientTrace(proxytest.WithinPatience(x.T), &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 			got = append(got, fmt.Sprint(code, " ", h.Get("Link")))
 			return nil
 		},
 	})
 	response := x.do(x.request(ctx, "GET", path, nil))
-	expectText(x.t, response, 200, "final")
+	expectText(x.T, response, 200, "final")
 	if want := []string{"103 </a.css>; rel=preload", "103 </b.js>; rel=preload"}; !slices.Equal(got, want) || response.Header.Get("Link") != "" {
-		x.t.Errorf("%s: the interim responses are %q, want %q; the final one has Link: %q", path, got, want, response.Header.Get("Link"))
+		x.T.Errorf("%s: the interim responses are %q, want %q; the final one has Link: %q", path, got, want, response.Header.Get("Link"))
 	}
 	x.fine("GET", path, 200, 0, 5)
 }
@@ -209,20 +211,20 @@ func (x *cross) interims() {
 func (x *cross) continues() {
 	const path = "/continue"
 	x.handle(path, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Expect") == "" && !x.up.http2 {
+		if r.Header.Get("Expect") == "" && !x.up.HTTP2 {
 			x.refuses(w, r, "there is no Expect")
 		}
-		got, _ := digest(r.Body)
+		got, _ := proxytest.Digest(r.Body)
 		io.WriteString(w, got)
 	})
 	continued := 0
-	ctx := httptrace.WithClientTrace(within(x.t), &httptrace.ClientTrace{Got100Continue: func() { continued++ }})
+	ctx := httptrace.WithClientTrace(proxytest.WithinPatience(x.T), &httptrace.ClientTrace{Got100Continue: func() { continued++ }})
 	r, body := x.upload(ctx, path, 64<<10, true)
 	r.Header.Set("Expect", "100-continue")
 	response := x.do(r)
-	expectText(x.t, response, 200, body.digest())
-	same(x.t, path+": times that the client was told to continue", continued, 1)
-	x.fine("POST", path, 200, 64<<10, int64(len(body.digest())))
+	expectText(x.T, response, 200, body.Digest())
+	proxytest.Same(x.T, path+": times that the client was told to continue", continued, 1)
+	x.fine("POST", path, 200, 64<<10, int64(len(body.Digest())))
 }
 
 // continuesNot is answered without ever being asked for its content.
@@ -231,10 +233,10 @@ func (x *cross) continuesNot() {
 	x.handle(path, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusExpectationFailed)
 	})
-	r, body := x.upload(within(x.t), path, 64<<10, true)
+	r, body := x.upload(proxytest.WithinPatience(x.T), path, 64<<10, true)
 	r.Header.Set("Expect", "100-continue")
-	expectText(x.t, x.do(r), http.StatusExpectationFailed, "")
-	same(x.t, path+": bytes sent", body.sent.Load(), 0)
+	expectText(x.T, x.do(r), http.StatusExpectationFailed, "")
+	proxytest.Same(x.T, path+": bytes sent", body.Sent.Load(), 0)
 	x.fine("POST", path, http.StatusExpectationFailed, 0, 0)
 }
 
@@ -261,10 +263,10 @@ func (x *cross) withoutContent() {
 			}
 			w.WriteHeader(c.status)
 		})
-		response := x.do(x.request(within(x.t), c.method, path, nil))
-		expectText(x.t, response, c.status, "")
-		same(x.t, path+": Content-Length", response.Header.Get("Content-Length"), c.length)
-		same(x.t, path+": ETag", response.Header.Get("ETag"), c.tag)
+		response := x.do(x.request(proxytest.WithinPatience(x.T), c.method, path, nil))
+		expectText(x.T, response, c.status, "")
+		proxytest.Same(x.T, path+": Content-Length", response.Header.Get("Content-Length"), c.length)
+		proxytest.Same(x.T, path+": ETag", response.Header.Get("ETag"), c.tag)
 		x.fine(c.method, path, c.status, 0, 0)
 	}
 }
@@ -272,9 +274,9 @@ func (x *cross) withoutContent() {
 // early is answered before its content has been sent, which then never is.
 func (x *cross) early() {
 	const path = "/early"
-	answer := pattern(64 << 10)
+	answer := proxytest.Pattern(64 << 10)
 	x.handle(path, func(w http.ResponseWriter, r *http.Request) {
-		if !x.up.http2 {
+		if !x.up.HTTP2 {
 			w.Header().Set("Connection", "close") // else the content is waited for
 			http.NewResponseController(w).EnableFullDuplex()
 		}
@@ -283,9 +285,9 @@ func (x *cross) early() {
 	})
 	body, pipe := io.Pipe()
 	defer pipe.Close()
-	r := x.request(within(x.t), "POST", path, body)
+	r := x.request(proxytest.WithinPatience(x.T), "POST", path, body)
 	response := x.do(r)
-	expectText(x.t, response, http.StatusRequestEntityTooLarge, answer)
+	expectText(x.T, response, http.StatusRequestEntityTooLarge, answer)
 	x.expect(outcome{method: "POST", path: path, status: 413, in: 0, out: int64(len(answer)), answered: 413})
 }
 
@@ -305,13 +307,13 @@ func (x *cross) cookies() {
 		}
 		w.Header()["Set-Cookie"] = []string{"a=1; Path=/", "b=2"}
 	})
-	r := x.request(within(x.t), "GET", path, nil)
+	r := x.request(proxytest.WithinPatience(x.T), "GET", path, nil)
 	r.Header.Set("Cookie", "a=1; b=2; c=3")
 	r.Header["X-Twice"] = []string{"one", "two"}
 	response := x.do(r)
-	expectText(x.t, response, 200, "")
+	expectText(x.T, response, 200, "")
 	if got := response.Header["Set-Cookie"]; !slices.Equal(got, []string{"a=1; Path=/", "b=2"}) {
-		x.t.Errorf("%s: cookies are set by %q", path, got)
+		x.T.Errorf("%s: cookies are set by %q", path, got)
 	}
 	x.fine("GET", path, 200, 0, 0)
 }
@@ -322,8 +324,8 @@ func (x *cross) fails() {
 	x.handle(path, func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not today", http.StatusInternalServerError)
 	})
-	response := x.do(x.request(within(x.t), "GET", path, nil))
-	expectText(x.t, response, 500, "not today\n")
+	response := x.do(x.request(proxytest.WithinPatience(x.T), "GET", path, nil))
+	expectText(x.T, response, 500, "not today\n")
 	o := outcome{path: path, status: 500, in: 0, out: 10, origin: "endpoint", answered: 500}
 	x.expectStatus(response, o)
 	x.expect(o)
@@ -331,7 +333,7 @@ func (x *cross) fails() {
 
 // Many requests at once do not get in each other's way.
 func TestMatrixManyAtOnce(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		const clients, rounds = 12, 8
 		x := newCross(t, down, up, nil)
 		sizes := []int64{0, 1, 1000, 20_000, 64 << 10, 200_000}
@@ -356,18 +358,18 @@ func TestMatrixManyAtOnce(t *testing.T) {
 
 // once sends content and gets it back; it may be called from any goroutine.
 func (x *cross) once(path string, size int64, told bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
 	r, body := x.upload(ctx, path, size, told)
 	response, err := x.client.Do(r)
 	if err != nil {
-		x.t.Errorf("%s: %v", path, err)
+		x.T.Errorf("%s: %v", path, err)
 		return
 	}
 	defer response.Body.Close()
-	got, err := digest(response.Body)
-	if want := body.digest(); err != nil || got != want || response.StatusCode != 200 {
-		x.t.Errorf("%s: %d, sent %s, got back %s (%v)", path, response.StatusCode, want, got, err)
+	got, err := proxytest.Digest(response.Body)
+	if want := body.Digest(); err != nil || got != want || response.StatusCode != 200 {
+		x.T.Errorf("%s: %d, sent %s, got back %s (%v)", path, response.StatusCode, want, got, err)
 	}
 	x.fine("POST", path, 200, size, size)
 }
@@ -376,10 +378,10 @@ func (x *cross) once(path string, size int64, told bool) {
 // 9113 section 3.1: the upgrade is no more).
 func TestMatrixUpgradeToH2C(t *testing.T) {
 	t.Parallel()
-	for _, up := range sides {
-		t.Run("to "+up.name, func(t *testing.T) {
+	for _, up := range proxytest.Sides {
+		t.Run("to "+up.Name, func(t *testing.T) {
 			t.Parallel()
-			x := newCross(t, sides[0], up, nil)
+			x := newCross(t, proxytest.Sides[0], up, nil)
 			x.handle("/upgrade", func(w http.ResponseWriter, r *http.Request) {
 				for _, name := range []string{"Upgrade", "HTTP2-Settings", "Connection"} {
 					if got := r.Header.Values(name); len(got) > 0 {
@@ -388,11 +390,11 @@ func TestMatrixUpgradeToH2C(t *testing.T) {
 				}
 				io.WriteString(w, "plain")
 			})
-			p := dialPeer(t, x.ingress())
+			p := proxytest.Dial(t, x.Ingress())
 			for range 2 { // and the connection goes on
-				p.send("GET /upgrade HTTP/1.1\r\nHost: " + webHost + "\r\nConnection: Upgrade, HTTP2-Settings\r\n" +
+				p.Send("GET /upgrade HTTP/1.1\r\nHost: " + webHost + "\r\nConnection: Upgrade, HTTP2-Settings\r\n" +
 					"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n")
-				response, body := p.response("GET")
+				response, body := p.ReadResponse("GET")
 				if response.StatusCode != 200 || response.Proto != "HTTP/1.1" || body != "plain" {
 					t.Errorf("%s %s: %q", response.Proto, response.Status, body)
 				}

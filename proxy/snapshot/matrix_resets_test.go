@@ -5,7 +5,8 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // breaking is a request that one side breaks off. Its endpoint reads the first
@@ -26,8 +27,8 @@ func atStages(x *cross, name string, test func(b *breaking)) {
 	} {
 		b.path, b.reached = "/"+name+"/"+stage, make(chan struct{})
 		test(&b)
-		if x.t.Failed() {
-			x.t.Logf("%s, %s", name, stage)
+		if x.T.Failed() {
+			x.T.Logf("%s, %s", name, stage)
 			return
 		}
 	}
@@ -40,7 +41,7 @@ func (b *breaking) begin(x *cross, w http.ResponseWriter, r *http.Request) {
 	if b.uploads {
 		got := make([]byte, len(firstPiece))
 		if _, err := io.ReadFull(r.Body, got); err != nil || string(got) != firstPiece {
-			x.t.Errorf("%s: the endpoint read %q (%v)", b.path, got, err)
+			x.T.Errorf("%s: the endpoint read %q (%v)", b.path, got, err)
 		}
 	}
 	if b.responds {
@@ -65,7 +66,7 @@ func (b *breaking) send(ctx context.Context, x *cross) (response *http.Response,
 	if err == nil && b.responds {
 		got := make([]byte, len(firstPiece))
 		if _, err := io.ReadFull(response.Body, got); err != nil || string(got) != firstPiece {
-			x.t.Errorf("%s: the client read %q (%v)", b.path, got, err)
+			x.T.Errorf("%s: the client read %q (%v)", b.path, got, err)
 		}
 	}
 	return response, err
@@ -86,10 +87,10 @@ func (b *breaking) outcome() outcome {
 // A client that breaks off its request, or loses its connection, ends the
 // request at the endpoint; every view says that it was the client.
 func TestMatrixClientBreaksOff(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newCross(t, down, up, nil)
 		flag := "DC"
-		if down.http2 {
+		if down.HTTP2 {
 			flag = "DR"
 		}
 		x.clientBreaks("cancels", flag, func() {})
@@ -102,15 +103,15 @@ func TestMatrixClientBreaksOff(t *testing.T) {
 // clientBreaks has the client cancel a request at each stage, all at the same
 // time, after it did something else.
 func (x *cross) clientBreaks(name, flag string, first func()) {
-	ctx, cancel := context.WithCancel(within(x.t))
+	ctx, cancel := context.WithCancel(proxytest.WithinPatience(x.T))
 	defer cancel()
 	var all []*leaving
 	atStages(x, name, func(b *breaking) { all = append(all, x.leaves(ctx, b)) })
 	first()
 	cancel()
 	for _, l := range all {
-		await(x.t, l.path+": the client giving up", l.ended)
-		await(x.t, l.path+": the endpoint noticing", l.noticed)
+		proxytest.AwaitClosed(x.T, l.path+": the client giving up", l.ended)
+		proxytest.AwaitClosed(x.T, l.path+": the endpoint noticing", l.noticed)
 		o := l.outcome()
 		o.flags, o.origin, o.tried = flag, "downstream", flag
 		x.expect(o)
@@ -131,7 +132,7 @@ func (x *cross) leaves(ctx context.Context, b *breaking) *leaving {
 		b.begin(x, w, r)
 		if b.uploads {
 			if n, err := r.Body.Read(make([]byte, 1)); err == nil || err == io.EOF {
-				x.t.Errorf("%s: the endpoint read %d bytes more (%v)", b.path, n, err)
+				x.T.Errorf("%s: the endpoint read %d bytes more (%v)", b.path, n, err)
 			}
 			return
 		}
@@ -143,16 +144,16 @@ func (x *cross) leaves(ctx context.Context, b *breaking) *leaving {
 		response, err := b.send(ctx, x)
 		close(sent)
 		if (err == nil) != b.responds {
-			x.t.Errorf("%s: the client got %v, %v", b.path, response, err)
+			x.T.Errorf("%s: the client got %v, %v", b.path, response, err)
 		}
 		if err == nil {
 			<-ctx.Done()
 			response.Body.Close()
 		}
 	}()
-	await(x.t, b.path+": the request reaching the endpoint", b.reached)
+	proxytest.AwaitClosed(x.T, b.path+": the request reaching the endpoint", b.reached)
 	if b.responds {
-		await(x.t, b.path+": the response reaching the client", sent)
+		proxytest.AwaitClosed(x.T, b.path+": the response reaching the client", sent)
 	}
 	return l
 }
@@ -167,22 +168,10 @@ func (x *cross) closeConns() {
 	x.conns = nil
 }
 
-// await waits for what has to happen.
-func await(t *testing.T, what string, happens <-chan struct{}) {
-	t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	select {
-	case <-happens:
-	case <-limit.C:
-		t.Fatalf("%s: did not come about", what)
-	}
-}
-
 // stillWorks has another request go through.
 func (x *cross) stillWorks() {
 	x.handle("/after", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "fine") })
-	expectText(x.t, x.do(x.request(within(x.t), "GET", "/after", nil)), 200, "fine")
+	expectText(x.T, x.do(x.request(proxytest.WithinPatience(x.T), "GET", "/after", nil)), 200, "fine")
 	x.fine("GET", "/after", 200, 0, 4)
 }
 
@@ -190,9 +179,9 @@ func (x *cross) stillWorks() {
 // view says that it was the endpoint, and the client learns it: from the proxy's
 // answer, or from a response that does not come whole.
 func TestMatrixEndpointBreaksOff(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newCross(t, down, up, nil)
-		if up.http2 { // HTTP/1 has nothing but the end of the connection for it
+		if up.HTTP2 { // HTTP/1 has nothing but the end of the connection for it
 			atStages(x, "aborts", func(b *breaking) { x.endpointBreaks(b, "UR", func(*http.Request) {}) })
 		}
 		atStages(x, "closes", func(b *breaking) {
@@ -223,21 +212,21 @@ func (x *cross) endpointBreaks(b *breaking, flag string, first func(*http.Reques
 	}
 	o := b.outcome()
 	o.flags, o.origin, o.tried = flag, "proxy", flag
-	response, err := b.send(within(x.t), x)
+	response, err := b.send(proxytest.WithinPatience(x.T), x)
 	if err != nil {
-		x.t.Errorf("%s: %v", b.path, err)
+		x.T.Errorf("%s: %v", b.path, err)
 		return
 	}
 	defer response.Body.Close()
 	if b.responds {
 		close(release)
 		if rest, err := io.ReadAll(response.Body); err == nil || len(rest) > 0 {
-			x.t.Errorf("%s: the response seems whole: %q after the first piece (%v)", b.path, rest, err)
+			x.T.Errorf("%s: the response seems whole: %q after the first piece (%v)", b.path, rest, err)
 		}
 	} else {
 		text, err := io.ReadAll(response.Body)
 		if err != nil || response.StatusCode != 503 {
-			x.t.Errorf("%s: %d %q (%v), want 503", b.path, response.StatusCode, text, err)
+			x.T.Errorf("%s: %d %q (%v), want 503", b.path, response.StatusCode, text, err)
 		}
 		o.status, o.failure, o.out = 503, "connection_terminated", int64(len(text))
 	}

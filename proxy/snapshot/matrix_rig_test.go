@@ -3,7 +3,6 @@ package snapshot_test
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,84 +10,20 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
-
-// side is what is spoken on one side of the proxy.
-type side struct {
-	name       string
-	http2, tls bool
-}
-
-var sides = []side{
-	{name: "http1"}, {name: "h2c", http2: true},
-	{name: "http1-tls", tls: true}, {name: "http2-tls", http2: true, tls: true},
-}
-
-// version is the side's as the access log has it, number as spans do.
-func (s side) version() string {
-	if s.http2 {
-		return "HTTP/2"
-	}
-	return "HTTP/1.1"
-}
-
-func (s side) number() string {
-	if s.http2 {
-		return "2"
-	}
-	return "1.1"
-}
-
-func (s side) scheme() string {
-	if s.tls {
-		return "https"
-	}
-	return "http"
-}
-
-// alpn is the side's name in a TLS handshake.
-func (s side) alpn() string {
-	if s.http2 {
-		return "h2"
-	}
-	return "http/1.1"
-}
-
-// speaks says so to a client or a server of net/http.
-func (s side) speaks() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(!s.http2)
-	p.SetHTTP2(s.http2 && s.tls)
-	p.SetUnencryptedHTTP2(s.http2 && !s.tls)
-	return p
-}
-
-// eachPair runs a test for every pair of what clients speak and what endpoints do.
-func eachPair(t *testing.T, test func(t *testing.T, down, up side)) {
-	t.Parallel()
-	for _, down := range sides {
-		for _, up := range sides {
-			t.Run(down.name+" to "+up.name, func(t *testing.T) {
-				t.Parallel()
-				test(t, down, up)
-			})
-		}
-	}
-}
 
 // webHost is what clients of the matrix ask for, whatever they connect to.
 const webHost = "web.test"
 
-// cross is a lab between a client and an endpoint that each speak what its pair
+// cross is a proxy between a client and an endpoint that each speak what its pair
 // says. The endpoint answers each path by a handler of its own.
 type cross struct {
-	*rig
-	down, up side
+	*proxytest.Proxy
+	down, up proxytest.Side
 	alpn     string // what the client agrees on with the proxy, over TLS
-	ca       *authority
+	ca       *proxytest.Authority
 	client   *http.Client
 
 	mu       sync.Mutex
@@ -98,23 +33,23 @@ type cross struct {
 }
 
 // newCross starts them. A nil endpoint is net/http's server.
-func newCross(t *testing.T, down, up side, endpoint func(x *cross) string) *cross {
+func newCross(t *testing.T, down, up proxytest.Side, endpoint func(x *cross) string) *cross {
 	t.Helper()
-	x := &cross{down: down, up: up, alpn: down.alpn(), ca: newAuthority(t), handlers: map[string]http.HandlerFunc{}}
+	x := &cross{down: down, up: up, alpn: down.ALPN(), ca: proxytest.NewAuthority(t), handlers: map[string]http.HandlerFunc{}}
 	if endpoint == nil {
 		endpoint = func(x *cross) string { return x.serve(t) }
 	}
-	x.rig = startLab(t, endpoint(x), func(s *settings) {
-		leavesAtOnce(s)
-		s.Route.Timeout = patience // which much content needs on a busy machine
-		if down.tls {
-			listenTLS(&s.Listener, x.ca.issue(webHost))
+	x.Proxy = proxytest.StartWithViews(t, endpoint(x), func(s *proxytest.Settings) {
+		proxytest.AbortOnClose(s)
+		s.Route.Timeout = proxytest.Patience // which much content needs on a busy machine
+		if down.TLS {
+			proxytest.ListenTLS(&s.Listener, x.ca.Issue(webHost))
 		}
 		s.Cluster.Protocol = "http1"
-		if up.http2 {
+		if up.HTTP2 {
 			s.Cluster.Protocol = "http2"
 		}
-		if up.tls {
+		if up.TLS {
 			s.Cluster.Protocol = "auto" // and ALPN says what it is
 			s.Cluster.TLS = config.NewClusterTLS()
 			s.Cluster.TLS.CA = x.ca.File
@@ -132,13 +67,13 @@ func (x *cross) serve(t *testing.T) string {
 		t.Fatal(err)
 	}
 	server := &http.Server{
-		Handler: http.HandlerFunc(x.answer), Protocols: x.up.speaks(),
+		Handler: http.HandlerFunc(x.answer), Protocols: x.up.Protocols(),
 		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, ownConn{}, c) },
 	}
 	var wg sync.WaitGroup
-	if x.up.tls {
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{x.ca.load(x.ca.issue("127.0.0.1"))}}
+	if x.up.TLS {
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{x.ca.Load(x.ca.Issue("127.0.0.1"))}}
 		wg.Go(func() { server.ServeTLS(l, "", "") })
 	} else {
 		wg.Go(func() { server.Serve(l) })
@@ -164,13 +99,13 @@ func tcpOf(c net.Conn) *net.TCPConn {
 }
 
 // newClient is net/http's, which asks the proxy for whatever it is asked for.
-func (x *cross) newClient(t *testing.T, speaks side) *http.Client {
+func (x *cross) newClient(t *testing.T, speaks proxytest.Side) *http.Client {
 	t.Helper()
 	transport := &http.Transport{
-		Protocols: speaks.speaks(), TLSClientConfig: &tls.Config{RootCAs: x.ca.pool(), NextProtos: []string{speaks.alpn()}},
-		MaxIdleConnsPerHost: 100, ExpectContinueTimeout: patience, DisableCompression: true,
+		Protocols: speaks.Protocols(), TLSClientConfig: &tls.Config{RootCAs: x.ca.Pool(), NextProtos: []string{speaks.ALPN()}},
+		MaxIdleConnsPerHost: 100, ExpectContinueTimeout: proxytest.Patience, DisableCompression: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			c, err := new(net.Dialer).DialContext(ctx, network, x.ingress())
+			c, err := new(net.Dialer).DialContext(ctx, network, x.Ingress())
 			if err == nil {
 				x.mu.Lock()
 				x.conns = append(x.conns, c)
@@ -195,32 +130,32 @@ func (x *cross) answer(w http.ResponseWriter, r *http.Request) {
 	h := x.handlers[r.URL.Path]
 	x.mu.Unlock()
 	if h == nil {
-		x.t.Errorf("the endpoint was asked for %q", r.URL.Path)
+		x.T.Errorf("the endpoint was asked for %q", r.URL.Path)
 		return
 	}
-	if got := r.Proto; got != x.up.version() && got != x.up.version()+".0" {
-		x.t.Errorf("%s: the endpoint was asked by %s, want %s", r.URL.Path, got, x.up.version())
+	if got := r.Proto; got != x.up.Version() && got != x.up.Version()+".0" {
+		x.T.Errorf("%s: the endpoint was asked by %s, want %s", r.URL.Path, got, x.up.Version())
 	}
 	if r.Host != webHost {
-		x.t.Errorf("%s: the endpoint was asked for the host %q", r.URL.Path, r.Host)
+		x.T.Errorf("%s: the endpoint was asked for the host %q", r.URL.Path, r.Host)
 	}
 	h(w, r)
 }
 
 // request makes one for a path.
 func (x *cross) request(ctx context.Context, method, path string, body io.Reader) *http.Request {
-	x.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, method, x.down.scheme()+"://"+webHost+path, body)
+	x.T.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, x.down.Scheme()+"://"+webHost+path, body)
 	if err != nil {
-		x.t.Fatal(err)
+		x.T.Fatal(err)
 	}
 	return r
 }
 
 // upload is a request with size bytes of content, whose length is told or not.
-func (x *cross) upload(ctx context.Context, path string, size int64, told bool) (*http.Request, *source) {
-	x.t.Helper()
-	body := newSource(size)
+func (x *cross) upload(ctx context.Context, path string, size int64, told bool) (*http.Request, *proxytest.Source) {
+	x.T.Helper()
+	body := proxytest.NewSource(size)
 	r := x.request(ctx, "POST", path, io.NopCloser(body))
 	switch {
 	case !told:
@@ -235,48 +170,29 @@ func (x *cross) upload(ctx context.Context, path string, size int64, told bool) 
 
 // do sends a request, and fails the test if there is no response.
 func (x *cross) do(r *http.Request) *http.Response {
-	x.t.Helper()
+	x.T.Helper()
 	response, err := x.client.Do(r)
 	if err != nil {
-		x.t.Fatalf("%s %s: %v", r.Method, r.URL.Path, err)
+		x.T.Fatalf("%s %s: %v", r.Method, r.URL.Path, err)
 	}
-	x.t.Cleanup(func() { response.Body.Close() })
-	if got := response.Proto; got != x.down.version() && got != x.down.version()+".0" {
-		x.t.Errorf("%s: the client was answered by %s, want %s", r.URL.Path, got, x.down.version())
+	x.T.Cleanup(func() { response.Body.Close() })
+	if got := response.Proto; got != x.down.Version() && got != x.down.Version()+".0" {
+		x.T.Errorf("%s: the client was answered by %s, want %s", r.URL.Path, got, x.down.Version())
 	}
 	return response
 }
 
-// within is the time that a test's requests have.
-func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// digest is the length and the hash of all that comes.
-func digest(r io.Reader) (string, error) {
-	h := xxhash.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{r}, make([]byte, 64<<10))
-	return digestOf(n, h.Sum64()), err
-}
-
-func digestOf(n int64, sum uint64) string { return fmt.Sprintf("%d bytes, %016x", n, sum) }
-
-// digest is that of all that was read from a source.
-func (s *source) digest() string { return digestOf(s.sent.Load(), s.total.Sum64()) }
-
 // digestOfSource is that of a source of size bytes.
 func digestOfSource(size int64) string {
-	s := newSource(size)
+	s := proxytest.NewSource(size)
 	io.Copy(io.Discard, s)
-	return s.digest()
+	return s.Digest()
 }
 
 // expectContent reads a response to its end, and compares.
 func expectContent(t *testing.T, response *http.Response, want string) {
 	t.Helper()
-	got, err := digest(response.Body)
+	got, err := proxytest.Digest(response.Body)
 	if err != nil || got != want {
 		t.Errorf("%s: the content is of %s (%v), want %s", response.Request.URL.Path, got, err, want)
 	}
@@ -293,6 +209,6 @@ func expectText(t *testing.T, response *http.Response, status int, want string) 
 
 // refuses fails the test from within a handler, and answers 500.
 func (x *cross) refuses(w http.ResponseWriter, r *http.Request, format string, args ...any) {
-	x.t.Errorf("the endpoint, asked for "+r.URL.Path+": "+format, args...)
+	x.T.Errorf("the endpoint, asked for "+r.URL.Path+": "+format, args...)
 	w.WriteHeader(http.StatusInternalServerError)
 }

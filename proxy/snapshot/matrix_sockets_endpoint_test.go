@@ -25,8 +25,8 @@ func serveSockets(t *testing.T, x *cross) string {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
-	if x.up.tls {
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{x.ca.load(x.ca.issue("127.0.0.1"))}, NextProtos: []string{"h2"}})
+	if x.up.TLS {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{x.ca.Load(x.ca.Issue("127.0.0.1"))}, NextProtos: []string{"h2"}})
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -88,7 +88,7 @@ func (e *socketEndpoint) run() {
 	defer e.Close()
 	preface := make([]byte, len(http2.ClientPreface))
 	if _, err := io.ReadFull(e, preface); err != nil || string(preface) != http2.ClientPreface {
-		e.x.t.Errorf("the endpoint got the preface %q (%v)", preface, err)
+		e.x.T.Errorf("the endpoint got the preface %q (%v)", preface, err)
 		return
 	}
 	e.framer = http2.NewFramer(e.Conn, bufio.NewReader(e.Conn))
@@ -172,21 +172,21 @@ func (e *socketEndpoint) stream(id uint32) *socket {
 // open hands a stream to its handler: as a request of HTTP/1, if it is what RFC
 // 8441 section 5 wants.
 func (e *socketEndpoint) open(id uint32, f *http2.MetaHeadersFrame) {
-	for pseudo, want := range map[string]string{"method": "CONNECT", "protocol": "websocket", "scheme": e.x.up.scheme(), "authority": webHost} {
+	for pseudo, want := range map[string]string{"method": "CONNECT", "protocol": "websocket", "scheme": e.x.up.Scheme(), "authority": webHost} {
 		if got := f.PseudoValue(pseudo); got != want {
-			e.x.t.Errorf("the endpoint got :%s %q, want %q", pseudo, got, want)
+			e.x.T.Errorf("the endpoint got :%s %q, want %q", pseudo, got, want)
 		}
 	}
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	r, err := http.NewRequest("GET", "http://"+webHost+f.PseudoValue("path"), nil)
 	if err != nil {
-		e.x.t.Error(err)
+		e.x.T.Error(err)
 		return
 	}
 	for _, field := range f.RegularFields() {
 		switch field.Name {
 		case "connection", "upgrade", "sec-websocket-key", "sec-websocket-accept":
-			e.x.t.Errorf("the endpoint got %s: %s", field.Name, field.Value)
+			e.x.T.Errorf("the endpoint got %s: %s", field.Name, field.Value)
 		}
 		r.Header.Add(field.Name, field.Value)
 	}
@@ -285,6 +285,8 @@ type socketConn struct {
 	socket *socket
 }
 
-func (c *socketConn) Read(b []byte) (int, error)  { return c.Reader.Read(b) }
+func (c *socketConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
+
 func (c *socketConn) Write(b []byte) (int, error) { return c.socket.Write(b) }
-func (c *socketConn) Close() error                { return c.Reader.(io.Closer).Close() }
+
+func (c *socketConn) Close() error { return c.Reader.(io.Closer).Close() }

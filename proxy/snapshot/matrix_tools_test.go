@@ -13,14 +13,15 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // toolContent is what real clients get, and what they send.
-var toolContent = pattern(300_000)
+var toolContent = proxytest.Pattern(300_000)
 
 // newToolCross has an endpoint for them: /get gives content, /post takes it and
 // gives it back.
-func newToolCross(t *testing.T, down, up side) *cross {
+func newToolCross(t *testing.T, down, up proxytest.Side) *cross {
 	t.Helper()
 	x := newCross(t, down, up, nil)
 	x.handle("/get", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, toolContent) })
@@ -31,7 +32,7 @@ func newToolCross(t *testing.T, down, up side) *cross {
 // run runs a tool and returns what it wrote on its standard output.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*proxytest.Patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
@@ -64,18 +65,18 @@ func isToolContent(t *testing.T, what, got string) {
 
 func TestMatrixCurl(t *testing.T) {
 	tool := backends.Require(t, "curl")
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newToolCross(t, down, up)
 		speaks := "--http1.1"
 		switch {
-		case down.http2 && down.tls:
+		case down.HTTP2 && down.TLS:
 			speaks = "--http2"
-		case down.http2:
+		case down.HTTP2:
 			speaks = "--http2-prior-knowledge"
 		}
 		args := []string{"--silent", "--show-error", "--fail", "--noproxy", "*", speaks,
-			"--cacert", x.ca.File, "--connect-to", webHost + "::" + x.ingress()}
-		url := down.scheme() + "://" + webHost
+			"--cacert", x.ca.File, "--connect-to", webHost + "::" + x.Ingress()}
+		url := down.Scheme() + "://" + webHost
 		isToolContent(t, "a download", run(t, tool, append(args, url+"/get")...))
 		x.fine("GET", "/get", 200, 0, int64(len(toolContent)))
 		isToolContent(t, "an upload", run(t, tool, append(args, "--data-binary", "@"+contentFile(t), url+"/post")...))
@@ -86,13 +87,13 @@ func TestMatrixCurl(t *testing.T) {
 
 func TestMatrixNghttp(t *testing.T) {
 	tool := backends.Require(t, "nghttp")
-	eachPair(t, func(t *testing.T, down, up side) {
-		if !down.http2 {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
+		if !down.HTTP2 {
 			t.Skip("nghttp speaks HTTP/2")
 		}
 		x := newToolCross(t, down, up)
 		args := []string{"--no-verify-peer", "--header=:authority: " + webHost}
-		url := down.scheme() + "://" + x.ingress()
+		url := down.Scheme() + "://" + x.Ingress()
 		isToolContent(t, "a download", run(t, tool, append(args, url+"/get")...))
 		x.fine("GET", "/get", 200, 0, int64(len(toolContent)))
 		isToolContent(t, "an upload with trailers", run(t, tool, append(args, "--trailer=x-sum: all", "--data="+contentFile(t), url+"/post")...))
@@ -103,16 +104,16 @@ func TestMatrixNghttp(t *testing.T) {
 
 func TestMatrixH2load(t *testing.T) {
 	tool := backends.Require(t, "h2load")
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		const requests = 30
 		x := newToolCross(t, down, up)
-		args := []string{fmt.Sprintf("--requests=%d", requests), "--clients=3", "--connect-to=" + x.ingress()}
-		if down.http2 {
+		args := []string{fmt.Sprintf("--requests=%d", requests), "--clients=3", "--connect-to=" + x.Ingress()}
+		if down.HTTP2 {
 			args = append(args, "--max-concurrent-streams=10")
 		} else {
 			args = append(args, "--h1")
 		}
-		said := run(t, tool, append(args, down.scheme()+"://"+webHost+"/get")...)
+		said := run(t, tool, append(args, down.Scheme()+"://"+webHost+"/get")...)
 		for _, want := range []string{
 			fmt.Sprintf("%d succeeded, 0 failed, 0 errored, 0 timeout", requests),
 			fmt.Sprintf("%d 2xx, 0 3xx, 0 4xx, 0 5xx", requests),

@@ -16,18 +16,20 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/net/http2"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // newSocketCross has an endpoint that takes WebSockets.
-func newSocketCross(t *testing.T, down, up side) *cross {
+func newSocketCross(t *testing.T, down, up proxytest.Side) *cross {
 	t.Helper()
 	x := newCross(t, down, up, func(x *cross) string {
-		if x.up.http2 {
+		if x.up.HTTP2 {
 			return serveSockets(t, x)
 		}
 		return x.serve(t)
 	})
-	if !down.http2 {
+	if !down.HTTP2 {
 		x.alpn = "" // net/http leaves ALPN out for an upgrade
 	}
 	return x
@@ -36,23 +38,23 @@ func newSocketCross(t *testing.T, down, up side) *cross {
 // A WebSocket goes through every pair: what opens it differs between HTTP/1 and
 // HTTP/2, and the proxy stands between the two.
 func TestMatrixWebSocket(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newSocketCross(t, down, up)
 		x.handle("/socket", func(w http.ResponseWriter, r *http.Request) { repeat(x, w, r) })
-		ctx := within(t)
-		c, response, err := websocket.Dial(ctx, strings.Replace(down.scheme(), "http", "ws", 1)+"://"+webHost+"/socket", &websocket.DialOptions{
+		ctx := proxytest.WithinPatience(t)
+		c, response, err := websocket.Dial(ctx, strings.Replace(down.Scheme(), "http", "ws", 1)+"://"+webHost+"/socket", &websocket.DialOptions{
 			HTTPClient: x.socketClient(), Subprotocols: []string{"other", "chat"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.CloseNow()
-		same(t, "subprotocol", c.Subprotocol(), "chat")
+		proxytest.Same(t, "subprotocol", c.Subprotocol(), "chat")
 		x.expectStatus(response, outcome{path: "/socket"})
 		c.SetReadLimit(4 << 20)
 		total := int64(0)
 		for _, size := range []int{0, 1, 125, 126, 70_000, 1 << 20} {
-			want := pattern(size)
+			want := proxytest.Pattern(size)
 			if err := c.Write(ctx, websocket.MessageBinary, []byte(want)); err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +68,7 @@ func TestMatrixWebSocket(t *testing.T) {
 		}
 		x.expect(outcome{path: "/socket", status: 101, answered: 101, in: uncounted, out: uncounted, tunnel: true})
 		x.finish()
-		if l := x.lines()[0]; int64(l.number("bytes_in")) <= total || int64(l.number("bytes_out")) <= total {
+		if l := x.Lines()[0]; int64(l.Number("bytes_in")) <= total || int64(l.Number("bytes_out")) <= total {
 			t.Errorf("%v bytes in, %v out; %d were sent each way, and frames' heads with them", l["bytes_in"], l["bytes_out"], total)
 		}
 	})
@@ -74,15 +76,15 @@ func TestMatrixWebSocket(t *testing.T) {
 
 // An endpoint may answer the request for a WebSocket as if it were any other.
 func TestMatrixWebSocketRefused(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
 		x := newSocketCross(t, down, up)
 		x.handle("/socket", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no sockets here", http.StatusForbidden) })
-		_, response, err := websocket.Dial(within(t), strings.Replace(down.scheme(), "http", "ws", 1)+"://"+webHost+"/socket",
+		_, response, err := websocket.Dial(proxytest.WithinPatience(t), strings.Replace(down.Scheme(), "http", "ws", 1)+"://"+webHost+"/socket",
 			&websocket.DialOptions{HTTPClient: x.socketClient()})
 		if err == nil || response == nil {
 			t.Fatalf("got %v, %v", response, err)
 		}
-		same(t, "status", response.StatusCode, http.StatusForbidden)
+		proxytest.Same(t, "status", response.StatusCode, http.StatusForbidden)
 		if text, _ := io.ReadAll(response.Body); string(text) != "no sockets here\n" {
 			t.Errorf("the answer is %q", text)
 		}
@@ -95,7 +97,7 @@ func TestMatrixWebSocketRefused(t *testing.T) {
 func repeat(x *cross, w http.ResponseWriter, r *http.Request) {
 	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"chat"}})
 	if err != nil {
-		x.t.Errorf("accepting: %v", err)
+		x.T.Errorf("accepting: %v", err)
 		return
 	}
 	defer c.CloseNow()
@@ -106,27 +108,27 @@ func repeat(x *cross, w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err := c.Write(context.Background(), kind, data); err != nil {
-			x.t.Errorf("writing: %v", err)
+			x.T.Errorf("writing: %v", err)
 		}
 	}
 }
 
 // socketClient opens WebSockets by what the client speaks.
 func (x *cross) socketClient() *http.Client {
-	if !x.down.http2 {
+	if !x.down.HTTP2 {
 		return x.client
 	}
 	transport := &http2.Transport{
 		AllowHTTP: true, DisableCompression: true,
 		DialTLSContext: func(ctx context.Context, network, _ string, _ *tls.Config) (net.Conn, error) {
-			if x.down.tls {
-				d := tls.Dialer{Config: &tls.Config{RootCAs: x.ca.pool(), ServerName: webHost, NextProtos: []string{"h2"}}}
-				return d.DialContext(ctx, network, x.ingress())
+			if x.down.TLS {
+				d := tls.Dialer{Config: &tls.Config{RootCAs: x.ca.Pool(), ServerName: webHost, NextProtos: []string{"h2"}}}
+				return d.DialContext(ctx, network, x.Ingress())
 			}
-			return new(net.Dialer).DialContext(ctx, network, x.ingress())
+			return new(net.Dialer).DialContext(ctx, network, x.Ingress())
 		},
 	}
-	x.t.Cleanup(transport.CloseIdleConnections)
+	x.T.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: socketsOverHTTP2{transport}}
 }
 
@@ -187,21 +189,21 @@ func (s *socketStream) Close() error {
 // An endpoint that knows nothing of WebSockets may answer with a success, as to
 // any GET: over HTTP/2 that would say that the WebSocket is open.
 func TestMatrixWebSocketIgnored(t *testing.T) {
-	eachPair(t, func(t *testing.T, down, up side) {
-		if up.http2 {
+	proxytest.EachPair(t, func(t *testing.T, down, up proxytest.Side) {
+		if up.HTTP2 {
 			t.Skip("a success is consent there")
 		}
 		x := newSocketCross(t, down, up)
 		x.handle("/socket", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "just a page\n") })
-		_, response, err := websocket.Dial(within(t), strings.Replace(down.scheme(), "http", "ws", 1)+"://"+webHost+"/socket",
+		_, response, err := websocket.Dial(proxytest.WithinPatience(t), strings.Replace(down.Scheme(), "http", "ws", 1)+"://"+webHost+"/socket",
 			&websocket.DialOptions{HTTPClient: x.socketClient()})
 		if err == nil || response == nil {
 			t.Fatalf("got %v, %v", response, err)
 		}
 		want := http.StatusOK
-		if down.http2 {
+		if down.HTTP2 {
 			want = http.StatusBadGateway
 		}
-		same(t, "status", response.StatusCode, want)
+		proxytest.Same(t, "status", response.StatusCode, want)
 	})
 }

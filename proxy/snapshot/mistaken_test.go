@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // answersRaw is an endpoint that answers with these bytes as soon as it has heard
@@ -46,7 +48,7 @@ func answersRaw(t *testing.T, first string, closes bool) (address string) {
 // An endpoint that speaks something else than the cluster says so with its first
 // bytes: the error names the key to set.
 func TestEndpointSpeaksSomethingElse(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	var settings, goAway strings.Builder
 	if err := http2.NewFramer(&settings, nil).WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 100}); err != nil {
 		t.Fatal(err)
@@ -75,18 +77,18 @@ func TestEndpointSpeaksSomethingElse(t *testing.T) {
 		{"an alert of TLS", answersRaw(t, alert, true), "http1", speaksTLS},
 		{"an alert of TLS, and waits", answersRaw(t, alert, false), "http1", speaksTLS},
 		{"an alert of TLS to HTTP/2", answersRaw(t, alert, true), "http2", speaksTLS},
-		{"HTTP/1.1 to HTTP/2", goServer(t, func(w http.ResponseWriter, _ *http.Request) {}), "http2",
+		{"HTTP/1.1 to HTTP/2", proxytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {}), "http2",
 			"speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web"},
 		{"an older HTTP to HTTP/2", answersRaw(t, "HTTP/1.0 400 Bad Request\r\n\r\n", true), "http2",
 			"speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := startConfigured(t, fmt.Sprintf(`
+			l := proxytest.StartYAML(t, fmt.Sprintf(`
 listeners: [{name: ingress, address: "127.0.0.1:0", routes: [{cluster: web, timeout: 3s}]}]
 clusters: {web: {endpoints: [%q], protocol: %s}}
 `, tt.address, tt.protocol))
-			status, body := l.askFor("", "/")
-			if status != 502 || !contains(body, "(UPE)", tt.want) {
+			status, body := l.AskHost("", "/")
+			if status != 502 || !proxytest.ContainsAll(body, "(UPE)", tt.want) {
 				t.Errorf("%d %s, want 502, UPE and %q", status, body, tt.want)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // slowly is content whose end comes only when the endpoint has the beginning: it is
@@ -46,37 +47,37 @@ func TestRetryBody(t *testing.T) {
 		retried bool
 	}{
 		{name: "none", content: func() io.Reader { return nil }, retried: true},
-		{name: "whole", content: func() io.Reader { return strings.NewReader(pattern(5000)) }, size: 5000, retried: true},
-		{name: "uploaded", content: func() io.Reader { return later(pattern(50_000)) }, size: 50_000, maxBody: 60_000, retried: true},
-		{name: "uploaded, all that is kept", content: func() io.Reader { return later(pattern(60_000)) }, size: 60_000, maxBody: 60_000, retried: true},
-		{name: "uploaded, one byte too much", content: func() io.Reader { return later(pattern(60_001)) }, size: 60_001, maxBody: 60_000},
-		{name: "uploaded, a megabyte", content: func() io.Reader { return later(pattern(1 << 20)) }, size: 1 << 20, maxBody: 1 << 20, retried: true},
+		{name: "whole", content: func() io.Reader { return strings.NewReader(proxytest.Pattern(5000)) }, size: 5000, retried: true},
+		{name: "uploaded", content: func() io.Reader { return later(proxytest.Pattern(50_000)) }, size: 50_000, maxBody: 60_000, retried: true},
+		{name: "uploaded, all that is kept", content: func() io.Reader { return later(proxytest.Pattern(60_000)) }, size: 60_000, maxBody: 60_000, retried: true},
+		{name: "uploaded, one byte too much", content: func() io.Reader { return later(proxytest.Pattern(60_001)) }, size: 60_001, maxBody: 60_000},
+		{name: "uploaded, a megabyte", content: func() io.Reader { return later(proxytest.Pattern(1 << 20)) }, size: 1 << 20, maxBody: 1 << 20, retried: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			plainPairs(t, func(t *testing.T, down, up side) {
-				p := stage(t, up, 2, answers(503), answers(200))
-				x := p.try(down, up, func(s *settings) {
-					s.Cluster.Retry = retrying(2, "5xx")
+			proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+				p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+				x := p.Start(down, up, func(s *proxytest.Settings) {
+					s.Cluster.Retry = proxytest.Retrying(2, "5xx")
 					s.Cluster.Retry.MaxBody = tt.maxBody
 				})
-				o := x.ask("POST", tt.content())
+				o := x.Ask("POST", tt.content())
 				want := "503"
 				if tt.retried {
 					want = "503 200"
 				}
-				if got := attempts(o.hop); got != want {
+				if got := proxytest.Attempts(o.Hop); got != want {
 					t.Errorf("attempts %q, want %q", got, want)
 				}
-				for i, r := range p.requests() {
-					if r.body != pattern(tt.size) || !r.whole {
-						t.Errorf("request %d has %d bytes of content, whole %t, want the same %d", i, len(r.body), r.whole, tt.size)
+				for i, r := range p.Requests() {
+					if r.Body != proxytest.Pattern(tt.size) || !r.Whole {
+						t.Errorf("request %d has %d bytes of content, whole %t, want the same %d", i, len(r.Body), r.Whole, tt.size)
 					}
-					if n := o.hop.Attempts[i].BytesSent; n != int64(tt.size) {
+					if n := o.Hop.Attempts[i].BytesSent; n != int64(tt.size) {
 						t.Errorf("attempt %d sent %d bytes, want %d", i, n, tt.size)
 					}
 				}
-				if o.hop.BytesIn != int64(tt.size) {
-					t.Errorf("%d bytes came in", o.hop.BytesIn)
+				if o.Hop.BytesIn != int64(tt.size) {
+					t.Errorf("%d bytes came in", o.Hop.BytesIn)
 				}
 			})
 		})
@@ -86,13 +87,15 @@ func TestRetryBody(t *testing.T) {
 // TestRetryUploadUnsent: content that has not come yet does not matter where no
 // connection could be made.
 func TestRetryUploadUnsent(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 1, answers(200))
-		x := p.try(down, up, func(s *settings) { s.Cluster.Endpoints = []string{refusing(t), p.addresses[0]} })
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 1, proxytest.Respond(200))
+		x := p.Start(down, up, func(s *proxytest.Settings) {
+			s.Cluster.Endpoints = []string{proxytest.RefusingAddress(t), p.Addresses[0]}
+		})
 		seen := ""
 		for range 2 {
-			o := x.ask("POST", later(pattern(1<<20)))
-			seen += attempts(o.hop) + ", "
+			o := x.Ask("POST", later(proxytest.Pattern(1<<20)))
+			seen += proxytest.Attempts(o.Hop) + ", "
 			if o.StatusCode != 200 {
 				t.Errorf("status %d", o.StatusCode)
 			}
@@ -100,9 +103,9 @@ func TestRetryUploadUnsent(t *testing.T) {
 		if !strings.Contains(seen, "UF 200, ") {
 			t.Errorf("attempts %q", seen)
 		}
-		for _, r := range p.requests() {
-			if r.body != pattern(1<<20) {
-				t.Errorf("%d bytes of content arrived", len(r.body))
+		for _, r := range p.Requests() {
+			if r.Body != proxytest.Pattern(1<<20) {
+				t.Errorf("%d bytes of content arrived", len(r.Body))
 			}
 		}
 	})
@@ -110,22 +113,22 @@ func TestRetryUploadUnsent(t *testing.T) {
 
 // TestRetryTrailers: trailers are sent again with the content.
 func TestRetryTrailers(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 2, answers(503), answers(200))
-		x := p.try(down, up, func(s *settings) { s.Cluster.Retry = retrying(2, "5xx") })
-		r, trace := x.request(t.Context(), "POST", io.NopCloser(strings.NewReader("hello")))
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+		x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry = proxytest.Retrying(2, "5xx") })
+		r, trace := x.NewRequest(t.Context(), "POST", io.NopCloser(strings.NewReader("hello")))
 		r.Trailer = http.Header{"X-Sum": {"7"}}
-		resp, err := x.client.Do(r)
+		resp, err := x.HTTP.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if h := x.rig.hop(trace); attempts(h) != "503 200" || resp.StatusCode != 200 {
-			t.Errorf("status %d, attempts %q", resp.StatusCode, attempts(h))
+		if h := x.Hop(trace); proxytest.Attempts(h) != "503 200" || resp.StatusCode != 200 {
+			t.Errorf("status %d, attempts %q", resp.StatusCode, proxytest.Attempts(h))
 		}
-		for i, got := range p.requests() {
-			if got.trailer.Get("X-Sum") != "7" || got.body != "hello" {
-				t.Errorf("request %d: trailers %v, body %q", i, got.trailer, got.body)
+		for i, got := range p.Requests() {
+			if got.Trailer.Get("X-Sum") != "7" || got.Body != "hello" {
+				t.Errorf("request %d: trailers %v, body %q", i, got.Trailer, got.Body)
 			}
 		}
 	})
@@ -134,13 +137,13 @@ func TestRetryTrailers(t *testing.T) {
 // TestRetryExpect: content that the client held back until it was told to go on is
 // sent again without asking a second time.
 func TestRetryExpect(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 2, answers(503), answers(200))
-		x := p.try(down, up, func(s *settings) { s.Cluster.Retry = retrying(2, "5xx") })
-		x.ask("POST", io.NopCloser(strings.NewReader("hello")), "Expect: 100-continue").want(t, 200, "", "503 200")
-		for i, r := range p.requests() {
-			if r.body != "hello" || i == 1 && r.header.Get("Expect") != "" {
-				t.Errorf("request %d: body %q, expect %q", i, r.body, r.header.Get("Expect"))
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+		x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry = proxytest.Retrying(2, "5xx") })
+		x.Ask("POST", io.NopCloser(strings.NewReader("hello")), "Expect: 100-continue").Want(t, 200, "", "503 200")
+		for i, r := range p.Requests() {
+			if r.Body != "hello" || i == 1 && r.Header.Get("Expect") != "" {
+				t.Errorf("request %d: body %q, expect %q", i, r.Body, r.Header.Get("Expect"))
 			}
 		}
 	})
@@ -149,22 +152,22 @@ func TestRetryExpect(t *testing.T) {
 // TestRetryInterim: interim responses are the client's, whatever comes of the
 // attempt that they came with.
 func TestRetryInterim(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	n := 0
-	address := answering(t, func(string, []string) string {
+	address := proxytest.Answering(t, func(string, []string) string {
 		if n++; n == 1 {
 			return "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
 		}
-		return "HTTP/1.1 103 Early Hints\r\nLink: <b>\r\n\r\n" + empty
+		return "HTTP/1.1 103 Early Hints\r\nLink: <b>\r\n\r\n" + proxytest.EmptyResponse
 	})
-	x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
-		s.Cluster.Endpoints, s.Cluster.Retry = []string{address}, retrying(2, "5xx")
+	x := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200)).Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Endpoints, s.Cluster.Retry = []string{address}, proxytest.Retrying(2, "5xx")
 	})
-	client := x.rig.dial()
-	client.send(getRoot)
+	client := x.Dial()
+	client.Send(proxytest.RootRequest)
 	for _, want := range []string{"HTTP/1.1 103 Early Hints <a>", "HTTP/1.1 103 Early Hints <b>", "HTTP/1.1 200 OK "} {
-		first, fields := client.head()
-		if got := first + " " + value(fields, "link"); got != want {
+		first, fields := client.ReadHead()
+		if got := first + " " + proxytest.Field(fields, "link"); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -172,23 +175,23 @@ func TestRetryInterim(t *testing.T) {
 
 // TestRetryNeverAfterTheHead: a response that breaks off is not begun anew.
 func TestRetryNeverAfterTheHead(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 2, func(w http.ResponseWriter, _ *http.Request) {
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 2, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "half of it")
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		})
-		x := p.try(down, up, func(s *settings) { s.Cluster.Retry = retrying(5, "5xx", "reset", "gateway-error") })
-		r, trace := x.request(t.Context(), "GET", nil)
-		if resp, err := x.client.Do(r); err == nil {
+		x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry = proxytest.Retrying(5, "5xx", "reset", "gateway-error") })
+		r, trace := x.NewRequest(t.Context(), "GET", nil)
+		if resp, err := x.HTTP.Do(r); err == nil {
 			// Where the client had nothing of it yet, it gets the proxy's own answer.
 			if b, err := io.ReadAll(resp.Body); err == nil && resp.StatusCode != 503 {
 				t.Errorf("the response seems whole: %q", b)
 			}
 			resp.Body.Close()
 		}
-		if h := x.rig.hop(trace); len(h.Attempts) != 1 || len(p.requests()) != 1 || !h.Failed() {
-			t.Errorf("attempts %q, flags %q", attempts(h), h.Flags)
+		if h := x.Hop(trace); len(h.Attempts) != 1 || len(p.Requests()) != 1 || !h.Failed() {
+			t.Errorf("attempts %q, flags %q", proxytest.Attempts(h), h.Flags)
 		}
 	})
 }
@@ -196,25 +199,25 @@ func TestRetryNeverAfterTheHead(t *testing.T) {
 // TestRetryStaleConnection: a pooled connection that was closed is replaced by
 // another to the same endpoint, so that a hash leads to where it led.
 func TestRetryStaleConnection(t *testing.T) {
-	noLeaks(t)
-	serve := func(_ int, p *peer) {
+	proxytest.NoLeaks(t)
+	serve := func(_ int, p *proxytest.Peer) {
 		for n := 0; ; n++ {
-			if _, err := p.tryHead(); err != nil || n == 1 {
+			if _, err := p.TryReadHead(); err != nil || n == 1 {
 				return // it takes the second request and closes
 			}
-			p.send(empty)
+			p.Send(proxytest.EmptyResponse)
 		}
 	}
-	x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
-		s.Cluster.Endpoints = []string{endpoint(t, serve), endpoint(t, serve)}
+	x := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200)).Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Endpoints = []string{proxytest.Endpoint(t, serve), proxytest.Endpoint(t, serve)}
 		s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = "ring_hash", []config.HashOn{onHeader("x-user", false)}
 	})
 	for i := range 3 {
-		o := x.ask("GET", nil, "X-User: me")
+		o := x.Ask("GET", nil, "X-User: me")
 		switch {
 		case i != 1:
-		case len(o.hop.Attempts) != 2 || o.hop.Attempts[0].Endpoint != o.hop.Attempts[1].Endpoint:
-			t.Errorf("attempts %q at %+v", attempts(o.hop), o.hop.Attempts)
+		case len(o.Hop.Attempts) != 2 || o.Hop.Attempts[0].Endpoint != o.Hop.Attempts[1].Endpoint:
+			t.Errorf("attempts %q at %+v", proxytest.Attempts(o.Hop), o.Hop.Attempts)
 		}
 		if o.StatusCode != 200 {
 			t.Errorf("status %d", o.StatusCode)

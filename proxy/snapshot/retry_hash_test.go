@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // hashOn is a part of the request to hash on.
@@ -26,24 +27,24 @@ func onCookie(name string) config.HashOn {
 	return hashOn(func(h *config.HashOn) { h.Cookie, h.CookieTTL = name, time.Hour })
 }
 
-// hashing is a lab in front of endpoints that are chosen by parts of the request.
-func hashing(t *testing.T, policy string, parts ...config.HashOn) *tried {
-	p := stage(t, h1c, 5, answers(200))
-	return p.try(h1c, h1c, func(s *settings) { s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = policy, parts })
+// hashing is a proxy in front of endpoints that are chosen by parts of the request.
+func hashing(t *testing.T, policy string, parts ...config.HashOn) *proxytest.Client {
+	p := proxytest.StartScript(t, proxytest.H1C, 5, proxytest.Respond(200))
+	return p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) { s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = policy, parts })
 }
 
-// endpointOf asks for a path with these fields and returns the endpoint it came to.
-func (x *tried) endpointOf(path string, fields ...string) (string, *http.Response) {
-	x.t.Helper()
-	r, trace := x.request(x.t.Context(), "GET", nil, fields...)
+// endpointFor asks for a path with these fields and returns the endpoint it came to.
+func endpointFor(x *proxytest.Client, path string, fields ...string) (string, *http.Response) {
+	x.T.Helper()
+	r, trace := x.NewRequest(x.T.Context(), "GET", nil, fields...)
 	r.URL.Path, r.URL.RawQuery, _ = strings.Cut(path, "?")
-	resp, err := x.client.Do(r)
+	resp, err := x.HTTP.Do(r)
 	if err != nil {
-		x.t.Fatal(err)
+		x.T.Fatal(err)
 	}
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
-	return x.rig.hop(trace).Attempts[0].Endpoint, resp
+	return x.Hop(trace).Attempts[0].Endpoint, resp
 }
 
 // TestRetryHashParts: requests with the same part go to the same endpoint, and those
@@ -66,13 +67,13 @@ func TestRetryHashParts(t *testing.T) {
 			{"terminal, not there", []config.HashOn{onHeader("x-c", true), onHeader("x-b", false)}, func(i int) (string, []string) { return "/", []string{"x-b: " + strconv.Itoa(i)} }, true},
 		} {
 			t.Run(policy+" "+tt.name, func(t *testing.T) {
-				noLeaks(t)
+				proxytest.NoLeaks(t)
 				x := hashing(t, policy, tt.parts...)
 				where := map[string]bool{}
 				for i := range 20 {
 					path, fields := tt.ask(i)
-					first, _ := x.endpointOf(path, fields...)
-					second, _ := x.endpointOf(path, fields...)
+					first, _ := endpointFor(x, path, fields...)
+					second, _ := endpointFor(x, path, fields...)
 					if first != second {
 						t.Errorf("%s %v went to %s, then to %s", path, fields, first, second)
 					}
@@ -89,15 +90,15 @@ func TestRetryHashParts(t *testing.T) {
 // TestRetryHashCookie: who has no cookie gets one, and with it the same endpoint
 // from then on.
 func TestRetryHashCookie(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	x := hashing(t, "ring_hash", onCookie("sticky"))
 	for range 10 {
-		first, resp := x.endpointOf("/")
+		first, resp := endpointFor(x, "/")
 		cookies := resp.Cookies()
 		if len(cookies) != 1 || cookies[0].Name != "sticky" || cookies[0].MaxAge != 3600 || cookies[0].Path != "/" || !cookies[0].HttpOnly {
 			t.Fatalf("cookies %v", resp.Header["Set-Cookie"])
 		}
-		second, resp := x.endpointOf("/", "cookie: sticky="+cookies[0].Value)
+		second, resp := endpointFor(x, "/", "cookie: sticky="+cookies[0].Value)
 		if second != first || len(resp.Cookies()) != 0 {
 			t.Errorf("the cookie of %s led to %s, which set %v", first, second, resp.Cookies())
 		}
@@ -106,17 +107,17 @@ func TestRetryHashCookie(t *testing.T) {
 
 // TestRetryHashMovesOn: a retry goes to another endpoint than the hash says.
 func TestRetryHashMovesOn(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 3, answers(503), answers(503), answers(200))
-	x := p.try(h1c, h1c, func(s *settings) {
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 3, proxytest.Respond(503), proxytest.Respond(503), proxytest.Respond(200))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 		s.Cluster.Balance.Policy, s.Cluster.Balance.Hash = "ring_hash", []config.HashOn{onHeader("x-user", false)}
-		s.Cluster.Retry = retrying(3, "5xx")
+		s.Cluster.Retry = proxytest.Retrying(3, "5xx")
 	})
-	o := x.ask("GET", nil, "x-user: me")
-	o.want(t, 200, "", "503 503 200")
+	o := x.Ask("GET", nil, "x-user: me")
+	o.Want(t, 200, "", "503 503 200")
 	where := map[string]bool{}
-	for _, r := range p.requests() {
-		where[r.endpoint] = true
+	for _, r := range p.Requests() {
+		where[r.Endpoint] = true
 	}
 	if len(where) != 3 {
 		t.Errorf("attempts at %v", where)
@@ -125,23 +126,23 @@ func TestRetryHashMovesOn(t *testing.T) {
 
 // TestRetrySubset: a route's requests, and their retries, stay in its subset.
 func TestRetrySubset(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 4, answers(503))
-	x := p.try(h1c, h1c, func(s *settings) {
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 4, proxytest.Respond(503))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 		s.Cluster.Endpoints, s.Cluster.Static = nil, nil
-		for i, a := range p.addresses {
+		for i, a := range p.Addresses {
 			e := config.NewStaticEndpoint(a)
 			e.Metadata = map[string]string{"version": "v" + strconv.Itoa(i/2)}
 			s.Cluster.Static = append(s.Cluster.Static, e)
 		}
 		s.Cluster.Balance.Subsets = config.NewSubsets("version")
 		s.Route.Subset = map[string]string{"version": "v1"}
-		s.Cluster.Retry = retrying(4, "5xx")
+		s.Cluster.Retry = proxytest.Retrying(4, "5xx")
 	})
-	x.ask("GET", nil).want(t, 503, "URX", "503 503 503 503")
-	for _, r := range p.requests() {
-		if r.endpoint != p.addresses[2] && r.endpoint != p.addresses[3] {
-			t.Errorf("a request came to %s, which is not in the subset", r.endpoint)
+	x.Ask("GET", nil).Want(t, 503, "URX", "503 503 503 503")
+	for _, r := range p.Requests() {
+		if r.Endpoint != p.Addresses[2] && r.Endpoint != p.Addresses[3] {
+			t.Errorf("a request came to %s, which is not in the subset", r.Endpoint)
 		}
 	}
 }

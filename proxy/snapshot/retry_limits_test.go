@@ -11,47 +11,48 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // waits is a policy whose retries wait for so long that only something else ends it.
-func waits(s *settings) {
-	s.Cluster.Retry = retrying(5, "5xx")
+func waits(s *proxytest.Settings) {
+	s.Cluster.Retry = proxytest.Retrying(5, "5xx")
 	s.Cluster.Retry.Backoff.Base, s.Cluster.Retry.Backoff.Max = 12*time.Hour, 24*time.Hour
 	s.Route.Timeout = 0
 }
 
-// waiting waits until a retry waits to be sent.
-func (x *tried) waiting() {
-	x.t.Helper()
-	eventually(x.t, "a retry waiting", func() bool { return x.counts().Retries == 1 })
+// awaitWaiting waits until a retry waits to be sent.
+func awaitWaiting(x *proxytest.Client) {
+	x.T.Helper()
+	proxytest.Eventually(x.T, "a retry waiting", func() bool { return x.Counts().Retries == 1 })
 }
 
 // TestRetryClientLeaves: a client that leaves before the retry is sent ends it.
 func TestRetryClientLeaves(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 2, answers(503), answers(200))
-		x := p.try(down, up, waits, leavesAtOnce)
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+		x := p.Start(down, up, waits, proxytest.AbortOnClose)
 		ctx, cancel := context.WithCancel(t.Context())
-		r, trace := x.request(ctx, "GET", nil)
+		r, trace := x.NewRequest(ctx, "GET", nil)
 		ended := make(chan error)
 		go func() {
-			resp, err := x.client.Do(r)
+			resp, err := x.HTTP.Do(r)
 			if err == nil {
 				resp.Body.Close()
 			}
 			ended <- err
 		}()
-		x.waiting()
+		awaitWaiting(x)
 		cancel()
 		if err := <-ended; err == nil {
 			t.Error("the client got a response")
 		}
 		want := "DC"
-		if down.http2 {
+		if down.HTTP2 {
 			want = "DR" // it reset its stream
 		}
-		if h := x.rig.hop(trace); h.Flags.String() != want || attempts(h) != "503" || h.Status != 0 || h.Failed() {
-			t.Errorf("flags %q, attempts %q, status %d", h.Flags, attempts(h), h.Status)
+		if h := x.Hop(trace); h.Flags.String() != want || proxytest.Attempts(h) != "503" || h.Status != 0 || h.Failed() {
+			t.Errorf("flags %q, attempts %q, status %d", h.Flags, proxytest.Attempts(h), h.Status)
 		}
 	})
 }
@@ -59,45 +60,45 @@ func TestRetryClientLeaves(t *testing.T) {
 // TestRetryDrain: a proxy that is drained lets a request wait for its retry, and ends
 // the wait when its own time is over.
 func TestRetryDrain(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 2, answers(503), answers(200))
-		l := startLab(t, p.addresses[0], p.before(up), waits)
-		x := &tried{rig: l, play: p}
-		transport := &http.Transport{Protocols: down.speaks()}
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+		l := proxytest.StartWithViews(t, p.Addresses[0], p.Before(up), waits)
+		x := &proxytest.Client{Proxy: l, Script: p}
+		transport := &http.Transport{Protocols: down.Protocols()}
 		t.Cleanup(transport.CloseIdleConnections)
-		x.client = &http.Client{Transport: transport}
-		r, trace := x.request(t.Context(), "GET", nil)
+		x.HTTP = &http.Client{Transport: transport}
+		r, trace := x.NewRequest(t.Context(), "GET", nil)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			if resp, err := x.client.Do(r); err == nil {
+			if resp, err := x.HTTP.Do(r); err == nil {
 				resp.Body.Close()
 			}
 		}()
-		x.waiting()
-		ctx, cancel := context.WithTimeout(t.Context(), short)
+		awaitWaiting(x)
+		ctx, cancel := context.WithTimeout(t.Context(), proxytest.Short)
 		defer cancel()
-		if err := l.proxy.Close(ctx); err != nil {
+		if err := l.Close(ctx); err != nil {
 			t.Error(err)
 		}
 		<-ended
-		h := l.proxy.Store().Trace(trace)
-		if len(h) != 1 || attempts(h[0]) != "503" || h[0].Flags == 0 {
+		h := l.Store().Trace(trace)
+		if len(h) != 1 || proxytest.Attempts(h[0]) != "503" || h[0].Flags == 0 {
 			t.Fatalf("hops %+v", h)
 		}
 	})
 	t.Run("in time", func(t *testing.T) {
-		noLeaks(t)
-		p := stage(t, h1c, 2, answers(503), answers(200))
-		l := startLab(t, p.addresses[0], p.before(h1c), waits, func(s *settings) {
-			s.Cluster.Retry.Backoff.Base, s.Cluster.Retry.Backoff.Max = short, short
+		proxytest.NoLeaks(t)
+		p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503), proxytest.Respond(200))
+		l := proxytest.StartWithViews(t, p.Addresses[0], p.Before(proxytest.H1C), waits, func(s *proxytest.Settings) {
+			s.Cluster.Retry.Backoff.Base, s.Cluster.Retry.Backoff.Max = proxytest.Short, proxytest.Short
 		})
-		client := dialPeer(t, l.ingress())
-		client.send(getRoot)
-		p.wants(1)
+		client := proxytest.Dial(t, l.Ingress())
+		client.Send(proxytest.RootRequest)
+		p.AwaitRequests(1)
 		ended := make(chan error)
-		go func() { ended <- l.proxy.Close(within(t)) }()
-		if resp, _ := client.response("GET"); resp.StatusCode != 200 {
+		go func() { ended <- l.Close(proxytest.WithinPatience(t)) }()
+		if resp, _ := client.ReadResponse("GET"); resp.StatusCode != 200 {
 			t.Errorf("status %d", resp.StatusCode)
 		}
 		if err := <-ended; err != nil {
@@ -109,25 +110,25 @@ func TestRetryDrain(t *testing.T) {
 // TestRetryBreaker: no more retries are under way than the circuit breaker lets, and
 // the answer of the attempt that was made is the client's.
 func TestRetryBreaker(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 2, answers(503))
-	x := p.try(h1c, h1c, func(s *settings) {
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 		waits(s)
-		leavesAtOnce(s)
+		proxytest.AbortOnClose(s)
 		s.Cluster.CircuitBreaker.MaxRetries = 1
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	r, _ := x.request(ctx, "GET", nil)
+	r, _ := x.NewRequest(ctx, "GET", nil)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if resp, err := x.client.Do(r); err == nil {
+		if resp, err := x.HTTP.Do(r); err == nil {
 			resp.Body.Close()
 		}
 	}()
-	x.waiting()
-	x.ask("GET", nil).want(t, 503, "UO", "503")
-	if c := x.counts(); c.Refused != 1 || c.Retried != 1 {
+	awaitWaiting(x)
+	x.Ask("GET", nil).Want(t, 503, "UO", "503")
+	if c := x.Counts(); c.Refused != 1 || c.Retried != 1 {
 		t.Errorf("%d retries, %d refused", c.Retried, c.Refused)
 	}
 	cancel()
@@ -136,21 +137,21 @@ func TestRetryBreaker(t *testing.T) {
 
 // TestRetryMaxRequests: a request that the circuit breaker does not let in is told so.
 func TestRetryMaxRequests(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 1, hangs)
-	x := p.try(h1c, h1c, func(s *settings) { s.Cluster.CircuitBreaker.MaxRequests = 1 })
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Hang)
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) { s.Cluster.CircuitBreaker.MaxRequests = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
-	r, _ := x.request(ctx, "GET", nil)
+	r, _ := x.NewRequest(ctx, "GET", nil)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if resp, err := x.client.Do(r); err == nil {
+		if resp, err := x.HTTP.Do(r); err == nil {
 			resp.Body.Close()
 		}
 	}()
-	p.wants(1)
-	o := x.ask("GET", nil)
-	o.want(t, 503, "UO", "")
+	p.AwaitRequests(1)
+	o := x.Ask("GET", nil)
+	o.Want(t, 503, "UO", "")
 	if o.Header.Get("X-Envoy-Overloaded") != "true" {
 		t.Errorf("fields %v", o.Header)
 	}
@@ -161,10 +162,10 @@ func TestRetryMaxRequests(t *testing.T) {
 // TestRetryBudget: retries stay within their share of the requests, though all fail
 // and fail at once; the circuit breaker has no say.
 func TestRetryBudget(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 2, answers(503))
-	x := p.try(h1c, h1c, func(s *settings) {
-		s.Cluster.Retry = retrying(2, "5xx")
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Retry = proxytest.Retrying(2, "5xx")
 		s.Cluster.Retry.Budget = config.NewRetryBudget()
 		s.Cluster.CircuitBreaker.MaxRetries = 0
 	})
@@ -174,8 +175,8 @@ func TestRetryBudget(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range n / 4 {
-				r, _ := x.request(t.Context(), "GET", nil)
-				if resp, err := x.client.Do(r); err == nil {
+				r, _ := x.NewRequest(t.Context(), "GET", nil)
+				if resp, err := x.HTTP.Do(r); err == nil {
 					resp.Body.Close()
 				}
 			}
@@ -184,7 +185,7 @@ func TestRetryBudget(t *testing.T) {
 	wg.Wait()
 	// 20 % of the requests, and three a second.
 	most := n/5 + 3*int(time.Since(start)/time.Second+2)
-	if c := x.counts(); int(c.Retried) > most || c.Retried < 3 || c.Refused == 0 || len(p.requests()) != n+int(c.Retried) {
+	if c := x.Counts(); int(c.Retried) > most || c.Retried < 3 || c.Refused == 0 || len(p.Requests()) != n+int(c.Retried) {
 		t.Errorf("%d retries of %d requests, %d refused; want up to %d", c.Retried, n, c.Refused, most)
 	}
 }
@@ -193,33 +194,33 @@ func TestRetryBudget(t *testing.T) {
 // under way any more, and each has one Hop whose attempts have all ended.
 func TestRetryEveryWayOut(t *testing.T) {
 	for _, hedged := range []bool{false, true} {
-		plainPairs(t, func(t *testing.T, down, up side) {
+		proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
 			mixed := func(w http.ResponseWriter, r *http.Request) {
 				switch rand.IntN(8) {
 				case 0:
-					aborts(w, r)
+					proxytest.Abort(w, r)
 				case 1:
-					answers(503)(w, r)
+					proxytest.Respond(503)(w, r)
 				case 2:
-					answers(409)(w, r)
+					proxytest.Respond(409)(w, r)
 				case 3:
 					select {
 					case <-r.Context().Done():
 					case <-time.After(time.Duration(rand.IntN(60)) * time.Millisecond):
 					}
 				case 4:
-					io.WriteString(w, pattern(1000))
+					io.WriteString(w, proxytest.Pattern(1000))
 					w.(http.Flusher).Flush()
-					aborts(w, r)
+					proxytest.Abort(w, r)
 				default:
-					io.WriteString(w, pattern(rand.IntN(100_000)))
+					io.WriteString(w, proxytest.Pattern(rand.IntN(100_000)))
 				}
 			}
-			p := stage(t, up, 3, mixed)
-			refuses := refusing(t)
-			x := p.try(down, up, func(s *settings) {
+			p := proxytest.StartScript(t, up, 3, mixed)
+			refuses := proxytest.RefusingAddress(t)
+			x := p.Start(down, up, func(s *proxytest.Settings) {
 				s.Cluster.Endpoints = append(s.Cluster.Endpoints, refuses)
-				s.Cluster.Retry = perTry(retrying(3, "5xx", "retriable-4xx"), 20*time.Millisecond)
+				s.Cluster.Retry = perTry(proxytest.Retrying(3, "5xx", "retriable-4xx"), 20*time.Millisecond)
 				s.Route.Timeout = 50 * time.Millisecond
 				s.Cluster.CircuitBreaker.MaxRetries, s.Cluster.CircuitBreaker.MaxRequests = 3, 10
 				s.Cluster.CircuitBreaker.MaxConnections = 8
@@ -241,12 +242,12 @@ func TestRetryEveryWayOut(t *testing.T) {
 						var body io.Reader
 						switch rand.IntN(4) {
 						case 0:
-							body = strings.NewReader(pattern(rand.IntN(5000)))
+							body = strings.NewReader(proxytest.Pattern(rand.IntN(5000)))
 						case 1:
-							body = later(pattern(rand.IntN(200_000)))
+							body = later(proxytest.Pattern(rand.IntN(200_000)))
 						}
-						r, _ := x.request(ctx, "PUT", body)
-						if resp, err := x.client.Do(r); err == nil {
+						r, _ := x.NewRequest(ctx, "PUT", body)
+						if resp, err := x.HTTP.Do(r); err == nil {
 							io.Copy(io.Discard, resp.Body)
 							resp.Body.Close()
 						}
@@ -255,8 +256,8 @@ func TestRetryEveryWayOut(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			x.settled()
-			for _, s := range x.rig.traces() {
+			x.Settled()
+			for _, s := range x.Traces() {
 				if s.Root.End == 0 {
 					t.Error("a hop that has not ended")
 				}

@@ -27,6 +27,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // soakVariable says how long the soak test lasts: make soak sets 10m.
@@ -43,9 +44,9 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("%s: %v", soakVariable, err)
 		}
 	}
-	before, files := goleak.IgnoreCurrent(), descriptors(t)
+	before, files := goleak.IgnoreCurrent(), proxytest.OpenFiles(t)
 	t.Cleanup(func() { // when all else has ended
-		eventually(t, "the descriptors being closed", func() bool { return descriptors(t) <= files })
+		proxytest.Eventually(t, "the descriptors being closed", func() bool { return proxytest.OpenFiles(t) <= files })
 		goleak.VerifyNone(t, before)
 	})
 	s := startSoak(t)
@@ -63,7 +64,7 @@ func TestSoak(t *testing.T) {
 // soak is a proxy between clients and endpoints of each protocol.
 type soak struct {
 	t            *testing.T
-	lab          *rig
+	lab          *proxytest.Proxy
 	client       map[string]*http.Client
 	calls        *grpc.ClientConn
 	ends         []func()
@@ -71,16 +72,16 @@ type soak struct {
 }
 
 func startSoak(t *testing.T) *soak {
-	ca := newAuthority(t)
+	ca := proxytest.NewAuthority(t)
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		io.Copy(w, r.Body)
 	})
 	s := &soak{t: t}
 	plain := s.serve(h, nil)
-	encrypted := s.serve(h, &tls.Config{Certificates: []tls.Certificate{ca.load(ca.issue("127.0.0.1"))}})
+	encrypted := s.serve(h, &tls.Config{Certificates: []tls.Certificate{ca.Load(ca.Issue("127.0.0.1"))}})
 	rpc := s.serveHealth()
-	s.lab = startLab(t, plain, func(s *settings) {
+	s.lab = proxytest.StartWithViews(t, plain, func(s *proxytest.Settings) {
 		c := s.Config.Clusters
 		for name, protocol := range map[string]string{"http1": "http1", "h2c": "http2"} {
 			cluster := config.NewCluster(plain)
@@ -111,7 +112,7 @@ func startSoak(t *testing.T) *soak {
 		transport.Protocols.SetUnencryptedHTTP2(name == "h2c")
 		s.client[name] = &http.Client{Transport: transport}
 	}
-	calls, err := grpc.NewClient(s.lab.ingress(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	calls, err := grpc.NewClient(s.lab.Ingress(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,14 +196,14 @@ func (s *soak) echo(random *rand.Rand) {
 	to := []string{"http1", "h2c", "tls"}[random.IntN(3)]
 	size := []int{0, 1, 1000, 64 << 10, 300 << 10}[random.IntN(5)]
 	breaks := random.IntN(8) == 0
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
 	if breaks {
 		defer time.AfterFunc(time.Duration(random.IntN(int(5*time.Millisecond))), cancel).Stop()
 		s.broken.Add(1)
 	}
-	body := pattern(size)
-	r, err := http.NewRequestWithContext(ctx, "POST", fmt.Sprintf("http://%s/%s", s.lab.ingress(), to), strings.NewReader(body))
+	body := proxytest.Pattern(size)
+	r, err := http.NewRequestWithContext(ctx, "POST", fmt.Sprintf("http://%s/%s", s.lab.Ingress(), to), strings.NewReader(body))
 	if err != nil {
 		s.t.Error(err)
 		return
@@ -227,7 +228,7 @@ func (s *soak) echo(random *rand.Rand) {
 
 // call makes a call, or begins one that streams and breaks it off.
 func (s *soak) call(random *rand.Rand) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
 	client := healthpb.NewHealthClient(s.calls)
 	if random.IntN(2) == 0 {
@@ -253,7 +254,7 @@ func (s *soak) call(random *rand.Rand) {
 
 // heap is how much is in use, with nothing going on.
 func (s *soak) heap() uint64 {
-	s.lab.flush()
+	s.lab.FlushViews()
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC()
@@ -263,7 +264,7 @@ func (s *soak) heap() uint64 {
 
 // check looks for failures that the clients did not cause.
 func (s *soak) check() {
-	for _, m := range s.lab.scrape()["hopscope_requests_total"].GetMetric() {
+	for _, m := range s.lab.Scrape()["hopscope_requests_total"].GetMetric() {
 		for _, l := range m.GetLabel() {
 			if l.GetName() == "flag" && l.GetValue() != "" && l.GetValue() != "DC" && l.GetValue() != "DR" {
 				s.t.Errorf("%g requests with the flag %s: %v", m.GetCounter().GetValue(), l.GetValue(), m.GetLabel())
@@ -277,9 +278,9 @@ func (s *soak) close() {
 	for _, c := range s.client {
 		c.CloseIdleConnections()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
-	if err := s.lab.proxy.Close(ctx); err != nil {
+	if err := s.lab.Close(ctx); err != nil {
 		s.t.Errorf("closing the proxy: %v", err)
 	}
 	for _, end := range s.ends {

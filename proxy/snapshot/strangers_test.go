@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // envoys are fields of Envoy's own, of which there are more than the proxy knows.
@@ -19,30 +21,20 @@ var envoys = []string{
 	"x-envoy-upstream-rq-timeout-ms: 1", "x-envoy-upstream-rq-per-try-timeout-ms: 1",
 }
 
-// said are the names of Envoy's fields among those of a request.
-func (g *got) said() (names []string) {
-	for name := range g.header {
-		if strings.HasPrefix(strings.ToLower(name), "x-envoy-") {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // TestEnvoysFieldsOfStrangers: nothing that a stranger says in Envoy's words reaches an
 // endpoint or has an effect, whatever protocol it speaks. Who is trusted is passed on.
 func TestEnvoysFieldsOfStrangers(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 1, answers(503))
-		x := p.try(down, up, func(s *settings) { s.Listener.TrustedCallers = nil })
-		x.ask("GET", nil, envoys...).want(t, 503, "", "503")
-		if names := p.requests()[0].said(); len(names) > 0 {
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 1, proxytest.Respond(503))
+		x := p.Start(down, up, func(s *proxytest.Settings) { s.Listener.TrustedCallers = nil })
+		x.Ask("GET", nil, envoys...).Want(t, 503, "", "503")
+		if names := p.Requests()[0].Said(); len(names) > 0 {
 			t.Errorf("the endpoint got %q", names)
 		}
 
-		p = stage(t, up, 1, answers(200))
-		p.try(down, up).ask("GET", nil, "x-envoy-internal: true", "x-envoy-something-new: x").want(t, 200, "", "200")
-		if names := p.requests()[0].said(); len(names) != 2 {
+		p = proxytest.StartScript(t, up, 1, proxytest.Respond(200))
+		p.Start(down, up).Ask("GET", nil, "x-envoy-internal: true", "x-envoy-something-new: x").Want(t, 200, "", "200")
+		if names := p.Requests()[0].Said(); len(names) != 2 {
 			t.Errorf("the endpoint got %q from a caller that is trusted", names)
 		}
 	})
@@ -51,9 +43,9 @@ func TestEnvoysFieldsOfStrangers(t *testing.T) {
 // TestTerminatorsLendNoTrust: a request that came to a trusted address from elsewhere
 // is a stranger's.
 func TestTerminatorsLendNoTrust(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 1, answers(200))
-	x := p.try(h1c, h1c, func(s *settings) {
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 		s.Listener.TrustedCallers = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 		s.Listener.Forwarded.XForwarded = "replace" // after it was looked at
 	})
@@ -71,9 +63,9 @@ func TestTerminatorsLendNoTrust(t *testing.T) {
 		{`forwarded: for="203.0.113.9:80";proto=https`, false},
 		{"forwarded: proto=https", true},
 	} {
-		x.ask("GET", nil, tt.field, "x-envoy-internal: true").want(t, 200, "", "200")
-		if got := p.requests()[i]; got.header.Get("X-Envoy-Internal") == "true" != tt.trusted {
-			t.Errorf("%s: %q", tt.field, got.said())
+		x.Ask("GET", nil, tt.field, "x-envoy-internal: true").Want(t, 200, "", "200")
+		if got := p.Requests()[i]; got.Header.Get("X-Envoy-Internal") == "true" != tt.trusted {
+			t.Errorf("%s: %q", tt.field, got.Said())
 		}
 	}
 }
@@ -90,42 +82,42 @@ func TestCallersStayWithinTheRoute(t *testing.T) {
 		{"as many as there may be without a policy", "x-envoy-retry-on: 5xx, x-envoy-max-retries: 63", "503 503 503", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			noLeaks(t)
-			x := stage(t, h1c, 2, answers(503)).try(h1c, h1c, func(s *settings) {
+			proxytest.NoLeaks(t)
+			x := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503)).Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 				if tt.policy {
-					s.Cluster.Retry = retrying(2, "gateway-error")
+					s.Cluster.Retry = proxytest.Retrying(2, "gateway-error")
 				}
 			})
-			if o := x.ask("GET", nil, strings.Split(tt.fields, ", ")...); attempts(o.hop) != tt.tries {
-				t.Errorf("attempts %q, want %q", attempts(o.hop), tt.tries)
+			if o := x.Ask("GET", nil, strings.Split(tt.fields, ", ")...); proxytest.Attempts(o.Hop) != tt.tries {
+				t.Errorf("attempts %q, want %q", proxytest.Attempts(o.Hop), tt.tries)
 			}
 		})
 	}
 	t.Run("what is retried", func(t *testing.T) {
-		noLeaks(t)
-		x := stage(t, h1c, 2, answers(503)).try(h1c, h1c, func(s *settings) { s.Cluster.Retry = retrying(2, "reset") })
-		x.ask("GET", nil, "x-envoy-retry-on: 5xx").want(t, 503, "", "503")
+		proxytest.NoLeaks(t)
+		x := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503)).Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) { s.Cluster.Retry = proxytest.Retrying(2, "reset") })
+		x.Ask("GET", nil, "x-envoy-retry-on: 5xx").Want(t, 503, "", "503")
 	})
 	for _, asked := range []string{"0", "60000"} {
 		t.Run("time "+asked, func(t *testing.T) {
-			noLeaks(t)
-			p := stage(t, h1c, 1, answers(200))
-			x := p.try(h1c, h1c, func(s *settings) {
-				s.Cluster.Retry, s.Route.Timeout = perTry(retrying(2, "5xx"), 7*time.Second), 9*time.Second
+			proxytest.NoLeaks(t)
+			p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+			x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+				s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(2, "5xx"), 7*time.Second), 9*time.Second
 			})
-			x.ask("GET", nil, "x-envoy-upstream-rq-timeout-ms: "+asked, "x-envoy-upstream-rq-per-try-timeout-ms: "+asked).want(t, 200, "", "200")
-			if told := p.requests()[0].header.Get("X-Envoy-Expected-Rq-Timeout-Ms"); told != "7000" {
+			x.Ask("GET", nil, "x-envoy-upstream-rq-timeout-ms: "+asked, "x-envoy-upstream-rq-per-try-timeout-ms: "+asked).Want(t, 200, "", "200")
+			if told := p.Requests()[0].Header.Get("X-Envoy-Expected-Rq-Timeout-Ms"); told != "7000" {
 				t.Errorf("it has %s ms for an attempt, want the route's", told)
 			}
 		})
 	}
 	t.Run("all of the time", func(t *testing.T) {
-		noLeaks(t)
-		p := stage(t, h1c, 1, answers(200))
-		x := p.try(h1c, h1c, func(s *settings) { s.Route.Timeout = 9 * time.Second })
-		x.ask("GET", nil, "x-envoy-upstream-rq-timeout-ms: 60000").want(t, 200, "", "200")
+		proxytest.NoLeaks(t)
+		p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+		x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) { s.Route.Timeout = 9 * time.Second })
+		x.Ask("GET", nil, "x-envoy-upstream-rq-timeout-ms: 60000").Want(t, 200, "", "200")
 		var told int
-		if fmt.Sscan(p.requests()[0].header.Get("X-Envoy-Expected-Rq-Timeout-Ms"), &told); told < 1 || told > 9000 {
+		if fmt.Sscan(p.Requests()[0].Header.Get("X-Envoy-Expected-Rq-Timeout-Ms"), &told); told < 1 || told > 9000 {
 			t.Errorf("it has %d ms, want the route's 9000", told)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // perTry gives each attempt that time.
@@ -28,26 +29,26 @@ func TestTimeoutPerTry(t *testing.T) {
 		name    string
 		retry   *config.Retry
 		timeout time.Duration
-		acts    []act
+		acts    []proxytest.Act
 		status  int
 		flags   string
 		tries   string
 		details string
 	}{
-		{"5xx", perTry(retrying(3, "5xx"), short), long, []act{hangs, answers(200)}, 200, "", "UT 200", "upstream_per_try_timeout"},
-		{"gateway-error", perTry(retrying(3, "gateway-error"), short), long, []act{hangs, hangs, answers(200)}, 200, "", "UT UT 200", "upstream_per_try_timeout"},
-		{"reset", perTry(retrying(3, "reset"), short), long, []act{hangs, answers(200)}, 200, "", "UT 200", "upstream_per_try_timeout"},
-		{"connect-failure", perTry(retrying(3, "connect-failure"), short), long, []act{hangs, answers(200)}, 504, "UT", "UT", "upstream_per_try_timeout"},
-		{"used up", perTry(retrying(2, "5xx"), short), long, []act{hangs}, 504, "URX,UT", "UT UT", "upstream_per_try_timeout"},
-		{"the request's", retrying(3, "5xx", "reset", "gateway-error"), short, []act{hangs}, 504, "UT", "UT", "response_timeout"},
-		{"the request's is shorter", perTry(retrying(3, "5xx"), long), short, []act{hangs}, 504, "UT", "UT", "response_timeout"},
-		{"none but that of an attempt", perTry(retrying(2, "5xx"), short), 0, []act{hangs}, 504, "URX,UT", "UT UT", "upstream_per_try_timeout"},
+		{"5xx", perTry(proxytest.Retrying(3, "5xx"), proxytest.Short), long, []proxytest.Act{proxytest.Hang, proxytest.Respond(200)}, 200, "", "UT 200", "upstream_per_try_timeout"},
+		{"gateway-error", perTry(proxytest.Retrying(3, "gateway-error"), proxytest.Short), long, []proxytest.Act{proxytest.Hang, proxytest.Hang, proxytest.Respond(200)}, 200, "", "UT UT 200", "upstream_per_try_timeout"},
+		{"reset", perTry(proxytest.Retrying(3, "reset"), proxytest.Short), long, []proxytest.Act{proxytest.Hang, proxytest.Respond(200)}, 200, "", "UT 200", "upstream_per_try_timeout"},
+		{"connect-failure", perTry(proxytest.Retrying(3, "connect-failure"), proxytest.Short), long, []proxytest.Act{proxytest.Hang, proxytest.Respond(200)}, 504, "UT", "UT", "upstream_per_try_timeout"},
+		{"used up", perTry(proxytest.Retrying(2, "5xx"), proxytest.Short), long, []proxytest.Act{proxytest.Hang}, 504, "URX,UT", "UT UT", "upstream_per_try_timeout"},
+		{"the request's", proxytest.Retrying(3, "5xx", "reset", "gateway-error"), proxytest.Short, []proxytest.Act{proxytest.Hang}, 504, "UT", "UT", "response_timeout"},
+		{"the request's is shorter", perTry(proxytest.Retrying(3, "5xx"), long), proxytest.Short, []proxytest.Act{proxytest.Hang}, 504, "UT", "UT", "response_timeout"},
+		{"none but that of an attempt", perTry(proxytest.Retrying(2, "5xx"), proxytest.Short), 0, []proxytest.Act{proxytest.Hang}, 504, "URX,UT", "UT UT", "upstream_per_try_timeout"},
 	} {
 		for _, content := range []string{"", "whole", "uploaded"} {
 			t.Run(tt.name+" "+content, func(t *testing.T) {
-				plainPairs(t, func(t *testing.T, down, up side) {
-					p := stage(t, up, 2, tt.acts...)
-					x := p.try(down, up, func(s *settings) { s.Cluster.Retry, s.Route.Timeout = tt.retry, tt.timeout })
+				proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+					p := proxytest.StartScript(t, up, 2, tt.acts...)
+					x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry, s.Route.Timeout = tt.retry, tt.timeout })
 					var body io.Reader
 					switch content {
 					case "whole":
@@ -55,14 +56,14 @@ func TestTimeoutPerTry(t *testing.T) {
 					case "uploaded":
 						body = later(content)
 					}
-					o := x.ask("POST", body)
-					o.want(t, tt.status, tt.flags, tt.tries)
-					if a := o.hop.Attempts[0]; a.Details != tt.details || a.End-a.Start < short || a.ProxyError != "http_response_timeout" {
+					o := x.Ask("POST", body)
+					o.Want(t, tt.status, tt.flags, tt.tries)
+					if a := o.Hop.Attempts[0]; a.Details != tt.details || a.End-a.Start < proxytest.Short || a.ProxyError != "http_response_timeout" {
 						t.Errorf("the first attempt took %v, details %q, error %q", a.End-a.Start, a.Details, a.ProxyError)
 					}
-					for i, r := range p.requests() {
-						if r.body != content {
-							t.Errorf("request %d: body %q", i, r.body)
+					for i, r := range p.Requests() {
+						if r.Body != content {
+							t.Errorf("request %d: body %q", i, r.Body)
 						}
 					}
 				})
@@ -83,9 +84,9 @@ func TestTimeoutPerTryEndsWithTheHead(t *testing.T) {
 	for name, timeout := range map[string]time.Duration{"with the route's": long, "alone": 0} {
 		for _, content := range []string{"", "hello", "uploaded"} {
 			t.Run(name+" "+content, func(t *testing.T) {
-				plainPairs(t, func(t *testing.T, down, up side) {
-					x := stage(t, up, 1, slow).try(down, up, func(s *settings) {
-						s.Cluster.Retry, s.Route.Timeout = perTry(retrying(2, "5xx"), patient), timeout
+				proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+					x := proxytest.StartScript(t, up, 1, slow).Start(down, up, func(s *proxytest.Settings) {
+						s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(2, "5xx"), patient), timeout
 					})
 					var body io.Reader
 					if content != "" {
@@ -94,10 +95,10 @@ func TestTimeoutPerTryEndsWithTheHead(t *testing.T) {
 					if content == "uploaded" {
 						body = later(content)
 					}
-					o := x.ask("POST", body)
-					o.want(t, 200, "", "200")
-					if len(o.body) != pieces {
-						t.Errorf("%d pieces", len(o.body))
+					o := x.Ask("POST", body)
+					o.Want(t, 200, "", "200")
+					if len(o.Body) != pieces {
+						t.Errorf("%d pieces", len(o.Body))
 					}
 				})
 			})
@@ -108,37 +109,37 @@ func TestTimeoutPerTryEndsWithTheHead(t *testing.T) {
 // TestTimeoutIsOneForAllAttempts: the request's time does not begin anew with each
 // attempt, nor does it wait for a retry that would come too late.
 func TestTimeoutIsOneForAllAttempts(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 2, hangs)
-	x := p.try(h1c, h1c, func(s *settings) {
-		s.Cluster.Retry, s.Route.Timeout = perTry(retrying(100, "5xx"), short), 5*short/2
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Hang)
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(100, "5xx"), proxytest.Short), 5*proxytest.Short/2
 	})
-	o := x.ask("GET", nil)
-	if o.StatusCode != 504 || o.hop.Flags.String() != "UT" || o.hop.End < 5*short/2 || len(o.hop.Attempts) > 3 {
-		t.Errorf("status %d, flags %q, attempts %q within %v", o.StatusCode, o.hop.Flags, attempts(o.hop), o.hop.End)
+	o := x.Ask("GET", nil)
+	if o.StatusCode != 504 || o.Hop.Flags.String() != "UT" || o.Hop.End < 5*proxytest.Short/2 || len(o.Hop.Attempts) > 3 {
+		t.Errorf("status %d, flags %q, attempts %q within %v", o.StatusCode, o.Hop.Flags, proxytest.Attempts(o.Hop), o.Hop.End)
 	}
 
-	p = stage(t, h1c, 2, answers(503))
-	x = p.try(h1c, h1c, func(s *settings) {
-		s.Cluster.Retry, s.Route.Timeout = retrying(100, "5xx"), short
+	p = proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503))
+	x = p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Retry, s.Route.Timeout = proxytest.Retrying(100, "5xx"), proxytest.Short
 		s.Cluster.Retry.Backoff.Base, s.Cluster.Retry.Backoff.Max = time.Hour, time.Hour
 	})
-	if o = x.ask("GET", nil); o.StatusCode != 503 || o.hop.Flags != 0 || len(o.hop.Attempts) != 1 {
-		t.Errorf("status %d, flags %q, attempts %q", o.StatusCode, o.hop.Flags, attempts(o.hop))
+	if o = x.Ask("GET", nil); o.StatusCode != 503 || o.Hop.Flags != 0 || len(o.Hop.Attempts) != 1 {
+		t.Errorf("status %d, flags %q, attempts %q", o.StatusCode, o.Hop.Flags, proxytest.Attempts(o.Hop))
 	}
 }
 
 // TestTimeoutBeginsWithTheEndOfTheRequest: an upload may take longer than the
 // timeout, and is retried after that.
 func TestTimeoutBeginsWithTheEndOfTheRequest(t *testing.T) {
-	plainPairs(t, func(t *testing.T, down, up side) {
-		p := stage(t, up, 2, answers(503), answers(200))
-		x := p.try(down, up, func(s *settings) { s.Cluster.Retry, s.Route.Timeout = retrying(2, "5xx"), patient })
+	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+		p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+		x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry, s.Route.Timeout = proxytest.Retrying(2, "5xx"), patient })
 		begin := make(chan struct{})
 		time.AfterFunc(2*patient, func() { close(begin) })
-		o := x.ask("POST", &slowly{strings.NewReader(" on"), "later", begin})
-		o.want(t, 200, "", "503 200")
-		if got := p.requests()[1].body; got != "later on" {
+		o := x.Ask("POST", &slowly{strings.NewReader(" on"), "later", begin})
+		o.Want(t, 200, "", "503 200")
+		if got := p.Requests()[1].Body; got != "later on" {
 			t.Errorf("body %q", got)
 		}
 	})
@@ -147,7 +148,7 @@ func TestTimeoutBeginsWithTheEndOfTheRequest(t *testing.T) {
 // TestTimeoutWhileConnecting: the route's time and that of an attempt bound the
 // time to connect as well.
 func TestTimeoutWhileConnecting(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	deaf := deafPort(t)
 	for _, tt := range []struct {
 		name    string
@@ -157,17 +158,17 @@ func TestTimeoutWhileConnecting(t *testing.T) {
 		tries   string
 		details string
 	}{
-		{"the route's", nil, short, "UT", "UT", "response_timeout"},
-		{"an attempt's", perTry(retrying(2, "5xx"), short), long, "URX,UT", "UT UT", "upstream_per_try_timeout"},
+		{"the route's", nil, proxytest.Short, "UT", "UT", "response_timeout"},
+		{"an attempt's", perTry(proxytest.Retrying(2, "5xx"), proxytest.Short), long, "URX,UT", "UT UT", "upstream_per_try_timeout"},
 	} {
-		x := stage(t, h1c, 1, answers(200)).try(h1c, h1c, func(s *settings) {
+		x := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200)).Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 			s.Cluster.Endpoints, s.Cluster.ConnectTimeout = []string{deaf}, long
 			s.Cluster.Retry, s.Route.Timeout = tt.retry, tt.timeout
 		})
-		o := x.ask("GET", nil)
-		o.want(t, 504, tt.flags, tt.tries)
-		if o.hop.Details != tt.details {
-			t.Errorf("%s: details %q, want %q", tt.name, o.hop.Details, tt.details)
+		o := x.Ask("GET", nil)
+		o.Want(t, 504, tt.flags, tt.tries)
+		if o.Hop.Details != tt.details {
+			t.Errorf("%s: details %q, want %q", tt.name, o.Hop.Details, tt.details)
 		}
 	}
 }
@@ -192,7 +193,7 @@ func deafPort(t *testing.T) string {
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*unix.SockaddrInet4).Port))
 	for { // until one is left without an answer
-		c, err := net.DialTimeout("tcp", address, short)
+		c, err := net.DialTimeout("tcp", address, proxytest.Short)
 		if err != nil {
 			return address
 		}
@@ -206,21 +207,21 @@ func TestTimeoutsFromCallers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		fields []string
-		acts   []act
+		acts   []proxytest.Act
 		status int
 		tries  string
 		// The same where the caller is not trusted.
 		strange string
 	}{
-		{"retry-on", []string{"x-envoy-retry-on: connect-failure, 5xx"}, []act{answers(503), answers(200)}, 200, "503 200", "503"},
-		{"retry-grpc-on", []string{"x-envoy-retry-grpc-on: unavailable", "content-type: application/grpc"}, []act{answers(200, "content-type: application/grpc", "grpc-status: 14"), answers(200, "content-type: application/grpc", "grpc-status: 0")}, 200, "200 200", "200"},
-		{"max-retries", []string{"x-envoy-retry-on: 5xx", "x-envoy-max-retries: 2"}, []act{answers(503), answers(503), answers(200)}, 200, "503 503 200", "503"},
-		{"max-retries alone", []string{"x-envoy-max-retries: 3"}, []act{answers(503), answers(200)}, 503, "503", "503"},
-		{"no retries", []string{"x-envoy-retry-on: 5xx", "x-envoy-max-retries: 0"}, []act{answers(503), answers(200)}, 503, "503", "503"},
-		{"no word", []string{"x-envoy-retry-on: 6xx"}, []act{answers(503), answers(200)}, 503, "503", "503"},
-		{"rq-timeout", []string{"x-envoy-upstream-rq-timeout-ms: 100"}, []act{hangs}, 504, "UT", ""},
-		{"rq-per-try-timeout", []string{"x-envoy-retry-on: 5xx", "x-envoy-upstream-rq-per-try-timeout-ms: 100"}, []act{hangs, answers(200)}, 200, "UT 200", ""},
-		{"nonsense", []string{"x-envoy-upstream-rq-timeout-ms: soon", "x-envoy-max-retries: -1"}, []act{answers(200)}, 200, "200", "200"},
+		{"retry-on", []string{"x-envoy-retry-on: connect-failure, 5xx"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 200, "503 200", "503"},
+		{"retry-grpc-on", []string{"x-envoy-retry-grpc-on: unavailable", "content-type: application/grpc"}, []proxytest.Act{proxytest.Respond(200, "content-type: application/grpc", "grpc-status: 14"), proxytest.Respond(200, "content-type: application/grpc", "grpc-status: 0")}, 200, "200 200", "200"},
+		{"max-retries", []string{"x-envoy-retry-on: 5xx", "x-envoy-max-retries: 2"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(503), proxytest.Respond(200)}, 200, "503 503 200", "503"},
+		{"max-retries alone", []string{"x-envoy-max-retries: 3"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 503, "503", "503"},
+		{"no retries", []string{"x-envoy-retry-on: 5xx", "x-envoy-max-retries: 0"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 503, "503", "503"},
+		{"no word", []string{"x-envoy-retry-on: 6xx"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 503, "503", "503"},
+		{"rq-timeout", []string{"x-envoy-upstream-rq-timeout-ms: 100"}, []proxytest.Act{proxytest.Hang}, 504, "UT", ""},
+		{"rq-per-try-timeout", []string{"x-envoy-retry-on: 5xx", "x-envoy-upstream-rq-per-try-timeout-ms: 100"}, []proxytest.Act{proxytest.Hang, proxytest.Respond(200)}, 200, "UT 200", ""},
+		{"nonsense", []string{"x-envoy-upstream-rq-timeout-ms: soon", "x-envoy-max-retries: -1"}, []proxytest.Act{proxytest.Respond(200)}, 200, "200", "200"},
 	} {
 		for _, trusted := range []bool{true, false} {
 			want := tt.tries
@@ -230,25 +231,25 @@ func TestTimeoutsFromCallers(t *testing.T) {
 				}
 			}
 			t.Run(tt.name+" trusted "+strconv.FormatBool(trusted), func(t *testing.T) {
-				noLeaks(t)
-				p := stage(t, h2c, 2, tt.acts...)
-				x := p.try(h2c, h2c, func(s *settings) {
+				proxytest.NoLeaks(t)
+				p := proxytest.StartScript(t, proxytest.H2C, 2, tt.acts...)
+				x := p.Start(proxytest.H2C, proxytest.H2C, func(s *proxytest.Settings) {
 					s.Cluster.CircuitBreaker.MaxRetries = 10
 					if !trusted {
 						s.Listener.TrustedCallers = nil
 					}
 				})
-				o := x.ask("POST", strings.NewReader(""), tt.fields...)
-				if attempts(o.hop) != want || trusted && o.StatusCode != tt.status {
-					t.Errorf("status %d, attempts %q, want %q", o.StatusCode, attempts(o.hop), want)
+				o := x.Ask("POST", strings.NewReader(""), tt.fields...)
+				if proxytest.Attempts(o.Hop) != want || trusted && o.StatusCode != tt.status {
+					t.Errorf("status %d, attempts %q, want %q", o.StatusCode, proxytest.Attempts(o.Hop), want)
 				}
-				for i, r := range p.requests() {
-					for name := range r.header {
+				for i, r := range p.Requests() {
+					for name := range r.Header {
 						if lower := strings.ToLower(name); slices.Contains([]string{"x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms"}, lower) {
 							t.Errorf("the endpoint got %s", lower)
 						}
 					}
-					if count := r.header.Get("X-Envoy-Attempt-Count"); i > 0 && count != strconv.Itoa(i+1) {
+					if count := r.Header.Get("X-Envoy-Attempt-Count"); i > 0 && count != strconv.Itoa(i+1) {
 						t.Errorf("request %d is attempt %q", i, count)
 					}
 				}
@@ -259,17 +260,17 @@ func TestTimeoutsFromCallers(t *testing.T) {
 
 // TestTimeoutsAreTold: an endpoint is told which attempt it is, and how long it may take.
 func TestTimeoutsAreTold(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h1c, 2, answers(503), answers(200))
-	x := p.try(h1c, h1c, func(s *settings) {
-		s.Cluster.Retry, s.Route.Timeout = perTry(retrying(2, "5xx"), 7*time.Second), long
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503), proxytest.Respond(200))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+		s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(2, "5xx"), 7*time.Second), long
 	})
-	x.ask("GET", nil, "x-envoy-attempt-count: 9", "x-envoy-expected-rq-timeout-ms: 9").want(t, 200, "", "503 200")
-	for i, r := range p.requests() {
-		if got := r.header.Values("X-Envoy-Attempt-Count"); len(got) != 1 || got[0] != strconv.Itoa(i+1) {
+	x.Ask("GET", nil, "x-envoy-attempt-count: 9", "x-envoy-expected-rq-timeout-ms: 9").Want(t, 200, "", "503 200")
+	for i, r := range p.Requests() {
+		if got := r.Header.Values("X-Envoy-Attempt-Count"); len(got) != 1 || got[0] != strconv.Itoa(i+1) {
 			t.Errorf("attempt %d is told that it is %q", i+1, got)
 		}
-		if got := r.header.Values("X-Envoy-Expected-Rq-Timeout-Ms"); len(got) != 1 || got[0] != "7000" {
+		if got := r.Header.Values("X-Envoy-Expected-Rq-Timeout-Ms"); len(got) != 1 || got[0] != "7000" {
 			t.Errorf("attempt %d is told that it has %q", i+1, got)
 		}
 	}
@@ -277,15 +278,15 @@ func TestTimeoutsAreTold(t *testing.T) {
 
 // TestTimeoutOfACall: grpc-timeout is the time for all attempts.
 func TestTimeoutOfACall(t *testing.T) {
-	noLeaks(t)
-	p := stage(t, h2c, 2, hangs)
-	x := p.try(h2c, h2c, func(s *settings) { s.Cluster.Retry = perTry(retrying(100, "5xx"), short) })
-	o := x.ask("POST", strings.NewReader(""), "content-type: application/grpc", "grpc-timeout: 250m")
-	if o.Header.Get("Grpc-Status") != "4" || len(o.hop.Attempts) > 3 || o.hop.End < 250*time.Millisecond || !strings.HasPrefix(attempts(o.hop), "UT") {
-		t.Errorf("status %q, attempts %q within %v", o.Header.Get("Grpc-Status"), attempts(o.hop), o.hop.End)
+	proxytest.NoLeaks(t)
+	p := proxytest.StartScript(t, proxytest.H2C, 2, proxytest.Hang)
+	x := p.Start(proxytest.H2C, proxytest.H2C, func(s *proxytest.Settings) { s.Cluster.Retry = perTry(proxytest.Retrying(100, "5xx"), proxytest.Short) })
+	o := x.Ask("POST", strings.NewReader(""), "content-type: application/grpc", "grpc-timeout: 250m")
+	if o.Header.Get("Grpc-Status") != "4" || len(o.Hop.Attempts) > 3 || o.Hop.End < 250*time.Millisecond || !strings.HasPrefix(proxytest.Attempts(o.Hop), "UT") {
+		t.Errorf("status %q, attempts %q within %v", o.Header.Get("Grpc-Status"), proxytest.Attempts(o.Hop), o.Hop.End)
 	}
-	for i, r := range p.requests() {
-		if left := r.header.Get("Grpc-Timeout"); left == "" || left == "250m" {
+	for i, r := range p.Requests() {
+		if left := r.Header.Get("Grpc-Timeout"); left == "" || left == "250m" {
 			t.Errorf("attempt %d was told that it has %q", i, left)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // pinOf is a certificate's key as the configuration pins it.
@@ -26,12 +27,12 @@ func pinOf(c *x509.Certificate) string {
 
 // What an endpoint is asked for, and what its certificate must have.
 func TestTLSUpstreamVerification(t *testing.T) {
-	noLeaks(t)
-	ca := newAuthority(t)
+	proxytest.NoLeaks(t)
+	ca := proxytest.NewAuthority(t)
 	spiffe := func(c *x509.Certificate) {
 		c.DNSNames, c.URIs = nil, []*url.URL{{Scheme: "spiffe", Host: "mesh", Path: "/ns/default/api"}}
 	}
-	both := ca.issue("api.test", func(c *x509.Certificate) {
+	both := ca.Issue("api.test", func(c *x509.Certificate) {
 		c.URIs = []*url.URL{{Scheme: "spiffe", Host: "mesh", Path: "/ns/default/api"}}
 	})
 	for _, tt := range []struct {
@@ -41,31 +42,31 @@ func TestTLSUpstreamVerification(t *testing.T) {
 		sni   string
 		peer  string
 	}{
-		{"the endpoint's address", ca.issue("127.0.0.1"), func(*config.ClusterTLS) {}, "", "CN=127.0.0.1"},
-		{"a name", ca.issue("api.test"), func(c *config.ClusterTLS) { c.SNI = "api.test" }, "api.test", "api.test"},
-		{"a wildcard", ca.issue("*.test"), func(c *config.ClusterTLS) { c.SNI = "api.test" }, "api.test", "*.test"},
-		{"a SPIFFE id", ca.issue("api", spiffe), func(c *config.ClusterTLS) { c.SAN = []string{"spiffe://mesh/ns/default/api"} }, "", "spiffe://mesh/ns/default/api"},
-		{"any below a SPIFFE id", ca.issue("api", spiffe), func(c *config.ClusterTLS) { c.SAN = []string{"spiffe://mesh/ns/*"} }, "", "spiffe://mesh/ns/default/api"},
+		{"the endpoint's address", ca.Issue("127.0.0.1"), func(*config.ClusterTLS) {}, "", "CN=127.0.0.1"},
+		{"a name", ca.Issue("api.test"), func(c *config.ClusterTLS) { c.SNI = "api.test" }, "api.test", "api.test"},
+		{"a wildcard", ca.Issue("*.test"), func(c *config.ClusterTLS) { c.SNI = "api.test" }, "api.test", "*.test"},
+		{"a SPIFFE id", ca.Issue("api", spiffe), func(c *config.ClusterTLS) { c.SAN = []string{"spiffe://mesh/ns/default/api"} }, "", "spiffe://mesh/ns/default/api"},
+		{"any below a SPIFFE id", ca.Issue("api", spiffe), func(c *config.ClusterTLS) { c.SAN = []string{"spiffe://mesh/ns/*"} }, "", "spiffe://mesh/ns/default/api"},
 		{"a name besides the one asked for", both, func(c *config.ClusterTLS) { c.SNI, c.SAN = "other.test", []string{"*.test"} }, "other.test", "spiffe://mesh/ns/default/api"},
-		{"the pinned key", ca.issue("127.0.0.1"), nil, "", "CN=127.0.0.1"},
-		{"the pinned key of its authority", ca.issue("127.0.0.1"), func(c *config.ClusterTLS) { c.SPKI = []string{pinOf(ca.cert)} }, "", "CN=127.0.0.1"},
-		{"nothing", newAuthority(t).issue("else.test"), func(c *config.ClusterTLS) { c.CA, c.InsecureSkipVerify = "", true }, "", "else.test"},
-		{"nothing but the pinned key", newAuthority(t).issue("else.test", expired), nil, "", "else.test"},
-		{"no certificate that is not revoked", ca.issue("127.0.0.1"), func(c *config.ClusterTLS) { c.CRL = ca.revoke(both) }, "", "CN=127.0.0.1"},
+		{"the pinned key", ca.Issue("127.0.0.1"), nil, "", "CN=127.0.0.1"},
+		{"the pinned key of its authority", ca.Issue("127.0.0.1"), func(c *config.ClusterTLS) { c.SPKI = []string{pinOf(ca.Cert)} }, "", "CN=127.0.0.1"},
+		{"nothing", proxytest.NewAuthority(t).Issue("else.test"), func(c *config.ClusterTLS) { c.CA, c.InsecureSkipVerify = "", true }, "", "else.test"},
+		{"nothing but the pinned key", proxytest.NewAuthority(t).Issue("else.test", proxytest.Expired), nil, "", "else.test"},
+		{"no certificate that is not revoked", ca.Issue("127.0.0.1"), func(c *config.ClusterTLS) { c.CRL = ca.Revoke(both) }, "", "CN=127.0.0.1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			asked := make(chan string, 1)
-			server := secureServer(t, &tls.Config{
-				Certificates:   []tls.Certificate{ca.load(tt.shown)},
+			server := proxytest.ServeTLS(t, &tls.Config{
+				Certificates:   []tls.Certificate{ca.Load(tt.shown)},
 				GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
 				GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 					asked <- h.ServerName
 					return nil, nil
 				},
-			}, false, echo)
-			l := startLab(t, server, func(s *settings) {
-				c := speaking(s, ca.File)
-				leaf := leafOf(t, tt.shown.Cert)
+			}, false, proxytest.Echo)
+			l := proxytest.StartWithViews(t, server, func(s *proxytest.Settings) {
+				c := proxytest.UseTLS(s, ca.File)
+				leaf := proxytest.LeafOf(t, tt.shown.Cert)
 				switch {
 				case tt.set != nil:
 					tt.set(c)
@@ -75,21 +76,21 @@ func TestTLSUpstreamVerification(t *testing.T) {
 					c.SPKI = []string{pinOf(leaf)}
 				}
 			})
-			same(t, "status", get(l).StatusCode, 200)
-			same(t, "SNI", <-asked, tt.sni)
-			v := l.end(1)
-			a := line(v.lines[0]["attempts"].([]any)[0].(map[string]any))
-			same(t, "log: tls_peer", a.of("tls").text("peer"), tt.peer)
-			same(t, "log: tls_version", a.of("tls").text("version"), "1.3")
-			if a.of("tls").number("handshake_ms") <= 0 || a.number("connect_ms") < a.of("tls").number("handshake_ms") {
-				t.Errorf("log: tls_handshake_ms %v, connect_ms %v", a.of("tls")["handshake_ms"], a["connect_ms"])
+			proxytest.Same(t, "status", proxytest.Get(l).StatusCode, 200)
+			proxytest.Same(t, "SNI", <-asked, tt.sni)
+			v := l.End(1)
+			a := proxytest.Line(v.Lines[0]["attempts"].([]any)[0].(map[string]any))
+			proxytest.Same(t, "log: tls_peer", a.Of("tls").Text("peer"), tt.peer)
+			proxytest.Same(t, "log: tls_version", a.Of("tls").Text("version"), "1.3")
+			if a.Of("tls").Number("handshake_ms") <= 0 || a.Number("connect_ms") < a.Of("tls").Number("handshake_ms") {
+				t.Errorf("log: tls_handshake_ms %v, connect_ms %v", a.Of("tls")["handshake_ms"], a["connect_ms"])
 			}
-			client := v.kind(tracepb.Span_SPAN_KIND_CLIENT)[0].attributes
-			leaf := leafOf(t, tt.shown.Cert)
-			same(t, "span: hopscope.tls.peer", client["hopscope.tls.peer"], tt.peer)
-			same(t, "span: tls.server.subject", client["tls.server.subject"], leaf.Subject.String())
-			same(t, "span: tls.server.not_after", client["tls.server.not_after"], leaf.NotAfter.UTC().Format(time.RFC3339))
-			same(t, "span: tls.protocol.version", client["tls.protocol.version"], "1.3")
+			client := v.Kind(tracepb.Span_SPAN_KIND_CLIENT)[0].Attributes
+			leaf := proxytest.LeafOf(t, tt.shown.Cert)
+			proxytest.Same(t, "span: hopscope.tls.peer", client["hopscope.tls.peer"], tt.peer)
+			proxytest.Same(t, "span: tls.server.subject", client["tls.server.subject"], leaf.Subject.String())
+			proxytest.Same(t, "span: tls.server.not_after", client["tls.server.not_after"], leaf.NotAfter.UTC().Format(time.RFC3339))
+			proxytest.Same(t, "span: tls.protocol.version", client["tls.protocol.version"], "1.3")
 		})
 	}
 }
@@ -97,24 +98,24 @@ func TestTLSUpstreamVerification(t *testing.T) {
 // An endpoint that wants to know who calls gets the cluster's certificate, with
 // those between it and its authority.
 func TestTLSUpstreamClientCertificate(t *testing.T) {
-	noLeaks(t)
-	ca := newAuthority(t)
-	own := ca.issue("spiffe://mesh/ns/default/front")
+	proxytest.NoLeaks(t)
+	ca := proxytest.NewAuthority(t)
+	own := ca.Issue("spiffe://mesh/ns/default/front")
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			rig := startProxy(t, secureServer(t, &tls.Config{
-				Certificates: []tls.Certificate{ca.load(ca.issue("127.0.0.1"))},
-				ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(), MaxVersion: version,
+			rig := proxytest.Start(t, proxytest.ServeTLS(t, &tls.Config{
+				Certificates: []tls.Certificate{ca.Load(ca.Issue("127.0.0.1"))},
+				ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(), MaxVersion: version,
 			}, false, func(w http.ResponseWriter, r *http.Request) {
 				fmt.Fprint(w, r.TLS.PeerCertificates[0].URIs[0])
-			}), func(s *settings) {
-				c := speaking(s, ca.File)
+			}), func(s *proxytest.Settings) {
+				c := proxytest.UseTLS(s, ca.File)
 				c.Cert, c.Key = own.Cert, own.Key
 			})
-			c := rig.dial()
+			c := rig.Dial()
 			defer c.Close()
-			c.send(getRoot)
-			same(t, "the client's certificate", c.ok(), "spiffe://mesh/ns/default/front")
+			c.Send(proxytest.RootRequest)
+			proxytest.Same(t, "the client's certificate", c.ReadOK(), "spiffe://mesh/ns/default/front")
 		})
 	}
 }
@@ -122,31 +123,31 @@ func TestTLSUpstreamClientCertificate(t *testing.T) {
 // Connections to an endpoint are used again; where a new one is needed the
 // session is resumed.
 func TestTLSUpstreamReuseAndResumption(t *testing.T) {
-	noLeaks(t)
-	ca := newAuthority(t)
-	cert := ca.issue("127.0.0.1")
+	proxytest.NoLeaks(t)
+	ca := proxytest.NewAuthority(t)
+	cert := ca.Issue("127.0.0.1")
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			l := startLab(t, secureServer(t, &tls.Config{Certificates: []tls.Certificate{ca.load(cert)}, MaxVersion: version}, false,
+			l := proxytest.StartWithViews(t, proxytest.ServeTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Load(cert)}, MaxVersion: version}, false,
 				func(w http.ResponseWriter, r *http.Request) {
 					if r.URL.Path == "/close" {
 						w.Header().Set("Connection", "close")
 					}
 					fmt.Fprint(w, "ok")
-				}), func(s *settings) { speaking(s, ca.File) })
-			p := l.dial()
+				}), func(s *proxytest.Settings) { proxytest.UseTLS(s, ca.File) })
+			p := l.Dial()
 			defer p.Close()
 			for i, tt := range []struct {
 				path            string
 				reused, resumed bool
 			}{{"/", false, false}, {"/close", true, false}, {"/", false, true}, {"/", true, true}} {
-				p.send("GET ", tt.path, " HTTP/1.1\r\nHost: a\r\n\r\n")
-				p.ok()
-				a := line(l.lastLine(i + 1)["attempts"].([]any)[0].(map[string]any))
+				p.Send("GET ", tt.path, " HTTP/1.1\r\nHost: a\r\n\r\n")
+				p.ReadOK()
+				a := proxytest.Line(lastLine(l, i+1)["attempts"].([]any)[0].(map[string]any))
 				what := fmt.Sprintf("request %d: ", i)
-				same(t, what+"reused", a["reused"], any(tt.reused))
-				same(t, what+"resumed", a.of("tls")["resumed"], any(tt.resumed))
-				same(t, what+"peer", a.of("tls").text("peer"), "CN=127.0.0.1")
+				proxytest.Same(t, what+"reused", a["reused"], any(tt.reused))
+				proxytest.Same(t, what+"resumed", a.Of("tls")["resumed"], any(tt.resumed))
+				proxytest.Same(t, what+"peer", a.Of("tls").Text("peer"), "CN=127.0.0.1")
 			}
 		})
 	}
@@ -154,9 +155,9 @@ func TestTLSUpstreamReuseAndResumption(t *testing.T) {
 
 // ALPN decides what is spoken to an endpoint, if the cluster leaves it open.
 func TestTLSUpstreamProtocolByALPN(t *testing.T) {
-	noLeaks(t)
-	ca := newAuthority(t)
-	cert := ca.issue("127.0.0.1")
+	proxytest.NoLeaks(t)
+	ca := proxytest.NewAuthority(t)
+	cert := ca.Issue("127.0.0.1")
 	for _, tt := range []struct {
 		name, protocol string
 		http2          bool
@@ -168,28 +169,28 @@ func TestTLSUpstreamProtocolByALPN(t *testing.T) {
 		{"HTTP/2", "http2", true, "HTTP/2.0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := startLab(t, secureServer(t, &tls.Config{Certificates: []tls.Certificate{ca.load(cert)}}, tt.http2,
+			l := proxytest.StartWithViews(t, proxytest.ServeTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Load(cert)}}, tt.http2,
 				func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }),
-				func(s *settings) {
-					speaking(s, ca.File)
+				func(s *proxytest.Settings) {
+					proxytest.UseTLS(s, ca.File)
 					s.Cluster.Protocol = tt.protocol
 				})
 			var wg sync.WaitGroup
 			const n = 8
 			for range n { // at once, of which the first does not know yet what comes
 				wg.Go(func() {
-					p := l.dial()
+					p := l.Dial()
 					defer p.Close()
-					p.fail = quits(t)
-					p.send(plain)
-					same(t, "protocol", p.ok(), tt.spoken)
+					p.Fail = proxytest.FailAndExit(t)
+					p.Send(proxytest.RowRequest)
+					proxytest.Same(t, "protocol", p.ReadOK(), tt.spoken)
 				})
 			}
 			wg.Wait()
-			v := l.end(n)
+			v := l.End(n)
 			version := strings.TrimSuffix(strings.TrimPrefix(tt.spoken, "HTTP/"), ".0")
-			for _, s := range v.kind(tracepb.Span_SPAN_KIND_CLIENT) {
-				same(t, "span: network.protocol.version", s.attributes["network.protocol.version"], version)
+			for _, s := range v.Kind(tracepb.Span_SPAN_KIND_CLIENT) {
+				proxytest.Same(t, "span: network.protocol.version", s.Attributes["network.protocol.version"], version)
 			}
 		})
 	}

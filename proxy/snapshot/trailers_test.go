@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // trailerNames are names of every kind: what each is for stands in the table of
@@ -60,28 +61,28 @@ func mayTrail(of message.Trailing, lines []string) (left []string) {
 const emptyMessage = "\x00\x00\x00\x00\x00" // of gRPC
 
 // sendTrailers1 sends content in a chunk, and trailers.
-func (p *peer) sendTrailers1(lines []string) {
-	p.t.Helper()
-	p.send("5\r\n", emptyMessage, "\r\n0\r\n", strings.Join(lines, "\r\n"), "\r\n\r\n")
+func sendTrailers1(p *proxytest.Peer, lines []string) {
+	p.T.Helper()
+	p.Send("5\r\n", emptyMessage, "\r\n0\r\n", strings.Join(lines, "\r\n"), "\r\n\r\n")
 }
 
 // trailers1 reads what sendTrailers1 sends.
-func (p *peer) trailers1() []string {
-	p.t.Helper()
-	p.expect("5\r\n" + emptyMessage + "\r\n0\r\n")
-	lines, err := p.tryHead()
+func trailers1(p *proxytest.Peer) []string {
+	p.T.Helper()
+	p.Expect("5\r\n" + emptyMessage + "\r\n0\r\n")
+	lines, err := p.TryReadHead()
 	if err != nil {
-		p.fail("reading trailers: %v after %q", err, lines)
+		p.Fail("reading trailers: %v after %q", err, lines)
 	}
 	return lines
 }
 
 // trailers2 reads a stream to its end, and returns its last fields.
-func (f *framed) trailers2(stream uint32) (lines []string) {
-	f.t.Helper()
-	f.until("trailers", func(frame http2.Frame) bool {
+func trailers2(f *proxytest.HTTP2Peer, stream uint32) (lines []string) {
+	f.T.Helper()
+	f.Until("trailers", func(frame http2.Frame) bool {
 		if reset, ok := frame.(*http2.RSTStreamFrame); ok {
-			f.fail("the stream was reset: %v", reset.ErrCode)
+			f.Fail("the stream was reset: %v", reset.ErrCode)
 		}
 		head, ok := frame.(*http2.MetaHeadersFrame)
 		if !ok || head.StreamID != stream || !head.StreamEnded() {
@@ -97,23 +98,23 @@ func (f *framed) trailers2(stream uint32) (lines []string) {
 
 // trailing is an endpoint that answers each request with trailers, once it has
 // those of the request.
-func trailing(t *testing.T, up side, contentType string, got chan<- []string) string {
-	if !up.http2 {
-		return endpoint(t, func(_ int, p *peer) {
-			p.head()
-			got <- p.trailers1()
-			p.send("HTTP/1.1 200 OK\r\nContent-Type: ", contentType, "\r\nTransfer-Encoding: chunked\r\n\r\n")
-			p.sendTrailers1(trailerLines(false))
-			p.rest()
+func trailing(t *testing.T, up proxytest.Side, contentType string, got chan<- []string) string {
+	if !up.HTTP2 {
+		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+			p.ReadHead()
+			got <- trailers1(p)
+			p.Send("HTTP/1.1 200 OK\r\nContent-Type: ", contentType, "\r\nTransfer-Encoding: chunked\r\n\r\n")
+			sendTrailers1(p, trailerLines(false))
+			p.ReadRest()
 		})
 	}
-	return framedEndpoint(t, func(_ int, f *framed) {
-		stream, _ := f.request()
-		got <- f.trailers2(stream)
-		f.answer(stream, false, ":status: 200", "content-type: "+contentType)
-		f.check(f.WriteData(stream, false, []byte(emptyMessage)))
-		f.answer(stream, true, trailerLines(true)...)
-		f.drain()
+	return proxytest.HTTP2Endpoint(t, func(_ int, f *proxytest.HTTP2Peer) {
+		stream, _ := f.ReadRequest()
+		got <- trailers2(f, stream)
+		f.Answer(stream, false, ":status: 200", "content-type: "+contentType)
+		f.Check(f.WriteData(stream, false, []byte(emptyMessage)))
+		f.Answer(stream, true, trailerLines(true)...)
+		f.Drain()
 	})
 }
 
@@ -127,33 +128,33 @@ func TestTrailers(t *testing.T) {
 			if contentType != "text/plain" {
 				of = message.OfCall
 			}
-			plainPairs(t, func(t *testing.T, down, up side) {
+			proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
 				got := make(chan []string, 1)
-				rig := startProxy(t, trailing(t, up, contentType, got), func(s *settings) {
+				rig := proxytest.Start(t, trailing(t, up, contentType, got), func(s *proxytest.Settings) {
 					s.Cluster.Protocol = "http1"
-					if up.http2 {
+					if up.HTTP2 {
 						s.Cluster.Protocol = "http2"
 					}
 				})
 				var back []string
-				if down.http2 {
-					client := dialFramed(t, rig.ingress())
-					stream := client.ask(false, "POST", "/", "content-type: "+contentType, "te: trailers")
-					client.check(client.WriteData(stream, false, []byte(emptyMessage)))
-					client.headers(stream, true, client.encode(trailerLines(true)...))
-					back = client.trailers2(stream)
-					client.close()
+				if down.HTTP2 {
+					client := proxytest.DialHTTP2(t, rig.Ingress())
+					stream := client.Ask(false, "POST", "/", "content-type: "+contentType, "te: trailers")
+					client.Check(client.WriteData(stream, false, []byte(emptyMessage)))
+					client.SendHeaders(stream, true, client.Encode(trailerLines(true)...))
+					back = trailers2(client, stream)
+					client.Close()
 				} else {
-					client := rig.dial()
-					client.send("POST / HTTP/1.1\r\nHost: web.test\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nContent-Type: ", contentType, "\r\n\r\n")
-					client.sendTrailers1(trailerLines(false))
-					client.head()
-					back = client.trailers1()
+					client := rig.Dial()
+					client.Send("POST / HTTP/1.1\r\nHost: web.test\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nContent-Type: ", contentType, "\r\n\r\n")
+					sendTrailers1(client, trailerLines(false))
+					client.ReadHead()
+					back = trailers1(client)
 				}
-				if diff := cmp.Diff(mayTrail(message.OfRequest, trailerLines(down.http2)), <-got); diff != "" {
+				if diff := cmp.Diff(mayTrail(message.OfRequest, trailerLines(down.HTTP2)), <-got); diff != "" {
 					t.Errorf("the request's trailers (-want +got):\n%s", diff)
 				}
-				if diff := cmp.Diff(mayTrail(of, trailerLines(up.http2)), back); diff != "" {
+				if diff := cmp.Diff(mayTrail(of, trailerLines(up.HTTP2)), back); diff != "" {
 					t.Errorf("the response's trailers (-want +got):\n%s", diff)
 				}
 			})
@@ -163,41 +164,41 @@ func TestTrailers(t *testing.T) {
 
 // TestTrailersOnly: the same names pass in a response that has nothing but a head.
 func TestTrailersOnly(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	sent := slices.DeleteFunc(trailerLines(true), func(line string) bool {
 		return strings.HasPrefix(line, "content-") || strings.HasPrefix(line, "trailer:") // these say something in a head
 	})
-	rig := startProxy(t, framedEndpoint(t, func(_ int, f *framed) {
-		stream, _ := f.request()
-		f.answer(stream, true, append([]string{":status: 200", "content-type: application/grpc"}, sent...)...)
-		f.drain()
-	}), func(s *settings) {
+	rig := proxytest.Start(t, proxytest.HTTP2Endpoint(t, func(_ int, f *proxytest.HTTP2Peer) {
+		stream, _ := f.ReadRequest()
+		f.Answer(stream, true, append([]string{":status: 200", "content-type: application/grpc"}, sent...)...)
+		f.Drain()
+	}), func(s *proxytest.Settings) {
 		s.Cluster.Protocol, s.Listener.Via = "http2", false
 		s.Listener.ProxyStatus = "pass"
 	})
-	client := dialFramed(t, rig.ingress())
-	back := client.trailers2(client.ask(true, "POST", "/", "content-type: application/grpc", "te: trailers"))
+	client := proxytest.DialHTTP2(t, rig.Ingress())
+	back := trailers2(client, client.Ask(true, "POST", "/", "content-type: application/grpc", "te: trailers"))
 	want := append([]string{":status: 200", "content-type: application/grpc"}, mayTrail(message.OfCall, sent)...)
 	if len(back) < len(want) || !slices.Equal(back[:len(want)], want) {
 		t.Errorf("the head (-want +got):\n%s", cmp.Diff(want, back))
 	}
-	client.close()
+	client.Close()
 }
 
 // TestTrailersOfGRPCWeb: the metadata is in the last frame of the content.
 func TestTrailersOfGRPCWeb(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	sent := trailerLines(true)
-	rig := startProxy(t, framedEndpoint(t, func(_ int, f *framed) {
-		stream, _ := f.request()
-		f.answer(stream, false, ":status: 200", "content-type: application/grpc")
-		f.check(f.WriteData(stream, false, []byte(emptyMessage)))
-		f.answer(stream, true, sent...)
-		f.drain()
-	}), func(s *settings) { s.Cluster.Protocol = "http2" })
-	client := rig.dial()
-	client.send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: 5\r\n\r\n", emptyMessage)
-	_, content := client.response("POST")
+	rig := proxytest.Start(t, proxytest.HTTP2Endpoint(t, func(_ int, f *proxytest.HTTP2Peer) {
+		stream, _ := f.ReadRequest()
+		f.Answer(stream, false, ":status: 200", "content-type: application/grpc")
+		f.Check(f.WriteData(stream, false, []byte(emptyMessage)))
+		f.Answer(stream, true, sent...)
+		f.Drain()
+	}), func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" })
+	client := rig.Dial()
+	client.Send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: 5\r\n\r\n", emptyMessage)
+	_, content := client.ReadResponse("POST")
 	lines := strings.Join(mayTrail(message.OfCall, sent), "\r\n") + "\r\n"
 	want := emptyMessage + "\x80" + string(binary.BigEndian.AppendUint32(nil, uint32(len(lines)))) + lines
 	if content != want {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 const (
@@ -46,22 +48,22 @@ func TestSampling(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			asked := make(chan string, 1)
-			l := startLab(t, answering(t, func(first string, fields []string) string {
-				asked <- value(fields, "traceparent")
+			l := proxytest.StartWithViews(t, proxytest.Answering(t, func(first string, fields []string) string {
+				asked <- proxytest.Field(fields, "traceparent")
 				switch {
 				case strings.Contains(first, "/fails"):
 					return "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 				case strings.Contains(first, "/missing"):
 					return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 				}
-				return okay
-			}), func(s *settings) {
+				return proxytest.OKResponse
+			}), func(s *proxytest.Settings) {
 				s.Config.Telemetry.Traces.Sample = tt.ratio
 				slow := s.Route
 				slow.Match.PathPrefix, slow.SlowThreshold = "/slow", time.Nanosecond
 				s.Listener.Routes = append(s.Listener.Routes, slow)
 			})
-			ask(t, l.ingress(), "GET "+tt.path+" HTTP/1.1\r\nHost: web.test\r\n"+tt.fields+"\r\n")
+			proxytest.Ask(t, l.Ingress(), "GET "+tt.path+" HTTP/1.1\r\nHost: web.test\r\n"+tt.fields+"\r\n")
 
 			sent := <-asked
 			bits, err := strconv.ParseUint(sent[max(0, len(sent)-2):], 16, 8)
@@ -72,16 +74,16 @@ func TestSampling(t *testing.T) {
 			if tt.exported != "" {
 				n = 1
 			}
-			v := l.endExported(1, n)
-			same(t, "log: sampled", v.lines[0]["sampled"], any(tt.sampled))
+			v := l.EndExported(1, n)
+			proxytest.Same(t, "log: sampled", v.Lines[0]["sampled"], any(tt.sampled))
 			if n == 0 {
-				same(t, "spans", len(v.spans), 0)
+				proxytest.Same(t, "spans", len(v.Spans), 0)
 				return
 			}
-			same(t, "spans", len(v.spans), 2)
-			server := v.kind(tracepb.Span_SPAN_KIND_SERVER)[0]
-			same(t, "sampled_by", server.attributes["hopscope.sampled_by"], tt.exported)
-			same(t, "sampled flag of the span", server.Flags&1 == 1, tt.sampled)
+			proxytest.Same(t, "spans", len(v.Spans), 2)
+			server := v.Kind(tracepb.Span_SPAN_KIND_SERVER)[0]
+			proxytest.Same(t, "sampled_by", server.Attributes["hopscope.sampled_by"], tt.exported)
+			proxytest.Same(t, "sampled flag of the span", server.Flags&1 == 1, tt.sampled)
 		})
 	}
 }
@@ -159,14 +161,14 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			asked := make(chan []string, 1)
-			l := startLab(t, answering(t, func(_ string, fields []string) string {
+			l := proxytest.StartWithViews(t, proxytest.Answering(t, func(_ string, fields []string) string {
 				asked <- fields
-				return okay
-			}), func(s *settings) {
+				return proxytest.OKResponse
+			}), func(s *proxytest.Settings) {
 				tr := &s.Config.Telemetry.Traces
 				tr.Inject = append(tr.Inject, tt.inject...)
 			})
-			ask(t, l.ingress(), "GET /row HTTP/1.1\r\nHost: web.test\r\n"+tt.fields+"\r\n")
+			proxytest.Ask(t, l.Ingress(), "GET /row HTTP/1.1\r\nHost: web.test\r\n"+tt.fields+"\r\n")
 			fields := <-asked
 
 			unexported := strings.Contains(tt.name, "multi") && strings.Contains(tt.fields, "Sampled: 0")
@@ -174,30 +176,30 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 			if unexported {
 				spans = 0
 			}
-			v := l.endExported(1, spans)
-			one := v.lines[0]
+			v := l.EndExported(1, spans)
+			one := v.Lines[0]
 			client := "not exported"
 			if !unexported {
-				client = fmt.Sprintf("%x", v.kind(tracepb.Span_SPAN_KIND_CLIENT)[0].SpanId)
-			} else if parts := strings.Split(value(fields, "traceparent"), "-"); len(parts) == 4 {
+				client = fmt.Sprintf("%x", v.Kind(tracepb.Span_SPAN_KIND_CLIENT)[0].SpanId)
+			} else if parts := strings.Split(proxytest.Field(fields, "traceparent"), "-"); len(parts) == 4 {
 				client = parts[2]
 			}
-			ids := strings.NewReplacer("TRACE", one.text("trace_id"), "CLIENT", client, "SERVER", one.text("span_id"))
+			ids := strings.NewReplacer("TRACE", one.Text("trace_id"), "CLIENT", client, "SERVER", one.Text("span_id"))
 			for name, want := range tt.want {
 				if want = ids.Replace(want); want == "-" {
 					want = ""
 				}
-				same(t, name, value(fields, name), want)
+				proxytest.Same(t, name, proxytest.Field(fields, name), want)
 				if n := count(fields, name); n > 1 && name != "baggage" {
 					t.Errorf("%s is there %d times: %q", name, n, fields)
 				}
 			}
 			if tt.trace != "" {
-				same(t, "trace", one.text("trace_id"), tt.trace)
+				proxytest.Same(t, "trace", one.Text("trace_id"), tt.trace)
 			}
-			same(t, "parent", one.text("parent_id"), tt.parent)
-			id := value(fields, "x-request-id")
-			if same(t, "request id", one.text("request_id"), id); len(id) == 0 {
+			proxytest.Same(t, "parent", one.Text("parent_id"), tt.parent)
+			id := proxytest.Field(fields, "x-request-id")
+			if proxytest.Same(t, "request id", one.Text("request_id"), id); len(id) == 0 {
 				t.Error("no request id was made")
 			}
 		})
@@ -234,26 +236,26 @@ func TestSecretsAreRedacted(t *testing.T) {
 		for _, to := range []string{"ingress", "egress"} {
 			t.Run(tt.name+" to "+to, func(t *testing.T) {
 				t.Parallel()
-				l := startLab(t, refusing(t), func(s *settings) {
+				l := proxytest.StartWithViews(t, proxytest.RefusingAddress(t), func(s *proxytest.Settings) {
 					s.Route.Match.PathPrefix = "/row"
 					s.Config.Telemetry.Traces.Sample = 1
 				})
-				address := l.proxy.Addr(to).String()
-				p := dialPeer(t, address)
+				address := l.Addr(to).String()
+				p := proxytest.Dial(t, address)
 				defer p.Close()
-				p.send(tt.request)
-				r, body := p.response("GET")
+				p.Send(tt.request)
+				r, body := p.ReadResponse("GET")
 				p.Close()
-				l.settle()
-				pages := l.admin("/traces?limit=10", "application/json") + l.admin("/metrics", "text/plain") + l.admin("/store", "application/json")
-				v := l.scrapeTrace()
+				l.Settle()
+				pages := l.Admin("/traces?limit=10", "application/json") + l.Admin("/metrics", "text/plain") + l.Admin("/store", "application/json")
+				v := scrapeTrace(l)
 				all := map[string]string{
 					"response": fmt.Sprint(r.Header, body), "admin API": pages + v,
 				}
-				ended := l.end(1)
-				all["log"] = fmt.Sprint(ended.lines)
-				all["spans"] = fmt.Sprint(ended.spans)
-				all["own log"] = l.said.String()
+				ended := l.End(1)
+				all["log"] = fmt.Sprint(ended.Lines)
+				all["spans"] = fmt.Sprint(ended.Spans)
+				all["own log"] = l.Said.String()
 				for view, text := range all {
 					if strings.Contains(text, secret) {
 						t.Errorf("the %s has it: %s", view, text)
@@ -265,9 +267,9 @@ func TestSecretsAreRedacted(t *testing.T) {
 }
 
 // scrapeTrace is all that the admin API says of the one hop that there is.
-func (l *rig) scrapeTrace() string {
-	l.t.Helper()
-	eventually(l.t, "a line of the log", func() bool { return len(l.lines()) > 0 })
-	id := l.lines()[0].text("trace_id")
-	return l.admin("/hops?trace="+id, "application/json") + l.admin("/traces/"+id, "application/json")
+func scrapeTrace(l *proxytest.Proxy) string {
+	l.T.Helper()
+	proxytest.Eventually(l.T, "a line of the log", func() bool { return len(l.Lines()) > 0 })
+	id := l.Lines()[0].Text("trace_id")
+	return l.Admin("/hops?trace="+id, "application/json") + l.Admin("/traces/"+id, "application/json")
 }

@@ -14,51 +14,52 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // unharmed sends n requests one after the other on one connection, each of
 // which must succeed without waiting for anything but its endpoint.
-func (l *rig) unharmed(n int, fields string) {
-	l.t.Helper()
-	p := dialPeer(l.t, l.ingress())
+func unharmed(l *proxytest.Proxy, n int, fields string) {
+	l.T.Helper()
+	p := proxytest.Dial(l.T, l.Ingress())
 	defer p.Close()
 	request := "GET /row HTTP/1.1\r\nHost: web.test\r\n" + fields + "\r\n"
 	var took []time.Duration
 	for range n {
 		start := time.Now()
-		p.send(request)
-		p.ok()
+		p.Send(request)
+		p.ReadOK()
 		took = append(took, time.Since(start))
 	}
 	// Whatever stalls a request here stalls it for a second at least.
 	if slices.Sort(took); took[n/2] > 500*time.Millisecond {
-		l.t.Errorf("requests are slow: the median of %d took %v", n, took[n/2])
+		l.T.Errorf("requests are slow: the median of %d took %v", n, took[n/2])
 	}
 }
 
-// lost is what a view has dropped, for a reason.
-func (l *rig) lost(view, reason string) float64 {
-	return l.scrape().sum("hopscope_telemetry_dropped_total", "view", view, "reason", reason)
+// lostBy is what a view has dropped, for a reason.
+func lostBy(l *proxytest.Proxy, view, reason string) float64 {
+	return l.Scrape().Sum("hopscope_telemetry_dropped_total", "view", view, "reason", reason)
 }
 
 // droppedBy is what the admin API says that a view has dropped.
-func (l *rig) droppedBy(view string) string {
-	l.t.Helper()
+func droppedBy(l *proxytest.Proxy, view string) string {
+	l.T.Helper()
 	var info struct {
 		Dropped map[string]map[string]float64 `json:"telemetry_dropped"`
 	}
-	l.adminJSON("/server_info", &info)
+	l.AdminJSON("/server_info", &info)
 	return fmt.Sprint(info.Dropped[view])
 }
 
 // warned checks that the proxy's own log says something exactly once.
-func (l *rig) warned(what string) {
-	l.t.Helper()
-	same(l.t, "warnings that "+what, strings.Count(l.said.String(), what), 1)
+func warned(l *proxytest.Proxy, what string) {
+	l.T.Helper()
+	proxytest.Same(l.T, "warnings that "+what, strings.Count(l.Said.String(), what), 1)
 }
 
-func quickly(address string) func(*settings) {
-	return func(s *settings) {
+func quickly(address string) func(*proxytest.Settings) {
+	return func(s *proxytest.Settings) {
 		o := config.NewOTLP(address)
 		o.Timeout = 100 * time.Millisecond
 		s.Config.Telemetry.Traces.OTLP = o
@@ -69,16 +70,16 @@ func quickly(address string) func(*settings) {
 // said once, and when it is there spans arrive.
 func TestCollectorThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	fd, address := bound(t)
-	l := startLab(t, always(okay)(t), quickly(address))
+	fd, address := proxytest.Bound(t)
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), quickly(address))
 	for range 3 { // three exports at least, each of which fails
-		before := l.lost("spans", "export_failed")
-		l.unharmed(50, "")
-		eventually(t, "lost spans being counted", func() bool { return l.lost("spans", "export_failed") > before })
+		before := lostBy(l, "spans", "export_failed")
+		unharmed(l, 50, "")
+		proxytest.Eventually(t, "lost spans being counted", func() bool { return lostBy(l, "spans", "export_failed") > before })
 	}
-	l.warned("spans are lost")
+	warned(l, "spans are lost")
 
-	c := &collector{}
+	c := &proxytest.Collector{}
 	if err := syscall.Listen(fd, 64); err != nil {
 		t.Fatal(err)
 	}
@@ -88,45 +89,45 @@ func TestCollectorThatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.serve(t, socket)
-	eventually(t, "spans at the collector that came", func() bool {
-		l.unharmed(1, "")
-		return len(c.all()) > 0
+	c.Serve(t, socket)
+	proxytest.Eventually(t, "spans at the collector that came", func() bool {
+		unharmed(l, 1, "")
+		return len(c.All()) > 0
 	})
-	eventually(t, "the proxy saying so", func() bool { return strings.Contains(l.said.String(), "spans are exported again") })
-	l.warned("spans are lost")
+	proxytest.Eventually(t, "the proxy saying so", func() bool { return strings.Contains(l.Said.String(), "spans are exported again") })
+	warned(l, "spans are lost")
 }
 
 // A collector that takes spans and says nothing.
 func TestCollectorThatHangs(t *testing.T) {
 	t.Parallel()
-	c := &collector{hang: make(chan struct{})}
-	c.start(t, "127.0.0.1:0")
-	l := startLab(t, always(okay)(t), quickly(c.address))
-	l.unharmed(100, "")
-	eventually(t, "lost spans being counted", func() bool { return l.lost("spans", "export_failed") > 0 })
-	l.unharmed(100, "")
-	l.warned("spans are lost")
-	close(c.hang)
-	eventually(t, "spans at the collector that woke up", func() bool {
-		l.unharmed(1, "")
-		return len(c.all()) > 0
+	c := &proxytest.Collector{Hang: make(chan struct{})}
+	c.Start(t, "127.0.0.1:0")
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), quickly(c.Address))
+	unharmed(l, 100, "")
+	proxytest.Eventually(t, "lost spans being counted", func() bool { return lostBy(l, "spans", "export_failed") > 0 })
+	unharmed(l, 100, "")
+	warned(l, "spans are lost")
+	close(c.Hang)
+	proxytest.Eventually(t, "spans at the collector that woke up", func() bool {
+		unharmed(l, 1, "")
+		return len(c.All()) > 0
 	})
-	eventually(t, "the lines of all", func() bool { return len(l.lines()) > 200 })
+	proxytest.Eventually(t, "the lines of all", func() bool { return len(l.Lines()) > 200 })
 }
 
 // A Zipkin that does not take what it gets.
 func TestZipkinThatRefuses(t *testing.T) {
 	t.Parallel()
-	l := startLab(t, always(okay)(t), func(s *settings) {
-		address := goServer(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 500) })
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 500) })
 		z := config.NewZipkin("http://" + address + "/api/v2/spans")
 		z.Timeout = 100 * time.Millisecond
 		s.Config.Telemetry.Traces.Zipkin = z
 	})
-	l.unharmed(50, "")
-	eventually(t, "lost spans being counted", func() bool { return l.lost("spans", "export_failed") > 0 })
-	l.warned("spans are lost")
+	unharmed(l, 50, "")
+	proxytest.Eventually(t, "lost spans being counted", func() bool { return lostBy(l, "spans", "export_failed") > 0 })
+	warned(l, "spans are lost")
 }
 
 // A disk that is full.
@@ -135,18 +136,18 @@ func TestLogOnAFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
 	}
-	l := startLab(t, always(okay)(t), func(s *settings) { s.Config.Telemetry.AccessLog.Path = "/dev/full" })
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) { s.Config.Telemetry.AccessLog.Path = "/dev/full" })
 	for range 3 {
-		before := l.lost("access_log", "write_error")
-		l.unharmed(50, "")
-		eventually(t, "lost lines being counted", func() bool { return l.lost("access_log", "write_error") > before })
+		before := lostBy(l, "access_log", "write_error")
+		unharmed(l, 50, "")
+		proxytest.Eventually(t, "lost lines being counted", func() bool { return lostBy(l, "access_log", "write_error") > before })
 	}
-	l.warned("the access log can't be written")
-	eventually(t, "the admin API saying as much as the metric", func() bool {
-		return l.droppedBy("access_log") == fmt.Sprintf("map[total:%v write_error:%[1]v]", l.lost("access_log", "write_error"))
+	warned(l, "the access log can't be written")
+	proxytest.Eventually(t, "the admin API saying as much as the metric", func() bool {
+		return droppedBy(l, "access_log") == fmt.Sprintf("map[total:%v write_error:%[1]v]", lostBy(l, "access_log", "write_error"))
 	})
-	same(t, "counted", l.scrape().sum("hopscope_requests_total"), 150)
-	eventually(t, "the spans", func() bool { return len(l.collector.all()) == 300 })
+	proxytest.Same(t, "counted", l.Scrape().Sum("hopscope_requests_total"), 150)
+	proxytest.Eventually(t, "the spans", func() bool { return len(l.Collector.All()) == 300 })
 }
 
 // A reader that stops reading, and then goes away.
@@ -161,44 +162,44 @@ func TestLogWithADeadReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	l := startLab(t, always(okay)(t), func(s *settings) {
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
 		s.Config.Telemetry.AccessLog.Path = path
 		s.Config.Telemetry.Traces.Sample = 0
 	})
 	long := "User-Agent: " + strings.Repeat("a", 4096) + "\r\n"
-	eventually(t, "the log's buffer being full", func() bool {
-		l.unharmed(500, long)
-		return l.lost("access_log", "buffer_full") > 0
+	proxytest.Eventually(t, "the log's buffer being full", func() bool {
+		unharmed(l, 500, long)
+		return lostBy(l, "access_log", "buffer_full") > 0
 	})
-	l.unharmed(100, "")
-	same(t, "lines that could not be written", l.lost("access_log", "write_error"), 0)
-	eventually(t, "the log saying so", func() bool { return strings.Contains(l.said.String(), "lines of the access log are dropped") })
+	unharmed(l, 100, "")
+	proxytest.Same(t, "lines that could not be written", lostBy(l, "access_log", "write_error"), 0)
+	proxytest.Eventually(t, "the log saying so", func() bool { return strings.Contains(l.Said.String(), "lines of the access log are dropped") })
 	reader.Close()
-	eventually(t, "the broken pipe being counted", func() bool { return l.lost("access_log", "write_error") > 0 })
-	l.unharmed(100, "")
-	l.warned("the access log can't be written")
+	proxytest.Eventually(t, "the broken pipe being counted", func() bool { return lostBy(l, "access_log", "write_error") > 0 })
+	unharmed(l, 100, "")
+	warned(l, "the access log can't be written")
 }
 
 // A proxy that ends does not wait for a connection that nobody answers.
 func TestEndWhileConnecting(t *testing.T) {
 	t.Parallel()
-	l := startLab(t, deaf(t), func(s *settings) { s.Cluster.ConnectTimeout = time.Hour })
-	p := dialPeer(t, l.ingress())
-	p.send(plain)
-	eventually(t, "the request being on its way", func() bool { return l.scrape().sum("hopscope_downstream_requests_active") == 1 })
-	l.stop()
+	l := proxytest.StartWithViews(t, deaf(t), func(s *proxytest.Settings) { s.Cluster.ConnectTimeout = time.Hour })
+	p := proxytest.Dial(t, l.Ingress())
+	p.Send(proxytest.RowRequest)
+	proxytest.Eventually(t, "the request being on its way", func() bool { return l.Scrape().Sum("hopscope_downstream_requests_active") == 1 })
+	l.Stop()
 	if text, err := io.ReadAll(p); err == nil && strings.Contains(string(text), " 200 ") {
 		t.Errorf("the client got %q", text)
 	}
-	if len(l.lines()) != 1 || len(l.collector.all()) != 2 {
-		t.Fatalf("lines %v, spans %v", l.lines(), l.collector.all())
+	if len(l.Lines()) != 1 || len(l.Collector.All()) != 2 {
+		t.Fatalf("lines %v, spans %v", l.Lines(), l.Collector.All())
 	}
-	one, client := l.lines()[0], l.collector.all()[1]
-	if !strings.HasPrefix(one.text("flags"), "LR") {
+	one, client := l.Lines()[0], l.Collector.All()[1]
+	if !strings.HasPrefix(one.Text("flags"), "LR") {
 		t.Errorf("log: %v", one)
 	}
-	same(t, "log: failed_hop", one.text("failed_hop"), "front")
-	reason(t, "log: failure_reason", one.text("failure_reason"), "the proxy is shutting down")
-	same(t, "span: error.type", client.attributes["error.type"], "proxy_internal_response")
-	same(t, "span: flags", client.attributes["hopscope.flags"], "LR")
+	proxytest.Same(t, "log: failed_hop", one.Text("failed_hop"), "front")
+	proxytest.Reason(t, "log: failure_reason", one.Text("failure_reason"), "the proxy is shutting down")
+	proxytest.Same(t, "span: error.type", client.Attributes["error.type"], "proxy_internal_response")
+	proxytest.Same(t, "span: flags", client.Attributes["hopscope.flags"], "LR")
 }

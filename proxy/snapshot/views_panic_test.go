@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // panicky is a filter that panics at the stage that a request's path names.
@@ -79,7 +80,7 @@ func TestPanicCostsOneRequest(t *testing.T) {
 	for _, tt := range []struct {
 		stage  string
 		status int // 0 where the response is cut off, or none comes
-		change func(*settings)
+		change func(*proxytest.Settings)
 	}{
 		{stage: "before", status: 500},
 		{stage: "head", status: 500},
@@ -88,36 +89,36 @@ func TestPanicCostsOneRequest(t *testing.T) {
 		{stage: "content"}, // which the answer asks for, too
 		{stage: "response"},
 		{stage: "answer"},
-		{stage: "interim", status: 500, change: hedging(2)},
+		{stage: "interim", status: 500, change: proxytest.Hedging(2)},
 	} {
-		for _, down := range sides[:2] {
-			for _, up := range sides[:2] {
+		for _, down := range proxytest.Sides[:2] {
+			for _, up := range proxytest.Sides[:2] {
 				name := tt.stage
 				if tt.change != nil {
 					name += " of a race"
 				}
-				t.Run(name+" from "+down.name+" to "+up.name, func(t *testing.T) {
-					noLeaks(t)
-					p := stage(t, up, 2, func(w http.ResponseWriter, r *http.Request) {
+				t.Run(name+" from "+down.Name+" to "+up.Name, func(t *testing.T) {
+					proxytest.NoLeaks(t)
+					p := proxytest.StartScript(t, up, 2, func(w http.ResponseWriter, r *http.Request) {
 						if r.URL.Path == "/interim" {
 							w.WriteHeader(103)
 							time.Sleep(50 * time.Millisecond)
 						}
-						echo(w, r)
+						proxytest.Echo(w, r)
 					})
 					change := tt.change
 					if change == nil {
-						change = func(*settings) {}
+						change = func(*proxytest.Settings) {}
 					}
-					l := startLab(t, p.addresses[0], p.before(up), change, func(s *settings) { s.Filters = []filter.Filter{panicky} })
-					transport := &http.Transport{Protocols: down.speaks()}
+					l := proxytest.StartWithViews(t, p.Addresses[0], p.Before(up), change, func(s *proxytest.Settings) { s.Filters = []filter.Filter{panicky} })
+					transport := &http.Transport{Protocols: down.Protocols()}
 					defer transport.CloseIdleConnections()
 					ask := func(stage string) (int, string, error) {
 						method, content := "GET", io.Reader(nil)
 						if stage == "upload" {
-							method, content = "POST", struct{ io.Reader }{strings.NewReader(pattern(100_000))}
+							method, content = "POST", struct{ io.Reader }{strings.NewReader(proxytest.Pattern(100_000))}
 						}
-						r, _ := http.NewRequestWithContext(within(t), method, "http://"+l.ingress()+"/"+stage, content)
+						r, _ := http.NewRequestWithContext(proxytest.WithinPatience(t), method, "http://"+l.Ingress()+"/"+stage, content)
 						resp, err := transport.RoundTrip(r)
 						if err != nil {
 							return 0, "", err
@@ -137,21 +138,21 @@ func TestPanicCostsOneRequest(t *testing.T) {
 						t.Errorf("the next request: %d, %q, %v", status, body, err)
 					}
 					for _, name := range []string{"hopscope_downstream_requests_active", "hopscope_upstream_requests_active", "hopscope_retries_active"} {
-						eventually(t, name+" being 0", func() bool { return l.scrape().sum(name) == 0 })
+						proxytest.Eventually(t, name+" being 0", func() bool { return l.Scrape().Sum(name) == 0 })
 					}
-					eventually(t, "no connection to an endpoint being in use", func() bool {
-						return l.scrape().sum("hopscope_upstream_connections", "state", "active") == 0
+					proxytest.Eventually(t, "no connection to an endpoint being in use", func() bool {
+						return l.Scrape().Sum("hopscope_upstream_connections", "state", "active") == 0
 					})
-					if n := l.scrape().sum("hopscope_panics_total"); n < 1 {
+					if n := l.Scrape().Sum("hopscope_panics_total"); n < 1 {
 						t.Errorf("%v panics counted", n)
 					}
-					v := l.end(2)
-					one := v.by("flags", "PANIC")
-					if !strings.Contains(one.text("failure_reason"), "panicked") || one.text("failed_hop") != "front" {
+					v := l.End(2)
+					one := v.By("flags", "PANIC")
+					if !strings.Contains(one.Text("failure_reason"), "panicked") || one.Text("failed_hop") != "front" {
 						t.Errorf("the line is %v", one)
 					}
-					if n := strings.Count(l.said.String(), "panickyClient"); tt.stage != "before" && n == 0 {
-						t.Errorf("the log has no stack: %s", l.said.String())
+					if n := strings.Count(l.Said.String(), "panickyClient"); tt.stage != "before" && n == 0 {
+						t.Errorf("the log has no stack: %s", l.Said.String())
 					}
 					transport.CloseIdleConnections()
 				})
@@ -162,9 +163,9 @@ func TestPanicCostsOneRequest(t *testing.T) {
 
 // TestManyPanicsAreNotReady: a proxy that panics again and again says so.
 func TestManyPanicsAreNotReady(t *testing.T) {
-	l := startLab(t, answering(t, func(string, []string) string { return okay }), func(s *settings) { s.Filters = []filter.Filter{panicky} })
+	l := proxytest.StartWithViews(t, proxytest.Answering(t, func(string, []string) string { return proxytest.OKResponse }), func(s *proxytest.Settings) { s.Filters = []filter.Filter{panicky} })
 	ready := func() int {
-		r, _ := http.NewRequestWithContext(context.Background(), "GET", "http://"+l.proxy.AdminAddr().String()+"/ready", nil)
+		r, _ := http.NewRequestWithContext(context.Background(), "GET", "http://"+l.AdminAddr().String()+"/ready", nil)
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -173,11 +174,11 @@ func TestManyPanicsAreNotReady(t *testing.T) {
 		return resp.StatusCode
 	}
 	for i := range 10 {
-		if r := ask(t, l.ingress(), "GET /before HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); r.StatusCode != 500 {
+		if r := proxytest.Ask(t, l.Ingress(), "GET /before HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); r.StatusCode != 500 {
 			t.Fatal(fmt.Sprint(i), r.Status)
 		}
 	}
-	same(t, "ready after ten", ready(), 200)
-	ask(t, l.ingress(), "GET /before HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	same(t, "ready after eleven", ready(), 503)
+	proxytest.Same(t, "ready after ten", ready(), 200)
+	proxytest.Ask(t, l.Ingress(), "GET /before HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	proxytest.Same(t, "ready after eleven", ready(), 503)
 }

@@ -10,40 +10,22 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
-
-const (
-	plain = "GET /row HTTP/1.1\r\nHost: web.test\r\n\r\n"
-	other = "GET /other HTTP/1.1\r\nHost: web.test\r\n\r\n"
-)
-
-// soon is a timeout that is to run out, but not before a peer did what it does
-// without waiting.
-const soon = 300 * time.Millisecond
-
-// get is the plain way to drive a row.
-func get(l *rig) *http.Response { return ask(l.t, l.ingress(), plain) }
 
 // sending drives a row with a request.
-func sending(request ...string) func(l *rig) *http.Response {
-	return func(l *rig) *http.Response { return ask(l.t, l.ingress(), request...) }
-}
-
-// always is an endpoint that answers every request alike.
-func always(answer string) func(*testing.T) string {
-	return func(t *testing.T) string {
-		return answering(t, func(string, []string) string { return answer })
-	}
+func sending(request ...string) func(l *proxytest.Proxy) *http.Response {
+	return func(l *proxytest.Proxy) *http.Response { return proxytest.Ask(l.T, l.Ingress(), request...) }
 }
 
 // silent is an endpoint that reads a head, sends text, and then nothing until
 // the connection ends.
 func silent(text string) func(*testing.T) string {
 	return func(t *testing.T) string {
-		return endpoint(t, func(_ int, p *peer) {
-			if _, err := p.tryHead(); err == nil {
-				p.send(text)
-				p.rest()
+		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+			if _, err := p.TryReadHead(); err == nil {
+				p.Send(text)
+				p.ReadRest()
 			}
 		})
 	}
@@ -52,67 +34,67 @@ func silent(text string) func(*testing.T) string {
 // answeredRows are those where the endpoint's answer is what the client gets.
 func answeredRows() []row {
 	fresh := func(t *testing.T) string { // serves two requests on the first connection, but answers one
-		return endpoint(t, func(n int, p *peer) {
+		return proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
 			for i := 0; i < 2; i++ {
-				if _, err := p.tryHead(); err != nil || n == 0 && i == 1 {
+				if _, err := p.TryReadHead(); err != nil || n == 0 && i == 1 {
 					return
 				}
-				p.send(okay)
+				p.Send(proxytest.OKResponse)
 			}
 		})
 	}
-	again := func(l *rig) *http.Response {
-		p := dialPeer(l.t, l.ingress())
+	again := func(l *proxytest.Proxy) *http.Response {
+		p := proxytest.Dial(l.T, l.Ingress())
 		defer p.Close()
-		p.send(other)
-		p.response("GET")
-		p.send(plain)
-		r, _ := p.response("GET")
+		p.Send(proxytest.OtherRequest)
+		p.ReadResponse("GET")
+		p.Send(proxytest.RowRequest)
+		r, _ := p.ReadResponse("GET")
 		return r
 	}
 	return []row{
 		{
-			name: "answered 200", drive: get,
+			name: "answered 200", drive: proxytest.Get,
 			status: 200, tries: []try{{status: 200}},
 		},
 		{
-			name: "answered 404", drive: get, endpoint: always("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+			name: "answered 404", drive: proxytest.Get, endpoint: proxytest.Always("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
 			status: 404, tries: []try{{status: 404, failed: "404"}},
 		},
 		{
-			name: "answered 500", drive: get, endpoint: always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+			name: "answered 500", drive: proxytest.Get, endpoint: proxytest.Always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
 			status: 500, failed: "500", origin: "endpoint", hop: "web", reason: "answered 500 Internal Server Error",
 			tries: []try{{status: 500, failed: "500"}},
 		},
 		{
-			name: "answered 502 in a chunked body", drive: get,
-			endpoint: always("HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"),
+			name: "answered 502 in a chunked body", drive: proxytest.Get,
+			endpoint: proxytest.Always("HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"),
 			status:   502, failed: "502", origin: "endpoint", hop: "web", reason: "answered 502 Bad Gateway",
 			tries: []try{{status: 502, failed: "502"}},
 		},
 		{
-			name: "failure made by a proxy behind this one", drive: get,
+			name: "failure made by a proxy behind this one", drive: proxytest.Get,
 			endpoint: func(t *testing.T) string {
-				return startLab(t, refusing(t), func(s *settings) { s.Config.Service = "inner" }).ingress()
+				return proxytest.StartWithViews(t, proxytest.RefusingAddress(t), func(s *proxytest.Settings) { s.Config.Service = "inner" }).Ingress()
 			},
 			status: 503, failed: "503", origin: "relayed", hop: "inner", reason: "connection refused",
 			tries: []try{{status: 503, failed: "503"}},
 		},
 		{
-			name: "answered by another proxy that says so", drive: get,
-			endpoint: always("HTTP/1.1 504 Gateway Timeout\r\nProxy-Status: edge.example;error=http_response_timeout;details=\"no luck\"\r\nContent-Length: 0\r\n\r\n"),
+			name: "answered by another proxy that says so", drive: proxytest.Get,
+			endpoint: proxytest.Always("HTTP/1.1 504 Gateway Timeout\r\nProxy-Status: edge.example;error=http_response_timeout;details=\"no luck\"\r\nContent-Length: 0\r\n\r\n"),
 			status:   504, failed: "504", origin: "relayed", hop: "edge.example", reason: "no luck",
 			tries: []try{{status: 504, failed: "504"}},
 		},
 		{
-			name: "answered early, and the request's content not read", drive: func(l *rig) *http.Response {
-				p := dialPeer(l.t, l.ingress())
+			name: "answered early, and the request's content not read", drive: func(l *proxytest.Proxy) *http.Response {
+				p := proxytest.Dial(l.T, l.Ingress())
 				defer p.Close()
-				p.send("PUT /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
-				r, _ := p.response("PUT")
+				p.Send("PUT /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
+				r, _ := p.ReadResponse("PUT")
 				return r
 			},
-			endpoint: always("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+			endpoint: proxytest.Always("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
 			method:   "PUT", status: 413, tries: []try{{status: 413, failed: "413"}},
 		},
 		{
@@ -125,8 +107,6 @@ func answeredRows() []row {
 		},
 	}
 }
-
-const okay = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 // refused is a row for a request that the proxy does not take.
 func refused(name string, kind fault.Kind, status int, flags, why string, request ...string) row {
@@ -161,11 +141,11 @@ func clientRows() []row {
 		refused("head stalls", fault.RequestTimeout, 408, "SI", "did not arrive within", "GET /row HTTP/1.1\r\nHo"),
 	}
 	foreign := refused("another protocol's name", fault.NotHTTP, 0, "DPE", "what came is not HTTP")
-	foreign.error, foreign.drive = "", func(l *rig) *http.Response {
-		p := dialPeer(l.t, l.ingress())
+	foreign.error, foreign.drive = "", func(l *proxytest.Proxy) *http.Response {
+		p := proxytest.Dial(l.T, l.Ingress())
 		defer p.Close()
-		p.send("GET /row RTSP/1.0\r\nHost: web.test\r\n\r\n")
-		p.rest() // in whichever way that ends
+		p.Send("GET /row RTSP/1.0\r\nHost: web.test\r\n\r\n")
+		p.ReadRest() // in whichever way that ends
 		return nil
 	}
 	rows = append(rows, foreign)
@@ -180,7 +160,7 @@ func clientRows() []row {
 		case "Content-Length and Transfer-Encoding", "two lengths", "another coding":
 			r.method = "POST"
 		case "head stalls":
-			r.change = func(s *settings) { s.Listener.RequestHeadTimeout = soon }
+			r.change = func(s *proxytest.Settings) { s.Listener.RequestHeadTimeout = proxytest.Soon }
 		}
 	}
 	return append(rows, goneRows()...)
@@ -191,15 +171,15 @@ func clientRows() []row {
 func goneRows() []row {
 	gone := row{
 		kind: fault.ClientClosed, flags: "DC", origin: "downstream", hop: "client", reason: "the client closed the connection",
-		tries: []try{{flags: "DC"}}, change: leavesAtOnce,
+		tries: []try{{flags: "DC"}}, change: proxytest.AbortOnClose,
 	}
 	inHead, before, within, inBody := gone, gone, gone, gone
 
 	inHead.name, inHead.nowhere, inHead.untimed, inHead.tries = "client gone within its head", true, true, nil
-	inHead.drive = func(l *rig) *http.Response {
-		p := dialPeer(l.t, l.ingress())
-		p.send("GET /row HTTP/1.1\r\nHo")
-		p.taken()
+	inHead.drive = func(l *proxytest.Proxy) *http.Response {
+		p := proxytest.Dial(l.T, l.Ingress())
+		p.Send("GET /row HTTP/1.1\r\nHo")
+		p.AwaitRead()
 		p.Close()
 		return nil
 	}
@@ -207,15 +187,15 @@ func goneRows() []row {
 	before.name = "client gone before the response"
 	asked := make(chan struct{})
 	before.endpoint = func(t *testing.T) string {
-		return endpoint(t, func(_ int, p *peer) {
-			p.head()
+		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+			p.ReadHead()
 			close(asked)
-			p.rest()
+			p.ReadRest()
 		})
 	}
-	before.drive = func(l *rig) *http.Response {
-		p := dialPeer(l.t, l.ingress())
-		p.send(plain)
+	before.drive = func(l *proxytest.Proxy) *http.Response {
+		p := proxytest.Dial(l.T, l.Ingress())
+		p.Send(proxytest.RowRequest)
 		<-asked
 		p.Close()
 		return nil
@@ -223,12 +203,12 @@ func goneRows() []row {
 
 	within.name, within.status, within.tries = "client gone within the response", 200, []try{{status: 200, flags: "DC"}}
 	within.endpoint = silent("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
-	within.drive = func(l *rig) *http.Response {
-		p := dialPeer(l.t, l.ingress())
-		p.send(plain)
-		r, err := http.ReadResponse(p.r, nil)
+	within.drive = func(l *proxytest.Proxy) *http.Response {
+		p := proxytest.Dial(l.T, l.Ingress())
+		p.Send(proxytest.RowRequest)
+		r, err := http.ReadResponse(p.Reader, nil)
 		if err != nil {
-			l.t.Fatal(err)
+			l.T.Fatal(err)
 		}
 		p.Close()
 		return r
@@ -242,10 +222,10 @@ func goneRows() []row {
 
 	inBody.name, inBody.method = "client gone within its content", "POST"
 	inBody.endpoint = silent("")
-	inBody.drive = func(l *rig) *http.Response {
-		p := dialPeer(l.t, l.ingress())
-		p.send("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
-		p.taken()
+	inBody.drive = func(l *proxytest.Proxy) *http.Response {
+		p := proxytest.Dial(l.T, l.Ingress())
+		p.Send("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
+		p.AwaitRead()
 		p.Close()
 		return nil
 	}
@@ -255,7 +235,7 @@ func goneRows() []row {
 	stalls.status, stalls.flags, stalls.error, stalls.reason = 408, "SI", "http_request_error", "the client moved no byte"
 	stalls.tries = []try{{}}
 	stalls.endpoint = silent("")
-	stalls.change = func(s *settings) { s.Listener.StreamIdleTimeout = soon }
+	stalls.change = func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout = proxytest.Soon }
 	stalls.drive = sending("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100\r\n\r\npart")
 
 	chunk := stalls
@@ -280,27 +260,27 @@ func goneFromTheQueue() row {
 		name: "client gone from the queue, and the endpoint too", kind: fault.ConnectRefused, before: 1, unheard: true,
 		endpoint: func(t *testing.T) string {
 			var address string
-			socket, address = once(t, func(p *peer) {
-				p.head()
+			socket, address = once(t, func(p *proxytest.Peer) {
+				p.ReadHead()
 				select {
 				case <-answer:
 				case <-t.Context().Done():
 				}
-				p.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+				p.Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 			})
 			return address
 		},
-		change: func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections = 1 },
-		drive: func(l *rig) *http.Response {
-			first, second := dialPeer(l.t, l.ingress()), dialPeer(l.t, l.ingress())
-			first.send(other)
-			eventually(l.t, "the first request being on its way", func() bool { return l.scrape().sum("hopscope_downstream_requests_active") == 1 })
-			second.send(plain)
-			eventually(l.t, "the second one waiting", func() bool { return l.scrape().sum("hopscope_upstream_requests_pending") == 1 })
-			second.reset()
+		change: func(s *proxytest.Settings) { s.Cluster.CircuitBreaker.MaxConnections = 1 },
+		drive: func(l *proxytest.Proxy) *http.Response {
+			first, second := proxytest.Dial(l.T, l.Ingress()), proxytest.Dial(l.T, l.Ingress())
+			first.Send(proxytest.OtherRequest)
+			proxytest.Eventually(l.T, "the first request being on its way", func() bool { return l.Scrape().Sum("hopscope_downstream_requests_active") == 1 })
+			second.Send(proxytest.RowRequest)
+			proxytest.Eventually(l.T, "the second one waiting", func() bool { return l.Scrape().Sum("hopscope_upstream_requests_pending") == 1 })
+			second.Reset()
 			socket.Close()
 			close(answer)
-			first.ok()
+			first.ReadOK()
 			first.Close()
 			return nil
 		},
@@ -311,7 +291,7 @@ func goneFromTheQueue() row {
 }
 
 // once is a server of one connection.
-func once(t *testing.T, serve func(*peer)) (socket net.Listener, address string) {
+func once(t *testing.T, serve func(*proxytest.Peer)) (socket net.Listener, address string) {
 	t.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -324,8 +304,8 @@ func once(t *testing.T, serve func(*peer)) (socket net.Listener, address string)
 			return
 		}
 		defer c.Close()
-		p := newPeer(t, c)
-		p.fail = t.Errorf
+		p := proxytest.NewPeer(t, c)
+		p.Fail = t.Errorf
 		serve(p)
 	})
 	t.Cleanup(func() {
@@ -344,27 +324,27 @@ func routingRows() []row {
 		}
 	}
 	noRoute := own("no route", fault.NotFound, 404, "NR", "destination_not_found", `no route of listener ingress matches host "web.test" and path "/row"`)
-	noRoute.change = func(s *settings) { s.Route.Match.PathPrefix = "/elsewhere" }
-	noRoute.drive, noRoute.nowhere = get, true
+	noRoute.change = func(s *proxytest.Settings) { s.Route.Match.PathPrefix = "/elsewhere" }
+	noRoute.drive, noRoute.nowhere = proxytest.Get, true
 
 	tunnel := own("CONNECT where it is not for", fault.NotFound, 404, "NR", "destination_not_found", "CONNECT is for forward proxies")
 	tunnel.drive, tunnel.nowhere, tunnel.method = sending("CONNECT web.test:443 HTTP/1.1\r\nHost: web.test:443\r\n\r\n"), true, "CONNECT"
 
 	origin := own("origin form to a forward proxy", fault.NotFound, 404, "NR", "destination_not_found", "absolute form")
-	origin.drive = func(l *rig) *http.Response { return ask(l.t, l.egress(), plain) }
+	origin.drive = func(l *proxytest.Proxy) *http.Response { return proxytest.Ask(l.T, l.Egress(), proxytest.RowRequest) }
 	origin.nowhere = true
 
 	denied := own("destination not allowed", fault.Forbidden, 403, "UAEX", "http_request_denied", "may not reach 10.1.2.3:80")
-	denied.change = func(s *settings) {
-		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{allowed(`127.0.0.0/8`, "*.example.com")}
+	denied.change = func(s *proxytest.Settings) {
+		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{proxytest.Allow(`127.0.0.0/8`, "*.example.com")}
 	}
 	denied.drive = viaEgress("10.1.2.3")
 	denied.route, denied.cluster = "forward", "egress"
 
 	stranger := denied
 	stranger.name, stranger.reason = "client not allowed", "no entry of forward_proxy.allow has it"
-	stranger.change = func(s *settings) {
-		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{allowed(`10.0.0.0/8`, "*")}
+	stranger.change = func(s *proxytest.Settings) {
+		s.Egress.ForwardProxy.Allow = []config.ForwardAllow{proxytest.Allow(`10.0.0.0/8`, "*")}
 	}
 
 	metadata := own("address that nobody may reach", fault.ForbiddenAddress, 403, "UAEX", "destination_ip_prohibited", "169.254.169.254, a link-local address")
@@ -373,25 +353,27 @@ func routingRows() []row {
 
 	loop := own("loop", fault.LoopFound, 502, "NR", "proxy_loop_detected", "this forward proxy itself")
 	loop.failed = "proxy_loop_detected"
-	loop.drive = func(l *rig) *http.Response { return viaEgress(l.egress())(l) }
+	loop.drive = func(l *proxytest.Proxy) *http.Response { return viaEgress(l.Egress())(l) }
 	loop.route, loop.cluster = "forward", "egress"
 
 	https := own("https without CONNECT", fault.BadGateway, 400, "DPE", "http_request_error", "HTTPS_PROXY")
 	https.origin, https.hop = "downstream", "client"
-	https.drive = func(l *rig) *http.Response {
-		return ask(l.t, l.egress(), "GET https://web.test/row HTTP/1.1\r\nHost: web.test\r\n\r\n")
+	https.drive = func(l *proxytest.Proxy) *http.Response {
+		return proxytest.Ask(l.T, l.Egress(), "GET https://web.test/row HTTP/1.1\r\nHost: web.test\r\n\r\n")
 	}
 	https.nowhere = true
 
 	full := own("connections used up", fault.Overflow, 503, "UO", "connection_limit_reached", "raise max_connections or max_pending")
 	full.failed = "connection_limit_reached"
 	full.tries, full.before = []try{{flags: "UO", failed: "connection_limit_reached"}}, 1
-	full.change = func(s *settings) { s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 1, 0 }
+	full.change = func(s *proxytest.Settings) {
+		s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.CircuitBreaker.MaxPending = 1, 0
+	}
 	full.endpoint, full.drive = occupied()
 
 	waited := full
 	waited.name, waited.reason = "connections used up for as long as it could wait", "came free in time"
-	waited.change = func(s *settings) {
+	waited.change = func(s *proxytest.Settings) {
 		s.Cluster.CircuitBreaker.MaxConnections = 1
 		row := s.Route
 		row.Match.Path, row.Timeout, row.Name = "/row", 50*time.Millisecond, "default"
@@ -402,33 +384,33 @@ func routingRows() []row {
 }
 
 // viaEgress asks the forward proxy for a destination.
-func viaEgress(authority string) func(l *rig) *http.Response {
-	return func(l *rig) *http.Response {
-		return ask(l.t, l.egress(), "GET http://"+authority+"/row HTTP/1.1\r\nHost: "+authority+"\r\n\r\n")
+func viaEgress(authority string) func(l *proxytest.Proxy) *http.Response {
+	return func(l *proxytest.Proxy) *http.Response {
+		return proxytest.Ask(l.T, l.Egress(), "GET http://"+authority+"/row HTTP/1.1\r\nHost: "+authority+"\r\n\r\n")
 	}
 }
 
 // occupied is an endpoint that lets its first request wait until the row's own
 // has been answered.
-func occupied() (func(*testing.T) string, func(*rig) *http.Response) {
+func occupied() (func(*testing.T) string, func(*proxytest.Proxy) *http.Response) {
 	taken, free := make(chan struct{}), make(chan struct{})
 	return func(t *testing.T) string {
-			return answering(t, func(string, []string) string {
+			return proxytest.Answering(t, func(string, []string) string {
 				close(taken)
 				select {
 				case <-free:
 				case <-t.Context().Done():
 				}
-				return okay
+				return proxytest.OKResponse
 			})
-		}, func(l *rig) *http.Response {
-			p := dialPeer(l.t, l.ingress())
+		}, func(l *proxytest.Proxy) *http.Response {
+			p := proxytest.Dial(l.T, l.Ingress())
 			defer p.Close()
-			p.send(other)
+			p.Send(proxytest.OtherRequest)
 			<-taken
-			r := get(l)
+			r := proxytest.Get(l)
 			close(free)
-			p.ok()
+			p.ReadOK()
 			return r
 		}
 }
