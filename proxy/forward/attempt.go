@@ -18,8 +18,8 @@ import (
 // or by as many as its policy lets it have.
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
-	here, whole := x.Down.Whole()
-	cl := d.route.Cluster
+	here, whole := x.Body.Whole()
+	cl := d.target.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
 	}
@@ -29,10 +29,10 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 		d.until = x.Hop.Routed + d.timeout
 	}
 	f.prepare(x, d)
-	d.nameless = d.route.Host == "" && !x.Request.Has(message.Host)
+	d.nameless = d.forward.Host == "" && !x.Request.Has(message.Host)
 	b := content{here: here}
 	if !whole {
-		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
+		b.from = &source{body: x.Body, account: x.Conn.Info().Account, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
 		defer b.forget()
 	}
 	return d.late(x.Hop, f.attempts(x, d, b))
@@ -41,7 +41,7 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 // attempts makes attempts until one has the response, or none may follow, and
 // takes the response to the client.
 func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b content) error {
-	t := tries{cluster: d.route.Cluster}
+	t := tries{cluster: d.target.Cluster}
 	defer t.leave()
 	if budget := d.retry.budget(); budget != nil {
 		budget.Deposit()
@@ -92,7 +92,7 @@ func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint,
 		at = now(h)
 	}
 	x.Pick.Random, x.Pick.Now = rand.Uint64(), f.clock(h, at)
-	e, err := d.route.Cluster.Pick(&x.Pick)
+	e, err := d.target.Cluster.Pick(&x.Pick)
 	if err == nil {
 		x.Pick.Tried = append(x.Pick.Tried, e.Load)
 	}
@@ -153,7 +153,7 @@ func again(k fault.Kind, w *way, r *message.Head) bool {
 
 // reach opens an attempt, and a connection to its endpoint.
 func (f *Forwarder) reach(x *filter.Exchange, d *destination, b content, w *way, pooled bool) (err error) {
-	h, cl := x.Hop, d.route.Cluster
+	h, cl := x.Hop, d.target.Cluster
 	endpoint := d.fixed
 	if endpoint == nil {
 		endpoint = w.endpoint.Endpoint
@@ -202,7 +202,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b conten
 		return err
 	}
 	upgrade(x, c.Version())
-	c.Watch(x.Down.Gone())
+	c.Watch(x.Conn.Gone())
 	a.Sent = a.Connected
 	err := f.request(x, d, w, b)
 	if err == nil {
@@ -252,7 +252,7 @@ func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b conten
 	}
 	w.begun = true
 	f.startUpload(x, d, w, b.from, first)
-	c.Watch(w.upload.watch(x.Down.Gone()))
+	c.Watch(w.upload.watch(x.Conn.Gone()))
 	return c.ReadHead(r.Method, &x.Response)
 }
 
@@ -275,10 +275,10 @@ func (d *destination) nameHost(r *message.Head, endpoint string) {
 // endpoint's address, also where an HTTP/1.0 client sent none, which HTTP/1.1 requires;
 // "" is the one that the client asked for.
 func (d *destination) hostOf(endpoint string) string {
-	if d.nameless || d.route.Host == "endpoint" {
+	if d.nameless || d.forward.Host == "endpoint" {
 		return endpoint
 	}
-	return d.route.Host
+	return d.forward.Host
 }
 
 // ask notes what the last attempt asks for.

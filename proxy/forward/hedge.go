@@ -22,7 +22,7 @@ type Hedge struct {
 // hedges reports whether the request is one that may be sent twice at once.
 func (d *destination) hedges(x *filter.Exchange, b content) bool {
 	r := &x.Request
-	return d.route.Hedge != nil && b.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
+	return d.target.Hedge != nil && b.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
 }
 
 // race is several attempts of which the first acceptable response is taken. All of
@@ -56,20 +56,23 @@ type runner struct {
 	err     error
 }
 
-// hedged is the client as a runner sees it: interim responses are sent one at a
-// time, and it is the race that looks whether the client still waits.
-type hedged struct {
-	filter.Downstream
+// unwatched is the client's connection as a runner sees it: it is the race that looks
+// whether the client still waits.
+type unwatched struct{ filter.Conn }
+
+func (unwatched) Gone() func() bool { return nil }
+func (unwatched) Left() error       { return nil }
+
+// shared is the response as a runner sees it: interim responses are sent one at a time.
+type shared struct {
+	filter.Writer
 	race *race
 }
 
-func (c hedged) Gone() func() bool { return nil }
-func (c hedged) Left() error       { return nil }
-
-func (c hedged) Interim(h *message.Head) error {
-	c.race.interim.Lock()
-	defer c.race.interim.Unlock()
-	return c.Downstream.Interim(h)
+func (w shared) Interim(h *message.Head) error {
+	w.race.interim.Lock()
+	defer w.race.interim.Unlock()
+	return w.Writer.Interim(h)
 }
 
 // lookAgain is how often it is looked, during a race, whether the client still
@@ -100,7 +103,10 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 		record.Attempt()
 	}
 	c.from = len(record.Attempts)
-	c.x = filter.Exchange{Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick, Down: hedged{r.x.Down, r}}
+	c.x = filter.Exchange{
+		Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick,
+		Conn: unwatched{r.x.Conn}, Body: r.x.Body, Writer: shared{r.x.Writer, r},
+	}
 	c.x.Pick.Tried = slices.Clone(r.x.Pick.Tried)
 	r.runners = append(r.runners, c)
 	r.live++
@@ -117,7 +123,7 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 // has gone.
 func (r *race) run() {
 	defer r.f.rescue(r.x, "a race of attempts", &r.why)
-	more := time.NewTimer(r.d.route.Hedge.After)
+	more := time.NewTimer(r.d.target.Hedge.After)
 	defer more.Stop()
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
@@ -129,7 +135,7 @@ func (r *race) run() {
 			}
 		case <-more.C:
 			if r.more() {
-				more.Reset(r.d.route.Hedge.After)
+				more.Reset(r.d.target.Hedge.After)
 			}
 		case <-look.C:
 			r.why = gone(r.x, "before it had a response")
@@ -140,8 +146,8 @@ func (r *race) run() {
 // more sends the request to another endpoint, if there is one, and reports whether
 // it did. It is a retry to the circuit breaker or the budget.
 func (r *race) more() bool {
-	cl, h := r.d.route.Cluster, r.x.Hop
-	if len(r.runners) >= r.d.route.Hedge.Attempts || r.d.over(now(h)) || !cl.Others(&r.x.Pick) {
+	cl, h := r.d.target.Cluster, r.x.Hop
+	if len(r.runners) >= r.d.target.Hedge.Attempts || r.d.over(now(h)) || !cl.Others(&r.x.Pick) {
 		return false
 	}
 	if !cl.EnterRetry(r.d.retry.budget(), r.f.clock(h, now(h))) {
@@ -180,7 +186,7 @@ func (r *race) take(c *runner) (unwanted bool) {
 func (r *race) leave(c *runner) {
 	r.live--
 	if c.counted {
-		r.d.route.Cluster.LeaveRetry()
+		r.d.target.Cluster.LeaveRetry()
 	}
 }
 

@@ -161,9 +161,9 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 	d.count(b)
 	h := x.Hop
 	now := now(h)
-	elsewhere := d.route.Cluster.Others(&x.Pick)
+	elsewhere := d.target.Cluster.Others(&x.Pick)
 	switch {
-	case d.over(now) || x.Down.Gone()():
+	case d.over(now) || x.Conn.Gone()():
 		return false
 	case p.policy == nil && !elsewhere: // it would fail in the same way
 		return false
@@ -181,7 +181,7 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 		if d.over(at) {
 			return false // what there is now is better than nothing then
 		}
-		if !d.route.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
+		if !d.target.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
 			h.Flags |= hop.UpstreamOverflow
 			return false
 		}
@@ -296,10 +296,10 @@ func (f *Forwarder) backOff(x *filter.Exchange, d *destination, t *tries) error 
 
 // gone is how the client went away, nil while it is there.
 func gone(x *filter.Exchange, when string) error {
-	if !x.Down.Gone()() {
+	if !x.Conn.Gone()() {
 		return nil
 	}
-	if left := x.Down.Left(); left != nil {
+	if left := x.Conn.Left(); left != nil {
 		return left
 	}
 	return fault.New(fault.ClientClosed, "the client closed the connection "+when)
