@@ -1,4 +1,4 @@
-package snapshot_test
+package egress_test
 
 import (
 	"fmt"
