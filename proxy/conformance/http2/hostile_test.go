@@ -1,4 +1,4 @@
-package snapshot_test
+package http2_test
 
 import (
 	"encoding/binary"
