@@ -1,4 +1,4 @@
-package snapshot_test
+package soak_test
 
 import (
 	"bytes"
