@@ -1,4 +1,4 @@
-package snapshot_test
+package tls_test
 
 import (
 	"crypto/sha256"
