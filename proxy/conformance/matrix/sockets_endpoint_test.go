@@ -1,4 +1,4 @@
-package snapshot_test
+package matrix_test
 
 import (
 	"bufio"

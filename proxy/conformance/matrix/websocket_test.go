@@ -1,6 +1,6 @@
 //lint:file-ignore SA1019 net/http's own transport knows no extended CONNECT
 
-package snapshot_test
+package matrix_test
 
 import (
 	"context"
