@@ -1,4 +1,4 @@
-package snapshot_test
+package grpc_test
 
 import (
 	"context"
