@@ -1,4 +1,4 @@
-package snapshot_test
+package retry_test
 
 import (
 	"io"

@@ -1,4 +1,4 @@
-package snapshot_test
+package retry_test
 
 import (
 	"io"
@@ -14,6 +14,15 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
+)
+
+// A test that must not run into a timeout sends a piece after each pause, for longer
+// than patient, which is many pauses. No test waits as long as long.
+const (
+	long    = time.Minute
+	pause   = 40 * time.Millisecond
+	patient = 10 * pause
+	pieces  = 15
 )
 
 // perTry gives each attempt that time.
