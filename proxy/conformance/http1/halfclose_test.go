@@ -1,4 +1,4 @@
-package snapshot_test
+package http1_test
 
 import (
 	"io"
