@@ -1,4 +1,4 @@
-package snapshot_test
+package views_test
 
 import (
 	"fmt"

@@ -1,8 +1,10 @@
-package snapshot_test
+package views_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -17,10 +19,12 @@ import (
 // in every view; one that nobody has ever told of is UH with a detail of its own.
 func TestLiveUnavailable(t *testing.T) {
 	proxytest.NoLeaks(t)
-	consul := startAgent(t, backends.ConsulOptions{})
-	b := startBackends(t, 1)[0]
-	consul.add(b)
-	consul.set(b, api.HealthCritical)
+	consul := backends.Consul(t, backends.ConsulOptions{})
+	address := proxytest.Serve(t, proxytest.Echo)
+	host, port, _ := net.SplitHostPort(address)
+	registration := &api.AgentServiceRegistration{Name: "web", Address: host, Check: &api.AgentServiceCheck{TTL: "1h", Status: api.HealthCritical}}
+	registration.Port, _ = strconv.Atoi(port)
+	consul.Register(t, registration)
 	of := func(service string) func(*proxytest.Settings) {
 		return func(s *proxytest.Settings) {
 			s.Cluster = config.NewCluster()
@@ -36,7 +40,7 @@ func TestLiveUnavailable(t *testing.T) {
 	}
 	for _, r := range []row{
 		{name: "no instance passes", kind: fault.NoHealthy, change: of("web"), flags: "UH",
-			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul", b.address)},
+			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul", address)},
 		{name: "no such service", kind: fault.NoCluster, change: of("nobody"), flags: "NC",
 			reason: "there is no such service in Consul"},
 		{name: "nobody has ever said", kind: fault.Undiscovered, flags: "UH", reason: "has no endpoint", change: func(s *proxytest.Settings) {
