@@ -24,7 +24,7 @@ import (
 
 // Authority signs certificates for a test. File is its own, in PEM.
 type Authority struct {
-	T    *testing.T
+	T    testing.TB
 	Dir  string
 	File string
 	Cert *x509.Certificate
@@ -32,7 +32,8 @@ type Authority struct {
 	n    atomic.Int64
 }
 
-func NewAuthority(t *testing.T) *Authority {
+// NewAuthority makes an authority, whose files last as long as the test.
+func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{T: t, Dir: t.TempDir()}
 	template := &x509.Certificate{
@@ -112,13 +113,7 @@ func (a *Authority) Load(c config.Certificate) tls.Certificate {
 	return pair
 }
 
-// ListenTLS makes a listener encrypt with certificates.
-func ListenTLS(l *config.Listener, certificates ...config.Certificate) {
-	l.TLS = config.NewListenerTLS(certificates[0].Cert, certificates[0].Key)
-	l.TLS.Certificates = certificates
-}
-
-func newKey(t *testing.T) crypto.Signer {
+func newKey(t testing.TB) crypto.Signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -127,7 +122,7 @@ func newKey(t *testing.T) crypto.Signer {
 	return key
 }
 
-func writePEM(t *testing.T, path, kind string, der []byte) {
+func writePEM(t testing.TB, path, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
@@ -197,6 +192,7 @@ func ReplaceCertificate(t testing.TB, from, to config.Certificate) {
 	ReplaceFile(t, from.Cert, to.Cert)
 }
 
+// ReplaceFile replaces the file to by a copy of the file from, at once.
 func ReplaceFile(t testing.TB, from, to string) {
 	t.Helper()
 	b, err := os.ReadFile(from)

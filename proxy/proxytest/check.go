@@ -6,15 +6,7 @@ import (
 	"testing"
 )
 
-func ContainsAll(text string, parts ...string) bool {
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			return false
-		}
-	}
-	return true
-}
-
+// Same fails the test, and goes on, unless two values are equal.
 func Same[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
@@ -29,6 +21,16 @@ func Reason(t testing.TB, what, got, part string) {
 	if (part == "") != (got == "") || !strings.Contains(got, part) {
 		t.Errorf("%s: %q, want one with %q", what, got, part)
 	}
+}
+
+// ContainsAll reports whether a text has all parts.
+func ContainsAll(text string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
 }
 
 // AttributeOf is n as an attribute that is absent where n is 0.

@@ -12,14 +12,20 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// GRPCMessage is one message of gRPC, not compressed, as it is on the wire.
-func GRPCMessage(content []byte) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(content))), content...)
-}
-
-const EmptyResponse = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
+// RootRequest is a request for /.
 const RootRequest = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+// Requests for two paths of one host.
+const (
+	RowRequest   = "GET /row HTTP/1.1\r\nHost: web.test\r\n\r\n"
+	OtherRequest = "GET /other HTTP/1.1\r\nHost: web.test\r\n\r\n"
+)
+
+// OKResponse is a response with the content "ok".
+const OKResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// EmptyResponse is a response without content.
+const EmptyResponse = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 // Pattern returns n bytes, at most a MiB, of which each stretch is different
 // from the others.
@@ -44,10 +50,17 @@ type Source struct {
 	Sent  atomic.Int64
 }
 
+// NewSource makes a source of size bytes.
 func NewSource(size int64) *Source {
 	return &Source{left: size, text: []byte(Pattern(99_991)), Total: xxhash.New()}
 }
 
+// GRPCMessage is one message of gRPC, not compressed, as it is on the wire.
+func GRPCMessage(content []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(content))), content...)
+}
+
+// Read makes a Source an io.Reader.
 func (s *Source) Read(b []byte) (int, error) {
 	if s.left == 0 {
 		return 0, io.EOF
@@ -71,10 +84,3 @@ func digestOf(n int64, sum uint64) string { return fmt.Sprintf("%d bytes, %016x"
 
 // Digest is that of all that was read from a source.
 func (s *Source) Digest() string { return digestOf(s.Sent.Load(), s.Total.Sum64()) }
-
-const (
-	RowRequest   = "GET /row HTTP/1.1\r\nHost: web.test\r\n\r\n"
-	OtherRequest = "GET /other HTTP/1.1\r\nHost: web.test\r\n\r\n"
-)
-
-const OKResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

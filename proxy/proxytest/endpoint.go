@@ -18,7 +18,7 @@ import (
 // Endpoint runs a server each of whose connections is served by handle; n
 // counts them from 0. It returns its address. The connection is closed when
 // handle returns.
-func Endpoint(t *testing.T, handle func(n int, p *Peer)) string {
+func Endpoint(t testing.TB, handle func(n int, p *Peer)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +61,7 @@ func Endpoint(t *testing.T, handle func(n int, p *Peer)) string {
 
 // Answering is an endpoint that reads heads without content, and sends what
 // answer makes of each, until it makes nothing.
-func Answering(t *testing.T, answer func(first string, fields []string) string) string {
+func Answering(t testing.TB, answer func(first string, fields []string) string) string {
 	return Endpoint(t, func(_ int, p *Peer) {
 		for {
 			lines, err := p.TryReadHead()
@@ -78,7 +78,7 @@ func Answering(t *testing.T, answer func(first string, fields []string) string) 
 }
 
 // Serve runs Go's own server as an endpoint.
-func Serve(t *testing.T, h http.HandlerFunc) string {
+func Serve(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
@@ -102,7 +102,7 @@ func Echo(w http.ResponseWriter, r *http.Request) {
 
 // ServeTLS runs Go's own server as an endpoint that speaks TLS; http2 makes
 // it speak HTTP/2 besides.
-func ServeTLS(t *testing.T, c *tls.Config, http2 bool, h http.HandlerFunc) string {
+func ServeTLS(t testing.TB, c *tls.Config, http2 bool, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
@@ -116,22 +116,23 @@ func ServeTLS(t *testing.T, c *tls.Config, http2 bool, h http.HandlerFunc) strin
 }
 
 // Always is an endpoint that answers every request alike.
-func Always(answer string) func(*testing.T) string {
-	return func(t *testing.T) string {
+func Always(answer string) func(testing.TB) string {
+	return func(t testing.TB) string {
 		return Answering(t, func(string, []string) string { return answer })
 	}
 }
 
 // RefusingAddress is the address of a port where nothing listens: it stays bound, so
 // that nobody else gets it.
-func RefusingAddress(t *testing.T) string {
+func RefusingAddress(t testing.TB) string {
 	t.Helper()
 	fd, address := Bound(t)
 	t.Cleanup(func() { syscall.Close(fd) })
 	return address
 }
 
-func Bound(t *testing.T) (fd int, address string) {
+// Bound returns a socket of a port where nothing listens, which the caller closes.
+func Bound(t testing.TB) (fd int, address string) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err == nil {

@@ -21,10 +21,12 @@ type Peer struct {
 	Fail   func(format string, args ...any)
 }
 
+// NewPeer is the peer at one end of a TCP connection. It fails the test at once.
 func NewPeer(t testing.TB, c net.Conn) *Peer {
 	return &Peer{TCPConn: c.(*net.TCPConn), Reader: bufio.NewReader(c), T: t, Fail: t.Fatalf}
 }
 
+// Dial connects to an address. The connection is closed with the test.
 func Dial(t testing.TB, address string) *Peer {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", address, Patience)
@@ -74,6 +76,7 @@ func (p *Peer) ReadHead() (first string, fields []string) {
 	return lines[0], lines[1:]
 }
 
+// TryReadHead is ReadHead, but an error is returned, with what came before it.
 func (p *Peer) TryReadHead() (lines []string, err error) {
 	p.SetReadDeadline(Deadline())
 	for {
@@ -169,7 +172,7 @@ func Field(fields []string, name string) string {
 }
 
 // Ask sends a request on a connection of its own and reads the response.
-func Ask(t *testing.T, address string, request ...string) *http.Response {
+func Ask(t testing.TB, address string, request ...string) *http.Response {
 	t.Helper()
 	p := Dial(t, address)
 	defer p.Close()
@@ -179,7 +182,7 @@ func Ask(t *testing.T, address string, request ...string) *http.Response {
 }
 
 // AskCut is ask where the response does not come whole.
-func AskCut(t *testing.T, address string, request ...string) *http.Response {
+func AskCut(t testing.TB, address string, request ...string) *http.Response {
 	t.Helper()
 	p := Dial(t, address)
 	defer p.Close()

@@ -3,7 +3,6 @@ package proxytest
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,20 +12,43 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Hedging is a policy of so many attempts, each after a short time. No timeout ends
-// those that have lost.
-func Hedging(attempts int) func(*Settings) {
-	return func(s *Settings) {
-		s.Route.Timeout = 0
-		s.Cluster.Hedge = config.NewHedge(20 * time.Millisecond)
-		s.Cluster.Hedge.Attempts = attempts
+// Script is endpoints that act by turns, whichever of them is asked: the first request
+// meets the first act, and all those after the last meet that one.
+type Script struct {
+	T         testing.TB
+	Addresses []string
+
+	mu   sync.Mutex
+	acts []Act
+	got  []Got
+}
+
+// StartScript runs n endpoints that speak what up says.
+func StartScript(t testing.TB, up Side, n int, acts ...Act) *Script {
+	p := &Script{T: t, acts: acts}
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		server := &http.Server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.take(address, w, r) }), Protocols: up.Protocols(),
+			ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { server.Serve(l) })
+		t.Cleanup(func() {
+			server.Close()
+			wg.Wait()
+		})
+		p.Addresses = append(p.Addresses, address)
 	}
+	return p
 }
 
 // Act is what an endpoint does with a request whose content it has read.
@@ -60,39 +82,14 @@ type Got struct {
 	Whole    bool
 }
 
-// Script is endpoints that act by turns, whichever of them is asked: the first request
-// meets the first act, and all those after the last meet that one.
-type Script struct {
-	T         *testing.T
-	Addresses []string
-
-	mu   sync.Mutex
-	acts []Act
-	got  []Got
-}
-
-// StartScript runs n endpoints that speak what up says.
-func StartScript(t *testing.T, up Side, n int, acts ...Act) *Script {
-	p := &Script{T: t, acts: acts}
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+// Said are the names of Envoy's fields among those of a request.
+func (g *Got) Said() (names []string) {
+	for name := range g.Header {
+		if strings.HasPrefix(strings.ToLower(name), "x-envoy-") {
+			names = append(names, name)
 		}
-		address := l.Addr().String()
-		server := &http.Server{
-			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.take(address, w, r) }), Protocols: up.Protocols(),
-			ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() { server.Serve(l) })
-		t.Cleanup(func() {
-			server.Close()
-			wg.Wait()
-		})
-		p.Addresses = append(p.Addresses, address)
 	}
-	return p
+	return names
 }
 
 func (p *Script) take(address string, w http.ResponseWriter, r *http.Request) {
@@ -118,7 +115,7 @@ func (p *Script) AwaitRequests(n int) {
 	Eventually(p.T, fmt.Sprintf("%d requests at the endpoints", n), func() bool { return len(p.Requests()) >= n })
 }
 
-// Before are the settings of a proxy in front of the endpoints.
+// Before puts a proxy in front of the endpoints.
 func (p *Script) Before(up Side) func(*Settings) {
 	return func(s *Settings) {
 		s.Cluster.Endpoints = p.Addresses
@@ -129,21 +126,15 @@ func (p *Script) Before(up Side) func(*Settings) {
 	}
 }
 
-// Retrying is a policy that does not wait long.
-func Retrying(attempts int, on ...string) *config.Retry {
-	r := config.NewRetry(on...)
-	r.Attempts, r.Backoff.Base, r.Backoff.Max = attempts, time.Millisecond, 2*time.Millisecond
-	return r
-}
-
-// Client is a proxy in front of a script, and a client that asks it.
+// Client is a proxy in front of a script, and an HTTP client that asks it.
 type Client struct {
 	*Proxy
 	Script *Script
 	HTTP   *http.Client
 }
 
-// Start starts them. When the test ends nothing may be under way.
+// Start runs a proxy in front of the endpoints, and a client. When the test ends nothing
+// may be under way.
 func (p *Script) Start(down, up Side, change ...func(*Settings)) *Client {
 	p.T.Helper()
 	l := StartWithViews(p.T, p.Addresses[0], append([]func(*Settings){p.Before(up)}, change...)...)
@@ -224,6 +215,7 @@ func (x *Client) Ask(method string, body io.Reader, fields ...string) Outcome {
 	return Outcome{resp, string(text), x.Hop(trace)}
 }
 
+// NewRequest makes a request with these fields ("name: value") and a trace of its own.
 func (x *Client) NewRequest(ctx context.Context, method string, body io.Reader, fields ...string) (*http.Request, hop.TraceID) {
 	x.T.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+x.Ingress()+"/", body)
@@ -238,62 +230,12 @@ func (x *Client) NewRequest(ctx context.Context, method string, body io.Reader, 
 	return r, trace
 }
 
-// Attempts are the attempts of a Hop in short: "status" or "flags" of each.
-func Attempts(h *hop.Hop) string {
-	var all []string
-	for _, a := range h.Attempts {
-		word := a.Flags.String()
-		if word == "" {
-			word = fmt.Sprint(a.Status)
-		}
-		if a.End == 0 || a.End < a.Start || a.Span.IsZero() || a.Endpoint == "" {
-			word = fmt.Sprintf("%+v", a)
-		}
-		all = append(all, word)
-	}
-	return strings.Join(all, " ")
-}
-
 // Want compares a response and its Hop with what is expected of them.
-func (o Outcome) Want(t *testing.T, status int, flags, tries string) {
+func (o Outcome) Want(t testing.TB, status int, flags, tries string) {
 	t.Helper()
 	if o.StatusCode != status || o.Hop.Status != status || o.Hop.Flags.String() != flags || Attempts(o.Hop) != tries {
 		t.Errorf("status %d (hop %d), flags %q, attempts %q; want %d, %q, %q: %s", o.StatusCode, o.Hop.Status, o.Hop.Flags, Attempts(o.Hop), status, flags, tries, o.Hop.Failure.Reason)
 	}
-}
-
-// ClusterCounts is what /clusters says of what is under way.
-type ClusterCounts struct {
-	Name      string `json:"name"`
-	Requests  int64  `json:"requests_active"`
-	Retries   int64  `json:"retries_active"`
-	Retried   uint64 `json:"retries_total"`
-	Refused   uint64 `json:"retries_refused_total"`
-	Endpoints []struct {
-		Address string `json:"address"`
-		Active  int64  `json:"requests_active"`
-	} `json:"endpoints"`
-	Connections struct {
-		Active  int `json:"active"`
-		Idle    int `json:"idle"`
-		Pending int `json:"requests_pending"`
-	} `json:"connections"`
-}
-
-func (l *Proxy) Counts() (c ClusterCounts) {
-	l.T.Helper()
-	text := l.Admin("/clusters", "application/json")
-	var list []ClusterCounts
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		l.T.Fatalf("/clusters: %v in %.200s", err, text)
-	}
-	for _, c := range list {
-		if c.Name == "web" {
-			return c
-		}
-	}
-	l.T.Fatalf("/clusters has no web: %.200s", text)
-	return c
 }
 
 // Settled waits until every count of what is under way is back at 0.
@@ -307,14 +249,4 @@ func (x *Client) Settled() {
 		}
 		return busy == 0
 	})
-}
-
-// Said are the names of Envoy's fields among those of a request.
-func (g *Got) Said() (names []string) {
-	for name := range g.Header {
-		if strings.HasPrefix(strings.ToLower(name), "x-envoy-") {
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -11,12 +11,13 @@ type Side struct {
 	HTTP2, TLS bool
 }
 
+// Sides are all there are.
 var Sides = []Side{
 	{Name: "http1"}, {Name: "h2c", HTTP2: true},
 	{Name: "http1-tls", TLS: true}, {Name: "http2-tls", HTTP2: true, TLS: true},
 }
 
-// Version is the side's as the access log has it, number as spans do.
+// Version is the version as the access log has it.
 func (s Side) Version() string {
 	if s.HTTP2 {
 		return "HTTP/2"
@@ -24,6 +25,7 @@ func (s Side) Version() string {
 	return "HTTP/1.1"
 }
 
+// Number is the version as spans have it.
 func (s Side) Number() string {
 	if s.HTTP2 {
 		return "2"
@@ -31,6 +33,7 @@ func (s Side) Number() string {
 	return "1.1"
 }
 
+// Scheme is that of the side's URLs.
 func (s Side) Scheme() string {
 	if s.TLS {
 		return "https"
@@ -68,6 +71,7 @@ func EachPair(t *testing.T, test func(t *testing.T, down, up Side)) {
 	}
 }
 
+// H1C and H2C are HTTP/1.1 and HTTP/2 without TLS.
 var H1C, H2C = Sides[0], Sides[1]
 
 // PlainPairs runs a test for HTTP/1 and HTTP/2 on both sides.

@@ -18,16 +18,6 @@ const Patience = time.Minute
 // Deadline is the deadline of what begins now.
 func Deadline() time.Time { return time.Now().Add(Patience) }
 
-// NoLeaks checks, when all else of the test has ended, that no goroutine is
-// left. It is called first.
-func NoLeaks(t *testing.T) {
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		goleak.VerifyNone(t, before)
-	})
-}
-
 // Eventually polls until done reports true.
 func Eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
@@ -39,20 +29,8 @@ func Eventually(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// OpenFiles is how many files the process has open.
-func OpenFiles(t testing.TB) int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip("no /proc/self/fd here")
-	}
-	return len(entries)
-}
-
-// Short is a timeout that a test waits for.
-const Short = 100 * time.Millisecond
-
-// AwaitClosed waits for what has to happen.
-func AwaitClosed(t *testing.T, what string, happens <-chan struct{}) {
+// AwaitClosed waits until a channel is closed, or something comes of it.
+func AwaitClosed(t testing.TB, what string, happens <-chan struct{}) {
 	t.Helper()
 	limit := time.NewTimer(Patience)
 	defer limit.Stop()
@@ -64,14 +42,40 @@ func AwaitClosed(t *testing.T, what string, happens <-chan struct{}) {
 }
 
 // WithinPatience is the time that a test's requests have.
-func WithinPatience(t *testing.T) context.Context {
+func WithinPatience(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
+// NoLeaks checks, when all else of the test has ended, that no goroutine is
+// left. It is called first.
+func NoLeaks(t testing.TB) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		goleak.VerifyNone(t, before)
+	})
+}
+
+// Short is a timeout that a test waits for.
+const Short = 100 * time.Millisecond
+
+// Soon is a timeout that is to run out, but not before a peer did what it does
+// without waiting.
+const Soon = 300 * time.Millisecond
+
+// OpenFiles is how many files the process has open.
+func OpenFiles(t testing.TB) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc/self/fd here")
+	}
+	return len(entries)
+}
+
 // FreeAddress is one that nobody listens on.
-func FreeAddress(t *testing.T) string {
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,7 +84,3 @@ func FreeAddress(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
-
-// Soon is a timeout that is to run out, but not before a peer did what it does
-// without waiting.
-const Soon = 300 * time.Millisecond

@@ -18,7 +18,7 @@ import (
 )
 
 // parsed is a configuration in YAML, without views that a test has no use for.
-func parsed(t *testing.T, text string) *config.Config {
+func parsed(t testing.TB, text string) *config.Config {
 	t.Helper()
 	c, err := config.Parse("test.yaml", []byte("admin: {address: \"127.0.0.1:0\"}\ntelemetry: {access_log: {path: \"off\"}}\n"+text))
 	if err != nil {

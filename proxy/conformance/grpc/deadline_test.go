@@ -50,7 +50,7 @@ func hanging() *callee {
 
 // neverAnswers is a server whose calls hang, and that has no clock of its own; a
 // stream has a response before. gave tells of each that was ended.
-func neverAnswers(t *testing.T) (address string, gave chan struct{}) {
+func neverAnswers(t testing.TB) (address string, gave chan struct{}) {
 	gave = make(chan struct{}, 10)
 	return h2cServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "StreamingOutputCall") {
@@ -163,7 +163,7 @@ func TestTimeoutIsShortened(t *testing.T) {
 }
 
 // h2cServer is Go's own server, speaking HTTP/2 in plain text.
-func h2cServer(t *testing.T, h http.HandlerFunc) string {
+func h2cServer(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.Protocols = new(http.Protocols)

@@ -18,7 +18,7 @@ import (
 
 // refusingOnce is an endpoint that refuses its first call, and answers the others
 // with one empty response.
-func refusingOnce(t *testing.T, refuse func(f *proxytest.HTTP2Peer, stream uint32)) string {
+func refusingOnce(t testing.TB, refuse func(f *proxytest.HTTP2Peer, stream uint32)) string {
 	calls := make(chan int, 1)
 	calls <- 0
 	return proxytest.HTTP2Endpoint(t, func(_ int, f *proxytest.HTTP2Peer) {
@@ -109,7 +109,7 @@ const messageSize = 5 + 1006
 
 // callsAfter refuses the first call, and counts the messages of the second, once it
 // has told that it is there.
-func callsAfter(t *testing.T, ready chan struct{}, refuse func(f *proxytest.HTTP2Peer, stream uint32)) func(int, *proxytest.HTTP2Peer) {
+func callsAfter(t testing.TB, ready chan struct{}, refuse func(f *proxytest.HTTP2Peer, stream uint32)) func(int, *proxytest.HTTP2Peer) {
 	calls := make(chan int, 1)
 	calls <- 0
 	return func(_ int, f *proxytest.HTTP2Peer) {

@@ -24,12 +24,12 @@ import (
 // and nothing else, and says in Proxy-Status which hop made it.
 func TestReplyToCall(t *testing.T) {
 	h2c := func(s *proxytest.Settings) { s.Cluster.Protocol = "http2" }
-	answers := func(h http.HandlerFunc) func(*testing.T) string {
-		return func(t *testing.T) string { return h2cServer(t, h) }
+	answers := func(h http.HandlerFunc) func(testing.TB) string {
+		return func(t testing.TB) string { return h2cServer(t, h) }
 	}
 	tests := []struct {
 		name     string
-		endpoint func(t *testing.T) string
+		endpoint func(t testing.TB) string
 		change   func(*proxytest.Settings)
 		fields   []string
 		code     codes.Code
@@ -47,7 +47,7 @@ func TestReplyToCall(t *testing.T) {
 			code: codes.Unavailable, flags: "UF", failed: "front", error: "connection_refused", says: "connection refused by 127.0.0.1",
 		},
 		{
-			name: "no name", endpoint: func(*testing.T) string { return "nowhere.invalid:1" }, change: h2c,
+			name: "no name", endpoint: func(testing.TB) string { return "nowhere.invalid:1" }, change: h2c,
 			code: codes.Unavailable, flags: "DF", failed: "front", error: "dns_error", says: "nowhere.invalid",
 		},
 		{
@@ -56,7 +56,7 @@ func TestReplyToCall(t *testing.T) {
 		},
 		{
 			name: "it closes", change: h2c,
-			endpoint: func(t *testing.T) string {
+			endpoint: func(t testing.TB) string {
 				return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { p.ReadN(24 + 9) })
 			},
 			code: codes.Unavailable, flags: "UC", failed: "front", error: "connection_terminated", says: "127.0.0.1",
@@ -66,7 +66,7 @@ func TestReplyToCall(t *testing.T) {
 			code: codes.Unavailable, flags: "UR", failed: "front", error: "connection_terminated", says: "127.0.0.1",
 		},
 		{
-			name: "nobody we trust", endpoint: func(t *testing.T) string {
+			name: "nobody we trust", endpoint: func(t testing.TB) string {
 				c := &callee{ca: proxytest.NewAuthority(t)}
 				c.start(t)
 				return c.address
@@ -75,7 +75,7 @@ func TestReplyToCall(t *testing.T) {
 			code:   codes.Unavailable, flags: "UF", failed: "front", error: "tls_certificate_error", says: "127.0.0.1",
 		},
 		{
-			name: "it has no h2", endpoint: func(t *testing.T) string {
+			name: "it has no h2", endpoint: func(t testing.TB) string {
 				c := &callee{}
 				c.start(t)
 				return c.address
@@ -84,7 +84,7 @@ func TestReplyToCall(t *testing.T) {
 			code:   codes.Unavailable, flags: "UF", failed: "front", error: "tls_protocol_error", says: "127.0.0.1",
 		},
 		{
-			name: "time is up", endpoint: func(t *testing.T) string { address, _ := neverAnswers(t); return address },
+			name: "time is up", endpoint: func(t testing.TB) string { address, _ := neverAnswers(t); return address },
 			change: h2c, fields: []string{"Grpc-Timeout", "50m"},
 			code: codes.DeadlineExceeded, flags: "UT", failed: "front", error: "http_response_timeout", says: "grpc-timeout of 50ms",
 		},
@@ -205,7 +205,7 @@ func TestAnswerIsNoCalls(t *testing.T) {
 
 // breakingOff is a server whose streams send one response, and break off when the
 // caller has had it.
-func breakingOff(t *testing.T, had <-chan struct{}) string {
+func breakingOff(t testing.TB, had <-chan struct{}) string {
 	return h2cServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/grpc")
 		w.Write(proxytest.GRPCMessage(nil))
@@ -218,19 +218,19 @@ func breakingOff(t *testing.T, had <-chan struct{}) string {
 // Two proxies in a row: whoever made the failure, and whether the status stood in
 // the head or came after the responses, both hops and the caller name the same.
 func TestChainNamesWhoFailedACall(t *testing.T) {
-	serve := func(c func() *callee) func(*testing.T, <-chan struct{}) string {
-		return func(t *testing.T, _ <-chan struct{}) string {
+	serve := func(c func() *callee) func(testing.TB, <-chan struct{}) string {
+		return func(t testing.TB, _ <-chan struct{}) string {
 			server := c()
 			server.start(t)
 			return server.address
 		}
 	}
 	plain := serve(func() *callee { return &callee{} })
-	nobody := func(t *testing.T, _ <-chan struct{}) string { return proxytest.RefusingAddress(t) }
+	nobody := func(t testing.TB, _ <-chan struct{}) string { return proxytest.RefusingAddress(t) }
 	fails := &pb.EchoStatus{Code: int32(codes.Internal), Message: "out of paper"}
 	tests := []struct {
 		name    string
-		server  func(t *testing.T, had <-chan struct{}) string
+		server  func(t testing.TB, had <-chan struct{}) string
 		stream  bool // the call has a response before it fails
 		timeout time.Duration
 		code    codes.Code

@@ -43,7 +43,7 @@ type callee struct {
 }
 
 // start runs the server until the test ends.
-func (c *callee) start(t *testing.T) {
+func (c *callee) start(t testing.TB) {
 	t.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *callee) start(t *testing.T) {
 	c.serve(t, socket)
 }
 
-func (c *callee) serve(t *testing.T, socket net.Listener) {
+func (c *callee) serve(t testing.TB, socket net.Listener) {
 	t.Helper()
 	c.address = socket.Addr().String()
 	o := c.options

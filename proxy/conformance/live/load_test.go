@@ -33,7 +33,7 @@ const (
 // or on a new one. Latency counts from when a request was due, so that a stall is not
 // forgotten.
 type load struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 	method  string
 	start   time.Time
@@ -77,7 +77,7 @@ type job struct {
 }
 
 // startLoad puts load on an address until end is called, or the test ends.
-func startLoad(t *testing.T, address, method string) *load {
+func startLoad(t testing.TB, address, method string) *load {
 	l := &load{
 		t: t, address: address, method: method, start: time.Now(), prefix: rand.Uint64() | 1,
 		stop: make(chan struct{}), names: map[string]string{},

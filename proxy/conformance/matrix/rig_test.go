@@ -190,7 +190,7 @@ func digestOfSource(size int64) string {
 }
 
 // expectContent reads a response to its end, and compares.
-func expectContent(t *testing.T, response *http.Response, want string) {
+func expectContent(t testing.TB, response *http.Response, want string) {
 	t.Helper()
 	got, err := proxytest.Digest(response.Body)
 	if err != nil || got != want {
@@ -199,7 +199,7 @@ func expectContent(t *testing.T, response *http.Response, want string) {
 }
 
 // expectText is the same for content that can be read.
-func expectText(t *testing.T, response *http.Response, status int, want string) {
+func expectText(t testing.TB, response *http.Response, status int, want string) {
 	t.Helper()
 	got, err := io.ReadAll(response.Body)
 	if err != nil || string(got) != want || response.StatusCode != status {

@@ -122,14 +122,14 @@ func (x *cross) checkLine(o *outcome, l proxytest.Line) {
 }
 
 // encrypted checks what a line or an attempt says of TLS.
-func encrypted(t *testing.T, at string, l proxytest.Line) {
+func encrypted(t testing.TB, at string, l proxytest.Line) {
 	t.Helper()
 	proxytest.Same(t, at+"tls_version", l.Of("tls").Text("version"), "1.3")
 	proxytest.Same(t, at+"tls_cipher", strings.HasPrefix(l.Of("tls").Text("cipher"), "TLS_"), true)
 	proxytest.Same(t, at+"tls_handshake_ms", l.Of("tls").Number("handshake_ms") > 0, true)
 }
 
-func counted(t *testing.T, what string, got, want int64) {
+func counted(t testing.TB, what string, got, want int64) {
 	t.Helper()
 	if want != uncounted {
 		proxytest.Same(t, what, got, want)

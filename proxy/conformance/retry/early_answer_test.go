@@ -17,7 +17,7 @@ import (
 
 // narrow is an h2c endpoint that lets no content be sent: it answers each GET with
 // 204, so that the proxy knows of its window, and gives every other request to serve.
-func narrow(t *testing.T, serve func(f *proxytest.HTTP2Peer, stream uint32)) string {
+func narrow(t testing.TB, serve func(f *proxytest.HTTP2Peer, stream uint32)) string {
 	t.Helper()
 	return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 		p.Expect(http2.ClientPreface)

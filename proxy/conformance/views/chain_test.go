@@ -18,10 +18,10 @@ import (
 // Three proxies in a row: whoever made the failure, the client can tell from
 // the response, and every hop says the same.
 func TestChainNamesWhoFailed(t *testing.T) {
-	var nobody func(*testing.T) string = proxytest.RefusingAddress
+	var nobody func(testing.TB) string = proxytest.RefusingAddress
 	tests := []struct {
 		name     string
-		endpoint func(*testing.T) string // behind the innermost
+		endpoint func(testing.TB) string // behind the innermost
 		broken   int                     // which proxy has nobody behind it instead; 0 is none
 		status   int
 		failed   string
@@ -56,15 +56,15 @@ func TestChainNamesWhoFailed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			names := []string{"front", "middle", "inner"}
-			next := func(i int, usual func(*testing.T) string) string {
+			next := func(i int, usual func(testing.TB) string) string {
 				if tt.broken == i {
 					return proxytest.RefusingAddress(t)
 				}
 				return usual(t)
 			}
 			var inner, middle *proxytest.Proxy
-			front := proxytest.StartWithViews(t, next(1, func(t *testing.T) string {
-				middle = proxytest.StartWithViews(t, next(2, func(t *testing.T) string {
+			front := proxytest.StartWithViews(t, next(1, func(t testing.TB) string {
+				middle = proxytest.StartWithViews(t, next(2, func(t testing.TB) string {
 					inner = proxytest.StartWithViews(t, tt.endpoint(t), proxytest.ServiceName("inner"))
 					return inner.Ingress()
 				}), proxytest.ServiceName("middle"))
@@ -154,14 +154,14 @@ func behind(t *testing.T, serve func(a *application, w http.ResponseWriter, r *h
 func TestInboundNamesWhatOutboundFoundOut(t *testing.T) {
 	tests := []struct {
 		name     string
-		backend  func(*testing.T) string
+		backend  func(testing.TB) string
 		recovers bool
 		failed   string
 		why      string
 	}{
 		{
 			name: "a proxy farther on failed",
-			backend: func(t *testing.T) string {
+			backend: func(t testing.TB) string {
 				return proxytest.StartWithViews(t, proxytest.RefusingAddress(t), proxytest.ServiceName("payments")).Ingress()
 			},
 			failed: "payments", why: "connection refused by",
@@ -216,7 +216,7 @@ func TestInboundNamesWhatOutboundFoundOut(t *testing.T) {
 func TestInboundNamesAnOutboundFailureThatIsNotOver(t *testing.T) {
 	tests := []struct {
 		name    string
-		backend func(*testing.T) string
+		backend func(testing.TB) string
 		failed  string
 	}{
 		{
@@ -265,7 +265,7 @@ func TestListenerCutsOrPasses(t *testing.T) {
 	answers := proxytest.Always("HTTP/1.1 200 OK\r\n" + said + "Content-Length: 0\r\n\r\n")
 	tests := []struct {
 		mode     string
-		endpoint func(*testing.T) string
+		endpoint func(testing.TB) string
 		status   int
 		want     []string // Proxy-Status and Server-Timing, all lines joined; "+" for more behind
 	}{

@@ -20,8 +20,8 @@ func sending(request ...string) func(l *proxytest.Proxy) *http.Response {
 
 // silent is an endpoint that reads a head, sends text, and then nothing until
 // the connection ends.
-func silent(text string) func(*testing.T) string {
-	return func(t *testing.T) string {
+func silent(text string) func(testing.TB) string {
+	return func(t testing.TB) string {
 		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			if _, err := p.TryReadHead(); err == nil {
 				p.Send(text)
@@ -33,7 +33,7 @@ func silent(text string) func(*testing.T) string {
 
 // answeredRows are those where the endpoint's answer is what the client gets.
 func answeredRows() []row {
-	fresh := func(t *testing.T) string { // serves two requests on the first connection, but answers one
+	fresh := func(t testing.TB) string { // serves two requests on the first connection, but answers one
 		return proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
 			for i := 0; i < 2; i++ {
 				if _, err := p.TryReadHead(); err != nil || n == 0 && i == 1 {
@@ -74,7 +74,7 @@ func answeredRows() []row {
 		},
 		{
 			name: "failure made by a proxy behind this one", drive: proxytest.Get,
-			endpoint: func(t *testing.T) string {
+			endpoint: func(t testing.TB) string {
 				return proxytest.StartWithViews(t, proxytest.RefusingAddress(t), func(s *proxytest.Settings) { s.Config.Service = "inner" }).Ingress()
 			},
 			status: 503, failed: "503", origin: "relayed", hop: "inner", reason: "connection refused",
@@ -186,7 +186,7 @@ func goneRows() []row {
 
 	before.name = "client gone before the response"
 	asked := make(chan struct{})
-	before.endpoint = func(t *testing.T) string {
+	before.endpoint = func(t testing.TB) string {
 		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			p.ReadHead()
 			close(asked)
@@ -258,7 +258,7 @@ func goneFromTheQueue() row {
 	var socket net.Listener
 	return row{
 		name: "client gone from the queue, and the endpoint too", kind: fault.ConnectRefused, before: 1, unheard: true,
-		endpoint: func(t *testing.T) string {
+		endpoint: func(t testing.TB) string {
 			var address string
 			socket, address = once(t, func(p *proxytest.Peer) {
 				p.ReadHead()
@@ -291,7 +291,7 @@ func goneFromTheQueue() row {
 }
 
 // once is a server of one connection.
-func once(t *testing.T, serve func(*proxytest.Peer)) (socket net.Listener, address string) {
+func once(t testing.TB, serve func(*proxytest.Peer)) (socket net.Listener, address string) {
 	t.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -392,9 +392,9 @@ func viaEgress(authority string) func(l *proxytest.Proxy) *http.Response {
 
 // occupied is an endpoint that lets its first request wait until the row's own
 // has been answered.
-func occupied() (func(*testing.T) string, func(*proxytest.Proxy) *http.Response) {
+func occupied() (func(testing.TB) string, func(*proxytest.Proxy) *http.Response) {
 	taken, free := make(chan struct{}), make(chan struct{})
-	return func(t *testing.T) string {
+	return func(t testing.TB) string {
 			return proxytest.Answering(t, func(string, []string) string {
 				close(taken)
 				select {

@@ -39,7 +39,7 @@ func answeredHTTP2Rows() []row {
 	getRow := over(func(f *proxytest.HTTP2Peer) *http.Response { return f.Get("/row") })
 	secure := row{name: "answered, over TLS on both sides", status: 200, secure: true, tries: []try{{status: 200, secure: true}}}
 	var ca *proxytest.Authority
-	secure.endpoint = func(t *testing.T) string {
+	secure.endpoint = func(t testing.TB) string {
 		ca = proxytest.NewAuthority(t)
 		return proxytest.ServeTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Load(ca.Issue("127.0.0.1"))}}, true, proxytest.Echo)
 	}
@@ -112,9 +112,9 @@ func refusedHTTP2Rows() []row {
 // understood.
 func goneHTTP2Rows() []row {
 	// asked is an endpoint that tells when the request is there.
-	asked := func(then string) (chan struct{}, func(*testing.T) string) {
+	asked := func(then string) (chan struct{}, func(testing.TB) string) {
 		there := make(chan struct{})
-		return there, func(t *testing.T) string {
+		return there, func(t testing.TB) string {
 			return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				p.ReadHead()
 				p.Send(then)
@@ -249,7 +249,7 @@ func brokenHTTP2Rows() []row {
 	secure := broken("DATA on stream 0, over TLS", fault.ClientHTTP2, http2.ErrCodeProtocol, "the client sent DATA", nil)
 	var ca *proxytest.Authority
 	secure.secure = true
-	secure.endpoint = func(t *testing.T) string {
+	secure.endpoint = func(t testing.TB) string {
 		ca = proxytest.NewAuthority(t)
 		return "127.0.0.1:1"
 	}
@@ -290,7 +290,7 @@ func endpointHTTP2Rows() []row {
 			}
 		}
 		if r.endpoint == nil {
-			r.endpoint = func(t *testing.T) string { return proxytest.HTTP2Endpoint(t, serve) }
+			r.endpoint = func(t testing.TB) string { return proxytest.HTTP2Endpoint(t, serve) }
 		}
 		if r.drive == nil {
 			r.drive = proxytest.Get
@@ -426,7 +426,7 @@ func endpointHTTP2Rows() []row {
 	}
 	add(idle, each(part))
 	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web")
-	older.endpoint = func(t *testing.T) string { return proxytest.Serve(t, proxytest.Echo) }
+	older.endpoint = func(t testing.TB) string { return proxytest.Serve(t, proxytest.Echo) }
 	add(older, nil)
 	return rows
 }

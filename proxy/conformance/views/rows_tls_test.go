@@ -30,7 +30,7 @@ func clientTLSRow(name string, kind fault.Kind, why, alert string, arrange func(
 	r := row{
 		name: "TLS from a client, " + name, kind: kind, flags: "DPE", error: kind.ProxyError(), method: "_OTHER",
 		origin: "downstream", hop: "client", reason: why, nowhere: true, untimed: true,
-		endpoint: func(t *testing.T) string {
+		endpoint: func(t testing.TB) string {
 			e.ca = proxytest.NewAuthority(t)
 			cert := e.ca.Issue("web.test")
 			e.listener = config.NewListenerTLS(cert.Cert, cert.Key)
@@ -167,7 +167,7 @@ func endpointTLSRow(name string, kind fault.Kind, why string, arrange func(i *in
 	r := row{
 		name: "TLS to an endpoint, " + name, kind: kind, status: 503, flags: "UF", error: kind.ProxyError(), failed: kind.ProxyError(),
 		origin: "proxy", hop: "front", reason: why, tries: []try{{flags: "UF", failed: kind.ProxyError()}}, drive: proxytest.Get,
-		endpoint: func(t *testing.T) string {
+		endpoint: func(t testing.TB) string {
 			i.ca = proxytest.NewAuthority(t)
 			i.present(i.ca.Issue("127.0.0.1"))
 			arrange(i)
@@ -199,7 +199,7 @@ func endpointTLSRows() []row {
 	raw := func(name string, kind fault.Kind, why string, handle func(p *proxytest.Peer)) row {
 		r := endpointTLSRow(name, kind, why, func(*inside) {})
 		arrange := r.endpoint
-		r.endpoint = func(t *testing.T) string {
+		r.endpoint = func(t testing.TB) string {
 			arrange(t)
 			return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				p.Reader.ReadByte()

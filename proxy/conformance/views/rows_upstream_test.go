@@ -15,11 +15,11 @@ import (
 )
 
 // at is an endpoint of a fixed address.
-func at(address string) func(*testing.T) string { return func(*testing.T) string { return address } }
+func at(address string) func(testing.TB) string { return func(testing.TB) string { return address } }
 
 // deaf is the address of a listener that takes no connection: its queue is
 // full, and the kernel leaves further ones without an answer.
-func deaf(t *testing.T) string {
+func deaf(t testing.TB) string {
 	t.Helper()
 	fd, address := proxytest.Bound(t)
 	if err := syscall.Listen(fd, 0); err != nil {
@@ -39,7 +39,7 @@ func deaf(t *testing.T) string {
 
 // connectRows are those where no connection to the endpoint came about.
 func connectRows() []row {
-	unconnected := func(name string, kind fault.Kind, flag, errorType, why string, endpoint func(*testing.T) string) row {
+	unconnected := func(name string, kind fault.Kind, flag, errorType, why string, endpoint func(testing.TB) string) row {
 		return row{
 			name: name, kind: kind, endpoint: endpoint, drive: proxytest.Get,
 			status: 503, flags: flag, error: errorType, failed: errorType, origin: "proxy", hop: "front", reason: why,
@@ -71,16 +71,16 @@ func connectRows() []row {
 
 // responseRows are those where the endpoint's response fails.
 func responseRows() []row {
-	closes := func(text string) func(*testing.T) string {
-		return func(t *testing.T) string {
+	closes := func(text string) func(testing.TB) string {
+		return func(t testing.TB) string {
 			return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				p.ReadHead()
 				p.Send(text)
 			})
 		}
 	}
-	resets := func(text string) func(*testing.T) string {
-		return func(t *testing.T) string {
+	resets := func(text string) func(testing.TB) string {
+		return func(t testing.TB) string {
 			return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 				p.ReadHead()
 				if text != "" {
@@ -91,7 +91,7 @@ func responseRows() []row {
 			})
 		}
 	}
-	breaks := func(t *testing.T) string {
+	breaks := func(t testing.TB) string {
 		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			p.ReadHead()
 			p.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n")
@@ -170,7 +170,7 @@ func retriedInVain() row {
 	var socket net.Listener
 	return row{
 		name: "stale connection retried in vain", kind: fault.ConnectRefused, before: 1,
-		endpoint: func(t *testing.T) string {
+		endpoint: func(t testing.TB) string {
 			var address string
 			socket, address = once(t, func(p *proxytest.Peer) {
 				p.ReadHead()
@@ -202,7 +202,7 @@ func tunnelRows() []row {
 		p.Send("CONNECT " + to + " HTTP/1.1\r\nHost: " + to + "\r\n\r\n")
 		return p
 	}
-	echo := func(t *testing.T) string {
+	echo := func(t testing.TB) string {
 		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			if b, _ := p.ReadRest(); b != "" {
 				p.Send(b)
@@ -228,7 +228,7 @@ func tunnelRows() []row {
 
 	upgraded.name, upgraded.method, upgraded.status, upgraded.tries = "tunnel by Upgrade", "GET", 101, []try{{status: 101}}
 	upgraded.route, upgraded.cluster = "default", "web"
-	upgraded.endpoint = func(t *testing.T) string {
+	upgraded.endpoint = func(t testing.TB) string {
 		return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			p.ReadHead()
 			p.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")

@@ -27,7 +27,7 @@ type row struct {
 	// kind is the failure that the proxy made of it, if it made one.
 	kind fault.Kind
 	// endpoint is what is behind the proxy; nil answers 200.
-	endpoint func(t *testing.T) string
+	endpoint func(t testing.TB) string
 	change   func(*proxytest.Settings)
 	// drive makes it happen; it returns the response, nil where there is none.
 	drive func(l *proxytest.Proxy) *http.Response

@@ -14,6 +14,73 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
+// HTTP2Peer is one end of an HTTP/2 connection, frame by frame, with deadlines on
+// all that it does. It acknowledges SETTINGS and PING, unless it is rude.
+type HTTP2Peer struct {
+	*http2.Framer
+	T    testing.TB
+	Fail func(format string, args ...any)
+	Conn net.Conn // the socket
+	Rude bool
+
+	block   bytes.Buffer
+	encoder *hpack.Encoder
+	Next    uint32 // the stream that the client opens next
+}
+
+// DialHTTP2 opens an h2c connection.
+func DialHTTP2(t testing.TB, address string) *HTTP2Peer {
+	t.Helper()
+	p := Dial(t, address)
+	return NewHTTP2Peer(t, p.TCPConn, p.TCPConn)
+}
+
+// DialHTTP2TLS opens a connection that is encrypted.
+func DialHTTP2TLS(t testing.TB, address string, c *tls.Config) *HTTP2Peer {
+	t.Helper()
+	c.NextProtos = []string{"h2"}
+	p := DialTLS(t, address, c)
+	return NewHTTP2Peer(t, p.TCPConn, p.TLS)
+}
+
+// NewHTTP2Peer is the client's end: nc is the socket, and stream what is read and
+// written, which is TLS or the socket itself.
+func NewHTTP2Peer(t testing.TB, nc net.Conn, stream io.ReadWriter) *HTTP2Peer {
+	t.Helper()
+	f := OpenHTTP2Peer(t, nc, stream)
+	nc.SetDeadline(Deadline())
+	if _, err := io.WriteString(stream, http2.ClientPreface); err != nil {
+		f.Fail("sending the preface: %v", err)
+	}
+	f.Check(f.WriteSettings())
+	return f
+}
+
+// OpenHTTP2Peer is either end, before it has sent anything.
+func OpenHTTP2Peer(t testing.TB, nc net.Conn, stream io.ReadWriter) *HTTP2Peer {
+	f := &HTTP2Peer{Framer: http2.NewFramer(stream, stream), T: t, Fail: t.Fatalf, Conn: nc, Next: 1}
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f.AllowIllegalWrites = true
+	f.encoder = hpack.NewEncoder(&f.block)
+	return f
+}
+
+// HTTP2Endpoint is an h2c endpoint, frame by frame: serve has each connection
+// once its preface has come. n counts them from 0.
+func HTTP2Endpoint(t testing.TB, serve func(n int, f *HTTP2Peer)) string {
+	t.Helper()
+	return Endpoint(t, func(n int, p *Peer) {
+		p.Expect(http2.ClientPreface)
+		f := OpenHTTP2Peer(t, p.TCPConn, struct {
+			io.Reader
+			io.Writer
+		}{p.Reader, p.TCPConn})
+		f.Fail = p.Fail
+		f.Check(f.WriteSettings())
+		serve(n, f)
+	})
+}
+
 // Forever has f do one thing until the connection ends. The test ends it if the
 // proxy does not, long after it should have.
 func (f *HTTP2Peer) Forever(do func(i uint32) error) {
@@ -32,61 +99,13 @@ func HPACKBomb(f *HTTP2Peer, lines ...string) []byte {
 	return append(block, bytes.Repeat([]byte{0xbe}, 16<<10)...)
 }
 
+// IsGoAway is for Until.
 func IsGoAway(frame http2.Frame) bool {
 	_, is := frame.(*http2.GoAwayFrame)
 	return is
 }
 
-// HTTP2Peer is one end of an HTTP/2 connection, frame by frame, with deadlines on
-// all that it does. It acknowledges SETTINGS and PING, unless it is rude.
-type HTTP2Peer struct {
-	*http2.Framer
-	T    testing.TB
-	Fail func(format string, args ...any)
-	Conn net.Conn // the socket
-	Rude bool
-
-	block   bytes.Buffer
-	encoder *hpack.Encoder
-	Next    uint32 // the stream that the client opens next
-}
-
-// NewHTTP2Peer is the client's end: nc is the socket, and stream what is read and
-// written, which is TLS or the socket itself.
-func NewHTTP2Peer(t testing.TB, nc net.Conn, stream io.ReadWriter) *HTTP2Peer {
-	t.Helper()
-	f := OpenHTTP2Peer(t, nc, stream)
-	nc.SetDeadline(Deadline())
-	if _, err := io.WriteString(stream, http2.ClientPreface); err != nil {
-		f.Fail("sending the preface: %v", err)
-	}
-	f.Check(f.WriteSettings())
-	return f
-}
-
-func OpenHTTP2Peer(t testing.TB, nc net.Conn, stream io.ReadWriter) *HTTP2Peer {
-	f := &HTTP2Peer{Framer: http2.NewFramer(stream, stream), T: t, Fail: t.Fatalf, Conn: nc, Next: 1}
-	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	f.AllowIllegalWrites = true
-	f.encoder = hpack.NewEncoder(&f.block)
-	return f
-}
-
-// DialHTTP2 opens an h2c connection.
-func DialHTTP2(t testing.TB, address string) *HTTP2Peer {
-	t.Helper()
-	p := Dial(t, address)
-	return NewHTTP2Peer(t, p.TCPConn, p.TCPConn)
-}
-
-// DialHTTP2TLS opens a connection that is encrypted.
-func DialHTTP2TLS(t testing.TB, address string, c *tls.Config) *HTTP2Peer {
-	t.Helper()
-	c.NextProtos = []string{"h2"}
-	p := DialTLS(t, address, c)
-	return NewHTTP2Peer(t, p.TCPConn, p.TLS)
-}
-
+// Check fails the test unless a frame was sent.
 func (f *HTTP2Peer) Check(err error) {
 	f.T.Helper()
 	if err != nil {
@@ -242,6 +261,7 @@ func (f *HTTP2Peer) Get(path string) *http.Response {
 	return resp
 }
 
+// Close closes the socket.
 func (f *HTTP2Peer) Close() { f.Conn.Close() }
 
 func responseOf(frame *http2.MetaHeadersFrame) *http.Response {
@@ -254,22 +274,6 @@ func responseOf(frame *http2.MetaHeadersFrame) *http.Response {
 		r.Header.Add(field.Name, field.Value)
 	}
 	return r
-}
-
-// HTTP2Endpoint is an h2c endpoint, frame by frame: serve has each connection
-// once its preface has come. n counts them from 0.
-func HTTP2Endpoint(t *testing.T, serve func(n int, f *HTTP2Peer)) string {
-	t.Helper()
-	return Endpoint(t, func(n int, p *Peer) {
-		p.Expect(http2.ClientPreface)
-		f := OpenHTTP2Peer(t, p.TCPConn, struct {
-			io.Reader
-			io.Writer
-		}{p.Reader, p.TCPConn})
-		f.Fail = p.Fail
-		f.Check(f.WriteSettings())
-		serve(n, f)
-	})
 }
 
 // ReadRequest waits for the head of the next request, and returns its stream; ok is

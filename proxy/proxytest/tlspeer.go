@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/hopscope/hopscope/proxy/config"
 )
 
 // TLSPeer is a peer whose connection is encrypted. What a peer does with the
@@ -28,6 +26,7 @@ func DialTLS(t testing.TB, address string, c *tls.Config) *TLSPeer {
 	return p
 }
 
+// TryDialTLS connects, and returns the error of the handshake.
 func TryDialTLS(t testing.TB, address string, c *tls.Config) (*TLSPeer, error) {
 	t.Helper()
 	p := &TLSPeer{Peer: Dial(t, address)}
@@ -68,14 +67,8 @@ func HandshakeError(t testing.TB, address string, c *tls.Config) error {
 	return err
 }
 
-// UseTLS has a cluster encrypt its connections, and verify by the authority.
-func UseTLS(s *Settings, ca string) *config.ClusterTLS {
-	s.Cluster.TLS = config.NewClusterTLS()
-	s.Cluster.TLS.CA = ca
-	return s.Cluster.TLS
-}
-
-// FailAndExit fails a test from a goroutine of its own, which it ends.
+// FailAndExit is for the Fail of a peer in a goroutine that is not the test's own: it
+// fails the test and ends the goroutine.
 func FailAndExit(t testing.TB) func(string, ...any) {
 	return func(format string, args ...any) {
 		t.Errorf(format, args...)
