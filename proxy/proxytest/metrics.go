@@ -36,6 +36,11 @@ func (m Metrics) Sum(family string, labels ...string) (total float64) {
 	return total
 }
 
+// Has reports whether a family has a metric with the labels.
+func (m Metrics) Has(family string, labels ...string) bool {
+	return slices.ContainsFunc(m[family].GetMetric(), func(metric *dto.Metric) bool { return hasLabels(metric, labels) })
+}
+
 func hasLabels(m *dto.Metric, labels []string) bool {
 	for pair := range slices.Chunk(labels, 2) {
 		value := ""

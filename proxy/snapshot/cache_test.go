@@ -33,7 +33,7 @@ func TestRestartWhileSourcesAreAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments", "hopscope-route=shop.test/cart")
+	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart")
 	text := cached(a, endpoints, `{cache: "`+path+`"}`)
 	hosts := []string{"payments", "shop.test", "asked.test", "file.test"}
 	l := proxytest.StartYAML(t, text)
@@ -80,10 +80,10 @@ func TestRestartWhileSourcesAreAway(t *testing.T) {
 		}
 	}
 	a.Restart(t) // empty: whoever was there comes back
-	offer(t, a, "later")
+	proxytest.Offer(t, a.Register, "later")
 	l.AwaitAnswer("later", "/", 200, "later")
 	l.AwaitAnswer("payments", "/cart", 200, "payments")
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	proxytest.Eventually(t, "everything being fresh", func() bool {
 		s := catalogSource(l)
 		return !s.Stale && !s.Remembered && !clusterNamed(l, "asked").Source.Stale
@@ -96,7 +96,7 @@ func TestRestartWhileSourcesAreAway(t *testing.T) {
 func TestCacheOfNoUse(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	path := filepath.Join(t.TempDir(), "cache.json")
 	text := cached(a, "/nowhere.yaml", `{cache: "`+path+`", max_age: 1s}`)
 	l := proxytest.StartYAML(t, text)

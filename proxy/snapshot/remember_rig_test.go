@@ -120,7 +120,7 @@ func deadAgent(t *testing.T, l **proxytest.Proxy, text string, services ...strin
 	t.Helper()
 	a := backends.Consul(t, backends.ConsulOptions{})
 	for _, name := range services {
-		offer(t, a, name)
+		proxytest.Offer(t, a.Register, name)
 	}
 	*l = proxytest.StartYAML(t, fmt.Sprintf(text, a.Address))
 	for _, name := range services {

@@ -15,10 +15,10 @@ import (
 func TestReloadKeepsTheCatalogue(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments", "hopscope-route=shop.test/cart strip=/cart")
+	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart strip=/cart")
 	address, opened := countingOpened(t)
-	a.Register(t, registrationOf("counted", address))
-	a.Register(t, registrationOf("closed", "127.0.0.1:1"))
+	a.Register(t, proxytest.Registration("counted", address))
+	a.Register(t, proxytest.Registration("closed", "127.0.0.1:1"))
 	text := func(consul, top, listener, like string) string {
 		return `
 service: mesh
@@ -85,16 +85,17 @@ clusters: {template: {` + like + `}}
 	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
 	metric(l, `hopscope_discovery_stale{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
 	metric(l, `hopscope_discovery_stale{cluster="counted",service="mesh",source="the catalogue"} 1`)
-	countsRequests(l, "counted", true)
+	l.Settle()
+	proxytest.Same(t, "requests to counted are counted", l.Scrape().Has("hopscope_requests_total", "cluster", "counted"), true)
 
 	a.Restart(t) // empty
-	offer(t, a, "later")
+	proxytest.Offer(t, a.Register, "later")
 	l.AwaitAnswer("later", "/", 200, "later")
 	l.AwaitAnswer("counted", "/", 200, "counted")
 	reloadYAML(l, plain)
 	l.AwaitAnswer("later", "/", 200, "later")
 	l.AwaitAnswer("counted", "/", 200, "counted")
-	a.Register(t, registrationOf("counted", address))
+	a.Register(t, proxytest.Registration("counted", address))
 	a.Deregister(t, "later")
 	l.AwaitAnswer("later", "/", 404, "(NR)")
 }
@@ -136,7 +137,7 @@ clusters: {template: {` + like + `}}
 func TestCatalogueBeforeTheStartIsCounted(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +149,8 @@ listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul, routes: [{m
 clusters: {slow: {consul: {service: web, address: "`+silent.Addr().String()+`"}}}
 `)
 	l.AwaitAnswer("payments", "/", 200, "payments")
-	countsRequests(l, "payments", true)
+	l.Settle()
+	proxytest.Same(t, "requests to payments are counted", l.Scrape().Has("hopscope_requests_total", "cluster", "payments"), true)
 }
 
 // A cluster whose settings change begins with the endpoints that it had, while their
@@ -156,7 +158,7 @@ clusters: {slow: {consul: {service: web, address: "`+silent.Addr().String()+`"}}
 func TestReloadKeepsWhatSourcesSaid(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	text := func(name, settings string) string {
 		return `
 consul: {address: "` + a.Address + `"}
@@ -180,7 +182,7 @@ clusters: {` + name + `: {consul: {service: payments` + settings + `}}
 		}
 	}
 	a.Restart(t)
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	proxytest.Eventually(t, "the source being fresh", func() bool {
 		s := clusterNamed(l, "other").Source
 		return !s.Stale && !s.Remembered
@@ -232,7 +234,7 @@ clusters: {own: {endpoints: ["`+own+`"]}, asked: {consul: {service: payments}}}
 	}
 
 	a.Restart(t)
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	l.AwaitAnswer("payments", "/", 200, "payments")
 	l.AwaitAnswer("asked.test", "/", 200, "payments")
 	l.AwaitAnswer("shop.test", "/", 404, "(NR)")

@@ -21,7 +21,7 @@ func TestReloadKeepsSecureConnections(t *testing.T) {
 		io.WriteString(w, r.RemoteAddr)
 	})
 	a := backends.Consul(t, backends.ConsulOptions{})
-	a.Register(t, registrationOf("payments", address, "hopscope-route=tagged.test/ proto=https"))
+	a.Register(t, proxytest.Registration("payments", address, "hopscope-route=tagged.test/ proto=https"))
 	text := func(tls, settings string) string {
 		return fmt.Sprintf(`
 consul: {address: %q}

@@ -23,7 +23,7 @@ func TestTemplateOfTheCatalogue(t *testing.T) {
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
 	t.Cleanup(s.Close)
-	a.Register(t, registrationOf("payments", s.Listener.Addr().String()))
+	a.Register(t, proxytest.Registration("payments", s.Listener.Addr().String()))
 	text := func(like string) string {
 		return fmt.Sprintf(`
 consul: {address: %q}

@@ -2,9 +2,7 @@ package views_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -21,9 +19,8 @@ func TestLiveUnavailable(t *testing.T) {
 	proxytest.NoLeaks(t)
 	consul := backends.Consul(t, backends.ConsulOptions{})
 	address := proxytest.Serve(t, proxytest.Echo)
-	host, port, _ := net.SplitHostPort(address)
-	registration := &api.AgentServiceRegistration{Name: "web", Address: host, Check: &api.AgentServiceCheck{TTL: "1h", Status: api.HealthCritical}}
-	registration.Port, _ = strconv.Atoi(port)
+	registration := proxytest.Registration("web", address)
+	registration.Check = &api.AgentServiceCheck{TTL: "1h", Status: api.HealthCritical}
 	consul.Register(t, registration)
 	of := func(service string) func(*proxytest.Settings) {
 		return func(s *proxytest.Settings) {

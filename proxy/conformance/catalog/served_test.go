@@ -1,11 +1,9 @@
-package snapshot_test
+package catalog_test
 
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -15,30 +13,14 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// offer registers a service that answers with its name, the path, and the path that
-// was asked for before it was rewritten.
-func offer(t *testing.T, a *backends.ConsulServer, name string, tags ...string) {
-	t.Helper()
-	address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %s %s", name, r.URL.Path, r.Header.Get("X-Envoy-Original-Path"))
-	})
-	a.Register(t, registrationOf(name, address, tags...))
-}
-
-func registrationOf(name, address string, tags ...string) *api.AgentServiceRegistration {
-	host, text, _ := net.SplitHostPort(address)
-	port, _ := strconv.Atoi(text)
-	return &api.AgentServiceRegistration{ID: name, Name: name, Address: host, Port: port, Tags: tags}
-}
-
 // Every service of the catalogue is served by its name and by its tags, as it comes
 // and goes.
 func TestCatalogueIsServed(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments", "hopscope-route=shop.test/cart strip=/cart", "urlprefix-fabio.test/old strip=/old")
-	offer(t, a, "closed", "urlprefix-/adm auth=staff")
-	down := registrationOf("down", "127.0.0.1:1")
+	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart strip=/cart", "urlprefix-fabio.test/old strip=/old")
+	proxytest.Offer(t, a.Register, "closed", "urlprefix-/adm auth=staff")
+	down := proxytest.Registration("down", "127.0.0.1:1")
 	down.Check = &api.AgentServiceCheck{TTL: "1h"} // critical until it is told otherwise
 	a.Register(t, down)
 	l := proxytest.StartYAML(t, `
@@ -68,26 +50,15 @@ clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _
 	} {
 		l.AwaitAnswer(tt.host, tt.path, tt.status, tt.part)
 	}
-	offer(t, a, "later")
+	proxytest.Offer(t, a.Register, "later")
 	l.AwaitAnswer("later", "/", 200, "later")
-	countsRequests(l, "later", true)
+	l.Settle()
+	proxytest.Same(t, "requests to later are counted", l.Scrape().Has("hopscope_requests_total", "cluster", "later"), true)
 	a.Deregister(t, "later")
 	l.AwaitAnswer("later", "/", 404, "(NR)")
 	proxytest.Eventually(t, "the series of what went away being dropped", func() bool { return !strings.Contains(l.MetricsText(), `cluster="later"`) })
-	countsRequests(l, "payments", true)
-}
-
-// countsRequests checks whether requests to a cluster are counted.
-func countsRequests(l *proxytest.Proxy, cluster string, want bool) {
-	l.T.Helper()
 	l.Settle()
-	is := false
-	for line := range strings.Lines(l.MetricsText()) {
-		is = is || strings.HasPrefix(line, "hopscope_requests_total{") && strings.Contains(line, `cluster="`+cluster+`"`)
-	}
-	if is != want {
-		l.T.Errorf("requests to %s are counted: %t, want %t", cluster, is, want)
-	}
+	proxytest.Same(t, "requests to payments are counted", l.Scrape().Has("hopscope_requests_total", "cluster", "payments"), true)
 }
 
 // What a person does to an endpoint over the admin API counts at once.
