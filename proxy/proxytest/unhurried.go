@@ -62,12 +62,20 @@ func (x *trial) fail(what string) {
 // cleanUp runs what was passed to Cleanup, the last first, also where one of them ends
 // the goroutine.
 func (x *trial) cleanUp() {
-	for _, f := range x.cleanups {
+	x.mu.Lock()
+	cleanups := x.cleanups
+	x.mu.Unlock()
+	for _, f := range cleanups {
 		defer f()
 	}
 }
 
-func (x *trial) Cleanup(f func())                  { x.cleanups = append(x.cleanups, f) }
+func (x *trial) Cleanup(f func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.cleanups = append(x.cleanups, f)
+}
+
 func (x *trial) Failed() bool                      { return x.said() != "" }
 func (x *trial) Fail()                             { x.fail("failed") }
 func (x *trial) Error(args ...any)                 { x.fail(fmt.Sprintln(args...)) }
