@@ -28,9 +28,9 @@ func TestRunToConsulMisused(t *testing.T) {
 		want string
 	}{
 		{[]string{"--to", "consul:"}, "expected consul:NAME"},
-		{[]string{"--to", "consul:a,127.0.0.1:1"}, "consul:a stands alone"},
+		{[]string{"--to", "consul:a,127.0.0.1:1"}, "consul:a takes no further endpoints"},
 		{[]string{"--to", "127.0.0.1:1", "--consul", "127.0.0.1:8500"}, "--consul is the agent for --to consul:NAME"},
-		{[]string{"--to", "consul:a", "--to-insecure"}, "needs a file"},
+		{[]string{"--to", "consul:a", "--to-insecure"}, "use a file"},
 		{[]string{"--to", "consul:a", "--consul", "http://127.0.0.1:8500"}, "--consul"},
 	} {
 		_, stderr, code := hopscope(t, append([]string{"run", "--listen", "127.0.0.1:0"}, tt.args...)...)
@@ -72,7 +72,7 @@ func TestConfigInConsul(t *testing.T) {
 	if _, err := a.API(t).KV().Delete(key, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.find(`can't be looked at; the one that runs stays`)
+	p.find(`can't read the configuration; the current one stays in use`)
 	answered(t, client, p.url(), "two")
 	a.Kill()
 	answered(t, client, p.url(), "two")

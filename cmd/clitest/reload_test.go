@@ -143,7 +143,7 @@ func TestReloadAsked(t *testing.T) {
 				t.Errorf("no %q in %s", want, body)
 			}
 		}
-		p.find("level=ERROR msg=\"(the configuration was not taken)")
+		p.find("level=ERROR msg=\"(the new configuration was rejected; the old one stays in use)")
 		answered(t, client, "http://"+p.address("second")+"/", "one")
 		answered(t, client, url, "one")
 	}
@@ -161,7 +161,7 @@ func TestReloadWithoutFile(t *testing.T) {
 	p := runProxy(t, named(t, "one"))
 	get(t, p.url())
 	p.signal(syscall.SIGHUP)
-	p.find("level=ERROR .*mistake=\"(there is no file to read again)")
+	p.find("level=ERROR .*mistake=\"(there is no file to reload)")
 	if resp, body, err := tryGet(newClient(t), http.MethodPost, p.admin()+"/reload"); err != nil || resp.StatusCode != 422 || !strings.Contains(body, "no file") {
 		t.Errorf("%v: %s", err, body)
 	}

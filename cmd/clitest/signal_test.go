@@ -362,7 +362,7 @@ func TestDeadReader(t *testing.T) {
 			if code := p.exit(); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
-			if said := p.stderr.String(); !tt.closed && !tt.both && err == nil && !strings.Contains(said, "ended before all that was recorded") {
+			if said := p.stderr.String(); !tt.closed && !tt.both && err == nil && !strings.Contains(said, "ended before everything recorded") {
 				t.Errorf("the second signal did not end it at once:\n%s", said)
 			}
 		})

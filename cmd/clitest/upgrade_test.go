@@ -297,7 +297,7 @@ func TestUpgradeFromNobody(t *testing.T) {
 	t.Parallel()
 	path := upgradable(t, "127.0.0.1:1", "@hopscope-test-nobody", "off")
 	_, stderr, code := hopscope(t, "run", "-c", path, "--upgrade")
-	if code != 1 || !strings.Contains(stderr, "no hopscope answers at @hopscope-test-nobody: start without --upgrade if none runs") {
+	if code != 1 || !strings.Contains(stderr, "no hopscope answers at @hopscope-test-nobody: if none is running, start without --upgrade") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	_, stderr, code = hopscope(t, proxyArgs("127.0.0.1:1", "--upgrade")...)
@@ -405,7 +405,7 @@ func TestUpgradeTooLate(t *testing.T) {
 	defer server.Close()
 	path := upgradable(t, named(t, "one"), socket, "off")
 	_, stderr, code := hopscope(t, "run", "-c", path, "--upgrade")
-	want := fmt.Sprintf("--upgrade: the process that runs goes on, and this one ends: process %d: process ", os.Getpid())
+	want := fmt.Sprintf("--upgrade: the old process keeps running, and this one ends: process %d: process ", os.Getpid())
 	if code != 1 || !strings.Contains(stderr, want) || !strings.Contains(stderr, "was not ready within 1ns") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

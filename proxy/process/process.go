@@ -69,8 +69,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	next, err := p.succeed(cfg, before)
 	switch {
-	case errors.Is(err, errNotTaken): // it serves what it has accepted; all else is the other's
-		p.drain(ctx, p.retire(p.proxy.Registered()), "the other process goes on")
+	case errors.Is(err, errNotTaken): // finish what was accepted here; the old process serves the rest
+		p.drain(ctx, p.retire(p.proxy.Registered()), "the old process keeps running")
 		return err
 	case err != nil:
 		p.proxy.Close(ctx)
@@ -159,7 +159,7 @@ func (p *process) announce(news func(listener, cluster string) bool) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Clusters)) {
 		if t := cfg.Clusters[name].TLS; t != nil && t.InsecureSkipVerify && news("", name) {
-			p.log.Warn("the endpoints' certificates are not verified: whoever answers is trusted", "cluster", name)
+			p.log.Warn("the endpoints' certificates are not verified: anyone can pose as them", "cluster", name)
 		}
 	}
 }
