@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/deploy/backends"
 )
 
-// TestRunToConsul is the command line's way to a service in Consul.
+// TestRunToConsul runs in front of a service in Consul, by flags alone.
 func TestRunToConsul(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -20,7 +20,7 @@ func TestRunToConsul(t *testing.T) {
 	p.drained()
 }
 
-// TestRunToConsulMisused has the mistakes of that command line.
+// TestRunToConsulMisused makes the mistakes that these flags allow.
 func TestRunToConsulMisused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -40,8 +40,8 @@ func TestRunToConsulMisused(t *testing.T) {
 	}
 }
 
-// TestConfigInConsul follows a key: a value that is of no use is refused with its
-// place, and a key that is gone leaves what runs.
+// TestConfigInConsul runs from a key in Consul. A value with mistakes is rejected, with
+// their places; when the key is deleted, or Consul dies, the proxy goes on.
 func TestConfigInConsul(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -79,7 +79,7 @@ func TestConfigInConsul(t *testing.T) {
 	p.drained()
 }
 
-// split is an address's host and port.
+// split returns an address's host and port.
 func split(t *testing.T, address string) (host string, port int) {
 	t.Helper()
 	host, text, ok := strings.Cut(address, ":")

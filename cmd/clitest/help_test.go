@@ -78,8 +78,8 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// TestMisuse is every way to get the command line wrong: the message names what
-// is wrong and where to read on, on standard error, and the exit code tells.
+// TestMisuse tries every way to get the command line wrong. The exit code is 1, and the
+// message on standard error names what is wrong and where to read on.
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
