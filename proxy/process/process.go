@@ -33,9 +33,9 @@ type Options struct {
 	Log io.Writer
 }
 
-// Run runs a proxy until a signal or POST /drain ends it, or until another process
-// takes over from it. An error means that it did not start, or that the process that it
-// was to replace goes on.
+// Run runs a proxy until a signal, POST /drain or the end of ctx has it drain, or until
+// another process takes over from it. An error means that it did not start, or that the
+// process that it was to replace goes on.
 func Run(ctx context.Context, o Options) error {
 	defer o.Source.Close()
 	cfg, err := o.Source.Read(ctx)
@@ -119,6 +119,10 @@ func (p *process) serve(ctx context.Context, next *successors) {
 		case <-p.proxy.DrainRequested():
 			next.close()
 			p.drain(ctx, p.proxy.Close, "POST /drain")
+			return
+		case <-ctx.Done():
+			next.close()
+			p.drain(context.WithoutCancel(ctx), p.proxy.Close, context.Cause(ctx).Error())
 			return
 		case s := <-p.signals.end:
 			next.close()

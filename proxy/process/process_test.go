@@ -122,6 +122,13 @@ func TestRunFollowsItsSource(t *testing.T) {
 	}
 	resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
+	endsWell(t, ended)
+	log.find(t, `msg=draining because="(POST /drain)"`)
+	log.find(t, `msg=(ended)`)
+}
+
+func endsWell(t *testing.T, ended <-chan error) {
+	t.Helper()
 	select {
 	case err := <-ended:
 		if err != nil {
@@ -130,7 +137,18 @@ func TestRunFollowsItsSource(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the proxy does not end")
 	}
-	log.find(t, `msg=draining because="(POST /drain)"`)
+}
+
+// TestRunEndsWithItsContext by a drain, as at a signal.
+func TestRunEndsWithItsContext(t *testing.T) {
+	c, log := &changing{config: egress("one")}, &journal{}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, Options{Source: c.source(), Version: "v1", Log: log}) }()
+	log.find(t, `msg=listening listener=(one) `)
+	cancel(errors.New("enough"))
+	endsWell(t, ended)
+	log.find(t, `msg=draining because=(enough)`)
 	log.find(t, `msg=(ended)`)
 }
 
