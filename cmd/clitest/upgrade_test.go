@@ -339,13 +339,13 @@ func (p *process) drainedOnceUp() {
 func TestUpgradeToOtherAddresses(t *testing.T) {
 	t.Parallel()
 	socket := fmt.Sprintf("@hopscope-test-addresses-%d", os.Getpid())
-	old := mustRead(t, upgradable(t, serve(t, hello), socket, "off"))
-	p := start(t, "run", "-c", file(t, "hopscope.yaml", old))
-	address, admin := p.address("ingress"), strings.TrimPrefix(p.admin(), "http://")
+	base, port, adminPort := mustRead(t, upgradable(t, serve(t, hello), socket, "off")), freePort(t), freePort(t)
 	at := func(host string) string {
-		wide := strings.Replace(old, "127.0.0.1:0", host+strings.TrimPrefix(admin, "127.0.0.1"), 1)
-		return strings.Replace(wide, "127.0.0.1:0", host+strings.TrimPrefix(address, "127.0.0.1"), 1)
+		wide := strings.Replace(base, "127.0.0.1:0", host+":"+adminPort, 1) // the admin API comes first
+		return strings.Replace(wide, "127.0.0.1:0", host+":"+port, 1)
 	}
+	p := start(t, "run", "-c", file(t, "hopscope.yaml", at("127.0.0.1")))
+	address, admin := p.address("ingress"), strings.TrimPrefix(p.admin(), "http://")
 	load := &clients{t: t, stop: make(chan struct{})}
 	load.http1(address, false)
 	for range 2 {
@@ -378,6 +378,18 @@ func TestUpgradeToOtherAddresses(t *testing.T) {
 	close(load.stop)
 	load.wg.Wait()
 	p.drained()
+}
+
+// freePort returns a port that no address of this machine uses. One that the kernel chooses
+// for 127.0.0.1 may be in use at another address, and could not be had for all of them.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	must(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	must(t, err)
+	return port
 }
 
 // TestUpgradeTooLate: the old process does not wait for ever. A new one that is too late
