@@ -105,7 +105,7 @@ func (c *catalogue) update(s *catalogState) {
 	}
 	for _, u := range updated {
 		if cl := c.served[u.Name]; cl != nil {
-			cl.feed.push(updateOf(u, s.err))
+			cl.feed.Push(updateOf(u, s.err))
 		}
 	}
 	if changes.Routes || len(changes.Made) > 0 || c.plan == nil {

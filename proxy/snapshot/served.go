@@ -1,8 +1,6 @@
 package snapshot
 
 import (
-	"context"
-
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/catalog"
 	"github.com/hopscope/hopscope/proxy/cluster"
@@ -15,7 +13,7 @@ import (
 type served struct {
 	cluster  *cluster.Cluster
 	settings clusterSettings
-	feed     *feed
+	feed     *discovery.Feed
 	tls      *lease // nil for no TLS
 	uses     int
 }
@@ -51,7 +49,7 @@ func (c *catalogue) serve(made catalog.Cluster, stale error) {
 	}
 	if before != nil && before != own && before.settings.same(settings) {
 		before.uses++
-		before.feed.push(updateOf(made, stale))
+		before.feed.Push(updateOf(made, stale))
 		c.served[made.Name] = before
 		return
 	}
@@ -69,7 +67,7 @@ func (c *catalogue) serve(made catalog.Cluster, stale error) {
 
 // newServed makes a cluster in the place of another, nil for none.
 func (c *catalogue) newServed(made catalog.Cluster, cc *config.Cluster, before *served, stale error) (*served, error) {
-	s := &served{feed: newFeed(updateOf(made, stale)), uses: 1}
+	s := &served{feed: discovery.NewFeed(updateOf(made, stale)), uses: 1}
 	n := newCluster{
 		name: made.Name, config: cc, source: s.feed,
 		// So that it has them at once, and not only when the feed is read.
@@ -131,36 +129,5 @@ func (c *catalogue) drop(name string) {
 	if s := c.served[name]; s != nil {
 		delete(c.served, name)
 		s.release()
-	}
-}
-
-// feed is a source that is fed by somebody else: a [discovery.Source].
-type feed struct{ updates chan discovery.Update }
-
-func newFeed(first discovery.Update) *feed {
-	f := &feed{make(chan discovery.Update, 1)}
-	f.updates <- first
-	return f
-}
-
-// push puts an update in the place of one that was not taken yet. There is one
-// pusher at a time.
-func (f *feed) push(u discovery.Update) {
-	select {
-	case <-f.updates:
-	default:
-	}
-	f.updates <- u
-}
-
-// Run is part of discovery.Source.
-func (f *feed) Run(ctx context.Context, deliver func(discovery.Update)) {
-	for {
-		select {
-		case u := <-f.updates:
-			deliver(u)
-		case <-ctx.Done():
-			return
-		}
 	}
 }
