@@ -11,7 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/catalog"
 )
 
-// randomServices is a catalogue in which much overlaps.
+// randomServices is a catalog in which much overlaps.
 func randomServices(r *rand.Rand) (services []catalog.Service) {
 	places := []string{"/", "/a", "/a/b", "a.test/", "*.test/a", "*test/", ":80", "a b", "svc-1/", "$DC.test/"}
 	opts := []string{"", "", "", " strip=/a", " weight=0.1", " weight=0.9", " weight=7", " proto=https", " proto=grpc", " host=dst", " auth=x", " bad", " proto=x"}

@@ -17,14 +17,14 @@ type Config struct {
 	// Clusters are the groups of endpoints that routes send requests to, by
 	// name.
 	Clusters map[string]Cluster `yaml:"clusters"`
-	// Consul is the Consul agent that clusters, catalogues and the registration
+	// Consul is the Consul agent that clusters, catalogs and the registration
 	// ask; each may say otherwise for itself.
 	Consul Consul `yaml:"consul"`
-	// Catalog says how listeners with a catalogue serve its services.
+	// Catalog says how listeners with a catalog serve its services.
 	Catalog Catalog `yaml:"catalog"`
 	// Discovery is what is kept of what sources of endpoints said.
 	Discovery Discovery `yaml:"discovery"`
-	// Register puts the service into a catalogue.
+	// Register puts the service into a catalog.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.
 	Locality Locality `yaml:"locality"`
@@ -66,7 +66,7 @@ type Listener struct {
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
 	// Routes are tried in order; the first that matches is taken.
 	Routes []Route `yaml:"routes"`
-	// Catalog serves every service of a catalogue, after the routes: "consul" is
+	// Catalog serves every service of a catalog, after the routes: "consul" is
 	// Consul's, by the request's host and by the tags of the services; the top
 	// level's "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`

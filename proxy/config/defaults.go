@@ -65,7 +65,7 @@ func NewStaticEndpoint(address string) StaticEndpoint {
 	return e
 }
 
-// NewConsul returns a service of Consul's catalogue with every default in
+// NewConsul returns a service of Consul's catalog with every default in
 // place; [Config.ConsulFor] completes it by the top level's agent.
 func NewConsul(service string) *Consul {
 	c := withDefaults[Consul]()

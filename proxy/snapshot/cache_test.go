@@ -125,7 +125,7 @@ func TestCacheOfNoUse(t *testing.T) {
 		if status, body := l.askFor("payments", "/"); status != 503 {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
-		l.notReady("catalogue of Consul")
+		l.notReady("catalog of Consul")
 		if n := strings.Count(l.said.String(), "the cache of discovery"); n != 1 || !strings.Contains(l.said.String(), tt.said) {
 			t.Errorf("%s: %d lines about it, want one with %q:\n%s", name, n, tt.said, l.said)
 		}

@@ -13,10 +13,10 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// makeCatalogue makes the catalogue that the listeners serve, if any does. It goes on
+// makeCatalog makes the catalog that the listeners serve, if any does. It goes on
 // with what the old generation's follows, where that asks the same.
-func (g *generation) makeCatalogue(old *generation) error {
-	var targets []*catalogued
+func (g *generation) makeCatalog(old *generation) error {
+	var targets []*catalogTarget
 	for _, b := range g.listeners {
 		if b.config.Catalog == "consul" {
 			targets = append(targets, g.target(b))
@@ -30,8 +30,8 @@ func (g *generation) makeCatalogue(old *generation) error {
 		return err
 	}
 	asked := &f.asked
-	c := &catalogue{
-		follower: f, before: old.catalogue, targets: targets, log: g.options.Log,
+	c := &catalogView{
+		follower: f, before: old.catalog, targets: targets, log: g.options.Log,
 		options: catalog.Options{Datacenter: asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...)},
 		make:    g.newCluster, secure: g.clientTLS, commit: g.commit,
 		served: map[string]*served{}, problems: map[catalog.Problem]bool{},
@@ -43,7 +43,7 @@ func (g *generation) makeCatalogue(old *generation) error {
 	if c.before != nil {
 		c.problems = c.before.known()
 	}
-	g.catalogue = c
+	g.catalog = c
 	f.join(c)
 	if isNew {
 		f.begin()
@@ -51,7 +51,7 @@ func (g *generation) makeCatalogue(old *generation) error {
 	return nil
 }
 
-// like is the cluster whose settings those of the catalogue have.
+// like is the cluster whose settings those of the catalog have.
 func (g *generation) like() config.Cluster {
 	if like, ok := g.config.Clusters[g.config.Catalog.Like]; ok {
 		return like
@@ -59,14 +59,14 @@ func (g *generation) like() config.Cluster {
 	return config.NewCluster()
 }
 
-// follower is what follows the catalogue: the old generation's, or a new one, which
+// follower is what follows the catalog: the old generation's, or a new one, which
 // begins with what is known of the answer to the same question.
 func (g *generation) follower(old *generation) (f *follower, isNew bool, err error) {
 	asked := g.config.ConsulFor(nil)
 	question := catalogQuestion(&asked)
 	known := g.memory.catalog(question)
-	if old.catalogue != nil {
-		f = old.catalogue.follower
+	if old.catalog != nil {
+		f = old.catalog.follower
 		if reflect.DeepEqual(f.asked, asked) {
 			return f, false, nil
 		}
@@ -78,14 +78,14 @@ func (g *generation) follower(old *generation) (f *follower, isNew bool, err err
 	if err != nil {
 		return nil, false, fmt.Errorf("consul: %w", err)
 	}
-	f, err = newFollower(client, asked, known, &g.cataloguing, g.options.Log)
+	f, err = newFollower(client, asked, known, &g.catalogMu, g.options.Log)
 	return f, true, err
 }
 
-// target is a listener that serves the catalogue.
-func (g *generation) target(b *bound) *catalogued {
+// target is a listener that serves the catalog.
+func (g *generation) target(b *bound) *catalogTarget {
 	like := g.like()
-	return &catalogued{
+	return &catalogTarget{
 		routing: b.forwarder.Catalog,
 		route: func(r *catalog.Route, c *cluster.Cluster) forward.Route {
 			made := forward.Route{
@@ -101,7 +101,7 @@ func (g *generation) target(b *bound) *catalogued {
 	}
 }
 
-// commit makes routes of the catalogue the ones in use, and drops the series of
+// commit makes routes of the catalog the ones in use, and drops the series of
 // those that are gone once what ended by them was counted.
 func (g *generation) commit(routes func() []*hop.Labels) {
 	g.mu.Lock() // nobody drops series that are being made

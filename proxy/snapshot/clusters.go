@@ -56,7 +56,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 	if c.Outlier != nil {
 		o.Outlier = outlierOptions(c.Outlier)
 	}
-	if o.Source, o.From, o.Fed = n.source, "the catalogue", true; n.source == nil {
+	if o.Source, o.From, o.Fed = n.source, fromCatalog, true; n.source == nil {
 		o.Fed = false
 		if o.Source, o.From, err = g.agents.source(g.config, c, n.known); err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", name, err)

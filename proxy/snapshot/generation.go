@@ -27,7 +27,7 @@ type generation struct {
 	clusters  map[string]*cluster.Cluster
 	sources   map[string]*cluster.Cluster // those that ask a source, by the question
 	retries   map[string]*forward.Retry   // those of clusters: a budget is shared by all routes
-	catalogue *catalogue                  // nil where no listener serves one
+	catalog   *catalogView                // nil where no listener serves one
 	egress    map[string]*cluster.Cluster // those of forward proxies, by listener
 	listeners []*bound
 	late      []late // of the listeners, those that are still to be bound
@@ -35,7 +35,7 @@ type generation struct {
 	credentials []credentials
 	// labelled are the labels of all routes.
 	labelled []*hop.Labels
-	// catalogued are those of the catalogue's routes, after so many commits;
+	// catalogued are those of the catalog's routes, after so many commits;
 	// guarded by Proxy.mu.
 	catalogued []*hop.Labels
 	commits    int
@@ -55,7 +55,7 @@ func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
 	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, sources: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
 	err := errors.Join(g.makeClusters(old), g.makeListeners(old))
 	if err == nil {
-		err = g.makeCatalogue(old)
+		err = g.makeCatalog(old)
 	}
 	if err == nil {
 		err = g.warm()
@@ -87,8 +87,8 @@ func (g *generation) warm() error {
 			g.options.Log.Warn(what, append(args, "waited", warmLimit)...)
 		}
 	}
-	if c := g.catalogue; c != nil && !c.follower.wait(ctx) {
-		late("the catalogue has not answered in time")
+	if c := g.catalog; c != nil && !c.follower.wait(ctx) {
+		late("the catalog has not answered in time")
 	}
 	for _, c := range g.allClusters() {
 		if !c.Ready(ctx) {
@@ -287,11 +287,11 @@ func (g *generation) credential(kind, name string) (credentials, bool) {
 	return g.credentials[i], true
 }
 
-// allClusters are those of the configuration and of the catalogue.
+// allClusters are those of the configuration and of the catalog.
 func (g *generation) allClusters() []*cluster.Cluster {
 	all := g.configured()
-	if g.catalogue != nil {
-		all = append(all, g.catalogue.clusters()...)
+	if g.catalog != nil {
+		all = append(all, g.catalog.clusters()...)
 	}
 	return all
 }
@@ -316,8 +316,8 @@ func (g *generation) release(other *generation) {
 }
 
 func (g *generation) releaseClusters(other *generation) {
-	if g.catalogue != nil {
-		g.catalogue.close()
+	if g.catalog != nil {
+		g.catalog.close()
 	}
 	kept := other.allClusters()
 	for _, c := range g.configured() {

@@ -71,7 +71,7 @@ func (m *memory) endpoints(question string) *discovery.Known {
 	return nil
 }
 
-// catalog is the catalogue that was known, nil where none was.
+// catalog is the catalog that was known, nil where none was.
 func (m *memory) catalog(question string) *cache.Catalog {
 	if m == nil {
 		return nil
@@ -120,8 +120,8 @@ func (g *generation) remembered() *cache.Contents {
 			c.Sources[question] = k
 		}
 	}
-	if g.catalogue != nil {
-		f := g.catalogue.follower
+	if g.catalog != nil {
+		f := g.catalog.follower
 		if k := f.remembered(); k != nil {
 			c.Catalogs[catalogQuestion(&f.asked)] = *k
 		}
@@ -206,8 +206,8 @@ func (k *keeper) mark(g *generation) uint64 {
 		s := c.SourceStatus()
 		sum += maphash.Comparable(k.seed, state{question, s.Updates, !s.Stale, s.Known})
 	}
-	if g.catalogue != nil {
-		f := g.catalogue.follower
+	if g.catalog != nil {
+		f := g.catalog.follower
 		s := f.status()
 		sum += maphash.Comparable(k.seed, state{catalogQuestion(&f.asked), s.Updates + s.Errors, !s.Stale, s.Known})
 	}

@@ -54,8 +54,8 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	p.limitMemory(c)
 	p.plan(c)
 	p.serve(g, old)
-	if g.catalogue != nil {
-		g.catalogue.settle()
+	if g.catalog != nil {
+		g.catalog.settle()
 	}
 	old.releaseClusters(g)
 	if level := c.Log.Level; level != old.config.Log.Level && p.options.Level != nil {

@@ -64,7 +64,7 @@ func questionOf(c *config.Config, cc *config.Cluster) string {
 	return ""
 }
 
-// catalogQuestion is what Consul is asked for its catalogue.
+// catalogQuestion is what Consul is asked for its catalog.
 func catalogQuestion(asked *config.Consul) string {
 	return question("catalog", struct{ Datacenter, Namespace, Partition string }{asked.Datacenter, asked.Namespace, asked.Partition})
 }

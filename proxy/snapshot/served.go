@@ -8,8 +8,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
-// served is a cluster of the catalogue. The generations that have it alike share it;
-// the mutex of catalogues guards how many do.
+// served is a cluster of the catalog. The generations that have it alike share it;
+// the mutex of catalogs guards how many do.
 type served struct {
 	cluster  *cluster.Cluster
 	settings clusterSettings
@@ -39,7 +39,7 @@ func (s *served) release() {
 // serve makes a cluster of a plan, or takes the one that the generation before has,
 // in the place of one that was spoken to in another way. stale is why the plan may be
 // out of date.
-func (c *catalogue) serve(made catalog.Cluster, stale error) {
+func (c *catalogView) serve(made catalog.Cluster, stale error) {
 	cc := c.configOf(made)
 	settings := clusterSettings{Cluster: cc, zone: c.zone}
 	own := c.served[made.Name]
@@ -55,7 +55,7 @@ func (c *catalogue) serve(made catalog.Cluster, stale error) {
 	}
 	s, err := c.newServed(made, &cc, before, stale)
 	if err != nil {
-		c.log.Error("a service of the catalogue can't be served", "service", made.Name, "error", err)
+		c.log.Error("a service of the catalog can't be served", "service", made.Name, "error", err)
 		return
 	}
 	s.settings = settings
@@ -66,7 +66,7 @@ func (c *catalogue) serve(made catalog.Cluster, stale error) {
 }
 
 // newServed makes a cluster in the place of another, nil for none.
-func (c *catalogue) newServed(made catalog.Cluster, cc *config.Cluster, before *served, stale error) (*served, error) {
+func (c *catalogView) newServed(made catalog.Cluster, cc *config.Cluster, before *served, stale error) (*served, error) {
 	s := &served{feed: discovery.NewFeed(updateOf(made, stale)), uses: 1}
 	n := newCluster{
 		name: made.Name, config: cc, source: s.feed,
@@ -103,7 +103,7 @@ func (c *catalogue) newServed(made catalog.Cluster, cc *config.Cluster, before *
 }
 
 // configOf is the configuration of a cluster of a plan.
-func (c *catalogue) configOf(made catalog.Cluster) config.Cluster {
+func (c *catalogView) configOf(made catalog.Cluster) config.Cluster {
 	cc := c.like
 	if made.Protocol != "auto" {
 		cc.Protocol = made.Protocol
@@ -125,7 +125,7 @@ func (c *catalogue) configOf(made catalog.Cluster) config.Cluster {
 }
 
 // drop closes the cluster of a service that is gone.
-func (c *catalogue) drop(name string) {
+func (c *catalogView) drop(name string) {
 	if s := c.served[name]; s != nil {
 		delete(c.served, name)
 		s.release()

@@ -70,9 +70,9 @@ type Proxy struct {
 	current   atomic.Pointer[generation]
 	reloading sync.Mutex // one reload at a time, and none while the proxy ends
 	mu        sync.Mutex // over live
-	// cataloguing guards what there is of catalogues. It comes before mu, and before
+	// catalogMu guards what there is of catalogs. It comes before mu, and before
 	// what clusters lock.
-	cataloguing sync.Mutex
+	catalogMu   sync.Mutex
 	memory      *memory // of before the start; nil once it has started
 	keeper      keeper
 	remembering atomic.Bool   // it has started, and keeps the cache

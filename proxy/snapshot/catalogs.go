@@ -19,20 +19,20 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// catalogue keeps the routes and clusters of a service catalogue up to date, for the
+// catalogView keeps the routes and clusters of a service catalog up to date, for the
 // listeners of one generation: each service is served with no cluster written down.
-type catalogue struct {
+type catalogView struct {
 	follower *follower
 	options  catalog.Options
 	like     config.Cluster // of which clusters have all but the endpoints
 	zone     string         // of this proxy, where like goes by it
-	// before is the catalogue of the generation before, whose clusters are taken over
+	// before is the catalog of the generation before, whose clusters are taken over
 	// where they are the same; nil for none, or once that one is closed.
-	before *catalogue
+	before *catalogView
 	// make makes a cluster.
 	make    func(*newCluster) (*cluster.Cluster, error)
 	secure  func(name string, c *config.Cluster) (*tlsconf.Client, error)
-	targets []*catalogued
+	targets []*catalogTarget
 	// commit makes routes, which have the labels that it returns, the ones in use.
 	commit func(routes func() []*hop.Labels)
 	log    *slog.Logger
@@ -45,8 +45,8 @@ type catalogue struct {
 	ended    bool
 }
 
-// catalogued is a listener that serves the catalogue.
-type catalogued struct {
+// catalogTarget is a listener that serves the catalog.
+type catalogTarget struct {
 	routing *atomic.Pointer[forward.Routing]
 	// route makes a route of the listener to a cluster, which is nil for one that
 	// is closed.
@@ -54,7 +54,7 @@ type catalogued struct {
 }
 
 // close ends it, and closes the clusters that no other generation has.
-func (c *catalogue) close() {
+func (c *catalogView) close() {
 	c.follower.leave(c)
 	c.follower.mu.Lock()
 	defer c.follower.mu.Unlock()
@@ -67,15 +67,15 @@ func (c *catalogue) close() {
 	}
 }
 
-// settle forgets the catalogue before, which is about to be closed.
-func (c *catalogue) settle() {
+// settle forgets the catalog before, which is about to be closed.
+func (c *catalogView) settle() {
 	c.follower.mu.Lock()
 	defer c.follower.mu.Unlock()
 	c.before = nil
 }
 
-// clusters are those of the catalogue, by name.
-func (c *catalogue) clusters() []*cluster.Cluster {
+// clusters are those of the catalog, by name.
+func (c *catalogView) clusters() []*cluster.Cluster {
 	c.follower.mu.Lock()
 	defer c.follower.mu.Unlock()
 	var all []*cluster.Cluster
@@ -85,8 +85,8 @@ func (c *catalogue) clusters() []*cluster.Cluster {
 	return all
 }
 
-// update takes what is known of the catalogue.
-func (c *catalogue) update(s *catalogState) {
+// update takes what is known of the catalog.
+func (c *catalogView) update(s *catalogState) {
 	if s.services == nil {
 		for _, t := range c.targets {
 			t.routing.Store(&forward.Routing{Unknown: s.unknown(), Names: c.names})
@@ -122,8 +122,8 @@ func updateOf(c catalog.Cluster, stale error) discovery.Update {
 }
 
 // names reports whether a host, a name in lower case (message.Hostname), can be nothing but a
-// name of the catalogue, also while it is not known which there are.
-func (c *catalogue) names(host string) bool {
+// name of the catalog, also while it is not known which there are.
+func (c *catalogView) names(host string) bool {
 	if !strings.ContainsAny(host, ".:") {
 		return true
 	}
@@ -133,7 +133,7 @@ func (c *catalogue) names(host string) bool {
 }
 
 // services are those that are served: neither Consul itself nor sidecars, which
-// are in the catalogue too.
+// are in the catalog too.
 func services(all map[string][]consul.Instance) []catalog.Service {
 	var kept []catalog.Service
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -150,26 +150,26 @@ func services(all map[string][]consul.Instance) []catalog.Service {
 }
 
 // known are the problems that were told of.
-func (c *catalogue) known() map[catalog.Problem]bool {
+func (c *catalogView) known() map[catalog.Problem]bool {
 	c.follower.mu.Lock()
 	defer c.follower.mu.Unlock()
 	return maps.Clone(c.problems)
 }
 
 // tell logs the problems that are new.
-func (c *catalogue) tell(plan *catalog.Plan) {
+func (c *catalogView) tell(plan *catalog.Plan) {
 	now := map[catalog.Problem]bool{}
 	for _, p := range plan.Problems {
 		now[p] = true
 		if !c.problems[p] {
-			c.log.Warn("a tag in the catalogue", "service", p.Service, "tag", p.Tag, "problem", p.Why)
+			c.log.Warn("a tag in the catalog", "service", p.Service, "tag", p.Tag, "problem", p.Why)
 		}
 	}
 	c.problems = now
 }
 
 // route has each listener use the routes of a plan.
-func (c *catalogue) route(plan *catalog.Plan) {
+func (c *catalogView) route(plan *catalog.Plan) {
 	var matches []route.Match
 	for i := range plan.Routes {
 		matches = append(matches, plan.Routes[i].Match)
@@ -193,6 +193,6 @@ func (c *catalogue) route(plan *catalog.Plan) {
 		return labels
 	})
 	if b := c.before; b == nil || c.plan != nil || plan.Since(b.plan).Routes {
-		c.log.Info("routes of the catalogue changed", "routes", len(plan.Routes), "services", len(plan.Clusters))
+		c.log.Info("routes of the catalog changed", "routes", len(plan.Routes), "services", len(plan.Clusters))
 	}
 }
