@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/overload"
@@ -34,7 +35,42 @@ type Exchange struct {
 	Finished time.Duration
 	// Down is the client's side.
 	Down Downstream
+	// Route is what the request matched, of the Router's own type; nil before the
+	// match, and where there was none.
+	Route any
+
+	router   Router
+	rerouted bool
 }
+
+// Router finds the routes of exchanges: the forwarder.
+type Router interface {
+	// Route has the exchange served by the route that its request matches, from the
+	// first filter of that route on.
+	Route(*Exchange) error
+	// Act does what the route of the exchange does.
+	Act(*Exchange) error
+}
+
+// Begin readies the exchange for its filters. It is for the Router.
+func (x *Exchange) Begin(r Router) { x.router, x.Route, x.rerouted = r, nil, false }
+
+// Reroute has the request matched anew, after a filter has changed what it is matched
+// by, and served by the route that it matches now, with all filters of that. The filter
+// returns what Reroute returns. It can be done once for each request: see Rerouted.
+func (x *Exchange) Reroute() error {
+	if x.rerouted {
+		return fault.New(fault.Internal, "a second filter, or the same one again, asked for another route")
+	}
+	x.rerouted = true
+	return x.router.Route(x)
+}
+
+// Rerouted reports whether the request was matched anew.
+func (x *Exchange) Rerouted() bool { return x.rerouted }
+
+// Act is the last [Handler] of a route's chain: it does what the route does.
+func Act(x *Exchange) error { return x.router.Act(x) }
 
 // Downstream is the client's side of an exchange, whatever its protocol. Its
 // methods block, and are for the exchange's goroutine, but for Body and
@@ -115,7 +151,7 @@ type ConnInfo struct {
 }
 
 // Handler is a step on a request's way: it answers the exchange, or says why
-// it could not by a fault.Error.
+// it could not by a [fault.Error], or what the answer is by a [fault.Answer].
 type Handler func(*Exchange) error
 
 // Filter is a step that has another behind it.

@@ -19,7 +19,7 @@ import (
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
 	here, whole := x.Down.Whole()
-	cl := d.route.Cluster
+	cl := d.target.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 		d.until = x.Hop.Routed + d.timeout
 	}
 	f.prepare(x, d)
-	d.nameless = d.route.Host == "" && !x.Request.Has(message.Host)
+	d.nameless = d.forward.Host == "" && !x.Request.Has(message.Host)
 	b := content{here: here}
 	if !whole {
 		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
@@ -41,7 +41,7 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 // attempts makes attempts until one has the response, or none may follow, and
 // takes the response to the client.
 func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b content) error {
-	t := tries{cluster: d.route.Cluster}
+	t := tries{cluster: d.target.Cluster}
 	defer t.leave()
 	if budget := d.retry.budget(); budget != nil {
 		budget.Deposit()
@@ -92,7 +92,7 @@ func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint,
 		at = now(h)
 	}
 	x.Pick.Random, x.Pick.Now = rand.Uint64(), f.clock(h, at)
-	e, err := d.route.Cluster.Pick(&x.Pick)
+	e, err := d.target.Cluster.Pick(&x.Pick)
 	if err == nil {
 		x.Pick.Tried = append(x.Pick.Tried, e.Load)
 	}
@@ -153,7 +153,7 @@ func again(k fault.Kind, w *way, r *message.Head) bool {
 
 // reach opens an attempt, and a connection to its endpoint.
 func (f *Forwarder) reach(x *filter.Exchange, d *destination, b content, w *way, pooled bool) (err error) {
-	h, cl := x.Hop, d.route.Cluster
+	h, cl := x.Hop, d.target.Cluster
 	endpoint := d.fixed
 	if endpoint == nil {
 		endpoint = w.endpoint.Endpoint
@@ -275,10 +275,10 @@ func (d *destination) nameHost(r *message.Head, endpoint string) {
 // endpoint's address, also where an HTTP/1.0 client sent none, which HTTP/1.1 requires;
 // "" is the one that the client asked for.
 func (d *destination) hostOf(endpoint string) string {
-	if d.nameless || d.route.Host == "endpoint" {
+	if d.nameless || d.forward.Host == "endpoint" {
 		return endpoint
 	}
-	return d.route.Host
+	return d.forward.Host
 }
 
 // ask notes what the last attempt asks for.

@@ -14,18 +14,18 @@ import (
 // Egress is what makes a listener a forward proxy.
 type Egress struct {
 	*Rules
-	// Route is that of requests in absolute form, Tunnels that of CONNECT.
-	// Their cluster's endpoints are made of what the requests name.
-	Route, Tunnels Route
+	// Requests is for requests in absolute form, Tunnels for CONNECT, each with one
+	// target. Their cluster's endpoints are made of what the requests name.
+	Requests, Tunnels *Forward
 }
 
 // egress takes a request to the destination that it names.
 func (f *Forwarder) egress(x *filter.Exchange) error {
 	h, r := x.Hop, &x.Request
-	route, defaultPort := &f.Egress.Route, ":80"
+	action, defaultPort := f.Egress.Requests, ":80"
 	switch r.Form {
 	case message.Authority:
-		route, defaultPort = &f.Egress.Tunnels, ""
+		action, defaultPort = f.Egress.Tunnels, ""
 	case message.Absolute:
 		if !message.EqualFold(r.Scheme(), "http") {
 			return fault.New(fault.BadGateway, "a forward proxy takes https by CONNECT alone, so that it is encrypted to its end; set HTTPS_PROXY as well as HTTP_PROXY")
@@ -33,7 +33,8 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 	default:
 		return fault.New(fault.NotFound, "this is a forward proxy: it takes targets in absolute form (http://host/path) and CONNECT; set it as HTTP_PROXY, or put an inbound listener in front of the service")
 	}
-	h.Labels = route.Labels
+	target := &action.Targets[0]
+	h.Labels = target.Labels
 	authority := r.Authority()
 	if host, port := message.SplitPort(authority); len(port) == 0 && defaultPort != "" {
 		authority = append(append([]byte(nil), host...), defaultPort...)
@@ -43,7 +44,7 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 		return err
 	}
 	h.Routed = now(h)
-	d := destination{route: route, fixed: route.Cluster.Group.Dynamic(authority, guard)}
+	d := destination{forward: action, target: target, fixed: target.Cluster.Group.Dynamic(authority, guard)}
 	if r.Method == message.CONNECT {
 		return f.connect(x, &d)
 	}

@@ -109,22 +109,35 @@ func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 
 // replyCall makes the response a gRPC client's: its status stands in the head,
 // and nothing follows.
-func (f *Forwarder) replyCall(x *filter.Exchange, why *fault.Error) {
+func (f *Forwarder) replyCall(x *filter.Exchange, a *fault.Answer) {
 	h, r := x.Hop, &x.Response
+	if h.GRPCStatus == 0 {
+		h.GRPCStatus = statusOf(a)
+	}
 	h.Status = 200
 	r.Status, r.Framing, r.Length = 200, message.NoBody, 0
 	r.SetReason(r.Own("OK"))
 	r.Add(message.ContentType, "content-type", "application/grpc")
-	f.sayStatus(x, why)
+	f.sayStatus(x, a)
 }
 
-// sayStatus gives the response the status that stands for a failure of the
-// proxy's.
-func (f *Forwarder) sayStatus(x *filter.Exchange, why *fault.Error) {
+// statusOf is the gRPC status that an answer has.
+func statusOf(a *fault.Answer) hop.GRPCStatus {
+	switch {
+	case a.GRPC != 0:
+		return a.GRPC
+	case a.Why != nil:
+		return grpc.OfFault(a.Why.Kind)
+	}
+	return grpc.OfHTTP(a.Status)
+}
+
+// sayStatus gives the response the status that stands for an answer.
+func (f *Forwarder) sayStatus(x *filter.Exchange, a *fault.Answer) {
 	h, r := x.Hop, &x.Response
 	text := h.GRPCStatus.String()
-	if f.ProxyStatusMode == Append {
-		text = why.Reason
+	if f.ProxyStatusMode == Append && a.Why != nil {
+		text = a.Why.Reason
 	}
 	h.SetString(&h.GRPCMessage, text)
 	r.Add(message.GRPCStatus, "grpc-status", fmt.Sprint(h.GRPCStatus.Code()))
@@ -134,13 +147,13 @@ func (f *Forwarder) sayStatus(x *filter.Exchange, why *fault.Error) {
 // breakOff ends a call whose response has begun: the trailers say why, where a
 // reset would say nothing. A message that is not whole is no danger, since its
 // length went ahead of it. It reports whether the call could be ended so.
-func (f *Forwarder) breakOff(x *filter.Exchange, why *fault.Error) bool {
+func (f *Forwarder) breakOff(x *filter.Exchange, a *fault.Answer) bool {
 	h, r := x.Hop, &x.Response
 	if !h.GRPC || h.Version == hop.HTTP10 || r.Framing != message.Chunked {
 		return false
 	}
 	r.Begin(nil)
-	f.sayStatus(x, why)
+	f.sayStatus(x, a)
 	if f.ProxyStatusMode == Append {
 		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
 	}

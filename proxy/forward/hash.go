@@ -28,9 +28,9 @@ type HashOn struct {
 func (f *Forwarder) prepare(x *filter.Exchange, d *destination) {
 	p := &x.Pick
 	p.Tried, p.Hash, p.Hashed = p.Tried[:0], 0, false
-	p.Subset = d.route.Subset
-	for i := range d.route.Hash {
-		on := &d.route.Hash[i]
+	p.Subset = d.target.Subset
+	for i := range d.target.Hash {
+		on := &d.target.Hash[i]
 		hash, ok := on.of(x, d)
 		if !ok {
 			continue

@@ -22,7 +22,7 @@ type Hedge struct {
 // hedges reports whether the request is one that may be sent twice at once.
 func (d *destination) hedges(x *filter.Exchange, b content) bool {
 	r := &x.Request
-	return d.route.Hedge != nil && b.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
+	return d.target.Hedge != nil && b.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
 }
 
 // race is several attempts of which the first acceptable response is taken. All of
@@ -117,7 +117,7 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 // has gone.
 func (r *race) run() {
 	defer r.f.rescue(r.x, "a race of attempts", &r.why)
-	more := time.NewTimer(r.d.route.Hedge.After)
+	more := time.NewTimer(r.d.target.Hedge.After)
 	defer more.Stop()
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
@@ -129,7 +129,7 @@ func (r *race) run() {
 			}
 		case <-more.C:
 			if r.more() {
-				more.Reset(r.d.route.Hedge.After)
+				more.Reset(r.d.target.Hedge.After)
 			}
 		case <-look.C:
 			r.why = gone(r.x, "before it had a response")
@@ -140,8 +140,8 @@ func (r *race) run() {
 // more sends the request to another endpoint, if there is one, and reports whether
 // it did. It is a retry to the circuit breaker or the budget.
 func (r *race) more() bool {
-	cl, h := r.d.route.Cluster, r.x.Hop
-	if len(r.runners) >= r.d.route.Hedge.Attempts || r.d.over(now(h)) || !cl.Others(&r.x.Pick) {
+	cl, h := r.d.target.Cluster, r.x.Hop
+	if len(r.runners) >= r.d.target.Hedge.Attempts || r.d.over(now(h)) || !cl.Others(&r.x.Pick) {
 		return false
 	}
 	if !cl.EnterRetry(r.d.retry.budget(), r.f.clock(h, now(h))) {
@@ -180,7 +180,7 @@ func (r *race) take(c *runner) (unwanted bool) {
 func (r *race) leave(c *runner) {
 	r.live--
 	if c.counted {
-		r.d.route.Cluster.LeaveRetry()
+		r.d.target.Cluster.LeaveRetry()
 	}
 }
 

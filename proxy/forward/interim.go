@@ -20,7 +20,7 @@ const mostInterim = 100
 // (max_header_bytes).
 func (f *Forwarder) final(x *filter.Exchange, d *destination, w *way) error {
 	r := &x.Response
-	count, size, most := 0, 0, d.route.Cluster.Group.HeadBytes()
+	count, size, most := 0, 0, d.target.Cluster.Group.HeadBytes()
 	for r.Status < 200 && r.Framing != message.Tunnel {
 		count++
 		size += sizeOf(r)

@@ -161,7 +161,7 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 	d.count(b)
 	h := x.Hop
 	now := now(h)
-	elsewhere := d.route.Cluster.Others(&x.Pick)
+	elsewhere := d.target.Cluster.Others(&x.Pick)
 	switch {
 	case d.over(now) || x.Down.Gone()():
 		return false
@@ -181,7 +181,7 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 		if d.over(at) {
 			return false // what there is now is better than nothing then
 		}
-		if !d.route.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
+		if !d.target.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
 			h.Flags |= hop.UpstreamOverflow
 			return false
 		}

@@ -14,7 +14,8 @@ import (
 
 // destination is where a request goes, as the attempts need to know it.
 type destination struct {
-	route *Route
+	forward *Forward
+	target  *Target
 	// fixed is the endpoint that the request itself named, nil where the
 	// cluster picks one.
 	fixed *upstream.Endpoint
@@ -44,22 +45,27 @@ type destination struct {
 // lost reports whether the attempt is not wanted any more.
 func (d *destination) lost() bool { return d.context != nil && d.context.Err() != nil }
 
-// route is the last handler: it finds where the request goes, and takes it
-// there.
-func (f *Forwarder) route(x *filter.Exchange) error {
-	h, r := x.Hop, &x.Request
-	if route := f.match(r); route != nil {
-		d := destination{route: route}
-		h.Labels = route.Labels
-		h.Routed = now(h)
-		if route.Cluster == nil {
-			return fault.New(fault.Forbidden, fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", h.Labels.Route, h.Labels.Listener))
-		}
-		if route.Strip != "" || route.Prepend != "" {
-			route.rewrite(r)
-		}
-		return f.send(x, &d)
+// Route finds the route that the request matches, and has it served by that: a
+// [filter.Router].
+func (f *Forwarder) Route(x *filter.Exchange) error {
+	route := f.match(&x.Request)
+	if route == nil {
+		x.Route, x.Hop.Labels = nil, f.Labels
+		return f.unmatched(x)
 	}
+	x.Route, x.Hop.Labels = route, route.Labels
+	if route.Handler == nil {
+		return route.Action.act(f, x)
+	}
+	return route.Handler(x)
+}
+
+// Act does what the route does.
+func (f *Forwarder) Act(x *filter.Exchange) error { return x.Route.(*Route).Action.act(f, x) }
+
+// miss serves a request that no route matches.
+func (f *Forwarder) miss(x *filter.Exchange) error {
+	h, r := x.Hop, &x.Request
 	if why := f.unknown(r); why != "" {
 		return fault.New(fault.Undiscovered, why)
 	}
@@ -112,14 +118,14 @@ func hostOf(r *message.Head) string {
 
 // rewrite gives the request the path that the endpoint is to see, and keeps the
 // one that it had, as Envoy does.
-func (route *Route) rewrite(r *message.Head) {
+func (a *Forward) rewrite(r *message.Head) {
 	path := r.Path()
-	rest, stripped := bytes.CutPrefix(path, []byte(route.Strip))
-	if route.Strip == "" || !stripped {
+	rest, stripped := bytes.CutPrefix(path, []byte(a.Strip))
+	if a.Strip == "" || !stripped {
 		rest = path
 	}
 	var to []byte
-	to = append(append(to, route.Prepend...), rest...)
+	to = append(append(to, a.Prepend...), rest...)
 	if len(to) == 0 || to[0] != '/' {
 		to = append([]byte{'/'}, to...)
 	}

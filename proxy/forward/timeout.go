@@ -20,8 +20,8 @@ var callerFields = message.SetOf(message.XEnvoyRetryOn, message.XEnvoyRetryGRPCO
 // route has it, and within that as the caller does. What a caller says who is not
 // trusted is gone by now; see [Forwarder.screen].
 func (f *Forwarder) expect(x *filter.Exchange, d *destination) {
-	d.timeout, d.expires = d.route.Timeout, expiry(x)
-	d.retry = d.route.Retry.plan()
+	d.timeout, d.expires = d.forward.Timeout, expiry(x)
+	d.retry = d.target.Retry.plan()
 	r := &x.Request
 	if !r.HasAny(callerFields) {
 		return
@@ -62,7 +62,7 @@ func milliseconds(r *message.Head, id message.FieldID) (time.Duration, bool) {
 func (f *Forwarder) tell(x *filter.Exchange, d *destination) {
 	h, r := x.Hop, &x.Request
 	n := len(h.Attempts)
-	if d.route.Retry != nil || n > 1 {
+	if d.target.Retry != nil || n > 1 {
 		r.Remove(message.XEnvoyAttemptCount)
 		r.AddSpan(message.XEnvoyAttemptCount, "x-envoy-attempt-count", r.Keep(strconv.AppendInt(r.Scratch(), int64(n), 10)))
 	}
