@@ -173,7 +173,7 @@ func withDefaults[T any]() T {
 // that they can be written to; pointers stay nil: what they point to is absent.
 func setDefaults(v reflect.Value) {
 	for _, k := range keysOf(v.Type()) {
-		field := v.Field(k.index)
+		field := v.FieldByIndex(k.index)
 		switch kindOf(k.typ) {
 		case kindStruct:
 			setDefaults(field)

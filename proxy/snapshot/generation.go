@@ -223,13 +223,14 @@ func (g *generation) makeListeners(old *generation) error {
 	return errors.Join(mistakes...)
 }
 
-// makeListener makes a listener, or takes the old one if its settings are the same.
+// makeListener makes a listener, or takes the old one if the socket and how its
+// connections are read are the same.
 // One whose place is to be bound last has none yet.
 func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation, places *places) (*bound, error) {
 	b := &bound{config: lc, forwarder: f}
 	o := g.listening(lc, server)
 	if before := old.named(lc.Name); before != nil {
-		if reflect.DeepEqual(own(before.config), own(lc)) {
+		if reflect.DeepEqual(before.config.ListenerSocket, lc.ListenerSocket) {
 			b.listener = before.listener
 			return b, nil
 		}
@@ -245,16 +246,6 @@ func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f
 		g.late = append(g.late, late{b, o, replaces})
 	}
 	return b, nil
-}
-
-// own is a listener's configuration without what is its forwarder's alone, which
-// the connections that are open need not know of.
-func own(lc *config.Listener) config.Listener {
-	c := *lc
-	c.Direction, c.Routes, c.Catalog, c.TrustedCallers, c.ForwardProxy = "", nil, "", nil, nil
-	c.GRPCWeb, c.Forwarded, c.ForwardClientCert = false, config.Forwarded{}, ""
-	c.Via, c.ProxyStatus, c.ServerTiming = false, "", ""
-	return c
 }
 
 // named is the listener of that name, nil if there is none.
