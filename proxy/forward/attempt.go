@@ -18,7 +18,7 @@ import (
 // or by as many as its policy lets it have.
 func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	http1.StripHopByHop(&x.Request)
-	here, whole := x.Down.Whole()
+	here, whole := x.Body.Whole()
 	cl := d.target.Cluster
 	if err := cl.Enter(); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
 	d.nameless = d.forward.Host == "" && !x.Request.Has(message.Host)
 	b := content{here: here}
 	if !whole {
-		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
+		b.from = &source{body: x.Body, account: x.Conn.Info().Account, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
 		defer b.forget()
 	}
 	return d.late(x.Hop, f.attempts(x, d, b))
@@ -202,7 +202,7 @@ func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b conten
 		return err
 	}
 	upgrade(x, c.Version())
-	c.Watch(x.Down.Gone())
+	c.Watch(x.Conn.Gone())
 	a.Sent = a.Connected
 	err := f.request(x, d, w, b)
 	if err == nil {
@@ -252,7 +252,7 @@ func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b conten
 	}
 	w.begun = true
 	f.startUpload(x, d, w, b.from, first)
-	c.Watch(w.upload.watch(x.Down.Gone()))
+	c.Watch(w.upload.watch(x.Conn.Gone()))
 	return c.ReadHead(r.Method, &x.Response)
 }
 

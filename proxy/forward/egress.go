@@ -56,7 +56,7 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 // fails where it is clear by now that the client may not reach it; where that depends
 // on the address of a name, the guard says it of the connection.
 func (f *Forwarder) permitted(x *filter.Exchange, authority string) (*upstream.Guard, error) {
-	info := x.Down.Info()
+	info := x.Conn.Info()
 	host, portText, err := net.SplitHostPort(authority)
 	if err != nil {
 		return nil, fault.New(fault.BadGateway, "the destination is not host:port")

@@ -117,12 +117,12 @@ func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
 func (f *Forwarder) handle(x *filter.Exchange, refused error) (err error) {
 	defer f.rescue(x, "a request", &err)
 	f.open(x)
+	x.Begin(f.Context, f)
 	if refused != nil {
 		x.Hop.Kind = hop.KindConnection
 		return refused
 	}
 	f.screen(x)
-	x.Begin(f)
 	return f.handler(x)
 }
 
@@ -131,7 +131,7 @@ func (f *Forwarder) answer(x *filter.Exchange, a *fault.Answer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = f.panicked(p, x.Hop, "an answer")
-			x.Down.Cut()
+			x.Writer.Cut()
 		}
 	}()
 	return f.reply(x, a)
@@ -172,7 +172,8 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		h.Keep = hop.KeepSlow
 	}
 	x.Hop = nil
-	x.Down.Info().Sink.Record(h)
+	x.Finish()
+	x.Conn.Info().Sink.Record(h)
 }
 
 // now is the time since the request began.

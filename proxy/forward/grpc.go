@@ -157,5 +157,5 @@ func (f *Forwarder) breakOff(x *filter.Exchange, a *fault.Answer) bool {
 	if f.ProxyStatusMode == Append {
 		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
 	}
-	return x.Down.End(r) == nil
+	return x.Writer.End(r) == nil
 }

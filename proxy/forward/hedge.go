@@ -56,20 +56,23 @@ type runner struct {
 	err     error
 }
 
-// hedged is the client as a runner sees it: interim responses are sent one at a
-// time, and it is the race that looks whether the client still waits.
-type hedged struct {
-	filter.Downstream
+// unwatched is the client's connection as a runner sees it: it is the race that looks
+// whether the client still waits.
+type unwatched struct{ filter.Conn }
+
+func (unwatched) Gone() func() bool { return nil }
+func (unwatched) Left() error       { return nil }
+
+// shared is the response as a runner sees it: interim responses are sent one at a time.
+type shared struct {
+	filter.Writer
 	race *race
 }
 
-func (c hedged) Gone() func() bool { return nil }
-func (c hedged) Left() error       { return nil }
-
-func (c hedged) Interim(h *message.Head) error {
-	c.race.interim.Lock()
-	defer c.race.interim.Unlock()
-	return c.Downstream.Interim(h)
+func (w shared) Interim(h *message.Head) error {
+	w.race.interim.Lock()
+	defer w.race.interim.Unlock()
+	return w.Writer.Interim(h)
 }
 
 // lookAgain is how often it is looked, during a race, whether the client still
@@ -100,7 +103,10 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 		record.Attempt()
 	}
 	c.from = len(record.Attempts)
-	c.x = filter.Exchange{Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick, Down: hedged{r.x.Down, r}}
+	c.x = filter.Exchange{
+		Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick,
+		Conn: unwatched{r.x.Conn}, Body: r.x.Body, Writer: shared{r.x.Writer, r},
+	}
 	c.x.Pick.Tried = slices.Clone(r.x.Pick.Tried)
 	r.runners = append(r.runners, c)
 	r.live++

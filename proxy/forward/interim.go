@@ -34,7 +34,7 @@ func (f *Forwarder) final(x *filter.Exchange, d *destination, w *way) error {
 			uninvite(&x.Request)
 		}
 		http1.StripHopByHop(r)
-		if err := x.Down.Interim(r); err != nil {
+		if err := x.Writer.Interim(r); err != nil {
 			return err
 		}
 		if err := w.stream.ReadHead(x.Request.Method, r); err != nil {

@@ -31,8 +31,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error
 	http1.StripHopByHop(r)
 	d.giveCookie(r)
 	h.FirstByte = h.LastAttempt().FirstByte
-	f.respond(x)
-	err = x.Down.Head(r)
+	err = x.Writer.Head(r)
 	if err == nil {
 		err = f.copy(x, c)
 	}
@@ -51,7 +50,7 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error
 // copy takes the response's content to the client. What has been received is
 // sent before more is waited for.
 func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
-	h, down := x.Hop, x.Down
+	h, w := x.Hop, x.Writer
 	a := h.LastAttempt()
 	for hurried := false; ; {
 		piece, done, err := c.Body()
@@ -60,7 +59,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		}
 		if len(piece) > 0 {
 			a.BytesReceived += int64(len(piece))
-			if err := down.Content(piece); err != nil {
+			if err := w.Content(piece); err != nil {
 				return err
 			}
 		}
@@ -70,7 +69,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		if len(piece) > 0 {
 			continue
 		}
-		if err := down.Flush(); err != nil {
+		if err := w.Flush(); err != nil {
 			return err
 		}
 		if !hurried && a.BytesReceived == 0 {
@@ -95,13 +94,13 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	if trailers != nil && !x.Hop.GRPC {
 		trailers.StripTrailers(message.OfResponse)
 	}
-	return x.Down.End(trailers)
+	return x.Writer.End(trailers)
 }
 
-// respond gives a response the fields that are the proxy's. The Hop knows when
+// Decorate gives a response the fields that are the proxy's. The Hop knows when
 // the response began.
-func (f *Forwarder) respond(x *filter.Exchange) {
-	h, r := x.Hop, &x.Response
+func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
+	h := x.Hop
 	f.note(h)
 	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {

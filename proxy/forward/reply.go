@@ -20,12 +20,12 @@ import (
 // returns why the answer could not be sent, if it could not.
 func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
 	f.blame(x, a)
-	h, down := x.Hop, x.Down
+	h, w := x.Hop, x.Writer
 	status := a.HTTPStatus()
-	if down.Began() || status == 0 {
+	if w.Began() || status == 0 {
 		f.note(h)
 		if status == 0 || !f.breakOff(x, a) {
-			down.Cut()
+			w.Cut()
 		}
 		return nil
 	}
@@ -33,7 +33,7 @@ func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
 	r := &x.Response
 	r.Begin(nil)
 	r.Status = status
-	_, whole := down.Whole()
+	_, whole := x.Body.Whole()
 	r.Close = !whole
 	var body []byte
 	if h.GRPC {
@@ -51,13 +51,12 @@ func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
 		r.Add(message.Unknown, "x-envoy-overloaded", "true")
 	}
 	h.FirstByte = now(h)
-	f.respond(x)
-	err := down.Head(r)
+	err := w.Head(r)
 	if err == nil && len(body) > 0 && x.Request.Method != message.HEAD {
-		err = down.Content(body)
+		err = w.Content(body)
 	}
 	if err == nil {
-		err = down.End(nil)
+		err = w.End(nil)
 	}
 	return err
 }

@@ -163,7 +163,7 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 	now := now(h)
 	elsewhere := d.target.Cluster.Others(&x.Pick)
 	switch {
-	case d.over(now) || x.Down.Gone()():
+	case d.over(now) || x.Conn.Gone()():
 		return false
 	case p.policy == nil && !elsewhere: // it would fail in the same way
 		return false
@@ -296,10 +296,10 @@ func (f *Forwarder) backOff(x *filter.Exchange, d *destination, t *tries) error 
 
 // gone is how the client went away, nil while it is there.
 func gone(x *filter.Exchange, when string) error {
-	if !x.Down.Gone()() {
+	if !x.Conn.Gone()() {
 		return nil
 	}
-	if left := x.Down.Left(); left != nil {
+	if left := x.Conn.Left(); left != nil {
 		return left
 	}
 	return fault.New(fault.ClientClosed, "the client closed the connection "+when)

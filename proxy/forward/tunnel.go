@@ -24,11 +24,10 @@ func (f *Forwarder) tunnel(x *filter.Exchange, w *way) (err error) {
 		f.end(h, w, false)
 	}()
 	acceptWebSocket(x, c.Version())
-	f.respond(x)
-	if err := x.Down.Head(&x.Response); err != nil {
+	if err := x.Writer.Head(&x.Response); err != nil {
 		return err
 	}
-	if err := x.Down.Flush(); err != nil {
+	if err := x.Writer.Flush(); err != nil {
 		return err
 	}
 	c.Watch(nil)
@@ -46,7 +45,7 @@ func (f *Forwarder) tunnel(x *filter.Exchange, w *way) (err error) {
 		return err
 	}
 	c.Limit(0) // which is not for tunnels
-	t := stream.Tunnel{Client: x.Down.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared,
+	t := stream.Tunnel{Client: x.Conn.Detach(), Endpoint: c.Duplex(), Name: a.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared,
 		Panicked: func(p any) error { return f.panicked(p, h, "a tunnel") }}
 	up, down, err := t.Run()
 	h.BytesIn, h.BytesOut = h.BytesIn+up, down

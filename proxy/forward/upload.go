@@ -180,8 +180,8 @@ func (u *upload) stop() bool {
 		return true
 	}
 	if u.source != nil {
-		u.source.down.StopBody()
-		defer u.source.down.ResumeBody()
+		u.source.body.Stop()
+		defer u.source.body.Resume()
 	}
 	u.conn.Close()
 	<-u.done

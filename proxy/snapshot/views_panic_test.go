@@ -20,7 +20,7 @@ func panicky(next filter.Handler) filter.Handler {
 		if stage == "/before" {
 			panic("before the route")
 		}
-		x.Down = &panickyClient{x.Down, stage}
+		x.Body, x.Writer = &panickyBody{x.Body, panicAt(stage)}, &panickyWriter{x.Writer, panicAt(stage)}
 		err := next(x)
 		if stage == "/after" {
 			panic("after the route")
@@ -29,48 +29,55 @@ func panicky(next filter.Handler) filter.Handler {
 	}
 }
 
-// panickyClient is the client's side of it.
-type panickyClient struct {
-	filter.Downstream
-	stage string
-}
+// panicAt is the stage at which it panics.
+type panicAt string
 
-func (c *panickyClient) panics(stage string) {
-	if c.stage == "/"+stage {
+func (at panicAt) panics(stage string) {
+	if at == panicAt("/"+stage) {
 		panic("in the " + stage)
 	}
 }
 
-func (c *panickyClient) Whole() ([]byte, bool) {
+type panickyBody struct {
+	filter.Body
+	panicAt
+}
+
+type panickyWriter struct {
+	filter.Writer
+	panicAt
+}
+
+func (c *panickyBody) Whole() ([]byte, bool) {
 	c.panics("content")
-	return c.Downstream.Whole()
+	return c.Body.Whole()
 }
 
-func (c *panickyClient) Body() ([]byte, error) {
+func (c *panickyBody) Next() ([]byte, error) {
 	c.panics("upload")
-	return c.Downstream.Body()
+	return c.Body.Next()
 }
 
-func (c *panickyClient) Head(h *message.Head) error {
+func (c *panickyWriter) Head(h *message.Head) error {
 	if h.Status == 200 { // and not the answer to the panic
 		c.panics("head")
 	}
 	c.panics("answer")
-	return c.Downstream.Head(h)
+	return c.Writer.Head(h)
 }
 
-func (c *panickyClient) Content(piece []byte) error {
-	if c.stage == "/response" {
-		c.Downstream.Content(piece[:1])
-		c.Downstream.Flush()
+func (c *panickyWriter) Content(piece []byte) error {
+	if c.panicAt == "/response" {
+		c.Writer.Content(piece[:1])
+		c.Writer.Flush()
 	}
 	c.panics("response")
-	return c.Downstream.Content(piece)
+	return c.Writer.Content(piece)
 }
 
-func (c *panickyClient) Interim(h *message.Head) error {
+func (c *panickyWriter) Interim(h *message.Head) error {
 	c.panics("interim")
-	return c.Downstream.Interim(h)
+	return c.Writer.Interim(h)
 }
 
 // TestPanicCostsOneRequest panics at each stage: the request fails and says so in every
@@ -150,7 +157,7 @@ func TestPanicCostsOneRequest(t *testing.T) {
 					if !strings.Contains(one.text("failure_reason"), "panicked") || one.text("failed_hop") != "front" {
 						t.Errorf("the line is %v", one)
 					}
-					if n := strings.Count(l.said.String(), "panickyClient"); tt.stage != "before" && n == 0 {
+					if n := strings.Count(l.said.String(), "panicAt.panics"); tt.stage != "before" && n == 0 {
 						t.Errorf("the log has no stack: %s", l.said.String())
 					}
 					transport.CloseIdleConnections()
