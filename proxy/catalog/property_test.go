@@ -59,10 +59,19 @@ func TestPlanIsTheSameInWhateverOrder(t *testing.T) {
 		if !reflect.DeepEqual(want, got) { // cmp.Diff would ask the methods that are tested here
 			t.Fatalf("seed %d:\n%+v, want\n%+v", seed, got, want)
 		}
-		if changes := got.Since(want); changes.Routes || len(changes.Made)+len(changes.Updated)+len(changes.Gone) > 0 {
-			t.Fatalf("seed %d: equal plans differ in %+v", seed, changes)
+		if !slices.EqualFunc(got.Routes, want.Routes, catalog.Route.Equal) {
+			t.Fatalf("seed %d: equal plans have different routes", seed)
 		}
 	}
+}
+
+// clusterOf is the cluster of a name.
+func clusterOf(p *catalog.Plan, name string) (catalog.Cluster, bool) {
+	i := slices.IndexFunc(p.Clusters, func(c catalog.Cluster) bool { return c.Name == name })
+	if i < 0 {
+		return catalog.Cluster{}, false
+	}
+	return p.Clusters[i], true
 }
 
 // sound checks what a caller relies on.
@@ -70,7 +79,7 @@ func sound(t *testing.T, p *catalog.Plan) {
 	t.Helper()
 	used := map[string]bool{}
 	for _, r := range p.Routes {
-		if _, ok := p.Cluster(r.Cluster); !ok && r.Cluster != "" {
+		if _, ok := clusterOf(p, r.Cluster); !ok && r.Cluster != "" {
 			t.Fatalf("the route %s has no cluster %q", r.Name, r.Cluster)
 		}
 		used[r.Cluster] = true

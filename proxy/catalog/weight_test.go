@@ -33,7 +33,7 @@ func TestWeights(t *testing.T) {
 		"others stand by behind every other": {[]catalog.Instance{at("1", "urlprefix-/foo"), behind(2, at("2", "urlprefix-/foo weight=1"))}, "1*1 at 3 2*10000 at 2"},
 	} {
 		p := catalog.Compile([]catalog.Service{service("svc", tt.instances...)}, catalog.Options{})
-		c, ok := p.Cluster(p.Routes[1].Cluster)
+		c, ok := clusterOf(p, p.Routes[1].Cluster)
 		got := lines(&catalog.Plan{Clusters: []catalog.Cluster{c}})[0]
 		if want := c.Name + " = auto " + tt.want; !ok || got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)

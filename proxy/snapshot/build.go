@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter/clientcert"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
@@ -14,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
@@ -96,17 +96,9 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	return o
 }
 
-// newEgress makes the cluster of a forward-proxy listener. It is named after the
-// listener: what requests ask for is no name for a metric.
-func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
-	cc := config.NewCluster()
-	cc.ConnectTimeout, cc.Protocol = lc.ForwardProxy.ConnectTimeout, "http1"
-	return g.newCluster(&newCluster{name: lc.Name, config: &cc})
-}
-
 // forwardProxy makes what a forward-proxy listener needs.
 func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
-	fc, cl := lc.ForwardProxy, g.egress[lc.Name]
+	fc, cl := lc.ForwardProxy, g.cluster(resources.ForwardProxy, lc.Name)
 	e := &forward.Egress{
 		Rules:    &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
 		Requests: &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl}}, Timeout: fc.Timeout},

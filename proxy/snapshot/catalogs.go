@@ -1,124 +1,99 @@
 package snapshot
 
 import (
-	"log/slog"
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
 
-	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/proxy/catalog"
-	"github.com/hopscope/hopscope/proxy/cluster"
-	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/proxy/route"
-	"github.com/hopscope/hopscope/proxy/tlsconf"
-	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/proxy/resources"
 )
 
-// catalogView keeps the routes and clusters of a service catalog up to date, for the
-// listeners of one generation: each service is served with no cluster written down.
+// catalogView is a service catalog as the listeners of one generation serve it.
 type catalogView struct {
 	follower *follower
+	isNew    bool // the follower is: no generation before had it
 	options  catalog.Options
-	like     config.Cluster // of which clusters have all but the endpoints
-	zone     string         // of this proxy, where like goes by it
-	// before is the catalog of the generation before, whose clusters are taken over
-	// where they are the same; nil for none, or once that one is closed.
-	before *catalogView
-	// make makes a cluster.
-	make    func(*newCluster) (*cluster.Cluster, error)
-	secure  func(name string, c *config.Cluster) (*tlsconf.Client, error)
-	targets []*catalogTarget
-	// commit makes routes, which have the labels that it returns, the ones in use.
-	commit func(routes func() []*hop.Labels)
-	log    *slog.Logger
+	like     *resources.Template
 
-	// Guarded by follower.mu:
-	plan     *catalog.Plan
-	served   map[string]*served // by name
+	// Guarded by Proxy.applying:
+	plan     *catalog.Plan // nil while nothing is known
 	problems map[catalog.Problem]bool
-	stale    bool // the clusters have been told
-	ended    bool
 }
 
-// catalogTarget is a listener that serves the catalog.
-type catalogTarget struct {
-	routing *atomic.Pointer[forward.Routing]
-	// route makes a route of the listener to a cluster, which is nil for one that
-	// is closed.
-	route func(r *catalog.Route, c *cluster.Cluster) forward.Route
-}
-
-// close ends it, and closes the clusters that no other generation has.
-func (c *catalogView) close() {
-	c.follower.leave(c)
-	c.follower.mu.Lock()
-	defer c.follower.mu.Unlock()
-	if c.ended {
-		return
+// serveCatalog has the listeners serve the catalog, if any does so, and lets go of what
+// the old generation had of it, if none does any more. It goes on with what the old
+// generation's follows, where that asks the same.
+func (g *generation) serveCatalog(old *generation) error {
+	if !g.base.ServesCatalog() {
+		g.applying.Lock()
+		defer g.applying.Unlock()
+		g.apply(g.base)
+		return nil
 	}
-	c.ended = true
-	for _, s := range c.served {
-		s.release()
+	f, isNew, err := g.follower(old)
+	if err != nil {
+		return err
 	}
-}
-
-// settle forgets the catalog before, which is about to be closed.
-func (c *catalogView) settle() {
-	c.follower.mu.Lock()
-	defer c.follower.mu.Unlock()
-	c.before = nil
-}
-
-// clusters are those of the catalog, by name.
-func (c *catalogView) clusters() []*cluster.Cluster {
-	c.follower.mu.Lock()
-	defer c.follower.mu.Unlock()
-	var all []*cluster.Cluster
-	for _, name := range slices.Sorted(maps.Keys(c.served)) {
-		all = append(all, c.served[name].cluster)
+	c := &catalogView{
+		follower: f, isNew: isNew, like: resources.TemplateOf(g.config),
+		options:  catalog.Options{Datacenter: f.asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...)},
+		problems: map[catalog.Problem]bool{},
 	}
-	return all
+	if old.catalog != nil {
+		c.problems = old.knownProblems()
+	}
+	g.catalog = c
+	f.join(g)
+	if isNew {
+		f.begin()
+	}
+	return nil
 }
 
-// update takes what is known of the catalog.
-func (c *catalogView) update(s *catalogState) {
+// follower is what follows the catalog: the old generation's, or a new one, which
+// begins with what is known of the answer to the same question.
+func (g *generation) follower(old *generation) (f *follower, isNew bool, err error) {
+	asked := g.config.ConsulFor(nil)
+	question := resources.CatalogQuestion(&asked)
+	known := g.memory.catalog(question)
+	if old.catalog != nil {
+		f = old.catalog.follower
+		if reflect.DeepEqual(f.asked, asked) {
+			return f, false, nil
+		}
+		if before := f.remembered(); before != nil && resources.CatalogQuestion(&f.asked) == question {
+			known = before
+		}
+	}
+	client, err := g.agents.client(&asked)
+	if err != nil {
+		return nil, false, fmt.Errorf("consul: %w", err)
+	}
+	f, err = newFollower(client, asked, known, &g.applying, g.options.Log)
+	return f, true, err
+}
+
+// learn takes what is known of the catalog. The caller holds Proxy.applying.
+func (g *generation) learn(s *catalogState) {
+	c := g.catalog
 	if s.services == nil {
-		for _, t := range c.targets {
-			t.routing.Store(&forward.Routing{Unknown: s.unknown(), Names: c.names})
+		g.apply(g.base)
+		for _, b := range g.catalogListeners() {
+			b.forwarder.Catalog.Store(&forward.Routing{Unknown: s.unknown(), Names: c.names})
 		}
 		return
 	}
-	plan := catalog.Compile(services(s.services), c.options)
-	c.tell(plan)
-	changes := plan.Since(c.plan)
-	for _, made := range changes.Made {
-		c.serve(made, s.err)
+	c.plan = catalog.Compile(services(s.services), c.options)
+	g.tellProblems(c.plan)
+	for _, m := range g.apply(g.base.Join(resources.FromCatalog(c.plan, c.like, s.err, s.known))) {
+		g.options.Log.Error("a service of the catalog can't be served", "service", m.of.Name, "error", m.error)
 	}
-	updated := changes.Updated
-	if c.stale != (s.err != nil) {
-		c.stale, updated = s.err != nil, plan.Clusters
-	}
-	for _, u := range updated {
-		if cl := c.served[u.Name]; cl != nil {
-			cl.feed.Push(updateOf(u, s.err))
-		}
-	}
-	if changes.Routes || len(changes.Made) > 0 || c.plan == nil {
-		c.route(plan)
-	}
-	for _, name := range changes.Gone {
-		c.drop(name)
-	}
-	c.plan = plan
-}
-
-func updateOf(c catalog.Cluster, stale error) discovery.Update {
-	return discovery.Update{Endpoints: append([]discovery.Endpoint{}, c.Endpoints...), Err: stale}
 }
 
 // names reports whether a host, a name in lower case (message.Hostname), can be nothing but a
@@ -149,50 +124,21 @@ func services(all map[string][]consul.Instance) []catalog.Service {
 	return kept
 }
 
-// known are the problems that were told of.
-func (c *catalogView) known() map[catalog.Problem]bool {
-	c.follower.mu.Lock()
-	defer c.follower.mu.Unlock()
-	return maps.Clone(c.problems)
+// knownProblems are the problems that were told of.
+func (g *generation) knownProblems() map[catalog.Problem]bool {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	return maps.Clone(g.catalog.problems)
 }
 
-// tell logs the problems that are new.
-func (c *catalogView) tell(plan *catalog.Plan) {
+// tellProblems logs the problems of a plan that are new.
+func (g *generation) tellProblems(plan *catalog.Plan) {
 	now := map[catalog.Problem]bool{}
 	for _, p := range plan.Problems {
 		now[p] = true
-		if !c.problems[p] {
-			c.log.Warn("a tag in the catalog", "service", p.Service, "tag", p.Tag, "problem", p.Why)
+		if !g.catalog.problems[p] {
+			g.options.Log.Warn("a tag in the catalog", "service", p.Service, "tag", p.Tag, "problem", p.Why)
 		}
 	}
-	c.problems = now
-}
-
-// route has each listener use the routes of a plan.
-func (c *catalogView) route(plan *catalog.Plan) {
-	var matches []route.Match
-	for i := range plan.Routes {
-		matches = append(matches, plan.Routes[i].Match)
-	}
-	table := route.Compile(matches)
-	c.commit(func() (labels []*hop.Labels) {
-		for _, t := range c.targets {
-			routing := &forward.Routing{Table: table}
-			for i := range plan.Routes {
-				r := &plan.Routes[i]
-				var cl *cluster.Cluster
-				if s := c.served[r.Cluster]; s != nil {
-					cl = s.cluster
-				}
-				made := t.route(r, cl)
-				labels = append(labels, made.Labels)
-				routing.Routes = append(routing.Routes, made)
-			}
-			t.routing.Store(routing)
-		}
-		return labels
-	})
-	if b := c.before; b == nil || c.plan != nil || plan.Since(b.plan).Routes {
-		c.log.Info("routes of the catalog changed", "routes", len(plan.Routes), "services", len(plan.Clusters))
-	}
+	g.catalog.problems = now
 }

@@ -16,29 +16,26 @@ import (
 	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
 // newCluster is what a cluster is made of.
 type newCluster struct {
-	name   string
-	config *config.Cluster
+	*resources.Cluster
 	client *tlsconf.Client // nil for no TLS
-	// source delivers the endpoints; nil is where the configuration says.
+	// source delivers the endpoints; nil is where the settings say.
 	source discovery.Source
 	known  *discovery.Known // what its source said before, if that is known
-	// before is the cluster in whose place it comes, and its configuration; nil for
-	// none.
-	before       *cluster.Cluster
-	beforeConfig *config.Cluster
+	before *running         // in whose place it comes, nil for none
 }
 
 // newCluster makes a cluster.
 func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
-	name, c, client := n.name, n.config, n.client
+	c, client := n.Settings, n.client
 	o := cluster.Options{
-		Before: n.before, Known: n.known, Memory: g.memory.cluster(name),
+		Known: n.known, Memory: g.memory.cluster(n.Name),
 		Upstream: upstream.Options{
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
@@ -46,7 +43,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 			Dial:     g.dial,
 			Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 		},
-		Balance: g.balanceOptions(&c.Balance), Decay: c.Balance.Decay,
+		Balance: balanceOptions(&c.Balance, n.Zone), Decay: c.Balance.Decay,
 		Limits: cluster.Limits{MaxRequests: c.CircuitBreaker.MaxRequests, MaxRetries: c.CircuitBreaker.MaxRetries},
 		Log:    g.options.Log,
 	}
@@ -58,8 +55,8 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 	}
 	if o.Source, o.From, o.Fed = n.source, fromCatalog, true; n.source == nil {
 		o.Fed = false
-		if o.Source, o.From, err = g.agents.source(g.config, c, n.known); err != nil {
-			return nil, fmt.Errorf("cluster %s: %w", name, err)
+		if o.Source, o.From, err = g.agents.source(c, n.known); err != nil {
+			return nil, err
 		}
 	}
 	if len(c.HealthChecks) > 0 {
@@ -68,11 +65,13 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 			config = func(host string) *tls.Config { return client.Config(host) }
 		}
 		if o.Checker, err = healthcheck.New(healthChecks(c.HealthChecks), config); err != nil {
-			return nil, fmt.Errorf("cluster %s: health_checks: %w", name, err)
+			return nil, fmt.Errorf("health_checks: %w", err)
 		}
-		o.SameChecks = n.beforeConfig != nil && reflect.DeepEqual(n.beforeConfig.HealthChecks, c.HealthChecks)
 	}
-	return cluster.New(name, staticEndpoints(c), o, g.shared), nil
+	if b := n.before; b != nil {
+		o.Before, o.SameChecks = b.cluster, reflect.DeepEqual(b.of.Settings.HealthChecks, c.HealthChecks)
+	}
+	return cluster.New(n.Name, staticEndpoints(c), o, g.shared), nil
 }
 
 // staticEndpoints are those that the configuration itself names.
@@ -90,12 +89,13 @@ func staticEndpoints(c *config.Cluster) []discovery.Endpoint {
 	return all
 }
 
-func (g *generation) balanceOptions(b *config.Balance) balance.Options {
+// balanceOptions say how requests are balanced; zone is where this proxy runs.
+func balanceOptions(b *config.Balance, zone string) balance.Options {
 	o := balance.Options{
 		Policy: policies[b.Policy], Choices: b.Choices, Bias: b.ActiveRequestBias,
 		MinRingSize: b.MinRingSize, MaxRingSize: b.MaxRingSize, MaglevTable: b.TableSize, BoundedLoad: b.BoundedLoad,
 		DefaultRTT: b.DefaultRTT, PanicThreshold: b.PanicThreshold, Overprovisioning: b.Overprovisioning,
-		ZoneAware: b.ZoneAware, Zone: g.config.Locality.Zone, MinZoneHosts: b.MinZoneEndpoints,
+		ZoneAware: b.ZoneAware, Zone: zone, MinZoneHosts: b.MinZoneEndpoints,
 	}
 	if s := b.Subsets; s != nil {
 		for _, selector := range s.Selectors {
@@ -180,7 +180,7 @@ func httpCheck(c *config.HTTPCheck) *healthcheck.HTTP {
 func (g *generation) route(lc *config.Listener, rc *config.Route) forward.Route {
 	cc := g.config.Clusters[rc.Cluster]
 	labels := g.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold)
-	t := forward.Target{Labels: labels, Cluster: g.clusters[rc.Cluster], Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash)}
+	t := forward.Target{Labels: labels, Cluster: g.cluster(resources.Configuration, rc.Cluster), Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash)}
 	if rc.Retry != nil {
 		t.Retry = retryPolicy(rc.Retry)
 	}

@@ -25,8 +25,8 @@ type follower struct {
 	done   sync.WaitGroup
 	ready  chan struct{} // closed when the catalog has answered, well or badly
 
-	mu     *sync.Mutex    // over all that there is of catalogs, see Proxy
-	served []*catalogView // those who are told
+	mu     *sync.Mutex   // Proxy.applying
+	served []*generation // those who are told
 	source catalogState
 }
 
@@ -86,18 +86,18 @@ func (f *follower) wait(ctx context.Context) bool {
 	}
 }
 
-// join has a catalog told of what is known now, and of what changes.
-func (f *follower) join(c *catalogView) {
+// join has a generation told of what is known now, and of what changes.
+func (f *follower) join(g *generation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.served = append(f.served, c)
-	c.update(&f.source)
+	f.served = append(f.served, g)
+	g.learn(&f.source)
 }
 
 // leave ends that.
-func (f *follower) leave(c *catalogView) {
+func (f *follower) leave(g *generation) {
 	f.mu.Lock()
-	f.served = slices.DeleteFunc(f.served, func(other *catalogView) bool { return other == c })
+	f.served = slices.DeleteFunc(f.served, func(other *generation) bool { return other == g })
 	last := len(f.served) == 0
 	f.mu.Unlock()
 	if last && f.cancel != nil {
@@ -115,8 +115,8 @@ func (f *follower) update(u consul.CatalogUpdate) {
 		f.source.answered = true
 		defer close(f.ready)
 	}
-	for _, c := range f.served {
-		c.update(&f.source)
+	for _, g := range f.served {
+		g.learn(&f.source)
 	}
 }
 

@@ -1,0 +1,194 @@
+package resources
+
+import (
+	"cmp"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/catalog"
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// Origin is who says that a resource is there. Resources of two origins may have the
+// same name.
+type Origin uint8
+
+const (
+	// Configuration is the configuration file.
+	Configuration Origin = iota
+	// ForwardProxy is a listener that is a forward proxy. Its cluster, whose endpoints
+	// are what requests ask for, is named after it.
+	ForwardProxy
+	// Catalog is the service catalog that listeners serve.
+	Catalog
+)
+
+// ID names a cluster or a route table.
+type ID struct {
+	Origin Origin
+	Name   string
+}
+
+// Compare orders IDs by origin, then by name.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(cmp.Compare(id.Origin, other.Origin), strings.Compare(id.Name, other.Name))
+}
+
+// Side is the side of the proxy on which a secret is used.
+type Side uint8
+
+const (
+	// Upstream secrets are clusters': what endpoints are asked for and shown.
+	Upstream Side = iota
+	// Downstream secrets are listeners': what clients are shown and asked for.
+	Downstream
+)
+
+// SecretID names a secret after the cluster or listener that it belongs to.
+type SecretID struct {
+	Side Side
+	ID
+}
+
+// Compare orders secrets by their side, then by ID.
+func (id SecretID) Compare(other SecretID) int {
+	return cmp.Or(cmp.Compare(id.Side, other.Side), id.ID.Compare(other.ID))
+}
+
+// Set is what a proxy is made of at one moment. It is never changed once it was
+// made, and neither is what it holds.
+type Set struct {
+	// Listeners are in the order of the configuration.
+	Listeners []*Listener
+	Routes    map[ID]*RouteTable
+	Clusters  map[ID]*Cluster
+	Secrets   map[SecretID]*Secret
+	// Settings are all else that the configuration has, in its order.
+	Settings []Setting
+}
+
+// Listener is an address that takes requests.
+type Listener struct {
+	Name   string
+	Socket config.ListenerSocket
+	HTTP   config.ListenerHTTP // without Routes, which are the first of the tables
+	// Tables are the route tables in the order in which they are tried.
+	Tables []ID
+}
+
+// RouteTable is a list of routes. It holds those of a listener or those of a catalog.
+type RouteTable struct {
+	ID
+	Configured []config.Route
+	Tagged     []catalog.Route
+}
+
+// Cluster is a group of endpoints.
+type Cluster struct {
+	ID
+	// Settings are what the running cluster is made of. What its routes alone go by
+	// is in Policy. Consul is complete: see [config.Config.ConsulFor].
+	Settings *config.Cluster
+	// Zone is where this proxy runs, for a cluster that goes by it.
+	Zone string
+	// Policy is what routes to the cluster go by.
+	Policy Policy
+	// Written is what the configuration has of the cluster, nil for none.
+	Written *config.Cluster
+	// Fed is what is known of the endpoints where whoever made the set knows them;
+	// nil where the cluster has, or asks for, its own.
+	Fed *Endpoints
+}
+
+// Policy is what routes to a cluster go by.
+type Policy struct {
+	Retry *config.Retry
+	Hedge *config.Hedge
+	Hash  []config.HashOn
+}
+
+// Endpoints are those of a cluster, as they are known.
+type Endpoints struct {
+	discovery.Update
+	// At is when they were last known to be so.
+	At time.Time
+}
+
+// Template reports whether the cluster is there for others to be like it. It has no
+// endpoints and is not run.
+func (c *Cluster) Template() bool { return c.Origin == Configuration && c.Settings.Template() }
+
+// Secret is the TLS of a cluster or a listener.
+type Secret struct {
+	SecretID
+	Client *config.ClusterTLS  // of a cluster
+	Server *config.ListenerTLS // of a listener
+	// Protocol is the cluster's, which decides what is asked for by ALPN.
+	Protocol string
+}
+
+// Secret returns the name of the cluster's secret; false where there is none.
+func (c *Cluster) Secret() (SecretID, bool) {
+	return SecretID{Upstream, c.ID}, c.Settings.TLS != nil
+}
+
+// ServerSecret is the name of a listener's secret.
+func ServerSecret(listener string) SecretID {
+	return SecretID{Downstream, ID{Configuration, listener}}
+}
+
+// Setting is a key of the configuration that is no resource.
+type Setting struct {
+	Key   string
+	Value any
+	// Fixed settings can't change while the proxy runs.
+	Fixed bool
+}
+
+// Join returns a set of the resources of both. Where both have one of the same name,
+// it is the other's.
+func (s *Set) Join(other *Set) *Set {
+	joined := &Set{
+		Listeners: append(s.Listeners[:len(s.Listeners):len(s.Listeners)], other.Listeners...),
+		Routes:    maps.Clone(s.Routes), Clusters: maps.Clone(s.Clusters), Secrets: maps.Clone(s.Secrets),
+		Settings: append(s.Settings[:len(s.Settings):len(s.Settings)], other.Settings...),
+	}
+	joined.init()
+	maps.Copy(joined.Routes, other.Routes)
+	maps.Copy(joined.Clusters, other.Clusters)
+	maps.Copy(joined.Secrets, other.Secrets)
+	return joined
+}
+
+// Of returns the clusters, routes and secrets of one origin.
+func (s *Set) Of(origin Origin) *Set {
+	part := &Set{Routes: maps.Clone(s.Routes), Clusters: maps.Clone(s.Clusters), Secrets: maps.Clone(s.Secrets)}
+	part.init()
+	maps.DeleteFunc(part.Routes, func(id ID, _ *RouteTable) bool { return id.Origin != origin })
+	maps.DeleteFunc(part.Clusters, func(id ID, _ *Cluster) bool { return id.Origin != origin })
+	maps.DeleteFunc(part.Secrets, func(id SecretID, _ *Secret) bool { return id.Origin != origin })
+	return part
+}
+
+// init makes the maps that are nil.
+func (s *Set) init() {
+	if s.Routes == nil {
+		s.Routes = map[ID]*RouteTable{}
+	}
+	if s.Clusters == nil {
+		s.Clusters = map[ID]*Cluster{}
+	}
+	if s.Secrets == nil {
+		s.Secrets = map[SecretID]*Secret{}
+	}
+}
+
+// add adds a cluster with its secret.
+func (s *Set) add(c *Cluster) {
+	s.Clusters[c.ID] = c
+	if id, ok := c.Secret(); ok {
+		s.Secrets[id] = &Secret{SecretID: id, Client: c.Settings.TLS, Protocol: c.Settings.Protocol}
+	}
+}
