@@ -33,6 +33,8 @@ type Exchange struct {
 	// Until is when the request's time is over, from the start of the Hop; 0 is never, or
 	// not known as yet.
 	Until time.Duration
+	// Scratch is the Router's own: what it keeps from one request for the next.
+	Scratch any
 	// Finished is when it was over, on the clock of deadlines.
 	Finished time.Duration
 	// Conn is the client's connection, Body the request's content, and Writer takes the

@@ -43,6 +43,8 @@ type Forward struct {
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string
+	// Upstream are hooks that see each attempt, after the proxy's own.
+	Upstream []Upstream
 }
 
 // Target is where a part of a route's requests go.
@@ -71,7 +73,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	if a.Strip != "" || a.Prepend != "" {
 		a.rewrite(&x.Request)
 	}
-	return f.send(x, &destination{forward: a, target: t})
+	return f.forward(x, a, t, nil)
 }
 
 // target picks the target of one request, by a random number.

@@ -78,6 +78,12 @@ type source struct {
 	arrived time.Duration // when all of it was known to be here, from start; 0 is not yet
 }
 
+// newSource is the content of a request that has not come whole, of which so many bytes
+// are kept.
+func newSource(x *filter.Exchange, most int) *source {
+	return &source{body: x.Body, account: x.Conn.Info().Account, start: x.Hop.Start, most: most, over: make(chan struct{})}
+}
+
 // next waits for the next piece. It returns [io.EOF] after the last,
 // [filter.ErrStopped] where no more is to be read for now, and a fault.Error where
 // the client failed.
@@ -191,17 +197,17 @@ func uninvite(r *message.Head) {
 
 // cause is why an attempt failed that ended with err: the client's failure, if that
 // is what ended it.
-func (w *way) cause(x *filter.Exchange, err error) error {
+func (a *attempt) cause(err error) error {
 	if err == nil {
 		return nil
 	}
 	if fault.Of(err).Kind == fault.ClientClosed {
-		if left := x.Conn.Left(); left != nil {
+		if left := a.x.Conn.Left(); left != nil {
 			return left
 		}
 	}
-	if w.upload != nil {
-		return w.upload.cause(err)
+	if a.upload != nil {
+		return a.upload.cause(err)
 	}
 	return err
 }

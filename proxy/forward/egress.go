@@ -44,12 +44,12 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 		return err
 	}
 	h.Routed = now(h)
-	d := destination{forward: action, target: target, fixed: target.Cluster.Group.Dynamic(authority, guard)}
+	fixed := target.Cluster.Group.Dynamic(authority, guard)
 	if r.Method == message.CONNECT {
-		return f.connect(x, &d)
+		return f.connect(x, action, target, fixed)
 	}
 	r.Remove(message.ProxyAuthorization) // it was for this proxy, if for any
-	return f.send(x, &d)
+	return f.forward(x, action, target, fixed)
 }
 
 // permitted returns what guards the connections to a destination for the client. It
@@ -88,18 +88,19 @@ func sameSocket(local, host string, ip netip.Addr, port int) bool {
 }
 
 // connect opens a tunnel to the destination of a CONNECT request.
-func (f *Forwarder) connect(x *filter.Exchange, d *destination) error {
+func (f *Forwarder) connect(x *filter.Exchange, action *Forward, target *Target, fixed *upstream.Endpoint) error {
 	h := x.Hop
 	h.Kind = hop.KindTunnel
-	var w way
-	if err := f.reach(x, d, content{}, &w, false); err != nil {
+	d := f.deliver(x, action, target, fixed)
+	defer func() { *d = delivery{} }() // it keeps nothing alive
+	a := &d.attempt
+	if err := a.open(false); err != nil {
 		return err
 	}
-	a := h.LastAttempt()
-	a.FirstByte = now(h)
+	h.LastAttempt().FirstByte = now(h)
 	r := &x.Response
 	r.Begin(nil)
 	r.Status, r.Framing, r.Length = 200, message.Tunnel, -1
 	r.SetReason(r.Own("Connection established"))
-	return f.tunnel(x, &w)
+	return a.tunnel()
 }

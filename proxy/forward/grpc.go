@@ -35,13 +35,14 @@ func expiry(x *filter.Exchange) time.Duration {
 }
 
 // shorten tells the endpoint how much is left of the time that the caller gave.
-func (f *Forwarder) shorten(x *filter.Exchange, d *destination) error {
-	if d.expires == 0 {
+func (d *delivery) shorten(x *filter.Exchange) error {
+	expires := d.limits.expires
+	if expires == 0 {
 		return nil
 	}
-	left := d.expires - now(x.Hop)
+	left := expires - now(x.Hop)
 	if left <= 0 {
-		return d.expired()
+		return expired(expires)
 	}
 	r := &x.Request
 	r.Remove(message.GRPCTimeout)
@@ -50,20 +51,21 @@ func (f *Forwarder) shorten(x *filter.Exchange, d *destination) error {
 }
 
 // expired is how a call fails whose caller gave it no more time.
-func (d *destination) expired() *fault.Error {
-	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", d.expires))
+func expired(timeout time.Duration) *fault.Error {
+	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", timeout))
 }
 
 // late puts the caller's timeout in the place of what ended the call, where that
 // is what the timeout does: the endpoint, which was told of it, may see it first
 // and reset the stream.
-func (d *destination) late(h *hop.Hop, err error) error {
-	if err == nil || d.expires == 0 || now(h) < d.expires {
+func (d *delivery) late(err error) error {
+	expires := d.limits.expires
+	if err == nil || expires == 0 || d.now() < expires {
 		return err
 	}
 	switch fault.Of(err).Kind {
 	case fault.UpstreamTimeout, fault.UpstreamReset:
-		return d.expired()
+		return expired(expires)
 	}
 	return err
 }

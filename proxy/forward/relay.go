@@ -11,14 +11,15 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error) {
-	defer f.rescueRelay(x, w, &err)
-	h, r, c := x.Hop, &x.Response, w.stream
+func (a *attempt) relay() (err error) {
+	defer a.rescueRelay(&err)
+	f, x := a.d.f, a.x
+	h, r, record := x.Hop, &x.Response, x.Hop.LastAttempt()
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
-		return f.tunnel(x, w)
+		return a.tunnel()
 	}
-	f.answers(d, w)
+	a.answers()
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
@@ -29,21 +30,20 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
-	d.giveCookie(r)
-	h.FirstByte = h.LastAttempt().FirstByte
+	a.d.giveCookie(r)
+	h.FirstByte = record.FirstByte
 	err = x.Writer.Head(r)
 	if err == nil {
-		err = f.copy(x, c)
+		err = f.copy(x, a.stream)
 	}
-	err = w.cause(x, err)
-	a := h.LastAttempt()
+	err = a.cause(err)
 	if err == nil {
 		h.End = now(h)
-		a.End = h.End
+		record.End = h.End
 	} else {
-		f.fail(h, fault.Of(err)) // and the Hop ends later
+		recordFailure(h, fault.Of(err)) // and the Hop ends later
 	}
-	f.end(h, w, reusable && err == nil)
+	a.finish(reusable && err == nil)
 	return err
 }
 

@@ -102,7 +102,7 @@ func (f *Forwarder) blame(x *filter.Exchange, a *fault.Answer) {
 		return
 	}
 	side := why.Kind.Side()
-	f.fail(h, why)
+	recordFailure(h, why)
 	if h.GRPC && h.GRPCStatus == 0 {
 		h.GRPCStatus = statusOf(a)
 	}

@@ -71,7 +71,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		via = pseudonym(g.config.Service)
 		o.Via = via
 	}
-	o.Filters = append(slices.Clone(g.options.filters), forwarded.New(forwarded.Options{
+	o.Filters = append(slices.Clone(g.options.Filters), forwarded.New(forwarded.Options{
 		TrustedProxies: lc.Forwarded.TrustedProxies,
 		XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
 		Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
