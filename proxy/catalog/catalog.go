@@ -1,8 +1,6 @@
 package catalog
 
 import (
-	"slices"
-
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/route"
 )
@@ -67,13 +65,6 @@ type Route struct {
 	// HostRewrite is the Host field that the endpoint sees: empty for the
 	// client's, "endpoint" for the endpoint's own address, else this.
 	HostRewrite string
-}
-
-// Equal reports whether two routes are the same in all.
-func (r Route) Equal(other Route) bool {
-	a, b := r.Match, other.Match
-	return r.Name == other.Name && r.Cluster == other.Cluster && r.Strip == other.Strip && r.Prepend == other.Prepend && r.HostRewrite == other.HostRewrite &&
-		a.Path == b.Path && a.PathPrefix == b.PathPrefix && slices.Equal(a.Hosts, b.Hosts) && slices.Equal(a.Methods, b.Methods)
 }
 
 // Cluster is a group of endpoints that serve the same.

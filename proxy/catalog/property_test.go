@@ -56,11 +56,8 @@ func TestPlanIsTheSameInWhateverOrder(t *testing.T) {
 		want := catalog.Compile(services, catalog.Options{Datacenter: "dc1"})
 		sound(t, want)
 		got := catalog.Compile(shuffle(r, services), catalog.Options{Datacenter: "dc1"})
-		if !reflect.DeepEqual(want, got) { // cmp.Diff would ask the methods that are tested here
+		if !reflect.DeepEqual(want, got) {
 			t.Fatalf("seed %d:\n%+v, want\n%+v", seed, got, want)
-		}
-		if !slices.EqualFunc(got.Routes, want.Routes, catalog.Route.Equal) {
-			t.Fatalf("seed %d: equal plans have different routes", seed)
 		}
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// Template is what the clusters of a catalog have alike.
+// Template is what the clusters and the routes of a catalog have alike.
 type Template struct {
 	settings *config.Cluster // for what is spoken to in plain text
 	tls      *config.ClusterTLS
 	zone     string
-	policy   Policy
+	route    Route
 }
 
 // TemplateOf returns the template that a configuration has for its catalog: the
@@ -23,10 +23,15 @@ func TemplateOf(c *config.Config) *Template {
 	if !ok {
 		like = config.NewCluster()
 	}
-	settings, policy := divide(c, &like)
+	settings := madeOf(c, &like)
 	settings.Endpoints, settings.Static, settings.Consul, settings.DNS, settings.File = nil, nil, nil, nil, nil
 	settings.TLS = nil
-	return &Template{settings: settings, tls: like.TLS, zone: zone(c, &like), policy: policy}
+	t := &Template{settings: settings, tls: like.TLS, zone: zone(c, &like)}
+	t.route = Route{Timeout: c.Catalog.Timeout, Shares: c.Catalog.Like, Policy: Policy{Retry: like.Retry, Hash: like.Balance.Hash}}
+	if h := like.Hedge; h != nil && h.Attempts > 1 {
+		t.route.Policy.Hedge = h
+	}
+	return t
 }
 
 // FromCatalog returns what a catalog says, whose plan was known to be so at a time.
@@ -40,12 +45,26 @@ func FromCatalog(plan *catalog.Plan, like *Template, stale error, at time.Time) 
 			settings[c.Transport] = like.spokenTo(c.Transport)
 		}
 		s.add(&Cluster{
-			ID: ID{Catalog, c.Name}, Settings: settings[c.Transport], Policy: like.policy, Zone: like.zone,
+			ID: ID{Catalog, c.Name}, Settings: settings[c.Transport], Zone: like.zone,
 			Fed: &Endpoints{Update: discovery.Update{Endpoints: append([]discovery.Endpoint{}, c.Endpoints...), Err: stale}, At: at},
 		})
 	}
-	s.Routes[CatalogTable] = &RouteTable{ID: CatalogTable, Tagged: plan.Routes}
+	table := &RouteTable{ID: CatalogTable, Routes: make([]Route, len(plan.Routes))}
+	for i := range plan.Routes {
+		table.Routes[i] = like.routeOf(&plan.Routes[i])
+	}
+	s.Routes[table.ID] = table
 	return s
+}
+
+// routeOf is a route of a catalog.
+func (t *Template) routeOf(from *catalog.Route) Route {
+	r := t.route
+	m := &from.Match
+	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
+	r.Match = config.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
+	r.Strip, r.Prepend, r.Host = from.Strip, from.Prepend, from.HostRewrite
+	return r
 }
 
 // spokenTo are the settings of a cluster whose endpoints are spoken to in some way.

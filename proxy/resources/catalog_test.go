@@ -94,7 +94,7 @@ func TestClustersOfACatalogAreLikeAnother(t *testing.T) {
 		if diff := cmp.Diff(want.tls, c.Settings.TLS); diff != "" {
 			t.Errorf("the TLS of %s (-want +got):\n%s", name, diff)
 		}
-		if c.Settings.ConnectTimeout != time.Hour || c.Zone != "a" || c.Policy.Retry == nil || c.Settings.Retry != nil || len(c.Settings.Endpoints) > 0 {
+		if c.Settings.ConnectTimeout != time.Hour || c.Zone != "a" || c.Settings.Retry != nil || len(c.Settings.Endpoints) > 0 {
 			t.Errorf("%s is not like the other: %+v", name, c)
 		}
 		if c.Fed == nil || len(c.Fed.Endpoints) != 1 || c.Fed.At != at {
@@ -103,6 +103,48 @@ func TestClustersOfACatalogAreLikeAnother(t *testing.T) {
 		id, secret := c.Secret()
 		if secret != (want.tls != nil) || secret && s.Secrets[id].Client != c.Settings.TLS {
 			t.Errorf("the secret of %s is %+v", name, s.Secrets[id])
+		}
+	}
+	routes := s.Routes[resources.CatalogTable].Routes
+	for _, r := range routes {
+		if r.Timeout != c.Catalog.Timeout || r.Shares != "web" || r.Policy.Retry == nil || r.Cluster.Origin != resources.Catalog {
+			t.Errorf("a route is not like those of the other: %+v", r)
+		}
+	}
+	if len(routes) != 7 {
+		t.Errorf("there are %d routes", len(routes))
+	}
+}
+
+// A route takes the policy of its cluster, as far as it has none of its own.
+func TestPolicyOfARoute(t *testing.T) {
+	of := func(change func(*config.Route)) resources.Route {
+		c := mesh(cluster("web", func(c *config.Cluster) {
+			c.Retry, c.Hedge, c.Balance.Hash = config.NewRetry("reset"), config.NewHedge(time.Second), []config.HashOn{{Path: true}}
+		}))
+		r := config.NewRoute("web")
+		change(&r)
+		c.Listeners[0].Routes = []config.Route{r}
+		return resources.FromConfig(c).Routes[resources.ID{Name: "in"}].Routes[0]
+	}
+	plain := of(func(*config.Route) {})
+	if p := plain.Policy; plain.Shares != "web" || p.Retry.On[0] != "reset" || p.Hedge.After != time.Second || len(p.Hash) != 1 {
+		t.Errorf("without a policy of its own it has %+v, shared with %q", p, plain.Shares)
+	}
+	own := of(func(r *config.Route) {
+		r.Retry, r.Hedge = config.NewRetry("5xx"), &config.Hedge{After: time.Hour, Attempts: 1}
+	})
+	if p := own.Policy; own.Shares != "" || p.Retry.On[0] != "5xx" || p.Hedge != nil || len(p.Hash) != 1 {
+		t.Errorf("with a policy of its own it has %+v, shared with %q", p, own.Shares)
+	}
+	for want, change := range map[string]func(*config.Route){
+		"default": func(*config.Route) {},
+		"/a":      func(r *config.Route) { r.Match.PathPrefix = "/a" },
+		"/b":      func(r *config.Route) { r.Match.Path, r.Match.PathPrefix = "/b", "/a" },
+		"named":   func(r *config.Route) { r.Name, r.Match.Path = "named", "/b" },
+	} {
+		if got := of(change).Name; got != want {
+			t.Errorf("the route is named %q, not %q", got, want)
 		}
 	}
 }

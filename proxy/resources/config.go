@@ -16,20 +16,22 @@ func FromConfig(c *config.Config) *Set {
 	s := &Set{Settings: settings(c)}
 	s.init()
 	for i := range c.Listeners {
-		s.listener(&c.Listeners[i])
+		s.listener(c, &c.Listeners[i])
 	}
 	for name, cc := range c.Clusters {
-		settings, policy := divide(c, &cc)
-		s.add(&Cluster{ID: ID{Configuration, name}, Settings: settings, Policy: policy, Zone: zone(c, &cc), Written: &cc})
+		s.add(&Cluster{ID: ID{Configuration, name}, Settings: madeOf(c, &cc), Zone: zone(c, &cc), Written: &cc})
 	}
 	return s
 }
 
 // listener adds a listener with what belongs to it.
-func (s *Set) listener(lc *config.Listener) {
+func (s *Set) listener(c *config.Config, lc *config.Listener) {
 	l := &Listener{Name: lc.Name, Socket: lc.ListenerSocket, HTTP: lc.ListenerHTTP, Tables: []ID{{Configuration, lc.Name}}}
-	l.HTTP.Routes = nil
-	s.Routes[l.Tables[0]] = &RouteTable{ID: l.Tables[0], Configured: lc.Routes}
+	table := &RouteTable{ID: l.Tables[0]}
+	for i := range lc.Routes {
+		table.Routes = append(table.Routes, routeOf(c, &lc.Routes[i]))
+	}
+	s.Routes[table.ID] = table
 	if lc.Catalog == "consul" {
 		l.Tables = append(l.Tables, CatalogTable)
 	}
@@ -45,19 +47,45 @@ func (s *Set) listener(lc *config.Listener) {
 	}
 }
 
-// divide divides what is written of a cluster into what it is made of and what its
-// routes go by.
-func divide(c *config.Config, cc *config.Cluster) (*config.Cluster, Policy) {
+// routeOf is a route of the configuration.
+func routeOf(c *config.Config, rc *config.Route) Route {
+	cc := c.Clusters[rc.Cluster]
+	r := Route{
+		Name: routeName(rc), Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
+		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold,
+		Policy: Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
+	}
+	if rc.Retry == nil {
+		r.Policy.Retry, r.Shares = cc.Retry, rc.Cluster
+	}
+	return r
+}
+
+// routeName names a route that has no name of its own after what it matches.
+func routeName(r *config.Route) string {
+	switch {
+	case r.Name != "":
+		return r.Name
+	case r.Match.Path != "":
+		return r.Match.Path
+	case r.Match.PathPrefix != "":
+		return r.Match.PathPrefix
+	}
+	return "default"
+}
+
+// madeOf is what is written of a cluster without what its routes go by.
+func madeOf(c *config.Config, cc *config.Cluster) *config.Cluster {
 	settings := *cc
-	policy := Policy{Retry: cc.Retry, Hedge: cc.Hedge, Hash: cc.Balance.Hash}
 	settings.Retry, settings.Hedge, settings.Balance.Hash = nil, nil, nil
 	if cc.Consul != nil {
 		asked := c.ConsulFor(cc.Consul)
 		settings.Consul = &asked
 	}
-	return &settings, policy
+	return &settings
 }
 
+// zone is where this proxy runs, for a cluster that goes by it.
 func zone(c *config.Config, cc *config.Cluster) string {
 	if cc.Balance.ZoneAware {
 		return c.Locality.Zone

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hopscope/hopscope/discovery"
-	"github.com/hopscope/hopscope/proxy/catalog"
 )
 
 // Delta is what makes one set of another.
@@ -23,8 +22,8 @@ type Delta struct {
 	Clusters Difference[ID]
 	// Endpoints are clusters of which only the endpoints changed that they are fed.
 	Endpoints []ID
-	// Kept are clusters that go on as they are, though what their routes go by changed, or
-	// only how they are written.
+	// Kept are clusters that go on as they are, though something else is written of them:
+	// what their routes go by, or what they had from elsewhere.
 	Kept    []ID
 	Secrets Difference[SecretID]
 	// Settings are the keys of those that changed.
@@ -59,7 +58,7 @@ func Diff(old, now *Set) *Delta {
 			return false
 		case !sameEndpoints(a.Fed, b.Fed):
 			d.Endpoints = append(d.Endpoints, b.ID)
-		case !reflect.DeepEqual(a.Policy, b.Policy) || !reflect.DeepEqual(a.Written, b.Written):
+		case !reflect.DeepEqual(a.Written, b.Written):
 			d.Kept = append(d.Kept, b.ID)
 		}
 		return true
@@ -138,7 +137,7 @@ func (d *Delta) settings(old, now []Setting) {
 }
 
 // Same reports whether one running cluster does for both: they differ at most in
-// their policies and in the endpoints that they are fed.
+// how they are written and in the endpoints that they are fed.
 func (c *Cluster) Same(other *Cluster) bool {
 	return c.ID == other.ID && c.Zone == other.Zone && (c.Fed == nil) == (other.Fed == nil) &&
 		(c.Settings == other.Settings || reflect.DeepEqual(c.Settings, other.Settings))
@@ -163,5 +162,5 @@ func (l *Listener) same(other *Listener) bool {
 }
 
 func (t *RouteTable) same(other *RouteTable) bool {
-	return t == other || slices.EqualFunc(t.Tagged, other.Tagged, catalog.Route.Equal) && reflect.DeepEqual(t.Configured, other.Configured)
+	return t == other || reflect.DeepEqual(t, other)
 }

@@ -103,7 +103,7 @@ func TestDiffOfConfigurations(t *testing.T) {
 		{"an address", func(c *config.Config) { c.Listeners[0].Address = "127.0.0.1:9" }, []string{"listener [in]", "socket [in]"}},
 		{"how connections are read", func(c *config.Config) { c.Listeners[0].MaxHeaderBytes = 2048 }, []string{"listener [in]", "socket [in]"}},
 		{"what is done with requests", func(c *config.Config) { c.Listeners[0].Via = false }, []string{"listener [in]"}},
-		{"a route", func(c *config.Config) { c.Listeners[0].Routes[0].Timeout = time.Hour }, []string{"routes [in]"}},
+		{"a route", func(c *config.Config) { c.Listeners[0].Routes[0].Timeout = time.Hour }, []string{"listener [in]", "routes [in]"}},
 		{"a listener's certificate", func(c *config.Config) {
 			c.Listeners[1].TLS = config.NewListenerTLS("other.pem", "other.key")
 		}, []string{"listener [out]", "socket [out]", "secret [downstream:out]"}},
@@ -125,9 +125,9 @@ func TestDiffOfConfigurations(t *testing.T) {
 		{"a cluster's protocol, which ALPN goes by", cluster("web", func(c *config.Cluster) { c.Protocol = "http2" }),
 			[]string{"cluster [web]", "secret [upstream:web]"}},
 		{"plain text", cluster("web", func(c *config.Cluster) { c.TLS = nil }), []string{"cluster [web]", "-secret [upstream:web]"}},
-		{"retries", cluster("web", func(c *config.Cluster) { c.Retry = config.NewRetry("reset") }), []string{"kept [web]"}},
-		{"hedging", cluster("web", func(c *config.Cluster) { c.Hedge = config.NewHedge(time.Second) }), []string{"kept [web]"}},
-		{"what is hashed", cluster("web", func(c *config.Cluster) { c.Balance.Hash = []config.HashOn{{Path: true}} }), []string{"kept [web]"}},
+		{"retries", cluster("web", func(c *config.Cluster) { c.Retry = config.NewRetry("reset") }), []string{"routes [in]", "kept [web]"}},
+		{"hedging", cluster("web", func(c *config.Cluster) { c.Hedge = config.NewHedge(time.Second) }), []string{"routes [in]", "kept [web]"}},
+		{"what is hashed", cluster("web", func(c *config.Cluster) { c.Balance.Hash = []config.HashOn{{Path: true}} }), []string{"routes [in]", "kept [web]"}},
 		{"the agent of all", func(c *config.Config) { c.Consul.Address = "127.0.0.1:9" }, []string{"cluster [asked]", "settings [consul]"}},
 		{"the agent of one", cluster("asked", func(c *config.Cluster) {
 			c.Consul = config.NewConsul("asked")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
-	"github.com/hopscope/hopscope/proxy/catalog"
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
@@ -73,28 +72,53 @@ type Set struct {
 type Listener struct {
 	Name   string
 	Socket config.ListenerSocket
-	HTTP   config.ListenerHTTP // without Routes, which are the first of the tables
+	HTTP   config.ListenerHTTP // as it is written; its routes are the first of the tables
 	// Tables are the route tables in the order in which they are tried.
 	Tables []ID
 }
 
-// RouteTable is a list of routes. It holds those of a listener or those of a catalog.
+// RouteTable is a list of routes, of which the first that matches is taken. That of a
+// listener is named after it.
 type RouteTable struct {
 	ID
-	Configured []config.Route
-	Tagged     []catalog.Route
+	Routes []Route
+}
+
+// Route says where the requests go that match.
+type Route struct {
+	// Name is the route's in metrics and spans.
+	Name  string
+	Match config.Match
+	// Cluster is where requests go. Without a name the route is closed: its requests
+	// are refused.
+	Cluster ID
+	// Timeout is the time for a whole response, from the end of the request; 0 is none.
+	Timeout time.Duration
+	// Policy is the route's own, or else its cluster's.
+	Policy Policy
+	// Shares is the cluster of the configuration with all of whose routes this one
+	// shares its retry budget; "" is none.
+	Shares string
+	// Subset is the metadata that endpoints must have.
+	Subset map[string]string
+	// Strip is taken from the front of the path where it is there; Prepend is put in
+	// front of what is left.
+	Strip, Prepend string
+	// Host is the Host field that the endpoint sees: "" for the client's, "endpoint"
+	// for the endpoint's own address.
+	Host string
+	// Slow is the duration from which a request counts as slow; 0 is the telemetry's.
+	Slow time.Duration
 }
 
 // Cluster is a group of endpoints.
 type Cluster struct {
 	ID
-	// Settings are what the running cluster is made of. What its routes alone go by
-	// is in Policy. Consul is complete: see [config.Config.ConsulFor].
+	// Settings are what the running cluster is made of: without what its routes go by,
+	// which is in [Route]. Consul is complete: see [config.Config.ConsulFor].
 	Settings *config.Cluster
 	// Zone is where this proxy runs, for a cluster that goes by it.
 	Zone string
-	// Policy is what routes to the cluster go by.
-	Policy Policy
 	// Written is what the configuration has of the cluster, nil for none.
 	Written *config.Cluster
 	// Fed is what is known of the endpoints where whoever made the set knows them;
@@ -102,11 +126,11 @@ type Cluster struct {
 	Fed *Endpoints
 }
 
-// Policy is what routes to a cluster go by.
+// Policy is what a route goes by where it sends requests to a cluster.
 type Policy struct {
-	Retry *config.Retry
-	Hedge *config.Hedge
-	Hash  []config.HashOn
+	Retry *config.Retry   // nil is what can't have reached an endpoint
+	Hedge *config.Hedge   // nil is off
+	Hash  []config.HashOn // what the endpoint is chosen by
 }
 
 // Endpoints are those of a cluster, as they are known.

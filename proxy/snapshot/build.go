@@ -14,7 +14,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/resources"
-	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
@@ -80,13 +79,12 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	if lc.GRPCWeb {
 		o.Filters = append(o.Filters, grpcweb.New())
 	}
-	var matches []route.Match
-	for i := range lc.Routes {
-		rc := &lc.Routes[i]
-		matches = append(matches, route.Match{Path: rc.Match.Path, PathPrefix: rc.Match.PathPrefix, Hosts: rc.Match.Hosts, Methods: rc.Match.Methods})
-		o.Routes = append(o.Routes, g.route(lc, rc))
+	routes := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: lc.Name}].Routes
+	for i := range routes {
+		labels := g.labels(lc, routes[i].Name, routes[i].Cluster.Name, routes[i].Slow)
+		o.Routes = append(o.Routes, g.route(&routes[i], labels))
 	}
-	o.Table = route.Compile(matches)
+	o.Table = compile(routes)
 	if lc.Catalog == "consul" {
 		o.Catalog = new(atomic.Pointer[forward.Routing])
 	}
@@ -160,19 +158,6 @@ func leadsTo(to, at netip.AddrPort) bool {
 		n, err := netip.ParsePrefix(a.String())
 		return err == nil && n.Addr().Unmap() == ip
 	})
-}
-
-// routeName names a route that has no name of its own after what it matches.
-func routeName(r *config.Route) string {
-	switch {
-	case r.Name != "":
-		return r.Name
-	case r.Match.Path != "":
-		return r.Match.Path
-	case r.Match.PathPrefix != "":
-		return r.Match.PathPrefix
-	}
-	return "default"
 }
 
 func viewMode(word string) forward.ViewMode {

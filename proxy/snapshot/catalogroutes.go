@@ -2,14 +2,10 @@ package snapshot
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/hopscope/hopscope/proxy/catalog"
-	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/resources"
-	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -30,19 +26,15 @@ func (g *generation) routeCatalog(changed bool) {
 	if table == nil || g.catalog == nil {
 		return
 	}
-	var matches []route.Match
-	for i := range table.Tagged {
-		matches = append(matches, table.Tagged[i].Match)
-	}
-	compiled := route.Compile(matches)
+	compiled := compile(table.Routes)
 	g.commit(func() (labels []*hop.Labels) {
 		for _, b := range g.catalogListeners() {
 			routing := &forward.Routing{Table: compiled}
-			for i := range table.Tagged {
-				r := &table.Tagged[i]
-				made := g.catalogRoute(b, r)
-				labels = append(labels, made.Labels)
-				routing.Routes = append(routing.Routes, made)
+			for i := range table.Routes {
+				r := &table.Routes[i]
+				l := g.label(b.config, r.Name, r.Cluster.Name, r.Slow)
+				labels = append(labels, l)
+				routing.Routes = append(routing.Routes, g.route(r, l))
 			}
 			b.forwarder.Catalog.Store(routing)
 		}
@@ -50,32 +42,8 @@ func (g *generation) routeCatalog(changed bool) {
 	})
 	g.routed = true
 	if changed {
-		g.options.Log.Info("routes of the catalog changed", "routes", len(table.Tagged), "services", len(g.catalog.plan.Clusters))
+		g.options.Log.Info("routes of the catalog changed", "routes", len(table.Routes), "services", len(g.catalog.plan.Clusters))
 	}
-}
-
-// catalogRoute makes a route of the catalog.
-func (g *generation) catalogRoute(b *bound, r *catalog.Route) forward.Route {
-	labels := g.label(b.config, r.Name, r.Cluster, 0)
-	c := g.running(resources.ID{Origin: resources.Catalog, Name: r.Cluster})
-	if c == nil {
-		return closed(labels)
-	}
-	policy := &g.set.Clusters[c.of.ID].Policy
-	t := forward.Target{Labels: labels, Cluster: c.cluster, Retry: g.retries[g.config.Catalog.Like], Hash: hashOn(policy.Hash)}
-	if h := policy.Hedge; h != nil && h.Attempts > 1 {
-		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
-	}
-	return forward.Route{Labels: labels, Action: &forward.Forward{
-		Targets: []forward.Target{t}, Timeout: g.config.Catalog.Timeout,
-		Strip: r.Strip, Prepend: r.Prepend, Host: r.HostRewrite,
-	}}
-}
-
-// closed is a route that takes nobody, because of a tag.
-func closed(labels *hop.Labels) forward.Route {
-	why := fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", labels.Route, labels.Listener)
-	return forward.Route{Labels: labels, Action: &forward.Answer{Why: fault.New(fault.Forbidden, why)}}
 }
 
 // commit makes routes of the catalog the ones in use, and drops the series of
@@ -83,7 +51,7 @@ func closed(labels *hop.Labels) forward.Route {
 func (g *generation) commit(routes func() []*hop.Labels) {
 	g.mu.Lock() // nobody drops series that are being made
 	now := routes()
-	g.catalogued = append(now, g.catalogued...)
+	g.fromCatalog = append(now, g.fromCatalog...)
 	g.commits++
 	mine := g.commits
 	g.mu.Unlock()
@@ -97,7 +65,7 @@ func (g *generation) commit(routes func() []*hop.Labels) {
 		g.mu.Lock()
 		latest := g.commits == mine
 		if latest {
-			g.catalogued = now
+			g.fromCatalog = now
 		}
 		g.mu.Unlock()
 		if latest {

@@ -54,21 +54,13 @@ func (c Changes) String() string {
 	return strings.Join(all, "; ")
 }
 
-// changes are what differs, in the words of the configuration: the routes of a listener
-// and the policies of a cluster are parts of it.
+// changes are what differs in the configuration.
 func changes(d *resources.Delta) Changes {
-	c := Changes{
+	return Changes{
 		Listeners: Difference{names(d.Listeners.Added), names(d.Listeners.Removed), names(d.Listeners.Changed)},
 		Clusters:  Difference{configured(d.Clusters.Added), configured(d.Clusters.Removed), configured(d.Clusters.Changed, d.Kept)},
 		Settings:  names(d.Settings),
 	}
-	for _, name := range configured(d.Routes.Changed) {
-		if !slices.Contains(c.Listeners.Changed, name) {
-			c.Listeners.Changed = append(c.Listeners.Changed, name)
-		}
-	}
-	slices.Sort(c.Listeners.Changed)
-	return c
 }
 
 // names are names that are not nil, for JSON.

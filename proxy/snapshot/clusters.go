@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/outlier"
@@ -174,52 +171,4 @@ func httpCheck(c *config.HTTPCheck) *healthcheck.HTTP {
 		}
 	}
 	return o
-}
-
-// route makes a route of its configuration.
-func (g *generation) route(lc *config.Listener, rc *config.Route) forward.Route {
-	cc := g.config.Clusters[rc.Cluster]
-	labels := g.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold)
-	t := forward.Target{Labels: labels, Cluster: g.cluster(resources.Configuration, rc.Cluster), Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash)}
-	if rc.Retry != nil {
-		t.Retry = retryPolicy(rc.Retry)
-	}
-	if h := g.config.HedgeFor(rc); h != nil {
-		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
-	}
-	if len(rc.Subset) > 0 {
-		t.Subset = balance.NewCriteria(rc.Subset)
-	}
-	return forward.Route{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{t}, Timeout: rc.Timeout, Host: rc.Host}}
-}
-
-func retryPolicy(c *config.Retry) *forward.Retry {
-	if c == nil {
-		return nil
-	}
-	r := &forward.Retry{
-		Statuses: slices.Clone(c.Statuses), Attempts: c.Attempts, PerTry: c.PerTryTimeout,
-		Base: c.Backoff.Base, Max: c.Backoff.Max, MaxBody: c.MaxBody,
-	}
-	for _, word := range c.On {
-		r.On |= forward.RetryWord(word)
-	}
-	for _, name := range c.Headers {
-		r.Headers = append(r.Headers, strings.ToLower(name))
-	}
-	if b := c.Budget; b != nil {
-		r.Budget = &cluster.Budget{Percent: b.Percent, Min: b.Min}
-	}
-	return r
-}
-
-func hashOn(all []config.HashOn) []forward.HashOn {
-	var parts []forward.HashOn
-	for _, h := range all {
-		parts = append(parts, forward.HashOn{
-			Header: h.Header, Cookie: h.Cookie, Query: h.Query, Source: h.Source, Path: h.Path,
-			CookieTTL: h.CookieTTL, CookiePath: h.CookiePath, Terminal: h.Terminal,
-		})
-	}
-	return parts
 }

@@ -29,8 +29,10 @@ type generation struct {
 	listeners []*bound
 	late      []late       // of the listeners, those that are still to be bound
 	catalog   *catalogView // nil where no listener serves one
+	// labelled are the labels of the configuration's routes.
+	labelled []*hop.Labels
 
-	// What follows is guarded by Proxy.applying.
+	// The rest changes with the catalog, and is guarded by Proxy.applying.
 
 	// before is the generation in whose place this one comes, until that is released.
 	before *generation
@@ -40,13 +42,10 @@ type generation struct {
 	secrets  map[resources.SecretID]*credentials
 	routed   bool // listeners have routes of the catalog
 	left     bool // the clusters have been let go of
-
-	// labelled are the labels of all routes.
-	labelled []*hop.Labels
-	// catalogued are those of the catalog's routes, after so many commits;
+	// fromCatalog are the labels of the catalog's routes, after so many commits;
 	// guarded by Proxy.mu.
-	catalogued []*hop.Labels
-	commits    int
+	fromCatalog []*hop.Labels
+	commits     int
 }
 
 // bound is a listener with its forwarder.

@@ -66,7 +66,7 @@ func register(c *config.Config, a *agents, listening func(name string) netip.Add
 
 // registersOtherwise reports whether what changed may change what is registered.
 func registersOtherwise(d *resources.Delta) bool {
-	return !d.Listeners.None() || d.Reordered || !d.Routes.None() || slices.Contains(d.Settings, "register") || slices.Contains(d.Settings, "consul")
+	return !d.Listeners.None() || d.Reordered || slices.Contains(d.Settings, "register") || slices.Contains(d.Settings, "consul")
 }
 
 // registerAnew registers what a configuration says in the place of what the one

@@ -147,7 +147,7 @@ func (p *Proxy) retain() {
 	var labels []*hop.Labels
 	for _, g := range p.live {
 		labels = append(labels, g.labelled...)
-		labels = append(labels, g.catalogued...)
+		labels = append(labels, g.fromCatalog...)
 	}
 	p.metrics.Retain(labels)
 }
