@@ -26,19 +26,16 @@ func TemplateOf(c *config.Config) *Template {
 	settings := madeOf(c, &like)
 	settings.Endpoints, settings.Static, settings.Consul, settings.DNS, settings.File = nil, nil, nil, nil, nil
 	settings.TLS = nil
-	t := &Template{settings: settings, tls: like.TLS, zone: zone(c, &like)}
-	t.route = Route{Timeout: c.Catalog.Timeout, Shares: c.Catalog.Like, Policy: Policy{Retry: like.Retry, Hash: like.Balance.Hash}}
-	if h := like.Hedge; h != nil && h.Attempts > 1 {
-		t.route.Policy.Hedge = h
+	return &Template{
+		settings: settings, tls: like.TLS, zone: zone(c, &like),
+		route: routeOf(c, &config.Route{Cluster: c.Catalog.Like, Timeout: c.Catalog.Timeout}),
 	}
-	return t
 }
 
 // FromCatalog returns what a catalog says, whose plan was known to be so at a time.
 // stale is why it may be out of date, nil while it is not.
 func FromCatalog(plan *catalog.Plan, like *Template, stale error, at time.Time) *Set {
-	s := &Set{}
-	s.init()
+	s := newSet()
 	settings := map[catalog.Transport]*config.Cluster{}
 	for _, c := range plan.Clusters {
 		if settings[c.Transport] == nil {

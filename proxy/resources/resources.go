@@ -3,6 +3,7 @@ package resources
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ type ID struct {
 	Origin Origin
 	Name   string
 }
+
+// CatalogTable is the route table of the catalog.
+var CatalogTable = ID{Catalog, "consul"}
 
 // Compare orders IDs by origin, then by name.
 func (id ID) Compare(other ID) int {
@@ -171,42 +175,9 @@ type Setting struct {
 	Fixed bool
 }
 
-// Join returns a set of the resources of both. Where both have one of the same name,
-// it is the other's.
-func (s *Set) Join(other *Set) *Set {
-	joined := &Set{
-		Listeners: append(s.Listeners[:len(s.Listeners):len(s.Listeners)], other.Listeners...),
-		Routes:    maps.Clone(s.Routes), Clusters: maps.Clone(s.Clusters), Secrets: maps.Clone(s.Secrets),
-		Settings: append(s.Settings[:len(s.Settings):len(s.Settings)], other.Settings...),
-	}
-	joined.init()
-	maps.Copy(joined.Routes, other.Routes)
-	maps.Copy(joined.Clusters, other.Clusters)
-	maps.Copy(joined.Secrets, other.Secrets)
-	return joined
-}
-
-// Of returns the clusters, routes and secrets of one origin.
-func (s *Set) Of(origin Origin) *Set {
-	part := &Set{Routes: maps.Clone(s.Routes), Clusters: maps.Clone(s.Clusters), Secrets: maps.Clone(s.Secrets)}
-	part.init()
-	maps.DeleteFunc(part.Routes, func(id ID, _ *RouteTable) bool { return id.Origin != origin })
-	maps.DeleteFunc(part.Clusters, func(id ID, _ *Cluster) bool { return id.Origin != origin })
-	maps.DeleteFunc(part.Secrets, func(id SecretID, _ *Secret) bool { return id.Origin != origin })
-	return part
-}
-
-// init makes the maps that are nil.
-func (s *Set) init() {
-	if s.Routes == nil {
-		s.Routes = map[ID]*RouteTable{}
-	}
-	if s.Clusters == nil {
-		s.Clusters = map[ID]*Cluster{}
-	}
-	if s.Secrets == nil {
-		s.Secrets = map[SecretID]*Secret{}
-	}
+// newSet returns a set of nothing, to be filled in.
+func newSet() *Set {
+	return &Set{Routes: map[ID]*RouteTable{}, Clusters: map[ID]*Cluster{}, Secrets: map[SecretID]*Secret{}}
 }
 
 // add adds a cluster with its secret.
@@ -215,4 +186,44 @@ func (s *Set) add(c *Cluster) {
 	if id, ok := c.Secret(); ok {
 		s.Secrets[id] = &Secret{SecretID: id, Client: c.Settings.TLS, Protocol: c.Settings.Protocol}
 	}
+}
+
+// Join returns a set of the resources of both. Where both have one of the same name,
+// it is the other's.
+func (s *Set) Join(other *Set) *Set {
+	joined := newSet()
+	for _, part := range []*Set{s, other} {
+		joined.Listeners = append(joined.Listeners, part.Listeners...)
+		joined.Settings = append(joined.Settings, part.Settings...)
+		maps.Copy(joined.Routes, part.Routes)
+		maps.Copy(joined.Clusters, part.Clusters)
+		maps.Copy(joined.Secrets, part.Secrets)
+	}
+	return joined
+}
+
+// Of returns the route tables, clusters and secrets of one origin.
+func (s *Set) Of(origin Origin) *Set {
+	part := newSet()
+	for id, t := range s.Routes {
+		if id.Origin == origin {
+			part.Routes[id] = t
+		}
+	}
+	for id, c := range s.Clusters {
+		if id.Origin == origin {
+			part.Clusters[id] = c
+		}
+	}
+	for id, secret := range s.Secrets {
+		if id.Origin == origin {
+			part.Secrets[id] = secret
+		}
+	}
+	return part
+}
+
+// ServesCatalog reports whether a listener of the set serves the catalog.
+func (s *Set) ServesCatalog() bool {
+	return slices.ContainsFunc(s.Listeners, func(l *Listener) bool { return slices.Contains(l.Tables, CatalogTable) })
 }

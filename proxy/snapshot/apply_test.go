@@ -109,3 +109,42 @@ clusters: {template: {%s}}
 	l.AwaitAnswer("secret.test", "/", 503, "") // the endpoint speaks plain text
 	l.AwaitAnswer("plain", "/", 200, "plain")
 }
+
+// A catalog that changes while configurations come and go costs no request, and leaves
+// nothing behind of what it has no more.
+func TestReloadWhileTheCatalogChanges(t *testing.T) {
+	proxytest.NoLeaks(t)
+	a := backends.Consul(t, backends.ConsulOptions{})
+	a.Register(t, proxytest.Registration("a", proxytest.Serve(t, proxytest.Echo)))
+	text := func(round int) string {
+		return fmt.Sprintf(`
+consul: {address: %q}
+catalog: {like: template}
+listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]
+clusters: {template: {connect_timeout: %ds}, own: {endpoints: ["127.0.0.1:%d"]}}
+`, a.Address, 5+round%2, 1+round)
+	}
+	l := proxytest.StartYAML(t, text(0))
+	l.AwaitAnswer("a", "/", 200, "")
+	load := newClients(t, l.Ingress())
+	load.served()
+	for round := range 8 {
+		come, gone := fmt.Sprintf("service-%d", round), fmt.Sprintf("service-%d", round-1)
+		a.Register(t, proxytest.Registration(come, "127.0.0.1:1", "hopscope-route=/"+come))
+		reloadYAML(l, text(round+1))
+		if round > 0 {
+			a.Deregister(t, gone)
+		}
+		l.AwaitAnswer(come, "/", 503, "(UF)")
+	}
+	proxytest.Eventually(t, "the service before being gone", func() bool { return clusterNamed(l, "service-6").Name == "" })
+	load.end()
+	drained(l)
+	var all []shown
+	l.AdminJSON("/clusters", &all)
+	var names []string
+	for _, c := range all {
+		names = append(names, c.Name)
+	}
+	proxytest.Same(t, "clusters", fmt.Sprint(names), "[own a service-7]")
+}
