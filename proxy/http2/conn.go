@@ -32,7 +32,7 @@ type Conn struct {
 	idle    time.Duration      // when the last one ended
 	free    []*Stream          // to be used again, as are the blocks
 	blocks  []*block
-	past    past // those that ended last
+	closed  closedStreams // those that ended last
 
 	credit int64 // what the peer may send on the connection
 	ahead  int64 // content that was received and not read yet
@@ -80,7 +80,7 @@ func Server(nio *netio.Conn, o Options, accept func(*Stream)) *Conn {
 	c := newConn(nio, o)
 	c.server, c.accept = true, accept
 	c.credit = c.width()
-	c.list.response = false
+	c.headers.response = false
 	c.out = c.appendSettings(c.out)
 	return c
 }
@@ -91,7 +91,7 @@ func Client(nio *netio.Conn, o Options) *Conn {
 	c := newConn(nio, o)
 	c.nextID.Store(1)
 	c.credit = c.width()
-	c.list.response = true
+	c.headers.response = true
 	c.greeted = true
 	c.out = c.appendSettings(append(c.out, Preface...))
 	return c

@@ -92,7 +92,7 @@ func (c *Conn) receive(n int) error {
 // afterEnd is about a frame for a stream that is closed (RFC 9113 section 5.1):
 // what was on its way when this side reset the stream is in order.
 func (c *Conn) afterEnd(h header) error {
-	how := c.past.find(h.id)
+	how := c.closed.find(h.id)
 	switch *how {
 	case resetHere:
 		if h.has(frame.FlagDataEndStream) {

@@ -183,7 +183,7 @@ func (c *Conn) onReset(f *frame.RSTStreamFrame) error {
 	defer c.unlock()
 	s := c.streams[f.StreamID]
 	if s == nil {
-		if how := c.past.find(f.StreamID); *how == resetHere {
+		if how := c.closed.find(f.StreamID); *how == resetHere {
 			*how = resetByPeer // so nothing more is on its way
 		}
 		return nil

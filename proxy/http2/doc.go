@@ -9,5 +9,5 @@
 // whom: that is package forward. It frames over golang.org/x/net/http2.
 //
 // Start reading at [Conn], then turn in read.go for what comes in, share in
-// flow.go for what goes out, and list in request.go for heads.
+// flow.go for what goes out, and headerList for heads.
 package http2

@@ -63,7 +63,7 @@ func (c *Conn) onHeaders(h header, p []byte) error {
 		return err
 	}
 	c.heading = k
-	c.list.begin(k.block, k.what == trails)
+	c.headers.begin(k.block, k.what == trails)
 	return c.fragment(p, h.has(frame.FlagHeadersEndHeaders))
 }
 
@@ -97,14 +97,14 @@ func (c *Conn) fragment(p []byte, whole bool) error {
 	}
 	c.releaseBlock()
 	switch {
-	case errors.Is(err, hpack.ErrStringLength) || c.list.hopeless():
+	case errors.Is(err, hpack.ErrStringLength) || c.headers.hopeless():
 		return c.hopeless()
 	case err != nil:
 		return c.breach(CompressionError, "sent a header block that can't be decoded (RFC 9113 section 4.3): "+err.Error())
 	}
 	err = c.endBlock()
-	k.block, c.list.dest = nil, nil // it is the stream's
-	c.list.cookies = kept(c.list.cookies)
+	k.block, c.headers.dest = nil, nil // it is the stream's
+	c.headers.cookies = kept(c.headers.cookies)
 	return err
 }
 
@@ -144,7 +144,7 @@ func (c *Conn) beginBlock(k *heading, h header) error {
 // lateBlock is about a header block for a stream that has ended: the trailers of
 // one that was reset here, as long as that may be.
 func (c *Conn) lateBlock(h header) error {
-	if c.server && *c.past.find(h.id) == longAgo && !c.past.full() {
+	if c.server && *c.closed.find(h.id) == longAgo && !c.closed.full() {
 		return c.breach(ProtocolError, "opened stream "+name(h.id)+" after a later one (RFC 9113 section 5.1.1)")
 	}
 	return c.afterEnd(h)
@@ -175,7 +175,7 @@ func (c *Conn) endBlock() error {
 
 // open has a request served.
 func (c *Conn) open(k *heading) error {
-	l := &c.list
+	l := &c.headers
 	l.endRequest(k.end)
 	h := &k.block.head
 	c.mu.Lock()
@@ -251,7 +251,7 @@ func (c *Conn) awaitOwners() {
 
 // refuse refuses a stream that is one too many.
 func (c *Conn) refuse(id uint32) error {
-	c.past.add(id, resetHere)
+	c.closed.add(id, resetHere)
 	c.out = appendReset(c.out, id, RefusedStream)
 	c.wake()
 	if c.reply() {
@@ -262,7 +262,7 @@ func (c *Conn) refuse(id uint32) error {
 
 // endTrailers gives a stream its trailers.
 func (c *Conn) endTrailers(s *Stream, k *heading) error {
-	l := &c.list
+	l := &c.headers
 	switch {
 	case l.why != nil:
 		return c.breakWith(s, ProtocolError, l.why)
@@ -281,7 +281,7 @@ const mostHeads = 16
 
 // endAnswer gives a stream the head of a response.
 func (c *Conn) endAnswer(s *Stream, k *heading) error {
-	l := &c.list
+	l := &c.headers
 	l.endResponse(&s.asked, k.end)
 	h := &k.block.head
 	interim := h.Status < 200 && h.Framing != message.Tunnel

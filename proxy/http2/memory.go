@@ -196,7 +196,7 @@ func (s *Stream) drop() {
 
 // countKept counts what a stream holds that nobody uses.
 func (s *Stream) countKept() {
-	n := cap(s.in) + cap(s.piece) + cap(s.list)
+	n := cap(s.in) + cap(s.piece) + cap(s.encoded)
 	s.conn.nio.Account.Take(n - s.holds)
 	s.holds = n
 }

@@ -22,11 +22,11 @@ type reader struct {
 	source  bytes.Reader
 	framer  *frame.Framer // over source: one frame that is whole
 	decoder *hpack.Decoder
-	list    list
-	heading heading // the header block that is coming
-	content content // the frame of DATA that is coming
-	spare   *block  // for the next request
-	seenID  uint32  // a server's last stream from its client
+	headers headerList // of the block that is being decoded
+	heading heading    // the header block that is coming
+	content content    // the frame of DATA that is coming
+	spare   *block     // for the next request
+	seenID  uint32     // a server's last stream from its client
 	meter   meter
 
 	now       time.Duration // when the last wait ended
@@ -62,8 +62,8 @@ func (c *Conn) breach(code Code, did string) error {
 func (r *reader) init(c *Conn) {
 	o := &c.options
 	r.framer = frame.NewFramer(nil, &r.source)
-	r.list.limits, r.list.name = o.Limits, o.Name
-	r.decoder = hpack.NewDecoder(4096, r.list.add)
+	r.headers.limits, r.headers.name = o.Limits, o.Name
+	r.decoder = hpack.NewDecoder(4096, r.headers.add)
 	r.decoder.SetMaxStringLength(2 * o.Limits.HeadBytes)
 	r.now = c.nio.Now()
 	r.heard, r.idleBy = r.now, r.now+o.IdleTimeout

@@ -54,9 +54,9 @@ type Stream struct {
 
 	deadline, limit atomic.Int64 // of Await and Limit, never for none
 
-	watch func() bool // the reading goroutine's
-	list  []byte      // the writing goroutine's: header lists are encoded into it
-	pipe  duplex
+	watch   func() bool // the reading goroutine's
+	encoded []byte      // the writing goroutine's: header lists are encoded into it
+	pipe    duplex
 }
 
 const (
@@ -100,7 +100,7 @@ func (c *Conn) recycle(s *Stream) {
 	s.frame, s.gen, s.id = 0, 0, 0
 	s.localEnd, s.remoteEnd, s.closed, s.stopped = false, false, false, false
 	s.err, s.watch = nil, nil
-	s.list = kept(s.list)
+	s.encoded = kept(s.encoded)
 	s.pipe = duplex{}
 	c.restore()
 	if c.ended || len(c.free) >= keptStreams {
@@ -155,7 +155,7 @@ func (c *Conn) closeStream(s *Stream, how ending) {
 	}
 	if s.id != 0 {
 		delete(c.streams, s.id)
-		c.past.add(s.id, how)
+		c.closed.add(s.id, how)
 	}
 	s.reading.Signal()
 	s.writing.Signal()
@@ -270,7 +270,7 @@ func (s *Stream) Close() {
 		// It is malformed, which is to be told whether or not it was answered (RFC
 		// 9113 section 8.1.1).
 		c.out = appendReset(c.out, s.id, s.refusal)
-		c.past.add(s.id, resetHere)
+		c.closed.add(s.id, resetHere)
 		c.closeStream(s, resetHere)
 		c.wake()
 	}

@@ -15,9 +15,9 @@ import (
 func (s *Stream) WriteHead(h *message.Head, end bool) error {
 	c := s.conn
 	if c.server {
-		s.list = appendResponse(s.list[:0], h)
+		s.encoded = appendResponse(s.encoded[:0], h)
 	} else {
-		s.list = appendRequest(s.list[:0], h, c.options.Scheme)
+		s.encoded = appendRequest(s.encoded[:0], h, c.options.Scheme)
 	}
 	c.mu.Lock()
 	defer c.unlock()
@@ -29,7 +29,7 @@ func (s *Stream) WriteHead(h *message.Head, end bool) error {
 			return err
 		}
 	}
-	c.appendBlock(s, s.list, end)
+	c.appendBlock(s, s.encoded, end)
 	if c.server {
 		s.answered = h.Status >= 200 || h.Status == 101
 		if !s.answered {
@@ -169,18 +169,18 @@ func (s *Stream) endData() {
 func (s *Stream) End(trailers *message.Head) error {
 	c := s.conn
 	if trailers != nil {
-		s.list = appendTrailers(s.list[:0], trailers)
+		s.encoded = appendTrailers(s.encoded[:0], trailers)
 	}
 	c.mu.Lock()
 	defer c.unlock()
 	if err := s.roomForHead(); err != nil {
 		return err
 	}
-	if trailers == nil || len(s.list) == 0 {
+	if trailers == nil || len(s.encoded) == 0 {
 		s.endData()
 		return nil
 	}
-	c.appendBlock(s, s.list, true)
+	c.appendBlock(s, s.encoded, true)
 	s.endLocal()
 	return nil
 }
