@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// slice is how long each of two loads runs while the other stands still. It is short
-// beside what other work on the machine comes and goes in, and long beside a request.
+// slice is how long each of two loads runs while the other stands still. Other work on
+// the machine comes and goes more slowly; a request is a thousand times faster.
 const slice = 50 * time.Millisecond
 
-// measureByTurns puts a load on each of two proxies for the same while, and lets them run
-// in turn, so that whatever else the machine does hits both alike. It returns CPU a
+// measureAlternating puts a load on each of two proxies for the same while, and lets them
+// run alternately, so that whatever else the machine does hits both alike. It returns CPU a
 // request in microseconds.
-func (r *rig) measureByTurns(ctx context.Context, first, second *proxy, round int, c cell) (map[*proxy]float64, error) {
+func (r *rig) measureAlternating(ctx context.Context, first, second *proxy, round int, c cell) (map[*proxy]float64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sides := []*proxy{first, second}
@@ -37,8 +37,8 @@ func (r *rig) measureByTurns(ctx context.Context, first, second *proxy, round in
 	return map[*proxy]float64{first: samples[0].CPUMicros, second: samples[1].CPUMicros}, errors.Join(errs...)
 }
 
-// alternate takes two process groups and lets one run while the other is stopped, turn
-// about, for d. Both run when it returns.
+// alternate takes two process groups and lets one run while the other is stopped,
+// alternately, for d. Both run when it returns.
 func alternate(ctx context.Context, groups <-chan int, d time.Duration) {
 	var pair [2]int
 	for i := range pair {
@@ -48,8 +48,8 @@ func alternate(ctx context.Context, groups <-chan int, d time.Duration) {
 			return // what has begun is ended by the same context
 		}
 	}
-	turn := time.NewTicker(slice)
-	defer turn.Stop()
+	change := time.NewTicker(slice)
+	defer change.Stop()
 	over := time.NewTimer(d)
 	defer over.Stop()
 	// A group that has ended is nobody's loss: kill(2) says so, and all goes on.
@@ -58,7 +58,7 @@ func alternate(ctx context.Context, groups <-chan int, d time.Duration) {
 		_ = syscall.Kill(-stopped, syscall.SIGSTOP)
 		_ = syscall.Kill(-running, syscall.SIGCONT)
 		select {
-		case <-turn.C:
+		case <-change.C:
 			running, stopped = stopped, running
 			continue
 		case <-over.C:

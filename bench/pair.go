@@ -56,7 +56,7 @@ func (r *rig) compareOnce(ctx context.Context, p *pair, round int) (err error) {
 			return side.failure(fmt.Errorf("warm up %s: %w", side.variant.name, err))
 		}
 	}
-	of, err := r.measureByTurns(ctx, first, second, round, p.row.cell)
+	of, err := r.measureAlternating(ctx, first, second, round, p.row.cell)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (r *reader) init(c *Conn) {
 // socket made it.
 func (c *Conn) read() error {
 	for {
-		if !c.turn() {
+		if !c.takeFrames() {
 			return nil
 		}
 		c.nio.Await(c.now, c.nextEnd())
@@ -103,16 +103,16 @@ func (c *Conn) read() error {
 func (c *Conn) arrived() bool {
 	c.now = c.nio.Now()
 	c.heard, c.pinged = c.now, 0
-	if !c.turn() {
+	if !c.takeFrames() {
 		return false
 	}
 	c.nio.Await(c.now, c.nextEnd())
 	return true
 }
 
-// turn takes in the frames that have arrived. It returns false when the
+// takeFrames takes in the frames that have arrived. It returns false when the
 // connection is to end.
-func (c *Conn) turn() bool {
+func (c *Conn) takeFrames() bool {
 	frames := 0
 	for {
 		b := c.nio.Buffered()
