@@ -68,7 +68,7 @@ attack: build ## attack hopscope and HAProxy with little memory and few descript
 
 .PHONY: soak
 soak: ## ten minutes of all protocols, streams and resets at once, with the race detector (SOAK=10m)
-	HOPSCOPE_SOAK=$(SOAK) go test -race -count 1 -timeout 2h -run '^TestSoak$$' -v ./proxy/snapshot
+	HOPSCOPE_SOAK=$(SOAK) go test -race -count 1 -timeout 2h -run '^TestSoak$$' -v ./proxy/conformance/soak
 
 .PHONY: fuzz
 fuzz: ## a short run of every fuzz target (FUZZ_COUNT=20000x executions each)

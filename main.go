@@ -1,118 +1,17 @@
-// Command hopscope is a mesh proxy that one puts in front of a service to see
-// every hop at once.
+// Command hopscope is a mesh proxy that you put in front of your services to see every
+// hop at once.
 //
-// The files beside this one are its commands: run.go with front.go, demo.go and
-// check.go. What they run is put together in proxy/snapshot, which is where to
-// start reading.
+// Its commands are in package cmd. What "hopscope run" does is in proxy/process, and
+// what it puts together in proxy/snapshot.
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"runtime"
-	"strconv"
 
-	"github.com/spf13/cobra"
-
-	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/telemetry/redact"
+	"github.com/hopscope/hopscope/cmd"
 )
 
 // version is set by the linker.
 var version = "dev"
 
-func main() {
-	if err := newRoot().ExecuteContext(context.Background()); err != nil {
-		complain(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// complain prints why a command failed. The mistakes of a configuration file
-// begin with their place, where people and editors look for it.
-func complain(w io.Writer, err error) {
-	var mistakes config.Errors
-	if errors.As(err, &mistakes) {
-		fmt.Fprintln(w, redact.Text(mistakes.Error()))
-		return
-	}
-	fmt.Fprintln(w, "hopscope:", redact.Text(err.Error()))
-}
-
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "hopscope",
-		Short: "A mesh proxy that shows every hop, and which one failed",
-		Long: `hopscope stands in front of a service and shows every hop of every request: as a
-span, a metric, a log line and a response header. It says which hop failed, and
-why.
-
-See it first:
-  hopscope demo
-
-Put it in front of a service on port 3000, then open http://127.0.0.1:9901/
-  hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web
-
-See what the service calls as well (start it with HTTP_PROXY=http://127.0.0.1:8081)
-  hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web --egress 127.0.0.1:8081
-
-Go on with a file:
-  hopscope run -c hopscope.yaml`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Version:       version,
-		Args:          noArgs,
-		RunE:          help,
-	}
-	root.SetVersionTemplate(versionText())
-	root.SetFlagErrorFunc(misuse)
-	root.AddCommand(newRun(), newDemo(), newCheck(), newConfig(), newVersion())
-	return root
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  hopscope version",
-		Args:    noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := io.WriteString(c.OutOrStdout(), versionText())
-			return err
-		},
-	}
-}
-
-func versionText() string {
-	return fmt.Sprintf("hopscope %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// help is what a command does that only holds others.
-func help(c *cobra.Command, _ []string) error { return c.Help() }
-
-// noArgs refuses arguments that are not flags: a command that there is not, or
-// a file without its -c.
-func noArgs(c *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return nil
-	case c.HasSubCommands():
-		near := ""
-		c.SuggestionsMinimumDistance = 2
-		if names := c.SuggestionsFor(args[0]); len(names) > 0 {
-			near = "; did you mean " + strconv.Quote(names[0]) + "?"
-		}
-		return misuse(c, fmt.Errorf("there is no command %q%s", args[0], near))
-	case c.Flags().Lookup("config") != nil:
-		return misuse(c, fmt.Errorf("unexpected argument %q; a file goes with -c", args[0]))
-	}
-	return misuse(c, fmt.Errorf("unexpected argument %q", args[0]))
-}
-
-// misuse adds to a mistake in the command line where to read on.
-func misuse(c *cobra.Command, err error) error {
-	return fmt.Errorf("%w\n%s --help shows how it is used", err, c.CommandPath())
-}
+func main() { os.Exit(cmd.Execute(version)) }

@@ -90,7 +90,7 @@ func Run(ctx context.Context, o Options) error {
 		ctx, cancel = context.WithTimeout(ctx, o.Duration)
 		defer cancel()
 	}
-	listener, moved, err := listenFront(o.Admin)
+	listener, moved, err := listenAdmin(o.Admin)
 	if err != nil {
 		return err
 	}
@@ -103,14 +103,14 @@ func Run(ctx context.Context, o Options) error {
 	for _, s := range m.sidecars {
 		all = append(all, s.proxy.Store())
 	}
-	f := newFront(listener, m, all, o)
+	a := newMeshAdmin(listener, m, all, o)
 	l := &load{url: "http://" + m.ingress[entry] + find(m.graph, entry).path, rate: o.Rate, max: o.Requests}
 	r := newReport(o.Out, all, "http://"+listener.Addr().String()+"/", o.Color)
 	introduce(o, m, l, listener.Addr(), moved)
 
 	began := time.Now()
-	err = run(ctx, m, f, l, r)
-	f.close()
+	err = run(ctx, m, a, l, r)
+	a.close()
 	err = errors.Join(err, m.close(grace))
 	// Every hop has been recorded now, so nothing has to settle.
 	r.look(time.Now(), time.Now())
@@ -121,10 +121,10 @@ func Run(ctx context.Context, o Options) error {
 
 // run sends the traffic and prints what is found until ctx ends, the traffic
 // does, or a server fails.
-func run(ctx context.Context, m *mesh, f *front, l *load, r *report) error {
+func run(ctx context.Context, m *mesh, a *meshAdmin, l *load, r *report) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m.serve(f.serve)
+	m.serve(a.serve)
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() {

@@ -76,6 +76,7 @@ const (
 	ClientClosed       // the client went away
 	ClientReset        // the client reset its stream
 	RequestIdle        // the request's body stalled
+	ContentTooLarge    // the request's content is more than may be kept
 	ClientHTTP2        // the client broke the rules of HTTP/2
 	ClientFlood        // the client sent more of something than any honest one does
 	ClientUnresponsive // the client did not answer a PING
@@ -172,6 +173,7 @@ var kinds = [lastKind]kind{
 	ClientClosed:       {"client_closed", Downstream, 0, hop.DownstreamClosed, "", "downstream_remote_disconnect"},
 	ClientReset:        {"client_reset", Downstream, 0, hop.DownstreamReset, "", "downstream_remote_reset"},
 	RequestIdle:        {"request_idle", Downstream, 408, hop.StreamIdleTimeout, "http_request_error", "stream_idle_timeout{request}"},
+	ContentTooLarge:    {"content_too_large", Downstream, 413, hop.DownstreamProtocolError, "http_request_error", "request_payload_too_large"},
 	ClientHTTP2:        {"client_http2", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.protocol_error"},
 	ClientFlood:        {"client_flood", Downstream, 400, hop.DownstreamProtocolError, "http_protocol_error", "http2.flood"},
 	ClientUnresponsive: {"client_unresponsive", Downstream, 0, hop.DownstreamClosed, "", "http2.ping_timeout"},

@@ -2,6 +2,9 @@
 // [Exchange] that every step works on, the [Handler] that a step is, and the
 // [Chain] that puts steps in order.
 //
-// A filter is a func(next Handler) Handler. The chain is built once, when a
-// configuration is loaded. Start reading at [Exchange].
+// A filter is a func(next Handler) Handler. Chains are built once, when a configuration
+// is loaded: one for the listener, which ends in the search for a route, and one for each
+// route, which ends in [Act]. The client's side is a [Conn], a [Body] and a [Writer]; a
+// filter that changes content or response puts its own Body or Writer in front. Start
+// reading at [Exchange].
 package filter

@@ -1,14 +1,12 @@
 package filter
 
 import (
-	"crypto/x509"
-	"errors"
+	"context"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/proxy/netio"
-	"github.com/hopscope/hopscope/proxy/overload"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -30,92 +28,100 @@ type Exchange struct {
 	Carrier tracecontext.Carrier
 	// Pick is what the choice of an endpoint depends on.
 	Pick balance.Request
+	// Context ends when the proxy stops waiting for anything.
+	Context context.Context
+	// Until is when the request's time is over, from the start of the Hop; 0 is never, or
+	// not known as yet.
+	Until time.Duration
+	// Scratch is the Router's own: what it keeps from one request for the next.
+	Scratch any
 	// Finished is when it was over, on the clock of deadlines.
 	Finished time.Duration
-	// Down is the client's side.
-	Down Downstream
+	// Conn is the client's connection, Body the request's content, and Writer takes the
+	// response. A filter that changes the content puts a Body of its own in front of the
+	// one that is there, one that changes the response a Writer; nobody takes them away
+	// again, see Finish.
+	Conn   Conn
+	Body   Body
+	Writer Writer
+	// Route is what the request matched, of the Router's own type; nil before the
+	// match, and where there was none.
+	Route any
+
+	router   Router
+	rerouted bool
+	plain    struct {
+		body   Body
+		writer Writer
+	}
+	buffered int // bytes of Buffer that the connection's account has
 }
 
-// Downstream is the client's side of an exchange, whatever its protocol. Its
-// methods block, and are for the exchange's goroutine, but for Body and
-// Trailers, which may be another's: the request's content and the response
-// move at the same time.
-type Downstream interface {
-	// Info is what the connection knows of itself.
-	Info() *ConnInfo
-	// Whole returns the content of the request if all of it has arrived, or
-	// if it has none.
-	Whole() (content []byte, ok bool)
-	// Body waits for the next piece of content, be the content whole or not; the
-	// piece is good until the next call. After the last it returns io.EOF. Other
-	// errors are fault.Errors.
-	Body() ([]byte, error)
-	// Complete reports whether all of the content is known to have arrived, whether
-	// Body has returned it or not. Any goroutine may ask.
-	Complete() bool
-	// Trailers are the request's trailers, after io.EOF; nil if none came.
-	Trailers() *message.Head
-	// Interim sends an interim response (1xx) at once.
-	Interim(h *message.Head) error
-	// Head begins the final response. It is kept back until Flush, or until
-	// content follows that does not fit beside it. h.Close makes the response
-	// the connection's last.
-	Head(h *message.Head) error
-	// Content sends a piece of the response's content, or keeps it back.
-	Content(piece []byte) error
-	// Flush sends what was kept back.
-	Flush() error
-	// End ends the response and sends what was kept back.
-	End(trailers *message.Head) error
-	// Began reports whether the client may have got a part of a final response.
-	// Until then another Head takes the place of the first.
-	Began() bool
-	// Cut ends the exchange in a way that tells the client that what it got
-	// is not whole.
-	Cut()
-	// StopBody makes a call of Body that waits, and those that follow, return
-	// [ErrStopped] until ResumeBody. Nothing of the content is lost by it.
-	StopBody()
-	ResumeBody()
-	// Gone returns a func that reports whether the client has gone away, to be
-	// asked now and then while nothing is read from it.
-	Gone() func() bool
-	// Left says how the client went away, where more is known than that it did:
-	// an error is a fault.Error.
-	Left() error
-	// Detach gives the connection up to a tunnel, once the head of its
-	// response was flushed: bytes that the client sent ahead are buffered.
-	Detach() netio.Duplex
+// Router finds the routes of exchanges: the forwarder.
+type Router interface {
+	// Route has the exchange served by the route that its request matches, from the
+	// first filter of that route on.
+	Route(*Exchange) error
+	// Act does what the route of the exchange does.
+	Act(*Exchange) error
+	// Decorate gives the head of a final response the fields that are the proxy's own.
+	Decorate(*Exchange, *message.Head)
 }
 
-// ErrStopped is what Body returns between StopBody and ResumeBody.
-var ErrStopped = errors.New("the request's content is not read on for now")
-
-// ConnInfo is what a connection knows of itself, made once for each.
-type ConnInfo struct {
-	// Peer is the address at the other end, "host:port"; PeerIP is its host
-	// alone. Local is the address on this side.
-	Peer, PeerIP, Local string
-	// Loopback is true where the peer is on this machine.
-	Loopback bool
-	// Scheme is "http" or "https".
-	Scheme string
-	// TLS is what the connection is encrypted with, nil for a plain one, and
-	// Certificate what the client showed of itself, nil for nothing. Intermediates came
-	// with it.
-	TLS           *hop.TLS
-	Certificate   *x509.Certificate
-	Intermediates []*x509.Certificate
-	// Until is when the connection is to end, on the clock of netio.Shared; 0 is never.
-	Until time.Duration
-	// Account is what the connection holds of the proxy's memory; nil counts nothing.
-	Account *overload.Account
-	// Sink takes the connection's Hops.
-	Sink hop.Sink
+// Connect readies the exchange for the next request. It is for the connection.
+func (x *Exchange) Connect(c Conn, b Body, w Writer) {
+	x.Conn, x.Body, x.Writer = c, b, w
+	x.plain.body, x.plain.writer = b, w
 }
+
+// Disconnect ends the connection's use of the exchange.
+func (x *Exchange) Disconnect() { x.Connect(nil, nil, nil) }
+
+// Begin readies the exchange for its filters. It is for the Router; ctx ends when the
+// proxy stops waiting for anything.
+func (x *Exchange) Begin(ctx context.Context, r Router) {
+	x.Context, x.Until = ctx, 0
+	x.router, x.Route, x.rerouted = r, nil, false
+}
+
+// Finish takes away what filters have put in front of the Body and the Writer. It is for
+// the Router, once all of the response has been written.
+func (x *Exchange) Finish() {
+	x.Body, x.Writer = x.plain.body, x.plain.writer
+	if x.buffered > 0 {
+		x.Conn.Info().Account.Give(x.buffered)
+		x.buffered = 0
+	}
+}
+
+// Decorate gives the head of a final response the fields that are the proxy's own. The
+// connection calls it with each that it is about to encode: so whatever filters make of
+// a response, they are in it.
+func (x *Exchange) Decorate(h *message.Head) {
+	if x.router != nil {
+		x.router.Decorate(x, h)
+	}
+}
+
+// Reroute has the request matched anew, after a filter has changed what it is matched
+// by, and served by the route that it matches now, with all filters of that. The filter
+// returns what Reroute returns. It can be done once for each request: see Rerouted.
+func (x *Exchange) Reroute() error {
+	if x.rerouted {
+		return fault.New(fault.Internal, "a second filter, or the same one again, asked for another route")
+	}
+	x.rerouted = true
+	return x.router.Route(x)
+}
+
+// Rerouted reports whether the request was matched anew.
+func (x *Exchange) Rerouted() bool { return x.rerouted }
+
+// Act is the last [Handler] of a route's chain: it does what the route does.
+func Act(x *Exchange) error { return x.router.Act(x) }
 
 // Handler is a step on a request's way: it answers the exchange, or says why
-// it could not by a fault.Error.
+// it could not by a [fault.Error], or what the answer is by a [fault.Answer].
 type Handler func(*Exchange) error
 
 // Filter is a step that has another behind it.

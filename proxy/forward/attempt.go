@@ -1,259 +1,233 @@
 package forward
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
-	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-// send takes a request to its destination and its response back: by one attempt,
-// or by as many as its policy lets it have.
-func (f *Forwarder) send(x *filter.Exchange, d *destination) error {
-	http1.StripHopByHop(&x.Request)
-	here, whole := x.Down.Whole()
-	cl := d.route.Cluster
-	if err := cl.Enter(); err != nil {
-		return err
-	}
-	defer cl.Leave()
-	f.expect(x, d)
-	if whole && d.timeout > 0 {
-		d.until = x.Hop.Routed + d.timeout
-	}
-	f.prepare(x, d)
-	d.nameless = d.route.Host == "" && !x.Request.Has(message.Host)
-	b := content{here: here}
-	if !whole {
-		b.from = &source{down: x.Down, start: x.Hop.Start, most: d.retry.keep(), over: make(chan struct{})}
-		defer b.forget()
-	}
-	return d.late(x.Hop, f.attempts(x, d, b))
+// attempt is one try at one endpoint: its stream, what it still has to send, and what
+// ends it. It ends once: by finish, fail or discard.
+type attempt struct {
+	d        *delivery
+	x        *filter.Exchange  // the delivery's, or its own in a race
+	endpoint *cluster.Endpoint // nil where the request itself named it
+	stream   upstream.Stream   // nil where there is no connection
+	upload   *upload           // sends the content; nil where it went out with the head
+	began    time.Duration     // on the clock of deadlines
+	answered bool              // the endpoint's load knows how long it took
+	begun    bool              // the endpoint may have a part of the request
+	// race ends when the attempt is not wanted any more; nil for one that is alone.
+	race context.Context
 }
 
-// attempts makes attempts until one has the response, or none may follow, and
-// takes the response to the client.
-func (f *Forwarder) attempts(x *filter.Exchange, d *destination, b content) error {
-	t := tries{cluster: d.route.Cluster}
-	defer t.leave()
-	if budget := d.retry.budget(); budget != nil {
-		budget.Deposit()
-	}
-	for {
-		w, err := f.fetch(x, d, b, &t)
-		again := f.repeats(x, d, b, &t, fault.Of(err))
-		switch {
-		case err != nil:
-			f.give(x, &w, fault.Of(err))
-			if !again {
-				return err
-			}
-		case !again:
-			return f.relay(x, d, &w)
-		default:
-			f.discard(x, &w)
-		}
-		if err := f.backOff(x, d, &t); err != nil {
-			return err
-		}
-	}
-}
+// Upstream is a hook that sees each attempt just before its head goes out, and may change
+// the head. a is what is recorded of the attempt.
+type Upstream func(x *filter.Exchange, a *hop.Attempt) error
 
-// fetch gets the head of a response: by an attempt, or by several that race.
-func (f *Forwarder) fetch(x *filter.Exchange, d *destination, b content, t *tries) (way, error) {
-	e, err := f.pick(x, d)
-	switch {
-	case err != nil:
-		return way{}, err
-	case d.hedges(x, b):
-		w, sent, err := f.race(x, *d, b, e)
-		t.n += sent - 1
-		return w, err
-	}
-	return f.try(x, d, b, e)
-}
+// lost reports whether the attempt is not wanted any more.
+func (a *attempt) lost() bool { return a.race != nil && a.race.Err() != nil }
 
-// pick chooses the endpoint of the next attempt; nil is the one that the request
-// itself named.
-func (f *Forwarder) pick(x *filter.Exchange, d *destination) (*cluster.Endpoint, error) {
-	if d.fixed != nil {
-		return nil, nil
-	}
-	h := x.Hop
-	at := h.Routed // a moment ago
-	if len(h.Attempts) > 0 {
-		at = now(h)
-	}
-	x.Pick.Random, x.Pick.Now = rand.Uint64(), f.clock(h, at)
-	e, err := d.route.Cluster.Pick(&x.Pick)
-	if err == nil {
-		x.Pick.Tried = append(x.Pick.Tried, e.Load)
-	}
-	return e, err
-}
-
-// try makes an attempt at an endpoint. If that turns out not to have begun to carry
+// try makes the attempt at an endpoint. If that turns out not to have begun to carry
 // the request out, the attempt is made again at once, on another connection: at
 // another endpoint, should there be one, as this one may be about to die, whose
 // connections are the first to tell.
-func (f *Forwarder) try(x *filter.Exchange, d *destination, b content, e *cluster.Endpoint) (w way, err error) {
-	defer f.rescue(x, "an attempt", &err)
+func (a *attempt) try(e *cluster.Endpoint) (err error) {
+	d := a.d
+	defer d.f.rescue(a.x, "an attempt", &err)
 	for n := 1; ; n++ {
-		w = way{endpoint: e}
-		err = f.once(x, d, &w, b, n == 1)
+		*a = attempt{d: d, x: a.x, race: a.race, endpoint: e}
+		if err = a.open(n == 1); err == nil {
+			err = a.carryOut()
+		}
 		why := fault.Of(err)
 		switch {
-		case err == nil, d.lost(), !again(why.Kind, &w, &x.Request),
+		case err == nil, a.lost(), !a.untouched(why.Kind),
 			n == redispatches, n > 1 && d.retry.failure(why), // which is the policy's to repeat
-			!b.hold():
-			return w, err
+			!d.content.hold():
+			return err
 		}
-		f.give(x, &w, why)
-		if why.Kind == fault.UpstreamRefused || !x.Pick.Hashed { // hashes are for staying at one
-			if e, err = f.pick(x, d); err != nil {
-				return way{}, err
+		a.fail(why)
+		if why.Kind == fault.UpstreamRefused || !a.x.Pick.Hashed { // hashes are for staying at one
+			if e, err = d.pick(a.x); err != nil {
+				return err
 			}
 		}
 	}
 }
 
-// once is an attempt: to its endpoint, and until its response has begun. pooled lets
-// the connection be one that was used before.
-func (f *Forwarder) once(x *filter.Exchange, d *destination, w *way, b content, pooled bool) error {
-	if err := f.reach(x, d, b, w, pooled); err != nil {
-		return err
-	}
-	if d.context != nil {
-		return f.ask(x, d, w, b)
-	}
-	return f.attempt(x, d, w, b)
-}
-
-// again reports whether a request may be sent once more at once, with no policy that
+// untouched reports whether the request may be sent once more at once, with no policy that
 // says so: the endpoint can't have begun to carry it out, or may do so twice.
-func again(k fault.Kind, w *way, r *message.Head) bool {
+func (a *attempt) untouched(k fault.Kind) bool {
 	switch k {
 	case fault.UpstreamRefused: // RFC 9113 section 8.7
 		return true
 	case fault.UpstreamClosed, fault.UpstreamReset:
 		// As a pooled connection fails that was closed while idle (RFC 9112 section
 		// 9.3.1). One of HTTP/2 is known to be closed, or says what it did not take.
-		stale := w.stream != nil && w.stream.Reused() && w.stream.Version() != hop.HTTP2
-		return stale && (!w.begun || r.Method.Idempotent())
+		stale := a.stream != nil && a.stream.Reused() && a.stream.Version() != hop.HTTP2
+		return stale && (!a.begun || a.x.Request.Method.Idempotent())
 	}
 	return false
 }
 
-// reach opens an attempt, and a connection to its endpoint.
-func (f *Forwarder) reach(x *filter.Exchange, d *destination, b content, w *way, pooled bool) (err error) {
-	h, cl := x.Hop, d.route.Cluster
+// open begins the record of the attempt, and gets a connection to its endpoint. pooled
+// lets that be one that was used before.
+func (a *attempt) open(pooled bool) (err error) {
+	d, x := a.d, a.x
+	h, cl := x.Hop, d.target.Cluster
 	endpoint := d.fixed
 	if endpoint == nil {
-		endpoint = w.endpoint.Endpoint
+		endpoint = a.endpoint.Endpoint
 	}
-	a := h.Attempt()
-	a.Span = tracecontext.NewSpanID(rand.Uint64())
-	a.Cluster, a.Endpoint = cl.Name, endpoint.Address
-	a.Start = h.Routed
+	record := h.Attempt()
+	record.Span = tracecontext.NewSpanID(rand.Uint64())
+	record.Cluster, record.Endpoint = cl.Name, endpoint.Address
+	record.Start = h.Routed
 	if len(h.Attempts) > 1 {
-		a.Start = now(h)
+		record.Start = now(h)
 	}
-	d.ask(x, cl.Group.Scheme(), a.Endpoint)
-	w.begin(f.clock(h, a.Start))
-	ctx := d.context
+	h.Ask(cl.Group.Scheme(), x.Request.Host(), x.Request.Path(), x.Request.Query())
+	if host := d.hostOf(record.Endpoint); host != "" {
+		h.AskHost(host)
+	}
+	a.count(d.f.clock(h, record.Start))
+	ctx := a.race
 	if ctx == nil {
-		ctx = f.Context
+		ctx = d.f.Context
 	}
-	giveUp := f.deadline(h, d, a.Start)
+	giveUp := d.deadline(record.Start)
 	if pooled {
-		once := !b.whole() || !x.Request.Method.Idempotent()
-		w.stream, err = cl.Group.Acquire(ctx, endpoint, w.began, giveUp, once)
+		once := !d.content.whole() || !x.Request.Method.Idempotent()
+		a.stream, err = cl.Group.Acquire(ctx, endpoint, a.began, giveUp, once)
 	} else {
-		w.stream, err = cl.Group.Fresh(ctx, endpoint, w.began, giveUp)
+		a.stream, err = cl.Group.Fresh(ctx, endpoint, a.began, giveUp)
 	}
 	if err != nil {
-		w.stream = nil
-		return d.timedOut(h, err)
+		a.stream = nil
+		return a.timedOut(err)
 	}
-	c := w.stream
-	a.Version, a.TLS = c.Version(), c.TLS()
-	a.Reused, a.Connected = c.Reused(), a.Start
-	if !a.Reused {
-		a.Connected = now(h)
+	s := a.stream
+	record.Version, record.TLS = s.Version(), s.TLS()
+	record.Reused, record.Connected = s.Reused(), record.Start
+	if !record.Reused {
+		record.Connected = now(h)
 	}
 	return nil
 }
 
-// attempt sends the request and waits for the head of the final response.
-func (f *Forwarder) attempt(x *filter.Exchange, d *destination, w *way, b content) error {
-	h, r, c := x.Hop, &x.Request, w.stream
-	a := h.LastAttempt()
-	f.tell(x, d)
-	f.inject(x, a.Span)
-	d.nameHost(&x.Request, a.Endpoint)
-	if err := f.shorten(x, d); err != nil {
+// carryOut sends the request and waits for the head of the final response. In a race the
+// stream is closed when the attempt has lost.
+func (a *attempt) carryOut() (err error) {
+	if a.race == nil {
+		return a.exchange()
+	}
+	s, closed := a.stream, make(chan struct{})
+	stop := context.AfterFunc(a.race, func() {
+		s.Close()
+		close(closed)
+	})
+	defer func() {
+		if stop() {
+			return
+		}
+		<-closed // it is closed before it is released
+		if err == nil {
+			err = fault.New(fault.UpstreamClosed, "the connection was closed when its response began")
+		}
+	}()
+	return a.exchange()
+}
+
+// exchange sends the request and waits for the head of the final response.
+func (a *attempt) exchange() error {
+	d, x := a.d, a.x
+	h, r := x.Hop, &x.Request
+	record := h.LastAttempt()
+	if err := a.prepare(record); err != nil {
 		return err
 	}
-	upgrade(x, c.Version())
-	c.Watch(x.Down.Gone())
-	a.Sent = a.Connected
-	err := f.request(x, d, w, b)
+	a.stream.Watch(x.Conn.Gone())
+	record.Sent = record.Connected
+	err := a.send()
 	if err == nil {
-		err = f.final(x, d, w)
+		err = a.final()
 	}
 	if err == nil && x.Response.Framing == message.Tunnel && !r.Upgrade {
-		err = fault.New(fault.UpstreamProtocol, a.Endpoint+" changed protocols (101), which the request did not ask for")
+		err = fault.New(fault.UpstreamProtocol, record.Endpoint+" changed protocols (101), which the request did not ask for")
 	}
 	if err == nil && unswitched(r, &x.Response) {
-		err = fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s answered %d where the request asked to change protocols: to an HTTP/2 client that would say that it has changed them", a.Endpoint, x.Response.Status))
+		err = fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s answered %d where the request asked to change protocols: to an HTTP/2 client that would say that it has changed them", record.Endpoint, x.Response.Status))
 	}
-	d.count(b)
-	if err = w.cause(x, err); err != nil {
-		return d.timedOut(h, err)
+	d.countTime()
+	if err = a.cause(err); err != nil {
+		return a.timedOut(err)
 	}
-	a.FirstByte = now(h)
-	a.Status = x.Response.Status
-	w.answer(f.clock(h, a.FirstByte), a.Status < 500)
+	record.FirstByte = now(h)
+	record.Status = x.Response.Status
+	a.answer(d.f.clock(h, record.FirstByte), record.Status < 500)
 	return nil
 }
 
-// request sends the request and waits for the first head of its response. What the
+// prepare makes the request's head what the endpoint is to see in this attempt.
+func (a *attempt) prepare(record *hop.Attempt) error {
+	d, x := a.d, a.x
+	d.tell(x)
+	d.f.inject(x, record.Span)
+	if host := d.hostOf(record.Endpoint); host != "" {
+		x.Request.Replace(message.Host, host)
+	}
+	if err := d.shorten(x); err != nil {
+		return err
+	}
+	upgrade(x, a.stream.Version())
+	for _, hook := range d.action.Upstream {
+		if err := hook(x, record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send sends the request and waits for the first head of its response. What the
 // endpoint does not take at once, and what the client has yet to send, goes out by an
 // upload meanwhile.
-func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b content) error {
-	h, r, c := x.Hop, &x.Request, w.stream
-	a := h.LastAttempt()
-	f.await(h, d, c, b)
+func (a *attempt) send() error {
+	x, s, b := a.x, a.stream, a.d.content
+	r, record := &x.Request, x.Hop.LastAttempt()
+	a.await()
 	var first []byte
 	var sent upstream.Sent
 	var err error
 	if b.whole() {
-		first, sent, err = c.RoundTrip(r, b.here, &x.Response)
+		first, sent, err = s.RoundTrip(r, b.here, &x.Response)
 		if sent != upstream.Nothing {
-			a.BytesSent = int64(len(b.here) - len(first))
+			record.BytesSent = int64(len(b.here) - len(first))
 		}
 	} else {
 		first = b.from.kept
 		if b.from.read > 0 {
 			uninvite(r)
 		}
-		sent, err = c.Send(r)
+		sent, err = s.Send(r)
 	}
-	w.begun = sent != upstream.Nothing
+	a.begun = sent != upstream.Nothing
 	if err != nil || b.whole() && sent == upstream.All {
 		return err
 	}
-	w.begun = true
-	f.startUpload(x, d, w, b.from, first)
-	c.Watch(w.upload.watch(x.Down.Gone()))
-	return c.ReadHead(r.Method, &x.Response)
+	a.begun = true
+	a.startUpload(first)
+	s.Watch(a.upload.watch(x.Conn.Gone()))
+	return s.ReadHead(r.Method, &x.Response)
 }
 
 // unswitched reports whether a response to an extended CONNECT can't be sent on: a
@@ -262,30 +236,4 @@ func (f *Forwarder) request(x *filter.Exchange, d *destination, w *way, b conten
 func unswitched(r, response *message.Head) bool {
 	return r.Upgrade && r.Version == hop.HTTP2 && response.Framing != message.Tunnel &&
 		response.Status >= 200 && response.Status < 300
-}
-
-// nameHost sets the Host field as the attempt is to have it.
-func (d *destination) nameHost(r *message.Head, endpoint string) {
-	if host := d.hostOf(endpoint); host != "" {
-		r.Replace(message.Host, host)
-	}
-}
-
-// hostOf is the host that the route wants an attempt to ask for: its own, or the
-// endpoint's address, also where an HTTP/1.0 client sent none, which HTTP/1.1 requires;
-// "" is the one that the client asked for.
-func (d *destination) hostOf(endpoint string) string {
-	if d.nameless || d.route.Host == "endpoint" {
-		return endpoint
-	}
-	return d.route.Host
-}
-
-// ask notes what the last attempt asks for.
-func (d *destination) ask(x *filter.Exchange, scheme, endpoint string) {
-	r := &x.Request
-	x.Hop.Ask(scheme, r.Host(), r.Path(), r.Query())
-	if host := d.hostOf(endpoint); host != "" {
-		x.Hop.AskHost(host)
-	}
 }

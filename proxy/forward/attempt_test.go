@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/outlier"
 	"github.com/hopscope/hopscope/proxy/upstream"
@@ -20,7 +21,7 @@ type pooled struct {
 func (p pooled) Reused() bool         { return p.reused }
 func (p pooled) Version() hop.Version { return p.version }
 
-func TestAgain(t *testing.T) {
+func TestUntouched(t *testing.T) {
 	const (
 		refused, closed, reset, timeout = fault.UpstreamRefused, fault.UpstreamClosed, fault.UpstreamReset, fault.UpstreamTimeout
 		get, post                       = message.GET, message.POST
@@ -44,8 +45,9 @@ func TestAgain(t *testing.T) {
 		{name: "HTTP/2", kind: closed, method: get, begun: true, version: hop.HTTP2},
 		{name: "timeout", kind: timeout, method: get, begun: true},
 	} {
-		w := way{begun: c.begun, stream: pooled{reused: !c.fresh, version: c.version}}
-		if got := again(c.kind, &w, &message.Head{Method: c.method}); got != c.want {
+		a := attempt{x: new(filter.Exchange), begun: c.begun, stream: pooled{reused: !c.fresh, version: c.version}}
+		a.x.Request.Method = c.method
+		if got := a.untouched(c.kind); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}

@@ -60,9 +60,10 @@ func (c content) pause() {
 // It is read by one upload at a time; the exchange's goroutine may ask and hold it
 // meanwhile.
 type source struct {
-	down  filter.Downstream
-	start time.Time // the Hop's
-	most  int       // how much is kept, in bytes
+	body    filter.Body
+	account *overload.Account // of the client's connection, nil for none
+	start   time.Time         // the Hop's
+	most    int               // how much is kept, in bytes
 
 	read int64  // bytes that were read; of the upload, while there is one
 	kept []byte // and those, as long as they are not too many; likewise
@@ -77,11 +78,17 @@ type source struct {
 	arrived time.Duration // when all of it was known to be here, from start; 0 is not yet
 }
 
+// newSource is the content of a request that has not come whole, of which so many bytes
+// are kept.
+func newSource(x *filter.Exchange, most int) *source {
+	return &source{body: x.Body, account: x.Conn.Info().Account, start: x.Hop.Start, most: most, over: make(chan struct{})}
+}
+
 // next waits for the next piece. It returns [io.EOF] after the last,
 // [filter.ErrStopped] where no more is to be read for now, and a fault.Error where
 // the client failed.
 func (s *source) next() ([]byte, error) {
-	piece, err := s.down.Body()
+	piece, err := s.body.Next()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -110,13 +117,13 @@ func (s *source) next() ([]byte, error) {
 
 // room reports whether there is memory to keep a piece in.
 func (s *source) room(n int) bool {
-	a := s.down.Info().Account
+	a := s.account
 	return a == nil || len(s.kept)+n <= cap(s.kept) || a.Level() < overload.Streams
 }
 
 // count counts what is kept in the account of the client's connection.
 func (s *source) count() {
-	if a := s.down.Info().Account; a != nil && s.held != cap(s.kept) {
+	if a := s.account; a != nil && s.held != cap(s.kept) {
 		a.Take(cap(s.kept) - s.held)
 		s.held = cap(s.kept)
 	}
@@ -140,7 +147,7 @@ func (s *source) arrive() {
 // look reports whether all of the content is here, also where what came before its end
 // waits for the endpoint to take it.
 func (s *source) look() bool {
-	if !s.down.Complete() {
+	if !s.body.Complete() {
 		return false
 	}
 	s.mu.Lock()
@@ -150,7 +157,7 @@ func (s *source) look() bool {
 }
 
 // trailers are those of content that was read to its end.
-func (s *source) trailers() *message.Head { return s.down.Trailers() }
+func (s *source) trailers() *message.Head { return s.body.Trailers() }
 
 // ended reports whether the end was read.
 func (s *source) ended() bool {
@@ -190,17 +197,17 @@ func uninvite(r *message.Head) {
 
 // cause is why an attempt failed that ended with err: the client's failure, if that
 // is what ended it.
-func (w *way) cause(x *filter.Exchange, err error) error {
+func (a *attempt) cause(err error) error {
 	if err == nil {
 		return nil
 	}
 	if fault.Of(err).Kind == fault.ClientClosed {
-		if left := x.Down.Left(); left != nil {
+		if left := a.x.Conn.Left(); left != nil {
 			return left
 		}
 	}
-	if w.upload != nil {
-		return w.upload.cause(err)
+	if a.upload != nil {
+		return a.upload.cause(err)
 	}
 	return err
 }

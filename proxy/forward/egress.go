@@ -14,18 +14,18 @@ import (
 // Egress is what makes a listener a forward proxy.
 type Egress struct {
 	*Rules
-	// Route is that of requests in absolute form, Tunnels that of CONNECT.
-	// Their cluster's endpoints are made of what the requests name.
-	Route, Tunnels Route
+	// Requests is for requests in absolute form, Tunnels for CONNECT, each with one
+	// target. Their cluster's endpoints are made of what the requests name.
+	Requests, Tunnels *Forward
 }
 
 // egress takes a request to the destination that it names.
 func (f *Forwarder) egress(x *filter.Exchange) error {
 	h, r := x.Hop, &x.Request
-	route, defaultPort := &f.Egress.Route, ":80"
+	action, defaultPort := f.Egress.Requests, ":80"
 	switch r.Form {
 	case message.Authority:
-		route, defaultPort = &f.Egress.Tunnels, ""
+		action, defaultPort = f.Egress.Tunnels, ""
 	case message.Absolute:
 		if !message.EqualFold(r.Scheme(), "http") {
 			return fault.New(fault.BadGateway, "a forward proxy takes https by CONNECT alone, so that it is encrypted to its end; set HTTPS_PROXY as well as HTTP_PROXY")
@@ -33,7 +33,8 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 	default:
 		return fault.New(fault.NotFound, "this is a forward proxy: it takes targets in absolute form (http://host/path) and CONNECT; set it as HTTP_PROXY, or put an inbound listener in front of the service")
 	}
-	h.Labels = route.Labels
+	target := &action.Targets[0]
+	h.Labels = target.Labels
 	authority := r.Authority()
 	if host, port := message.SplitPort(authority); len(port) == 0 && defaultPort != "" {
 		authority = append(append([]byte(nil), host...), defaultPort...)
@@ -43,19 +44,19 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 		return err
 	}
 	h.Routed = now(h)
-	d := destination{route: route, fixed: route.Cluster.Group.Dynamic(authority, guard)}
+	fixed := target.Cluster.Group.Dynamic(authority, guard)
 	if r.Method == message.CONNECT {
-		return f.connect(x, &d)
+		return f.connect(x, action, target, fixed)
 	}
 	r.Remove(message.ProxyAuthorization) // it was for this proxy, if for any
-	return f.send(x, &d)
+	return f.forward(x, action, target, fixed)
 }
 
 // permitted returns what guards the connections to a destination for the client. It
 // fails where it is clear by now that the client may not reach it; where that depends
 // on the address of a name, the guard says it of the connection.
 func (f *Forwarder) permitted(x *filter.Exchange, authority string) (*upstream.Guard, error) {
-	info := x.Down.Info()
+	info := x.Conn.Info()
 	host, portText, err := net.SplitHostPort(authority)
 	if err != nil {
 		return nil, fault.New(fault.BadGateway, "the destination is not host:port")
@@ -87,18 +88,19 @@ func sameSocket(local, host string, ip netip.Addr, port int) bool {
 }
 
 // connect opens a tunnel to the destination of a CONNECT request.
-func (f *Forwarder) connect(x *filter.Exchange, d *destination) error {
+func (f *Forwarder) connect(x *filter.Exchange, action *Forward, target *Target, fixed *upstream.Endpoint) error {
 	h := x.Hop
 	h.Kind = hop.KindTunnel
-	var w way
-	if err := f.reach(x, d, content{}, &w, false); err != nil {
+	d := f.deliver(x, action, target, fixed)
+	defer func() { *d = delivery{} }() // it keeps nothing alive
+	a := &d.attempt
+	if err := a.open(false); err != nil {
 		return err
 	}
-	a := h.LastAttempt()
-	a.FirstByte = now(h)
+	h.LastAttempt().FirstByte = now(h)
 	r := &x.Response
 	r.Begin(nil)
 	r.Status, r.Framing, r.Length = 200, message.Tunnel, -1
 	r.SetReason(r.Own("Connection established"))
-	return f.tunnel(x, &w)
+	return a.tunnel()
 }

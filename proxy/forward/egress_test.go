@@ -11,7 +11,7 @@ import (
 // from is a client at another address: tests have only this machine's loopback
 // to call from.
 type from struct {
-	filter.Downstream
+	filter.Conn
 	info filter.ConnInfo
 }
 
@@ -71,7 +71,7 @@ func TestPermittedByClient(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &Forwarder{Options: Options{Egress: &Egress{Rules: &Rules{Allow: tt.allow}}}}
-			x := &filter.Exchange{Down: from{info: filter.ConnInfo{PeerIP: tt.peer, Loopback: tt.loopback}}}
+			x := &filter.Exchange{Conn: from{info: filter.ConnInfo{PeerIP: tt.peer, Loopback: tt.loopback}}}
 			guard, err := f.permitted(x, tt.destination)
 			if kind := kindOf(err); kind != tt.kind || err == nil && guard == nil {
 				t.Errorf("%v, want %v", err, tt.kind)

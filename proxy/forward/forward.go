@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hopscope/hopscope/proxy/balance"
-	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/netio"
@@ -32,8 +30,10 @@ type Options struct {
 	// Egress makes it a forward proxy for requests that no route matches; nil
 	// otherwise.
 	Egress *Egress
-	// Filters come before the route, the first outermost.
+	// Filters come before the route is looked for, the first outermost.
 	Filters []filter.Filter
+	// Unmatched are the filters of requests that no route matches, the first outermost.
+	Unmatched []filter.Filter
 
 	Propagation *tracecontext.Propagation
 	Sampler     tracecontext.Sampler
@@ -77,27 +77,6 @@ type Routing struct {
 	Names   func(host string) bool
 }
 
-// Route is where requests go.
-type Route struct {
-	Labels *hop.Labels
-	// Cluster is where the endpoints are; nil refuses the request with 403.
-	Cluster *cluster.Cluster
-	// Strip is taken from the front of the path, and Prepend put there.
-	Strip, Prepend string
-	Timeout        time.Duration // for the whole response; 0 is none
-	// Retry says what is sent again; nil is what can't have reached an endpoint.
-	Retry *Retry
-	// Hedge sends a request to a second endpoint that takes long; nil is off.
-	Hedge *Hedge
-	// Subset is the metadata that endpoints must have, nil for any.
-	Subset *balance.Criteria
-	// Hash is what the endpoint is chosen by, for policies that hash.
-	Hash []HashOn
-	// Host is what the endpoint sees in the Host field: "" for what the
-	// client sent, "endpoint" for the endpoint's address, else itself.
-	Host string
-}
-
 // Forwarder serves the requests of one listener. It is immutable but for its
 // counters.
 type Forwarder struct {
@@ -105,9 +84,10 @@ type Forwarder struct {
 	// Active is how many requests are on their way.
 	Active atomic.Int64
 
-	handler filter.Handler
-	dates   dates
-	via     [hop.HTTP2 + 1]string // the Via of a response, by the version it came in
+	handler   filter.Handler // from the filters of the listener on
+	unmatched filter.Handler // from the filters of requests without a route on
+	dates     dates
+	via       [hop.HTTP2 + 1]string // the Via of a response, by the version it came in
 }
 
 // New returns a Forwarder.
@@ -116,7 +96,8 @@ func New(o Options) *Forwarder {
 	if o.Via != "" {
 		f.via = [...]string{hop.VersionUnknown: "1.1 " + o.Via, hop.HTTP10: "1.0 " + o.Via, hop.HTTP11: "1.1 " + o.Via, hop.HTTP2: "2 " + o.Via}
 	}
-	f.handler = filter.Chain(f.route, o.Filters...)
+	f.handler = filter.Chain(f.Route, o.Filters...)
+	f.unmatched = filter.Chain(f.miss, o.Unmatched...)
 	return f
 }
 
@@ -126,7 +107,7 @@ func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
 	f.Active.Add(1)
 	err := f.handle(x, refused)
 	if err != nil {
-		err = f.answer(x, fault.Of(err))
+		err = f.answer(x, fault.AnswerTo(err))
 	}
 	f.finish(x, err)
 	f.Active.Add(-1) // whoever waits for this to be 0 finds all Hops recorded
@@ -136,6 +117,7 @@ func (f *Forwarder) Serve(x *filter.Exchange, refused error) {
 func (f *Forwarder) handle(x *filter.Exchange, refused error) (err error) {
 	defer f.rescue(x, "a request", &err)
 	f.open(x)
+	x.Begin(f.Context, f)
 	if refused != nil {
 		x.Hop.Kind = hop.KindConnection
 		return refused
@@ -145,14 +127,14 @@ func (f *Forwarder) handle(x *filter.Exchange, refused error) (err error) {
 }
 
 // answer replies, or cuts the response short where even that panics.
-func (f *Forwarder) answer(x *filter.Exchange, why *fault.Error) (err error) {
+func (f *Forwarder) answer(x *filter.Exchange, a *fault.Answer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = f.panicked(p, x.Hop, "an answer")
-			x.Down.Cut()
+			x.Writer.Cut()
 		}
 	}()
-	return f.reply(x, why)
+	return f.reply(x, a)
 }
 
 // Lost records a connection that ended within a request's head.
@@ -160,7 +142,7 @@ func (f *Forwarder) Lost(x *filter.Exchange, why *fault.Error) {
 	f.Active.Add(1)
 	f.open(x)
 	x.Hop.Kind = hop.KindConnection
-	f.blame(x, why)
+	f.blame(x, &fault.Answer{Why: why})
 	f.finish(x, nil)
 	f.Active.Add(-1)
 }
@@ -173,7 +155,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		f.blame(x, fault.Of(err))
+		f.blame(x, fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)
@@ -190,7 +172,8 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		h.Keep = hop.KeepSlow
 	}
 	x.Hop = nil
-	x.Down.Info().Sink.Record(h)
+	x.Finish()
+	x.Conn.Info().Sink.Record(h)
 }
 
 // now is the time since the request began.

@@ -35,13 +35,14 @@ func expiry(x *filter.Exchange) time.Duration {
 }
 
 // shorten tells the endpoint how much is left of the time that the caller gave.
-func (f *Forwarder) shorten(x *filter.Exchange, d *destination) error {
-	if d.expires == 0 {
+func (d *delivery) shorten(x *filter.Exchange) error {
+	expires := d.limits.expires
+	if expires == 0 {
 		return nil
 	}
-	left := d.expires - now(x.Hop)
+	left := expires - now(x.Hop)
 	if left <= 0 {
-		return d.expired()
+		return expired(expires)
 	}
 	r := &x.Request
 	r.Remove(message.GRPCTimeout)
@@ -50,20 +51,21 @@ func (f *Forwarder) shorten(x *filter.Exchange, d *destination) error {
 }
 
 // expired is how a call fails whose caller gave it no more time.
-func (d *destination) expired() *fault.Error {
-	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", d.expires))
+func expired(timeout time.Duration) *fault.Error {
+	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", timeout))
 }
 
 // late puts the caller's timeout in the place of what ended the call, where that
 // is what the timeout does: the endpoint, which was told of it, may see it first
 // and reset the stream.
-func (d *destination) late(h *hop.Hop, err error) error {
-	if err == nil || d.expires == 0 || now(h) < d.expires {
+func (d *delivery) late(err error) error {
+	expires := d.limits.expires
+	if err == nil || expires == 0 || d.now() < expires {
 		return err
 	}
 	switch fault.Of(err).Kind {
 	case fault.UpstreamTimeout, fault.UpstreamReset:
-		return d.expired()
+		return expired(expires)
 	}
 	return err
 }
@@ -109,22 +111,35 @@ func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 
 // replyCall makes the response a gRPC client's: its status stands in the head,
 // and nothing follows.
-func (f *Forwarder) replyCall(x *filter.Exchange, why *fault.Error) {
+func (f *Forwarder) replyCall(x *filter.Exchange, a *fault.Answer) {
 	h, r := x.Hop, &x.Response
+	if h.GRPCStatus == 0 {
+		h.GRPCStatus = statusOf(a)
+	}
 	h.Status = 200
 	r.Status, r.Framing, r.Length = 200, message.NoBody, 0
 	r.SetReason(r.Own("OK"))
 	r.Add(message.ContentType, "content-type", "application/grpc")
-	f.sayStatus(x, why)
+	f.sayStatus(x, a)
 }
 
-// sayStatus gives the response the status that stands for a failure of the
-// proxy's.
-func (f *Forwarder) sayStatus(x *filter.Exchange, why *fault.Error) {
+// statusOf is the gRPC status that an answer has.
+func statusOf(a *fault.Answer) hop.GRPCStatus {
+	switch {
+	case a.GRPC != 0:
+		return a.GRPC
+	case a.Why != nil:
+		return grpc.OfFault(a.Why.Kind)
+	}
+	return grpc.OfHTTP(a.Status)
+}
+
+// sayStatus gives the response the status that stands for an answer.
+func (f *Forwarder) sayStatus(x *filter.Exchange, a *fault.Answer) {
 	h, r := x.Hop, &x.Response
 	text := h.GRPCStatus.String()
-	if f.ProxyStatusMode == Append {
-		text = why.Reason
+	if f.ProxyStatusMode == Append && a.Why != nil {
+		text = a.Why.Reason
 	}
 	h.SetString(&h.GRPCMessage, text)
 	r.Add(message.GRPCStatus, "grpc-status", fmt.Sprint(h.GRPCStatus.Code()))
@@ -134,15 +149,15 @@ func (f *Forwarder) sayStatus(x *filter.Exchange, why *fault.Error) {
 // breakOff ends a call whose response has begun: the trailers say why, where a
 // reset would say nothing. A message that is not whole is no danger, since its
 // length went ahead of it. It reports whether the call could be ended so.
-func (f *Forwarder) breakOff(x *filter.Exchange, why *fault.Error) bool {
+func (f *Forwarder) breakOff(x *filter.Exchange, a *fault.Answer) bool {
 	h, r := x.Hop, &x.Response
 	if !h.GRPC || h.Version == hop.HTTP10 || r.Framing != message.Chunked {
 		return false
 	}
 	r.Begin(nil)
-	f.sayStatus(x, why)
+	f.sayStatus(x, a)
 	if f.ProxyStatusMode == Append {
 		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
 	}
-	return x.Down.End(r) == nil
+	return x.Writer.End(r) == nil
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
-	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
@@ -24,14 +23,14 @@ type HashOn struct {
 	Terminal bool
 }
 
-// prepare makes what the choice of an endpoint depends on.
-func (f *Forwarder) prepare(x *filter.Exchange, d *destination) {
-	p := &x.Pick
+// choose makes what the choice of an endpoint depends on.
+func (d *delivery) choose() {
+	p := &d.x.Pick
 	p.Tried, p.Hash, p.Hashed = p.Tried[:0], 0, false
-	p.Subset = d.route.Subset
-	for i := range d.route.Hash {
-		on := &d.route.Hash[i]
-		hash, ok := on.of(x, d)
+	p.Subset = d.target.Subset
+	for i := range d.target.Hash {
+		on := &d.target.Hash[i]
+		hash, ok := on.of(d)
 		if !ok {
 			continue
 		}
@@ -46,7 +45,8 @@ func (f *Forwarder) prepare(x *filter.Exchange, d *destination) {
 }
 
 // of is the hash of the request's part; false where it has none.
-func (on *HashOn) of(x *filter.Exchange, d *destination) (uint64, bool) {
+func (on *HashOn) of(d *delivery) (uint64, bool) {
+	x := d.x
 	r := &x.Request
 	var part []byte
 	ok := true
@@ -98,7 +98,7 @@ func parameter(query []byte, name string) ([]byte, bool) {
 }
 
 // giveCookie lets the client keep the endpoint that was chosen for it.
-func (d *destination) giveCookie(r *message.Head) {
+func (d *delivery) giveCookie(r *message.Head) {
 	on := d.setCookie
 	if on == nil {
 		return

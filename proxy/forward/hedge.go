@@ -20,19 +20,16 @@ type Hedge struct {
 }
 
 // hedges reports whether the request is one that may be sent twice at once.
-func (d *destination) hedges(x *filter.Exchange, b content) bool {
-	r := &x.Request
-	return d.route.Hedge != nil && b.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
+func (d *delivery) hedges() bool {
+	r := &d.x.Request
+	return d.target.Hedge != nil && d.content.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
 }
 
 // race is several attempts of which the first acceptable response is taken. All of
 // it belongs to the exchange's goroutine; the runners have goroutines of their own,
-// and share nothing with each other.
+// and share nothing with each other but the delivery, which nobody changes meanwhile.
 type race struct {
-	f *Forwarder
-	x *filter.Exchange
-	d destination
-	b content // whole, so that they only read it
+	*delivery
 
 	runners []*runner // in the order in which they began
 	live    int
@@ -46,30 +43,32 @@ type race struct {
 	interim sync.Mutex // guards what is sent to the client meanwhile
 }
 
-// runner is one attempt of a race, with all that an attempt changes for itself.
+// runner is one attempt of a race, with an exchange of its own.
 type runner struct {
+	attempt
 	x       filter.Exchange
-	d       destination
 	from    int  // where its attempts are in the Hop's
 	counted bool // it counts as a retry
-	way     way
 	err     error
 }
 
-// hedged is the client as a runner sees it: interim responses are sent one at a
-// time, and it is the race that looks whether the client still waits.
-type hedged struct {
-	filter.Downstream
+// unwatched is the client's connection as a runner sees it: it is the race that looks
+// whether the client still waits.
+type unwatched struct{ filter.Conn }
+
+func (unwatched) Gone() func() bool { return nil }
+func (unwatched) Left() error       { return nil }
+
+// shared is the response as a runner sees it: interim responses are sent one at a time.
+type shared struct {
+	filter.Writer
 	race *race
 }
 
-func (c hedged) Gone() func() bool { return nil }
-func (c hedged) Left() error       { return nil }
-
-func (c hedged) Interim(h *message.Head) error {
-	c.race.interim.Lock()
-	defer c.race.interim.Unlock()
-	return c.Downstream.Interim(h)
+func (w shared) Interim(h *message.Head) error {
+	w.race.interim.Lock()
+	defer w.race.interim.Unlock()
+	return w.Writer.Interim(h)
 }
 
 // lookAgain is how often it is looked, during a race, whether the client still
@@ -78,21 +77,21 @@ const lookAgain = 250 * time.Millisecond
 
 // race makes an attempt at the endpoint, and others while it takes long. What comes
 // of it is as if the best of them had been the only one, but for the Hop, which has
-// them all: that one is the last. sent is how often the request was sent.
-func (f *Forwarder) race(x *filter.Exchange, d destination, b content, first *cluster.Endpoint) (w way, sent int, err error) {
-	r := race{f: f, x: x, d: d, b: b, ended: make(chan *runner)}
-	r.context, r.cancel = context.WithCancel(f.Context)
+// them all: that one is the last.
+func (d *delivery) race(first *cluster.Endpoint) error {
+	r := race{delivery: d, ended: make(chan *runner)}
+	r.context, r.cancel = context.WithCancel(d.f.Context)
 	defer r.cancel()
 	r.start(first, false)
 	r.run()
-	w, err = r.finish()
-	return w, len(r.runners), err
+	err := r.finish()
+	d.tries.n += len(r.runners) - 1
+	return err
 }
 
 // start sends a runner to an endpoint.
 func (r *race) start(e *cluster.Endpoint, counted bool) {
-	c := &runner{d: r.d, counted: counted}
-	c.d.context = r.context
+	c := &runner{counted: counted}
 	// It sees the attempts that came before as they are now: only their number
 	// matters to it.
 	record := r.x.Hop.Fork()
@@ -100,12 +99,16 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 		record.Attempt()
 	}
 	c.from = len(record.Attempts)
-	c.x = filter.Exchange{Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick, Down: hedged{r.x.Down, r}}
+	c.x = filter.Exchange{
+		Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick,
+		Conn: unwatched{r.x.Conn}, Body: r.x.Body, Writer: shared{r.x.Writer, r},
+	}
 	c.x.Pick.Tried = slices.Clone(r.x.Pick.Tried)
+	c.attempt = attempt{d: r.delivery, x: &c.x, race: r.context}
 	r.runners = append(r.runners, c)
 	r.live++
 	go func() {
-		c.way, c.err = r.f.try(&c.x, &c.d, r.b, e)
+		c.err = c.try(e)
 		if c.err != nil && r.f.Context.Err() != nil {
 			c.err = fault.New(fault.Draining, "the proxy is shutting down")
 		}
@@ -117,7 +120,7 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 // has gone.
 func (r *race) run() {
 	defer r.f.rescue(r.x, "a race of attempts", &r.why)
-	more := time.NewTimer(r.d.route.Hedge.After)
+	more := time.NewTimer(r.target.Hedge.After)
 	defer more.Stop()
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
@@ -129,7 +132,7 @@ func (r *race) run() {
 			}
 		case <-more.C:
 			if r.more() {
-				more.Reset(r.d.route.Hedge.After)
+				more.Reset(r.target.Hedge.After)
 			}
 		case <-look.C:
 			r.why = gone(r.x, "before it had a response")
@@ -140,14 +143,14 @@ func (r *race) run() {
 // more sends the request to another endpoint, if there is one, and reports whether
 // it did. It is a retry to the circuit breaker or the budget.
 func (r *race) more() bool {
-	cl, h := r.d.route.Cluster, r.x.Hop
-	if len(r.runners) >= r.d.route.Hedge.Attempts || r.d.over(now(h)) || !cl.Others(&r.x.Pick) {
+	cl := r.target.Cluster
+	if len(r.runners) >= r.target.Hedge.Attempts || r.limits.over(r.now()) || !cl.Others(&r.x.Pick) {
 		return false
 	}
-	if !cl.EnterRetry(r.d.retry.budget(), r.f.clock(h, now(h))) {
+	if !cl.EnterRetry(r.retry.budget(), r.onClock(r.now())) {
 		return false
 	}
-	e, err := r.f.pick(r.x, &r.d)
+	e, err := r.pick(r.x)
 	if err != nil {
 		cl.LeaveRetry()
 		return false
@@ -161,9 +164,9 @@ func (r *race) more() bool {
 func (r *race) take(c *runner) (unwanted bool) {
 	r.leave(c)
 	if c.err == nil {
-		unwanted = r.d.retry.response(&c.x)
+		unwanted = r.retry.response(&c.x)
 	} else {
-		unwanted = r.d.retry.failure(fault.Of(c.err))
+		unwanted = r.retry.failure(fault.Of(c.err))
 	}
 	r.won = c.err == nil && !unwanted || c.err != nil && fault.Of(c.err).Kind.Side() == fault.Downstream
 	loser := c
@@ -171,7 +174,7 @@ func (r *race) take(c *runner) (unwanted bool) {
 		loser, r.best = r.best, c
 	}
 	if loser != nil {
-		r.f.drop(loser)
+		loser.drop()
 	}
 	return unwanted
 }
@@ -180,16 +183,16 @@ func (r *race) take(c *runner) (unwanted bool) {
 func (r *race) leave(c *runner) {
 	r.live--
 	if c.counted {
-		r.d.route.Cluster.LeaveRetry()
+		r.target.Cluster.LeaveRetry()
 	}
 }
 
 // finish stops whoever still runs, writes every attempt into the Hop, and makes the
 // best of them that of the exchange.
-func (r *race) finish() (way, error) {
+func (r *race) finish() error {
 	r.cancel()
 	if r.why != nil && r.best != nil {
-		r.f.drop(r.best)
+		r.best.drop()
 		r.best = nil
 	}
 	for r.live > 0 {
@@ -199,7 +202,7 @@ func (r *race) finish() (way, error) {
 			c.err = r.why
 		}
 		if r.best != nil {
-			r.f.lose(c)
+			c.lose()
 			continue
 		}
 		r.best = c
@@ -212,50 +215,44 @@ func (r *race) finish() (way, error) {
 	}
 	h.Join(r.best.x.Hop, r.best.from)
 	r.x.Response = r.best.x.Response
-	return r.best.way, r.best.err
-}
-
-// ask is attempt for a runner: its connection is closed when it has lost.
-func (f *Forwarder) ask(x *filter.Exchange, d *destination, w *way, b content) (err error) {
-	c, closed := w.stream, make(chan struct{})
-	stop := context.AfterFunc(d.context, func() {
-		c.Close()
-		close(closed)
-	})
-	defer func() {
-		if stop() {
-			return
-		}
-		<-closed // it is closed before it is released
-		if err == nil {
-			err = fault.New(fault.UpstreamClosed, "the connection was closed when its response began")
-		}
-	}()
-	return f.attempt(x, d, w, b)
+	r.attempt = r.best.attempt
+	r.attempt.x, r.attempt.race = r.x, nil
+	return r.best.err
 }
 
 // drop ends a runner whose outcome is not used.
-func (f *Forwarder) drop(c *runner) {
+func (c *runner) drop() {
 	if c.err != nil {
-		f.give(&c.x, &c.way, fault.Of(c.err))
+		c.fail(fault.Of(c.err))
 		return
 	}
-	f.discard(&c.x, &c.way)
+	c.discard()
 }
 
 // lose ends a runner that another one outran, or that the client left to itself,
 // which is no failure of its endpoint's.
-func (f *Forwarder) lose(c *runner) {
-	a := c.x.Hop.LastAttempt()
-	if why := fault.Of(c.err); why != nil && why.Kind.Side() == fault.Downstream || a.End != 0 {
-		f.drop(c)
+func (c *runner) lose() {
+	record := c.x.Hop.LastAttempt()
+	if why := fault.Of(c.err); why != nil && why.Kind.Side() == fault.Downstream || record.End != 0 {
+		c.drop()
 		return
 	}
-	a.Details, a.Reason = "hedge_lost", "another attempt answered first"
+	record.Details, record.Reason = "hedge_lost", "another attempt answered first"
 	if c.err == nil {
-		f.discard(&c.x, &c.way)
+		c.discard()
 		return
 	}
-	a.End = now(c.x.Hop)
-	f.end(c.x.Hop, &c.way, false)
+	record.End = now(c.x.Hop)
+	c.finish(false)
+}
+
+// gone is how the client went away, nil while it is there.
+func gone(x *filter.Exchange, when string) error {
+	if !x.Conn.Gone()() {
+		return nil
+	}
+	if left := x.Conn.Left(); left != nil {
+		return left
+	}
+	return fault.New(fault.ClientClosed, "the client closed the connection "+when)
 }

@@ -18,9 +18,9 @@ const mostInterim = 100
 // them costs the endpoint little and the client more, so they are bounded: in number,
 // and all of them together by the size that one response head may have
 // (max_header_bytes).
-func (f *Forwarder) final(x *filter.Exchange, d *destination, w *way) error {
-	r := &x.Response
-	count, size, most := 0, 0, d.route.Cluster.Group.HeadBytes()
+func (a *attempt) final() error {
+	x, r := a.x, &a.x.Response
+	count, size, most := 0, 0, a.d.target.Cluster.Group.HeadBytes()
 	for r.Status < 200 && r.Framing != message.Tunnel {
 		count++
 		size += sizeOf(r)
@@ -34,10 +34,10 @@ func (f *Forwarder) final(x *filter.Exchange, d *destination, w *way) error {
 			uninvite(&x.Request)
 		}
 		http1.StripHopByHop(r)
-		if err := x.Down.Interim(r); err != nil {
+		if err := x.Writer.Interim(r); err != nil {
 			return err
 		}
-		if err := w.stream.ReadHead(x.Request.Method, r); err != nil {
+		if err := a.stream.ReadHead(x.Request.Method, r); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // open begins the Hop of an exchange: what the request says, and the trace
 // that it belongs to.
 func (f *Forwarder) open(x *filter.Exchange) {
-	info, r := x.Down.Info(), &x.Request
+	info, r := x.Conn.Info(), &x.Request
 	h := info.Sink.Open()
 	x.Hop = h
 	h.Labels = f.Labels

@@ -30,19 +30,18 @@ func (f *Forwarder) rescue(x *filter.Exchange, during string, err *error) {
 }
 
 // rescueRelay is rescue for the response of an attempt. It gives the attempt back.
-func (f *Forwarder) rescueRelay(x *filter.Exchange, w *way, err *error) {
+func (a *attempt) rescueRelay(err *error) {
 	p := recover()
 	if p == nil {
 		return
 	}
-	why := f.panicked(p, x.Hop, "a response")
+	why := a.d.f.panicked(p, a.x.Hop, "a response")
 	*err = why
-	if w.stream == nil { // it was given back before
+	if a.stream == nil { // it was given back before
 		return
 	}
-	w.stream.Close()
-	f.fail(x.Hop, why)
-	f.end(x.Hop, w, false)
+	a.stream.Close()
+	a.fail(why)
 }
 
 // rescueUpload is deferred by the goroutine of an upload: the exchange is told by the end
@@ -50,6 +49,6 @@ func (f *Forwarder) rescueRelay(x *filter.Exchange, w *way, err *error) {
 func (f *Forwarder) rescueUpload(u *upload, h *hop.Hop) {
 	if p := recover(); p != nil {
 		u.failed.Store(f.panicked(p, h, "an upload"))
-		u.conn.Close()
+		u.stream.Close()
 	}
 }

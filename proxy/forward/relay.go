@@ -11,14 +11,15 @@ import (
 )
 
 // relay takes the response, whose head is in the exchange, to the client.
-func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error) {
-	defer f.rescueRelay(x, w, &err)
-	h, r, c := x.Hop, &x.Response, w.stream
+func (a *attempt) relay() (err error) {
+	defer a.rescueRelay(&err)
+	f, x := a.d.f, a.x
+	h, r, record := x.Hop, &x.Response, x.Hop.LastAttempt()
 	if r.Framing == message.Tunnel {
 		http1.StripHopByHop(r)
-		return f.tunnel(x, w)
+		return a.tunnel()
 	}
-	f.answers(d, w)
+	a.answers()
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
@@ -29,29 +30,27 @@ func (f *Forwarder) relay(x *filter.Exchange, d *destination, w *way) (err error
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
-	d.giveCookie(r)
-	h.FirstByte = h.LastAttempt().FirstByte
-	f.respond(x)
-	err = x.Down.Head(r)
+	a.d.giveCookie(r)
+	h.FirstByte = record.FirstByte
+	err = x.Writer.Head(r)
 	if err == nil {
-		err = f.copy(x, c)
+		err = f.copy(x, a.stream)
 	}
-	err = w.cause(x, err)
-	a := h.LastAttempt()
+	err = a.cause(err)
 	if err == nil {
 		h.End = now(h)
-		a.End = h.End
+		record.End = h.End
 	} else {
-		f.fail(h, fault.Of(err)) // and the Hop ends later
+		recordFailure(h, fault.Of(err)) // and the Hop ends later
 	}
-	f.end(h, w, reusable && err == nil)
+	a.finish(reusable && err == nil)
 	return err
 }
 
 // copy takes the response's content to the client. What has been received is
 // sent before more is waited for.
 func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
-	h, down := x.Hop, x.Down
+	h, w := x.Hop, x.Writer
 	a := h.LastAttempt()
 	for hurried := false; ; {
 		piece, done, err := c.Body()
@@ -60,7 +59,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		}
 		if len(piece) > 0 {
 			a.BytesReceived += int64(len(piece))
-			if err := down.Content(piece); err != nil {
+			if err := w.Content(piece); err != nil {
 				return err
 			}
 		}
@@ -70,7 +69,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		if len(piece) > 0 {
 			continue
 		}
-		if err := down.Flush(); err != nil {
+		if err := w.Flush(); err != nil {
 			return err
 		}
 		if !hurried && a.BytesReceived == 0 {
@@ -95,13 +94,13 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	if trailers != nil && !x.Hop.GRPC {
 		trailers.StripTrailers(message.OfResponse)
 	}
-	return x.Down.End(trailers)
+	return x.Writer.End(trailers)
 }
 
-// respond gives a response the fields that are the proxy's. The Hop knows when
+// Decorate gives a response the fields that are the proxy's. The Hop knows when
 // the response began.
-func (f *Forwarder) respond(x *filter.Exchange) {
-	h, r := x.Hop, &x.Response
+func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
+	h := x.Hop
 	f.note(h)
 	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {

@@ -3,29 +3,29 @@ package forward
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
-	"github.com/hopscope/hopscope/proxy/grpc"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// reply answers in the endpoint's place: the one place where a failure becomes
+// reply writes an answer of the proxy's own: the one place where a failure becomes
 // a response. Where a response has begun it can only be cut, but for a call's. It
 // returns why the answer could not be sent, if it could not.
-func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
-	f.blame(x, why)
-	h, down := x.Hop, x.Down
-	status := why.Kind.Status()
-	if down.Began() || status == 0 {
+func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
+	f.blame(x, a)
+	h, w := x.Hop, x.Writer
+	status := a.HTTPStatus()
+	if w.Began() || status == 0 {
 		f.note(h)
-		if status == 0 || !f.breakOff(x, why) {
-			down.Cut()
+		if status == 0 || !f.breakOff(x, a) {
+			w.Cut()
 		}
 		return nil
 	}
@@ -33,35 +33,51 @@ func (f *Forwarder) reply(x *filter.Exchange, why *fault.Error) error {
 	r := &x.Response
 	r.Begin(nil)
 	r.Status = status
-	_, whole := down.Whole()
+	_, whole := x.Body.Whole()
 	r.Close = !whole
-	var text []byte
+	var body []byte
 	if h.GRPC {
-		f.replyCall(x, why)
+		f.replyCall(x, a)
 	} else {
-		text = f.text(x, why)
-		r.Framing, r.Length = message.ByLength, int64(len(text))
-		r.SetReason(r.Own(http.StatusText(status)))
-		r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
+		body = f.body(x, a)
 	}
-	if why.Kind == fault.Overflow {
+	for _, field := range a.Fields {
+		if h.GRPC && message.EqualFold([]byte(field.Name), "content-type") {
+			continue
+		}
+		r.Add(message.FieldByName([]byte(field.Name)), field.Name, field.Value)
+	}
+	if a.Why != nil && a.Why.Kind == fault.Overflow {
 		r.Add(message.Unknown, "x-envoy-overloaded", "true")
 	}
 	h.FirstByte = now(h)
-	f.respond(x)
-	err := down.Head(r)
-	if err == nil && len(text) > 0 && x.Request.Method != message.HEAD {
-		err = down.Content(text)
+	err := w.Head(r)
+	if err == nil && len(body) > 0 && x.Request.Method != message.HEAD {
+		err = w.Content(body)
 	}
 	if err == nil {
-		err = down.End(nil)
+		err = w.End(nil)
 	}
 	return err
 }
 
-// text is the content of the proxy's own responses: what happened, for the
-// person who sees it first. A listener that faces the public says no more than
-// the status.
+// body is the content of an answer. It readies the head for it.
+func (f *Forwarder) body(x *filter.Exchange, a *fault.Answer) []byte {
+	r, body := &x.Response, a.Body
+	typed := slices.ContainsFunc(a.Fields, func(f fault.Field) bool { return strings.EqualFold(f.Name, "content-type") })
+	if body == nil && a.Why != nil {
+		body = f.text(x, a.Why)
+	}
+	r.Framing, r.Length = message.ByLength, int64(len(body))
+	r.SetReason(r.Own(http.StatusText(r.Status)))
+	if len(body) > 0 && !typed {
+		r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
+	}
+	return body
+}
+
+// text is what happened, for the person who sees it first. A listener that faces the
+// public says no more than the status.
 func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	h := x.Hop
 	b := strconv.AppendInt(nil, int64(h.Status), 10)
@@ -76,19 +92,24 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	return append(b, '\n')
 }
 
-// blame writes a failure into the Hop, and into the attempt that it ended.
-func (f *Forwarder) blame(x *filter.Exchange, why *fault.Error) {
-	h := x.Hop
+// blame writes into the Hop why an answer is made, and a failure into the attempt that
+// it ended.
+func (f *Forwarder) blame(x *filter.Exchange, a *fault.Answer) {
+	h, why := x.Hop, a.Why
+	h.Flags |= a.Flag()
+	if why == nil {
+		h.Details = a.Detail()
+		return
+	}
 	side := why.Kind.Side()
-	f.fail(h, why)
-	h.Flags |= why.Kind.Flag()
+	recordFailure(h, why)
 	if h.GRPC && h.GRPCStatus == 0 {
-		h.GRPCStatus = grpc.OfFault(why.Kind)
+		h.GRPCStatus = statusOf(a)
 	}
 	if side == fault.Downstream && h.Failure.Origin != hop.OriginNone {
 		return // what the client did not wait for is what failed
 	}
-	h.Details, h.ProxyError = why.Kind.Details(), why.Kind.ProxyError()
+	h.Details, h.ProxyError = a.Detail(), why.Kind.ProxyError()
 	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: h.Labels.Service, Reason: why.Error()}
 	if side == fault.Downstream {
 		h.Failure.Origin, h.Failure.Hop = hop.OriginDownstream, "client"

@@ -75,14 +75,13 @@ type retryPlan struct {
 	policy   *Retry
 	on       RetryOn
 	attempts int
-	perTry   time.Duration
 }
 
 func (r *Retry) plan() retryPlan {
 	if r == nil {
 		return retryPlan{on: OnConnectFailure, attempts: redispatches}
 	}
-	return retryPlan{policy: r, on: r.On, attempts: r.Attempts, perTry: r.PerTry}
+	return retryPlan{policy: r, on: r.On, attempts: r.Attempts}
 }
 
 // override takes what the caller says within the policy: it may ask for fewer
@@ -129,15 +128,14 @@ func (p *retryPlan) budget() *cluster.Budget {
 
 // tries is what the attempts of one request have come to.
 type tries struct {
-	cluster *cluster.Cluster
 	n       int           // retries, those of stale connections aside
 	counted bool          // the last of them counts in the cluster
 	at      time.Duration // when it is due, from the start of the Hop
 }
 
-func (t *tries) leave() {
+func (t *tries) leave(c *cluster.Cluster) {
 	if t.counted {
-		t.cluster.LeaveRetry()
+		c.LeaveRetry()
 		t.counted = false
 	}
 }
@@ -145,31 +143,30 @@ func (t *tries) leave() {
 // repeats decides whether another attempt follows the last one, which failed, or
 // whose response has begun where why is nil. If not although it should, the Hop's
 // flags say why.
-func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tries, why *fault.Error) bool {
-	p := &d.retry
-	t.leave()
+func (d *delivery) repeats(why *fault.Error) bool {
+	x, p, t, cl := d.x, &d.retry, &d.tries, d.target.Cluster
+	t.leave(cl)
 	wanted := false
 	if why != nil {
 		wanted = p.failure(why)
 	} else {
 		wanted = p.response(x)
 	}
-	if !wanted || d.fixed != nil || !b.replayable() {
+	if !wanted || d.fixed != nil || !d.content.replayable() {
 		return false
 	}
-	b.pause()
-	d.count(b)
-	h := x.Hop
-	now := now(h)
-	elsewhere := d.route.Cluster.Others(&x.Pick)
+	d.content.pause()
+	d.countTime()
+	now := d.now()
+	elsewhere := cl.Others(&x.Pick)
 	switch {
-	case d.over(now) || x.Down.Gone()():
+	case d.limits.over(now) || x.Conn.Gone()():
 		return false
 	case p.policy == nil && !elsewhere: // it would fail in the same way
 		return false
 	case t.n+1 >= p.attempts:
 		if t.n > 0 {
-			h.Flags |= hop.RetriesExhausted
+			x.Hop.Flags |= hop.RetriesExhausted
 		}
 		return false
 	}
@@ -178,17 +175,17 @@ func (f *Forwarder) repeats(x *filter.Exchange, d *destination, b content, t *tr
 	t.at = 0
 	if unseen := why != nil && why.Kind.Connecting() && elsewhere; !unseen {
 		at := now + p.policy.backOff(t.n+1)
-		if d.over(at) {
+		if d.limits.over(at) {
 			return false // what there is now is better than nothing then
 		}
-		if !d.route.Cluster.EnterRetry(p.policy.Budget, f.clock(h, now)) {
-			h.Flags |= hop.UpstreamOverflow
+		if !cl.EnterRetry(p.policy.Budget, d.onClock(now)) {
+			x.Hop.Flags |= hop.UpstreamOverflow
 			return false
 		}
 		t.counted, t.at = true, at
 	}
-	if !b.hold() { // too much of it came just now
-		t.leave()
+	if !d.content.hold() { // too much of it came just now
+		t.leave(cl)
 		return false
 	}
 	t.n++
@@ -272,35 +269,21 @@ func (r *Retry) backOff(n int) time.Duration {
 	return rand.N(most + 1)
 }
 
-// lookEvery is how often it is looked whether the client still waits.
+// lookEvery is how long the end of an upload is waited for at most, where it may be about
+// to come.
 const lookEvery = 25 * time.Millisecond
 
 // backOff waits until the next attempt is due, unless the client goes away.
-func (f *Forwarder) backOff(x *filter.Exchange, d *destination, t *tries) error {
-	h := x.Hop
-	for left := t.at - now(h); left > 0; left = t.at - now(h) {
-		select {
-		case <-time.After(min(left, lookEvery)):
-		case <-f.Context.Done():
-			return fault.New(fault.Draining, "the proxy is shutting down")
-		}
-		if err := gone(x, "while its request waited to be sent again"); err != nil {
+func (d *delivery) backOff() error {
+	x := d.x
+	x.Until = d.limits.by()
+	if left := d.tries.at - d.now(); left > 0 {
+		if err := x.Wait(left); err != nil {
 			return err
 		}
 	}
-	if d.over(now(h)) {
+	if d.limits.over(d.now()) {
 		return fault.New(fault.UpstreamTimeout, "the route's timeout was over before the request could be sent again")
 	}
 	return nil
-}
-
-// gone is how the client went away, nil while it is there.
-func gone(x *filter.Exchange, when string) error {
-	if !x.Down.Gone()() {
-		return nil
-	}
-	if left := x.Down.Left(); left != nil {
-		return left
-	}
-	return fault.New(fault.ClientClosed, "the client closed the connection "+when)
 }

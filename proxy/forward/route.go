@@ -2,64 +2,34 @@ package forward
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// destination is where a request goes, as the attempts need to know it.
-type destination struct {
-	route *Route
-	// fixed is the endpoint that the request itself named, nil where the
-	// cluster picks one.
-	fixed *upstream.Endpoint
-	// timeout is the time for the whole response, retries included; 0 is none.
-	timeout time.Duration
-	// until is when it is over, from the start of the Hop; 0 is never, or not
-	// known before the request's content has ended.
-	until time.Duration
-	// expires is when the caller's own timeout is over, from the start of the
-	// Hop; 0 is never.
-	expires time.Duration
-	// retry is what may follow an attempt that failed.
-	retry retryPlan
-	// told is true where the caller said how long the request may take.
-	told bool
-	// setCookie is the cookie that the client is to be given, nil for none, and
-	// cookie its value.
-	setCookie *HashOn
-	cookie    string
-	// nameless is true where the request names no host, and the route none for it.
-	nameless bool
-	// context is that of the race that an attempt is a part of: it ends when the
-	// attempt is not wanted any more. nil is for one that is alone.
-	context context.Context
+// Route finds the route that the request matches, and has it served by that: a
+// [filter.Router].
+func (f *Forwarder) Route(x *filter.Exchange) error {
+	route := f.match(&x.Request)
+	if route == nil {
+		x.Route, x.Hop.Labels = nil, f.Labels
+		return f.unmatched(x)
+	}
+	x.Route, x.Hop.Labels = route, route.Labels
+	if route.Handler == nil {
+		return route.Action.act(f, x)
+	}
+	return route.Handler(x)
 }
 
-// lost reports whether the attempt is not wanted any more.
-func (d *destination) lost() bool { return d.context != nil && d.context.Err() != nil }
+// Act does what the route does.
+func (f *Forwarder) Act(x *filter.Exchange) error { return x.Route.(*Route).Action.act(f, x) }
 
-// route is the last handler: it finds where the request goes, and takes it
-// there.
-func (f *Forwarder) route(x *filter.Exchange) error {
+// miss serves a request that no route matches.
+func (f *Forwarder) miss(x *filter.Exchange) error {
 	h, r := x.Hop, &x.Request
-	if route := f.match(r); route != nil {
-		d := destination{route: route}
-		h.Labels = route.Labels
-		h.Routed = now(h)
-		if route.Cluster == nil {
-			return fault.New(fault.Forbidden, fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", h.Labels.Route, h.Labels.Listener))
-		}
-		if route.Strip != "" || route.Prepend != "" {
-			route.rewrite(r)
-		}
-		return f.send(x, &d)
-	}
 	if why := f.unknown(r); why != "" {
 		return fault.New(fault.Undiscovered, why)
 	}
@@ -112,14 +82,14 @@ func hostOf(r *message.Head) string {
 
 // rewrite gives the request the path that the endpoint is to see, and keeps the
 // one that it had, as Envoy does.
-func (route *Route) rewrite(r *message.Head) {
+func (a *Forward) rewrite(r *message.Head) {
 	path := r.Path()
-	rest, stripped := bytes.CutPrefix(path, []byte(route.Strip))
-	if route.Strip == "" || !stripped {
+	rest, stripped := bytes.CutPrefix(path, []byte(a.Strip))
+	if a.Strip == "" || !stripped {
 		rest = path
 	}
 	var to []byte
-	to = append(append(to, route.Prepend...), rest...)
+	to = append(append(to, a.Prepend...), rest...)
 	if len(to) == 0 || to[0] != '/' {
 		to = append([]byte{'/'}, to...)
 	}

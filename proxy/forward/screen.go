@@ -22,7 +22,7 @@ func (f *Forwarder) screen(x *filter.Exchange) {
 // a client says of where its request came from can make it less trusted, never more:
 // a TLS terminator on this host may speak for anybody.
 func (f *Forwarder) trusts(x *filter.Exchange) bool {
-	peer, err := netip.ParseAddr(x.Down.Info().PeerIP)
+	peer, err := netip.ParseAddr(x.Conn.Info().PeerIP)
 	if err != nil || !contains(f.Callers, peer) {
 		return false
 	}

@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
-	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/upstream"
-	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // upload sends content to the endpoint of one attempt from a goroutine of its own,
@@ -21,7 +19,7 @@ import (
 type upload struct {
 	first  []byte  // what is sent first
 	source *source // and what is read from then on; nil for nothing
-	conn   upstream.Stream
+	stream upstream.Stream
 	shared *netio.Shared
 	start  time.Time     // the Hop's
 	idle   time.Duration // how long both sides may be silent
@@ -32,25 +30,27 @@ type upload struct {
 	asking atomic.Bool                 // it waits for the client
 	sent   int64                       // bytes of content; after done
 
-	mu              sync.Mutex    // guards the connection's Limit, and what follows
+	mu              sync.Mutex    // guards the stream's Limit, and what follows
 	timeout, perTry time.Duration // the request's, and the attempt's, from the end of the content
 	until           time.Duration // when the request's time is up, from start; 0 is never, or not known yet
 	answered        bool          // the time of the attempt does not matter any more
 }
 
-// startUpload begins to send first, and what is read from s then, nil for nothing.
-func (f *Forwarder) startUpload(x *filter.Exchange, d *destination, w *way, s *source, first []byte) {
+// startUpload begins to send first, and then what is still read from the client.
+func (a *attempt) startUpload(first []byte) {
+	d, h, s := a.d, a.x.Hop, a.d.content.from
+	f := d.f
 	u := &upload{
-		first: first, source: s, sent: x.Hop.LastAttempt().BytesSent, conn: w.stream, shared: f.Shared, start: x.Hop.Start,
-		idle: f.StreamIdleTimeout, done: make(chan struct{}), timeout: d.timeout, perTry: d.retry.perTry,
+		first: first, source: s, sent: h.LastAttempt().BytesSent, stream: a.stream, shared: f.Shared, start: h.Start,
+		idle: f.StreamIdleTimeout, done: make(chan struct{}), timeout: d.limits.timeout, perTry: d.limits.perTry,
 	}
 	if s != nil {
 		s.resume()
 	}
-	w.upload = u
+	a.upload = u
 	go func() {
 		defer close(u.done)
-		defer f.rescueUpload(u, x.Hop)
+		defer f.rescueUpload(u, h)
 		u.run()
 	}()
 }
@@ -66,7 +66,7 @@ func (u *upload) run() {
 		u.all.Store(true)
 	case errors.As(err, &client) && (client.Kind.Side() == fault.Downstream || client.Kind == fault.Overload):
 		u.failed.Store(client) // first: closing makes the exchange ask for it
-		u.conn.Close()
+		u.stream.Close()
 	}
 }
 
@@ -82,7 +82,7 @@ func (u *upload) copy() error {
 		first = first[n:]
 	}
 	if u.source == nil {
-		return u.conn.Finish(nil)
+		return u.stream.Finish(nil)
 	}
 	for !u.source.ended() {
 		u.asking.Store(true)
@@ -101,16 +101,16 @@ func (u *upload) copy() error {
 			return err
 		}
 	}
-	return u.conn.Finish(u.source.trailers())
+	return u.stream.Finish(u.source.trailers())
 }
 
 // write sends a piece; as long as content moves, the endpoint is not idle.
 func (u *upload) write(piece []byte) error {
-	if err := u.conn.Content(piece); err != nil {
+	if err := u.stream.Content(piece); err != nil {
 		return err
 	}
 	u.sent += int64(len(piece))
-	u.conn.AwaitMore(u.shared.Now())
+	u.stream.AwaitMore(u.shared.Now())
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (u *upload) limit(by time.Duration) {
 	if by > 0 {
 		by += u.shared.At(u.start)
 	}
-	u.conn.Limit(by)
+	u.stream.Limit(by)
 }
 
 // cause is err, or the client's failure where that made the upload close the
@@ -180,23 +180,23 @@ func (u *upload) stop() bool {
 		return true
 	}
 	if u.source != nil {
-		u.source.down.StopBody()
-		defer u.source.down.ResumeBody()
+		u.source.body.Stop()
+		defer u.source.body.Resume()
 	}
-	u.conn.Close()
+	u.stream.Close()
 	<-u.done
 	return false
 }
 
-// settle ends the upload of an attempt, if there is one, and notes how much was sent.
-// It reports whether that was all.
-func (w *way) settle(h *hop.Hop) bool {
-	u := w.upload
+// settle ends the upload, if there is one, and notes how much was sent. It reports
+// whether that was all.
+func (a *attempt) settle() bool {
+	u := a.upload
 	if u == nil {
 		return true
 	}
 	all := u.stop()
-	w.upload = nil
-	h.LastAttempt().BytesSent = u.sent
+	a.upload = nil
+	a.x.Hop.LastAttempt().BytesSent = u.sent
 	return all
 }

@@ -141,8 +141,8 @@ type encoder struct {
 }
 
 // encoded are the fields that the encoder decides on.
-const encoded message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection | 1<<message.TE |
-	1<<message.Upgrade | 1<<message.TransferEncoding | 1<<message.ContentLength
+var encoded = message.SetOf(message.Connection, message.KeepAlive, message.ProxyConnection, message.TE,
+	message.Upgrade, message.TransferEncoding, message.ContentLength)
 
 // sendsOn reports whether one of them is sent on as it came.
 func (e *encoder) sendsOn(f *message.Field) bool {

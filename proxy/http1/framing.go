@@ -31,8 +31,8 @@ const (
 func (s *said) has(f facts) bool { return s.facts&f == f }
 
 // noted are the fields that bear on the whole message.
-const noted message.FieldSet = 1<<message.ContentLength | 1<<message.TransferEncoding | 1<<message.Connection |
-	1<<message.Host | 1<<message.Upgrade | 1<<message.Expect
+var noted = message.SetOf(message.ContentLength, message.TransferEncoding, message.Connection, message.Host,
+	message.Upgrade, message.Expect)
 
 // note takes in one of them.
 func (d *HeadDecoder) note(id message.FieldID, value []byte, h *message.Head) error {

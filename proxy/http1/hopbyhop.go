@@ -7,8 +7,8 @@ import (
 
 // hopByHop are the fields that are about one connection (RFC 9110 section
 // 7.6.1), and Trailer, which must not announce what is not sent on.
-const hopByHop message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
-	1<<message.TE | 1<<message.Trailer | 1<<message.Upgrade
+var hopByHop = message.SetOf(message.Connection, message.KeepAlive, message.ProxyConnection, message.TE,
+	message.Trailer, message.Upgrade)
 
 // StripHopByHop marks as removed what must not pass an intermediary: Connection
 // and each field that it names, Keep-Alive, Proxy-Connection, Upgrade except

@@ -102,8 +102,8 @@ func appendTrailers(dst []byte, h *message.Head) []byte {
 
 // notSent are the fields that HTTP/2 says otherwise, or not at all (RFC 9113
 // section 8.2.2), and a request's Host, which is its :authority.
-const notSent message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
-	1<<message.TransferEncoding | 1<<message.Upgrade | 1<<message.Host | 1<<message.TE | 1<<message.ContentLength
+var notSent = message.SetOf(message.Connection, message.KeepAlive, message.ProxyConnection,
+	message.TransferEncoding, message.Upgrade, message.Host, message.TE, message.ContentLength)
 
 // appendFields appends the fields that are not removed, and Content-Length as
 // the framing has it.

@@ -106,9 +106,9 @@ func (l *headerList) addField(name, value string) {
 }
 
 // noted are the fields that note is for.
-const noted message.FieldSet = 1<<message.Connection | 1<<message.KeepAlive | 1<<message.ProxyConnection |
-	1<<message.TransferEncoding | 1<<message.Upgrade | 1<<message.TE | 1<<message.ContentLength | 1<<message.Host |
-	1<<message.Expect | 1<<message.Cookie
+var noted = message.SetOf(message.Connection, message.KeepAlive, message.ProxyConnection,
+	message.TransferEncoding, message.Upgrade, message.TE, message.ContentLength, message.Host, message.Expect,
+	message.Cookie)
 
 // note takes in a field that bears on the whole message, or that HTTP/2 has no
 // use for (RFC 9113 section 8.2.2). kept is false where it is not to be added.

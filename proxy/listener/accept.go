@@ -305,7 +305,7 @@ func (h *handshake) cutOff() {
 // unserved stands for the client where there is no exchange with it: a connection
 // that failed as such. Nothing but its Info is asked for.
 type unserved struct {
-	filter.Downstream
+	filter.Conn
 	info *filter.ConnInfo
 }
 
@@ -315,7 +315,7 @@ func (u unserved) Info() *filter.ConnInfo { return u.info }
 func (l *Listener) lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Error) {
 	x := l.borrow()
 	x.Request.Version = spoken
-	x.Down = unserved{info: info}
+	x.Connect(unserved{info: info}, nil, nil)
 	(*l.server.Load()).Lost(&x.Exchange, why)
 	l.giveBack(x)
 }

@@ -107,7 +107,7 @@ func inMemory(b testing.TB, all bool) func() {
 		b.Fatal(err)
 	}
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Cluster: cl, Timeout: 15 * time.Second}},
+		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),

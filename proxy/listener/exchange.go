@@ -21,7 +21,7 @@ type exchange struct {
 type request struct {
 	asked
 	size     int             // of the head
-	given    bool            // Body returned the content, which was whole
+	given    bool            // Next returned the content, which was whole
 	whole    bool            // the content has arrived, and lies behind the head
 	copied   bool            // the head was moved out of the read buffer
 	bodyDone bool            // the content was read to its end
@@ -62,7 +62,7 @@ func (l *Listener) borrow() *exchange {
 
 // giveBack ends its use.
 func (l *Listener) giveBack(x *exchange) {
-	x.Down = nil
+	x.Disconnect()
 	x.request = request{}
 	x.decoder.Reset()
 	x.Request.Reset()

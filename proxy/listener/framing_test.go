@@ -23,12 +23,12 @@ type careless struct {
 }
 
 func (s careless) Serve(x *filter.Exchange, refused error) {
-	x.Hop = x.Down.Info().Sink.Open()
+	x.Hop = x.Conn.Info().Sink.Open()
 	text := string(x.Request.Path())
 	s.edit(&x.Request)
 	s.serving <- struct{}{}
 	for refused == nil {
-		piece, err := x.Down.Body()
+		piece, err := x.Body.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -44,10 +44,10 @@ func (s careless) Serve(x *filter.Exchange, refused error) {
 	if refused != nil {
 		r.Status = fault.Of(refused).Kind.Status()
 	}
-	x.Down.Head(r)
-	x.Down.Content([]byte(text))
-	x.Down.End(nil)
-	x.Finished = x.Down.(*http1Conn).listener.Shared.Now()
+	x.Writer.Head(r)
+	x.Writer.Content([]byte(text))
+	x.Writer.End(nil)
+	x.Finished = x.Conn.(*http1Conn).listener.Shared.Now()
 }
 
 func (careless) Lost(*filter.Exchange, *fault.Error) {}

@@ -17,8 +17,9 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// http1Conn is an HTTP/1 connection from a client. It is the [filter.Downstream]
-// of its exchanges, which come one after the other.
+// http1Conn is an HTTP/1 connection from a client. It is the
+// [filter.Conn], the [filter.Body] and the [filter.Writer] of its exchanges, which come
+// one after the other.
 type http1Conn struct {
 	listener *Listener
 	nio      *netio.Conn
@@ -30,7 +31,7 @@ type http1Conn struct {
 	done  atomic.Uint32 // how many requests were answered
 	progress
 	rested   atomic.Int64  // since when it has been idle, if it is
-	stopped  atomic.Bool   // makes Body return
+	stopped  atomic.Bool   // makes Next return
 	retired  atomic.Bool   // the next response is to say that it is the last
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
@@ -183,7 +184,7 @@ func (c *http1Conn) isPreface(b []byte) bool {
 // borrow gets ready for a request.
 func (c *http1Conn) borrow() {
 	x := c.listener.borrow()
-	x.Down = c
+	x.Connect(c, c, c)
 	x.out = x.buffer[:0]
 	c.exchange = x
 }
@@ -330,7 +331,8 @@ func (c *http1Conn) cutOff() {
 	go c.nio.Close()
 }
 
-// Info is part of filter.Downstream, as is what follows.
+// Info is part of [filter.Conn], as is what follows up to Whole, where [filter.Body]
+// begins.
 func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 
 // Gone reports whether the client has gone away; see leaving.
@@ -349,8 +351,8 @@ func (c *http1Conn) Whole() ([]byte, bool) {
 	return c.nio.Buffered()[c.size : c.size+int(c.length)], true
 }
 
-// Body waits for the next piece of content. What is whole is one piece.
-func (c *http1Conn) Body() ([]byte, error) {
+// Next waits for the next piece of content. What is whole is one piece.
+func (c *http1Conn) Next() ([]byte, error) {
 	if content, whole := c.Whole(); whole {
 		if c.given || len(content) == 0 {
 			return nil, io.EOF
@@ -411,14 +413,14 @@ func (c *http1Conn) fill() error {
 	}
 }
 
-// StopBody makes a call of Body that waits return.
-func (c *http1Conn) StopBody() {
+// Stop makes a call of Next that waits return.
+func (c *http1Conn) Stop() {
 	c.stopped.Store(true)
 	c.nio.Limit(time.Nanosecond) // long past
 }
 
-// ResumeBody lets Body wait again.
-func (c *http1Conn) ResumeBody() {
+// Resume lets Next wait again.
+func (c *http1Conn) Resume() {
 	c.stopped.Store(false)
 	c.nio.Limit(0)
 }
@@ -462,7 +464,7 @@ func (c *http1Conn) explain(err error) error {
 	return fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over")
 }
 
-// Interim sends an interim response at once.
+// Interim sends an interim response at once: the first method of [filter.Writer].
 func (c *http1Conn) Interim(h *message.Head) error {
 	if c.version == hop.HTTP10 {
 		return nil // RFC 9110 section 15.2
@@ -478,6 +480,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 		c.out = c.out[:0]
 	}
 	c.began, c.Hop.BytesOut = true, 0
+	c.Decorate(h)
 	h.Framing = http1.ResponseFraming(h.Framing, c.version)
 	c.sends = h.Framing
 	// A client that was not asked for its content may send it or not.

@@ -33,18 +33,18 @@ type answerer struct {
 }
 
 func (a *answerer) Serve(x *filter.Exchange, refused error) {
-	x.Hop = x.Down.Info().Sink.Open()
+	x.Hop = x.Conn.Info().Sink.Open()
 	a.got <- struct{}{}
 	<-a.answer
 	r := &x.Response
 	r.Begin(nil)
 	r.Status, r.Framing = 204, message.NoBody
-	x.Down.Head(r)
+	x.Writer.Head(r)
 	if a.between != nil {
 		a.between()
 	}
-	x.Down.End(nil)
-	x.Finished = x.Down.(*http1Conn).listener.Shared.Now()
+	x.Writer.End(nil)
+	x.Finished = x.Conn.(*http1Conn).listener.Shared.Now()
 }
 
 func (a *answerer) Lost(*filter.Exchange, *fault.Error) {}

@@ -18,14 +18,14 @@ import (
 type judge struct{ why chan *fault.Error }
 
 func (j *judge) Serve(x *filter.Exchange, refused error) {
-	x.Hop = x.Down.Info().Sink.Open()
+	x.Hop = x.Conn.Info().Sink.Open()
 	j.why <- fault.Of(refused)
 	r := &x.Response
 	r.Begin(nil)
 	r.Status, r.Framing = 204, message.NoBody
-	x.Down.Head(r)
-	x.Down.End(nil)
-	x.Finished = x.Down.(*http1Conn).listener.Shared.Now()
+	x.Writer.Head(r)
+	x.Writer.End(nil)
+	x.Finished = x.Conn.(*http1Conn).listener.Shared.Now()
 }
 
 func (j *judge) Lost(_ *filter.Exchange, why *fault.Error) { j.why <- why }

@@ -14,8 +14,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// worker serves streams, one after the other. It is the [filter.Downstream] of
-// their exchanges.
+// worker serves streams, one after the other. It is the [filter.Conn],
+// the [filter.Body] and the [filter.Writer] of their exchanges.
 type worker struct {
 	filter.Exchange
 	begin chan struct{}
@@ -27,7 +27,7 @@ type worker struct {
 	heads  bool // it is a HEAD, whose response has no content
 	responding
 
-	stopped atomic.Bool  // makes Body return
+	stopped atomic.Bool  // makes Next return
 	moved   atomic.Int64 // when response bytes went out last
 }
 
@@ -47,11 +47,11 @@ const mostWhole = 16 << 10
 func (w *worker) serve() {
 	c, s := w.conn, w.stream
 	s.TakeHead(&w.Request)
-	w.Down = w
+	w.Connect(w, w, w)
 	// The stream goes by what was decoded, whatever filters make of the head.
 	w.none, w.heads = w.Request.Framing == message.NoBody, w.Request.Method == message.HEAD
 	(*c.listener.server.Load()).Serve(&w.Exchange, s.Refused())
-	w.Down = nil
+	w.Disconnect()
 	finished := w.Finished
 	w.conn, w.stream, w.responding = nil, nil, responding{}
 	w.moved.Store(0)
@@ -61,7 +61,8 @@ func (w *worker) serve() {
 	c.served(finished)
 }
 
-// Info is part of filter.Downstream, as is what follows.
+// Info is part of [filter.Conn], as is what follows up to Whole, where [filter.Body]
+// begins.
 func (w *worker) Info() *filter.ConnInfo { return &w.conn.info }
 
 // Gone reports whether the client has reset the stream, or is gone.
@@ -89,9 +90,9 @@ func (w *worker) Complete() bool {
 	return ended
 }
 
-// Body waits for the next piece of content, as long as bytes move at all: the
+// Next waits for the next piece of content, as long as bytes move at all: the
 // stream is not idle while the response goes out.
-func (w *worker) Body() ([]byte, error) {
+func (w *worker) Next() ([]byte, error) {
 	shared, idle := w.conn.listener.Shared, w.conn.listener.StreamIdle
 	start := shared.Now()
 	for now := start; ; now = shared.Now() {
@@ -110,14 +111,14 @@ func (w *worker) Body() ([]byte, error) {
 	}
 }
 
-// StopBody makes a call of Body that waits return.
-func (w *worker) StopBody() {
+// Stop makes a call of Next that waits return.
+func (w *worker) Stop() {
 	w.stopped.Store(true)
 	w.stream.Stop(true)
 }
 
-// ResumeBody lets Body wait again.
-func (w *worker) ResumeBody() {
+// Resume lets Next wait again.
+func (w *worker) Resume() {
 	w.stopped.Store(false)
 	w.stream.Stop(false)
 }
@@ -133,7 +134,7 @@ func (w *worker) explain(err error) error {
 	return w.conn.cause(err)
 }
 
-// Interim sends an interim response at once.
+// Interim sends an interim response at once: the first method of [filter.Writer].
 func (w *worker) Interim(h *message.Head) error {
 	if err := w.stream.WriteHead(h, false); err != nil {
 		return w.explain(err)
@@ -145,6 +146,7 @@ func (w *worker) Interim(h *message.Head) error {
 // Head begins the final response, in the place of one that was kept back.
 func (w *worker) Head(h *message.Head) error {
 	w.head, w.Hop.BytesOut = h, 0
+	w.Decorate(h)
 	w.empty = h.Framing == message.NoBody || w.heads
 	return nil
 }

@@ -4,8 +4,8 @@ package message
 const envoyPrefix = "x-envoy-"
 
 // envoyFields are those of them that have a number.
-const envoyFields FieldSet = 1<<XEnvoyRetryOn | 1<<XEnvoyRetryGRPCOn | 1<<XEnvoyMaxRetries | 1<<XEnvoyTimeout |
-	1<<XEnvoyPerTryTimeout | 1<<XEnvoyExpectedTimeout | 1<<XEnvoyAttemptCount | 1<<XEnvoyRateLimited
+var envoyFields = SetOf(XEnvoyRetryOn, XEnvoyRetryGRPCOn, XEnvoyMaxRetries, XEnvoyTimeout, XEnvoyPerTryTimeout,
+	XEnvoyExpectedTimeout, XEnvoyAttemptCount, XEnvoyRateLimited)
 
 // HasEnvoy reports whether a field is Envoy's own: x-envoy-internal and its like. It is
 // asked of every request, and looks at names without a number alone.
@@ -28,7 +28,9 @@ func (h *Head) RemoveEnvoy() {
 			f.Removed = true
 		}
 	}
-	h.known &^= envoyFields
+	for i := range envoyFields {
+		h.known[i] &^= envoyFields[i]
+	}
 }
 
 func (h *Head) isEnvoy(f *Field) bool {

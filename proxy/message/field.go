@@ -4,7 +4,7 @@ package message
 // once when a head is decoded, compared as an integer ever after.
 type FieldID uint8
 
-// The known fields. Unknown must stay the first; there is room for 64. The order
+// The known fields. Unknown must stay the first; there is room for 256. The order
 // of the others means nothing: what is decided about a field is decided by its
 // name, a [FieldSet] that lists it, or a [Property].
 const (
@@ -110,18 +110,26 @@ var names = [lastField]string{
 // String is the name in lower case, "" for Unknown.
 func (id FieldID) String() string { return names[id] }
 
-// FieldSet is a set of known fields, a bit for each number: 1<<Host | 1<<Via.
-type FieldSet uint64
-
-// Has reports whether a field is in the set.
-func (s FieldSet) Has(id FieldID) bool { return s&(1<<(id&63)) != 0 }
+// FieldSet is a set of known fields, a bit for each number.
+type FieldSet [4]uint64
 
 // SetOf returns the set of these fields.
 func SetOf(ids ...FieldID) (set FieldSet) {
 	for _, id := range ids {
-		set |= 1 << id
+		set.add(id)
 	}
 	return set
+}
+
+// Has reports whether a field is in the set.
+func (s *FieldSet) Has(id FieldID) bool { return s[id>>6]&(1<<(id&63)) != 0 }
+
+func (s *FieldSet) add(id FieldID)    { s[id>>6] |= 1 << (id & 63) }
+func (s *FieldSet) remove(id FieldID) { s[id>>6] &^= 1 << (id & 63) }
+
+// meets reports whether the sets have a field in common.
+func (s *FieldSet) meets(other *FieldSet) bool {
+	return s[0]&other[0]|s[1]&other[1]|s[2]&other[2]|s[3]&other[3] != 0
 }
 
 // FieldByName returns the number of a name, whatever its case, or Unknown.
@@ -143,7 +151,7 @@ func FieldByName(name []byte) FieldID {
 
 const (
 	maxName    = len("x-envoy-upstream-rq-per-try-timeout-ms")
-	sameLength = 8
+	sameLength = 16
 )
 
 // candidates holds the numbers of the names of each length.

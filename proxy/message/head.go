@@ -167,7 +167,7 @@ func (h *Head) Keep(extra []byte) Span {
 // AddDecoded appends a field that a codec found in the received bytes.
 func (h *Head) AddDecoded(id FieldID, name, value Span) {
 	h.Fields = append(h.Fields, Field{ID: id, Name: name, Value: value})
-	h.known |= 1 << id
+	h.known.add(id)
 }
 
 // Add appends a field. The name is written as it is; id is [Unknown] where the
@@ -183,10 +183,10 @@ func (h *Head) AddSpan(id FieldID, name string, value Span) {
 
 // Has reports whether a field of that number is there. It may say so of one
 // that was removed by hand, not by [Head.Remove].
-func (h *Head) Has(id FieldID) bool { return h.known&(1<<id) != 0 }
+func (h *Head) Has(id FieldID) bool { return h.known.Has(id) }
 
 // HasAny is [Head.Has] for any field of a set.
-func (h *Head) HasAny(set FieldSet) bool { return h.known&set != 0 }
+func (h *Head) HasAny(set FieldSet) bool { return h.known.meets(&set) }
 
 // Get returns the value of the first field of that number.
 func (h *Head) Get(id FieldID) ([]byte, bool) {
@@ -253,7 +253,7 @@ func (h *Head) Remove(id FieldID) {
 			h.Fields[i].Removed = true
 		}
 	}
-	h.known &^= 1 << id
+	h.known.remove(id)
 }
 
 // RemoveName marks every field of that name as removed, whatever its case.

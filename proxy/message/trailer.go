@@ -32,7 +32,7 @@ func (h *Head) StripTrailers(t Trailing) (some bool) {
 		f := &h.Fields[i]
 		if !f.Removed && !t.Allows(h.Bytes(f.Name)) {
 			f.Removed = true
-			h.known &^= 1 << f.ID
+			h.known.remove(f.ID)
 		}
 		some = some || !f.Removed
 	}

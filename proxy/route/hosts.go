@@ -34,16 +34,17 @@ func (t *hosts) with(host string, m Match, c choice) *hosts {
 
 // first returns the least index of a route that the request matches, or before
 // where that is less.
-func (t *hosts) first(host, path, method []byte, before int) int {
+func (t *hosts) first(h *message.Head, before int) int {
+	host := message.Hostname(h.Host())
 	for n := &t.node; n.least < before; {
 		if len(host) == 0 {
 			if n.here.exact != nil {
-				before = n.here.exact.first(path, method, before)
+				before = n.here.exact.first(h, before)
 			}
 			return before
 		}
 		if n.here.below != nil {
-			before = n.here.below.first(path, method, before)
+			before = n.here.below.first(h, before)
 		}
 		if n = n.child(lower(host[len(host)-1])); n == nil || !endsWith(host, n.label) {
 			return before

@@ -16,6 +16,7 @@ func linear(matches []route.Match, h *message.Head) int {
 	path, host := string(h.Path()), string(message.Hostname(h.Host()))
 	return slices.IndexFunc(matches, func(m route.Match) bool {
 		return (m.Path == "" || path == m.Path) && strings.HasPrefix(path, m.PathPrefix) &&
+			!slices.ContainsFunc(m.When, func(holds route.Predicate) bool { return !holds(h) }) &&
 			(len(m.Methods) == 0 || slices.Contains(m.Methods, string(h.MethodText()))) &&
 			(len(m.Hosts) == 0 || slices.ContainsFunc(m.Hosts, func(pattern string) bool { return isHost(host, pattern) }))
 	})
@@ -68,6 +69,10 @@ func randomMatch(r *rand.Rand) (m route.Match) {
 		return one(r, hostParts)
 	})
 	m.Methods = some(r, 2, func() string { return one(r, methodParts) })
+	for range max(r.IntN(4)-1, 0) {
+		wanted := r.IntN(2) == 0
+		m.When = append(m.When, func(h *message.Head) bool { return h.Has(message.Via) == wanted })
+	}
 	return m
 }
 
@@ -88,6 +93,9 @@ func TestTableIsWhatALinearSearchFinds(t *testing.T) {
 				host += one(r, suffixes)
 			}
 			h := headOf(one(r, methodParts), target, host)
+			if r.IntN(2) == 0 {
+				h.Add(message.Via, "via", "1.1 test")
+			}
 			got, want := table.Match(h), linear(matches, h)
 			if got != want {
 				t.Fatalf("seed %d: %s %s to %q: %d, want %d\n%s", seed, h.MethodText(), target, host, got, want, show(matches))
@@ -116,7 +124,7 @@ func headOf(method, path, host string) *message.Head {
 func show(matches []route.Match) string {
 	var b strings.Builder
 	for i, m := range matches {
-		fmt.Fprintf(&b, "%3d %+q\n", i, m)
+		fmt.Fprintf(&b, "%3d path %q, prefix %q, hosts %q, methods %q, %d predicates\n", i, m.Path, m.PathPrefix, m.Hosts, m.Methods, len(m.When))
 	}
 	return b.String()
 }

@@ -3,16 +3,44 @@ package route
 import (
 	"math"
 	"slices"
+
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // none is above every index.
 const none = math.MaxInt
 
 // choice is a route that a request takes which has come so far, if its method
-// is one of these; none are all.
+// is one of these, none being all, and all predicates hold.
 type choice struct {
 	index   int
 	methods []string
+	when    []Predicate
+}
+
+// unconditional reports whether the route takes all of a method's requests.
+func (c *choice) unconditional() bool { return len(c.when) == 0 }
+
+// takes reports whether the route takes a request which has come so far.
+func (c *choice) takes(h *message.Head) bool {
+	if len(c.methods) > 0 && !c.hasMethod(h.MethodText()) {
+		return false
+	}
+	for _, holds := range c.when {
+		if !holds(h) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *choice) hasMethod(method []byte) bool {
+	for _, m := range c.methods {
+		if string(method) == m {
+			return true
+		}
+	}
+	return false
 }
 
 // choices are in the order of their indices.
@@ -44,11 +72,12 @@ func (p *paths) with(m Match, c choice) *paths {
 
 // first returns the least index of a route that the request matches, or before
 // where that is less.
-func (p *paths) first(path, method []byte, before int) int {
+func (p *paths) first(h *message.Head, before int) int {
+	path := h.Path()
 	for n := &p.node; n.least < before; {
-		before = n.here.prefix.first(method, before)
+		before = n.here.prefix.first(h, before)
 		if len(path) == 0 {
-			return n.here.exact.first(method, before)
+			return n.here.exact.first(h, before)
 		}
 		if n = n.child(path[0]); n == nil || len(path) < len(n.label) || string(path[:len(n.label)]) != n.label {
 			return before
@@ -58,16 +87,18 @@ func (p *paths) first(path, method []byte, before int) int {
 	return before
 }
 
-// with adds a choice, unless those before it leave it no request: so there are
-// never more than there are methods.
+// with adds a choice, unless those before it leave it no request: so there are never
+// more without predicates than there are methods.
 func (cs choices) with(c choice) choices {
-	for _, earlier := range cs {
-		if len(earlier.methods) == 0 {
+	for i := range cs {
+		if len(cs[i].methods) == 0 && cs[i].unconditional() {
 			return cs
 		}
 	}
 	taken := func(method string) bool {
-		return slices.ContainsFunc(cs, func(earlier choice) bool { return slices.Contains(earlier.methods, method) })
+		return slices.ContainsFunc(cs, func(earlier choice) bool {
+			return earlier.unconditional() && slices.Contains(earlier.methods, method)
+		})
 	}
 	if len(c.methods) > 0 && !slices.ContainsFunc(c.methods, func(method string) bool { return !taken(method) }) {
 		return cs
@@ -75,19 +106,14 @@ func (cs choices) with(c choice) choices {
 	return append(cs, c)
 }
 
-func (cs choices) first(method []byte, before int) int {
+func (cs choices) first(h *message.Head, before int) int {
 	for i := range cs {
 		c := &cs[i]
 		if c.index >= before {
 			break
 		}
-		if len(c.methods) == 0 {
+		if c.takes(h) {
 			return c.index
-		}
-		for _, m := range c.methods {
-			if string(method) == m {
-				return c.index
-			}
 		}
 	}
 	return before

@@ -13,7 +13,12 @@ type Match struct {
 	PathPrefix string   // how the path begins
 	Hosts      []string // hosts without port; "*.x" is every name below x
 	Methods    []string // methods, in upper case
+	When       []Predicate
 }
+
+// Predicate is a compiled condition on the rest of a request's head, such as a field or a
+// parameter. It must not change the head.
+type Predicate func(*message.Head) bool
 
 // Table is a list of routes of which the first that matches is taken. To find
 // it costs about the same in a table of ten thousand as in one of ten.
@@ -29,7 +34,7 @@ func Compile(matches []Match) *Table {
 		if m.Path != "" && !strings.HasPrefix(m.Path, m.PathPrefix) {
 			continue // no path is both
 		}
-		c := choice{index: i, methods: slices.Clone(m.Methods)}
+		c := choice{index: i, methods: slices.Clone(m.Methods), when: slices.Clone(m.When)}
 		if len(m.Hosts) == 0 {
 			t.anyHost = t.anyHost.with(m, c)
 		}
@@ -41,14 +46,14 @@ func Compile(matches []Match) *Table {
 }
 
 // Match returns the index of the first route that the request matches, -1 if
-// none does. It allocates nothing.
+// none does. It allocates nothing, unless a [Predicate] does.
 func (t *Table) Match(h *message.Head) int {
-	path, method, first := h.Path(), h.MethodText(), none
+	first := none
 	if t.anyHost != nil {
-		first = t.anyHost.first(path, method, first)
+		first = t.anyHost.first(h, first)
 	}
 	if t.hosts != nil {
-		first = t.hosts.first(message.Hostname(h.Host()), path, method, first)
+		first = t.hosts.first(h, first)
 	}
 	if first == none {
 		return -1

@@ -71,7 +71,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		via = pseudonym(g.config.Service)
 		o.Via = via
 	}
-	o.Filters = append(slices.Clone(g.options.filters), forwarded.New(forwarded.Options{
+	o.Filters = append(slices.Clone(g.options.Filters), forwarded.New(forwarded.Options{
 		TrustedProxies: lc.Forwarded.TrustedProxies,
 		XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
 		Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
@@ -108,9 +108,9 @@ func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
 func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
 	fc, cl := lc.ForwardProxy, g.egress[lc.Name]
 	e := &forward.Egress{
-		Rules:   &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
-		Route:   forward.Route{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Timeout: fc.Timeout},
-		Tunnels: forward.Route{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl},
+		Rules:    &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
+		Requests: &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl}}, Timeout: fc.Timeout},
+		Tunnels:  &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl}}},
 	}
 	for _, a := range fc.Allow {
 		e.Allow = append(e.Allow, forward.Allow{Clients: a.Clients, Destinations: destinations(a.Destinations)})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // cached is a proxy of a catalogue, of a service in Consul and of a file of
@@ -24,7 +25,7 @@ clusters: {asked: {consul: {service: payments}}, file: {file: {path: "` + endpoi
 
 // A proxy that starts while its sources are away begins with what they said last.
 func TestRestartWhileSourcesAreAway(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	dir := t.TempDir()
 	path, endpoints := filepath.Join(dir, "cache.json"), filepath.Join(dir, "endpoints.yaml")
 	own, _ := countingOpened(t)
@@ -32,75 +33,75 @@ func TestRestartWhileSourcesAreAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments", "hopscope-route=shop.test/cart")
+	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart")
 	text := cached(a, endpoints, `{cache: "`+path+`"}`)
 	hosts := []string{"payments", "shop.test", "asked.test", "file.test"}
-	l := startConfigured(t, text)
+	l := proxytest.StartYAML(t, text)
 	for _, host := range hosts {
-		l.answers(host, "/cart", 200, "")
+		l.AwaitAnswer(host, "/cart", 200, "")
 	}
-	if s := l.catalogSource(); s.Remembered || s.Stale {
+	if s := catalogSource(l); s.Remembered || s.Stale {
 		t.Errorf("the catalogue is %+v", s)
 	}
-	eventually(t, "the cache being written", func() bool {
+	proxytest.Eventually(t, "the cache being written", func() bool {
 		data, err := os.ReadFile(path)
 		return err == nil && strings.Contains(string(data), "payments")
 	})
-	l.stop()
+	l.Stop()
 	a.Kill()
 	if err := os.Remove(endpoints); err != nil {
 		t.Fatal(err)
 	}
 	for round := range 2 { // the second finds what the first has written anew
-		l = startConfigured(t, text)
+		l = proxytest.StartYAML(t, text)
 		for _, host := range hosts {
-			if status, body := l.askFor(host, "/cart"); status != 200 {
+			if status, body := l.AskHost(host, "/cart"); status != 200 {
 				t.Errorf("round %d: %s: %d %s", round, host, status, body)
 			}
 		}
-		if status, body := l.askFor("nowhere", "/"); status != 404 {
+		if status, body := l.AskHost("nowhere", "/"); status != 404 {
 			t.Errorf("round %d: what was not known: %d %s", round, status, body)
 		}
-		l.becomesReady()
-		if s := l.catalogSource(); !s.Known || !s.Stale || !s.Remembered || s.Since == nil || time.Since(*s.Since) > time.Minute {
+		becomesReady(l)
+		if s := catalogSource(l); !s.Known || !s.Stale || !s.Remembered || s.Since == nil || time.Since(*s.Since) > time.Minute {
 			t.Errorf("round %d: /catalog is %+v", round, s)
 		}
 		for _, name := range []string{"asked", "file"} {
-			if s := l.clusterNamed(name).Source; !s.Known || !s.Stale || !s.Remembered {
+			if s := clusterNamed(l, name).Source; !s.Known || !s.Stale || !s.Remembered {
 				t.Errorf("round %d: the source of %s is %+v", round, name, s)
 			}
 		}
-		if s := l.clusterNamed("payments").Source; !s.Known || !s.Stale {
+		if s := clusterNamed(l, "payments").Source; !s.Known || !s.Stale {
 			t.Errorf("round %d: the source of a service of the catalogue is %+v", round, s)
 		}
-		l.metric(`hopscope_discovery_stale{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
+		metric(l, `hopscope_discovery_stale{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
 		if round == 0 {
-			l.stop()
+			l.Stop()
 		}
 	}
 	a.Restart(t) // empty: whoever was there comes back
-	offer(t, a, "later")
-	l.answers("later", "/", 200, "later")
-	l.answers("payments", "/cart", 200, "payments")
-	offer(t, a, "payments")
-	eventually(t, "everything being fresh", func() bool {
-		s := l.catalogSource()
-		return !s.Stale && !s.Remembered && !l.clusterNamed("asked").Source.Stale
+	proxytest.Offer(t, a.Register, "later")
+	l.AwaitAnswer("later", "/", 200, "later")
+	l.AwaitAnswer("payments", "/cart", 200, "payments")
+	proxytest.Offer(t, a.Register, "payments")
+	proxytest.Eventually(t, "everything being fresh", func() bool {
+		s := catalogSource(l)
+		return !s.Stale && !s.Remembered && !clusterNamed(l, "asked").Source.Stale
 	})
-	l.answers("shop.test", "/cart", 404, "(NR)") // it has no such tag any more
-	l.answers("asked.test", "/cart", 200, "payments")
+	l.AwaitAnswer("shop.test", "/cart", 404, "(NR)") // it has no such tag any more
+	l.AwaitAnswer("asked.test", "/cart", 200, "payments")
 }
 
 // A cache that is of no use is said to be so, once, and keeps nothing from starting.
 func TestCacheOfNoUse(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
-	offer(t, a, "payments")
+	proxytest.Offer(t, a.Register, "payments")
 	path := filepath.Join(t.TempDir(), "cache.json")
 	text := cached(a, "/nowhere.yaml", `{cache: "`+path+`", max_age: 1s}`)
-	l := startConfigured(t, text)
-	l.answers("payments", "/", 200, "payments")
-	l.stop()
+	l := proxytest.StartYAML(t, text)
+	l.AwaitAnswer("payments", "/", 200, "payments")
+	l.Stop()
 	a.Kill()
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -116,78 +117,78 @@ func TestCacheOfNoUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "too old" {
-			eventually(t, "a second passing", func() bool {
+			proxytest.Eventually(t, "a second passing", func() bool {
 				info, err := os.Stat(path)
 				return err == nil && time.Since(info.ModTime()) > 1100*time.Millisecond
 			})
 		}
-		l := startConfigured(t, text)
-		if status, body := l.askFor("payments", "/"); status != 503 {
+		l := proxytest.StartYAML(t, text)
+		if status, body := l.AskHost("payments", "/"); status != 503 {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
-		l.notReady("catalogue of Consul")
-		if n := strings.Count(l.said.String(), "the cache of discovery"); n != 1 || !strings.Contains(l.said.String(), tt.said) {
-			t.Errorf("%s: %d lines about it, want one with %q:\n%s", name, n, tt.said, l.said)
+		notReady(l, "catalogue of Consul")
+		if n := strings.Count(l.Said.String(), "the cache of discovery"); n != 1 || !strings.Contains(l.Said.String(), tt.said) {
+			t.Errorf("%s: %d lines about it, want one with %q:\n%s", name, n, tt.said, l.Said)
 		}
-		l.stop()
+		l.Stop()
 	}
 }
 
 // A cache that can't be written is told of once, and counted.
 func TestCacheThatCantBeWritten(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	endpoints := filepath.Join(t.TempDir(), "endpoints.yaml")
 	own, _ := countingOpened(t)
 	if err := os.WriteFile(endpoints, []byte("endpoints: [\""+own+"\"]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := startConfigured(t, `
+	l := proxytest.StartYAML(t, `
 service: mesh
 discovery: {cache: /nowhere/cache.json}
 listeners: [{name: ingress, address: "127.0.0.1:0", routes: [{cluster: file}]}]
 clusters: {file: {file: {path: "`+endpoints+`"}}}
 `)
-	l.answers("", "/", 200, "counted")
-	eventually(t, "two tries", func() bool {
-		return l.scrape().sum("hopscope_discovery_cache_writes_total", "result", "failure") > 1
+	l.AwaitAnswer("", "/", 200, "counted")
+	proxytest.Eventually(t, "two tries", func() bool {
+		return l.Scrape().Sum("hopscope_discovery_cache_writes_total", "result", "failure") > 1
 	})
-	if n := strings.Count(l.said.String(), "can't be written"); n != 1 {
-		t.Errorf("%d lines about it:\n%s", n, l.said)
+	if n := strings.Count(l.Said.String(), "can't be written"); n != 1 {
+		t.Errorf("%d lines about it:\n%s", n, l.Said)
 	}
 }
 
 // The process that takes over knows what the one before did.
 func TestMemoryIsTakenOver(t *testing.T) {
-	noLeaks(t)
-	var l *lab
+	proxytest.NoLeaks(t)
+	var l *proxytest.Proxy
 	text := `
 consul: {address: "%s"}
 listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]
 clusters: {}
 `
 	a := deadAgent(t, &l, text, "a", "b")
-	address := l.clusterNamed("b").Endpoints[0].Address
-	if status, body := l.call("POST", "http://"+l.proxy.AdminAddr().String()+"/clusters/b/endpoints/"+address+"/drain", ""); status != 200 {
+	address := clusterNamed(l, "b").Endpoints[0].Address
+	if status, body := l.Call("POST", "http://"+l.AdminAddr().String()+"/clusters/b/endpoints/"+address+"/drain", ""); status != 200 {
 		t.Fatalf("drain: %d %s", status, body)
 	}
-	memory, err := l.proxy.Memory()
+	memory, err := l.Memory()
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := startWith(t, strings.Replace(text, "%s", a.Address, 1), memory)
-	if status, body := next.askFor("a", "/"); status != 200 {
+	if status, body := next.AskHost("a", "/"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
-	if why := next.clusterNamed("b").Endpoints[0].Why; why != "drained by hand" {
+	if why := clusterNamed(next, "b").Endpoints[0].Why; why != "drained by hand" {
 		t.Errorf("what was drained is %q", why)
 	}
-	next.becomesReady()
+	becomesReady(next)
 
 	for _, bad := range []string{"", "{", `{"discovery": {"kind": "hopscope discovery cache", "version": 9}}`} {
 		l := startWith(t, strings.Replace(text, "%s", a.Address, 1), []byte(bad))
-		if status, _ := l.askFor("a", "/"); status != 503 || !strings.Contains(l.said.String(), "is not understood") {
-			t.Errorf("%q: %d, and the log says\n%s", bad, status, l.said)
+		if status, _ := l.AskHost("a", "/"); status != 503 || !strings.Contains(l.Said.String(), "is not understood") {
+			t.Errorf("%q: %d, and the log says\n%s", bad, status, l.Said)
 		}
-		l.stop()
+		l.Stop()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/catalog"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -88,17 +89,26 @@ func (g *generation) target(b *bound) *catalogued {
 	return &catalogued{
 		routing: b.forwarder.Catalog,
 		route: func(r *catalog.Route, c *cluster.Cluster) forward.Route {
-			made := forward.Route{
-				Labels: g.label(b.config, r.Name, r.Cluster, 0), Cluster: c, Timeout: g.config.Catalog.Timeout,
-				Strip: r.Strip, Prepend: r.Prepend, Host: r.HostRewrite,
-				Retry: g.retries[g.config.Catalog.Like], Hash: hashOn(like.Balance.Hash),
+			labels := g.label(b.config, r.Name, r.Cluster, 0)
+			if c == nil {
+				return closed(labels)
 			}
+			t := forward.Target{Labels: labels, Cluster: c, Retry: g.retries[g.config.Catalog.Like], Hash: hashOn(like.Balance.Hash)}
 			if h := like.Hedge; h != nil && h.Attempts > 1 {
-				made.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
+				t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
 			}
-			return made
+			return forward.Route{Labels: labels, Action: &forward.Forward{
+				Targets: []forward.Target{t}, Timeout: g.config.Catalog.Timeout,
+				Strip: r.Strip, Prepend: r.Prepend, Host: r.HostRewrite,
+			}}
 		},
 	}
+}
+
+// closed is a route that takes nobody, because of a tag.
+func closed(labels *hop.Labels) forward.Route {
+	why := fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", labels.Route, labels.Listener)
+	return forward.Route{Labels: labels, Action: &forward.Answer{Why: fault.New(fault.Forbidden, why)}}
 }
 
 // commit makes routes of the catalogue the ones in use, and drops the series of

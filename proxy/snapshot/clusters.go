@@ -179,21 +179,18 @@ func httpCheck(c *config.HTTPCheck) *healthcheck.HTTP {
 // route makes a route of its configuration.
 func (g *generation) route(lc *config.Listener, rc *config.Route) forward.Route {
 	cc := g.config.Clusters[rc.Cluster]
-	r := forward.Route{
-		Labels:  g.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold),
-		Cluster: g.clusters[rc.Cluster], Timeout: rc.Timeout, Host: rc.Host,
-		Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash),
-	}
+	labels := g.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold)
+	t := forward.Target{Labels: labels, Cluster: g.clusters[rc.Cluster], Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash)}
 	if rc.Retry != nil {
-		r.Retry = retryPolicy(rc.Retry)
+		t.Retry = retryPolicy(rc.Retry)
 	}
 	if h := g.config.HedgeFor(rc); h != nil {
-		r.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
+		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
 	}
 	if len(rc.Subset) > 0 {
-		r.Subset = balance.NewCriteria(rc.Subset)
+		t.Subset = balance.NewCriteria(rc.Subset)
 	}
-	return r
+	return forward.Route{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{t}, Timeout: rc.Timeout, Host: rc.Host}}
 }
 
 func retryPolicy(c *config.Retry) *forward.Retry {

@@ -14,11 +14,12 @@ import (
 	"github.com/hopscope/hopscope/attack"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/overload"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
 // little is as much memory as a proxy in a small container has.
-func little(s *settings) { s.Config.Overload.MaxMemoryBytes = 16 << 20 }
+func little(s *proxytest.Settings) { s.Config.Overload.MaxMemoryBytes = 16 << 20 }
 
 // stalling is an endpoint that never answers /stall, nor reads what is sent there, has
 // much to say at /big, and little elsewhere.
@@ -65,17 +66,17 @@ func TestMemoryUnderAttack(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			noLeaks(t)
-			r := startProxy(t, stalling(t), little)
-			budget := r.proxy.Budget()
+			proxytest.NoLeaks(t)
+			r := proxytest.Start(t, stalling(t), little)
+			budget := r.Budget()
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			done := make(chan error, 1)
 			var tally attack.Tally
-			go func() { done <- tt.attack(ctx, r.ingress(), &tally) }()
+			go func() { done <- tt.attack(ctx, r.Ingress(), &tally) }()
 			peak := int64(0)
 			watch := func() { peak = max(peak, budget.Used()) }
-			r.eventually("something to be refused", func() bool {
+			proxytest.Eventually(r.T, "something to be refused", func() bool {
 				watch()
 				n := uint64(0)
 				for _, refusal := range overload.Refusals {
@@ -83,7 +84,7 @@ func TestMemoryUnderAttack(t *testing.T) {
 				}
 				return n > 0
 			})
-			r.honest(watch)
+			honest(r, watch)
 			cancel()
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -91,24 +92,24 @@ func TestMemoryUnderAttack(t *testing.T) {
 			if limit := budget.Limit(); peak > 2*limit {
 				t.Errorf("clients made the proxy hold %d bytes, where %d is the limit", peak, limit)
 			}
-			r.eventually("all memory to be given back", func() bool { return budget.Used() == 0 })
+			proxytest.Eventually(r.T, "all memory to be given back", func() bool { return budget.Used() == 0 })
 		})
 	}
 }
 
 // honest has clients of each kind ask until each was answered well several times: an
 // honest one may be refused, and asks again.
-func (r *rig) honest(meanwhile func()) {
-	r.t.Helper()
+func honest(r *proxytest.Proxy, meanwhile func()) {
+	r.T.Helper()
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/1.1 over fresh connections", "HTTP/2"} {
 		transport := &http.Transport{Protocols: new(http.Protocols), DisableKeepAlives: strings.Contains(protocol, "fresh")}
 		transport.Protocols.SetHTTP1(protocol != "HTTP/2")
 		transport.Protocols.SetUnencryptedHTTP2(protocol == "HTTP/2")
-		client := &http.Client{Transport: transport, Timeout: patience}
+		client := &http.Client{Transport: transport, Timeout: proxytest.Patience}
 		answered := 0
-		r.eventually("answers over "+protocol, func() bool {
+		proxytest.Eventually(r.T, "answers over "+protocol, func() bool {
 			meanwhile()
-			response, err := client.Post("http://"+r.ingress()+"/", "text/plain", strings.NewReader(strings.Repeat("x", 20000)))
+			response, err := client.Post("http://"+r.Ingress()+"/", "text/plain", strings.NewReader(strings.Repeat("x", 20000)))
 			if err != nil {
 				return false
 			}
@@ -125,25 +126,25 @@ func (r *rig) honest(meanwhile func()) {
 
 // TestShortageIsLogged: the log tells of refusals, and not of each.
 func TestShortageIsLogged(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	c := config.New()
 	c.Service, c.Admin.Address, c.Telemetry.AccessLog.Path = "web", "off", "off"
-	egress := config.NewListener("egress", ownAddress())
+	egress := config.NewListener("egress", proxytest.OwnAddress())
 	egress.ForwardProxy = config.NewForwardProxy()
 	c.Listeners = []config.Listener{egress}
-	var log words
+	var log proxytest.Log
 	start := time.Now()
 	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, proxy: p}
-	t.Cleanup(func() { r.close(0) })
+	r := &proxytest.Proxy{T: t, Proxy: p}
+	t.Cleanup(func() { r.CloseWithin(0) })
 	const told = "memory is short"
 	for range 10000 {
 		p.Budget().Refuse(overload.Stream)
 	}
-	r.eventually("a line of the log", func() bool { return strings.Count(log.String(), told) > 0 })
+	proxytest.Eventually(r.T, "a line of the log", func() bool { return strings.Count(log.String(), told) > 0 })
 	for range 10000 {
 		p.Budget().Refuse(overload.Stream)
 	}
@@ -154,17 +155,17 @@ func TestShortageIsLogged(t *testing.T) {
 
 // TestMemoryIsReloaded: the budget goes by the present configuration.
 func TestMemoryIsReloaded(t *testing.T) {
-	noLeaks(t)
-	r := startProxy(t, stalling(t), little)
-	if got := r.proxy.Budget().Limit(); got != 4<<20 {
+	proxytest.NoLeaks(t)
+	r := proxytest.Start(t, stalling(t), little)
+	if got := r.Budget().Limit(); got != 4<<20 {
 		t.Errorf("the budget is %d bytes of 16777216", got)
 	}
-	next := *r.proxy.Config()
+	next := *r.Config()
 	next.Overload.MaxMemoryBytes = 64 << 20
-	if _, err := r.proxy.Reload(&next); err != nil {
+	if _, err := r.Reload(&next); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.proxy.Budget().Limit(); got != 16<<20 {
+	if got := r.Budget().Limit(); got != 16<<20 {
 		t.Errorf("the budget is %d bytes of 67108864 after the reload", got)
 	}
 }

@@ -11,14 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
 // portOf is the port that a proxy's listener is bound to.
-func (r *rig) portOf() string {
-	_, port, err := net.SplitHostPort(r.ingress())
+func portOf(r *proxytest.Proxy) string {
+	_, port, err := net.SplitHostPort(r.Ingress())
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return port
 }
@@ -26,15 +27,15 @@ func (r *rig) portOf() string {
 // TestReloadOfAnAddress goes over, on the same port, from each kind of address to each
 // other, while clients come all the time: none of them is refused, or loses a request.
 func TestReloadOfAnAddress(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	const v4, all = "127.0.0.1", "::"
 	hosts := []struct{ written, bound string }{
 		{"127.0.0.1", v4}, {"0.0.0.0", all}, {"localhost", v4}, {"", all}, {"127.0.0.1", v4}, {"[::]", all},
 		{"0.0.0.0", all}, {"", all}, {"127.0.0.1", v4}, {"localhost", v4}, {"[::]", all}, {"localhost", v4},
 	}
-	endpoint := goServer(t, echo)
-	rig := startReloading(t, configured(t, endpoint))
-	port, address := rig.portOf(), rig.ingress()
+	endpoint := proxytest.Serve(t, proxytest.Echo)
+	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, endpoint))
+	port, address := portOf(rig), rig.Ingress()
 	load := newClients(t, address)
 	load.keptAlive()
 	for range 3 {
@@ -43,8 +44,8 @@ func TestReloadOfAnAddress(t *testing.T) {
 	load.multiplexed()
 	load.after(20)
 	for _, h := range hosts {
-		rig.reload(configured(t, endpoint, func(c *config.Config) { c.Listeners[0].Address = h.written + ":" + port }))
-		if got := rig.proxy.Addr("ingress"); got.Addr().Unmap().String() != h.bound || fmt.Sprint(got.Port()) != port {
+		rig.MustReload(proxytest.NewConfig(t, endpoint, func(c *config.Config) { c.Listeners[0].Address = h.written + ":" + port }))
+		if got := rig.Addr("ingress"); got.Addr().Unmap().String() != h.bound || fmt.Sprint(got.Port()) != port {
 			t.Errorf("address %q: bound to %s", h.written, got)
 		}
 		load.after(20)
@@ -63,12 +64,12 @@ func TestReloadOfAnAddress(t *testing.T) {
 // TestReloadOfAnAddressInParts: one address becomes several that it had in it, and the
 // other way round.
 func TestReloadOfAnAddressInParts(t *testing.T) {
-	noLeaks(t)
-	endpoint := goServer(t, echo)
-	rig := startReloading(t, configured(t, endpoint))
-	port := rig.portOf()
+	proxytest.NoLeaks(t)
+	endpoint := proxytest.Serve(t, proxytest.Echo)
+	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, endpoint))
+	port := portOf(rig)
 	at := func(hosts ...string) *config.Config {
-		return configured(t, endpoint, func(c *config.Config) {
+		return proxytest.NewConfig(t, endpoint, func(c *config.Config) {
 			l := c.Listeners[0]
 			c.Listeners = nil
 			for i, host := range hosts {
@@ -78,7 +79,7 @@ func TestReloadOfAnAddressInParts(t *testing.T) {
 		})
 	}
 	var loads []*clients
-	rig.reload(at(""))
+	rig.MustReload(at(""))
 	for _, host := range []string{"127.0.0.1", "127.0.0.2"} {
 		l := newClients(t, host+":"+port)
 		l.keptAlive()
@@ -86,7 +87,7 @@ func TestReloadOfAnAddressInParts(t *testing.T) {
 		loads = append(loads, l)
 	}
 	for _, hosts := range [][]string{{"127.0.0.1", "127.0.0.2"}, {"0.0.0.0"}, {"127.0.0.2", "localhost"}, {"[::]"}} {
-		rig.reload(at(hosts...))
+		rig.MustReload(at(hosts...))
 		for _, l := range loads {
 			l.after(20)
 		}
@@ -100,22 +101,22 @@ func TestReloadOfAnAddressInParts(t *testing.T) {
 // be had, the old address is listened on, and nothing else; and nobody else may listen
 // on it, which was possible for a moment.
 func TestReloadOfAnAddressIsAllOrNothing(t *testing.T) {
-	noLeaks(t)
-	endpoint := goServer(t, echo)
-	rig := startReloading(t, configured(t, endpoint))
-	port := rig.portOf()
+	proxytest.NoLeaks(t)
+	endpoint := proxytest.Serve(t, proxytest.Echo)
+	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, endpoint))
+	port := portOf(rig)
 	// Somebody else has a part of every interface's address.
 	foreign, err := net.Listen("tcp", "127.0.0.3:"+port)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	load := newClients(t, rig.ingress())
+	load := newClients(t, rig.Ingress())
 	load.once()
 	load.after(20)
 	load.end()
-	files := descriptors(t)
-	load = newClients(t, rig.ingress())
+	files := proxytest.OpenFiles(t)
+	load = newClients(t, rig.Ingress())
 	load.once()
 	for _, change := range []func(*config.Config){
 		func(c *config.Config) { c.Listeners[0].Address = ":" + port },
@@ -132,7 +133,7 @@ func TestReloadOfAnAddressIsAllOrNothing(t *testing.T) {
 			c.Listeners = append(c.Listeners, l)
 		},
 	} {
-		_, err := rig.proxy.Reload(configured(t, endpoint, change))
+		_, err := rig.Reload(proxytest.NewConfig(t, endpoint, change))
 		if err == nil || !strings.Contains(err.Error(), port) {
 			t.Errorf("%v", err)
 		}
@@ -140,12 +141,12 @@ func TestReloadOfAnAddressIsAllOrNothing(t *testing.T) {
 		refuses(t, "127.0.0.2:"+port)
 	}
 	load.end()
-	eventually(t, "no more open files than before", func() bool { return descriptors(t) <= files+2 }) // to the endpoint, both ends
+	proxytest.Eventually(t, "no more open files than before", func() bool { return proxytest.OpenFiles(t) <= files+2 }) // to the endpoint, both ends
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 		return err
 	}}
-	if l, err := config.Listen(t.Context(), "tcp", rig.ingress()); err == nil {
+	if l, err := config.Listen(t.Context(), "tcp", rig.Ingress()); err == nil {
 		l.Close()
 		t.Error("somebody else may listen on the address")
 	}
@@ -153,12 +154,12 @@ func TestReloadOfAnAddressIsAllOrNothing(t *testing.T) {
 
 // TestReloadOfAnAddressThatIsTaken says by whom, where that is this process.
 func TestReloadOfAnAddressThatIsTaken(t *testing.T) {
-	noLeaks(t)
-	admin := freeAddress(t)
+	proxytest.NoLeaks(t)
+	admin := proxytest.FreeAddress(t)
 	withAdmin := func(c *config.Config) { c.Admin.Address = admin }
-	rig := startReloading(t, configured(t, "127.0.0.1:1", withAdmin))
+	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, "127.0.0.1:1", withAdmin))
 	_, adminPort, _ := net.SplitHostPort(admin)
-	port := rig.portOf()
+	port := portOf(rig)
 	for _, tt := range []struct {
 		change func(*config.Config)
 		want   string
@@ -171,7 +172,7 @@ func TestReloadOfAnAddressThatIsTaken(t *testing.T) {
 			c.Listeners = append(c.Listeners, l)
 		}, "which is listener ingress's"},
 	} {
-		_, err := rig.proxy.Reload(configured(t, "127.0.0.1:1", withAdmin, tt.change))
+		_, err := rig.Reload(proxytest.NewConfig(t, "127.0.0.1:1", withAdmin, tt.change))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %q", err, tt.want)
 		}
@@ -181,16 +182,16 @@ func TestReloadOfAnAddressThatIsTaken(t *testing.T) {
 // TestATakeoverThatIsGivenUp: a process that listens on more than the one that it takes
 // over from, and ends before that one was told to stop, leaves it as it was.
 func TestATakeoverThatIsGivenUp(t *testing.T) {
-	noLeaks(t)
-	endpoint := goServer(t, echo)
-	rig := startReloading(t, configured(t, endpoint))
-	wide := ":" + rig.portOf()
+	proxytest.NoLeaks(t)
+	endpoint := proxytest.Serve(t, proxytest.Echo)
+	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, endpoint))
+	wide := ":" + portOf(rig)
 	for range 3 {
-		sockets, err := rig.proxy.Sockets()
+		sockets, err := rig.Sockets()
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := snapshot.Start(configured(t, endpoint, func(c *config.Config) { c.Listeners[0].Address = wide }),
+		next, err := snapshot.Start(proxytest.NewConfig(t, endpoint, func(c *config.Config) { c.Listeners[0].Address = wide }),
 			snapshot.Options{Log: slog.New(slog.DiscardHandler), Inherited: sockets})
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +203,7 @@ func TestATakeoverThatIsGivenUp(t *testing.T) {
 		c.Close()
 		next.Close(t.Context())
 		refuses(t, "127.0.0.2"+wide)
-		after := newClients(t, rig.ingress())
+		after := newClients(t, rig.Ingress())
 		after.once()
 		after.after(20)
 		after.end()

@@ -10,16 +10,17 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // TestReloadUnderLoad reloads fifty times, and then some that are refused, while
 // clients of every kind send requests: each of them succeeds.
 func TestReloadUnderLoad(t *testing.T) {
-	noLeaks(t)
-	files := descriptors(t)
+	proxytest.NoLeaks(t)
+	files := proxytest.OpenFiles(t)
 	t.Run("load", reloadUnderLoad)
 	http.DefaultClient.CloseIdleConnections()
-	eventually(t, "as few open files as before", func() bool { return descriptors(t) <= files })
+	proxytest.Eventually(t, "as few open files as before", func() bool { return proxytest.OpenFiles(t) <= files })
 }
 
 func reloadUnderLoad(t *testing.T) {
@@ -49,29 +50,29 @@ func reloadUnderLoad(t *testing.T) {
 			c.Listeners = append(c.Listeners, l)
 		},
 	}
-	rig := startReloading(t, configured(t, address))
-	load := newClients(t, rig.ingress())
+	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, address))
+	load := newClients(t, rig.Ingress())
 	var streams []func()
 	for range 2 {
-		streams = append(streams, stream1(t, rig.ingress()), stream2(t, rig.ingress()))
+		streams = append(streams, stream1(t, rig.Ingress()), stream2(t, rig.Ingress()))
 		<-begun
 		<-begun
 		load.keptAlive()
 		load.once()
 		load.multiplexed()
 	}
-	socket := rig.ingress()
+	socket := rig.Ingress()
 	for i := 1; i <= 50 && !t.Failed(); i++ {
-		c := configured(t, address, variants[i%len(variants)])
-		if changes := rig.reload(c); changes.None() {
+		c := proxytest.NewConfig(t, address, variants[i%len(variants)])
+		if changes := rig.MustReload(c); changes.None() {
 			t.Errorf("reload %d changed nothing", i)
 		}
 		if i%10 == 0 {
-			bad := configured(t, address, variants[(i+1)%len(variants)], func(c *config.Config) { c.Listeners[0].Address = taken.Addr().String() })
-			if _, err := rig.proxy.Reload(bad); err == nil || !strings.Contains(err.Error(), "already in use") {
+			bad := proxytest.NewConfig(t, address, variants[(i+1)%len(variants)], func(c *config.Config) { c.Listeners[0].Address = taken.Addr().String() })
+			if _, err := rig.Reload(bad); err == nil || !strings.Contains(err.Error(), "already in use") {
 				t.Errorf("an address that is taken: %v", err)
 			}
-			if rig.proxy.Config() != c {
+			if rig.Config() != c {
 				t.Error("a configuration that was refused is in use")
 			}
 		}
@@ -82,27 +83,27 @@ func reloadUnderLoad(t *testing.T) {
 	if n < 600 {
 		t.Errorf("%d requests are no load", n)
 	}
-	same(t, "the listener's address", rig.ingress(), socket)
+	proxytest.Same(t, "the listener's address", rig.Ingress(), socket)
 	finish()
 	for _, check := range streams {
 		check()
 	}
-	rig.drained()
-	for _, s := range rig.traces() {
+	drained(rig)
+	for _, s := range rig.Traces() {
 		if s.Flags != 0 || s.Status != 200 {
 			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Reason)
 		}
 	}
-	rig.close(patience)
+	rig.CloseWithin(proxytest.Patience)
 }
 
 // stream1 begins a response of HTTP/1, and returns what checks its end.
 func stream1(t *testing.T, address string) func() {
-	c := dialPeer(t, address)
-	c.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+	c := proxytest.Dial(t, address)
+	c.Send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
 	return func() {
 		t.Helper()
-		if body := c.ok(); body != "begun, ended" {
+		if body := c.ReadOK(); body != "begun, ended" {
 			t.Errorf("the stream over HTTP/1.1 had %q", body)
 		}
 		c.Close()

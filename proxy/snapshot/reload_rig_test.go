@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -13,54 +12,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/proxy/snapshot"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// configured is a configuration of one listener in front of one cluster, which
-// each call makes anew, as reading a file does.
-func configured(t testing.TB, endpoint string, change ...func(*config.Config)) *config.Config {
-	t.Helper()
-	c := config.New()
-	c.Service, c.Admin.Address, c.Telemetry.AccessLog.Path = "web", "off", "off"
-	l := config.NewListener("ingress", "127.0.0.1:0")
-	l.Routes = []config.Route{config.NewRoute("web")}
-	c.Listeners = []config.Listener{l}
-	c.Clusters["web"] = config.NewCluster(endpoint)
-	for _, f := range change {
-		f(c)
-	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// startReloading runs a proxy that the test reloads.
-func startReloading(t *testing.T, c *config.Config) *rig {
-	t.Helper()
-	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, proxy: p}
-	t.Cleanup(func() { r.close(0) })
-	return r
-}
-
-func (r *rig) reload(c *config.Config) snapshot.Changes {
-	r.t.Helper()
-	changes, err := r.proxy.Reload(c)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return changes
-}
-
 // drained waits until nothing is left of what was before the last reload.
-func (r *rig) drained() {
-	r.t.Helper()
-	r.eventually("the old generations drain", func() bool { return r.proxy.Live() == 1 })
+func drained(r *proxytest.Proxy) {
+	r.T.Helper()
+	proxytest.Eventually(r.T, "the old generations drain", func() bool { return r.Live() == 1 })
 }
 
 // clients send requests all the time, none of whose requests may fail.
@@ -102,14 +60,14 @@ func (l *clients) keptAlive() {
 	var r *bufio.Reader
 	l.each("HTTP/1.1, kept alive", func(n int) (err error) {
 		if c == nil {
-			if c, err = net.DialTimeout("tcp", l.address, patience); err != nil {
+			if c, err = net.DialTimeout("tcp", l.address, proxytest.Patience); err != nil {
 				return err
 			}
 			conn := c
 			l.t.Cleanup(func() { conn.Close() })
 			r = bufio.NewReader(c)
 		}
-		c.SetDeadline(timeLimit())
+		c.SetDeadline(proxytest.Deadline())
 		if _, err := fmt.Fprintf(c, "POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", n); err != nil {
 			return err
 		}
@@ -125,12 +83,12 @@ func (l *clients) keptAlive() {
 // once is a client of HTTP/1 that opens a connection for each request.
 func (l *clients) once() {
 	l.each("HTTP/1.1, once", func(n int) error {
-		c, err := net.DialTimeout("tcp", l.address, patience)
+		c, err := net.DialTimeout("tcp", l.address, proxytest.Patience)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(timeLimit())
+		c.SetDeadline(proxytest.Deadline())
 		if _, err := fmt.Fprintf(c, "POST /%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody", n); err != nil {
 			return err
 		}
@@ -162,7 +120,7 @@ func (l *clients) multiplexed() {
 	transport := plainHTTP2()
 	l.t.Cleanup(transport.CloseIdleConnections)
 	l.each("HTTP/2", func(n int) error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("http://%s/%d", l.address, n), strings.NewReader("body"))
 		if err != nil {
@@ -188,7 +146,7 @@ func plainHTTP2() *http.Transport {
 func (l *clients) after(more int64) {
 	l.t.Helper()
 	end := l.done.Load() + more
-	eventually(l.t, "further requests", func() bool { return l.done.Load() >= end || l.t.Failed() })
+	proxytest.Eventually(l.t, "further requests", func() bool { return l.done.Load() >= end || l.t.Failed() })
 }
 
 // end stops the clients, and returns how many requests they had answered.
@@ -203,9 +161,9 @@ func (l *clients) end() int64 {
 func streaming(t *testing.T) (address string, begun chan struct{}, finish func()) {
 	begun = make(chan struct{}, 10)
 	end := make(chan struct{})
-	address = goServer(t, func(w http.ResponseWriter, r *http.Request) {
+	address = proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/stream" {
-			echo(w, r)
+			proxytest.Echo(w, r)
 			return
 		}
 		io.WriteString(w, "begun, ")

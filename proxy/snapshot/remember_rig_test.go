@@ -1,7 +1,6 @@
 package snapshot_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,11 +13,12 @@ import (
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
 // parsed is a configuration in YAML, without views that a test has no use for.
-func parsed(t *testing.T, text string) *config.Config {
+func parsed(t testing.TB, text string) *config.Config {
 	t.Helper()
 	c, err := config.Parse("test.yaml", []byte("admin: {address: \"127.0.0.1:0\"}\ntelemetry: {access_log: {path: \"off\"}}\n"+text))
 	if err != nil {
@@ -28,39 +28,29 @@ func parsed(t *testing.T, text string) *config.Config {
 }
 
 // startWith runs a proxy that begins with what another one knew.
-func startWith(t *testing.T, text string, memory []byte) *lab {
+func startWith(t *testing.T, text string, memory []byte) *proxytest.Proxy {
 	t.Helper()
-	l := &lab{t: t, said: &words{}}
+	l := &proxytest.Proxy{T: t, Said: &proxytest.Log{}}
 	var err error
-	l.proxy, err = snapshot.Start(parsed(t, text), snapshot.Options{Log: slog.New(slog.NewTextHandler(l.said, nil)), Memory: memory})
+	l.Proxy, err = snapshot.Start(parsed(t, text), snapshot.Options{Log: slog.New(slog.NewTextHandler(l.Said, nil)), Memory: memory})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		l.stop()
+		l.Stop()
 		if t.Failed() {
-			t.Logf("the proxy's log:\n%s", l.said)
+			t.Logf("the proxy's log:\n%s", l.Said)
 		}
 	})
 	return l
 }
 
-// reload goes over to another configuration.
-func (l *lab) reload(text string) {
-	l.t.Helper()
-	if _, err := l.proxy.Reload(parsed(l.t, text)); err != nil {
-		l.t.Fatal(err)
+// reloadYAML goes over to another configuration.
+func reloadYAML(l *proxytest.Proxy, text string) {
+	l.T.Helper()
+	if _, err := l.Reload(parsed(l.T, text)); err != nil {
+		l.T.Fatal(err)
 	}
-}
-
-// adminJSON asks the admin API, and returns the status of the answer.
-func (l *lab) adminJSON(path string, into any) (status int) {
-	l.t.Helper()
-	status, body := l.call("GET", "http://"+l.proxy.AdminAddr().String()+path, "")
-	if err := json.Unmarshal([]byte(body), into); err != nil {
-		l.t.Fatalf("%s: %v in %s", path, err, body)
-	}
-	return status
 }
 
 // shown is a cluster as the admin API shows it.
@@ -73,10 +63,10 @@ type shown struct {
 }
 
 // clusterNamed is a cluster as the admin API shows it.
-func (l *lab) clusterNamed(name string) shown {
-	l.t.Helper()
+func clusterNamed(l *proxytest.Proxy, name string) shown {
+	l.T.Helper()
 	var all []shown
-	l.adminJSON("/clusters", &all)
+	l.AdminJSON("/clusters", &all)
 	for _, s := range all {
 		if s.Name == name {
 			return s
@@ -86,34 +76,34 @@ func (l *lab) clusterNamed(name string) shown {
 }
 
 // catalogSource is the source of the catalogue as the admin API shows it.
-func (l *lab) catalogSource() (s cluster.SourceStatus) {
-	l.t.Helper()
-	l.adminJSON("/catalog", &s)
+func catalogSource(l *proxytest.Proxy) (s cluster.SourceStatus) {
+	l.T.Helper()
+	l.AdminJSON("/catalog", &s)
 	return s
 }
 
 // notReady waits until the proxy is not ready, and says why.
-func (l *lab) notReady(part string) {
-	l.t.Helper()
-	status, body := l.call("GET", "http://"+l.proxy.AdminAddr().String()+"/ready", "")
+func notReady(l *proxytest.Proxy, part string) {
+	l.T.Helper()
+	status, body := l.Call("GET", "http://"+l.AdminAddr().String()+"/ready", "")
 	if status != 503 || !strings.Contains(body, part) {
-		l.t.Errorf("/ready: %d %s, want 503 and %q", status, body, part)
+		l.T.Errorf("/ready: %d %s, want 503 and %q", status, body, part)
 	}
 }
 
 // becomesReady waits until the proxy is ready.
-func (l *lab) becomesReady() {
-	l.t.Helper()
-	eventually(l.t, "the proxy being ready", func() bool {
-		status, _ := l.call("GET", "http://"+l.proxy.AdminAddr().String()+"/ready", "")
+func becomesReady(l *proxytest.Proxy) {
+	l.T.Helper()
+	proxytest.Eventually(l.T, "the proxy being ready", func() bool {
+		status, _ := l.Call("GET", "http://"+l.AdminAddr().String()+"/ready", "")
 		return status == 200
 	})
 }
 
 // metric checks a line of the metrics.
-func (l *lab) metric(line string) {
-	l.t.Helper()
-	if text := l.scraped(); !strings.Contains(text, line+"\n") {
+func metric(l *proxytest.Proxy, line string) {
+	l.T.Helper()
+	if text := l.MetricsText(); !strings.Contains(text, line+"\n") {
 		name, _, _ := strings.Cut(line, "{")
 		var like []string
 		for other := range strings.Lines(text) {
@@ -121,23 +111,23 @@ func (l *lab) metric(line string) {
 				like = append(like, other)
 			}
 		}
-		l.t.Errorf("there is no metric %s, but\n%s", line, strings.Join(like, ""))
+		l.T.Errorf("there is no metric %s, but\n%s", line, strings.Join(like, ""))
 	}
 }
 
 // deadAgent is an agent that knows these services, and then is no more.
-func deadAgent(t *testing.T, l **lab, text string, services ...string) *backends.ConsulServer {
+func deadAgent(t *testing.T, l **proxytest.Proxy, text string, services ...string) *backends.ConsulServer {
 	t.Helper()
 	a := backends.Consul(t, backends.ConsulOptions{})
 	for _, name := range services {
-		offer(t, a, name)
+		proxytest.Offer(t, a.Register, name)
 	}
-	*l = startConfigured(t, fmt.Sprintf(text, a.Address))
+	*l = proxytest.StartYAML(t, fmt.Sprintf(text, a.Address))
 	for _, name := range services {
-		(*l).answers(name, "/", 200, name)
+		(*l).AwaitAnswer(name, "/", 200, name)
 	}
 	a.Kill()
-	eventually(t, "Consul being missed", func() bool { return (*l).catalogSource().Stale })
+	proxytest.Eventually(t, "Consul being missed", func() bool { return catalogSource((*l)).Stale })
 	return a
 }
 
@@ -184,27 +174,12 @@ func (l *clients) served() {
 	})
 }
 
-// becomesOneGeneration waits until nothing is left of what was before the last reload.
-func (l *lab) becomesOneGeneration() {
-	l.t.Helper()
-	eventually(l.t, "the old generations draining", func() bool { return l.proxy.Live() == 1 })
-}
-
-func contains(text string, parts ...string) bool {
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			return false
-		}
-	}
-	return true
-}
-
 // grpcStatusFor is how a gRPC call to a host ends.
-func (l *lab) grpcStatusFor(host string) (status int, grpc string) {
-	l.t.Helper()
-	r, err := http.NewRequestWithContext(l.t.Context(), "POST", "http://"+l.ingress()+"/pkg.Service/Method", strings.NewReader("\x00\x00\x00\x00\x00"))
+func grpcStatusFor(l *proxytest.Proxy, host string) (status int, grpc string) {
+	l.T.Helper()
+	r, err := http.NewRequestWithContext(l.T.Context(), "POST", "http://"+l.Ingress()+"/pkg.Service/Method", strings.NewReader("\x00\x00\x00\x00\x00"))
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	r.Host = host
 	r.Header.Set("Content-Type", "application/grpc")
@@ -213,7 +188,7 @@ func (l *lab) grpcStatusFor(host string) (status int, grpc string) {
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(r)
 	if err != nil {
-		l.t.Fatal(err)
+		l.T.Fatal(err)
 	}
 	defer response.Body.Close()
 	io.Copy(io.Discard, response.Body)
@@ -226,10 +201,10 @@ func (l *lab) grpcStatusFor(host string) (status int, grpc string) {
 // idles waits until a connection to a cluster of one endpoint is in the pool: a
 // client has its response a moment before. A cluster without any has nothing to wait
 // for.
-func (l *lab) idles(name string) {
-	l.t.Helper()
-	eventually(l.t, "the connections being in the pool", func() bool {
-		for _, e := range l.clusterNamed(name).Endpoints {
+func idles(l *proxytest.Proxy, name string) {
+	l.T.Helper()
+	proxytest.Eventually(l.T, "the connections being in the pool", func() bool {
+		for _, e := range clusterNamed(l, name).Endpoints {
 			if e.ActiveConnections > 0 {
 				return false
 			}

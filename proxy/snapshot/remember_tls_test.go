@@ -8,19 +8,20 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // Encrypted connections stay, with what they are encrypted by, when other settings of
 // their cluster change, be it of the configuration or of the catalogue.
 func TestReloadKeepsSecureConnections(t *testing.T) {
-	noLeaks(t)
-	ca := newAuthority(t)
-	api := ca.issue("127.0.0.1")
-	address := secureServer(t, &tls.Config{Certificates: []tls.Certificate{ca.load(api)}}, false, func(w http.ResponseWriter, r *http.Request) {
+	proxytest.NoLeaks(t)
+	ca := proxytest.NewAuthority(t)
+	api := ca.Issue("127.0.0.1")
+	address := proxytest.ServeTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Load(api)}}, false, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.RemoteAddr)
 	})
 	a := backends.Consul(t, backends.ConsulOptions{})
-	a.Register(t, registrationOf("payments", address, "hopscope-route=tagged.test/ proto=https"))
+	a.Register(t, proxytest.Registration("payments", address, "hopscope-route=tagged.test/ proto=https"))
 	text := func(tls, settings string) string {
 		return fmt.Sprintf(`
 consul: {address: %q}
@@ -29,18 +30,18 @@ listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul, routes: [{m
 clusters: {web: {endpoints: [%q], tls: {ca: %q%s}%s}}
 `, a.Address, address, ca.File, tls, settings)
 	}
-	l := startConfigured(t, text("", ""))
-	l.answers("tagged.test", "/", 200, "127.0.0.1")
+	l := proxytest.StartYAML(t, text("", ""))
+	l.AwaitAnswer("tagged.test", "/", 200, "127.0.0.1")
 	connections := func() string {
 		t.Helper()
 		all := ""
 		for _, of := range [][2]string{{"own.test", "web"}, {"tagged.test", "payments@tagged.test/"}} {
 			host, cluster := of[0], of[1]
-			status, body := l.askFor(host, "/")
+			status, body := l.AskHost(host, "/")
 			if status != 200 {
 				t.Errorf("%s: %d %s", host, status, body)
 			}
-			l.idles(cluster)
+			idles(l, cluster)
 			all += body + " "
 		}
 		return all
@@ -56,13 +57,13 @@ clusters: {web: {endpoints: [%q], tls: {ca: %q%s}%s}}
 		{`, min_version: "1.3"`, ", balance: {policy: random}", true},
 		{`, min_version: "1.3"`, "", false},
 	} {
-		l.reload(text(tt.tls, tt.settings))
+		reloadYAML(l, text(tt.tls, tt.settings))
 		after := connections()
 		if (after != before) != tt.fresh {
 			t.Errorf("with %+v the connections were %s, and now are %s", tt, before, after)
 		}
 		before = after
 	}
-	l.becomesOneGeneration()
+	drained(l)
 	connections() // and what they are encrypted by is still open
 }

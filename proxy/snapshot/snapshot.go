@@ -43,8 +43,8 @@ type Options struct {
 	Memory []byte
 	// LimitHeap sets the limit that Go's collector works toward; nil leaves it alone.
 	LimitHeap func(bytes int64)
-
-	filters []filter.Filter // of every listener, before those of the configuration; for tests
+	// Filters run on every listener, before those that the configuration asks for.
+	Filters []filter.Filter
 }
 
 // Proxy is a running proxy: what lives as long as the process, and the generation

@@ -10,19 +10,20 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // A template has settings and no endpoints: services of the catalogue have them, and
 // it is no cluster itself.
 func TestTemplateOfTheCatalogue(t *testing.T) {
-	noLeaks(t)
+	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
 	t.Cleanup(s.Close)
-	a.Register(t, registrationOf("payments", s.Listener.Addr().String()))
+	a.Register(t, proxytest.Registration("payments", s.Listener.Addr().String()))
 	text := func(like string) string {
 		return fmt.Sprintf(`
 consul: {address: %q}
@@ -31,19 +32,19 @@ listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]
 clusters: {services: {%s}}
 `, a.Address, like)
 	}
-	l := startConfigured(t, text("protocol: http2"))
-	l.answers("payments", "/", 200, "HTTP/2.0")
-	if s := l.clusterNamed("services"); s.Name != "" {
+	l := proxytest.StartYAML(t, text("protocol: http2"))
+	l.AwaitAnswer("payments", "/", 200, "HTTP/2.0")
+	if s := clusterNamed(l, "services"); s.Name != "" {
 		t.Errorf("the template is a cluster: %+v", s)
 	}
-	if text := l.scraped(); strings.Contains(text, `cluster="services"`) {
+	if text := l.MetricsText(); strings.Contains(text, `cluster="services"`) {
 		t.Error("the template has metrics")
 	}
-	l.reload(text("protocol: http2, connect_timeout: 1s"))
-	l.answers("payments", "/", 200, "HTTP/2.0")
+	reloadYAML(l, text("protocol: http2, connect_timeout: 1s"))
+	l.AwaitAnswer("payments", "/", 200, "HTTP/2.0")
 
 	// By the proxy that a client is told to use.
-	proxy := &url.URL{Scheme: "http", Host: l.ingress()}
+	proxy := &url.URL{Scheme: "http", Host: l.Ingress()}
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}
 	response, err := (&http.Client{Transport: transport}).Get("http://payments/")
 	if err != nil {

@@ -62,7 +62,7 @@ type Options struct {
 func New(o Options) filter.Filter {
 	return func(next filter.Handler) filter.Handler {
 		return func(x *filter.Exchange) error {
-			o.apply(&x.Request, x.Down.Info().Certificate)
+			o.apply(&x.Request, x.Conn.Info().Certificate)
 			return next(x)
 		}
 	}

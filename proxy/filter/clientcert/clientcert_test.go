@@ -22,7 +22,7 @@ import (
 
 // down is a connection of which the filter asks nothing but what it knows.
 type down struct {
-	filter.Downstream
+	filter.Conn
 	info filter.ConnInfo
 }
 
@@ -32,7 +32,7 @@ func (d *down) Info() *filter.ConnInfo { return &d.info }
 // certificate, or nil.
 func exchange(t testing.TB, shown *x509.Certificate, fields ...string) *filter.Exchange {
 	t.Helper()
-	x := &filter.Exchange{Down: &down{info: filter.ConnInfo{Certificate: shown}}}
+	x := &filter.Exchange{Conn: &down{info: filter.ConnInfo{Certificate: shown}}}
 	d := http1.HeadDecoder{Limits: http1.Limits{HeadBytes: 8 << 10, Fields: 100}}
 	wire := []byte("GET / HTTP/1.1\r\nHost: web.test\r\n" + strings.Join(append(slices.Clone(fields), ""), "\r\n") + "\r\n")
 	if n, err := d.Request(wire, &x.Request); err != nil || n != len(wire) {

@@ -54,7 +54,7 @@ func New(o Options) filter.Filter {
 	via := [...]string{hop.HTTP10: "1.0 " + o.Via, hop.HTTP11: "1.1 " + o.Via, hop.HTTP2: "2 " + o.Via}
 	return func(next filter.Handler) filter.Handler {
 		return func(x *filter.Exchange) error {
-			info, h := x.Down.Info(), &x.Request
+			info, h := x.Conn.Info(), &x.Request
 			if o.TrustedProxies > 0 {
 				if client, ok := Client(h, o.TrustedProxies); ok {
 					x.Hop.Client = client.String()

@@ -17,7 +17,7 @@ import (
 
 // down is a connection of which the filter asks nothing but what it knows.
 type down struct {
-	filter.Downstream
+	filter.Conn
 	info filter.ConnInfo
 }
 
@@ -28,7 +28,7 @@ func exchange(t testing.TB, peer, version string, fields ...string) *filter.Exch
 	t.Helper()
 	x := &filter.Exchange{
 		Hop:  &hop.Hop{Client: peer},
-		Down: &down{info: filter.ConnInfo{PeerIP: peer, Peer: peer + ":1234", Scheme: "http"}},
+		Conn: &down{info: filter.ConnInfo{PeerIP: peer, Peer: peer + ":1234", Scheme: "http"}},
 	}
 	d := http1.HeadDecoder{Limits: http1.Limits{HeadBytes: 8 << 10, Fields: 100}}
 	wire := []byte("GET / " + version + "\r\nHost: web.test:8080\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n")

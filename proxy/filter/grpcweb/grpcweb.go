@@ -20,37 +20,22 @@ func New() filter.Filter {
 	}
 }
 
-// translate carries out a gRPC-Web call as a gRPC call.
-//
-// Where that fails, the Downstream stays in the exchange: the reply that is
-// made of the failure is to be translated, too.
+// translate carries out a gRPC-Web call as a gRPC call. An answer of the proxy's own is
+// translated, too.
 func translate(x *filter.Exchange, next filter.Handler) error {
 	r := &x.Request
 	value, _ := r.Get(message.ContentType)
 	codec, text, _ := grpc.WebContent(value)
-	d := &downstream{Downstream: x.Down, textUp: text, textDown: wantsText(r, text)}
-	inner := x.Down
-	x.Down = d
-
+	x.Writer = &response{Writer: x.Writer, text: wantsText(r, text)}
 	if text {
-		if err := d.decodeWhole(); err != nil {
+		if err := decodeText(x); err != nil {
 			return err
-		}
-		r.Remove(message.ContentLength)
-		r.Framing, r.Length = message.Chunked, -1
-		if d.whole {
-			r.Framing, r.Length = message.ByLength, int64(len(d.content))
 		}
 	}
 	r.Replace(message.ContentType, "application/grpc"+string(codec))
 	r.Replace(message.TE, "trailers")
 	askForIdentity(r)
-
-	err := next(x)
-	if err == nil {
-		x.Down = inner
-	}
-	return err
+	return next(x)
 }
 
 // wantsText reports whether the answer is to be in base64: by Accept, where that

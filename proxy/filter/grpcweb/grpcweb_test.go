@@ -18,7 +18,9 @@ import (
 // client is the client's side: it sends pieces of content, and writes down what
 // it gets.
 type client struct {
-	filter.Downstream
+	filter.Conn
+	filter.Body
+	filter.Writer
 	whole  bool
 	pieces []string
 
@@ -36,7 +38,7 @@ func (c *client) Whole() ([]byte, bool) {
 	return []byte(strings.Join(c.pieces, "")), c.whole
 }
 
-func (c *client) Body() ([]byte, error) {
+func (c *client) Next() ([]byte, error) {
 	if len(c.pieces) == 0 {
 		return nil, io.EOF
 	}
@@ -89,7 +91,8 @@ func set(h *message.Head, lines ...string) {
 
 // call is a POST with these fields and its content in pieces.
 func call(c *client, lines ...string) *filter.Exchange {
-	x := &filter.Exchange{Down: c}
+	x := new(filter.Exchange)
+	x.Connect(c, c, c)
 	set(&x.Request, lines...)
 	x.Request.Method, x.Request.Framing, x.Request.Length = message.POST, message.ByLength, 8
 	return x
@@ -104,7 +107,7 @@ func run(x *filter.Exchange, endpoint filter.Handler) error {
 func head(x *filter.Exchange, status int, framing message.Framing, lines ...string) error {
 	set(&x.Response, lines...)
 	x.Response.Status, x.Response.Framing, x.Response.Length = status, framing, -1
-	return x.Down.Head(&x.Response)
+	return x.Writer.Head(&x.Response)
 }
 
 func trailers(lines ...string) *message.Head {
@@ -180,12 +183,13 @@ func TestRequestHead(t *testing.T) {
 				if r.Framing != tt.framing || r.Length != tt.length {
 					t.Errorf("framing %d of %d bytes, want %d of %d", r.Framing, r.Length, tt.framing, tt.length)
 				}
-				if passes := x.Down == filter.Downstream(c); passes != tt.untouched {
-					t.Errorf("the client's side is the connection itself: %t", passes)
+				if passes := x.Writer == filter.Writer(c); passes != tt.untouched {
+					t.Errorf("the writer is the connection itself: %t", passes)
 				}
 				return head(x, 200, message.Chunked, "content-type: application/grpc")
 			}))
-			if x.Down != filter.Downstream(c) {
+			x.Finish()
+			if x.Body != filter.Body(c) || x.Writer != filter.Writer(c) {
 				t.Error("the client's side was not restored")
 			}
 			if want := "content-type: " + tt.answer; len(c.head) != 1 || c.head[0] != want {
@@ -199,12 +203,12 @@ func TestRequestContent(t *testing.T) {
 	const content = "\x00\x00\x00\x00\x05hello"
 	encoded := base64.StdEncoding.EncodeToString([]byte(content))
 	read := func(x *filter.Exchange) (string, error) {
-		if whole, ok := x.Down.Whole(); ok {
+		if whole, ok := x.Body.Whole(); ok {
 			return string(whole), nil
 		}
 		all := ""
 		for {
-			piece, err := x.Down.Body()
+			piece, err := x.Body.Next()
 			if errors.Is(err, io.EOF) {
 				return all, nil
 			}
@@ -244,9 +248,9 @@ func TestRequestContent(t *testing.T) {
 	}
 
 	must(t, run(call(&client{whole: true, pieces: []string{encoded}}, "content-type: application/grpc-web-text"), func(x *filter.Exchange) error {
-		piece, err := x.Down.Body()
-		if _, end := x.Down.Body(); string(piece) != content || err != nil || !errors.Is(end, io.EOF) {
-			t.Errorf("whole content read by Body: %q, %v, then %v", piece, err, end)
+		piece, err := x.Body.Next()
+		if _, end := x.Body.Next(); string(piece) != content || err != nil || !errors.Is(end, io.EOF) {
+			t.Errorf("whole content read by Next: %q, %v, then %v", piece, err, end)
 		}
 		return nil
 	}))
@@ -258,7 +262,7 @@ func TestRequestContent(t *testing.T) {
 	if fault.Of(err).Kind != fault.BadRequest || reached {
 		t.Errorf("malformed content: %v, reached the endpoint: %t", err, reached)
 	}
-	if x.Down == filter.Downstream(c) {
+	if x.Writer == filter.Writer(c) {
 		t.Error("the reply to malformed content is not translated")
 	}
 
@@ -288,14 +292,14 @@ func TestResponse(t *testing.T) {
 		x := call(c, "content-type: "+kind)
 		must(t, run(x, func(x *filter.Exchange) error {
 			must(t, head(x, 200, message.ByLength, "content-type: application/grpc+json; a=b", "content-length: 20", "trailer: grpc-status", "x-a: 1"))
-			must(t, x.Down.Content([]byte(content[:4])))
-			must(t, x.Down.Flush())
-			must(t, x.Down.Content([]byte(content[4:6])))
-			must(t, x.Down.Content(nil))
-			must(t, x.Down.Content([]byte(content[6:])))
+			must(t, x.Writer.Content([]byte(content[:4])))
+			must(t, x.Writer.Flush())
+			must(t, x.Writer.Content([]byte(content[4:6])))
+			must(t, x.Writer.Content(nil))
+			must(t, x.Writer.Content([]byte(content[6:])))
 			last := trailers("Grpc-Status: 0", "secret: x", "grpc-message: fine")
 			last.RemoveName([]byte("secret"))
-			return x.Down.End(last)
+			return x.Writer.End(last)
 		}))
 		if diff := cmp.Diff([]string{"content-type: " + kind + "+json", "x-a: 1"}, c.head); diff != "" {
 			t.Errorf("%s: fields (-want +got):\n%s", kind, diff)
@@ -347,10 +351,10 @@ func TestResponsesWithoutContent(t *testing.T) {
 			must(t, run(call(c, "content-type: application/grpc-web-text"), func(x *filter.Exchange) error {
 				must(t, head(x, tt.status, tt.framing, tt.in...))
 				if tt.content != "" {
-					must(t, x.Down.Content([]byte(tt.content)))
+					must(t, x.Writer.Content([]byte(tt.content)))
 				}
-				must(t, x.Down.Flush())
-				return x.Down.End(trailers("x-a: b"))
+				must(t, x.Writer.Flush())
+				return x.Writer.End(trailers("x-a: b"))
 			}))
 			if diff := cmp.Diff(tt.want, c.head); diff != "" {
 				t.Errorf("fields (-want +got):\n%s", diff)
@@ -366,8 +370,8 @@ func TestResponseWithoutTrailers(t *testing.T) {
 	c := &client{whole: true}
 	must(t, run(call(c, "content-type: application/grpc-web-text"), func(x *filter.Exchange) error {
 		must(t, head(x, 200, message.Chunked, "content-type: application/grpc", "grpc-status: 0"))
-		must(t, x.Down.Content([]byte("1234")))
-		return x.Down.End(nil)
+		must(t, x.Writer.Content([]byte("1234")))
+		return x.Writer.End(nil)
 	}))
 	if c.got != "MTIzNA==" || !c.ended {
 		t.Errorf("got %q, ended %t", c.got, c.ended)
@@ -382,14 +386,14 @@ func TestReplyAfterAFailure(t *testing.T) {
 	broken := fault.New(fault.UpstreamReset, "reset")
 	err := run(x, func(x *filter.Exchange) error {
 		must(t, head(x, 200, message.Chunked, "content-type: application/grpc"))
-		must(t, x.Down.Content([]byte("1"))) // kept back: no whole group
+		must(t, x.Writer.Content([]byte("1"))) // kept back: no whole group
 		return broken
 	})
-	if !errors.Is(err, broken) || x.Down.Began() {
-		t.Fatalf("%v, began %t", err, x.Down.Began())
+	if !errors.Is(err, broken) || x.Writer.Began() {
+		t.Fatalf("%v, began %t", err, x.Writer.Began())
 	}
 	must(t, head(x, 200, message.NoBody, "content-type: application/grpc", "grpc-status: 14"))
-	must(t, x.Down.End(nil))
+	must(t, x.Writer.End(nil))
 	if diff := cmp.Diff([]string{"content-type: application/grpc-web-text+proto", "grpc-status: 14"}, c.head); diff != "" || c.got != "" || !c.ended {
 		t.Errorf("got %q, ended %t, fields:\n%s", c.got, c.ended, diff)
 	}
@@ -399,7 +403,7 @@ func TestTunnelPasses(t *testing.T) {
 	c := &client{whole: true}
 	must(t, run(call(c, "content-type: application/grpc-web"), func(x *filter.Exchange) error {
 		must(t, head(x, 101, message.Tunnel, "x-a: 1"))
-		return x.Down.End(trailers("x-b: 2"))
+		return x.Writer.End(trailers("x-b: 2"))
 	}))
 	if diff := cmp.Diff([]string{"x-a: 1"}, c.head); diff != "" || !c.trailed {
 		t.Errorf("trailers %t, fields:\n%s", c.trailed, diff)

@@ -1,7 +1,0 @@
-//go:build !race
-
-package main
-
-// raced is whether these tests run with the race detector: the program then
-// does, too.
-const raced = false

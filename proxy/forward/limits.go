@@ -1,0 +1,187 @@
+package forward
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// callerFields are what trusted callers say of a request, in Envoy's words.
+var callerFields = message.SetOf(message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn, message.XEnvoyMaxRetries,
+	message.XEnvoyTimeout, message.XEnvoyPerTryTimeout)
+
+// limits are how long a request may take. All times are from the start of the Hop.
+type limits struct {
+	// timeout is the time for the whole response, retries included; 0 is none. It runs
+	// from the end of the request's content.
+	timeout time.Duration
+	// perTry is the time that each attempt has for its response to begin; 0 is none.
+	perTry time.Duration
+	// until is when timeout is over; 0 is never, or not known before the request's
+	// content has ended.
+	until time.Duration
+	// expires is when the caller's own timeout is over; 0 is never.
+	expires time.Duration
+	// told is true where the caller said how long the request may take.
+	told bool
+}
+
+// begin begins the request's time.
+func (l *limits) begin(at time.Duration) {
+	if l.timeout > 0 {
+		l.until = at + l.timeout
+	}
+}
+
+// by is when the request's time is over, or that of its caller; 0 is never.
+func (l *limits) by() time.Duration {
+	if l.until == 0 || l.expires > 0 && l.expires < l.until {
+		return l.expires
+	}
+	return l.until
+}
+
+// over reports whether that is past.
+func (l *limits) over(now time.Duration) bool {
+	by := l.by()
+	return by > 0 && now >= by
+}
+
+// attemptBy is when the time of an attempt is up that began then; 0 is never.
+func (l *limits) attemptBy(began time.Duration) time.Duration {
+	by := l.by()
+	if l.perTry > 0 && (by == 0 || began+l.perTry < by) {
+		by = began + l.perTry
+	}
+	return by
+}
+
+// left is how long an attempt has that begins now, as its endpoint is told; 0 is no
+// limit.
+func (l *limits) left(now time.Duration) time.Duration {
+	left := l.timeout
+	if l.until > 0 {
+		left = max(l.until-now, time.Millisecond)
+	}
+	return shorter(l.perTry, left)
+}
+
+// expect finds out how long the request may take and what is sent again: as the
+// route has it, and within that as the caller does. What a caller says who is not
+// trusted is gone by now; see [Forwarder.screen].
+func (d *delivery) expect() {
+	l, r := &d.limits, &d.x.Request
+	d.retry = d.target.Retry.plan()
+	*l = limits{timeout: d.action.Timeout, expires: expiry(d.x)}
+	if d.target.Retry != nil {
+		l.perTry = d.target.Retry.PerTry
+	}
+	if !r.HasAny(callerFields) {
+		return
+	}
+	if t, ok := milliseconds(r, message.XEnvoyTimeout); ok {
+		l.timeout, l.told = shorter(t, l.timeout), true
+	}
+	if t, ok := milliseconds(r, message.XEnvoyPerTryTimeout); ok {
+		l.perTry, l.told = shorter(t, l.perTry), true
+	}
+	d.retry.override(r)
+	for _, id := range [...]message.FieldID{message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn, message.XEnvoyMaxRetries,
+		message.XEnvoyTimeout, message.XEnvoyPerTryTimeout} {
+		r.Remove(id)
+	}
+}
+
+// shorter is the shorter of two limits, of which 0 is none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// milliseconds reads a field that holds a time; 0 is no limit.
+func milliseconds(r *message.Head, id message.FieldID) (time.Duration, bool) {
+	value, ok := r.Get(id)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 31)
+	return time.Duration(n) * time.Millisecond, err == nil
+}
+
+// tell says to the endpoint which attempt this is, and how long it may take, where
+// there is more to say than that it is the first.
+func (d *delivery) tell(x *filter.Exchange) {
+	h, r := x.Hop, &x.Request
+	n := len(h.Attempts)
+	if d.target.Retry != nil || n > 1 {
+		r.Remove(message.XEnvoyAttemptCount)
+		r.AddSpan(message.XEnvoyAttemptCount, "x-envoy-attempt-count", r.Keep(strconv.AppendInt(r.Scratch(), int64(n), 10)))
+	}
+	if !d.limits.told && d.limits.perTry == 0 {
+		return
+	}
+	r.Remove(message.XEnvoyExpectedTimeout)
+	if left := d.limits.left(now(h)); left > 0 {
+		r.AddSpan(message.XEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", r.Keep(strconv.AppendInt(r.Scratch(), left.Milliseconds(), 10)))
+	}
+}
+
+// deadline is when the time of an attempt is up that began then, on the clock of
+// deadlines; 0 is never.
+func (d *delivery) deadline(began time.Duration) time.Duration {
+	return d.onClock(d.limits.attemptBy(began))
+}
+
+// onClock is an instant of the request on the clock of deadlines; 0 stays 0.
+func (d *delivery) onClock(at time.Duration) time.Duration {
+	if at == 0 {
+		return 0
+	}
+	return d.f.clock(d.x.Hop, at)
+}
+
+// countTime begins the request's time once its content has ended.
+func (d *delivery) countTime() {
+	if end, ok := d.content.ended(); ok && !d.content.whole() {
+		d.limits.begin(end)
+	}
+}
+
+// await says when an attempt gives up: when the request's time is over, or its own, or
+// when the endpoint is silent for too long. While the client still sends its request,
+// the first two are not known; the upload sets them.
+func (a *attempt) await() {
+	d, record := a.d, a.x.Hop.LastAttempt()
+	d.countTime()
+	a.stream.Await(d.onClock(record.Sent), d.onClock(d.limits.by()), d.f.StreamIdleTimeout)
+	if _, ended := d.content.ended(); ended && d.limits.perTry > 0 {
+		a.stream.Limit(d.deadline(record.Start))
+	}
+}
+
+// answers lifts the time of one attempt, which was for its response to begin: the
+// rest has the request's.
+func (a *attempt) answers() {
+	switch {
+	case a.d.limits.perTry == 0:
+	case a.upload != nil:
+		a.upload.answers()
+	default:
+		a.stream.Limit(0)
+	}
+}
+
+// timedOut tells an attempt's time being up from the request's.
+func (a *attempt) timedOut(err error) error {
+	l := &a.d.limits
+	if err == nil || l.perTry == 0 || fault.Of(err).Kind != fault.UpstreamTimeout || l.over(now(a.x.Hop)) {
+		return err
+	}
+	return fault.New(fault.PerTryTimeout, a.x.Hop.LastAttempt().Endpoint+" did not answer within the "+l.perTry.String()+" of one attempt")
+}

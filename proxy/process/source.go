@@ -1,0 +1,67 @@
+package process
+
+import (
+	"context"
+	"time"
+
+	endpoints "github.com/hopscope/hopscope/discovery/file"
+	"github.com/hopscope/hopscope/discovery/filewatch"
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// pollFile is how often the configuration file is looked at even if the system reports
+// no change.
+const pollFile = 5 * time.Second
+
+// Source is where a configuration comes from.
+type Source struct {
+	// Name is what the log calls it: "the file".
+	Name string
+	// Read returns the configuration as it is now, defaulted and validated.
+	Read func(context.Context) (*config.Config, error)
+	// Watch calls changed after each change since the Source was made, until ctx is
+	// done, and warn if it can't look. Nil means that the configuration never changes.
+	Watch func(ctx context.Context, changed func(), warn func(error))
+
+	close func() // nil for nothing to close
+}
+
+// Close releases what the Source holds. It may be called twice.
+func (s Source) Close() {
+	if s.close != nil {
+		s.close()
+	}
+}
+
+// At returns the Source of a location: a file's path, or a key in Consul as a URL
+// (consul://host:port/key). Make it before the first Read, so that no change is missed.
+// [Run] closes it.
+func At(location string) Source {
+	if isKey(location) {
+		return consulSource(location)
+	}
+	return fileSource(location)
+}
+
+// Check reads the configuration at a location and returns what is wrong with it. For a
+// file, it also reads the lists of endpoints that the file names.
+func Check(ctx context.Context, location string) (err error) {
+	if isKey(location) {
+		_, err = readKey(ctx, location)
+	} else {
+		_, err = config.CheckWithEndpoints(location, endpoints.Check)
+	}
+	return err
+}
+
+// fileSource watches the file by its name: a replaced file or symbolic link is a change,
+// too.
+func fileSource(path string) Source {
+	w := filewatch.New(filewatch.Options{Files: []string{path}, Poll: pollFile})
+	return Source{
+		Name:  "the file",
+		Read:  func(context.Context) (*config.Config, error) { return config.Check(path) },
+		Watch: func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) },
+		close: w.Close,
+	}
+}
