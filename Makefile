@@ -20,6 +20,9 @@ TEST_FLAGS ?=
 TIMEOUT    ?= 40m
 # Any flags of the benchmark: go run ./bench -help.
 BENCH_FLAGS ?= -targets
+# Of bench-check: the revision to compare with, and any flags (go run ./bench check -help).
+BASE ?= main
+CHECK_FLAGS ?=
 # Any flags of the attacks: go run ./attack/run -help.
 ATTACK_FLAGS ?=
 SOAK ?= 10m
@@ -52,6 +55,11 @@ bench: build ## compare with HAProxy and nginx on this machine
 	deploy/backends/setup $(BENCH_PARTS) >/dev/null
 	consul=$$(deploy/backends/setup consul | cut -f2) || true; \
 	go run ./bench -hopscope bin/hopscope -consul "$$consul" $(BENCH_FLAGS)
+
+.PHONY: bench-check
+bench-check: ## fail if a request costs more CPU than in another revision (BASE=main)
+	deploy/backends/setup nginx wrk h2load >/dev/null
+	go run ./bench check -base $(BASE) $(CHECK_FLAGS)
 
 .PHONY: attack
 attack: build ## attack hopscope and HAProxy with little memory and few descriptors (ATTACK_FLAGS=-help)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -57,16 +56,15 @@ func h2loadArguments(path string, c cell, d time.Duration, url, message string) 
 }
 
 // runH2load puts load on url from one thread on core. Cancelling ctx ends it.
-func runH2load(ctx context.Context, core int, argv []string) (load, error) {
-	out, err := runTool(ctx, core, argv)
+func runH2load(ctx context.Context, core int, argv []string, began func(group int)) (load, error) {
+	out, err := runTool(ctx, core, argv, began)
 	if err != nil {
 		return load{}, err
 	}
 	return parseH2load(out)
 }
 
-// writeMessage stores a gRPC request with n bytes of message in dir.
-func writeMessage(dir string, n int) (string, error) {
-	path := filepath.Join(dir, "message")
-	return path, os.WriteFile(path, frame([]byte(filler(n))), 0o644)
+// writeMessage stores a gRPC request with n bytes of message in a file.
+func writeMessage(path string, n int) error {
+	return os.WriteFile(path, frame([]byte(filler(n))), 0o644)
 }

@@ -30,6 +30,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == checkArgument {
+		exit(check(ctx, os.Args[2:], os.Stdout, os.Stderr))
+	}
 	exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -97,6 +98,11 @@ func (r *rig) measureOne(ctx context.Context, p *proxy, round int, c cell) (samp
 			return sample{}, err
 		}
 	}
+	return r.measureLoad(ctx, p, round, c)
+}
+
+// measureLoad measures one proxy, as warm as it is, under one load.
+func (r *rig) measureLoad(ctx context.Context, p *proxy, round int, c cell) (sample, error) {
 	before, err := groupCPU(p.pid())
 	if err != nil {
 		return sample{}, err
@@ -121,9 +127,9 @@ func (r *rig) put(ctx context.Context, p *proxy, c cell, d time.Duration) (load,
 	case g.grpc:
 		seen, err = r.putCalls(ctx, p, c, d)
 	case g.http2:
-		seen, err = runH2load(ctx, r.cores.load, h2loadArguments(r.programs["h2load"], c, d, p.url(c.BodyBytes), ""))
+		seen, err = runH2load(ctx, r.cores.load, h2loadArguments(r.programs["h2load"], c, d, p.url(c.BodyBytes), ""), p.began)
 	default:
-		seen, err = runWrk(ctx, r.cores.load, wrkArguments(r.programs["wrk"], c, d, p.url(c.BodyBytes)))
+		seen, err = runWrk(ctx, r.cores.load, wrkArguments(r.programs["wrk"], c, d, p.url(c.BodyBytes)), p.began)
 	}
 	p.requests += seen.requests
 	return seen, err
@@ -132,8 +138,8 @@ func (r *rig) put(ctx context.Context, p *proxy, c cell, d time.Duration) (load,
 // putCalls puts a load of gRPC calls on a proxy. h2load can't tell a call that failed,
 // so the backend must have answered as many as h2load counted.
 func (r *rig) putCalls(ctx context.Context, p *proxy, c cell, d time.Duration) (load, error) {
-	message, err := writeMessage(r.dir, c.BodyBytes)
-	if err != nil {
+	message := filepath.Join(r.dir, p.variant.name+".message")
+	if err := writeMessage(message, c.BodyBytes); err != nil {
 		return load{}, err
 	}
 	before, err := r.sink.counts()
@@ -141,7 +147,7 @@ func (r *rig) putCalls(ctx context.Context, p *proxy, c cell, d time.Duration) (
 		return load{}, err
 	}
 	argv := h2loadArguments(r.programs["h2load"], c, d, p.base()+echoMethod, message)
-	seen, err := runH2load(ctx, r.cores.load, argv)
+	seen, err := runH2load(ctx, r.cores.load, argv, p.began)
 	if err != nil {
 		return load{}, err
 	}

@@ -16,9 +16,10 @@ type proxy struct {
 	variant
 	*process
 	listen    string
-	accessLog string // file; empty when it keeps none
-	requests  int64  // that were counted, warm-ups included
-	lines     int64  // taken from the access log so far
+	accessLog string          // file; empty when it keeps none
+	requests  int64           // that were counted, warm-ups included
+	lines     int64           // taken from the access log so far
+	began     func(group int) // if not nil: called with the process group of each load on it
 }
 
 // startProxy runs a variant, alone on its core, and proves that it does what

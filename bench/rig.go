@@ -85,7 +85,7 @@ func (r *rig) findPrograms(ctx context.Context) error {
 		case r.opts.hopscope != "":
 			r.programs[name], err = exec.LookPath(r.opts.hopscope)
 		default:
-			r.programs[name], err = buildHopscope(ctx, r.dir)
+			r.programs[name], err = buildHopscope(ctx, "", filepath.Join(r.dir, "hopscope"))
 		}
 		if err != nil {
 			return err
@@ -111,10 +111,11 @@ func (r *rig) findConsul() error {
 	return nil
 }
 
-// buildHopscope builds the command of this module as it is released: static.
-func buildHopscope(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "hopscope")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/hopscope/hopscope")
+// buildHopscope builds the command as it is released, static, into the file path: that
+// of the module that the folder tree is in, this one if it is empty.
+func buildHopscope(ctx context.Context, tree, path string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "github.com/hopscope/hopscope")
+	cmd.Dir = tree
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build hopscope (or name a binary with -hopscope): %w\n%s", err, out)

@@ -205,6 +205,7 @@ func countDatagrams(conn *net.UDPConn, n *atomic.Int64) {
 type sink struct {
 	sinkAddresses
 	cmd     *exec.Cmd
+	mu      sync.Mutex // one question at a time
 	ask     io.WriteCloser
 	answers *json.Decoder
 }
@@ -233,6 +234,8 @@ func startSink(program string, core int) (*sink, error) {
 
 // counts asks what has arrived so far.
 func (s *sink) counts() (sinkCounts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if _, err := io.WriteString(s.ask, "\n"); err != nil {
 		return sinkCounts{}, fmt.Errorf("ask the sink: %w", err)
 	}

@@ -28,6 +28,7 @@ const (
 	haproxyH2H2  = "haproxy-h2h2"
 	hopscopeH2H2 = "hopscope-h2h2"
 	haproxyGRPC  = "haproxy-grpc"
+	hopscopeGRPC = "hopscope-grpc"
 	haproxyTLS   = "haproxy-tls"
 	hopscopeTLS  = "hopscope-tls"
 
@@ -88,7 +89,7 @@ func variants() []variant {
 
 		{name: haproxyGRPC, group: groupGRPC, program: "haproxy", config: "haproxy-h2h2.cfg"},
 		{name: "nginx-grpc", group: groupGRPC, program: "nginx", config: "nginx-grpc.conf"},
-		fullyViewed("hopscope-grpc", groupGRPC, "hopscope-h2h2.yaml", traced),
+		fullyViewed(hopscopeGRPC, groupGRPC, "hopscope-h2h2.yaml", traced),
 
 		{name: haproxyTLS, group: groupTLS, program: "haproxy", config: "haproxy-tls.cfg"},
 		{name: "nginx-tls", group: groupTLS, program: "nginx", config: "nginx-tls.conf"},
@@ -209,7 +210,7 @@ func command(program, path, config string) (argv, env []string, err error) {
 		return []string{path, "-db", "-f", config}, nil, nil
 	case "nginx":
 		return []string{path, "-p", filepath.Dir(config), "-e", "stderr", "-c", config}, nil, nil
-	case "hopscope":
+	case "hopscope", hopscopeBase:
 		return []string{path, "run", "-c", config}, []string{"GOMAXPROCS=1"}, nil
 	}
 	return nil, nil, fmt.Errorf("no way known to run %q", program)

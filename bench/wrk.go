@@ -84,21 +84,25 @@ func wrkArguments(path string, c cell, d time.Duration, url string) []string {
 }
 
 // runWrk puts load on url from one thread on core. Cancelling ctx ends it.
-func runWrk(ctx context.Context, core int, argv []string) (load, error) {
-	out, err := runTool(ctx, core, argv)
+func runWrk(ctx context.Context, core int, argv []string, began func(group int)) (load, error) {
+	out, err := runTool(ctx, core, argv, began)
 	if err != nil {
 		return load{}, err
 	}
 	return parseWrk(out)
 }
 
-// runTool runs a load generator on core to its end and returns what it printed.
-func runTool(ctx context.Context, core int, argv []string) (string, error) {
+// runTool runs a load generator on core to its end and returns what it printed. It calls
+// began, unless that is nil, with the process group once it runs.
+func runTool(ctx context.Context, core int, argv []string, began func(group int)) (string, error) {
 	cmd := newCommand(core, argv, nil)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("start %s: %w", argv[0], err)
+	}
+	if began != nil {
+		began(cmd.Process.Pid)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err := cmd.Wait()

@@ -76,7 +76,7 @@ func TestRunWrkFailsOnAnErrorAnswer(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	defer server.Close()
-	if got, err := runWrk(t.Context(), unpinned, wrkArguments(path, cell{Connections: 2}, time.Second, server.URL)); err == nil || !strings.Contains(err.Error(), "Non-2xx") {
+	if got, err := runWrk(t.Context(), unpinned, wrkArguments(path, cell{Connections: 2}, time.Second, server.URL), nil); err == nil || !strings.Contains(err.Error(), "Non-2xx") {
 		t.Errorf("runWrk = %+v, %v; want an error that names the answers", got, err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// CatalogOptions say what of the catalogue is watched, and how. The fields mean what
+// CatalogOptions say what of the catalog is watched, and how. The fields mean what
 // those of [Options] do.
 type CatalogOptions struct {
 	Datacenter, Namespace, Partition string
@@ -23,7 +23,7 @@ type CatalogOptions struct {
 	Known map[string][]Instance
 }
 
-// CatalogUpdate is all that is known of the catalogue at one moment. Each takes the place
+// CatalogUpdate is all that is known of the catalog at one moment. Each takes the place
 // of the one before.
 type CatalogUpdate struct {
 	// Services are all services by name, each with its instances in a stable order. A
@@ -34,14 +34,14 @@ type CatalogUpdate struct {
 	Err error
 }
 
-// Catalog watches every service of a datacentre. However many there are, it keeps two
+// Catalog watches every service of a datacenter. However many there are, it keeps two
 // questions open, the names of all services and the state of all checks, and when they
 // tell that something changed, asks for what did.
 type Catalog struct {
-	client  *Client
-	api     *api.Client
-	options CatalogOptions
-	home    home
+	client     *Client
+	api        *api.Client
+	options    CatalogOptions
+	datacenter datacenter
 }
 
 const (
@@ -49,12 +49,12 @@ const (
 	gather = 50 * time.Millisecond
 	// So many services are asked for at the same time.
 	catalogConcurrency = 8
-	// When the catalogue changed and Consul does not tell where, all services are asked
+	// When the catalog changed and Consul does not tell where, all services are asked
 	// for, fifty a second: with many proxies it is a load on Consul.
 	sweepEach = 20 * time.Millisecond
 )
 
-// Catalog makes a watch of the catalogue, without asking the agent for anything.
+// Catalog makes a watch of the catalog, without asking the agent for anything.
 func (c *Client) Catalog(o CatalogOptions) (*Catalog, error) {
 	filled, err := Options{Service: "catalog", Wait: o.Wait, Grace: o.Grace}.filled()
 	if err != nil {
@@ -65,10 +65,10 @@ func (c *Client) Catalog(o CatalogOptions) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul: %w", err)
 	}
-	return &Catalog{client: c, api: client, options: o, home: home{api: client}}, nil
+	return &Catalog{client: c, api: client, options: o, datacenter: datacenter{api: client}}, nil
 }
 
-// Run calls deliver with the first answer, and then whenever the catalogue changes, goes
+// Run calls deliver with the first answer, and then whenever the catalog changes, goes
 // stale or is fresh again, until ctx is done. All calls come from Run's own goroutine.
 // Deliver may keep the update, and changes nothing in it. Run leaves no goroutine behind.
 func (c *Catalog) Run(ctx context.Context, deliver func(CatalogUpdate)) {
@@ -79,39 +79,39 @@ func (c *Catalog) Run(ctx context.Context, deliver func(CatalogUpdate)) {
 	running.Go(func() { into(ctx, names, follows(c, c.askNames)) })
 	running.Go(func() { into(ctx, states, follows(c, c.askStates)) })
 
-	l := newLedger(c.options.Grace)
-	l.recall(c.options.Known)
+	state := newCatalogState(c.options.Grace)
+	state.recall(c.options.Known)
 	var last *CatalogUpdate
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var calendar calendar
+	var timers catalogTimers
 	backoff := c.options.Backoff
 	for {
-		timer.Reset(calendar.next(time.Now()))
+		timer.Reset(timers.next(time.Now()))
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-names:
-			l.names(time.Now(), r)
-			c.gather(ctx, l, names, states)
+			state.names(time.Now(), r)
+			c.gather(ctx, state, names, states)
 		case r := <-states:
-			l.states(time.Now(), r)
-			c.gather(ctx, l, names, states)
+			state.states(time.Now(), r)
+			c.gather(ctx, state, names, states)
 		case now := <-timer.C:
-			if calendar.retry.due(now) {
-				l.retry()
+			if timers.retry.due(now) {
+				state.retry()
 			}
 		}
 		few := 0
-		if calendar.sweep.due(time.Now()) {
+		if timers.sweep.due(time.Now()) {
 			few = catalogConcurrency
 		}
-		c.refresh(ctx, l, few)
+		c.refresh(ctx, state, few)
 		if ctx.Err() != nil {
 			return
 		}
-		calendar.plan(time.Now(), l, &backoff)
-		if update, ok := l.update(); ok && (last == nil || !sameCatalog(*last, update)) {
+		timers.plan(time.Now(), state, &backoff)
+		if update, ok := state.update(); ok && (last == nil || !sameCatalog(*last, update)) {
 			deliver(update)
 			last = &update
 		}
@@ -119,7 +119,7 @@ func (c *Catalog) Run(ctx context.Context, deliver func(CatalogUpdate)) {
 }
 
 // gather waits for what changes together with what changed.
-func (c *Catalog) gather(ctx context.Context, l *ledger, names <-chan reply[map[string][]string], states <-chan reply[api.HealthChecks]) {
+func (c *Catalog) gather(ctx context.Context, state *catalogState, names <-chan reply[map[string][]string], states <-chan reply[api.HealthChecks]) {
 	timer := time.NewTimer(gather)
 	defer timer.Stop()
 	for {
@@ -127,16 +127,16 @@ func (c *Catalog) gather(ctx context.Context, l *ledger, names <-chan reply[map[
 		case <-ctx.Done():
 			return
 		case r := <-names:
-			l.names(time.Now(), r)
+			state.names(time.Now(), r)
 		case r := <-states:
-			l.states(time.Now(), r)
+			state.states(time.Now(), r)
 		case <-timer.C:
 			return
 		}
 	}
 }
 
-// follows is a question of this catalogue, without what is asked.
+// follows is a question of this catalog, without what is asked.
 func follows[T any](c *Catalog, ask func(*api.QueryOptions) (T, *api.QueryMeta, error)) question[T] {
 	return question[T]{
 		ask:     ask,
@@ -162,7 +162,7 @@ const catalogNeeds = "service:read and node:read on all that it is to see"
 func (c *Catalog) askNames(o *api.QueryOptions) (map[string][]string, *api.QueryMeta, error) {
 	names, meta, err := c.api.Catalog().Services(o)
 	if err == nil && len(names) == 0 {
-		// A catalogue has at least Consul itself.
+		// A catalog has at least Consul itself.
 		return names, meta, c.client.believable(meta, catalogNeeds)
 	}
 	return names, meta, c.client.explain(err, catalogNeeds)
@@ -174,13 +174,13 @@ func (c *Catalog) askStates(o *api.QueryOptions) (api.HealthChecks, *api.QueryMe
 }
 
 // refresh asks for the services of which something changed, or for a few of the others.
-func (c *Catalog) refresh(ctx context.Context, l *ledger, few int) {
+func (c *Catalog) refresh(ctx context.Context, state *catalogState, few int) {
 	type answer struct {
 		instances []Instance
 		index     uint64
 		err       error
 	}
-	names := l.next(few)
+	names := state.next(few)
 	answers := make([]answer, len(names))
 	turns := make(chan struct{}, catalogConcurrency)
 	var asking sync.WaitGroup
@@ -195,7 +195,7 @@ func (c *Catalog) refresh(ctx context.Context, l *ledger, few int) {
 	asking.Wait()
 	now := time.Now()
 	for i, name := range names {
-		l.took(now, name, answers[i].instances, answers[i].index, answers[i].err)
+		state.took(now, name, answers[i].instances, answers[i].index, answers[i].err)
 	}
 }
 
@@ -207,7 +207,7 @@ func (c *Catalog) ask(ctx context.Context, name string) ([]Instance, uint64, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
-	remote, err := c.home.differs(ctx, c.options.Datacenter)
+	remote, err := c.datacenter.differs(ctx, c.options.Datacenter)
 	if err != nil {
 		return nil, 0, c.client.explain(err, catalogNeeds)
 	}

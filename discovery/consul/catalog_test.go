@@ -53,7 +53,7 @@ func named(name string) func(*api.AgentServiceRegistration) {
 
 func unchecked(s *api.AgentServiceRegistration) { s.Check = nil }
 
-func TestWatchesTheCatalogue(t *testing.T) {
+func TestWatchesTheCatalog(t *testing.T) {
 	server, client := agent(t)
 	updates := watchCatalog(t, client, consul.CatalogOptions{})
 	updates.await(t, "Consul alone", func(u consul.CatalogUpdate) bool {
@@ -106,7 +106,7 @@ func TestWatchesTheCatalogue(t *testing.T) {
 	t.Logf("from each change in Consul to its delivery: %v", took)
 }
 
-func TestCatalogueOfManyServices(t *testing.T) {
+func TestCatalogOfManyServices(t *testing.T) {
 	const many = 200
 	server, client := agent(t)
 	register := func() {
@@ -159,7 +159,7 @@ func TestCatalogueOfManyServices(t *testing.T) {
 	})
 }
 
-func TestCatalogueBelievesAfterTheGrace(t *testing.T) {
+func TestCatalogBelievesAfterTheGrace(t *testing.T) {
 	server, client := agent(t)
 	server.Register(t, web(80))
 	updates := watchCatalog(t, client, consul.CatalogOptions{Grace: time.Second})
@@ -171,7 +171,7 @@ func TestCatalogueBelievesAfterTheGrace(t *testing.T) {
 	updates.await(t, "believed", has("web", "none"))
 }
 
-func TestCatalogueIsDenied(t *testing.T) {
+func TestCatalogIsDenied(t *testing.T) {
 	server := guarded(t)
 	server.Register(t, web(80))
 	for _, token := range []string{"", blind, "44444444-5555-6666-7777-888888888888"} {
@@ -187,7 +187,7 @@ func TestCatalogueIsDenied(t *testing.T) {
 }
 
 // A token that loses its rights empties nothing.
-func TestCatalogueOutlivesItsToken(t *testing.T) {
+func TestCatalogOutlivesItsToken(t *testing.T) {
 	server := guarded(t)
 	server.Register(t, web(80))
 	file := filepath.Join(t.TempDir(), "token")
@@ -215,7 +215,7 @@ func TestCatalogueOutlivesItsToken(t *testing.T) {
 }
 
 // However many services there are, few connections stay open.
-func TestCatalogueKeepsFewConnections(t *testing.T) {
+func TestCatalogKeepsFewConnections(t *testing.T) {
 	server := backends.Consul(t, backends.ConsulOptions{})
 	for i := range 50 {
 		server.Register(t, web(1000+i, named(fmt.Sprint("s", i))))

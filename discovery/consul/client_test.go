@@ -147,7 +147,7 @@ func TestRefusesOptions(t *testing.T) {
 		{consul.Options{Service: "a/b"}, "no slash"},
 		{consul.Options{Service: ".."}, "no name"},
 		{consul.Options{Query: "a", Tags: []string{"b"}}, "into the prepared query itself"},
-		{consul.Options{Service: "a", Failover: []string{"b", ""}}, "datacentre 2 has no name"},
+		{consul.Options{Service: "a", Failover: []string{"b", ""}}, "datacenter 2 has no name"},
 		{consul.Options{Service: "a", Wait: 11 * 60e9}, "10m0s at most"},
 		{consul.Options{Service: "a", Grace: -1}, "grace"},
 	} {

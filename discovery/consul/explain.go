@@ -54,7 +54,7 @@ func explainStatus(status api.StatusError, needs string) error {
 	case strings.Contains(said, "No cluster leader"):
 		hint = ": its servers are electing a leader, or too few of them are up"
 	case strings.Contains(said, "No path to datacenter"):
-		hint = ": is the datacentre's name right, and joined over WAN?"
+		hint = ": is the datacenter's name right, and joined over WAN?"
 	case status.Code/100 == 3:
 		hint = ": redirects are not followed, so as not to give the token away"
 	}

@@ -14,7 +14,7 @@ const (
 	defaultWait = 5 * time.Minute
 	maxWait     = 10 * time.Minute // Consul's own limit
 
-	// A catalogue that changes all the time answers at once each time. After a burst it
+	// A catalog that changes all the time answers at once each time. After a burst it
 	// is asked five times a second: changes still arrive within one.
 	questionEvery = 200 * time.Millisecond
 	questionBurst = 10

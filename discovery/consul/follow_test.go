@@ -12,9 +12,9 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// A catalogue that changes all the time is asked ten times in a row, and then five times
+// A catalog that changes all the time is asked ten times in a row, and then five times
 // a second.
-func TestABusyCatalogueIsNoHotLoop(t *testing.T) {
+func TestABusyCatalogIsNoHotLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -97,22 +97,22 @@ func TestAsksSooner(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(1000+int64(s), 0) }
-	m := memory{grace: 10 * time.Second}
-	if ok, _ := m.gone(at(0), false); !ok {
+	g := grace{period: 10 * time.Second}
+	if ok, _ := g.gone(at(0), false); !ok {
 		t.Error("a disappearance in normal operation is doubted")
 	}
-	if ok, wait := m.gone(at(1), true); ok || wait != 10*time.Second {
+	if ok, wait := g.gone(at(1), true); ok || wait != 10*time.Second {
 		t.Errorf("from a Consul that forgot it is believed, or to be asked again after %s", wait)
 	}
-	if ok, wait := m.gone(at(4), false); ok || wait != 7*time.Second {
+	if ok, wait := g.gone(at(4), false); ok || wait != 7*time.Second {
 		t.Errorf("3 s later it is believed, or to be asked again after %s", wait)
 	}
-	if ok, _ := m.gone(at(11), false); !ok {
+	if ok, _ := g.gone(at(11), false); !ok {
 		t.Error("it is doubted beyond the grace")
 	}
-	m.gone(at(20), true)
-	m.seen()
-	if ok, _ := m.gone(at(21), false); !ok {
+	g.gone(at(20), true)
+	g.seen()
+	if ok, _ := g.gone(at(21), false); !ok {
 		t.Error("a disappearance is doubted although it was seen in between")
 	}
 }

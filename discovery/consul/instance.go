@@ -36,7 +36,7 @@ const (
 // view is how one who asks sees the instances.
 type view struct {
 	onlyPassing bool // a warning is as bad as critical
-	remote      bool // they are in another datacentre: take the addresses for that
+	remote      bool // they are in another datacenter: take the addresses for that
 	ordered     bool // Consul's order means something: keep it
 	priority    int
 }
@@ -129,7 +129,7 @@ func presume(before, now []Instance) {
 	}
 }
 
-// address is the service's, or else its node's. From another datacentre the one that is
+// address is the service's, or else its node's. From another datacenter the one that is
 // tagged wan comes first, as with Consul's own translate_wan_addrs.
 func (v view) address(entry *api.ServiceEntry) (host string, port int) {
 	const wan = "wan"

@@ -47,8 +47,8 @@ func TestKnownBeforeIsNotBelievedForEver(t *testing.T) {
 	updates.await(t, "believed", missing)
 }
 
-// A datacentre that can't be asked keeps what was known of it, beside what another says.
-func TestKnownBeforeOfAnotherDatacentre(t *testing.T) {
+// A datacenter that can't be asked keeps what was known of it, beside what another says.
+func TestKnownBeforeOfAnotherDatacenter(t *testing.T) {
 	server, client := agent(t)
 	server.Register(t, web(80))
 	updates := follow(t, client, consul.Options{
@@ -60,7 +60,7 @@ func TestKnownBeforeOfAnotherDatacentre(t *testing.T) {
 	}
 }
 
-// The same for a catalogue.
+// The same for a catalog.
 func TestCatalogKnownBefore(t *testing.T) {
 	server, client := agent(t)
 	server.Kill()

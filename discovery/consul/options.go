@@ -16,7 +16,7 @@ type Options struct {
 	Service, Query string
 	// Datacenter is where to ask; empty is the agent's own.
 	Datacenter string
-	// Failover are further datacentres. Endpoints of the first have priority 1, of the
+	// Failover are further datacenters. Endpoints of the first have priority 1, of the
 	// second 2, and so on.
 	Failover []string
 	// Namespace and Partition are for Consul Enterprise.
@@ -64,7 +64,7 @@ func (o Options) filled() (Options, error) {
 	}
 	for i, datacenter := range o.Failover {
 		if datacenter == "" {
-			return o, fmt.Errorf("consul service %q: failover datacentre %d has no name", name, i+1)
+			return o, fmt.Errorf("consul service %q: failover datacenter %d has no name", name, i+1)
 		}
 	}
 	for _, d := range []struct {

@@ -161,7 +161,7 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-func TestFailsOverToAnotherDatacentre(t *testing.T) {
+func TestFailsOverToAnotherDatacenter(t *testing.T) {
 	one := backends.Consul(t, backends.ConsulOptions{})
 	two := backends.Consul(t, backends.ConsulOptions{Datacenter: "dc2", Join: one})
 	one.Register(t, web(80))
@@ -185,7 +185,7 @@ func TestFailsOverToAnotherDatacentre(t *testing.T) {
 
 	two.Kill()
 	u = updates.await(t, "the other stale", stale(both))
-	if !strings.HasPrefix(u.Err.Error(), "datacentre dc2: ") {
-		t.Errorf("the error does not say which datacentre: %v", u.Err)
+	if !strings.HasPrefix(u.Err.Error(), "datacenter dc2: ") {
+		t.Errorf("the error does not say which datacenter: %v", u.Err)
 	}
 }

@@ -17,10 +17,10 @@ import (
 
 // Source delivers the endpoints of one service, or of one prepared query.
 type Source struct {
-	client  *Client
-	api     *api.Client
-	options Options
-	home    home
+	client     *Client
+	api        *api.Client
+	options    Options
+	datacenter datacenter
 }
 
 // Service makes a source, without asking the agent for anything. The error says which
@@ -34,12 +34,12 @@ func (c *Client) Service(o Options) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul: %w", err)
 	}
-	return &Source{client: c, api: client, options: o, home: home{api: client}}, nil
+	return &Source{client: c, api: client, options: o, datacenter: datacenter{api: client}}, nil
 }
 
 var _ discovery.Source = (*Source)(nil)
 
-// Run delivers as [discovery.Source] says. Each datacentre has a goroutine that follows
+// Run delivers as [discovery.Source] says. Each datacenter has a goroutine that follows
 // the service there; Run puts together what they find.
 func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	datacenters := append([]string{s.options.Datacenter}, s.options.Failover...)
@@ -71,7 +71,7 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 		case c := <-changes:
 			parts[c.priority] = c.part
 		}
-		// What a failover datacentre says first is no answer yet.
+		// What a failover datacenter says first is no answer yet.
 		if update := merge(parts); parts[0].asked && (last == nil || !same(*last, update)) {
 			deliver(update)
 			last = &update
@@ -79,7 +79,7 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	}
 }
 
-// known are what there is to know of each datacentre before any was asked.
+// known are what there is to know of each datacenter before any was asked.
 func (s *Source) known(datacenters int) []part {
 	parts := make([]part, datacenters)
 	if s.options.Known == nil {
@@ -97,7 +97,7 @@ func (s *Source) known(datacenters int) []part {
 	return parts
 }
 
-// part is what is known of the service in one datacentre.
+// part is what is known of the service in one datacenter.
 type part struct {
 	asked    bool // whether it was asked at all
 	answered bool // whether it ever answered
@@ -137,7 +137,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-// follow asks one datacentre until ctx is done.
+// follow asks one datacenter until ctx is done.
 func (s *Source) follow(ctx context.Context, datacenter string, priority int, p part, tell func(part)) {
 	q := question[found]{
 		options: api.QueryOptions{
@@ -155,11 +155,11 @@ func (s *Source) follow(ctx context.Context, datacenter string, priority int, p 
 	} else {
 		q.ask = func(o *api.QueryOptions) (found, *api.QueryMeta, error) { return s.health(o, v) }
 	}
-	memory := memory{grace: s.options.Grace}
+	grace := grace{period: s.options.Grace}
 	q.follow(ctx, func(r reply[found]) time.Duration {
-		again := s.take(&p, &memory, r)
+		again := s.take(&p, &grace, r)
 		if p.err != nil && datacenter != "" {
-			p.err = fmt.Errorf("datacentre %s: %w", datacenter, p.err)
+			p.err = fmt.Errorf("datacenter %s: %w", datacenter, p.err)
 		}
 		tell(p)
 		return again
@@ -167,19 +167,19 @@ func (s *Source) follow(ctx context.Context, datacenter string, priority int, p 
 }
 
 // take makes of a reply what is known from now on, and says when to ask anew.
-func (s *Source) take(p *part, m *memory, r reply[found]) (again time.Duration) {
+func (s *Source) take(p *part, g *grace, r reply[found]) (again time.Duration) {
 	p.asked, p.err = true, r.err
 	if r.err != nil {
 		return 0
 	}
 	if len(r.value.instances) > 0 {
-		m.seen()
+		g.seen()
 		presume(p.found.instances, r.value.instances)
 	} else if n := len(p.found.instances); n > 0 {
-		believed, wait := m.gone(time.Now(), r.forgotten)
+		believed, wait := g.gone(time.Now(), r.forgotten)
 		if !believed {
 			p.err = fmt.Errorf("consul at %s came back without any endpoint of %q: keeping the last %d for up to %s",
-				s.client.address, s.options.Service+s.options.Query, n, m.grace)
+				s.client.address, s.options.Service+s.options.Query, n, g.period)
 			return wait
 		}
 	}
@@ -191,7 +191,7 @@ func (s *Source) take(p *part, m *memory, r reply[found]) (again time.Duration) 
 // passes is told from one that does not exist.
 func (s *Source) health(o *api.QueryOptions, v view) (found, *api.QueryMeta, error) {
 	needs := fmt.Sprintf("service:read on %q and node:read", s.options.Service)
-	remote, err := s.home.differs(o.Context(), o.Datacenter)
+	remote, err := s.datacenter.differs(o.Context(), o.Datacenter)
 	if err != nil {
 		return found{}, nil, s.client.explain(err, needs)
 	}
@@ -227,7 +227,7 @@ func (s *Source) health(o *api.QueryOptions, v view) (found, *api.QueryMeta, err
 // execute runs the prepared query.
 func (s *Source) execute(o *api.QueryOptions, v view) (found, *api.QueryMeta, error) {
 	needs := fmt.Sprintf("query:read on %q, and service:read and node:read on what it finds", s.options.Query)
-	remote, err := s.home.differs(o.Context(), o.Datacenter)
+	remote, err := s.datacenter.differs(o.Context(), o.Datacenter)
 	if err != nil {
 		return found{}, nil, s.client.explain(err, needs)
 	}
@@ -251,6 +251,6 @@ func (s *Source) execute(o *api.QueryOptions, v view) (found, *api.QueryMeta, er
 	for i := range response.Nodes {
 		entries[i] = &response.Nodes[i]
 	}
-	meta.LastIndex = 0 // that of whichever datacentre answered: nothing to compare
+	meta.LastIndex = 0 // that of whichever datacenter answered: nothing to compare
 	return found{instances: v.instances(entries)}, meta, nil
 }

@@ -133,9 +133,9 @@ func TestPicksByOptions(t *testing.T) {
 		{"filter that matches nothing", consul.Options{Filter: `Service.Meta.color == "red"`}, is("")},
 		{"only passing", consul.Options{OnlyPassing: true}, is("127.0.0.1:80 healthy, 127.0.0.1:81 healthy, 127.0.0.1:82 unhealthy")},
 		{"stale, near", consul.Options{Stale: true, Near: "_agent", Tags: []string{"v2"}}, is("127.0.0.1:81 healthy")},
-		{"own datacentre by name", consul.Options{Datacenter: "dc1", Tags: []string{"v2"}}, is("127.0.0.1:81 healthy")},
+		{"own datacenter by name", consul.Options{Datacenter: "dc1", Tags: []string{"v2"}}, is("127.0.0.1:81 healthy")},
 		{"broken filter", consul.Options{Filter: "Service.Meta.color =="}, stale("")},
-		{"unknown datacentre", consul.Options{Datacenter: "nowhere"}, stale("")},
+		{"unknown datacenter", consul.Options{Datacenter: "nowhere"}, stale("")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.options.Service = "web"

@@ -21,7 +21,7 @@ type Source struct {
 
 // Run delivers what the name stands for, and again whenever that changes.
 func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
-	known := newKeeper(&s.options)
+	known := newLastGood(&s.options)
 	failures := s.options.Backoff
 	// What is said to be gone, and is not believed yet, is asked for soon.
 	doubts := discovery.Backoff{Min: time.Second, Max: 5 * time.Second}

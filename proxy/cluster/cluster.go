@@ -78,7 +78,7 @@ type Cluster struct {
 	counts   *counts
 	used     atomic.Bool   // a request has come
 	ready    chan struct{} // closed when Ready is to return
-	changed  chan struct{} // wakes the keeper
+	changed  chan struct{} // wakes rebuildOnChange
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 
@@ -120,8 +120,8 @@ func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.S
 		c.recall(o.Known)
 		c.running.Go(func() { o.Source.Run(ctx, c.update) })
 	}
-	if c.keeps() {
-		c.running.Go(func() { c.keep(ctx) })
+	if c.changesByItself() {
+		c.running.Go(func() { c.rebuildOnChange(ctx) })
 	}
 	return c
 }

@@ -59,7 +59,7 @@ func (c *Conn) admit(h header, data int) error {
 	if err := c.receive(h.length); err != nil {
 		return err
 	}
-	s := c.streams[h.id]
+	s := c.streams.open[h.id]
 	if s == nil {
 		return c.afterEnd(h)
 	}
@@ -81,8 +81,8 @@ func (c *Conn) admit(h header, data int) error {
 // receive counts n bytes against the connection's window, and gives them back where
 // that is worth a frame.
 func (c *Conn) receive(n int) error {
-	c.credit -= int64(n)
-	if c.credit < 0 {
+	c.flow.credit -= int64(n)
+	if c.flow.credit < 0 {
 		return c.breach(FlowControlError, "sent more content than the connection's window allows (RFC 9113 section 6.9)")
 	}
 	c.restore()
@@ -92,7 +92,7 @@ func (c *Conn) receive(n int) error {
 // afterEnd is about a frame for a stream that is closed (RFC 9113 section 5.1):
 // what was on its way when this side reset the stream is in order.
 func (c *Conn) afterEnd(h header) error {
-	how := c.past.find(h.id)
+	how := c.streams.closed.find(h.id)
 	switch *how {
 	case resetHere:
 		if h.has(frame.FlagDataEndStream) {
@@ -101,10 +101,9 @@ func (c *Conn) afterEnd(h header) error {
 	case endedWhole:
 		return c.breach(StreamClosed, "sent "+h.kind.String()+" after the end of stream "+name(h.id)+" (RFC 9113 section 5.1)")
 	case resetByPeer:
-		c.out = appendReset(c.out, h.id, StreamClosed)
-		c.wake()
-		if c.reply() {
-			return c.unread()
+		c.out.reset(h.id, StreamClosed)
+		if err := c.reply(); err != nil {
+			return err
 		}
 	}
 	return c.countLocked("frames for streams that have ended")
@@ -126,7 +125,7 @@ func (c *Conn) takeContent(b []byte) (n int, err error) {
 func (c *Conn) deliver(id uint32, data []byte, end bool) error {
 	c.mu.Lock()
 	defer c.unlock()
-	s := c.streams[id]
+	s := c.streams.open[id]
 	if s == nil || s.remoteEnd {
 		return nil
 	}

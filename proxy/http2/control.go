@@ -43,13 +43,12 @@ func (c *Conn) malformed(h header, err error) error {
 		c.mu.Lock()
 		defer c.unlock()
 		did := "sent a malformed " + h.kind.String()
-		if stream := c.streams[s.StreamID]; stream != nil {
+		if stream := c.streams.open[s.StreamID]; stream != nil {
 			return c.breakStream(stream, Code(s.Code), did)
 		}
-		c.out = appendReset(c.out, s.StreamID, Code(s.Code))
-		c.wake()
-		if c.reply() {
-			return c.unread()
+		c.out.reset(s.StreamID, Code(s.Code))
+		if err := c.reply(); err != nil {
+			return err
 		}
 		return c.countReset()
 	}
@@ -84,16 +83,12 @@ func (c *Conn) onSettings(f *frame.SettingsFrame) error {
 	if err != nil {
 		return err
 	}
-	if c.peerMost < 0 {
-		c.peerMost = maxID // it does not limit them
+	if c.peer.maxStreams < 0 {
+		c.peer.maxStreams = maxID // it does not limit them
 	}
-	c.newRoom = !c.server
-	c.out = appendHeader(c.out, 0, frame.FrameSettings, frame.FlagSettingsAck, 0)
-	c.wake()
-	if c.reply() {
-		return c.unread()
-	}
-	return nil
+	c.room.due = !c.server
+	c.out.settingsAck()
+	return c.reply()
 }
 
 // set takes over one setting.
@@ -107,22 +102,22 @@ func (c *Conn) set(s frame.Setting) error {
 	}
 	switch s.ID {
 	case frame.SettingHeaderTableSize:
-		c.zeroTable = true
+		c.out.zeroTable = true
 	case frame.SettingEnablePush:
 		if !c.server && s.Val != 0 {
 			return c.breach(ProtocolError, "wants pushes enabled, which is not for a server to say (RFC 9113 section 6.5.2)")
 		}
 	case frame.SettingMaxConcurrentStreams:
-		c.peerMost = int(min(s.Val, maxID))
+		c.peer.maxStreams = int(min(s.Val, maxID))
 	case frame.SettingInitialWindowSize:
 		if c.setFirst(int64(s.Val)) {
 			return c.breach(FlowControlError, "widened the window of a stream beyond 2147483647 (RFC 9113 section 6.9.2)")
 		}
 	case frame.SettingEnableConnectProtocol:
-		if s.Val == 0 && c.extended {
+		if s.Val == 0 && c.peer.extendedConnect {
 			return c.breach(ProtocolError, "took extended CONNECT back (RFC 8441 section 3)")
 		}
-		c.extended = s.Val == 1
+		c.peer.extendedConnect = s.Val == 1
 	}
 	return nil
 }
@@ -140,12 +135,8 @@ func (c *Conn) onPing(f *frame.PingFrame) error {
 		}
 		return nil
 	}
-	c.out = appendPing(c.out, frame.FlagPingAck, f.Data)
-	c.wake()
-	if c.reply() {
-		return c.unread()
-	}
-	return nil
+	c.out.ping(frame.FlagPingAck, f.Data)
+	return c.reply()
 }
 
 // onWindowUpdate widens a window (RFC 9113 section 6.9).
@@ -164,7 +155,7 @@ func (c *Conn) onWindowUpdate(f *frame.WindowUpdateFrame) error {
 		}
 		return nil
 	}
-	s := c.streams[f.StreamID]
+	s := c.streams.open[f.StreamID]
 	if s != nil && c.widen(s, int64(f.Increment)) {
 		return c.breakStream(s, FlowControlError, "widened the stream's window beyond 2147483647 (RFC 9113 section 6.9.1)")
 	}
@@ -181,9 +172,9 @@ func (c *Conn) onReset(f *frame.RSTStreamFrame) error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	s := c.streams[f.StreamID]
+	s := c.streams.open[f.StreamID]
 	if s == nil {
-		if how := c.past.find(f.StreamID); *how == resetHere {
+		if how := c.streams.closed.find(f.StreamID); *how == resetHere {
 			*how = resetByPeer // so nothing more is on its way
 		}
 		return nil
@@ -213,9 +204,9 @@ func (c *Conn) onGoAway(f *frame.GoAwayFrame) error {
 	if c.server {
 		return nil // it ends the connection when it likes to
 	}
-	c.going, c.peerGone, c.newRoom = true, true, true
+	c.shutdown.going, c.shutdown.peerGone, c.room.due = true, true, true
 	why := c.blame(fault.ClientClosed, fault.UpstreamRefused, "is going away ("+Code(f.ErrCode).String()+") and did not take the stream")
-	for id, s := range c.streams {
+	for id, s := range c.streams.open {
 		if id > f.LastStreamID {
 			s.fail(why)
 			c.closeStream(s, resetByPeer)
@@ -235,13 +226,9 @@ func (c *Conn) onPriority(f *frame.PriorityFrame) error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	if s := c.streams[f.StreamID]; s != nil {
+	if s := c.streams.open[f.StreamID]; s != nil {
 		return c.breakStream(s, ProtocolError, "made a stream depend on itself (RFC 7540 section 5.3.1)")
 	}
-	c.out = appendReset(c.out, f.StreamID, ProtocolError)
-	c.wake()
-	if c.reply() {
-		return c.unread()
-	}
-	return nil
+	c.out.reset(f.StreamID, ProtocolError)
+	return c.reply()
 }

@@ -8,6 +8,6 @@
 // package does not connect requests with responses, nor decide what is sent to
 // whom: that is package forward. It frames over golang.org/x/net/http2.
 //
-// Start reading at [Conn], then turn in read.go for what comes in, share in
-// flow.go for what goes out, and list in request.go for heads.
+// Start reading at [Conn], then takeFrames in read.go for what comes in, share in
+// flow.go for what goes out, and headerList for heads.
 package http2

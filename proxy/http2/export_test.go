@@ -5,7 +5,7 @@ package http2
 func (c *Conn) ExtendedConnect() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.extended
+	return c.peer.extendedConnect
 }
 
 // Quiet reports whether nothing is under way: no stream, nobody who serves one, and
@@ -13,5 +13,5 @@ func (c *Conn) ExtendedConnect() bool {
 func (c *Conn) Quiet() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.active == 0 && c.held == 0 && len(c.out) == 0
+	return c.streams.active == 0 && c.streams.held == 0 && len(c.out.buf) == 0
 }

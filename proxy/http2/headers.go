@@ -63,7 +63,7 @@ func (c *Conn) onHeaders(h header, p []byte) error {
 		return err
 	}
 	c.heading = k
-	c.list.begin(k.block, k.what == trails)
+	c.headers.begin(k.block, k.what == trails)
 	return c.fragment(p, h.has(frame.FlagHeadersEndHeaders))
 }
 
@@ -97,14 +97,14 @@ func (c *Conn) fragment(p []byte, whole bool) error {
 	}
 	c.releaseBlock()
 	switch {
-	case errors.Is(err, hpack.ErrStringLength) || c.list.hopeless():
+	case errors.Is(err, hpack.ErrStringLength) || c.headers.hopeless():
 		return c.hopeless()
 	case err != nil:
 		return c.breach(CompressionError, "sent a header block that can't be decoded (RFC 9113 section 4.3): "+err.Error())
 	}
 	err = c.endBlock()
-	k.block, c.list.dest = nil, nil // it is the stream's
-	c.list.cookies = kept(c.list.cookies)
+	k.block, c.headers.dest = nil, nil // it is the stream's
+	c.headers.cookies = kept(c.headers.cookies)
 	return err
 }
 
@@ -125,7 +125,7 @@ func (c *Conn) beginBlock(k *heading, h header) error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	s := c.streams[h.id]
+	s := c.streams.open[h.id]
 	switch {
 	case c.idleStream(h.id):
 		return c.breach(ProtocolError, "sent HEADERS on stream "+name(h.id)+", which it can't open (RFC 9113 section 5.1.1)")
@@ -144,7 +144,7 @@ func (c *Conn) beginBlock(k *heading, h header) error {
 // lateBlock is about a header block for a stream that has ended: the trailers of
 // one that was reset here, as long as that may be.
 func (c *Conn) lateBlock(h header) error {
-	if c.server && *c.past.find(h.id) == longAgo && !c.past.full() {
+	if c.server && *c.streams.closed.find(h.id) == longAgo && !c.streams.closed.full() {
 		return c.breach(ProtocolError, "opened stream "+name(h.id)+" after a later one (RFC 9113 section 5.1.1)")
 	}
 	return c.afterEnd(h)
@@ -158,7 +158,7 @@ func (c *Conn) endBlock() error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	s := c.streams[k.id]
+	s := c.streams.open[k.id]
 	switch {
 	case s == nil && k.what == ignored:
 		return nil
@@ -175,17 +175,17 @@ func (c *Conn) endBlock() error {
 
 // open has a request served.
 func (c *Conn) open(k *heading) error {
-	l := &c.list
+	l := &c.headers
 	l.endRequest(k.end)
 	h := &k.block.head
 	c.mu.Lock()
-	if c.replies > c.options.Floods.Replies { // RST_STREAMs of those that serve, for one
+	if err := c.checkUnread(); err != nil { // of RST_STREAMs of those that serve, for one
 		c.unlock()
-		return c.unread()
+		return err
 	}
 	// Streams that the client has reset count until they are done with here.
 	c.awaitOwners()
-	if c.final || c.active >= c.options.MaxStreams || c.held >= 2*c.options.MaxStreams {
+	if c.shutdown.final || c.streams.active >= c.options.MaxStreams || c.streams.held >= 2*c.options.MaxStreams {
 		defer c.unlock()
 		return c.refuse(k.id)
 	}
@@ -195,10 +195,10 @@ func (c *Conn) open(k *heading) error {
 		return c.refuse(k.id)
 	}
 	c.restore() // memory may have been short when content came last
-	c.moved++
-	c.lastID, c.spare = k.id, c.newBlock()
+	c.meter.moved++
+	c.streams.lastID, c.spare = k.id, c.newBlock()
 	s := c.newStream()
-	s.id, s.window, s.credit = k.id, c.firstSend, int64(c.options.StreamWindow)
+	s.id, s.window, s.credit = k.id, c.flow.first, int64(c.options.StreamWindow)
 	s.head = k.block
 	s.count()
 	s.asked.method = h.Method
@@ -208,15 +208,15 @@ func (c *Conn) open(k *heading) error {
 	}
 	s.remoteEnd = k.end
 	s.opened = c.now
-	c.streams[s.id] = s
-	c.active++
+	c.streams.open[s.id] = s
+	c.streams.active++
 	if k.selfish {
 		err := c.breakStream(s, ProtocolError, "sent a stream that depends on itself (RFC 7540 section 5.3.1)")
 		c.recycle(s)
 		c.unlock()
 		return err
 	}
-	c.held++
+	c.streams.held++
 	if l.why != nil {
 		s.length = -1
 		s.refused, s.refusal = l.why, ProtocolError
@@ -233,15 +233,15 @@ func (c *Conn) open(k *heading) error {
 // not noticed yet, as they do at every recheck: it does not open more than it may,
 // and need not know what goes on here. The lock is held, but not while it waits.
 func (c *Conn) awaitOwners() {
-	if c.final || c.active >= c.options.MaxStreams || c.held < 2*c.options.MaxStreams {
+	if c.shutdown.final || c.streams.active >= c.options.MaxStreams || c.streams.held < 2*c.options.MaxStreams {
 		return
 	}
 	timer := time.NewTimer(2 * recheck)
 	defer timer.Stop()
-	for late := false; !late && !c.ended && c.held >= 2*c.options.MaxStreams; {
+	for late := false; !late && !c.shutdown.ended && c.streams.held >= 2*c.options.MaxStreams; {
 		c.unlock()
 		select {
-		case <-c.left:
+		case <-c.streams.left:
 		case <-timer.C:
 			late = true
 		}
@@ -251,18 +251,17 @@ func (c *Conn) awaitOwners() {
 
 // refuse refuses a stream that is one too many.
 func (c *Conn) refuse(id uint32) error {
-	c.past.add(id, resetHere)
-	c.out = appendReset(c.out, id, RefusedStream)
-	c.wake()
-	if c.reply() {
-		return c.unread()
+	c.streams.closed.add(id, resetHere)
+	c.out.reset(id, RefusedStream)
+	if err := c.reply(); err != nil {
+		return err
 	}
 	return c.countLocked("streams beyond those that it may open")
 }
 
 // endTrailers gives a stream its trailers.
 func (c *Conn) endTrailers(s *Stream, k *heading) error {
-	l := &c.list
+	l := &c.headers
 	switch {
 	case l.why != nil:
 		return c.breakWith(s, ProtocolError, l.why)
@@ -281,7 +280,7 @@ const mostHeads = 16
 
 // endAnswer gives a stream the head of a response.
 func (c *Conn) endAnswer(s *Stream, k *heading) error {
-	l := &c.list
+	l := &c.headers
 	l.endResponse(&s.asked, k.end)
 	h := &k.block.head
 	interim := h.Status < 200 && h.Framing != message.Tunnel

@@ -42,18 +42,12 @@ func (c *Conn) width() int64 {
 // restore gives the peer its window on the connection back, where that is worth a
 // frame.
 func (c *Conn) restore() {
-	if c.told || c.ended {
+	if c.shutdown.decided || c.shutdown.ended {
 		return
 	}
-	width := c.width()
-	n := width - c.credit
-	if width < connWindow {
-		n -= c.ahead
-	}
-	if n > 0 && n >= width/2 {
-		c.credit += n
-		c.out = appendWindowUpdate(c.out, 0, uint32(n))
-		c.wake()
+	if n := c.flow.refill(c.width()); n > 0 {
+		c.out.windowUpdate(0, uint32(n))
+		c.out.wake()
 	}
 }
 
@@ -76,9 +70,9 @@ func (c *Conn) maxUnsent() int {
 
 // countOut counts the buffers of what is sent.
 func (c *Conn) countOut() {
-	if n := cap(c.out) + c.spent; n != c.outs && !c.ended {
-		c.nio.Account.Take(n - c.outs)
-		c.outs = n
+	if n := cap(c.out.buf) + c.out.spent; n != c.out.counted && !c.shutdown.ended {
+		c.nio.Account.Take(n - c.out.counted)
+		c.out.counted = n
 	}
 }
 
@@ -123,7 +117,7 @@ func (s *Stream) keep(data []byte) bool {
 		}
 	}
 	s.in = append(s.in, data...)
-	c.ahead += int64(len(data))
+	c.flow.ahead += int64(len(data))
 	s.count()
 	return true
 }
@@ -161,33 +155,6 @@ func (c *Conn) forgetBlock() {
 	c.decoder.SetEmitEnabled(true)
 }
 
-// rest gives up what an idle connection kept for what its peer may ask next, but for
-// what a single request needs. The lock is held.
-func (c *Conn) rest() {
-	for _, s := range c.free[min(len(c.free), restingStreams):] {
-		s.stopTimer()
-		s.drop()
-	}
-	c.free = shorter(c.free, restingStreams)
-	for _, b := range c.blocks[min(len(c.blocks), 2*restingStreams):] {
-		c.nio.Account.Give(b.size())
-	}
-	c.blocks = shorter(c.blocks, 2*restingStreams)
-}
-
-// restingStreams is how many streams an idle connection keeps, and blocks for each
-// of them.
-const restingStreams = 1
-
-// shorter is all but for what comes after the first n.
-func shorter[T any](all []*T, n int) []*T {
-	if len(all) <= n {
-		return all
-	}
-	clear(all[n:])
-	return all[:n]
-}
-
 // drop gives up what the stream is counted for.
 func (s *Stream) drop() {
 	s.conn.nio.Account.Give(s.holds)
@@ -196,7 +163,7 @@ func (s *Stream) drop() {
 
 // countKept counts what a stream holds that nobody uses.
 func (s *Stream) countKept() {
-	n := cap(s.in) + cap(s.piece) + cap(s.list)
+	n := cap(s.in) + cap(s.piece) + cap(s.encoded)
 	s.conn.nio.Account.Take(n - s.holds)
 	s.holds = n
 }
@@ -206,7 +173,7 @@ func (s *Stream) countKept() {
 func (c *Conn) Held() (bytes int64, done uint64, shed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.nio.Account.Held(), c.done, c.shed
+	return c.nio.Account.Held(), c.streams.done, c.shutdown.shed
 }
 
 // Shed ends the connection, and with it all of its streams, for want of memory. Any
@@ -214,9 +181,9 @@ func (c *Conn) Held() (bytes int64, done uint64, shed bool) {
 func (c *Conn) Shed() {
 	c.mu.Lock()
 	defer c.unlock()
-	if c.told {
+	if c.shutdown.decided {
 		return
 	}
-	c.shed = true
+	c.shutdown.shed = true
 	c.end(EnhanceYourCalm, overloaded("and closed the connections that held most"))
 }

@@ -22,12 +22,11 @@ type reader struct {
 	source  bytes.Reader
 	framer  *frame.Framer // over source: one frame that is whole
 	decoder *hpack.Decoder
-	list    list
-	heading heading // the header block that is coming
-	content content // the frame of DATA that is coming
-	spare   *block  // for the next request
-	seenID  uint32  // a server's last stream from its client
-	meter   meter
+	headers headerList // of the block that is being decoded
+	heading heading    // the header block that is coming
+	content content    // the frame of DATA that is coming
+	spare   *block     // for the next request
+	seenID  uint32     // a server's last stream from its client
 
 	now       time.Duration // when the last wait ended
 	heard     time.Duration // when bytes came last
@@ -62,22 +61,22 @@ func (c *Conn) breach(code Code, did string) error {
 func (r *reader) init(c *Conn) {
 	o := &c.options
 	r.framer = frame.NewFramer(nil, &r.source)
-	r.list.limits, r.list.name = o.Limits, o.Name
-	r.decoder = hpack.NewDecoder(4096, r.list.add)
+	r.headers.limits, r.headers.name = o.Limits, o.Name
+	r.decoder = hpack.NewDecoder(4096, r.headers.add)
 	r.decoder.SetMaxStringLength(2 * o.Limits.HeadBytes)
 	r.now = c.nio.Now()
 	r.heard, r.idleBy = r.now, r.now+o.IdleTimeout
 	if o.HeadTimeout > 0 {
 		r.partialBy = r.now + o.HeadTimeout
 	}
-	c.idle = r.now
+	c.streams.idleSince = r.now
 }
 
 // read reads frames until the connection ends. It returns an error where the
 // socket made it.
 func (c *Conn) read() error {
 	for {
-		if !c.turn() {
+		if !c.takeFrames() {
 			return nil
 		}
 		c.nio.Await(c.now, c.nextEnd())
@@ -104,16 +103,16 @@ func (c *Conn) read() error {
 func (c *Conn) arrived() bool {
 	c.now = c.nio.Now()
 	c.heard, c.pinged = c.now, 0
-	if !c.turn() {
+	if !c.takeFrames() {
 		return false
 	}
 	c.nio.Await(c.now, c.nextEnd())
 	return true
 }
 
-// turn takes in the frames that have arrived. It returns false when the
+// takeFrames takes in the frames that have arrived. It returns false when the
 // connection is to end.
-func (c *Conn) turn() bool {
+func (c *Conn) takeFrames() bool {
 	frames := 0
 	for {
 		b := c.nio.Buffered()
@@ -246,7 +245,7 @@ func (c *Conn) idleStream(id uint32) bool {
 	if c.server {
 		return id%2 == 0 || id > c.seenID
 	}
-	return id%2 == 0 || id >= c.nextID.Load()
+	return id%2 == 0 || id >= c.streams.nextID.Load()
 }
 
 // nextEnd is when the reader has something to do though no byte comes: 0 is
@@ -280,10 +279,10 @@ func (c *Conn) timedOut() bool {
 	defer c.unlock()
 	o := &c.options
 	switch {
-	case c.told:
-	case c.cut: // and the time to read what was there is up
-		if c.told = true; c.active > 0 {
-			c.why = c.blame(fault.ClientClosed, fault.UpstreamClosed, "closed the connection")
+	case c.shutdown.decided:
+	case c.out.cut: // and the time to read what was there is up
+		if c.shutdown.decided = true; c.streams.active > 0 {
+			c.shutdown.why = c.blame(fault.ClientClosed, fault.UpstreamClosed, "closed the connection")
 		}
 	case c.partialBy > 0 && c.now >= c.partialBy:
 		what, code := "what it had begun", EnhanceYourCalm
@@ -293,13 +292,13 @@ func (c *Conn) timedOut() bool {
 		c.end(code, c.blame(fault.RequestTimeout, fault.UpstreamTimeout, "did not send "+what+" within "+o.HeadTimeout.String()))
 	case o.KeepAliveTimeout > 0 && c.pinged > 0 && c.now >= c.pinged+o.KeepAliveTimeout:
 		c.end(NoError, c.blame(fault.ClientUnresponsive, fault.UpstreamClosed, "did not answer a PING within "+o.KeepAliveTimeout.String()))
-		c.cut = true // it can't be waited for
-	case o.IdleTimeout > 0 && c.active == 0 && c.now >= c.idle+o.IdleTimeout:
+		c.out.cut = true // it can't be waited for
+	case o.IdleTimeout > 0 && c.streams.active == 0 && c.now >= c.streams.idleSince+o.IdleTimeout:
 		c.end(NoError, nil)
 	default:
 		c.postpone()
 	}
-	return c.told
+	return c.shutdown.decided
 }
 
 // postpone sees to what is due short of an end.
@@ -307,13 +306,13 @@ func (c *Conn) postpone() {
 	o := &c.options
 	if o.KeepAlive > 0 && c.pinged == 0 && c.now >= c.heard+o.KeepAlive {
 		c.pinged = c.now
-		c.out = appendPing(c.out, 0, keepAlivePing)
-		c.wake()
+		c.out.ping(0, keepAlivePing)
+		c.out.wake()
 	}
 	if c.now >= c.idleBy {
 		c.idleBy = c.now + o.IdleTimeout
-		if c.active == 0 {
-			c.idleBy = c.idle + o.IdleTimeout
+		if c.streams.active == 0 {
+			c.idleBy = c.streams.idleSince + o.IdleTimeout
 		}
 	}
 }

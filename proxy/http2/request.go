@@ -38,7 +38,7 @@ func pseudoByName(name string) pseudo {
 }
 
 // addPseudo takes in a pseudo-field.
-func (l *list) addPseudo(name, value string) {
+func (l *headerList) addPseudo(name, value string) {
 	p := pseudoByName(name)
 	switch {
 	case l.trailers:
@@ -60,7 +60,7 @@ func (l *list) addPseudo(name, value string) {
 }
 
 // notePseudo keeps a pseudo-field's value, or says what is wrong with it.
-func (l *list) notePseudo(p pseudo, value string) (reason string) {
+func (l *headerList) notePseudo(p pseudo, value string) (reason string) {
 	switch p {
 	case pseudoMethod:
 		if !message.All(value, message.InToken) {
@@ -107,7 +107,7 @@ func (l *list) notePseudo(p pseudo, value string) (reason string) {
 // noteHost takes in a Host field, which must say what :authority says, compared
 // by scheme, and is dropped then (RFC 9113 section 8.3.1): what is sent on is
 // :authority as it came.
-func (l *list) noteHost(value string) (reason string, kept bool) {
+func (l *headerList) noteHost(value string) (reason string, kept bool) {
 	switch reason := message.BadHost(value); {
 	case l.response || l.trailers:
 		return "", true
@@ -127,7 +127,7 @@ func (l *list) noteHost(value string) (reason string, kept bool) {
 }
 
 // endRequest makes a request of the list. ended tells that nothing follows.
-func (l *list) endRequest(ended bool) {
+func (l *headerList) endRequest(ended bool) {
 	l.end()
 	h := &l.dest.head
 	if l.seen&pseudoMethod != 0 {
@@ -155,7 +155,7 @@ func (l *list) endRequest(ended bool) {
 
 // badTarget says what is wrong with which pseudo-fields there are (RFC 9113
 // sections 8.3.1 and 8.5, RFC 8441 section 4).
-func (l *list) badTarget(m message.Method) string {
+func (l *headerList) badTarget(m message.Method) string {
 	const whole = pseudoMethod | pseudoScheme | pseudoPath
 	switch {
 	case l.seen&pseudoMethod == 0:
@@ -181,7 +181,7 @@ func (l *list) badTarget(m message.Method) string {
 
 // upgrade makes of an extended CONNECT what it is in HTTP/1: a GET that asks to
 // change protocols.
-func (l *list) upgrade(h *message.Head) {
+func (l *headerList) upgrade(h *message.Head) {
 	method := l.put("GET")
 	name := l.put(message.Upgrade.String())
 	h.Rebase(l.dest.wire)
@@ -191,7 +191,7 @@ func (l *list) upgrade(h *message.Head) {
 }
 
 // withoutQuery is the path alone.
-func (l *list) withoutQuery() message.Span {
+func (l *headerList) withoutQuery() message.Span {
 	path := l.path
 	if l.query.Off != 0 {
 		path.Len = l.query.Off - 1 - path.Off
@@ -200,7 +200,7 @@ func (l *list) withoutQuery() message.Span {
 }
 
 // frame decides how long the content of a request is.
-func (l *list) frame(h *message.Head, ended bool) {
+func (l *headerList) frame(h *message.Head, ended bool) {
 	switch {
 	case h.Upgrade || h.Form == message.Authority:
 		if l.length > 0 {

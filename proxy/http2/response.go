@@ -12,7 +12,7 @@ type asked struct {
 }
 
 // endResponse makes a response of the list. ended tells that nothing follows.
-func (l *list) endResponse(to *asked, ended bool) {
+func (l *headerList) endResponse(to *asked, ended bool) {
 	l.end()
 	h := &l.dest.head
 	h.Status = l.status

@@ -38,11 +38,11 @@ type Stream struct {
 	received int64  // content in all
 	length   int64  // what it must come to, -1 where that is not known
 
-	window    int64 // what may be sent
-	writeIdle time.Duration
-	queued    bool
-	frame     int    // where in conn.out the last frame begins
-	gen       uint64 // if this is conn.gen
+	window     int64 // what may be sent
+	writeIdle  time.Duration
+	queued     bool
+	frame      int    // where in conn.out.buf the last frame begins
+	generation uint64 // if this is that of conn.out
 
 	localEnd, remoteEnd bool // END_STREAM was sent, was received
 	closed              bool // the stream has ended, whoever still holds it
@@ -54,24 +54,15 @@ type Stream struct {
 
 	deadline, limit atomic.Int64 // of Await and Limit, never for none
 
-	watch func() bool // the reading goroutine's
-	list  []byte      // the writing goroutine's: header lists are encoded into it
-	pipe  duplex
+	watch   func() bool // the reading goroutine's
+	encoded []byte      // the writing goroutine's: header lists are encoded into it
+	pipe    duplex
 }
-
-const (
-	keptStreams = 32
-	keptBytes   = 4 << 10 // of what a stream or a block has in it
-)
 
 // newStream returns a stream to be opened.
 func (c *Conn) newStream() *Stream {
-	var s *Stream
-	if n := len(c.free); n > 0 {
-		s = c.free[n-1]
-		c.free[n-1] = nil
-		c.free = c.free[:n-1]
-	} else {
+	s := c.streams.takeFree()
+	if s == nil {
 		s = &Stream{conn: c, armed: never}
 		s.reading.L, s.writing.L = &c.mu, &c.mu
 	}
@@ -85,7 +76,7 @@ func (c *Conn) newStream() *Stream {
 
 // recycle keeps a stream that nobody holds any more.
 func (c *Conn) recycle(s *Stream) {
-	c.ahead -= int64(len(s.in))
+	c.flow.ahead -= int64(len(s.in))
 	c.keepBlock(s.head)
 	c.keepBlock(s.trailers)
 	for _, b := range s.heads {
@@ -97,20 +88,20 @@ func (c *Conn) recycle(s *Stream) {
 	s.refused, s.refusal, s.answered = nil, 0, false
 	s.in, s.piece = kept(s.in), kept(s.piece)
 	s.credit, s.received, s.window = 0, 0, 0
-	s.frame, s.gen, s.id = 0, 0, 0
+	s.frame, s.generation, s.id = 0, 0, 0
 	s.localEnd, s.remoteEnd, s.closed, s.stopped = false, false, false, false
 	s.err, s.watch = nil, nil
-	s.list = kept(s.list)
+	s.encoded = kept(s.encoded)
 	s.pipe = duplex{}
 	c.restore()
-	if c.ended || len(c.free) >= keptStreams {
+	if c.shutdown.ended || len(c.streams.free) >= keptStreams {
 		s.stopTimer()
 		s.drop()
 		return
 	}
 	s.countKept()
-	c.free = append(c.free, s)
-	if c.active == 0 && c.held == 0 {
+	c.streams.free = append(c.streams.free, s)
+	if c.streams.active == 0 && c.streams.held == 0 {
 		c.rest()
 	}
 }
@@ -123,25 +114,6 @@ func kept(b []byte) []byte {
 	return b[:0]
 }
 
-func (c *Conn) newBlock() *block {
-	n := len(c.blocks)
-	if n == 0 {
-		return new(block)
-	}
-	b := c.blocks[n-1]
-	c.blocks[n-1] = nil
-	c.blocks = c.blocks[:n-1]
-	c.nio.Account.Give(b.size())
-	return b
-}
-
-func (c *Conn) keepBlock(b *block) {
-	if b != nil && cap(b.wire) <= keptBytes && len(c.blocks) < keptStreams && !c.ended {
-		c.blocks = append(c.blocks, b)
-		c.nio.Account.Take(b.size())
-	}
-}
-
 // closeStream takes a stream out of the connection: nothing more is sent for it
 // or received.
 func (c *Conn) closeStream(s *Stream, how ending) {
@@ -149,19 +121,12 @@ func (c *Conn) closeStream(s *Stream, how ending) {
 		return
 	}
 	s.closed = true
-	c.active--
-	if how == endedWhole {
-		c.done++
-	}
-	if s.id != 0 {
-		delete(c.streams, s.id)
-		c.past.add(s.id, how)
-	}
+	c.streams.remove(s, how)
 	s.reading.Signal()
 	s.writing.Signal()
 	c.notice()
-	if c.active == 0 {
-		c.idle = c.nio.Now()
+	if c.streams.active == 0 {
+		c.streams.idleSince = c.nio.Now()
 		c.endIfDone()
 	}
 }
@@ -183,11 +148,11 @@ func (c *Conn) breakStream(s *Stream, code Code, did string) error {
 // breakWith is breakStream where the reason is made.
 func (c *Conn) breakWith(s *Stream, code Code, why *fault.Error) error {
 	s.fail(why)
-	c.ahead -= int64(len(s.in))
+	c.flow.ahead -= int64(len(s.in))
 	s.remoteEnd, s.in = false, s.in[:0] // what came before counts for nothing
 	c.reset(s, code)
-	if c.replies > c.options.Floods.Replies {
-		return c.unread()
+	if err := c.checkUnread(); err != nil {
+		return err
 	}
 	return c.countReset()
 }
@@ -197,10 +162,10 @@ func (c *Conn) reset(s *Stream, code Code) {
 	if s.closed {
 		return
 	}
-	if s.id != 0 && !c.ended {
-		c.out = appendReset(c.out, s.id, code)
-		c.replies++
-		c.wake()
+	if s.id != 0 && !c.shutdown.ended {
+		c.out.reset(s.id, code)
+		c.meter.replies++
+		c.out.wake()
 	}
 	c.closeStream(s, resetHere)
 }
@@ -266,20 +231,20 @@ func (s *Stream) Close() {
 	case c.server:
 		code = InternalError
 	}
-	if s.refusal != NoError && s.err == nil && !c.ended {
+	if s.refusal != NoError && s.err == nil && !c.shutdown.ended {
 		// It is malformed, which is to be told whether or not it was answered (RFC
 		// 9113 section 8.1.1).
-		c.out = appendReset(c.out, s.id, s.refusal)
-		c.past.add(s.id, resetHere)
+		c.out.reset(s.id, s.refusal)
+		c.streams.closed.add(s.id, resetHere)
 		c.closeStream(s, resetHere)
-		c.wake()
+		c.out.wake()
 	}
 	c.reset(s, code)
 	c.leave(s)
 	if c.server {
-		c.held--
+		c.streams.held--
 		select {
-		case c.left <- struct{}{}:
+		case c.streams.left <- struct{}{}:
 		default:
 		}
 	}

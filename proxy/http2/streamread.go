@@ -98,7 +98,7 @@ func (s *Stream) TryRead() (piece []byte, ended bool, err error) {
 // takeIn swaps what was received for what was read before.
 func (s *Stream) takeIn() []byte {
 	s.in, s.piece = s.piece[:0], s.in
-	s.conn.ahead -= int64(len(s.piece))
+	s.conn.flow.ahead -= int64(len(s.piece))
 	return s.piece
 }
 
@@ -113,9 +113,9 @@ func (s *Stream) giveBack() {
 	}
 	width := s.width()
 	if n := width - s.credit - int64(len(s.in)); n > 0 && n >= width/2 {
-		c.out = appendWindowUpdate(c.out, s.id, uint32(n))
+		c.out.windowUpdate(s.id, uint32(n))
 		s.credit += n
-		c.wake()
+		c.out.wake()
 	}
 }
 

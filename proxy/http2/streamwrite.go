@@ -15,9 +15,9 @@ import (
 func (s *Stream) WriteHead(h *message.Head, end bool) error {
 	c := s.conn
 	if c.server {
-		s.list = appendResponse(s.list[:0], h)
+		s.encoded = appendResponse(s.encoded[:0], h)
 	} else {
-		s.list = appendRequest(s.list[:0], h, c.options.Scheme)
+		s.encoded = appendRequest(s.encoded[:0], h, c.options.Scheme)
 	}
 	c.mu.Lock()
 	defer c.unlock()
@@ -29,11 +29,11 @@ func (s *Stream) WriteHead(h *message.Head, end bool) error {
 			return err
 		}
 	}
-	c.appendBlock(s, s.list, end)
+	c.appendBlock(s, s.encoded, end)
 	if c.server {
 		s.answered = h.Status >= 200 || h.Status == 101
 		if !s.answered {
-			s.gen = c.gen - 1 // END_STREAM is not for interim responses
+			s.generation = c.out.generation - 1 // END_STREAM is not for interim responses
 		}
 	}
 	if end {
@@ -52,11 +52,11 @@ func (s *Stream) roomForHead() error {
 		if err := s.writable(); err != nil {
 			return err
 		}
-		if len(c.out) < withHeads*c.maxUnsent() {
+		if len(c.out.buf) < withHeads*c.maxUnsent() {
 			return nil
 		}
-		c.wake()
-		c.crowd = append(c.crowd, s)
+		c.out.wake()
+		c.out.crowd = append(c.out.crowd, s)
 		if err := s.waitWrite(&idle); err != nil {
 			return err
 		}
@@ -65,22 +65,22 @@ func (s *Stream) roomForHead() error {
 
 // begin gives a client's stream its identifier.
 func (c *Conn) begin(s *Stream, h *message.Head) error {
-	if c.peerGone || c.nextID.Load() > maxID {
-		c.going = true
+	if c.shutdown.peerGone || c.streams.nextID.Load() > maxID {
+		c.shutdown.going = true
 		return c.blame(fault.ClientClosed, fault.UpstreamRefused, "takes no more streams on this connection")
 	}
-	if h.Upgrade && c.peerMost >= 0 && !c.extended { // RFC 8441 section 3; a server that has said nothing yet will refuse it itself
+	if h.Upgrade && c.peer.maxStreams >= 0 && !c.peer.extendedConnect { // RFC 8441 section 3; a server that has said nothing yet will refuse it itself
 		return fault.New(fault.UpstreamProtocol, c.options.Name+" does not take WebSockets, or other protocols, over HTTP/2 (RFC 8441): set the cluster's protocol to http1")
 	}
-	s.id = c.nextID.Load()
-	c.nextID.Store(s.id + 2)
-	s.window, s.credit = c.firstSend, int64(c.options.StreamWindow)
+	s.id = c.streams.nextID.Load()
+	c.streams.nextID.Store(s.id + 2)
+	s.window, s.credit = c.flow.first, int64(c.options.StreamWindow)
 	s.asked.method = h.Method
 	s.asked.protocol = s.asked.protocol[:0]
 	if h.Upgrade {
 		s.asked.protocol = append(s.asked.protocol, protocolOf(h)...)
 	}
-	c.streams[s.id] = s
+	c.streams.open[s.id] = s
 	return nil
 }
 
@@ -90,9 +90,9 @@ func (s *Stream) writable() error {
 	switch {
 	case s.err != nil:
 		return s.err
-	case c.ended:
+	case c.shutdown.ended:
 		return c.streamFault(s)
-	case c.cut:
+	case c.out.cut:
 		return c.blame(fault.ClientClosed, fault.UpstreamClosed, "closed the connection")
 	case s.localEnd || s.closed:
 		return fault.New(fault.Internal, "a write to a stream that has ended")
@@ -119,7 +119,7 @@ func (s *Stream) Write(piece []byte) error {
 			continue
 		}
 		if err == nil {
-			c.wake()
+			c.out.wake()
 			err = s.waitWrite(&idle)
 		}
 		if err != nil {
@@ -156,10 +156,7 @@ func (s *Stream) Offer(piece []byte) (n int, err error) {
 // endData ends the stream with the last frame of content, or one of its own.
 func (s *Stream) endData() {
 	c := s.conn
-	if s.gen == c.gen {
-		const flags = 4 // the place in a header
-		c.out[s.frame+flags] |= byte(frame.FlagDataEndStream)
-	} else {
+	if !c.out.endLast(s) {
 		c.appendData(s, nil, frame.FlagDataEndStream)
 	}
 	s.endLocal()
@@ -169,18 +166,18 @@ func (s *Stream) endData() {
 func (s *Stream) End(trailers *message.Head) error {
 	c := s.conn
 	if trailers != nil {
-		s.list = appendTrailers(s.list[:0], trailers)
+		s.encoded = appendTrailers(s.encoded[:0], trailers)
 	}
 	c.mu.Lock()
 	defer c.unlock()
 	if err := s.roomForHead(); err != nil {
 		return err
 	}
-	if trailers == nil || len(s.list) == 0 {
+	if trailers == nil || len(s.encoded) == 0 {
 		s.endData()
 		return nil
 	}
-	c.appendBlock(s, s.list, true)
+	c.appendBlock(s, s.encoded, true)
 	s.endLocal()
 	return nil
 }
@@ -194,4 +191,4 @@ func (s *Stream) endLocal() {
 }
 
 // Flush has what was written sent.
-func (s *Stream) Flush() { s.conn.wake() }
+func (s *Stream) Flush() { s.conn.out.wake() }

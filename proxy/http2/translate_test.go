@@ -12,7 +12,7 @@ import (
 )
 
 // decode decodes fields, which are "name: value" a line.
-func decode(l *list, trailers bool, lines ...string) {
+func decode(l *headerList, trailers bool, lines ...string) {
 	l.limits = Limits{HeadBytes: 1000, Fields: 10}
 	l.name = "web:1"
 	l.begin(new(block), trailers)
@@ -94,7 +94,7 @@ func TestRequests(t *testing.T) {
 			[]string{"host: web", "sec-websocket-version: 13", "upgrade: websocket"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var l list
+			var l headerList
 			decode(&l, false, tt.lines...)
 			l.endRequest(tt.ended)
 			if l.why != nil {
@@ -166,7 +166,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"too many fields", with(simple, strings.Split(strings.Repeat("x: 1\n", 10)+"x: 1", "\n")...), true, fault.HeaderTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var l list
+			var l headerList
 			decode(&l, false, tt.lines...)
 			l.endRequest(tt.ended)
 			if l.why == nil || l.why.Kind != tt.kind {
@@ -211,7 +211,7 @@ func TestResponses(t *testing.T) {
 		{"too large", get, true, []string{":status: 200", "x: " + strings.Repeat("x", 1000)}, told{}, fault.UpstreamHeader},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := list{response: true}
+			l := headerList{response: true}
 			decode(&l, false, tt.lines...)
 			l.endResponse(&tt.to, tt.ended)
 			if tt.kind != 0 {
@@ -231,7 +231,7 @@ func TestResponses(t *testing.T) {
 }
 
 func TestTrailers(t *testing.T) {
-	var l list
+	var l headerList
 	decode(&l, true, "grpc-status: 0", "x-checksum: 1", "authorization: x", "content-length: 7", "host: web", "content-digest: y", "x-forwarded-for: z")
 	l.endTrailers()
 	if l.why != nil {
@@ -392,7 +392,7 @@ func FuzzRequestHead(f *testing.F) {
 	f.Add("CONNECT", "", "web:1", "", "cookie", "a=b", false)
 	f.Add("OPTIONS", "https", "[::1]", "*", "content-length", "3", false)
 	f.Fuzz(func(t *testing.T, method, scheme, authority, path, name, value string, ended bool) {
-		var l list
+		var l headerList
 		l.limits = Limits{HeadBytes: 1000, Fields: 10}
 		l.begin(new(block), false)
 		for _, field := range []hpack.HeaderField{{Name: ":method", Value: method}, {Name: ":scheme", Value: scheme}, {Name: ":authority", Value: authority}, {Name: ":path", Value: path}, {Name: name, Value: value}} {

@@ -79,7 +79,7 @@ func decode1(t *testing.T, wire string, response bool) (h *message.Head, status 
 
 // decode2 is the same for a header list of HTTP/2.
 func decode2(list2 []hpack.HeaderField, response, ended bool) (h *message.Head, status int) {
-	l := list{limits: Limits{HeadBytes: defaultHeadBytes, Fields: defaultFields}, response: response}
+	l := headerList{limits: Limits{HeadBytes: defaultHeadBytes, Fields: defaultFields}, response: response}
 	l.begin(new(block), false)
 	for _, f := range list2 {
 		l.add(f)

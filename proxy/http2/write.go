@@ -22,20 +22,55 @@ const (
 	idleBuffer = 16 << 10
 )
 
-// wake has the writer send what was appended.
-func (c *Conn) wake() {
+// writer is the writing side of a connection: the buffer that the streams append to, and
+// what the goroutine that sends it needs.
+type writer struct {
+	buf        []byte // what is to be sent
+	generation uint64 // how many times buf was taken
+	counted    int    // what the buffers hold, as far as it was counted
+	spent      int    // the size of the one that is being sent
+
+	wakes     chan struct{}
+	ended     chan struct{} // closed when nothing is sent any more
+	closing   bool          // the end comes when what there is was sent
+	cut       bool          // nothing goes out any more
+	wasReset  bool          // the peer has reset the connection, which a read need not see then
+	zeroTable bool          // the next header block begins with tableSizeZero
+	crowd     []*Stream     // those that wait for room for a head
+}
+
+// wake has what was appended sent.
+func (w *writer) wake() {
 	select {
-	case c.dirty <- struct{}{}:
+	case w.wakes <- struct{}{}:
 	default:
 	}
+}
+
+// take returns the buffer to be sent, and leaves the one that was sent before. Streams
+// that wait for room for a head may try again.
+func (w *writer) take(sent []byte) []byte {
+	b := w.buf
+	w.buf = sent[:0]
+	w.spent = cap(b)
+	w.generation++
+	for _, s := range w.crowd {
+		s.writing.Signal()
+	}
+	clear(w.crowd)
+	w.crowd = w.crowd[:0]
+	if w.cut {
+		return b[:0]
+	}
+	return b
 }
 
 // write sends what the streams append. Woken, it lets every stream that is ready
 // run first, so that all that they append goes out in one call.
 func (c *Conn) write() {
-	defer close(c.written)
+	defer close(c.out.ended)
 	var b []byte
-	for range c.dirty {
+	for range c.out.wakes {
 		runtime.Gosched()
 		closing := false
 		b, closing = c.swap(b)
@@ -56,21 +91,11 @@ func (c *Conn) write() {
 func (c *Conn) swap(sent []byte) (b []byte, closing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, c.out = c.out, sent[:0]
-	c.spent = cap(b)
+	b = c.out.take(sent)
 	c.countOut()
-	c.gen++
-	c.replies = 0
-	if c.cut {
-		b = b[:0]
-	}
-	c.nextInTurn()
-	for _, s := range c.crowd {
-		s.writing.Signal()
-	}
-	clear(c.crowd)
-	c.crowd = c.crowd[:0]
-	return b, c.closing
+	c.meter.replies = 0
+	c.signalQueue()
+	return b, c.out.closing
 }
 
 // trim gives up buffers that have grown large, and both where the connection is
@@ -82,15 +107,15 @@ func (c *Conn) trim(sent []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer func() {
-		c.spent = cap(sent)
+		c.out.spent = cap(sent)
 		c.countOut()
 	}()
-	if c.active > 0 || len(c.out) > 0 {
+	if c.streams.active > 0 || len(c.out.buf) > 0 {
 		return sent
 	}
 	c.rest()
-	if cap(c.out) > idleBuffer {
-		c.out = nil
+	if cap(c.out.buf) > idleBuffer {
+		c.out.buf = nil
 	}
 	if cap(sent) > idleBuffer {
 		sent = nil
@@ -103,15 +128,15 @@ func (c *Conn) trim(sent []byte) []byte {
 func (c *Conn) stuck(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cut, c.wasReset = true, errors.Is(err, syscall.ECONNRESET)
+	c.out.cut, c.out.wasReset = true, errors.Is(err, syscall.ECONNRESET)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.end(NoError, c.blame(fault.ClientClosed, fault.UpstreamClosed, "took none of what was sent to it for "+c.options.StreamIdle.String()))
 		return
 	}
-	for _, s := range c.streams {
+	for _, s := range c.streams.open {
 		s.writing.Signal()
 	}
-	if !c.told {
+	if !c.shutdown.decided {
 		c.nio.Limit(c.nio.Now() + time.Second)
 	}
 }
@@ -125,21 +150,26 @@ func (c *Conn) blame(server, client fault.Kind, did string) *fault.Error {
 	return fault.New(kind, c.options.Name+" "+did)
 }
 
-// reply notes that a frame was appended that answers one of the peer's. It
-// reports whether there are more of them than a peer can leave unread.
-func (c *Conn) reply() (tooMany bool) {
-	c.replies++
-	return c.replies > c.options.Floods.Replies
-}
-
 // appendBlock appends a header block to what is sent, in frames.
 func (c *Conn) appendBlock(s *Stream, block []byte, end bool) {
-	c.moved++
-	s.frame, s.gen = len(c.out), c.gen
-	if c.zeroTable {
+	c.meter.moved++
+	c.out.headers(s, block, end)
+	c.countOut()
+}
+
+// appendData appends a frame of content.
+func (c *Conn) appendData(s *Stream, piece []byte, flags frame.Flags) {
+	c.meter.moved++
+	c.out.data(s, piece, flags)
+	c.countOut()
+}
+
+func (w *writer) headers(s *Stream, block []byte, end bool) {
+	s.frame, s.generation = len(w.buf), w.generation
+	if w.zeroTable {
 		// It would not do to have it within the block that was encoded: that is
 		// done without the lock.
-		c.zeroTable = false
+		w.zeroTable = false
 		block = append([]byte{tableSizeZero}, block...)
 	}
 	kind, flags := frame.FrameHeaders, frame.Flags(0)
@@ -151,21 +181,47 @@ func (c *Conn) appendBlock(s *Stream, block []byte, end bool) {
 		if n == len(block) {
 			flags |= frame.FlagHeadersEndHeaders
 		}
-		c.out = append(appendHeader(c.out, n, kind, flags, s.id), block[:n]...)
+		w.buf = append(appendHeader(w.buf, n, kind, flags, s.id), block[:n]...)
 		if block = block[n:]; len(block) == 0 {
-			c.countOut()
 			return
 		}
 		kind, flags = frame.FrameContinuation, 0
 	}
 }
 
-// appendData appends a frame of content.
-func (c *Conn) appendData(s *Stream, piece []byte, flags frame.Flags) {
-	c.moved++
-	s.frame, s.gen = len(c.out), c.gen
-	c.out = append(appendHeader(c.out, len(piece), frame.FrameData, flags, s.id), piece...)
-	c.countOut()
+func (w *writer) data(s *Stream, piece []byte, flags frame.Flags) {
+	s.frame, s.generation = len(w.buf), w.generation
+	w.buf = append(appendHeader(w.buf, len(piece), frame.FrameData, flags, s.id), piece...)
+}
+
+// endLast marks the last frame of s as the end of its stream, if it is still in the
+// buffer, and reports whether it is.
+func (w *writer) endLast(s *Stream) bool {
+	if s.generation != w.generation {
+		return false
+	}
+	const flags = 4 // the place in a header
+	w.buf[s.frame+flags] |= byte(frame.FlagDataEndStream)
+	return true
+}
+
+func (w *writer) settingsAck() {
+	w.buf = appendHeader(w.buf, 0, frame.FrameSettings, frame.FlagSettingsAck, 0)
+}
+
+func (w *writer) windowUpdate(id, n uint32) { w.buf = appendWindowUpdate(w.buf, id, n) }
+
+func (w *writer) reset(id uint32, code Code) {
+	w.buf = binary.BigEndian.AppendUint32(appendHeader(w.buf, 4, frame.FrameRSTStream, 0, id), uint32(code))
+}
+
+func (w *writer) goAway(last uint32, code Code) {
+	w.buf = binary.BigEndian.AppendUint32(appendHeader(w.buf, 8, frame.FrameGoAway, 0, 0), last)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(code))
+}
+
+func (w *writer) ping(flags frame.Flags, data [8]byte) {
+	w.buf = append(appendHeader(w.buf, 8, frame.FramePing, flags, 0), data[:]...)
 }
 
 // appendSettings appends this side's settings, and what widens the window of the
@@ -188,10 +244,10 @@ func (c *Conn) appendSettings(dst []byte) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(s.ID))
 		dst = binary.BigEndian.AppendUint32(dst, s.Val)
 	}
-	if c.credit == firstWindow {
+	if c.flow.credit == firstWindow {
 		return dst
 	}
-	return appendWindowUpdate(dst, 0, uint32(c.credit-firstWindow))
+	return appendWindowUpdate(dst, 0, uint32(c.flow.credit-firstWindow))
 }
 
 func appendHeader(dst []byte, n int, kind frame.FrameType, flags frame.Flags, id uint32) []byte {
@@ -200,17 +256,4 @@ func appendHeader(dst []byte, n int, kind frame.FrameType, flags frame.Flags, id
 
 func appendWindowUpdate(dst []byte, id, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendHeader(dst, 4, frame.FrameWindowUpdate, 0, id), n)
-}
-
-func appendReset(dst []byte, id uint32, code Code) []byte {
-	return binary.BigEndian.AppendUint32(appendHeader(dst, 4, frame.FrameRSTStream, 0, id), uint32(code))
-}
-
-func appendGoAway(dst []byte, last uint32, code Code) []byte {
-	dst = binary.BigEndian.AppendUint32(appendHeader(dst, 8, frame.FrameGoAway, 0, 0), last)
-	return binary.BigEndian.AppendUint32(dst, uint32(code))
-}
-
-func appendPing(dst []byte, flags frame.Flags, data [8]byte) []byte {
-	return append(appendHeader(dst, 8, frame.FramePing, flags, 0), data[:]...)
 }

@@ -47,7 +47,7 @@ type Options struct {
 const (
 	// watermark is how many Hops pile up in a ring before its producers wake
 	// a worker that lingers, and how many the worker takes from one ring
-	// before it turns to the next.
+	// before it goes on to the next.
 	watermark = 64
 	// linger is how long the worker sleeps after work to let more of it
 	// gather.

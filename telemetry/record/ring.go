@@ -7,12 +7,12 @@ import (
 )
 
 // ring is a bounded queue of many producers and one consumer after Dmitry
-// Vyukov: each slot has a sequence number that says whose turn it is, so that
+// Vyukov: each slot has a sequence number that says who may use it, so that
 // a push is one compare-and-swap and a pop is none.
 //
 // A slot that has the sequence pos is free for the push at pos; one that has
 // pos+1 holds the Hop for the pop at pos; popping sets it to pos+len(slots),
-// the push at the same slot one turn later.
+// the push at the same slot one lap later.
 //
 // The two positions live on cache lines of their own: producers never touch
 // the consumer's. Slots do not, because neighbours are mostly pushed by the
@@ -47,15 +47,15 @@ func (r *ring) push(h *hop.Hop) (uint64, bool) {
 	pos := r.tail.Load()
 	for {
 		s := &r.slots[pos&r.mask]
-		switch turn := int64(s.seq.Load() - pos); {
-		case turn == 0:
+		switch ahead := int64(s.seq.Load() - pos); {
+		case ahead == 0:
 			if r.tail.CompareAndSwap(pos, pos+1) {
 				s.hop = h
 				s.seq.Store(pos + 1)
 				return pos, true
 			}
 			pos = r.tail.Load()
-		case turn < 0:
+		case ahead < 0:
 			return 0, false
 		default: // another producer took this slot
 			pos = r.tail.Load()

@@ -35,8 +35,8 @@ func (w *worker) init(r *Recorder, views []View, log *slog.Logger) {
 	w.panics = make([]atomic.Uint64, len(views))
 }
 
-// run takes turns at the rings while they have something. Then it sleeps for
-// as long as more is worth waiting for; when a sleep brought nothing and the
+// run sweeps the rings while they have something. Then it sleeps for as long as
+// more is worth waiting for; when a sleep brought nothing and the
 // views hold nothing back, it sleeps until it is called.
 func (w *worker) run() {
 	r := w.recorder
@@ -50,7 +50,7 @@ func (w *worker) run() {
 	for {
 		timer.Stop()
 		r.state.Store(working)
-		worked, more := w.turn()
+		worked, more := w.sweep()
 		held = held || worked
 		now := time.Now()
 		if held && now.Sub(ticked) >= tickEvery {
@@ -91,9 +91,9 @@ func (w *worker) run() {
 	}
 }
 
-// turn observes what is in the rings, but only so much of each, and reports
+// sweep observes what is in the rings, but only so much of each, and reports
 // whether there was anything and whether a ring may have more.
-func (w *worker) turn() (worked, more bool) {
+func (w *worker) sweep() (worked, more bool) {
 	shards := w.recorder.shards
 	for i := range shards {
 		n := 0

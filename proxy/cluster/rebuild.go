@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// gather is how long after a new state the next is made at the earliest, and rest
-// how many times as long as making it took, if that is longer. So the checks of ten
-// thousand endpoints that report one after the other are a few changes, and keep no
-// processor busy.
+// gather is how long after a new state the next is made at the earliest; rest is the same as
+// a multiple of the time that making it took, and the longer counts. The checks of ten
+// thousand endpoints, which report one after the other, so become a few changes, and
+// keep no processor busy.
 const (
 	gather = 5 * time.Millisecond
 	rest   = 4
 )
 
-// keeps reports whether the cluster changes by itself, and not by its source and by
-// hand alone.
-func (c *Cluster) keeps() bool {
+// changesByItself reports whether the cluster changes otherwise than by its source and by
+// hand: by checks, by ejections, or as weights grow with time.
+func (c *Cluster) changesByItself() bool {
 	return c.detector != nil || c.checker != nil || c.options.SlowStart != nil
 }
 
-// keep makes new states when something has changed, or time has.
-func (c *Cluster) keep(ctx context.Context) {
+// rebuildOnChange makes a new state whenever something has changed, and as time passes.
+func (c *Cluster) rebuildOnChange(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -85,7 +85,7 @@ func (c *Cluster) renew() {
 	}
 }
 
-// wake has the keeper look what has changed.
+// wake has rebuildOnChange look what has changed.
 func (c *Cluster) wake() {
 	select {
 	case c.changed <- struct{}{}:

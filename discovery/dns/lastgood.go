@@ -11,12 +11,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// keeper decides what is believed of the lookups' findings. It asks nobody and
-// has no clock.
-type keeper struct {
+// lastGood is the last good answer, and decides whether a finding takes its place. It asks
+// nobody and has no clock.
+type lastGood struct {
 	logical bool
-	// good is the last good answer; its Err is nil.
-	good discovery.Update
+	// update is the answer; its Err is nil.
+	update discovery.Update
 	// held are the addresses in it.
 	held map[part][]netip.Addr
 	// gone is what had addresses and now is said to have none, with the time
@@ -24,12 +24,12 @@ type keeper struct {
 	gone map[part]time.Time
 }
 
-func newKeeper(o *Options) *keeper {
-	k := &keeper{logical: o.Mode == ModeLogical}
+func newLastGood(o *Options) *lastGood {
+	l := &lastGood{logical: o.Mode == ModeLogical}
 	if o.Known != nil {
-		k.good = discovery.Update{Endpoints: o.Known.Endpoints, Missing: o.Known.Missing}
+		l.update = discovery.Update{Endpoints: o.Known.Endpoints, Missing: o.Known.Missing}
 	}
-	return k
+	return l
 }
 
 // standing says how a lookup came out, which decides when the next one is due.
@@ -43,10 +43,10 @@ const (
 
 // learn takes in a finding, which is good for so long from now on. It returns the
 // update to deliver, and how the lookup came out.
-func (k *keeper) learn(f finding, now time.Time, good time.Duration) (discovery.Update, standing) {
+func (l *lastGood) learn(f finding, now time.Time, good time.Duration) (discovery.Update, standing) {
 	if f.err != nil {
-		k.gone = nil // doubt starts anew
-		return k.stale(f.err), failed
+		l.gone = nil // doubt starts anew
+		return l.stale(f.err), failed
 	}
 	held := make(map[part][]netip.Addr, len(f.parts))
 	absent := []part{}
@@ -55,62 +55,62 @@ func (k *keeper) learn(f finding, now time.Time, good time.Duration) (discovery.
 		switch {
 		case o.err != nil:
 			failures = append(failures, o.err)
-			held[p] = k.held[p]
+			held[p] = l.held[p]
 			continue
 		case len(o.addresses) == 0:
 			absent = append(absent, p)
 		}
 		held[p] = o.addresses
 	}
-	if k.held == nil && len(k.good.Endpoints) > 0 && len(failures) > 0 {
-		k.gone = nil
-		return k.stale(first(failures)), failed // which part of what was known before fails is not known
+	if l.held == nil && len(l.update.Endpoints) > 0 && len(failures) > 0 {
+		l.gone = nil
+		return l.stale(first(failures)), failed // which part of what was known before fails is not known
 	}
-	endpoints := k.endpoints(f.targets, held)
+	endpoints := l.endpoints(f.targets, held)
 	if len(endpoints) == 0 && len(failures) == 0 {
 		absent = append(absent, part{})
 	}
-	k.miss(absent, now.Add(good))
+	l.miss(absent, now.Add(good))
 	how := settled
 	switch {
 	case len(failures) > 0:
 		how = failed
-	case k.doubt(now) > 0:
+	case l.doubt(now) > 0:
 		how = doubted
 	}
 	switch {
 	case len(endpoints) > 0:
-		k.good, k.held = discovery.Update{Endpoints: endpoints}, held
-	case how == doubted && len(k.good.Endpoints) > 0:
-		return k.stale(whyDoubted(f)), how
+		l.update, l.held = discovery.Update{Endpoints: endpoints}, held
+	case how == doubted && len(l.update.Endpoints) > 0:
+		return l.stale(whyDoubted(f)), how
 	case how != failed:
-		k.good, k.held = discovery.Update{Endpoints: []discovery.Endpoint{}, Missing: f.missing}, nil
+		l.update, l.held = discovery.Update{Endpoints: []discovery.Endpoint{}, Missing: f.missing}, nil
 	}
 	if how == failed {
-		return k.stale(first(failures)), how
+		return l.stale(first(failures)), how
 	}
-	return k.good, how
+	return l.update, how
 }
 
 // miss notes what has no addresses. What had some before is believed to have none
 // from the given time on.
-func (k *keeper) miss(absent []part, believed time.Time) {
+func (l *lastGood) miss(absent []part, believed time.Time) {
 	gone := make(map[part]time.Time, len(absent))
 	for _, p := range absent {
-		if before, ok := k.gone[p]; ok {
+		if before, ok := l.gone[p]; ok {
 			gone[p] = before
-		} else if p == (part{}) || len(k.held[p]) > 0 {
+		} else if p == (part{}) || len(l.held[p]) > 0 {
 			gone[p] = believed
 		}
 	}
-	k.gone = gone
+	l.gone = gone
 }
 
 // doubt is how long it takes until the next thing is believed to be gone; 0 if
 // there is nothing to doubt.
-func (k *keeper) doubt(now time.Time) time.Duration {
+func (l *lastGood) doubt(now time.Time) time.Duration {
 	least := time.Duration(0)
-	for _, believed := range k.gone {
+	for _, believed := range l.gone {
 		if left := believed.Sub(now); left > 0 && (least == 0 || left < least) {
 			least = left
 		}
@@ -128,8 +128,8 @@ func whyDoubted(f finding) error {
 }
 
 // stale is the last good answer, which may be out of date.
-func (k *keeper) stale(err error) discovery.Update {
-	update := k.good
+func (l *lastGood) stale(err error) discovery.Update {
+	update := l.update
 	update.Err = err
 	return update
 }
@@ -146,7 +146,7 @@ func first(list []error) error {
 
 // endpoints are the targets' addresses, without duplicates and in an order that
 // depends on nothing else.
-func (k *keeper) endpoints(targets []target, held map[part][]netip.Addr) []discovery.Endpoint {
+func (l *lastGood) endpoints(targets []target, held map[part][]netip.Addr) []discovery.Endpoint {
 	type address struct {
 		netip.AddrPort
 		priority, weight int
@@ -159,7 +159,7 @@ func (k *keeper) endpoints(targets []target, held map[part][]netip.Addr) []disco
 			}
 		}
 	}
-	if k.logical && len(list) > 1 {
+	if l.logical && len(list) > 1 {
 		list = list[:1]
 	}
 	// Of an address that is there twice, the first to be used stays.

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// TestDoubt has a keeper learn one finding after another, each a second after the
+// TestDoubt has lastGood learn one finding after another, each a second after the
 // one before and good for two: what is absent is believed when it was said all that
 // time.
 func TestDoubt(t *testing.T) {
@@ -22,7 +22,7 @@ func TestDoubt(t *testing.T) {
 	absent, empty := find(outcome{}, true), find(outcome{}, false)
 	broken := find(outcome{err: errors.New("SERVFAIL")}, false)
 	failure := finding{err: errors.New("SERVFAIL")}
-	var k keeper
+	var known lastGood
 	for i, step := range []struct {
 		finding   finding
 		endpoints int
@@ -51,12 +51,12 @@ func TestDoubt(t *testing.T) {
 		{finding: there, endpoints: 1},
 		{finding: broken, endpoints: 1, stale: true, how: failed},
 	} {
-		u, how := k.learn(step.finding, time.Unix(int64(i), 0), 2*time.Second)
+		u, how := known.learn(step.finding, time.Unix(int64(i), 0), 2*time.Second)
 		if len(u.Endpoints) != step.endpoints || u.Missing != step.missing || (u.Err != nil) != step.stale || how != step.how {
 			t.Errorf("step %d: %+v, standing %d; want %+v", i, u, how, step)
 		}
-		if k.good.Err != nil || i > 0 && u.Endpoints == nil {
-			t.Errorf("step %d: %+v, good %+v", i, u, k.good)
+		if known.update.Err != nil || i > 0 && u.Endpoints == nil {
+			t.Errorf("step %d: %+v, good %+v", i, u, known.update)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func TestDoubtOfAPart(t *testing.T) {
 		}
 		return f
 	}
-	var k keeper
+	var known lastGood
 	for i, step := range []struct {
 		v4, v6    string
 		endpoints int
@@ -91,7 +91,7 @@ func TestDoubtOfAPart(t *testing.T) {
 		{"", "fd00::1", 1, settled},
 		{"", "fd00::1", 1, settled},
 	} {
-		u, how := k.learn(find(step.v4, step.v6), time.Unix(int64(i), 0), 2*time.Second)
+		u, how := known.learn(find(step.v4, step.v6), time.Unix(int64(i), 0), 2*time.Second)
 		if len(u.Endpoints) != step.endpoints || u.Err != nil || how != step.how {
 			t.Errorf("step %d: %+v, standing %d; want %+v", i, u, how, step)
 		}
@@ -121,8 +121,8 @@ func TestKnownBefore(t *testing.T) {
 		"all is gone":     {find(outcome{}, outcome{}), 2, true},
 		"all answers":     {find(good, outcome{}), 1, false},
 	} {
-		k := newKeeper(&Options{Known: before})
-		u, _ := k.learn(tt.finding, time.Unix(1, 0), 2*time.Second)
+		known := newLastGood(&Options{Known: before})
+		u, _ := known.learn(tt.finding, time.Unix(1, 0), 2*time.Second)
 		if len(u.Endpoints) != tt.endpoints || (u.Err != nil) != tt.stale {
 			t.Errorf("%s: %+v, want %d endpoints, stale %t", name, u, tt.endpoints, tt.stale)
 		}

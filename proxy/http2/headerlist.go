@@ -16,9 +16,9 @@ type block struct {
 	wire []byte
 }
 
-// list is the header list that is being decoded. It goes on to its end whatever
+// headerList is the header list that is being decoded. It goes on to its end whatever
 // is wrong with it, or the decoder would be out of step with its peer.
-type list struct {
+type headerList struct {
 	limits   Limits
 	name     string // the peer's
 	response bool   // of a server, else of a client
@@ -44,8 +44,8 @@ type list struct {
 }
 
 // begin gets ready for a list, which goes to dest.
-func (l *list) begin(dest *block, trailers bool) {
-	*l = list{
+func (l *headerList) begin(dest *block, trailers bool) {
+	*l = headerList{
 		limits: l.limits, name: l.name, response: l.response, trailers: trailers,
 		dest: dest, length: -1, cookie: -1, cookies: l.cookies[:0],
 	}
@@ -57,10 +57,10 @@ func (l *list) begin(dest *block, trailers bool) {
 }
 
 // hopeless reports whether the list is too large even to be refused.
-func (l *list) hopeless() bool { return l.size > listRoom*l.limits.HeadBytes }
+func (l *headerList) hopeless() bool { return l.size > listRoom*l.limits.HeadBytes }
 
 // add takes in a field as the decoder emits it.
-func (l *list) add(f hpack.HeaderField) {
+func (l *headerList) add(f hpack.HeaderField) {
 	l.size += len(f.Name) + len(f.Value) + 32
 	if l.dest == nil || l.why != nil {
 		return
@@ -78,7 +78,7 @@ func (l *list) add(f hpack.HeaderField) {
 }
 
 // addField takes in a regular field.
-func (l *list) addField(name, value string) {
+func (l *headerList) addField(name, value string) {
 	l.began = true
 	if reason := badName(name); reason != "" {
 		l.badField(fault.BadHeader, reason)
@@ -112,7 +112,7 @@ var noted = message.SetOf(message.Connection, message.KeepAlive, message.ProxyCo
 
 // note takes in a field that bears on the whole message, or that HTTP/2 has no
 // use for (RFC 9113 section 8.2.2). kept is false where it is not to be added.
-func (l *list) note(id message.FieldID, value string) (reason string, kept bool) {
+func (l *headerList) note(id message.FieldID, value string) (reason string, kept bool) {
 	switch id {
 	case message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding, message.Upgrade:
 		return id.String() + " has no place in HTTP/2", false
@@ -133,7 +133,7 @@ func (l *list) note(id message.FieldID, value string) (reason string, kept bool)
 }
 
 // noteLength takes in Content-Length: one line of one number.
-func (l *list) noteLength(value string) string {
+func (l *headerList) noteLength(value string) string {
 	n, reason := message.ParseLength(value)
 	switch {
 	case l.trailers:
@@ -150,7 +150,7 @@ func (l *list) noteLength(value string) string {
 // noteCookie joins the crumbs of a cookie, as HTTP/1 must have it (RFC 9113
 // section 8.2.3). It reports whether this is the first of them, which stands for
 // all.
-func (l *list) noteCookie(value string) bool {
+func (l *headerList) noteCookie(value string) bool {
 	first := l.cookie < 0
 	if first {
 		l.cookie = len(l.dest.head.Fields)
@@ -163,7 +163,7 @@ func (l *list) noteCookie(value string) bool {
 
 // end is called when the list is whole: what is added to it since is in the
 // head's own storage.
-func (l *list) end() {
+func (l *headerList) end() {
 	d := l.dest
 	if l.cookie >= 0 && l.cookie < len(d.head.Fields) {
 		f := &d.head.Fields[l.cookie]
@@ -175,16 +175,16 @@ func (l *list) end() {
 }
 
 // put keeps s.
-func (l *list) put(s string) message.Span {
+func (l *headerList) put(s string) message.Span {
 	off := len(l.dest.wire)
 	l.dest.wire = append(l.dest.wire, s...)
 	return message.Span{Off: uint32(off), Len: uint32(len(s))}
 }
 
 // text is what a span is the place of.
-func (l *list) text(s message.Span) string { return string(l.dest.wire[s.Off : s.Off+s.Len]) }
+func (l *headerList) text(s message.Span) string { return string(l.dest.wire[s.Off : s.Off+s.Len]) }
 
-func (l *list) what() string {
+func (l *headerList) what() string {
 	if l.trailers {
 		return "the trailer section"
 	}
@@ -192,7 +192,7 @@ func (l *list) what() string {
 }
 
 // bad notes the first thing that is wrong. kind is a request's.
-func (l *list) bad(kind fault.Kind, reason string) {
+func (l *headerList) bad(kind fault.Kind, reason string) {
 	if l.why != nil {
 		return
 	}
@@ -208,7 +208,7 @@ func (l *list) bad(kind fault.Kind, reason string) {
 }
 
 // badField refuses the regular field that is being added, counted from 1.
-func (l *list) badField(kind fault.Kind, reason string) {
+func (l *headerList) badField(kind fault.Kind, reason string) {
 	place := "field "
 	if l.trailers {
 		place = "trailer field "
@@ -219,7 +219,7 @@ func (l *list) badField(kind fault.Kind, reason string) {
 // endTrailers makes trailers of the list. What must not come in a request's is
 // marked as removed. Of a response's that is only what may come in none: whether
 // it answers a gRPC call, the caller knows (see [message.Trailing]).
-func (l *list) endTrailers() {
+func (l *headerList) endTrailers() {
 	l.end()
 	of := message.OfRequest
 	if l.response {

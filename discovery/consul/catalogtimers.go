@@ -11,35 +11,35 @@ type date struct{ at time.Time }
 
 func (d date) due(now time.Time) bool { return !d.at.IsZero() && !now.Before(d.at) }
 
-// calendar is what a watch of the catalogue has to do without being told.
-type calendar struct {
+// catalogTimers are when a watch of the catalog has something to do without being told.
+type catalogTimers struct {
 	sweep  date // ask for a few of the services that are queued
 	retry  date // ask again for those that failed
 	expire date // believe what was doubted
 }
 
 // plan sets the dates after each round of work.
-func (c *calendar) plan(now time.Time, l *ledger, backoff *discovery.Backoff) {
+func (t *catalogTimers) plan(now time.Time, state *catalogState, backoff *discovery.Backoff) {
 	switch {
-	case len(l.queue) == 0:
-		c.sweep = date{}
-	case c.sweep.at.IsZero() || c.sweep.due(now):
-		c.sweep = date{now.Add(catalogConcurrency * sweepEach)}
+	case len(state.queue) == 0:
+		t.sweep = date{}
+	case t.sweep.at.IsZero() || t.sweep.due(now):
+		t.sweep = date{now.Add(catalogConcurrency * sweepEach)}
 	}
 	switch {
-	case len(l.failed) == 0:
-		c.retry = date{}
+	case len(state.failed) == 0:
+		t.retry = date{}
 		backoff.Reset()
-	case c.retry.at.IsZero() || c.retry.due(now):
-		c.retry = date{now.Add(backoff.Next())}
+	case t.retry.at.IsZero() || t.retry.due(now):
+		t.retry = date{now.Add(backoff.Next())}
 	}
-	c.expire = date{l.expire(now)}
+	t.expire = date{state.expire(now)}
 }
 
 // next is how long there is nothing to do.
-func (c *calendar) next(now time.Time) time.Duration {
+func (t *catalogTimers) next(now time.Time) time.Duration {
 	wait := time.Hour
-	for _, d := range []date{c.sweep, c.retry, c.expire} {
+	for _, d := range []date{t.sweep, t.retry, t.expire} {
 		if !d.at.IsZero() {
 			wait = min(wait, d.at.Sub(now))
 		}

@@ -14,9 +14,9 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// ledger is what a watch of the catalogue knows, and what it has yet to ask for. It asks
-// nothing itself.
-type ledger struct {
+// catalogState is what a watch of the catalog knows, and what it has yet to ask for. It
+// asks nothing itself.
+type catalogState struct {
 	grace    time.Duration
 	seed     maphash.Seed
 	services map[string]*service
@@ -33,19 +33,19 @@ type ledger struct {
 
 // service is what is known of one service.
 type service struct {
-	listed    bool // whether the catalogue has its name
+	listed    bool // whether the catalog has its name
 	answered  bool
 	instances []Instance
 	tags      []string
 	checks    uint64 // as one number
 	index     uint64 // of the last answer
-	memory    memory
+	grace     grace
 	doubted   bool // its instances are no longer in Consul, which is not believed
 	err       error
 }
 
-func newLedger(grace time.Duration) *ledger {
-	return &ledger{
+func newCatalogState(grace time.Duration) *catalogState {
+	return &catalogState{
 		grace: grace, seed: maphash.MakeSeed(),
 		services: map[string]*service{}, nodes: map[string]uint64{},
 		urgent: map[string]bool{}, failed: map[string]bool{},
@@ -53,56 +53,56 @@ func newLedger(grace time.Duration) *ledger {
 }
 
 // recall notes what was known before Consul was asked.
-func (l *ledger) recall(known map[string][]Instance) {
+func (c *catalogState) recall(known map[string][]Instance) {
 	for name, instances := range known {
-		l.services[name] = &service{memory: memory{grace: l.grace}, answered: true, instances: instances}
+		c.services[name] = &service{grace: grace{period: c.grace}, answered: true, instances: instances}
 	}
 }
 
 // names notes the names of all services, each with its tags. Consul does not say what
 // made it tell them: those that look the same may have changed too, and are queued.
-func (l *ledger) names(now time.Time, r reply[map[string][]string]) {
-	if l.namesErr = r.err; r.err != nil {
+func (c *catalogState) names(now time.Time, r reply[map[string][]string]) {
+	if c.namesErr = r.err; r.err != nil {
 		return
 	}
-	l.listing = true
-	l.doubtAll(now, r.forgotten)
+	c.listing = true
+	c.doubtAll(now, r.forgotten)
 	for name, tags := range r.value {
-		s := l.services[name]
+		s := c.services[name]
 		if s == nil {
-			s = &service{memory: memory{grace: l.grace}}
-			l.services[name] = s
+			s = &service{grace: grace{period: c.grace}}
+			c.services[name] = s
 		}
 		slices.Sort(tags)
 		if !s.listed || !slices.Equal(s.tags, tags) {
-			l.urgent[name] = true
+			c.urgent[name] = true
 		}
 		s.listed, s.tags = true, tags
 	}
-	for name, s := range l.services {
+	for name, s := range c.services {
 		if _, ok := r.value[name]; !ok {
 			s.listed = false
-			l.judge(now, name, s)
+			c.judge(now, name, s)
 		}
 	}
-	l.queueAll()
+	c.queueAll()
 }
 
 // queueAll queues every service once. Those without a check of their own come first: of
 // them, no change of state tells.
-func (l *ledger) queueAll() {
-	queued := make(map[string]bool, len(l.queue))
-	for _, name := range l.queue {
+func (c *catalogState) queueAll() {
+	queued := make(map[string]bool, len(c.queue))
+	for _, name := range c.queue {
 		queued[name] = true
 	}
-	fresh := make([]string, 0, len(l.services))
-	for name := range l.services {
-		if !queued[name] && !l.urgent[name] {
+	fresh := make([]string, 0, len(c.services))
+	for name := range c.services {
+		if !queued[name] && !c.urgent[name] {
 			fresh = append(fresh, name)
 		}
 	}
 	slices.SortFunc(fresh, func(a, b string) int {
-		if unchecked := l.services[a].checks == 0; unchecked != (l.services[b].checks == 0) {
+		if unchecked := c.services[a].checks == 0; unchecked != (c.services[b].checks == 0) {
 			if unchecked {
 				return -1
 			}
@@ -110,150 +110,150 @@ func (l *ledger) queueAll() {
 		}
 		return cmp.Compare(a, b)
 	})
-	l.queue = append(l.queue, fresh...)
+	c.queue = append(c.queue, fresh...)
 }
 
 // states notes the state of all checks: those of services, and those of nodes, which
 // concern every service there.
-func (l *ledger) states(now time.Time, r reply[api.HealthChecks]) {
-	if l.statesErr = r.err; r.err != nil {
+func (c *catalogState) states(now time.Time, r reply[api.HealthChecks]) {
+	if c.statesErr = r.err; r.err != nil {
 		return
 	}
-	l.checking = true
-	l.doubtAll(now, r.forgotten)
+	c.checking = true
+	c.doubtAll(now, r.forgotten)
 	ofServices, ofNodes := map[string]uint64{}, map[string]uint64{}
 	for _, check := range checks(r.value) {
 		// A sum does not depend on the order of its terms.
-		term := maphash.Comparable(l.seed, [4]string{check.Node, check.CheckID, check.ServiceID, check.Status}) ^
-			maphash.Comparable(l.seed, check.ModifyIndex)
+		term := maphash.Comparable(c.seed, [4]string{check.Node, check.CheckID, check.ServiceID, check.Status}) ^
+			maphash.Comparable(c.seed, check.ModifyIndex)
 		if check.ServiceName == "" {
 			ofNodes[check.Node] += term
 		} else {
 			ofServices[check.ServiceName] += term
 		}
 	}
-	for name, s := range l.services {
-		if s.checks != ofServices[name] || l.moved(s, ofNodes) {
-			l.urgent[name] = true
+	for name, s := range c.services {
+		if s.checks != ofServices[name] || c.moved(s, ofNodes) {
+			c.urgent[name] = true
 		}
 		s.checks = ofServices[name]
 	}
-	l.nodes = ofNodes
+	c.nodes = ofNodes
 }
 
 // moved tells whether a check of a node that a service runs on changed.
-func (l *ledger) moved(s *service, ofNodes map[string]uint64) bool {
+func (c *catalogState) moved(s *service, ofNodes map[string]uint64) bool {
 	return slices.ContainsFunc(s.instances, func(i Instance) bool {
 		node := i.Metadata[MetadataNode]
-		return l.nodes[node] != ofNodes[node]
+		return c.nodes[node] != ofNodes[node]
 	})
 }
 
 // doubtAll is called before an answer from a Consul that may have lost what it knew is
 // looked at: whatever it lacks is kept for a while, and everything is asked for anew.
-func (l *ledger) doubtAll(now time.Time, forgotten bool) {
+func (c *catalogState) doubtAll(now time.Time, forgotten bool) {
 	if !forgotten {
 		return
 	}
-	for name, s := range l.services {
-		s.memory.gone(now, true)
-		l.urgent[name] = true
+	for name, s := range c.services {
+		s.grace.gone(now, true)
+		c.urgent[name] = true
 	}
 }
 
 // next are the services to ask for: all that are urgent, or a few that are queued.
-func (l *ledger) next(few int) []string {
+func (c *catalogState) next(few int) []string {
 	var names []string
-	for name := range l.urgent {
-		if s := l.services[name]; s != nil && s.listed {
+	for name := range c.urgent {
+		if s := c.services[name]; s != nil && s.listed {
 			names = append(names, name)
 		}
 	}
-	clear(l.urgent)
+	clear(c.urgent)
 	if len(names) > 0 {
 		slices.Sort(names)
 		return names
 	}
-	for len(l.queue) > 0 && len(names) < few {
-		if s := l.services[l.queue[0]]; s != nil && s.listed {
-			names = append(names, l.queue[0])
+	for len(c.queue) > 0 && len(names) < few {
+		if s := c.services[c.queue[0]]; s != nil && s.listed {
+			names = append(names, c.queue[0])
 		}
-		l.queue = l.queue[1:]
+		c.queue = c.queue[1:]
 	}
 	return names
 }
 
 // took notes what Consul said of one service.
-func (l *ledger) took(now time.Time, name string, instances []Instance, index uint64, err error) {
-	s := l.services[name]
+func (c *catalogState) took(now time.Time, name string, instances []Instance, index uint64, err error) {
+	s := c.services[name]
 	if s == nil {
 		return
 	}
 	if s.err = err; err != nil {
-		l.failed[name] = true
+		c.failed[name] = true
 		return
 	}
 	forgotten := index < s.index
 	s.answered, s.index = true, index
 	if len(instances) > 0 || len(s.instances) == 0 {
-		s.memory.seen()
+		s.grace.seen()
 		presume(s.instances, instances)
 		s.instances, s.doubted = instances, false
 		return
 	}
 	if forgotten {
-		s.memory.gone(now, true)
+		s.grace.gone(now, true)
 	}
-	l.judge(now, name, s)
+	c.judge(now, name, s)
 }
 
 // judge decides on a service that Consul says has no instance, or is not there.
-func (l *ledger) judge(now time.Time, name string, s *service) {
-	believed, _ := s.memory.gone(now, false)
+func (c *catalogState) judge(now time.Time, name string, s *service) {
+	believed, _ := s.grace.gone(now, false)
 	s.doubted = !believed && len(s.instances) > 0
 	switch {
 	case s.doubted:
 	case s.listed:
 		s.instances = nil
 	default:
-		delete(l.services, name)
+		delete(c.services, name)
 	}
 }
 
 // retry makes urgent what failed.
-func (l *ledger) retry() {
-	maps.Copy(l.urgent, l.failed)
-	clear(l.failed)
+func (c *catalogState) retry() {
+	maps.Copy(c.urgent, c.failed)
+	clear(c.failed)
 }
 
 // expire believes what was doubted for long enough, and says when there will be more of
 // that: zero for never.
-func (l *ledger) expire(now time.Time) (next time.Time) {
-	for name, s := range l.services {
+func (c *catalogState) expire(now time.Time) (next time.Time) {
+	for name, s := range c.services {
 		if !s.doubted {
 			continue
 		}
-		l.judge(now, name, s)
-		if s.doubted && (next.IsZero() || s.memory.until.Before(next)) {
-			next = s.memory.until
+		c.judge(now, name, s)
+		if s.doubted && (next.IsZero() || s.grace.until.Before(next)) {
+			next = s.grace.until
 		}
 	}
 	return next
 }
 
 // update is what is known now. It is false until there is something to say.
-func (l *ledger) update() (CatalogUpdate, bool) {
-	failed := []error{l.namesErr}
-	if text(l.statesErr) != text(l.namesErr) {
-		failed = append(failed, l.statesErr)
+func (c *catalogState) update() (CatalogUpdate, bool) {
+	failed := []error{c.namesErr}
+	if text(c.statesErr) != text(c.namesErr) {
+		failed = append(failed, c.statesErr)
 	}
 	var services map[string][]Instance
 	var doubted []string
 	var broken []string
-	for name, s := range l.services {
+	for name, s := range c.services {
 		if s.answered {
 			if services == nil {
-				services = make(map[string][]Instance, len(l.services))
+				services = make(map[string][]Instance, len(c.services))
 			}
 			services[name] = s.instances
 		}
@@ -266,13 +266,13 @@ func (l *ledger) update() (CatalogUpdate, bool) {
 	}
 	if len(broken) > 0 {
 		slices.Sort(broken)
-		failed = append(failed, fmt.Errorf("%d services could not be asked for, such as %s: %w", len(broken), broken[0], l.services[broken[0]].err))
+		failed = append(failed, fmt.Errorf("%d services could not be asked for, such as %s: %w", len(broken), broken[0], c.services[broken[0]].err))
 	}
 	if len(doubted) > 0 {
-		failed = append(failed, fmt.Errorf("consul came back without %s: keeping what was known for up to %s", few(doubted), l.grace))
+		failed = append(failed, fmt.Errorf("consul came back without %s: keeping what was known for up to %s", few(doubted), c.grace))
 	}
 	u := CatalogUpdate{Services: services, Err: errors.Join(failed...)}
-	return u, u.Err != nil || l.listing && l.checking
+	return u, u.Err != nil || c.listing && c.checking
 }
 
 // few names some of the services, in a stable order.
