@@ -38,8 +38,8 @@ func (c *clients) host(url, host string) {
 	})
 }
 
-// TestConsulIsAway while a proxy is upgraded, and while one starts again: the services
-// that were known are served on.
+// TestConsulIsAway while a proxy is upgraded, and while one restarts. Both serve the
+// services that were known before.
 func TestConsulIsAway(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
