@@ -5,14 +5,13 @@ import (
 	"slices"
 )
 
-// elsewhere is where the key is that people look for in a struct by a name that
-// none of its keys has, as another proxy calls it, or as it was called here: the
-// key of the struct that it is in or stands for, and what to write. Names are
-// compared as nearest compares them.
-func elsewhere(t reflect.Type, name string) (meant, remedy string) {
+// alias is the key of a struct that people mean by a name which none of its keys has,
+// such as another proxy's name for it, and what to write in its place; "" for none.
+// Names are compared as nearest compares them.
+func alias(t reflect.Type, name string) (meant, remedy string) {
 	switch t {
 	case reflect.TypeFor[Cluster]():
-		return elsewhereInCluster(name)
+		return clusterAlias(name)
 	case reflect.TypeFor[Route]():
 		switch fold(name) {
 		case "retries", "numretries", "maxretries", "retryon", "retrypolicy":
@@ -38,7 +37,7 @@ func elsewhere(t reflect.Type, name string) (meant, remedy string) {
 	return "", ""
 }
 
-func elsewhereInCluster(name string) (meant, remedy string) {
+func clusterAlias(name string) (meant, remedy string) {
 	switch fold(name) {
 	case "maxconnections", "maxpending", "maxrequests", "maxretries":
 		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {
