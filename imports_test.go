@@ -24,8 +24,8 @@ const module = "github.com/hopscope/hopscope"
 // folders below it, imports its own layer and those under it, nothing of those above.
 var layers = [][]string{
 	{"proxy/message", "proxy/fault", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/healthcheck", "proxy/handover"},
-	{"proxy/http1", "proxy/http2", "proxy/grpc", "proxy/resources"},
-	{"proxy/filter", "proxy/route", "proxy/catalog", "proxy/cluster", "proxy/upstream"},
+	{"proxy/http1", "proxy/http2", "proxy/grpc"},
+	{"proxy/filter", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream"},
 	{"proxy/listener", "proxy/forward", "proxy/stream", "proxy/admin"},
 	{"proxy/snapshot"},
 	{"proxy/process", "proxy/proxytest", "deploy/demo"},

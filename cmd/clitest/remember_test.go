@@ -70,7 +70,7 @@ listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]
 	}
 	proxytest.Eventually(t, "the service being served", func() bool { return asked(p) })
 	a.Kill()
-	p.find(`(the catalogue can't be asked; what was known of it stays)`)
+	p.find(`(the catalog can't be asked; what was known of it stays)`)
 
 	load := &clients{t: t, stop: make(chan struct{})}
 	load.host(url, "payments")

@@ -31,7 +31,7 @@ type Contents struct {
 	Catalogs map[string]Catalog         `json:"catalogs"`
 }
 
-// Catalog is what Consul said last of its catalogue.
+// Catalog is what Consul said last of its catalog.
 type Catalog struct {
 	Services map[string][]consul.Instance
 	// At is when that was last known to be so.
