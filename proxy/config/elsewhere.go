@@ -3,6 +3,8 @@ package config
 import (
 	"reflect"
 	"slices"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // elsewhere is where the key is that people look for in a struct by a name that
@@ -14,14 +16,14 @@ func elsewhere(t reflect.Type, name string) (meant, remedy string) {
 	case reflect.TypeFor[Cluster]():
 		return elsewhereInCluster(name)
 	case reflect.TypeFor[Route]():
-		switch fold(name) {
+		switch strictyaml.Fold(name) {
 		case "retries", "numretries", "maxretries", "retryon", "retrypolicy":
 			return "retry", "retry: {on: [connect-failure], attempts: ...}"
 		case "hedgepolicy":
 			return "hedge", "hedge: {after: ...}"
 		}
 	case reflect.TypeFor[Retry]():
-		switch fold(name) {
+		switch strictyaml.Fold(name) {
 		case "retries", "numretries", "maxretries", "times":
 			return "attempts", "attempts, which counts the first time too"
 		case "retryon":
@@ -30,7 +32,7 @@ func elsewhere(t reflect.Type, name string) (meant, remedy string) {
 			return "statuses", "statuses: [...]"
 		}
 	case reflect.TypeFor[Balance]():
-		switch fold(name) {
+		switch strictyaml.Fold(name) {
 		case "algorithm", "type", "lbpolicy":
 			return "policy", "policy: ..."
 		}
@@ -39,10 +41,10 @@ func elsewhere(t reflect.Type, name string) (meant, remedy string) {
 }
 
 func elsewhereInCluster(name string) (meant, remedy string) {
-	switch fold(name) {
+	switch strictyaml.Fold(name) {
 	case "maxconnections", "maxpending", "maxrequests", "maxretries":
 		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {
-			if fold(k.name) == fold(name) {
+			if strictyaml.Fold(k.name) == strictyaml.Fold(name) {
 				return "circuit_breaker", "circuit_breaker: {" + k.name + ": ...}"
 			}
 		}
@@ -64,7 +66,7 @@ func elsewhereInCluster(name string) (meant, remedy string) {
 // or "".
 func alsoKnownAs(word string, enum []string) string {
 	known := ""
-	switch fold(word) {
+	switch strictyaml.Fold(word) {
 	case "leastconn", "leastconnections", "p2c", "poweroftwochoices":
 		known = "least_request"
 	case "rr", "wrr", "roundrobinweighted", "weightedroundrobin":
