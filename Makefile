@@ -89,15 +89,16 @@ fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: docs/config.md
-	mkdir -p docs
+generate: ## write the generated files: docs/config.md, docs/flags.md
 	go run . config reference >docs/config.md.new
 	mv docs/config.md.new docs/config.md
+	go run ./docs/generate >docs/flags.md.new
+	mv docs/flags.md.new docs/flags.md
 
 .PHONY: check-generated
 check-generated: ## fail if a generated file is not what make generate writes
-	@go run . config reference | diff -u docs/config.md - || \
-		{ echo 'docs/config.md is out of date: run make generate and commit it'; exit 1; }
+	@go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - || \
+		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }
 
 .PHONY: cross
 cross: ## compile everything for every platform

@@ -16,9 +16,9 @@ func newCheck() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Short:                 "Check a configuration file",
 		Long: `Check reads a configuration file and says what is wrong with it: every mistake
-with its line and column, what was expected, and the nearest valid key. It reads
-the certificates, keys, revocation lists and lists of endpoints that the file
-names, too. It exits with 0 if nothing is wrong.`,
+with its line and column, what was expected, and the nearest valid key. It also
+reads the certificates, keys, revocation lists and lists of endpoints that the
+file names. It exits with 0 if nothing is wrong.`,
 		Example: "  hopscope check -c hopscope.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,6 +38,6 @@ names, too. It exits with 0 if nothing is wrong.`,
 
 // addConfigFlag adds -c, which says where a configuration is.
 func addConfigFlag(c *cobra.Command, location *string) {
-	c.Flags().StringVarP(location, "config", "c", "", "configuration `FILE`, or a key in Consul, consul://host:port/key; hopscope config reference has its keys")
+	c.Flags().StringVarP(location, "config", "c", "", "configuration `FILE`, or a key in Consul, consul://host:port/key (its keys: hopscope config reference)")
 	c.MarkFlagFilename("config", "yaml", "yml")
 }

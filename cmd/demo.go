@@ -20,8 +20,8 @@ func newDemo(version string) *cobra.Command {
 		Use:   "demo",
 		Short: "Start an embedded mesh with a failing and a slow hop, and watch it find them",
 		Long: `Demo starts a small mesh in this process: services on real sockets, each with a
-hopscope sidecar on what comes in and what goes out, and steady traffic. One
-service fails now and then, another is slow; demo prints which, as it finds them.
+hopscope sidecar for its requests in and out, and steady traffic. One service
+fails now and then, another is slow; the demo prints which ones as it finds them.
 It needs no network and no root. Ctrl-C ends it.`,
 		Example: "  hopscope demo\n  hopscope demo --rate 100 --duration 30s",
 		Args:    noArgs,
@@ -34,7 +34,7 @@ It needs no network and no root. Ctrl-C ends it.`,
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			context.AfterFunc(ctx, stop) // so a second signal ends it at once
+			context.AfterFunc(ctx, stop) // then a second signal ends it at once
 			o.Out = c.OutOrStdout()
 			o.Color = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
 			o.Level = new(slog.LevelVar)
@@ -44,13 +44,13 @@ It needs no network and no root. Ctrl-C ends it.`,
 		},
 	}
 	p := c.Flags()
-	p.StringVar(&o.Admin, "admin", demo.DefaultAdmin, "serve the admin API on `ADDR`, host:port; on a free port where that one is taken")
+	p.StringVar(&o.Admin, "admin", demo.DefaultAdmin, "serve the admin API on `ADDR`, host:port; if it is taken, on a free port")
 	p.Float64Var(&o.Rate, "rate", 20, "send `N` requests a second")
-	p.DurationVar(&o.Duration, "duration", 0, "end after so long, such as 30s; 0 is until Ctrl-C")
+	p.DurationVar(&o.Duration, "duration", 0, "end after this time, such as 30s; 0 is until Ctrl-C")
 	return c
 }
 
-// isTerminal reports whether f is one, as far as its mode tells.
+// isTerminal reports whether f is a terminal, judging by its mode.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0

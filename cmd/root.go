@@ -52,7 +52,7 @@ Put it in front of a service on port 3000, then open http://127.0.0.1:9901/
 See what the service calls as well (start it with HTTP_PROXY=http://127.0.0.1:8081)
   hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web --egress 127.0.0.1:8081
 
-Go on with a file:
+With a configuration file:
   hopscope run -c hopscope.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

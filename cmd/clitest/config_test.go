@@ -87,8 +87,8 @@ func TestRunFlagsOverFile(t *testing.T) {
 	}
 }
 
-// TestRunFlagsSpoilFile has a flag make a good file bad: the message names the
-// flag, and of the file its key.
+// TestRunFlagsSpoilFile gives flags that make a good file invalid. The error names the
+// flag; where it is about the file, it names the key.
 func TestRunFlagsSpoilFile(t *testing.T) {
 	t.Parallel()
 	path := file(t, "hopscope.yaml", "listeners: [{name: a, address: \"127.0.0.1:7\", routes: [{cluster: c}]}]\nclusters: {c: {endpoints: [\"127.0.0.1:1\"]}}\n")
@@ -104,8 +104,8 @@ func TestRunFlagsSpoilFile(t *testing.T) {
 	}
 }
 
-// TestBrokenFile has every mistake told, each at the start of a line with its
-// place, by check and by run.
+// TestBrokenFile: check and run both report every mistake, each on a line that begins
+// with its place.
 func TestBrokenFile(t *testing.T) {
 	t.Parallel()
 	path := file(t, "broken.yaml", `service: web
@@ -201,7 +201,7 @@ func TestConfigAlone(t *testing.T) {
 	}
 }
 
-// TestFullDisk has what is printed not arrive: that is an error.
+// TestFullDisk: a command fails if its output can't be written.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -218,7 +218,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", args, code, p.stderr.String())
 		}
 	}
-	// The access log can wait: requests go on.
+	// A proxy goes on without its access log.
 	p := newProcess(t, proxyArgs(serve(t, hello))...)
 	p.cmd.Stdout = full
 	p.begin()

@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/deploy/backends"
 )
 
-// TestRunToConsul is the command line's way to a service in Consul.
+// TestRunToConsul runs in front of a service in Consul, by flags alone.
 func TestRunToConsul(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -20,7 +20,7 @@ func TestRunToConsul(t *testing.T) {
 	p.drained()
 }
 
-// TestRunToConsulMisused has the mistakes of that command line.
+// TestRunToConsulMisused makes the mistakes that these flags allow.
 func TestRunToConsulMisused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -28,9 +28,9 @@ func TestRunToConsulMisused(t *testing.T) {
 		want string
 	}{
 		{[]string{"--to", "consul:"}, "expected consul:NAME"},
-		{[]string{"--to", "consul:a,127.0.0.1:1"}, "consul:a stands alone"},
+		{[]string{"--to", "consul:a,127.0.0.1:1"}, "consul:a takes no further endpoints"},
 		{[]string{"--to", "127.0.0.1:1", "--consul", "127.0.0.1:8500"}, "--consul is the agent for --to consul:NAME"},
-		{[]string{"--to", "consul:a", "--to-insecure"}, "needs a file"},
+		{[]string{"--to", "consul:a", "--to-insecure"}, "use a file"},
 		{[]string{"--to", "consul:a", "--consul", "http://127.0.0.1:8500"}, "--consul"},
 	} {
 		_, stderr, code := hopscope(t, append([]string{"run", "--listen", "127.0.0.1:0"}, tt.args...)...)
@@ -40,8 +40,8 @@ func TestRunToConsulMisused(t *testing.T) {
 	}
 }
 
-// TestConfigInConsul follows a key: a value that is of no use is refused with its
-// place, and a key that is gone leaves what runs.
+// TestConfigInConsul runs from a key in Consul. A value with mistakes is rejected, with
+// their places; when the key is deleted, or Consul dies, the proxy goes on.
 func TestConfigInConsul(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -72,14 +72,14 @@ func TestConfigInConsul(t *testing.T) {
 	if _, err := a.API(t).KV().Delete(key, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.find(`can't be looked at; the one that runs stays`)
+	p.find(`can't read the configuration; the current one stays in use`)
 	answered(t, client, p.url(), "two")
 	a.Kill()
 	answered(t, client, p.url(), "two")
 	p.drained()
 }
 
-// split is an address's host and port.
+// split returns an address's host and port.
 func split(t *testing.T, address string) (host string, port int) {
 	t.Helper()
 	host, text, ok := strings.Cut(address, ":")

@@ -13,7 +13,7 @@ func TestDemo(t *testing.T) {
 	p := start(t, "demo", "--admin=127.0.0.1:0", "--rate=100")
 	admin := find(p, &p.stdout, `admin +(http://\S+)/\n`)
 	entry := find(p, &p.stdout, `requests a second to (http://\S+)`)
-	find(p, &p.stdout, `(FAILED|SLOW) +\S`) // one of them comes first, and is drawn
+	find(p, &p.stdout, `(FAILED|SLOW) +\S`) // whichever comes first is drawn
 	if resp, body := get(t, admin+"/ready"); resp.StatusCode != 200 {
 		t.Errorf("/ready: status %d, %s", resp.StatusCode, body)
 	}
@@ -47,7 +47,8 @@ func TestDemo(t *testing.T) {
 	refused(t, strings.TrimPrefix(admin, "http://"))
 }
 
-// TestDemoEndsByItself on another port, its own being taken.
+// TestDemoEndsByItself after --duration. The admin API moves to a free port, since its
+// own is taken.
 func TestDemoEndsByItself(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

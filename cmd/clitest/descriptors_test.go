@@ -28,8 +28,8 @@ func startLimited(t *testing.T, files int, args ...string) *process {
 	return p
 }
 
-// short is a proxy of two listeners in front of a cluster that judges its endpoints
-// as severely as can be.
+// short starts a proxy with few descriptors and two listeners. Its cluster ejects an
+// endpoint at the first failure.
 func short(t *testing.T, files int, endpoints ...string) *process {
 	t.Helper()
 	if _, err := exec.LookPath("sh"); err != nil {
@@ -72,7 +72,7 @@ func (p *process) well() {
 	}
 }
 
-// metric is the sum of a metric's series.
+// metric returns the sum of a metric's series.
 func (p *process) metric(name string) (sum float64) {
 	p.t.Helper()
 	_, body := get(p.t, p.admin()+"/metrics")
@@ -84,8 +84,8 @@ func (p *process) metric(name string) (sum float64) {
 	return sum
 }
 
-// TestIdleClientsAreClosedForOthers: many more than there are descriptors keep their
-// connections at two listeners. Who comes after them is served.
+// TestIdleClientsAreClosedForOthers: far more clients than there are descriptors keep
+// their connections to two listeners. Clients that come later are served.
 func TestIdleClientsAreClosedForOthers(t *testing.T) {
 	t.Parallel()
 	for name, attack := range map[string]func(context.Context, string, int) error{"after a request": attack.IdleClients, "silent": attack.SilentClients} {
@@ -172,7 +172,8 @@ func TestShortOfDescriptorsBlamesNobody(t *testing.T) {
 	}
 }
 
-// TestAdminIsNotHeld by clients that keep connections to it.
+// TestAdminIsNotHeld: clients that keep connections to the admin API keep nobody else
+// from using it.
 func TestAdminIsNotHeld(t *testing.T) {
 	t.Parallel()
 	p := short(t, 64, serve(t, hello))

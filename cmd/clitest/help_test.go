@@ -78,8 +78,8 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// TestMisuse is every way to get the command line wrong: the message names what
-// is wrong and where to read on, on standard error, and the exit code tells.
+// TestMisuse tries every way to get the command line wrong. The exit code is 1, and the
+// message on standard error names what is wrong and where to read on.
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -111,7 +111,7 @@ func TestMisuse(t *testing.T) {
 		{"https without port", "run --listen 127.0.0.1:0 --to https://localhost/", []string{"--to: ", `"localhost"`, "port"}},
 		{"to with a password", "run --listen 127.0.0.1:0 --to https://me:pw@127.0.0.1:1", []string{"--to: ", "password; give host:port"}},
 		{"to of another scheme", "run --listen 127.0.0.1:0 --to grpc://127.0.0.1:1", []string{"--to: ", `no scheme "grpc"`, "h2c://host:port"}},
-		{"to of two schemes", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1,127.0.0.1:2", []string{"--to: https://127.0.0.1:1 and 127.0.0.1:2 ", "one scheme"}},
+		{"to of two schemes", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1,127.0.0.1:2", []string{"--to: https://127.0.0.1:1 and 127.0.0.1:2 ", "differ in scheme"}},
 		{"to-ca without TLS", "run --listen 127.0.0.1:0 --to h2c://127.0.0.1:1 --to-ca ca.pem", []string{"--to-ca", "https://"}},
 		{"to-insecure without TLS", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --to-insecure", []string{"--to-insecure", "https://"}},
 		{"to-ca and to-insecure", "run --listen 127.0.0.1:0 --to https://127.0.0.1:1 --to-ca ca.pem --to-insecure", []string{"--to-ca", "--to-insecure", "hopscope run --help"}},

@@ -23,14 +23,13 @@ import (
 	_ "github.com/hopscope/hopscope/cmd" // so that go test runs these tests again when the program changes
 )
 
-// patience is how long a test waits for what must happen. Nothing is measured
-// by it: it ends tests that hang.
+// patience ends a test that hangs. Nothing is measured by it.
 const patience = time.Minute
 
 // testVersion is the version that the program is built with.
 const testVersion = "v1.2.3-test"
 
-// binary is the program, as users have it.
+// binary is the path of the program that the tests run.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -54,7 +53,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// process is a run of the program that goes on.
+// process is a running program.
 type process struct {
 	t              testing.TB
 	cmd            *exec.Cmd
@@ -62,7 +61,7 @@ type process struct {
 	exited         chan struct{}
 }
 
-// start runs the program. It ends with the test at the latest.
+// start starts the program, and kills it at the end of the test if it still runs.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	p := newProcess(t, args...)
@@ -71,11 +70,12 @@ func start(t testing.TB, args ...string) *process {
 	return p
 }
 
-// newProcess is a process that has not begun; its standard output may be set.
+// newProcess returns a process that has not started, so that its standard output can
+// still be set.
 func newProcess(t testing.TB, args ...string) *process {
 	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
-	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // or each that ends takes a second
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else each takes a second to end
 	p.cmd.Stderr = &p.stderr
 	return p
 }
@@ -90,7 +90,7 @@ func (p *process) begin() {
 		p.cmd.Wait() // ProcessState has what there is to know
 	}()
 	p.t.Cleanup(func() {
-		p.cmd.Process.Kill() // an error is that it has ended
+		p.cmd.Process.Kill() // fails if it has ended
 		<-p.exited
 		said := p.stderr.String()
 		if strings.Contains(said, "DATA RACE") || strings.Contains(said, "panic: ") {
@@ -119,7 +119,7 @@ func (p *process) exit() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// drained ends a proxy as its operator does, which must go well.
+// drained ends a proxy by SIGTERM, and expects exit code 0.
 func (p *process) drained() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
@@ -128,7 +128,7 @@ func (p *process) drained() {
 	}
 }
 
-// running is whether the program has not ended.
+// running reports whether the program has not ended.
 func (p *process) running() bool {
 	select {
 	case <-p.exited:
@@ -160,16 +160,16 @@ func find(p *process, o *output, pattern string) string {
 	return m[len(m)-1]
 }
 
-// address is where a listener listens.
+// address returns where a listener listens.
 func (p *process) address(listener string) string {
 	p.t.Helper()
 	return p.find(`msg=listening listener=` + listener + ` address=(\S+)`)
 }
 
-// url is the ingress's.
+// url returns the URL of the listener "ingress".
 func (p *process) url() string { return "http://" + p.address("ingress") + "/" }
 
-// admin is the admin API's URL, without a slash at its end.
+// admin returns the admin API's URL, without a slash at its end.
 func (p *process) admin() string { return p.find(`msg="admin API" url=(\S+)/`) }
 
 // runProxy runs a proxy in front of endpoints, on free ports.
@@ -182,7 +182,7 @@ func proxyArgs(to string, args ...string) []string {
 	return append([]string{"run", "--listen=127.0.0.1:0", "--to=" + to, "--admin=127.0.0.1:0", "--service=web"}, args...)
 }
 
-// hopscope runs the program to its end.
+// hopscope runs the program until it ends.
 func hopscope(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	p := start(t, args...)
@@ -235,7 +235,7 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 // hello answers every request.
 func hello(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }
 
-// newClient is a client with connections of its own, which end with the test.
+// newClient returns a client with connections of its own, which end with the test.
 func newClient(t testing.TB) *http.Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -281,7 +281,7 @@ func refused(t testing.TB, address string) {
 	})
 }
 
-// accessLines are the lines of an access log among others.
+// accessLines returns the lines of an access log among others.
 func accessLines(text string) []map[string]any {
 	var all []map[string]any
 	for line := range strings.Lines(text) {

@@ -2,6 +2,6 @@
 
 package clitest
 
-// raced is whether these tests run with the race detector: the program then
-// does, too.
+// raced reports whether these tests run with the race detector. The program is then
+// built with it, too.
 const raced = true

@@ -16,8 +16,8 @@ import (
 	"github.com/hopscope/hopscope/deploy/backends"
 )
 
-// registering is a configuration file of a proxy that registers the service web. More
-// is more of "register".
+// registering returns the configuration of a proxy that registers the service web. more is
+// added to "register".
 func registering(agent, endpoint, socket, more string) string {
 	return fmt.Sprintf(`upgrade_socket: %q
 telemetry: {access_log: {path: "off"}}
@@ -26,8 +26,8 @@ register: {consul: {address: 127.0.0.1, check: {tcp: %q, interval: 1s}%s}}
 %s`, socket, agent, endpoint, more, fileFor(endpoint))
 }
 
-// instances are those of a service that pass, by their ports, and what the checks say
-// of those that do not.
+// instances returns the ports of a service's instances that pass, and what the checks of
+// the others say.
 func instances(c *api.Client, service string) (passing []int, failing string, err error) {
 	all, _, err := c.Health().Service(service, "", false, nil)
 	for _, e := range all {
@@ -45,10 +45,10 @@ func instances(c *api.Client, service string) (passing []int, failing string, er
 	return passing, failing, err
 }
 
-// together waits until those ports pass, of the service and of its sidecar.
+// together waits until exactly these ports pass, of the service and of its sidecar.
 func together(t *testing.T, a *backends.ConsulServer, ports ...int) (failing string) {
 	t.Helper()
-	ports = slices.Sorted(slices.Values(ports)) // not the caller's own
+	ports = slices.Sorted(slices.Values(ports)) // a copy: the slice is the caller's
 	var service, sidecar []int
 	defer func() {
 		if t.Failed() {
@@ -109,7 +109,8 @@ func TestADeadSidecarLosesItsTraffic(t *testing.T) {
 	caller.drained()
 }
 
-// TestADeadApplicationTakesItsSidecarAlong, and comes back with it.
+// TestADeadApplicationTakesItsSidecarAlong: the sidecar fails with its application, and
+// both pass again together.
 func TestADeadApplicationTakesItsSidecarAlong(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -140,8 +141,8 @@ func TestADeadApplicationTakesItsSidecarAlong(t *testing.T) {
 	together(t, a)
 }
 
-// TestARegistrationIsKeptUpToDate: by a restart, by a reload, and by an upgrade, in
-// which the service is there all the time, and what only the old process had is gone.
+// TestARegistrationIsKeptUpToDate by a restart, a reload and an upgrade. The service passes
+// all the time during the latter two. What only the old process registered is gone.
 func TestARegistrationIsKeptUpToDate(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -164,7 +165,7 @@ func TestARegistrationIsKeptUpToDate(t *testing.T) {
 	}
 	has("web1", "v1", 3)
 
-	// A restart that nobody had the time to notice, with other tags.
+	// A restart with other tags, too quick for any check to notice.
 	fixed := func(more string) string {
 		return strings.Replace(content(more), `address: "127.0.0.1:0"`, fmt.Sprintf("address: %q", address), 1)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// fileFor is a configuration file of a proxy in front of an endpoint.
+// fileFor returns the configuration of a proxy in front of an endpoint.
 func fileFor(endpoint string) string {
 	return fmt.Sprintf(`service: web
 admin: {address: 127.0.0.1:0}
@@ -20,7 +20,7 @@ clusters: {web: {endpoints: [%s]}}
 `, endpoint)
 }
 
-// replace puts another file in a file's place, as editors do.
+// replace replaces a file by another of its name, as editors do.
 func replace(t *testing.T, path, content string) {
 	t.Helper()
 	next := path + ".next"
@@ -35,7 +35,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// answered waits until a client, whose connection it keeps, has such an answer.
+// answered waits until a client gets this answer. No request may fail meanwhile.
 func answered(t *testing.T, client *http.Client, url, want string) {
 	t.Helper()
 	eventually(t, "an answer of "+want, func() bool {
@@ -99,8 +99,8 @@ func TestReloadLinks(t *testing.T) {
 	p.drained()
 }
 
-// TestReloadAsked: by a signal and over the admin API, also where nothing changed,
-// and where what changed is of no use.
+// TestReloadAsked reloads by a signal and over the admin API: a file that did not change,
+// one that did, some with mistakes, and none.
 func TestReloadAsked(t *testing.T) {
 	t.Parallel()
 	one := named(t, "one")
@@ -143,7 +143,7 @@ func TestReloadAsked(t *testing.T) {
 				t.Errorf("no %q in %s", want, body)
 			}
 		}
-		p.find("level=ERROR msg=\"(the configuration was not taken)")
+		p.find("level=ERROR msg=\"(the new configuration was rejected; the old one stays in use)")
 		answered(t, client, "http://"+p.address("second")+"/", "one")
 		answered(t, client, url, "one")
 	}
@@ -154,14 +154,14 @@ func TestReloadAsked(t *testing.T) {
 	p.drained()
 }
 
-// TestReloadWithoutFile: flags do not change; and a signal that ends most programs
-// does not end this one.
+// TestReloadWithoutFile: a proxy that runs from flags can't reload. SIGHUP, which ends most
+// programs, does not end it.
 func TestReloadWithoutFile(t *testing.T) {
 	t.Parallel()
 	p := runProxy(t, named(t, "one"))
 	get(t, p.url())
 	p.signal(syscall.SIGHUP)
-	p.find("level=ERROR .*mistake=\"(there is no file to read again)")
+	p.find("level=ERROR .*mistake=\"(there is no file to reload)")
 	if resp, body, err := tryGet(newClient(t), http.MethodPost, p.admin()+"/reload"); err != nil || resp.StatusCode != 422 || !strings.Contains(body, "no file") {
 		t.Errorf("%v: %s", err, body)
 	}
@@ -169,7 +169,7 @@ func TestReloadWithoutFile(t *testing.T) {
 	p.drained()
 }
 
-// TestReloadFlags: those over the file stay over it.
+// TestReloadFlags: after a reload, flags still override the file.
 func TestReloadFlags(t *testing.T) {
 	t.Parallel()
 	one, two := named(t, "one"), named(t, "two")
@@ -185,7 +185,7 @@ func TestReloadFlags(t *testing.T) {
 	p.drained()
 }
 
-// TestReloadWhileDraining: a SIGHUP then is no second signal.
+// TestReloadWhileDraining: a SIGHUP during a drain does not count as a second signal to end.
 func TestReloadWhileDraining(t *testing.T) {
 	t.Parallel()
 	backend := newSlow(t)

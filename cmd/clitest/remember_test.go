@@ -38,8 +38,8 @@ func (c *clients) host(url, host string) {
 	})
 }
 
-// TestConsulIsAway while a proxy is upgraded, and while one starts again: the services
-// that were known are served on.
+// TestConsulIsAway while a proxy is upgraded, and while one restarts. Both serve the
+// services that were known before.
 func TestConsulIsAway(t *testing.T) {
 	t.Parallel()
 	a := backends.Consul(t, backends.ConsulOptions{})
@@ -69,7 +69,7 @@ listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]
 	}
 	eventually(t, "the service being served", func() bool { return asked(p) })
 	a.Kill()
-	p.find(`(the catalogue can't be asked; what was known of it stays)`)
+	p.find(`(the catalog can't be asked; what was known of it stays)`)
 
 	load := &clients{t: t, stop: make(chan struct{})}
 	load.host(url, "payments")

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// named is a server that answers with its name.
+// named starts a server that answers with its name.
 func named(t *testing.T, name string) string {
 	return serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) })
 }
@@ -74,7 +74,7 @@ func TestRunTakesTurns(t *testing.T) {
 	}
 }
 
-// TestRunFailure is what a caller sees of a service that is not there.
+// TestRunFailure shows what a caller sees if the service is not there.
 func TestRunFailure(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(nil)
@@ -128,7 +128,7 @@ func TestRunEgress(t *testing.T) {
 	}
 }
 
-// TestRunBoth has both sides of a sidecar in one trace.
+// TestRunBoth runs both sides of a sidecar.
 func TestRunBoth(t *testing.T) {
 	t.Parallel()
 	p := runProxy(t, named(t, "x"), "--egress=127.0.0.1:0")
@@ -170,8 +170,7 @@ func TestRunAdmin(t *testing.T) {
 	})
 }
 
-// TestRunAddressInUse takes each of the addresses away: the error names it, and
-// what to do.
+// TestRunAddressInUse: if an address is taken, the error names it, and what to do.
 func TestRunAddressInUse(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

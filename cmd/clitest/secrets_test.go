@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// secret is part of each secret of the tests below; what stands before it says which
+// secret is the end of every secret in the tests below; what comes before it says which
 // one was shown.
 const secret = "-hunter2"
 
-// shows fails the test where a text shows a secret.
+// shows fails the test if a text shows a secret.
 func shows(t *testing.T, where, text string) {
 	t.Helper()
 	for word := range strings.FieldsSeq(text) {
@@ -21,9 +21,9 @@ func shows(t *testing.T, where, text string) {
 	}
 }
 
-// TestSecretsAreNotShown starts with a secret in each place that may hold one, has
-// everything fail that can, with servers that quote what they were sent, and looks
-// for the secrets in all that the program prints.
+// TestSecretsAreNotShown puts a secret in each place that may hold one, and makes
+// everything fail that can, with servers that quote what they were sent. Nothing that the
+// program prints or serves may show a secret.
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	quotes := func(header string) string {
@@ -88,7 +88,7 @@ telemetry:
 	shows(t, "the access log", p.stdout.String())
 }
 
-// TestMistakesShowNoSecrets has secrets in places where they are mistakes.
+// TestMistakesShowNoSecrets makes mistakes whose values hold secrets.
 func TestMistakesShowNoSecrets(t *testing.T) {
 	t.Parallel()
 	const rest = "clusters: {web: {endpoints: [127.0.0.1:1]}}\n"

@@ -24,7 +24,7 @@ clusters: {web: {endpoints: [%s]}}
 drain: {timeout: 10m}
 `
 
-// slow is a service that answers when it is told to.
+// slow is a service that answers when release is closed.
 type slow struct {
 	address          string
 	arrived, release chan struct{}
@@ -43,7 +43,7 @@ func newSlow(t *testing.T) *slow {
 	return s
 }
 
-// connection is one to the proxy, on which a test sees every byte.
+// connection is a connection to the proxy on which a test sees every byte.
 type connection struct {
 	net.Conn
 	r *bufio.Reader
@@ -81,7 +81,7 @@ func (c *connection) receive() (*http.Response, string) {
 	return resp, string(body)
 }
 
-// TestDrain ends a proxy with a request in flight, in each way that there is.
+// TestDrain drains a proxy with a request in flight, in every way to ask for it.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*process){
@@ -137,7 +137,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestSecondSignal has a request hang for good.
+// TestSecondSignal: a second signal ends a proxy although a request hangs.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -169,7 +169,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestSignalsBehindAReload has a reload wait for an endpoint that never says how it is.
+// TestSignalsBehindAReload: a reload waits for the health check of a silent endpoint.
 // Signals that come meanwhile are not lost, and the proxy ends at once.
 func TestSignalsBehindAReload(t *testing.T) {
 	t.Parallel()
@@ -243,7 +243,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// paths are those of the requests in an access log.
+// paths returns the paths of the requests in an access log.
 func paths(t *testing.T, path string) (all []string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -256,7 +256,7 @@ func paths(t *testing.T, path string) (all []string) {
 	return all
 }
 
-// TestRotationFails takes the directory away: the proxy goes on.
+// TestRotationFails: the directory of the access log is gone, and the proxy goes on.
 func TestRotationFails(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -277,8 +277,8 @@ func TestRotationFails(t *testing.T) {
 	}
 }
 
-// piped runs a proxy that has standard output, and standard error if both, on
-// a pipe that holds little. The test reads from it, or does not.
+// piped starts the program with its standard output, and if both is set its standard error,
+// on a pipe, which holds little. The test may read from it.
 func piped(t *testing.T, both bool, args ...string) (p *process, r *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -311,9 +311,9 @@ func addresses(t *testing.T, r io.Reader) (ingress, admin string) {
 	return "", ""
 }
 
-// TestDeadReader has nobody read what the proxy prints, because they ended (as
-// with "| head") or because they don't go on (as with "| less"): requests do,
-// and the proxy ends when it has to.
+// TestDeadReader: nobody reads what the proxy prints, because the reader has ended (as with
+// "| head") or has stopped (as with "| less"). Requests go on, and the proxy ends when
+// it is told to.
 func TestDeadReader(t *testing.T) {
 	t.Parallel()
 	backend := serve(t, hello)
@@ -362,14 +362,14 @@ func TestDeadReader(t *testing.T) {
 			if code := p.exit(); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
-			if said := p.stderr.String(); !tt.closed && !tt.both && err == nil && !strings.Contains(said, "ended before all that was recorded") {
+			if said := p.stderr.String(); !tt.closed && !tt.both && err == nil && !strings.Contains(said, "ended before everything recorded") {
 				t.Errorf("the second signal did not end it at once:\n%s", said)
 			}
 		})
 	}
 }
 
-// TestDrainTimeout cuts what takes longer than the configuration allows.
+// TestDrainTimeout: a drain cuts the requests that take longer than its timeout.
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 	backend := newSlow(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// secureServer is a server over TLS that answers with the protocol it was asked
-// in. Its certificate, for 127.0.0.1, is its own authority.
+// secureServer starts a TLS server that answers with the protocol of the request. Its
+// certificate, for 127.0.0.1, is self-signed.
 func secureServer(t *testing.T) *httptest.Server {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	s.EnableHTTP2 = true
@@ -55,7 +55,7 @@ type dumped struct {
 	}
 }
 
-// TestRunFlagsOfTLS reads the configuration that each set of flags stands for.
+// TestRunFlagsOfTLS checks what configuration each set of flags makes.
 func TestRunFlagsOfTLS(t *testing.T) {
 	t.Parallel()
 	cert, key := certificateOf(t, secureServer(t))
@@ -105,8 +105,7 @@ func TestRunFlagsOfTLS(t *testing.T) {
 	}
 }
 
-// TestRunTLS has clients and a service speak TLS: each side settles its protocol
-// by itself.
+// TestRunTLS has TLS on both sides, each of which negotiates its own protocol.
 func TestRunTLS(t *testing.T) {
 	t.Parallel()
 	backend := secureServer(t)
@@ -130,7 +129,7 @@ func TestRunTLS(t *testing.T) {
 	p.drained()
 }
 
-// TestCheckReadsFiles has files named that are not there, or of no use.
+// TestCheckReadsFiles names files that do not exist, or hold something else.
 func TestCheckReadsFiles(t *testing.T) {
 	t.Parallel()
 	cert, _ := certificateOf(t, secureServer(t))

@@ -29,7 +29,7 @@ type clients struct {
 	done atomic.Int64
 }
 
-// each runs request over and over.
+// each repeats request until stop is closed.
 func (c *clients) each(name string, request func() error) {
 	c.wg.Go(func() {
 		for {
@@ -47,9 +47,8 @@ func (c *clients) each(name string, request func() error) {
 	})
 }
 
-// http1 uses a connection until it is told that it ends, or, if once is true, for
-// one request. It repeats nothing: a connection that is closed or reset under a
-// request is a failure.
+// http1 uses a connection until a response says Connection: close; if once is set, for one
+// request. It retries nothing: a connection that breaks during a request is a failure.
 func (c *clients) http1(address string, once bool) {
 	request, name := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", "HTTP/1.1, kept alive"
 	if once {
@@ -86,8 +85,8 @@ func (c *clients) http1(address string, once bool) {
 	})
 }
 
-// http2 is the same over HTTP/2, where a request is sent again only if it had not
-// gone out when the connection began to end.
+// http2 does the same over HTTP/2. net/http retries a request only if GOAWAY came before it
+// was sent.
 func (c *clients) http2(address string) {
 	transport := plainHTTP2(c.t)
 	c.each("HTTP/2", func() error {
@@ -123,13 +122,13 @@ func (c *clients) after(more int64) {
 	eventually(c.t, "further requests", func() bool { return c.done.Load() >= end || c.t.Failed() })
 }
 
-// upgradable is the file of a proxy that another can take over from.
+// upgradable writes the configuration of a proxy that another can take over from.
 func upgradable(t *testing.T, endpoint, socket, log string) string {
 	return file(t, "hopscope.yaml", fmt.Sprintf("upgrade_socket: %q\ntelemetry: {access_log: {path: %q}}\n%s", socket, log, fileFor(endpoint)))
 }
 
-// TestUpgrade takes over twice in a row, while clients of every kind send requests:
-// none of them fails, each is logged, and what was in flight ends.
+// TestUpgrade upgrades twice in a row, while clients of every kind send requests. None of
+// the requests fails, each is logged, and one that was in flight is finished.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	backend := newSlow(t)
@@ -207,7 +206,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeFails in each way that there is: the process that runs goes on.
+// TestUpgradeFails in every way: the old process goes on.
 func TestUpgradeFails(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "upgrade.sock")
@@ -237,7 +236,7 @@ func TestUpgradeFails(t *testing.T) {
 	p.find(`level=WARN msg="(nobody took over: this process goes on)" error="process \d+ gave up before it was ready`)
 	serves()
 
-	// One that dies with the sockets in its hands, and another that comes meanwhile.
+	// One that dies after it got the sockets, and another that comes meanwhile.
 	dying, err := handover.Take(t.Context(), socket, "v0")
 	must(t, err)
 	if len(dying.Sockets) != 2 {
@@ -251,7 +250,7 @@ func TestUpgradeFails(t *testing.T) {
 	p.find(fmt.Sprintf(`level=WARN msg="(nobody took over: this process goes on)" error="process %d gave up before it was ready`, os.Getpid()))
 	serves()
 
-	// And then one that is good.
+	// And then one that succeeds.
 	client.CloseIdleConnections()
 	next := start(t, "run", "-c", path, "--upgrade")
 	next.find(`msg="(took over)"`)
@@ -269,8 +268,7 @@ func mustRead(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestUpgradeChanges what is listened on: an address that stays, one that goes, and
-// one that comes.
+// TestUpgradeChanges upgrades to a configuration without one of the listeners.
 func TestUpgradeChanges(t *testing.T) {
 	t.Parallel()
 	socket := fmt.Sprintf("@hopscope-test-%d", os.Getpid())
@@ -281,7 +279,7 @@ func TestUpgradeChanges(t *testing.T) {
 	p := start(t, "run", "-c", path)
 	url, gone := p.url(), p.address("gone")
 	p.admin()
-	replace(t, path, mustRead(t, upgradable(t, two, socket, "off"))) // which p may reload, too
+	replace(t, path, mustRead(t, upgradable(t, two, socket, "off"))) // p may reload it, too
 	next := start(t, "run", "-c", path, "--upgrade")
 	next.find(`msg="(took over)"`)
 	answered(t, newClient(t), url, "two")
@@ -292,12 +290,12 @@ func TestUpgradeChanges(t *testing.T) {
 	next.drained()
 }
 
-// TestUpgradeFromNobody says what to do.
+// TestUpgradeFromNobody: without a process to take over from, the error says what to do.
 func TestUpgradeFromNobody(t *testing.T) {
 	t.Parallel()
 	path := upgradable(t, "127.0.0.1:1", "@hopscope-test-nobody", "off")
 	_, stderr, code := hopscope(t, "run", "-c", path, "--upgrade")
-	if code != 1 || !strings.Contains(stderr, "no hopscope answers at @hopscope-test-nobody: start without --upgrade if none runs") {
+	if code != 1 || !strings.Contains(stderr, "no hopscope answers at @hopscope-test-nobody: if none is running, start without --upgrade") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	_, stderr, code = hopscope(t, proxyArgs("127.0.0.1:1", "--upgrade")...)
@@ -306,7 +304,8 @@ func TestUpgradeFromNobody(t *testing.T) {
 	}
 }
 
-// TestUpgradeSocketTaken: one that was asked for by name must be had.
+// TestUpgradeSocketTaken: the proxy does not start without the upgrade_socket that its
+// configuration names. A socket that a killed process left is replaced.
 func TestUpgradeSocketTaken(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "upgrade.sock")
@@ -324,36 +323,36 @@ func TestUpgradeSocketTaken(t *testing.T) {
 	})
 	p.signal(syscall.SIGKILL)
 	p.exit()
-	start(t, "run", "-c", upgradable(t, "127.0.0.1:1", path, "off")).drainedOnceUp() // over what was left
+	start(t, "run", "-c", upgradable(t, "127.0.0.1:1", path, "off")).drainedOnceUp()
 }
 
-// drainedOnceUp ends a proxy when it runs.
+// drainedOnceUp waits until a proxy runs, and ends it.
 func (p *process) drainedOnceUp() {
 	p.t.Helper()
 	p.admin()
 	p.drained()
 }
 
-// TestUpgradeToOtherAddresses takes over by a file whose addresses have others in them
-// than those of the process that runs, on the same ports, and by one whose addresses
-// are within those again. No client is refused, or loses a request.
+// TestUpgradeToOtherAddresses upgrades to configurations with other addresses on the same
+// ports: 0.0.0.0 for 127.0.0.1, then localhost, then none. No client is refused or loses a
+// request.
 func TestUpgradeToOtherAddresses(t *testing.T) {
 	t.Parallel()
 	socket := fmt.Sprintf("@hopscope-test-addresses-%d", os.Getpid())
-	old := mustRead(t, upgradable(t, serve(t, hello), socket, "off"))
-	p := start(t, "run", "-c", file(t, "hopscope.yaml", old))
-	address, admin := p.address("ingress"), strings.TrimPrefix(p.admin(), "http://")
+	base, port, adminPort := mustRead(t, upgradable(t, serve(t, hello), socket, "off")), freePort(t), freePort(t)
 	at := func(host string) string {
-		wide := strings.Replace(old, "127.0.0.1:0", host+strings.TrimPrefix(admin, "127.0.0.1"), 1)
-		return strings.Replace(wide, "127.0.0.1:0", host+strings.TrimPrefix(address, "127.0.0.1"), 1)
+		wide := strings.Replace(base, "127.0.0.1:0", host+":"+adminPort, 1) // the admin API comes first
+		return strings.Replace(wide, "127.0.0.1:0", host+":"+port, 1)
 	}
+	p := start(t, "run", "-c", file(t, "hopscope.yaml", at("127.0.0.1")))
+	address, admin := p.address("ingress"), strings.TrimPrefix(p.admin(), "http://")
 	load := &clients{t: t, stop: make(chan struct{})}
 	load.http1(address, false)
 	for range 2 {
 		load.http1(address, true)
 	}
 	load.http2(address)
-	load.each("the admin API", func() error { // which ends with its process, and refuses nobody
+	load.each("the admin API", func() error { // a response may be cut as its process ends, but nobody is refused
 		c, err := net.DialTimeout("tcp", admin, patience)
 		if err != nil {
 			return err
@@ -381,8 +380,20 @@ func TestUpgradeToOtherAddresses(t *testing.T) {
 	p.drained()
 }
 
-// TestUpgradeTooLate: the process that runs does not wait for ever for one that takes
-// over from it. One that is told so ends, lest both serve.
+// freePort returns a port that no address of this machine uses. One that the kernel chooses
+// for 127.0.0.1 may be in use at another address, and could not be had for all of them.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	must(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	must(t, err)
+	return port
+}
+
+// TestUpgradeTooLate: the old process does not wait for ever. A new one that is too late
+// ends, or else both would serve.
 func TestUpgradeTooLate(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "upgrade.sock")
@@ -405,7 +416,7 @@ func TestUpgradeTooLate(t *testing.T) {
 	defer server.Close()
 	path := upgradable(t, named(t, "one"), socket, "off")
 	_, stderr, code := hopscope(t, "run", "-c", path, "--upgrade")
-	want := fmt.Sprintf("--upgrade: the process that runs goes on, and this one ends: process %d: process ", os.Getpid())
+	want := fmt.Sprintf("--upgrade: the old process keeps running, and this one ends: process %d: process ", os.Getpid())
 	if code != 1 || !strings.Contains(stderr, want) || !strings.Contains(stderr, "was not ready within 1ns") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

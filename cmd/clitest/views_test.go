@@ -36,7 +36,7 @@ func (c *collector) add(s ...received) {
 	c.spans = append(c.spans, s...)
 }
 
-// of are the spans of a trace.
+// of returns the spans of a trace.
 func (c *collector) of(trace string) []received {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +49,7 @@ func (c *collector) of(trace string) []received {
 	return all
 }
 
-// Export is OTLP's.
+// Export receives spans over OTLP.
 func (c *collector) Export(_ context.Context, r *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
 	for _, resource := range r.ResourceSpans {
 		service := ""
@@ -68,7 +68,7 @@ func (c *collector) Export(_ context.Context, r *coltracepb.ExportTraceServiceRe
 	return &coltracepb.ExportTraceServiceResponse{}, nil
 }
 
-// otlpCollector is one that speaks OTLP, and its address.
+// otlpCollector starts a collector that speaks OTLP, and returns its address.
 func otlpCollector(t *testing.T) (*collector, string) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,7 +81,7 @@ func otlpCollector(t *testing.T) (*collector, string) {
 	return c, socket.Addr().String()
 }
 
-// zipkinCollector is one that speaks Zipkin v2, and its URL.
+// zipkinCollector starts a collector that speaks Zipkin v2, and returns its URL.
 func zipkinCollector(t *testing.T) (*collector, string) {
 	c := &collector{}
 	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -101,8 +101,8 @@ func zipkinCollector(t *testing.T) (*collector, string) {
 	return c, "http://" + addr + "/api/v2/spans"
 }
 
-// tracer is a service that answers with the traceparent that it saw, and fails
-// where it is asked to.
+// tracer starts a service that answers with the traceparent that it received. For /fail it
+// does so with status 500.
 func tracer(t *testing.T) string {
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/fail" {
@@ -153,7 +153,7 @@ func TestRunSpans(t *testing.T) {
 	}
 }
 
-// TestRunSampleNothing exports nothing but what failed.
+// TestRunSampleNothing: with --sample=0, only failed traces are exported.
 func TestRunSampleNothing(t *testing.T) {
 	t.Parallel()
 	c, at := otlpCollector(t)
@@ -180,7 +180,7 @@ func TestRunSampleNothing(t *testing.T) {
 	}
 }
 
-// TestRunWithoutCollector ends in good order although spans can't be delivered.
+// TestRunWithoutCollector: the proxy ends well although no span can be delivered.
 func TestRunWithoutCollector(t *testing.T) {
 	t.Parallel()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
@@ -248,7 +248,7 @@ func TestRunAccessLog(t *testing.T) {
 	}
 }
 
-// TestRunLogLevel has the levels that can be told apart from outside.
+// TestRunLogLevel tests the levels that can be told apart from outside.
 func TestRunLogLevel(t *testing.T) {
 	t.Parallel()
 	backend := serve(t, hello)

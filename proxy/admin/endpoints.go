@@ -64,7 +64,7 @@ func (a *api) table() []endpoint {
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
 	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))
-	add(a.Catalog != nil, costly(views, "/catalog", "/catalog", "the catalogue that is served: its routes, and whether it is known and fresh", state(a.Catalog)))
+	add(a.Catalog != nil, costly(views, "/catalog", "/catalog", "the catalog that is served: its routes, and whether it is known and fresh", state(a.Catalog)))
 	add(a.Act != nil, row("/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
 		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act))
 	add(a.ConfigDump != nil, costly(views, "/config_dump", "/config_dump", "the running configuration, secrets left out", a.configDump))

@@ -5,9 +5,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/route"
 )
 
-// Service is a service as the catalogue has it, unhealthy instances included:
+// Service is a service as the catalog has it, unhealthy instances included:
 // a service of none that is healthy keeps its routes, one that is not in the
-// catalogue has none.
+// catalog has none.
 type Service struct {
 	Name      string
 	Instances []Instance
@@ -36,7 +36,7 @@ type Options struct {
 // ownPrefix is how tags in hopscope's own form begin.
 const ownPrefix = "hopscope-route="
 
-// Plan is what a catalogue comes to. It is never changed once it was compiled.
+// Plan is what a catalog comes to. It is never changed once it was compiled.
 type Plan struct {
 	// Routes are in the order in which to try them: see [route.Table].
 	Routes []Route

@@ -20,8 +20,6 @@ func at(address string, tags ...string) catalog.Instance {
 
 func weighing(w int, i catalog.Instance) catalog.Instance { i.Weight = w; return i }
 
-func marked(i catalog.Instance) catalog.Instance { i.Metadata = map[string]string{"v": "2"}; return i }
-
 func behind(priority int, i catalog.Instance) catalog.Instance { i.Priority = priority; return i }
 
 // tenths are n instances with a weight of a tenth each.

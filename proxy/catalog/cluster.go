@@ -32,7 +32,7 @@ func (p *plan) place(at place, members []member) {
 	p.routes = append(p.routes, taggedRoute(at, members[0].tag.treatment, c.Name))
 }
 
-// once leaves each address once: the catalogue may have it several times, and
+// once leaves each address once: the catalog may have it several times, and
 // its tags may name the same place several times.
 func (p *plan) once(members []member) []member {
 	kept := members[:0]

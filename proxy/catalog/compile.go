@@ -32,7 +32,7 @@ type plan struct {
 	places   map[place][]member
 }
 
-// Compile makes a plan of a catalogue. Services of the same name are one.
+// Compile makes a plan of a catalog. Services of the same name are one.
 func Compile(services []Service, o Options) *Plan {
 	if o.Suffixes == nil {
 		o.Suffixes = []string{"service.consul"}

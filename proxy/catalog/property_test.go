@@ -11,7 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/catalog"
 )
 
-// randomServices is a catalogue in which much overlaps.
+// randomServices is a catalog in which much overlaps.
 func randomServices(r *rand.Rand) (services []catalog.Service) {
 	places := []string{"/", "/a", "/a/b", "a.test/", "*.test/a", "*test/", ":80", "a b", "svc-1/", "$DC.test/"}
 	opts := []string{"", "", "", " strip=/a", " weight=0.1", " weight=0.9", " weight=7", " proto=https", " proto=grpc", " host=dst", " auth=x", " bad", " proto=x"}
@@ -56,13 +56,19 @@ func TestPlanIsTheSameInWhateverOrder(t *testing.T) {
 		want := catalog.Compile(services, catalog.Options{Datacenter: "dc1"})
 		sound(t, want)
 		got := catalog.Compile(shuffle(r, services), catalog.Options{Datacenter: "dc1"})
-		if !reflect.DeepEqual(want, got) { // cmp.Diff would ask the methods that are tested here
+		if !reflect.DeepEqual(want, got) {
 			t.Fatalf("seed %d:\n%+v, want\n%+v", seed, got, want)
 		}
-		if changes := got.Since(want); changes.Routes || len(changes.Made)+len(changes.Updated)+len(changes.Gone) > 0 {
-			t.Fatalf("seed %d: equal plans differ in %+v", seed, changes)
-		}
 	}
+}
+
+// clusterOf is the cluster of a name.
+func clusterOf(p *catalog.Plan, name string) (catalog.Cluster, bool) {
+	i := slices.IndexFunc(p.Clusters, func(c catalog.Cluster) bool { return c.Name == name })
+	if i < 0 {
+		return catalog.Cluster{}, false
+	}
+	return p.Clusters[i], true
 }
 
 // sound checks what a caller relies on.
@@ -70,7 +76,7 @@ func sound(t *testing.T, p *catalog.Plan) {
 	t.Helper()
 	used := map[string]bool{}
 	for _, r := range p.Routes {
-		if _, ok := p.Cluster(r.Cluster); !ok && r.Cluster != "" {
+		if _, ok := clusterOf(p, r.Cluster); !ok && r.Cluster != "" {
 			t.Fatalf("the route %s has no cluster %q", r.Name, r.Cluster)
 		}
 		used[r.Cluster] = true

@@ -13,7 +13,7 @@ const whole = 10_000
 
 // weigh gives the members' endpoints the weights that their tags say, as Fabio
 // does: a fixed share for some, and what these leave for the others, in
-// proportion to the catalogue's weights. Fixed shares are scaled down to a whole
+// proportion to the catalog's weights. Fixed shares are scaled down to a whole
 // where they are more, and up where there are no others. Shares are for those
 // that can serve, since Fabio sees no others. Where nothing is left for the
 // others, they stand by in the next priority.

@@ -11,7 +11,7 @@ type Cluster struct {
 	// Static lists endpoints with more than an address: weight, priority, zone,
 	// metadata.
 	Static []StaticEndpoint `yaml:"static"`
-	// Consul takes the endpoints from Consul's catalogue, and follows it.
+	// Consul takes the endpoints from Consul's catalog, and follows it.
 	Consul *Consul `yaml:"consul"`
 	// DNS takes the endpoints from the addresses of a name, which is looked up
 	// again and again.

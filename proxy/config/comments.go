@@ -17,8 +17,8 @@ import (
 //go:embed config.go cluster.go sources.go
 var source embed.FS
 
-// comments holds the doc comments of those files, "Listener" of the types and
-// "Listener.Name" of the fields, as plain lines of text that speak of keys by
+// comments holds the doc comments of those files, "Cluster" of the types and
+// "Cluster.TLS" of the fields, as plain lines of text that speak of keys by
 // their names in the file.
 type comments map[string]string
 
@@ -52,6 +52,9 @@ func (c comments) add(types *ast.GenDecl, names map[string]string) {
 		spec := spec.(*ast.TypeSpec)
 		c[spec.Name.Name] = oneLine(types.Doc.Text())
 		for _, field := range spec.Type.(*ast.StructType).Fields.List {
+			if len(field.Names) == 0 {
+				continue // embedded: its own type has the comments
+			}
 			name := field.Names[0].Name
 			tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
 			names[name] = tag.Get("yaml")
@@ -62,9 +65,9 @@ func (c comments) add(types *ast.GenDecl, names map[string]string) {
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// field is the comment of a key of a struct.
-func (c comments) field(t reflect.Type, k key) string {
-	return startWith(c[t.Name()+"."+k.field], k.field, k.name)
+// field is the comment of a key.
+func (c comments) field(k key) string {
+	return startWith(c[k.owner+"."+k.field], k.field, k.name)
 }
 
 // startWith replaces the Go name with which a comment begins.

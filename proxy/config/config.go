@@ -17,14 +17,14 @@ type Config struct {
 	// Clusters are the groups of endpoints that routes send requests to, by
 	// name.
 	Clusters map[string]Cluster `yaml:"clusters"`
-	// Consul is the Consul agent that clusters, catalogues and the registration
+	// Consul is the Consul agent that clusters, catalogs and the registration
 	// ask; each may say otherwise for itself.
 	Consul Consul `yaml:"consul"`
-	// Catalog says how listeners with a catalogue serve its services.
+	// Catalog says how listeners with a catalog serve its services.
 	Catalog Catalog `yaml:"catalog"`
 	// Discovery is what is kept of what sources of endpoints said.
 	Discovery Discovery `yaml:"discovery"`
-	// Register puts the service into a catalogue.
+	// Register puts the service into a catalog.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.
 	Locality Locality `yaml:"locality"`
@@ -50,8 +50,16 @@ type Admin struct {
 	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
 }
 
-// Listener is an address that takes requests.
+// Listener is an address that takes requests: a socket, and what is done with the
+// requests of its connections. In the file the keys of both are in one mapping.
 type Listener struct {
+	ListenerSocket
+	ListenerHTTP
+}
+
+// ListenerSocket is where connections come in, and how they are read. A reload that
+// changes none of it keeps the socket and its connections.
+type ListenerSocket struct {
 	// Name names the listener in logs, metrics and the admin API. No two
 	// listeners have the same.
 	Name string `yaml:"name" required:"true" format:"name"`
@@ -61,53 +69,11 @@ type Listener struct {
 	// (127.0.0.1 and 0.0.0.0, the same port): no connection is refused; one that
 	// is opened at that moment may take a second longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
-	// Direction is "inbound" for requests to the service and "outbound" for
-	// requests that the service makes.
-	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
-	// Routes are tried in order; the first that matches is taken.
-	Routes []Route `yaml:"routes"`
-	// Catalog serves every service of a catalogue, after the routes: "consul" is
-	// Consul's, by the request's host and by the tags of the services; the top
-	// level's "catalog" says how.
-	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
-	// TrustedCallers are the networks of clients whose x-envoy- fields are
-	// believed; from all others every such field is removed. A client is
-	// trusted only if all addresses in X-Forwarded-For, X-Real-IP and Forwarded
-	// are in these networks too, so that a TLS terminator on the same host lends
-	// no trust to strangers. x-envoy-upstream-rq-timeout-ms,
-	// x-envoy-upstream-rq-per-try-timeout-ms and x-envoy-max-retries may ask for
-	// less than the route has, never for more. x-envoy-retry-on and
-	// x-envoy-retry-grpc-on count where neither route nor cluster has "retry":
-	// for 2 attempts, or up to 3 with x-envoy-max-retries.
-	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
-	// ForwardProxy makes this a forward proxy: requests in absolute form and
-	// CONNECT go to the destination that they name, after the routes.
-	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
 	// TLS encrypts the listener's connections; without it they are plain.
 	TLS *ListenerTLS `yaml:"tls"`
 	// HTTP2 limits connections that speak HTTP/2: those that agree on h2 by
 	// ALPN, and those without TLS whose first bytes say so (h2c).
 	HTTP2 HTTP2 `yaml:"http2"`
-	// GRPCWeb translates gRPC-Web, binary and text, to gRPC.
-	GRPCWeb bool `yaml:"grpc_web" default:"true"`
-	// Forwarded says what the endpoint is told of the client.
-	Forwarded Forwarded `yaml:"forwarded"`
-	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests,
-	// in Envoy's words: "sanitize" removes the field, "sanitize_set" sets it
-	// from the client's certificate, "append_forward" adds the client's
-	// certificate to what came, "forward_only" leaves what came; from clients
-	// without a verified certificate all of them remove it.
-	// "always_forward_only" leaves what came, from every client.
-	ForwardClientCert string `yaml:"forward_client_cert" default:"sanitize" enum:"sanitize,sanitize_set,append_forward,forward_only,always_forward_only"`
-	// Via appends to the Via field of requests and responses (RFC 9110
-	// section 7.6.3).
-	Via bool `yaml:"via" default:"true"`
-	// ProxyStatus is what happens to Proxy-Status in responses: "append" adds
-	// this hop's member, "pass" leaves the field as it came, "cut" removes it,
-	// for a listener that faces the public.
-	ProxyStatus string `yaml:"proxy_status" default:"append" enum:"append,pass,cut"`
-	// ServerTiming is the same for Server-Timing.
-	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
 	// RequestHeadTimeout is the time that a client has to send a whole head,
 	// from its first byte, or from the connection's start.
 	RequestHeadTimeout time.Duration `yaml:"request_head_timeout" default:"10s" min:"1ms"`
@@ -146,6 +112,53 @@ type Listener struct {
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
+}
+
+// ListenerHTTP is what is done with the requests of a listener. A reload changes it
+// under connections that are open: their next request goes by it.
+type ListenerHTTP struct {
+	// Direction is "inbound" for requests to the service and "outbound" for
+	// requests that the service makes.
+	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
+	// Routes are tried in order; the first that matches is taken.
+	Routes []Route `yaml:"routes"`
+	// Catalog serves every service of a catalog, after the routes: "consul" is
+	// Consul's, by the request's host and by the tags of the services; the top
+	// level's "catalog" says how.
+	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
+	// TrustedCallers are the networks of clients whose x-envoy- fields are
+	// believed; from all others every such field is removed. A client is
+	// trusted only if all addresses in X-Forwarded-For, X-Real-IP and Forwarded
+	// are in these networks too, so that a TLS terminator on the same host lends
+	// no trust to strangers. x-envoy-upstream-rq-timeout-ms,
+	// x-envoy-upstream-rq-per-try-timeout-ms and x-envoy-max-retries may ask for
+	// less than the route has, never for more. x-envoy-retry-on and
+	// x-envoy-retry-grpc-on count where neither route nor cluster has "retry":
+	// for 2 attempts, or up to 3 with x-envoy-max-retries.
+	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
+	// ForwardProxy makes this a forward proxy: requests in absolute form and
+	// CONNECT go to the destination that they name, after the routes.
+	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
+	// GRPCWeb translates gRPC-Web, binary and text, to gRPC.
+	GRPCWeb bool `yaml:"grpc_web" default:"true"`
+	// Forwarded says what the endpoint is told of the client.
+	Forwarded Forwarded `yaml:"forwarded"`
+	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests,
+	// in Envoy's words: "sanitize" removes the field, "sanitize_set" sets it
+	// from the client's certificate, "append_forward" adds the client's
+	// certificate to what came, "forward_only" leaves what came; from clients
+	// without a verified certificate all of them remove it.
+	// "always_forward_only" leaves what came, from every client.
+	ForwardClientCert string `yaml:"forward_client_cert" default:"sanitize" enum:"sanitize,sanitize_set,append_forward,forward_only,always_forward_only"`
+	// Via appends to the Via field of requests and responses (RFC 9110
+	// section 7.6.3).
+	Via bool `yaml:"via" default:"true"`
+	// ProxyStatus is what happens to Proxy-Status in responses: "append" adds
+	// this hop's member, "pass" leaves the field as it came, "cut" removes it,
+	// for a listener that faces the public.
+	ProxyStatus string `yaml:"proxy_status" default:"append" enum:"append,pass,cut"`
+	// ServerTiming is the same for Server-Timing.
+	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
 }
 
 // ListenerTLS encrypts a listener's connections. Files are in PEM, their paths

@@ -96,7 +96,7 @@ func (d *decoder) decodeStruct(p *place, n ast.Node, v reflect.Value) bool {
 			meant = append(meant, d.unknownKey(p, e, v.Type(), names))
 			continue
 		}
-		d.decode(e.place(p), e.value, keys[i], v.Field(keys[i].index))
+		d.decode(e.place(p), e.value, keys[i], v.FieldByIndex(keys[i].index))
 	}
 	for _, name := range meant {
 		// A misspelt key is one mistake, not also a missing one.

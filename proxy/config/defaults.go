@@ -65,7 +65,7 @@ func NewStaticEndpoint(address string) StaticEndpoint {
 	return e
 }
 
-// NewConsul returns a service of Consul's catalogue with every default in
+// NewConsul returns a service of Consul's catalog with every default in
 // place; [Config.ConsulFor] completes it by the top level's agent.
 func NewConsul(service string) *Consul {
 	c := withDefaults[Consul]()
@@ -173,7 +173,7 @@ func withDefaults[T any]() T {
 // that they can be written to; pointers stay nil: what they point to is absent.
 func setDefaults(v reflect.Value) {
 	for _, k := range keysOf(v.Type()) {
-		field := v.Field(k.index)
+		field := v.FieldByIndex(k.index)
 		switch kindOf(k.typ) {
 		case kindStruct:
 			setDefaults(field)

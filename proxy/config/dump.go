@@ -37,7 +37,7 @@ func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 	case kindStruct:
 		o := object{}
 		for _, child := range keysOf(k.typ) {
-			if value, ok := dump(child, v.Field(child.index), hide); ok {
+			if value, ok := dump(child, v.FieldByIndex(child.index), hide); ok {
 				o = append(o, member{child.name, value})
 			}
 		}

@@ -53,6 +53,37 @@ admin:
 listeners:
   - name: in
     address: "[::1]:0"
+    tls:
+      certificates:
+        - cert: web.pem
+          key: web.key
+        - cert: /etc/b.pem
+          key: /etc/b.key
+      client_auth: require
+      client_ca: ca.pem
+      client_san: ["spiffe://mesh/ns/default/*", "*.example.com"]
+      crl: crl.pem
+      min_version: "1.3"
+      max_version: "1.3"
+      alpn: [http/1.1]
+      session_tickets: false
+      handshake_timeout: 8s
+    http2:
+      max_concurrent_streams: 1
+      stream_window: 65535
+      keep_alive: 9s
+      keep_alive_timeout: 1s
+      max_resets: 1
+      max_control_frames: 2
+    request_head_timeout: 1s
+    idle_timeout: 2s
+    stream_idle_timeout: 3s
+    abort_on_close: never
+    max_connection_age: 1h
+    max_connection_age_grace: 5m
+    max_connections: 7
+    max_header_bytes: 1024
+    max_header_fields: 1
     direction: outbound
     routes:
       - name: all
@@ -92,28 +123,6 @@ listeners:
       deny: [10.9.0.0/16, "*.internal:22"]
       connect_timeout: 1ms
       timeout: 0s
-    tls:
-      certificates:
-        - cert: web.pem
-          key: web.key
-        - cert: /etc/b.pem
-          key: /etc/b.key
-      client_auth: require
-      client_ca: ca.pem
-      client_san: ["spiffe://mesh/ns/default/*", "*.example.com"]
-      crl: crl.pem
-      min_version: "1.3"
-      max_version: "1.3"
-      alpn: [http/1.1]
-      session_tickets: false
-      handshake_timeout: 8s
-    http2:
-      max_concurrent_streams: 1
-      stream_window: 65535
-      keep_alive: 9s
-      keep_alive_timeout: 1s
-      max_resets: 1
-      max_control_frames: 2
     grpc_web: false
     forwarded:
       trusted_proxies: 2
@@ -123,15 +132,6 @@ listeners:
     via: false
     proxy_status: cut
     server_timing: append
-    request_head_timeout: 1s
-    idle_timeout: 2s
-    stream_idle_timeout: 3s
-    abort_on_close: never
-    max_connection_age: 1h
-    max_connection_age_grace: 5m
-    max_connections: 7
-    max_header_bytes: 1024
-    max_header_fields: 1
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]

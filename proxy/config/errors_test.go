@@ -15,8 +15,8 @@ type mistake struct {
 }
 
 const (
-	listenerKeys = "name, address, direction, routes, catalog, trusted_callers, forward_proxy, tls, http2, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, " +
-		"request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields"
+	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
+		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing"
 	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
 	rootKeys  = "service, admin, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, overload, drain, log, upgrade_socket"
 )
@@ -332,11 +332,11 @@ func TestValidateBuilt(t *testing.T) {
 	c.Telemetry.Traces.Zipkin = NewZipkin("")
 	want := `service: must not be empty; expected a name of 1 to 255 printable ASCII characters
 listeners[0].address: expected a listen address such as 0.0.0.0:8080, found "127.0.0.1": the port is missing
+listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
 listeners[0].routes[0].cluster: there is no cluster "wbe"; did you mean "web"?
 listeners[0].routes[1].cluster: must not be empty; expected the name of one of the clusters
 listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list, each item a network such as 10.0.0.0/8
 listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
-listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
 clusters.names.balance.hash[0].cookie_path: must not be empty; expected a path such as /api/
 clusters.names.hedge.after: expected a duration of at least 1ms, found 0s
 telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:3000, found "http://collector:4317": it is a URL, not an address; did you mean "collector:4317"?

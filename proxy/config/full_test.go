@@ -218,8 +218,20 @@ func TestParseFull(t *testing.T) {
 	want := &Config{
 		Service: "shop",
 		Admin:   Admin{Address: "off"},
-		Listeners: []Listener{{
-			Name: "in", Address: "[::1]:0", Direction: "outbound",
+		Listeners: []Listener{{ListenerSocket{
+			Name: "in", Address: "[::1]:0",
+			TLS: &ListenerTLS{
+				Certificates: []Certificate{{"web.pem", "web.key"}, {"/etc/b.pem", "/etc/b.key"}},
+				ClientAuth:   "require", ClientCA: "ca.pem", ClientSAN: []string{"spiffe://mesh/ns/default/*", "*.example.com"},
+				CRL: "crl.pem", MinVersion: "1.3", MaxVersion: "1.3", ALPN: []string{"http/1.1"}, HandshakeTimeout: 8 * time.Second,
+			},
+			HTTP2: HTTP2{MaxConcurrentStreams: 1, StreamWindow: 65535, KeepAlive: 9 * time.Second, KeepAliveTimeout: time.Second,
+				MaxResets: 1, MaxControlFrames: 2},
+			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second, AbortOnClose: "never",
+			MaxConnectionAge: time.Hour, MaxConnectionAgeGrace: 5 * time.Minute,
+			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
+		}, ListenerHTTP{
+			Direction: "outbound",
 			Routes: []Route{{
 				Name: "all",
 				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
@@ -240,21 +252,12 @@ func TestParseFull(t *testing.T) {
 				Deny:           []string{"10.9.0.0/16", "*.internal:22"},
 				ConnectTimeout: time.Millisecond,
 			},
-			TLS: &ListenerTLS{
-				Certificates: []Certificate{{"web.pem", "web.key"}, {"/etc/b.pem", "/etc/b.key"}},
-				ClientAuth:   "require", ClientCA: "ca.pem", ClientSAN: []string{"spiffe://mesh/ns/default/*", "*.example.com"},
-				CRL: "crl.pem", MinVersion: "1.3", MaxVersion: "1.3", ALPN: []string{"http/1.1"}, HandshakeTimeout: 8 * time.Second,
-			},
-			HTTP2: HTTP2{MaxConcurrentStreams: 1, StreamWindow: 65535, KeepAlive: 9 * time.Second, KeepAliveTimeout: time.Second,
-				MaxResets: 1, MaxControlFrames: 2},
 			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
 			ForwardClientCert: "sanitize_set",
 			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
-			RequestHeadTimeout: time.Second, IdleTimeout: 2 * time.Second, StreamIdleTimeout: 3 * time.Second, AbortOnClose: "never",
-			MaxConnectionAge: time.Hour, MaxConnectionAgeGrace: 5 * time.Minute,
-			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1, Catalog: "consul",
+			Catalog:        "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-		}},
+		}}},
 		Clusters:  fullSources(),
 		Consul:    Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
 		Catalog:   Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
@@ -380,8 +383,8 @@ func TestFullIsFull(t *testing.T) {
 			setDefaults(defaults)
 			for _, k := range keysOf(v.Type()) {
 				of := v.Type().Name() + "." + k.name
-				other[of] = other[of] || !reflect.DeepEqual(v.Field(k.index).Interface(), defaults.Field(k.index).Interface())
-				walk(v.Field(k.index))
+				other[of] = other[of] || !reflect.DeepEqual(v.FieldByIndex(k.index).Interface(), defaults.FieldByIndex(k.index).Interface())
+				walk(v.FieldByIndex(k.index))
 			}
 		}
 	}

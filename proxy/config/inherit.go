@@ -16,7 +16,7 @@ const (
 // reached: each setting of the agent that the cluster leaves out is the top
 // level's, and the default where that leaves it out too. A cluster with a token
 // of its own, or a file of one, takes neither from the top level. With nil it is
-// the agent of the catalogue and of the registration.
+// the agent of the catalog and of the registration.
 func (c *Config) ConsulFor(cluster *Consul) Consul {
 	if cluster == nil {
 		cluster = &Consul{}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,8 +58,9 @@ func kindOf(t reflect.Type) kind {
 // or a map, enum, format and secret speak of the values.
 type key struct {
 	name     string // in the file
+	owner    string // the struct that has the field
 	field    string // in the struct
-	index    int
+	index    []int  // of the field: see [reflect.Value.FieldByIndex]
 	typ      reflect.Type
 	def      string // default; "" is the zero value
 	required bool
@@ -70,15 +72,24 @@ type key struct {
 	secret   bool
 }
 
-// keysOf returns the keys of a struct of config.go in their order.
+// keysOf returns the keys of a struct of config.go in their order. Those of a struct
+// that is embedded in it are its own.
 func keysOf(t reflect.Type) []key {
 	keys := make([]key, 0, t.NumField())
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Anonymous {
+			for _, k := range keysOf(f.Type) {
+				k.index = append(slices.Clone(f.Index), k.index...)
+				keys = append(keys, k)
+			}
+			continue
+		}
 		k := key{
+			owner:    t.Name(),
 			name:     f.Tag.Get("yaml"),
 			field:    f.Name,
-			index:    i,
+			index:    f.Index,
 			typ:      f.Type,
 			def:      f.Tag.Get("default"),
 			required: f.Tag.Get("required") == "true",

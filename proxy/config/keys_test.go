@@ -24,7 +24,7 @@ func TestTags(t *testing.T) {
 		}
 		names := make(map[string]bool)
 		for _, k := range keysOf(typ) {
-			of := typ.Name() + "." + k.field
+			of := k.owner + "." + k.field
 			if k.name == "" || names[k.name] || !isPlainName(k.name) {
 				t.Errorf("%s: key %q", of, k.name)
 			}

@@ -111,7 +111,7 @@ func (r *referenceWriter) section(path, name string, t reflect.Type) {
 	}
 	r.b.WriteString("\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n")
 	for _, k := range keysOf(t) {
-		meaning := startWith(r.comments.field(t, k), k.name, "`"+k.name+"`")
+		meaning := startWith(r.comments.field(k), k.name, "`"+k.name+"`")
 		fmt.Fprintf(&r.b, "| `%s%s` | %s | %s | %s |\n", path, k.name, cell(k.typeText()), k.defaultText(), cell(meaning))
 	}
 	for _, k := range keysOf(t) {

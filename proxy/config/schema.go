@@ -33,7 +33,7 @@ func (s *schemaWriter) object(t reflect.Type) object {
 	properties := object{}
 	required := []any{}
 	for _, k := range keysOf(t) {
-		schema := object{{"description", s.comments.field(t, k)}}
+		schema := object{{"description", s.comments.field(k)}}
 		schema = append(schema, s.value(k)...)
 		if def, ok := k.defaultTree(); ok {
 			schema = append(schema, member{"default", def})

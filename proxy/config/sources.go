@@ -71,7 +71,7 @@ type ConsulTLS struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
 }
 
-// Catalog says how listeners with a catalogue serve its services: by Host
+// Catalog says how listeners with a catalog serve its services: by Host
 // (payments, payments.service.consul), and by tags, hopscope-route=HOST/PATH or
 // Fabio's urlprefix-HOST/PATH. Clients have to send their requests to the proxy with
 // such a name in Host: by HTTP_PROXY, or where the name resolves to the proxy's
@@ -91,7 +91,7 @@ type Catalog struct {
 }
 
 // Discovery is what is kept of what sources of endpoints said: those of clusters, in
-// Consul, the DNS and files, and the catalogue.
+// Consul, the DNS and files, and the catalog.
 type Discovery struct {
 	// Cache is a file that what they said last is written to, so that a proxy which
 	// starts while they are away begins with that. Each proxy needs a file of its
@@ -101,7 +101,7 @@ type Discovery struct {
 	MaxAge time.Duration `yaml:"max_age" default:"24h" min:"1s"`
 }
 
-// Register puts the service into a catalogue.
+// Register puts the service into a catalog.
 type Register struct {
 	// Consul registers it with a Consul agent.
 	Consul *RegisterConsul `yaml:"consul"`
@@ -115,7 +115,7 @@ type Register struct {
 // what others change is left to them. A registration that is lost is made again,
 // with the health that it had.
 type RegisterConsul struct {
-	// Name is the service's name in the catalogue; without one it is the top
+	// Name is the service's name in the catalog; without one it is the top
 	// level's "service".
 	Name string `yaml:"name" format:"name"`
 	// ID tells instances of one name on one agent apart; without one it is the
@@ -132,7 +132,7 @@ type RegisterConsul struct {
 	// no value.
 	Tags []string `yaml:"tags"`
 	// Meta is the service's metadata; the values are not shown by the admin API
-	// and in errors, though whoever may read the catalogue sees them.
+	// and in errors, though whoever may read the catalog sees them.
 	Meta map[string]string `yaml:"meta" secret:"true"`
 	// Weight is the instance's share of requests beside the others' weights.
 	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
@@ -160,7 +160,7 @@ type RegisterCheck struct {
 	Interval time.Duration `yaml:"interval" default:"5s" min:"1s"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// DeregisterAfter takes an instance, and its sidecar, out of the catalogue
+	// DeregisterAfter takes an instance, and its sidecar, out of the catalog
 	// when it was critical for so long; 0 is never. Consul takes less than 1m for
 	// 1m.
 	DeregisterAfter time.Duration `yaml:"deregister_after" default:"0s" min:"0"`

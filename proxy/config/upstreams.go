@@ -152,7 +152,7 @@ func (v validator) pair(p *place, cert, private string) {
 	}
 }
 
-// catalogs checks the top level's Consul, the catalogue and the registration.
+// catalogs checks the top level's Consul, the catalog and the registration.
 func (v validator) catalogs() {
 	c := v.config
 	at := v.root.key("consul")

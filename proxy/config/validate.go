@@ -44,7 +44,7 @@ func (v validator) value(p *place, k key, val reflect.Value) {
 	switch kindOf(k.typ) {
 	case kindStruct:
 		for _, child := range keysOf(k.typ) {
-			v.value(p.key(child.name), child, val.Field(child.index))
+			v.value(p.key(child.name), child, val.FieldByIndex(child.index))
 		}
 	case kindPointer:
 		if !val.IsNil() {

@@ -2,12 +2,14 @@ package forward
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/route"
@@ -137,13 +139,18 @@ func (f *Forwarder) answer(x *filter.Exchange, a *fault.Answer) (err error) {
 	return f.reply(x, a)
 }
 
-// Lost records a connection that ended within a request's head.
-func (f *Forwarder) Lost(x *filter.Exchange, why *fault.Error) {
+// Lost records a connection that failed before, or beside, any request: a Hop that no
+// exchange belongs to.
+func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Error) {
 	f.Active.Add(1)
-	f.open(x)
-	x.Hop.Kind = hop.KindConnection
-	f.blame(x, &fault.Answer{Why: why})
-	f.finish(x, nil)
+	h := f.begin(info)
+	h.Kind, h.Version, h.Method = hop.KindConnection, spoken, message.MethodOther.String()
+	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
+	h.Sampled, h.Keep = f.Sampler.Decide(tracecontext.Deferred, h.Trace)
+	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
+	blame(h, &fault.Answer{Why: why})
+	h.End = now(h)
+	f.record(h, info.Sink)
 	f.Active.Add(-1)
 }
 
@@ -155,12 +162,19 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		f.blame(x, fault.AnswerTo(err))
+		blame(h, fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)
 	}
 	x.Finished = f.clock(h, h.End)
+	x.Hop = nil
+	x.Finish()
+	f.record(h, x.Conn.Info().Sink)
+}
+
+// record hands a Hop that has ended to whoever keeps it.
+func (f *Forwarder) record(h *hop.Hop, sink hop.Sink) {
 	if a := h.LastAttempt(); a != nil && a.End == 0 {
 		a.End = h.End
 	}
@@ -171,9 +185,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 	case h.Slow():
 		h.Keep = hop.KeepSlow
 	}
-	x.Hop = nil
-	x.Finish()
-	x.Conn.Info().Sink.Record(h)
+	sink.Record(h)
 }
 
 // now is the time since the request began.

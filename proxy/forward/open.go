@@ -11,15 +11,21 @@ import (
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-// open begins the Hop of an exchange: what the request says, and the trace
-// that it belongs to.
-func (f *Forwarder) open(x *filter.Exchange) {
-	info, r := x.Conn.Info(), &x.Request
+// begin begins the Hop of whatever happens on a connection.
+func (f *Forwarder) begin(info *filter.ConnInfo) *hop.Hop {
 	h := info.Sink.Open()
-	x.Hop = h
 	h.Labels = f.Labels
 	h.Start = time.Now()
 	h.Client, h.Peer, h.Scheme, h.TLS = info.PeerIP, info.Peer, info.Scheme, info.TLS
+	return h
+}
+
+// open begins the Hop of an exchange: what the request says, and the trace
+// that it belongs to.
+func (f *Forwarder) open(x *filter.Exchange) {
+	r := &x.Request
+	h := f.begin(x.Conn.Info())
+	x.Hop = h
 	h.Version = r.Version
 	h.Method = r.Method.String()
 	if r.Method == message.MethodOther {

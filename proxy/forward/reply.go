@@ -19,7 +19,7 @@ import (
 // a response. Where a response has begun it can only be cut, but for a call's. It
 // returns why the answer could not be sent, if it could not.
 func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
-	f.blame(x, a)
+	blame(x.Hop, a)
 	h, w := x.Hop, x.Writer
 	status := a.HTTPStatus()
 	if w.Began() || status == 0 {
@@ -94,8 +94,8 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 
 // blame writes into the Hop why an answer is made, and a failure into the attempt that
 // it ended.
-func (f *Forwarder) blame(x *filter.Exchange, a *fault.Answer) {
-	h, why := x.Hop, a.Why
+func blame(h *hop.Hop, a *fault.Answer) {
+	why := a.Why
 	h.Flags |= a.Flag()
 	if why == nil {
 		h.Details = a.Detail()

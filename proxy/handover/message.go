@@ -43,7 +43,7 @@ type message struct {
 	PID      int         `json:"pid,omitempty"`
 	Sockets  []described `json:"sockets,omitempty"`
 	State    string      `json:"state,omitempty"`
-	// Registered are what the new process has registered in a catalogue, of which
+	// Registered are what the new process has registered in a catalog, of which
 	// the old one takes out all else; without it nothing.
 	Registered *[]string `json:"registered,omitempty"`
 	Error      string    `json:"error,omitempty"`

@@ -59,7 +59,7 @@ type Peer struct {
 // Successor is the process that has taken over.
 type Successor struct {
 	Peer
-	// Registered are what it has registered in a catalogue; nil is that it does not
+	// Registered are what it has registered in a catalog; nil is that it does not
 	// say.
 	Registered *[]string
 }

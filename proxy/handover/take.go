@@ -102,7 +102,7 @@ func openListening(fd int) (net.Listener, error) {
 	return open(fd)
 }
 
-// Ready says that this process serves, and what it has registered in a catalogue:
+// Ready says that this process serves, and what it has registered in a catalog:
 // then the other one stops. The error is [ErrGone] where that one had stopped before;
 // after any other it goes on, and this one must not.
 func (t *Takeover) Ready(registered ...string) error {

@@ -5,15 +5,14 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/hopscope/hopscope/deploy/backends"
 )
 
 // h2spec, whole and strict, against a server that echoes. That it passes through
-// the proxy too is tested in package snapshot, where it is required.
+// the proxy too is tested in proxy/conformance/http2.
 func TestH2Spec(t *testing.T) {
-	tool, err := exec.LookPath("h2spec")
-	if err != nil {
-		t.Skip("h2spec is not installed")
-	}
+	tool := backends.Require(t, "h2spec")
 	t.Parallel()
 	host, port, err := net.SplitHostPort(serve(t, hello, nil).address)
 	if err != nil {

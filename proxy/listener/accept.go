@@ -1,13 +1,8 @@
 package listener
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,8 +10,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/netio"
-	"github.com/hopscope/hopscope/proxy/tlsconf"
-	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // connection is what is open to a client, whatever it speaks.
@@ -104,15 +97,7 @@ func (l *Listener) start(nc net.Conn) {
 	info := l.newInfo(nc, l.Accepted.Add(1))
 	nio := netio.New(nc, l.Shared)
 	info.Account = &nio.Account
-	var first connection
-	var serve func()
-	if l.TLS != nil {
-		h := &handshake{listener: l, nio: nio, info: info}
-		first, serve = h, h.serve
-	} else {
-		c := newHTTP1(l, nio, info)
-		first, serve = c, func() { l.serve(c) }
-	}
+	first := &arrival{listener: l, nio: nio, info: info}
 	l.mu.Lock()
 	if l.phase.Load() == draining { // nobody would drain this one
 		l.mu.Unlock()
@@ -129,19 +114,8 @@ func (l *Listener) start(nc net.Conn) {
 	l.servers.run(func() {
 		defer l.end()
 		defer nio.Account.Give(size)
-		serve()
+		first.serve()
 	})
-}
-
-// serve serves a connection that began as one of HTTP/1, to its end.
-func (l *Listener) serve(c *http1Conn) {
-	if !c.serve() {
-		l.forget(c)
-		return
-	}
-	next := newHTTP2(l, c.nio, c.info)
-	l.replace(c, next, c.nio)
-	next.serve()
 }
 
 // replace has another connection, over the same nio, drained in a connection's
@@ -170,152 +144,4 @@ func (l *Listener) end() {
 	l.Active.Add(-1)
 	l.Budget.leave(l)
 	l.done.Done()
-}
-
-// handshake is a connection while it is being encrypted.
-type handshake struct {
-	listener *Listener
-	nio      *netio.Conn
-	info     filter.ConnInfo
-	ending
-	rest rest
-}
-
-// serve encrypts the connection, and serves it.
-func (h *handshake) serve() {
-	l := h.listener
-	start := l.Shared.Now()
-	by := start + l.HandshakeTimeout
-	h.nio.Await(start, by)
-	h.rest.begin(start)
-	if h.nio.Fill() != nil { // no byte came: whoever looks whether the port is open is not worth a record
-		l.forget(h)
-		h.nio.Done()
-		return
-	}
-	if h.rest.end() {
-		l.mu.Lock() // so whoever dismissed it is done
-		h.nio.Limit(0)
-		l.mu.Unlock()
-	}
-	start = l.Shared.Now()
-	version := l.TLS.Version()
-	state, err := h.nio.StartTLS(l.TLS.Config(), true, by)
-	if err != nil {
-		h.advise(err)
-		if h.nio.CloseWrite() == nil {
-			discard(h.nio, time.Second)
-		}
-		l.forget(h)
-		h.nio.Done()
-		if l.phase.Load() != draining {
-			l.lost(&h.info, hop.VersionUnknown, h.explain(err))
-		}
-		return
-	}
-	h.info.Scheme = "https"
-	h.info.TLS = tlsconf.Describe(&state, l.Shared.Now()-start)
-	h.info.Certificate = leaf(state.PeerCertificates)
-	if h.info.Certificate != nil {
-		h.info.Intermediates = state.PeerCertificates[1:]
-	}
-	if state.NegotiatedProtocol == "h2" {
-		c := newHTTP2(l, h.nio, h.info)
-		l.replace(h, c, h.nio)
-		l.trustAgain(version, c)
-		c.serve()
-		return
-	}
-	c := newHTTP1(l, h.nio, h.info)
-	l.replace(h, c, h.nio)
-	l.trustAgain(version, c)
-	l.serve(c)
-}
-
-func (h *handshake) Info() *filter.ConnInfo { return &h.info }
-
-func (h *handshake) explain(err error) *fault.Error {
-	if h.going() {
-		return h.why.Load()
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fault.New(fault.ClientTLSTimeout, fmt.Sprintf("the client did not end the TLS handshake within %s", h.listener.HandshakeTimeout))
-	}
-	return tlsconf.ExplainServer(err)
-}
-
-func leaf(chain []*x509.Certificate) *x509.Certificate {
-	if len(chain) == 0 {
-		return nil
-	}
-	return chain[0]
-}
-
-// advise answers a client that speaks plain HTTP, which would not understand
-// an alert of TLS.
-func (h *handshake) advise(err error) {
-	const advice = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
-		"400 Bad Request\nThis port expects TLS: use https:// for it.\n"
-	if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && isUpper(e.RecordHeader[:3]) {
-		h.nio.SetWriteTimeout(time.Second)
-		h.nio.Write([]byte(advice))
-	}
-}
-
-// discard reads what the client has sent already: unread, it would make the
-// kernel send a reset, which undoes the alert that says why.
-func discard(nio *netio.Conn, patience time.Duration) {
-	now := nio.Now()
-	nio.Limit(0)
-	nio.Await(now, now+patience)
-	for nio.Fill() == nil {
-		nio.Consume(len(nio.Buffered()))
-	}
-}
-
-// isUpper reports whether b is as methods of HTTP begin.
-func isUpper(b []byte) bool {
-	for _, c := range b {
-		if c < 'A' || c > 'Z' {
-			return false
-		}
-	}
-	return true
-}
-
-func (h *handshake) retire() {} // it becomes a connection, and that one does
-
-func (h *handshake) drain() { h.nio.Limit(time.Nanosecond) }
-
-func (h *handshake) idleSince() time.Duration { return h.rest.since() }
-
-func (h *handshake) dismiss() bool {
-	if !h.rest.dismiss() {
-		return false
-	}
-	h.nio.Limit(time.Nanosecond) // long past
-	return true
-}
-
-func (h *handshake) cutOff() {
-	h.nio.Abort()
-	go h.nio.Close()
-}
-
-// unserved stands for the client where there is no exchange with it: a connection
-// that failed as such. Nothing but its Info is asked for.
-type unserved struct {
-	filter.Conn
-	info *filter.ConnInfo
-}
-
-func (u unserved) Info() *filter.ConnInfo { return u.info }
-
-// lost records a connection that failed before, or beside, any request.
-func (l *Listener) lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Error) {
-	x := l.borrow()
-	x.Request.Version = spoken
-	x.Connect(unserved{info: info}, nil, nil)
-	(*l.server.Load()).Lost(&x.Exchange, why)
-	l.giveBack(x)
 }

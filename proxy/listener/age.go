@@ -86,7 +86,10 @@ func (l *Listener) distrust() {
 	}
 	var clients []client
 	l.each(func(c connection) {
-		if _, unready := c.(*handshake); !unready && c.Info().Certificate != nil {
+		if a, arriving := c.(*arrival); arriving && !a.secured.Load() {
+			return
+		}
+		if c.Info().Certificate != nil {
 			clients = append(clients, client{c, c.Info()})
 		}
 	})

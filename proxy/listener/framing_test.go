@@ -50,7 +50,7 @@ func (s careless) Serve(x *filter.Exchange, refused error) {
 	x.Finished = x.Conn.(*http1Conn).listener.Shared.Now()
 }
 
-func (careless) Lost(*filter.Exchange, *fault.Error) {}
+func (careless) Lost(*filter.ConnInfo, hop.Version, *fault.Error) {}
 
 // TestFiltersDoNotFrameTheConnection: where a request ends on its connection is what
 // was decoded, whatever a filter makes of the head: or content would be taken for a

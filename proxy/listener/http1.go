@@ -10,7 +10,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/http1"
-	"github.com/hopscope/hopscope/proxy/http2"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/overload"
@@ -35,7 +34,6 @@ type http1Conn struct {
 	retired  atomic.Bool   // the next response is to say that it is the last
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
-	preface  bool          // what came is the preface of HTTP/2
 	detached bool          // the connection is a tunnel's
 	cut      bool          // the connection is of no more use
 	aborted  bool          // it has to end in a reset
@@ -62,45 +60,38 @@ func newHTTP1(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http1Conn {
 	return c
 }
 
-// serve serves requests until the connection ends, or turns out to speak HTTP/2:
-// then it reports true, and the connection is another's. As long as requests arrive
+// serve serves requests until the connection ends. As long as requests arrive
 // whole they are served from within one wait (see [netio.Conn.Turns]); one whose
 // content is still on its way is served outside of it, where it can be waited
 // for.
-func (c *http1Conn) serve() (switched bool) {
+func (c *http1Conn) serve() {
 	defer func() {
 		// The forwarder contains what happens to a request; this is for its framing.
 		if p := recover(); p != nil {
 			c.listener.Panics.Caught(p, "an HTTP/1 connection", "")
-			switched = false
 		}
-		if !switched {
-			c.nio.Done()
-		}
+		c.nio.Done()
 	}()
 	now := c.listener.Shared.Now()
 	c.nio.Await(now, now+c.listener.HeadTimeout)
 	c.rested.Store(int64(now))
-	for !c.cut {
-		if c.next(false) {
+	for first := true; !c.cut; first = false {
+		if !first && c.next(false) {
 			c.run(nil)
 			continue
 		}
-		if c.cut || c.preface {
+		if c.cut {
 			break
 		}
 		if err := c.nio.Turns(c.turn); err != nil {
 			c.lost(err)
-			return false
+			return
 		}
 		if !c.cut && c.pending() {
 			c.run(nil)
 		}
 	}
-	if !c.preface {
-		c.linger()
-	}
-	return c.preface
+	c.linger()
 }
 
 // arrived is called when bytes were received: it serves every request that is
@@ -112,7 +103,7 @@ func (c *http1Conn) arrived() bool {
 			return false
 		}
 	}
-	return !c.cut && !c.preface && !c.pending()
+	return !c.cut && !c.pending()
 }
 
 // pending reports whether a head was decoded whose request is still to be served.
@@ -124,9 +115,6 @@ func (c *http1Conn) pending() bool { return c.exchange != nil && c.size > 0 }
 func (c *http1Conn) next(within bool) bool {
 	buffered := c.nio.Buffered()
 	if len(buffered) == 0 {
-		return false
-	}
-	if !c.served && c.isPreface(buffered) {
 		return false
 	}
 	if c.exchange == nil && c.served && string(buffered) == emptyLine {
@@ -161,24 +149,6 @@ func (c *http1Conn) next(within bool) bool {
 		c.whole = int64(len(buffered)-n) >= r.Length
 	}
 	return !within || c.whole && !r.Upgrade && r.Method != message.CONNECT
-}
-
-// isPreface reports whether a connection begins as one of HTTP/2 does (RFC 9113
-// section 3.4), or does so as far as HTTP/1 can't follow.
-func (c *http1Conn) isPreface(b []byte) bool {
-	const shared = len("PRI * ")
-	n := min(len(b), len(http2.Preface))
-	if n <= shared || string(b[:n]) != http2.Preface[:n] {
-		return false
-	}
-	if c.preface = n == len(http2.Preface); !c.preface {
-		c.partial()
-		return true
-	}
-	if c.exchange != nil {
-		c.giveBack()
-	}
-	return true
 }
 
 // borrow gets ready for a request.
@@ -259,8 +229,8 @@ func (c *http1Conn) lost(err error) {
 		return
 	}
 	why := c.cause(fault.New(fault.ClientClosed, "the client closed the connection within a request's head"))
-	(*c.listener.server.Load()).Lost(&c.Exchange, fault.Of(why))
-	c.giveBack()
+	c.size, c.cut = len(c.nio.Buffered()), true
+	c.run(why)
 }
 
 // linger closes the sending side and lets the client's last bytes run into the

@@ -44,7 +44,7 @@ func (c *http2Conn) serve() {
 	var why *fault.Error
 	// That the client went away is told by each stream that it left open.
 	if errors.As(err, &why) && why.Kind != fault.ClientClosed {
-		c.listener.lost(&c.info, hop.HTTP2, why)
+		(*c.listener.server.Load()).Lost(&c.info, hop.HTTP2, why)
 	}
 }
 

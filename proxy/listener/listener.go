@@ -64,8 +64,12 @@ type Counts struct {
 
 // Server serves requests: the forwarder.
 type Server interface {
+	// Serve serves a request; refused is why its head could not be decoded, nil if it
+	// could.
 	Serve(x *filter.Exchange, refused error)
-	Lost(x *filter.Exchange, why *fault.Error)
+	// Lost takes a connection that failed before, or beside, any request. spoken is its
+	// version of HTTP, as far as that was known.
+	Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Error)
 }
 
 // Listener accepts connections on one address.

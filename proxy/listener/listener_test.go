@@ -47,7 +47,7 @@ func (a *answerer) Serve(x *filter.Exchange, refused error) {
 	x.Finished = x.Conn.(*http1Conn).listener.Shared.Now()
 }
 
-func (a *answerer) Lost(*filter.Exchange, *fault.Error) {}
+func (a *answerer) Lost(*filter.ConnInfo, hop.Version, *fault.Error) {}
 
 type noSink struct{}
 

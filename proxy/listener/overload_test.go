@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/overload"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // judge is a server that tells why requests are refused, and answers them with 204.
@@ -28,7 +29,7 @@ func (j *judge) Serve(x *filter.Exchange, refused error) {
 	x.Finished = x.Conn.(*http1Conn).listener.Shared.Now()
 }
 
-func (j *judge) Lost(_ *filter.Exchange, why *fault.Error) { j.why <- why }
+func (j *judge) Lost(_ *filter.ConnInfo, _ hop.Version, why *fault.Error) { j.why <- why }
 
 // judged is a listener that serves by a judge, and ends with the test.
 func judged(t *testing.T) (*Listener, *judge) {

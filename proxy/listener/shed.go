@@ -86,16 +86,6 @@ func (l *Listener) full(r overload.Refusal, what string) *fault.Error {
 	return fault.New(fault.Overload, "the proxy has no memory left for "+what+" (overload.max_memory_bytes)")
 }
 
-func (h *handshake) holds(time.Duration) holding {
-	n := h.nio.Account.Held()
-	return holding{h, n, n + 1, h.going()}
-}
-
-func (h *handshake) shed() {
-	h.because(overloaded())
-	h.cutOff()
-}
-
 // progress is how a connection gets on, as far as those that close connections have
 // seen. The listener's lock guards it.
 type progress struct {

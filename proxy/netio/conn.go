@@ -56,6 +56,7 @@ type Conn struct {
 	sent   int       // how much of it went out, -1 before the first try
 	err    error     // why a closure below gave up
 	handle func() bool
+	early  bool  // handle is to be called for what is here already
 	calls  calls // the closures, and what system calls need
 
 	start    sync.Once
@@ -346,14 +347,14 @@ func (c *Conn) Fill() error {
 	}
 }
 
-// Turns calls handle each time that bytes were received, for as long as it
-// returns true, and waits for the next bytes without asking the socket first:
-// a request that is answered within handle costs one receive, not two. It
-// returns nil when handle has returned false, and else why it ended, as Fill
-// does. Within handle nothing may read from c; the buffer is given back
+// Turns calls handle for the bytes that are here, if there are any, and then each
+// time that others were received, for as long as it returns true. It waits for them
+// without asking the socket first: a request that is answered within handle costs one
+// receive, not two. It returns nil when handle has returned false, and else why it
+// ended, as Fill does. Within handle nothing may read from c; the buffer is given back
 // whenever it is empty as handle returns.
 func (c *Conn) Turns(handle func() bool) error {
-	c.handle, c.want = handle, usual
+	c.handle, c.want, c.early = handle, usual, len(c.Buffered()) > 0
 	defer func() { c.handle = nil }()
 	for {
 		again, err := c.again(c.readTurns())

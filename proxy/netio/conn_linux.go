@@ -105,6 +105,13 @@ func (c *Conn) onMore(fd uintptr) bool {
 
 func (c *Conn) onTurn(fd uintptr) bool {
 	c.calls.drained = false
+	if c.early {
+		c.early = false
+		if !c.turn(fd) {
+			return true
+		}
+		c.Release()
+	}
 	for {
 		done, more := c.receive(fd)
 		if !done {

@@ -40,6 +40,13 @@ func (c *Conn) fallback() error {
 
 // fallbackTurns is Turns over the net.Conn.
 func (c *Conn) fallbackTurns() error {
+	if c.early {
+		c.early = false
+		if !c.handle() {
+			return nil
+		}
+		c.Release()
+	}
 	for {
 		if err := c.fallback(); err != nil || !c.handle() {
 			return err

@@ -138,6 +138,22 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// TestTurnsBeginWithWhatIsHere: bytes that were received before are handled first.
+func TestTurnsBeginWithWhatIsHere(t *testing.T) {
+	each(t, nil, func(t *testing.T, tr transport) {
+		r := newRig(t, tr)
+		r.start(func() { r.converse([]string{"hello\n", "quit\n"}) })
+		r.await(0)
+		if err := within(t, r.Fill); err != nil {
+			t.Fatal(err)
+		}
+		var served int
+		if err := within(t, func() error { return r.Turns(r.lines(&served)) }); err != nil || served != 2 {
+			t.Errorf("served %d lines, %v", served, err)
+		}
+	})
+}
+
 // converse sends each piece, waits for the echo of its lines, and closes.
 func (r *rig) converse(pieces []string) {
 	defer r.far.Close()

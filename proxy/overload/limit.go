@@ -2,6 +2,7 @@ package overload
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -19,14 +20,19 @@ const (
 func ForClients(memory int64) int64 { return memory / 4 * clientsQuarters }
 func ForHeap(memory int64) int64    { return memory / 4 * heapQuarters }
 
-// Memory is how many bytes this process may use, and what says so: its cgroup, or
-// else the machine. 0 is not known.
+// Memory returns how many bytes this process may use, and what says so: the least of
+// what its cgroup, GOMEMLIMIT and the machine allow. 0 is not known.
 func Memory() (bytes int64, from string) {
 	if machine, err := memlimit.FromSystem(); err == nil {
 		bytes, from = int64(machine), "machine"
 	}
 	if group, err := memlimit.FromCgroup(); err == nil && (bytes == 0 || int64(group) < bytes) {
 		bytes, from = int64(group), "cgroup"
+	}
+	if HeapLimited() {
+		if heap := debug.SetMemoryLimit(-1); bytes == 0 || heap < bytes { // which only asks
+			bytes, from = heap, "GOMEMLIMIT"
+		}
 	}
 	return bytes, from
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// lastMoment is how long a process that has to end at once still waits: for the views
-// to show what was recorded, and for the last lines of the log.
+// lastMoment is how long a process that has to end at once still waits: for spans and
+// access log lines to be delivered, and for the last lines of its own log.
 const lastMoment = time.Second
 
 // drain ends the proxy by calling end. It returns when that has ended, when the drain's
@@ -24,12 +24,12 @@ func (p *process) drain(ctx context.Context, end func(context.Context) error, wh
 		select {
 		case err := <-closed:
 			if err != nil {
-				p.log.Warn("not all that was recorded could be shown", "error", err)
+				p.log.Warn("not everything recorded could be delivered", "error", err)
 			}
 			p.log.Info("ended")
 			return
 		case <-enough:
-			p.log.Warn("ended before all that was recorded could be shown")
+			p.log.Warn("ended before everything recorded was delivered")
 			return
 		case <-p.signals.reopen:
 			p.reopenLog()

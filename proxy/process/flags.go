@@ -120,7 +120,7 @@ func byFlags(err error, flags map[string]string) error {
 		}
 		m.Path = cmp.Or(flag, m.Path)
 		for key, flag := range flags {
-			if strings.HasSuffix(key, ".address") { // one that two take
+			if strings.HasSuffix(key, ".address") { // the other of two equal addresses
 				m.Message = strings.ReplaceAll(m.Message, key, flag)
 			}
 		}

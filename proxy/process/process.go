@@ -33,9 +33,9 @@ type Options struct {
 	Log io.Writer
 }
 
-// Run runs a proxy until a signal or POST /drain ends it, or until another process
-// takes over from it. An error means that it did not start, or that the process that it
-// was to replace goes on.
+// Run runs a proxy until a signal, POST /drain or the end of ctx has it drain, or until
+// another process takes over from it. An error means that it did not start, or that the
+// process that it was to replace goes on.
 func Run(ctx context.Context, o Options) error {
 	defer o.Source.Close()
 	cfg, err := o.Source.Read(ctx)
@@ -69,8 +69,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	next, err := p.succeed(cfg, before)
 	switch {
-	case errors.Is(err, errNotTaken): // it serves what it has accepted; all else is the other's
-		p.drain(ctx, p.retire(p.proxy.Registered()), "the other process goes on")
+	case errors.Is(err, errNotTaken): // finish what was accepted here; the old process serves the rest
+		p.drain(ctx, p.retire(p.proxy.Registered()), "the old process keeps running")
 		return err
 	case err != nil:
 		p.proxy.Close(ctx)
@@ -120,6 +120,10 @@ func (p *process) serve(ctx context.Context, next *successors) {
 			next.close()
 			p.drain(ctx, p.proxy.Close, "POST /drain")
 			return
+		case <-ctx.Done():
+			next.close()
+			p.drain(context.WithoutCancel(ctx), p.proxy.Close, context.Cause(ctx).Error())
+			return
 		case s := <-p.signals.end:
 			next.close()
 			p.drain(ctx, p.proxy.Close, s.String())
@@ -159,7 +163,7 @@ func (p *process) announce(news func(listener, cluster string) bool) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Clusters)) {
 		if t := cfg.Clusters[name].TLS; t != nil && t.InsecureSkipVerify && news("", name) {
-			p.log.Warn("the endpoints' certificates are not verified: whoever answers is trusted", "cluster", name)
+			p.log.Warn("the endpoints' certificates are not verified: anyone can pose as them", "cluster", name)
 		}
 	}
 }

@@ -33,7 +33,7 @@ or --egress ADDR, or a file with -c`)
 	case (f.TLSCert == "") != (f.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together: a certificate needs its private key")
 	case f.TLSCert != "" && f.Listen == "":
-		return errors.New("--tls-cert is for what --listen takes: give --listen ADDR and --to ADDR as well")
+		return errors.New("--tls-cert is the certificate of --listen: give --listen ADDR and --to ADDR as well")
 	case f.Listen == "" && (f.ToInsecure || f.ToCA != ""):
 		return errors.New("--to-ca and --to-insecure are for endpoints with TLS: give --listen ADDR and --to https://host:port as well")
 	case f.Consul != "" && (len(f.To) == 0 || !strings.HasPrefix(f.To[0], consulPrefix)):
@@ -99,9 +99,9 @@ const consulPrefix = "consul:"
 func (q *Quickstart) consulCluster(service string) (config.Cluster, error) {
 	switch {
 	case len(q.To) > 1:
-		return config.Cluster{}, fmt.Errorf("--to: %s stands alone, as Consul knows all of its endpoints; several clusters need a file: hopscope run -c FILE", q.To[0])
+		return config.Cluster{}, fmt.Errorf("--to: %s takes no further endpoints, since Consul has them all; for several clusters, use a file: hopscope run -c FILE", q.To[0])
 	case q.ToCA != "" || q.ToInsecure:
-		return config.Cluster{}, errors.New("--to-ca and --to-insecure are for --to https://host:port; TLS to a service in Consul needs a file: hopscope run -c FILE")
+		return config.Cluster{}, errors.New("--to-ca and --to-insecure are for --to https://host:port; for TLS to a service in Consul, use a file: hopscope run -c FILE")
 	case service == "" || strings.ContainsAny(service, "/:"):
 		return config.Cluster{}, fmt.Errorf("--to: expected consul:NAME with the name of a service, found %q", q.To[0])
 	}
@@ -123,8 +123,8 @@ func (q *Quickstart) endpoints() (all []string, scheme string, err error) {
 			first, scheme = to, s
 		}
 		if s != scheme {
-			return nil, "", fmt.Errorf("--to: %s and %s are spoken to differently; endpoints that take turns have one scheme, "+
-				"and several clusters need a file: hopscope run -c FILE", first, to)
+			return nil, "", fmt.Errorf("--to: %s and %s differ in scheme: all endpoints of a service have the same; "+
+				"for several clusters, use a file: hopscope run -c FILE", first, to)
 		}
 		all = append(all, address)
 	}

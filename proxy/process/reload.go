@@ -12,7 +12,7 @@ import (
 )
 
 // errNoFile is why a proxy that was started from flags alone can't reload.
-var errNoFile = errors.New("there is no file to read again: this proxy was started from flags alone; start it with hopscope run -c FILE")
+var errNoFile = errors.New("there is no file to reload: this proxy was started from flags alone; start it with hopscope run -c FILE")
 
 // reload reads the configuration and applies it. It logs what came of that: what
 // changed, or a line for each mistake. Reloads run one after the other.
@@ -20,14 +20,14 @@ func (p *process) reload(ctx context.Context, why string) (snapshot.Changes, err
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.draining.Load() {
-		p.log.Warn("the configuration was not read: the proxy is draining", "because", why)
-		return snapshot.Changes{}, errors.New("the proxy is draining: it takes no new configuration")
+		p.log.Warn("the configuration was not read, since the proxy is draining", "because", why)
+		return snapshot.Changes{}, errors.New("the proxy is draining, so it takes no new configuration")
 	}
 	changes, err := p.apply(ctx)
 	switch {
 	case err != nil:
 		for line := range strings.Lines(err.Error()) {
-			p.log.Error("the configuration was not taken: the one before goes on", "because", why, "mistake", strings.TrimSpace(line))
+			p.log.Error("the new configuration was rejected; the old one stays in use", "because", why, "mistake", strings.TrimSpace(line))
 		}
 	case changes.None():
 		p.log.Info("the configuration has not changed", "because", why)
@@ -46,7 +46,7 @@ func (p *process) apply(ctx context.Context) (snapshot.Changes, error) {
 	case p.source.Watch == nil:
 		return snapshot.Changes{}, errNoFile
 	case p.proxy == nil: // it did not start
-		return snapshot.Changes{}, errors.New("the proxy does not run")
+		return snapshot.Changes{}, errors.New("the proxy is not running")
 	}
 	c, err := p.source.Read(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *process) watch(ctx context.Context) (changed <-chan struct{}, stop func
 			default: // it is going to be read anyway
 			}
 		}, func(err error) {
-			p.log.Warn("the configuration can't be looked at; the one that runs stays", "error", err)
+			p.log.Warn("can't read the configuration; the current one stays in use", "error", err)
 		})
 	}()
 	return notes, func() {

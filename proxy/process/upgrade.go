@@ -30,15 +30,15 @@ type predecessor struct{ *handover.Takeover }
 func takeOver(ctx context.Context, c *config.Config, version string) (*predecessor, error) {
 	address := upgradeSocket(c)
 	if address == "" {
-		return nil, errors.New("--upgrade: there is no admin address to find the running process by: set upgrade_socket, and restart it once without --upgrade")
+		return nil, errors.New("--upgrade: there is no admin address to find the running process by: set upgrade_socket, and restart once without --upgrade")
 	}
 	t, err := handover.Take(ctx, address, version)
 	switch {
 	case errors.Is(err, handover.ErrNobody):
-		return nil, fmt.Errorf("--upgrade: no hopscope answers at %s: start without --upgrade if none runs; "+
-			"if one does, it must be of the same user and have the same upgrade_socket, or admin.address where that is not set", address)
+		return nil, fmt.Errorf("--upgrade: no hopscope answers at %s: if none is running, start without --upgrade; "+
+			"if one is, both need the same user and the same upgrade_socket, or the same admin.address if that is not set", address)
 	case err != nil:
-		return nil, fmt.Errorf("--upgrade: the hopscope that runs hands nothing over: %w", err)
+		return nil, fmt.Errorf("--upgrade: the running hopscope hands nothing over: %w", err)
 	}
 	return &predecessor{t}, nil
 }
@@ -67,7 +67,7 @@ func (b *predecessor) giveBack() {
 }
 
 // errNotTaken means that the predecessor goes on, so that this process must not.
-var errNotTaken = errors.New("--upgrade: the process that runs goes on, and this one ends")
+var errNotTaken = errors.New("--upgrade: the old process keeps running, and this one ends")
 
 // succeed tells the predecessor to go, and lets the next process find this one. The
 // error is errNotTaken if the predecessor goes on.
@@ -78,7 +78,7 @@ func (p *process) succeed(c *config.Config, before *predecessor) (*successors, e
 		case err == nil:
 			p.log.Info("took over", "pid", before.From.PID, "version", before.From.Version, "sockets", len(before.Sockets))
 		case errors.Is(err, handover.ErrGone):
-			p.log.Warn("the process that was taken over from had ended by itself", "pid", before.From.PID, "error", err)
+			p.log.Warn("the old process had already ended", "pid", before.From.PID, "error", err)
 		default:
 			before.giveBack()
 			return nil, fmt.Errorf("%w: process %d: %w", errNotTaken, before.From.PID, err)
@@ -91,7 +91,7 @@ func (p *process) succeed(c *config.Config, before *predecessor) (*successors, e
 		if server, err = handover.Listen(address); err != nil && c.UpgradeSocket != "" {
 			return nil, fmt.Errorf("upgrade_socket: %w", err)
 		} else if err != nil {
-			p.log.Warn("no process will be able to take over from this one", "error", err)
+			p.log.Warn("hopscope run --upgrade can't take over from this process", "error", err)
 		}
 	}
 	if server != nil {

@@ -134,8 +134,9 @@ func RefusingAddress(t testing.TB) string {
 // Bound returns a socket of a port where nothing listens, which the caller closes.
 func Bound(t testing.TB) (fd int, address string) {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err == nil {
+		syscall.CloseOnExec(fd)
 		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
 	}
 	if err != nil {

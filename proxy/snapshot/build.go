@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter/clientcert"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
@@ -14,7 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/listener"
-	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
@@ -80,13 +79,12 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	if lc.GRPCWeb {
 		o.Filters = append(o.Filters, grpcweb.New())
 	}
-	var matches []route.Match
-	for i := range lc.Routes {
-		rc := &lc.Routes[i]
-		matches = append(matches, route.Match{Path: rc.Match.Path, PathPrefix: rc.Match.PathPrefix, Hosts: rc.Match.Hosts, Methods: rc.Match.Methods})
-		o.Routes = append(o.Routes, g.route(lc, rc))
+	routes := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: lc.Name}].Routes
+	for i := range routes {
+		labels := g.labels(lc, routes[i].Name, routes[i].Cluster.Name, routes[i].Slow)
+		o.Routes = append(o.Routes, g.route(&routes[i], labels))
 	}
-	o.Table = route.Compile(matches)
+	o.Table = compile(routes)
 	if lc.Catalog == "consul" {
 		o.Catalog = new(atomic.Pointer[forward.Routing])
 	}
@@ -96,17 +94,9 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	return o
 }
 
-// newEgress makes the cluster of a forward-proxy listener. It is named after the
-// listener: what requests ask for is no name for a metric.
-func (g *generation) newEgress(lc *config.Listener) (*cluster.Cluster, error) {
-	cc := config.NewCluster()
-	cc.ConnectTimeout, cc.Protocol = lc.ForwardProxy.ConnectTimeout, "http1"
-	return g.newCluster(&newCluster{name: lc.Name, config: &cc})
-}
-
 // forwardProxy makes what a forward-proxy listener needs.
 func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
-	fc, cl := lc.ForwardProxy, g.egress[lc.Name]
+	fc, cl := lc.ForwardProxy, g.cluster(resources.ForwardProxy, lc.Name)
 	e := &forward.Egress{
 		Rules:    &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
 		Requests: &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl}}, Timeout: fc.Timeout},
@@ -168,19 +158,6 @@ func leadsTo(to, at netip.AddrPort) bool {
 		n, err := netip.ParsePrefix(a.String())
 		return err == nil && n.Addr().Unmap() == ip
 	})
-}
-
-// routeName names a route that has no name of its own after what it matches.
-func routeName(r *config.Route) string {
-	switch {
-	case r.Name != "":
-		return r.Name
-	case r.Match.Path != "":
-		return r.Match.Path
-	case r.Match.PathPrefix != "":
-		return r.Match.PathPrefix
-	}
-	return "default"
 }
 
 func viewMode(word string) forward.ViewMode {

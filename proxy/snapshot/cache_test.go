@@ -126,7 +126,7 @@ func TestCacheOfNoUse(t *testing.T) {
 		if status, body := l.AskHost("payments", "/"); status != 503 {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
-		notReady(l, "catalogue of Consul")
+		notReady(l, "catalog of Consul")
 		if n := strings.Count(l.Said.String(), "the cache of discovery"); n != 1 || !strings.Contains(l.Said.String(), tt.said) {
 			t.Errorf("%s: %d lines about it, want one with %q:\n%s", name, n, tt.said, l.Said)
 		}

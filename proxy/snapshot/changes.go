@@ -3,12 +3,10 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/resources"
 )
 
 // Changes are what a reload changed.
@@ -56,95 +54,34 @@ func (c Changes) String() string {
 	return strings.Join(all, "; ")
 }
 
-// changes tells two configurations apart.
-func changes(old, c *config.Config) Changes {
-	byName := func(c *config.Config) map[string]config.Listener {
-		all := map[string]config.Listener{}
-		for _, l := range c.Listeners {
-			all[l.Name] = l
-		}
-		return all
-	}
+// changes are what differs in the configuration.
+func changes(d *resources.Delta) Changes {
 	return Changes{
-		Listeners: difference(byName(old), byName(c)),
-		Clusters:  difference(old.Clusters, c.Clusters),
-		Settings:  differing(settings(old), settings(c)),
+		Listeners: Difference{names(d.Listeners.Added), names(d.Listeners.Removed), names(d.Listeners.Changed)},
+		Clusters:  Difference{configured(d.Clusters.Added), configured(d.Clusters.Removed), configured(d.Clusters.Changed, d.Kept)},
+		Settings:  names(d.Settings),
 	}
 }
 
-func difference[T any](old, now map[string]T) Difference {
-	d := Difference{[]string{}, []string{}, []string{}}
-	for _, name := range slices.Sorted(maps.Keys(now)) {
-		before, was := old[name]
-		switch {
-		case !was:
-			d.Added = append(d.Added, name)
-		case !reflect.DeepEqual(before, now[name]):
-			d.Changed = append(d.Changed, name)
+// names are names that are not nil, for JSON.
+func names(all []string) []string { return append([]string{}, all...) }
+
+// configured are the names of resources that stand in the configuration, in order.
+func configured(lists ...[]resources.ID) []string {
+	all := []string{}
+	for _, id := range slices.Concat(lists...) {
+		if id.Origin == resources.Configuration {
+			all = append(all, id.Name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(old)) {
-		if _, is := now[name]; !is {
-			d.Removed = append(d.Removed, name)
-		}
-	}
-	return d
-}
-
-// setting is a key that is neither a listener's nor a cluster's.
-type setting struct {
-	key   string
-	value any
-}
-
-// settings are those that a reload changes.
-func settings(c *config.Config) []setting {
-	t := &c.Telemetry
-	return []setting{
-		{"consul", c.Consul},
-		{"catalog", c.Catalog},
-		{"register", c.Register},
-		{"discovery", c.Discovery},
-		{"locality", c.Locality},
-		{"telemetry.traces.sample", t.Traces.Sample},
-		{"telemetry.traces.extract", t.Traces.Extract},
-		{"telemetry.traces.inject", t.Traces.Inject},
-		{"telemetry.slow_threshold", t.SlowThreshold},
-		{"drain", c.Drain},
-		{"log", c.Log},
-	}
-}
-
-// fixed are those that it can't change: what they made is not of a generation.
-func fixed(c *config.Config) []setting {
-	t := &c.Telemetry
-	return []setting{
-		{"service", c.Service},
-		{"admin", c.Admin},
-		{"telemetry.traces.otlp", t.Traces.OTLP},
-		{"telemetry.traces.zipkin", t.Traces.Zipkin},
-		{"telemetry.access_log", t.AccessLog},
-		{"telemetry.metrics", t.Metrics},
-		{"telemetry.store", t.Store},
-		{"upgrade_socket", c.UpgradeSocket},
-	}
-}
-
-// differing are the keys whose values differ.
-func differing(old, now []setting) []string {
-	keys := []string{}
-	for i, s := range now {
-		if !reflect.DeepEqual(old[i].value, s.value) {
-			keys = append(keys, s.key)
-		}
-	}
-	return keys
+	slices.Sort(all)
+	return all
 }
 
 // unchangeable says which keys would have to change that can't.
-func unchangeable(old, c *config.Config) error {
+func unchangeable(d *resources.Delta) error {
 	var mistakes []error
-	for _, key := range differing(fixed(old), fixed(c)) {
+	for _, key := range d.Fixed {
 		mistakes = append(mistakes, fmt.Errorf("%s can't change while running: restart, or take over without losing a connection by hopscope run --upgrade", key))
 	}
 	return errors.Join(mistakes...)

@@ -57,7 +57,7 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	live := slices.Clone(p.live)
 	p.mu.Unlock()
 	for _, g := range live {
-		g.release(&generation{})
+		g.release()
 	}
 	// The views have a moment of their own, also where ctx is long done.
 	flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -5,40 +5,34 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
 // newCluster is what a cluster is made of.
 type newCluster struct {
-	name   string
-	config *config.Cluster
+	*resources.Cluster
 	client *tlsconf.Client // nil for no TLS
-	// source delivers the endpoints; nil is where the configuration says.
+	// source delivers the endpoints; nil is where the settings say.
 	source discovery.Source
 	known  *discovery.Known // what its source said before, if that is known
-	// before is the cluster in whose place it comes, and its configuration; nil for
-	// none.
-	before       *cluster.Cluster
-	beforeConfig *config.Cluster
+	before *running         // in whose place it comes, nil for none
 }
 
 // newCluster makes a cluster.
 func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
-	name, c, client := n.name, n.config, n.client
+	c, client := n.Settings, n.client
 	o := cluster.Options{
-		Before: n.before, Known: n.known, Memory: g.memory.cluster(name),
+		Known: n.known, Memory: g.memory.cluster(n.Name),
 		Upstream: upstream.Options{
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
@@ -46,7 +40,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 			Dial:     g.dial,
 			Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 		},
-		Balance: g.balanceOptions(&c.Balance), Decay: c.Balance.Decay,
+		Balance: balanceOptions(&c.Balance, n.Zone), Decay: c.Balance.Decay,
 		Limits: cluster.Limits{MaxRequests: c.CircuitBreaker.MaxRequests, MaxRetries: c.CircuitBreaker.MaxRetries},
 		Log:    g.options.Log,
 	}
@@ -56,10 +50,10 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 	if c.Outlier != nil {
 		o.Outlier = outlierOptions(c.Outlier)
 	}
-	if o.Source, o.From, o.Fed = n.source, "the catalogue", true; n.source == nil {
+	if o.Source, o.From, o.Fed = n.source, fromCatalog, true; n.source == nil {
 		o.Fed = false
-		if o.Source, o.From, err = g.agents.source(g.config, c, n.known); err != nil {
-			return nil, fmt.Errorf("cluster %s: %w", name, err)
+		if o.Source, o.From, err = g.agents.source(c, n.known); err != nil {
+			return nil, err
 		}
 	}
 	if len(c.HealthChecks) > 0 {
@@ -68,11 +62,13 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 			config = func(host string) *tls.Config { return client.Config(host) }
 		}
 		if o.Checker, err = healthcheck.New(healthChecks(c.HealthChecks), config); err != nil {
-			return nil, fmt.Errorf("cluster %s: health_checks: %w", name, err)
+			return nil, fmt.Errorf("health_checks: %w", err)
 		}
-		o.SameChecks = n.beforeConfig != nil && reflect.DeepEqual(n.beforeConfig.HealthChecks, c.HealthChecks)
 	}
-	return cluster.New(name, staticEndpoints(c), o, g.shared), nil
+	if b := n.before; b != nil {
+		o.Before, o.SameChecks = b.cluster, reflect.DeepEqual(b.of.Settings.HealthChecks, c.HealthChecks)
+	}
+	return cluster.New(n.Name, staticEndpoints(c), o, g.shared), nil
 }
 
 // staticEndpoints are those that the configuration itself names.
@@ -90,12 +86,13 @@ func staticEndpoints(c *config.Cluster) []discovery.Endpoint {
 	return all
 }
 
-func (g *generation) balanceOptions(b *config.Balance) balance.Options {
+// balanceOptions say how requests are balanced; zone is where this proxy runs.
+func balanceOptions(b *config.Balance, zone string) balance.Options {
 	o := balance.Options{
 		Policy: policies[b.Policy], Choices: b.Choices, Bias: b.ActiveRequestBias,
 		MinRingSize: b.MinRingSize, MaxRingSize: b.MaxRingSize, MaglevTable: b.TableSize, BoundedLoad: b.BoundedLoad,
 		DefaultRTT: b.DefaultRTT, PanicThreshold: b.PanicThreshold, Overprovisioning: b.Overprovisioning,
-		ZoneAware: b.ZoneAware, Zone: g.config.Locality.Zone, MinZoneHosts: b.MinZoneEndpoints,
+		ZoneAware: b.ZoneAware, Zone: zone, MinZoneHosts: b.MinZoneEndpoints,
 	}
 	if s := b.Subsets; s != nil {
 		for _, selector := range s.Selectors {
@@ -174,52 +171,4 @@ func httpCheck(c *config.HTTPCheck) *healthcheck.HTTP {
 		}
 	}
 	return o
-}
-
-// route makes a route of its configuration.
-func (g *generation) route(lc *config.Listener, rc *config.Route) forward.Route {
-	cc := g.config.Clusters[rc.Cluster]
-	labels := g.labels(lc, routeName(rc), rc.Cluster, rc.SlowThreshold)
-	t := forward.Target{Labels: labels, Cluster: g.clusters[rc.Cluster], Retry: g.retries[rc.Cluster], Hash: hashOn(cc.Balance.Hash)}
-	if rc.Retry != nil {
-		t.Retry = retryPolicy(rc.Retry)
-	}
-	if h := g.config.HedgeFor(rc); h != nil {
-		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
-	}
-	if len(rc.Subset) > 0 {
-		t.Subset = balance.NewCriteria(rc.Subset)
-	}
-	return forward.Route{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{t}, Timeout: rc.Timeout, Host: rc.Host}}
-}
-
-func retryPolicy(c *config.Retry) *forward.Retry {
-	if c == nil {
-		return nil
-	}
-	r := &forward.Retry{
-		Statuses: slices.Clone(c.Statuses), Attempts: c.Attempts, PerTry: c.PerTryTimeout,
-		Base: c.Backoff.Base, Max: c.Backoff.Max, MaxBody: c.MaxBody,
-	}
-	for _, word := range c.On {
-		r.On |= forward.RetryWord(word)
-	}
-	for _, name := range c.Headers {
-		r.Headers = append(r.Headers, strings.ToLower(name))
-	}
-	if b := c.Budget; b != nil {
-		r.Budget = &cluster.Budget{Percent: b.Percent, Min: b.Min}
-	}
-	return r
-}
-
-func hashOn(all []config.HashOn) []forward.HashOn {
-	var parts []forward.HashOn
-	for _, h := range all {
-		parts = append(parts, forward.HashOn{
-			Header: h.Header, Cookie: h.Cookie, Query: h.Query, Source: h.Source, Path: h.Path,
-			CookieTTL: h.CookieTTL, CookiePath: h.CookiePath, Terminal: h.Terminal,
-		})
-	}
-	return parts
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// follower follows a service catalogue for all generations that serve it, and keeps
+// follower follows a service catalog for all generations that serve it, and keeps
 // what it said last. It lives as long as one of them does.
 type follower struct {
 	asked config.Consul // the agent, and what it is asked for
@@ -23,14 +23,14 @@ type follower struct {
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	ready  chan struct{} // closed when the catalogue has answered, well or badly
+	ready  chan struct{} // closed when the catalog has answered, well or badly
 
-	mu     *sync.Mutex  // over all that there is of catalogues, see Proxy
-	served []*catalogue // those who are told
+	mu     *sync.Mutex   // Proxy.applying
+	served []*generation // those who are told
 	source catalogState
 }
 
-// catalogState is what is known of a catalogue.
+// catalogState is what is known of a catalog.
 type catalogState struct {
 	// services are what it said last; nil while it has never said anything.
 	services map[string][]consul.Instance
@@ -45,7 +45,7 @@ type catalogState struct {
 	answered bool // it has, well or badly
 }
 
-// errUnasked is why a catalogue is not known at first.
+// errUnasked is why a catalog is not known at first.
 var errUnasked = errors.New("it has not answered yet")
 
 // newFollower makes a follower, which begins with what is known of before.
@@ -64,14 +64,14 @@ func newFollower(client *consul.Client, asked config.Consul, known *cache.Catalo
 	return f, err
 }
 
-// begin begins to follow the catalogue, until the last that it serves leaves.
+// begin begins to follow the catalog, until the last that it serves leaves.
 func (f *follower) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel = cancel
 	f.done.Go(func() { f.watch.Run(ctx, f.update) })
 }
 
-// wait waits until the catalogue has answered; false if ctx is done first.
+// wait waits until the catalog has answered; false if ctx is done first.
 func (f *follower) wait(ctx context.Context) bool {
 	select {
 	case <-f.ready:
@@ -86,18 +86,18 @@ func (f *follower) wait(ctx context.Context) bool {
 	}
 }
 
-// join has a catalogue told of what is known now, and of what changes.
-func (f *follower) join(c *catalogue) {
+// join has a generation told of what is known now, and of what changes.
+func (f *follower) join(g *generation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.served = append(f.served, c)
-	c.update(&f.source)
+	f.served = append(f.served, g)
+	g.learn(&f.source)
 }
 
 // leave ends that.
-func (f *follower) leave(c *catalogue) {
+func (f *follower) leave(g *generation) {
 	f.mu.Lock()
-	f.served = slices.DeleteFunc(f.served, func(other *catalogue) bool { return other == c })
+	f.served = slices.DeleteFunc(f.served, func(other *generation) bool { return other == g })
 	last := len(f.served) == 0
 	f.mu.Unlock()
 	if last && f.cancel != nil {
@@ -106,7 +106,7 @@ func (f *follower) leave(c *catalogue) {
 	}
 }
 
-// update takes what the catalogue says.
+// update takes what the catalog says.
 func (f *follower) update(u consul.CatalogUpdate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,12 +115,12 @@ func (f *follower) update(u consul.CatalogUpdate) {
 		f.source.answered = true
 		defer close(f.ready)
 	}
-	for _, c := range f.served {
-		c.update(&f.source)
+	for _, g := range f.served {
+		g.learn(&f.source)
 	}
 }
 
-// note keeps what an update says, and tells the log once that the catalogue can't be
+// note keeps what an update says, and tells the log once that the catalog can't be
 // asked, and once that it can again.
 func (f *follower) note(u consul.CatalogUpdate) {
 	s, now := &f.source, time.Now()
@@ -129,7 +129,7 @@ func (f *follower) note(u consul.CatalogUpdate) {
 	}
 	if u.Err == nil {
 		if s.err != nil && s.answered {
-			f.log.Info("the catalogue is there again")
+			f.log.Info("the catalog is there again")
 		}
 		s.err, s.since, s.updated, s.known, s.recalled = nil, time.Time{}, now, now, false
 		s.updates++
@@ -143,9 +143,9 @@ func (f *follower) note(u consul.CatalogUpdate) {
 		s.since = now
 	}
 	if s.err == nil || !s.answered {
-		what := "the catalogue can't be asked; what was known of it stays"
+		what := "the catalog can't be asked; what was known of it stays"
 		if s.services == nil {
-			what = "the catalogue can't be asked, and nothing is known of it yet: requests for its services are answered with 503"
+			what = "the catalog can't be asked, and nothing is known of it yet: requests for its services are answered with 503"
 		}
 		f.log.Warn(what, "error", u.Err)
 	}
@@ -155,7 +155,7 @@ func (f *follower) note(u consul.CatalogUpdate) {
 	s.err = u.Err
 }
 
-// remembered is what is known of the catalogue, nil for nothing.
+// remembered is what is known of the catalog, nil for nothing.
 func (f *follower) remembered() *cache.Catalog {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,7 +170,7 @@ func (f *follower) remembered() *cache.Catalog {
 	return c
 }
 
-// unknown is why nothing is known of the catalogue, "" if something is.
+// unknown is why nothing is known of the catalog, "" if something is.
 func (f *follower) unknown() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -181,5 +181,5 @@ func (s *catalogState) unknown() string {
 	if s.services != nil {
 		return ""
 	}
-	return fmt.Sprintf("nothing is known of the catalogue of Consul yet: %v", s.err)
+	return fmt.Sprintf("nothing is known of the catalog of Consul yet: %v", s.err)
 }

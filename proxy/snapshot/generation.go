@@ -3,42 +3,49 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"time"
 
-	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-// generation is all that was built of one configuration. It does not change once
-// it is in use; what a reload leaves as it was is part of the next one, too.
+// generation is all that was built of one configuration. Once it is in use, only what
+// comes from the catalog changes in it; what a reload leaves as it was is part of the
+// next one, too.
 type generation struct {
 	*Proxy
 	config    *config.Config
-	clusters  map[string]*cluster.Cluster
-	sources   map[string]*cluster.Cluster // those that ask a source, by the question
-	retries   map[string]*forward.Retry   // those of clusters: a budget is shared by all routes
-	catalogue *catalogue                  // nil where no listener serves one
-	egress    map[string]*cluster.Cluster // those of forward proxies, by listener
+	base      *resources.Set            // what the configuration says
+	retries   map[string]*forward.Retry // those of clusters: a budget is shared by all routes
 	listeners []*bound
-	late      []late // of the listeners, those that are still to be bound
-	// credentials are the TLS settings in use.
-	credentials []credentials
-	// labelled are the labels of all routes.
+	late      []late       // of the listeners, those that are still to be bound
+	catalog   *catalogView // nil where no listener serves one
+	// labelled are the labels of the configuration's routes.
 	labelled []*hop.Labels
-	// catalogued are those of the catalogue's routes, after so many commits;
+
+	// The rest changes with the catalog, and is guarded by Proxy.applying.
+
+	// before is the generation in whose place this one comes, until that is released.
+	before *generation
+	// set is what the generation runs: base, and what the catalog says.
+	set      *resources.Set
+	clusters map[resources.ID]*running
+	secrets  map[resources.SecretID]*credentials
+	routed   bool // listeners have routes of the catalog
+	left     bool // the clusters have been let go of
+	// fromCatalog are the labels of the catalog's routes, after so many commits;
 	// guarded by Proxy.mu.
-	catalogued []*hop.Labels
-	commits    int
+	fromCatalog []*hop.Labels
+	commits     int
 }
 
 // bound is a listener with its forwarder.
@@ -48,14 +55,24 @@ type bound struct {
 	listener  *listener.Listener
 }
 
-// build makes the generation of a configuration, with what it has in common with
-// the old one. It changes nothing of that, and on an error leaves nothing behind.
-// The error has a line for each mistake.
-func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
-	g := &generation{Proxy: p, config: c, clusters: map[string]*cluster.Cluster{}, sources: map[string]*cluster.Cluster{}, retries: map[string]*forward.Retry{}, egress: map[string]*cluster.Cluster{}}
-	err := errors.Join(g.makeClusters(old), g.makeListeners(old))
+// nothing is the generation before the first.
+func (p *Proxy) nothing() *generation {
+	return &generation{Proxy: p, config: &config.Config{}, base: &resources.Set{}, set: &resources.Set{}}
+}
+
+// build makes the generation of a configuration, which says what is in base. It begins
+// with what the old one has, makes what is new, and waits for that. It changes nothing
+// of the old one, and on an error leaves nothing behind. The error has a line for each
+// mistake.
+func (p *Proxy) build(c *config.Config, base *resources.Set, old *generation) (*generation, error) {
+	g := &generation{
+		Proxy: p, config: c, base: base, retries: map[string]*forward.Retry{},
+		clusters: map[resources.ID]*running{}, secrets: map[resources.SecretID]*credentials{},
+	}
+	g.fork(old)
+	err := errors.Join(g.makeClusters(old), g.makeListeners(old, resources.Diff(old.base, base)))
 	if err == nil {
-		err = g.makeCatalogue(old)
+		err = g.serveCatalog(old)
 	}
 	if err == nil {
 		err = g.warm()
@@ -64,7 +81,7 @@ func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
 		err = g.bindLate()
 	}
 	if err != nil {
-		g.release(old)
+		g.release()
 		g.unbind(old)
 		return nil, err
 	}
@@ -76,9 +93,9 @@ func (p *Proxy) build(c *config.Config, old *generation) (*generation, error) {
 // endpoints and how those are.
 const warmLimit = 5 * time.Second
 
-// warm waits for the clusters, so that the first requests find endpoints. What is
-// not known by then is told when it is. It fails where the proxy is to end, which
-// waits for nothing.
+// warm waits for what is new, so that the first requests find endpoints. What is not
+// known by then is told when it is. It fails where the proxy is to end, which waits for
+// nothing.
 func (g *generation) warm() error {
 	ctx, cancel := context.WithTimeout(g.building, warmLimit)
 	defer cancel()
@@ -87,10 +104,10 @@ func (g *generation) warm() error {
 			g.options.Log.Warn(what, append(args, "waited", warmLimit)...)
 		}
 	}
-	if c := g.catalogue; c != nil && !c.follower.wait(ctx) {
-		late("the catalogue has not answered in time")
+	if c := g.catalog; c != nil && c.isNew && !c.follower.wait(ctx) {
+		late("the catalog has not answered in time")
 	}
-	for _, c := range g.allClusters() {
+	for _, c := range g.fresh() {
 		if !c.Ready(ctx) {
 			late("a cluster does not know its endpoints in time", "cluster", c.Name)
 		}
@@ -101,82 +118,39 @@ func (g *generation) warm() error {
 	return nil
 }
 
-// makeClusters makes each cluster of the configuration, and of its forward proxies.
-func (g *generation) makeClusters(old *generation) error {
-	var mistakes []error
-	for _, name := range slices.Sorted(maps.Keys(g.config.Clusters)) {
-		cc := g.config.Clusters[name]
-		g.retries[name] = g.retriesOf(name, old)
-		if cc.Template() {
-			continue
-		}
-		if err := g.makeCluster(name, &cc, old); err != nil {
-			mistakes = append(mistakes, err)
-			continue
-		}
-		if q := questionOf(g.config, &cc); q != "" {
-			g.sources[q] = g.clusters[name]
+// fresh are the clusters that the generation before has not.
+func (g *generation) fresh() (all []*cluster.Cluster) {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	for _, r := range g.sorted() {
+		if g.before.running(r.of.ID) != r {
+			all = append(all, r.cluster)
 		}
 	}
-	for i := range g.config.Listeners {
-		lc := &g.config.Listeners[i]
-		if lc.ForwardProxy == nil {
-			continue
-		}
-		if b := old.named(lc.Name); b != nil && b.config.ForwardProxy != nil && b.config.ForwardProxy.ConnectTimeout == lc.ForwardProxy.ConnectTimeout {
-			g.egress[lc.Name] = old.egress[lc.Name]
-			continue
-		}
-		c, err := g.newEgress(lc)
-		if err != nil {
-			mistakes = append(mistakes, err)
-			continue
-		}
-		g.egress[lc.Name] = c
+	return all
+}
+
+// makeClusters makes what is new of the configuration's clusters and TLS. What the old
+// generation has of the catalog stays.
+func (g *generation) makeClusters(old *generation) error {
+	for name := range g.config.Clusters {
+		g.retries[name] = g.retriesOf(name, old)
+	}
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	var mistakes []error
+	for _, m := range g.apply(g.base.Join(g.set.Of(resources.Catalog))) {
+		mistakes = append(mistakes, m)
 	}
 	return errors.Join(mistakes...)
 }
 
-// makeCluster takes a cluster of the old generation whose settings are the same, or
-// makes one, in the place of the one of its name.
-func (g *generation) makeCluster(name string, cc *config.Cluster, old *generation) error {
-	n := newCluster{name: name, config: cc, before: old.clusters[name]}
-	then, client := old.config.Clusters[name], credentials{}
-	if n.before != nil {
-		n.beforeConfig = &then
-		client, _ = old.credential("cluster", name)
-		if settingsOf(g.config, cc).same(settingsOf(old.config, &then)) {
-			g.clusters[name] = n.before
-			g.credentials = append(g.credentials, client.some()...)
-			return nil
-		}
+// cluster is the running cluster of a name, nil for none.
+func (g *generation) cluster(origin resources.Origin, name string) *cluster.Cluster {
+	if r := g.clusters[resources.ID{Origin: origin, Name: name}]; r != nil {
+		return r.cluster
 	}
-	var err error
-	if n.before != nil && sameTLS(cc, &then) {
-		g.credentials = append(g.credentials, client.some()...)
-		n.client, _ = client.source.(*tlsconf.Client)
-	} else if n.client, err = g.clientTLS(name, cc); err != nil {
-		return err
-	} else if n.client != nil {
-		g.credentials = append(g.credentials, credentials{"cluster", name, n.client})
-	}
-	n.known = g.known(questionOf(g.config, cc), old)
-	g.clusters[name], err = g.newCluster(&n)
-	if err != nil {
-		delete(g.clusters, name)
-	}
-	return err
-}
-
-// known is what is known of the answer to a question: by the old generation, or by
-// a process that was here before. It is nil where nothing is.
-func (g *generation) known(question string, old *generation) *discovery.Known {
-	if c := old.sources[question]; c != nil {
-		if k, ok := c.Known(); ok {
-			return &k
-		}
-	}
-	return g.memory.endpoints(question)
+	return nil
 }
 
 // retriesOf is a cluster's retry policy, whose budget goes on where it is the same.
@@ -189,8 +163,8 @@ func (g *generation) retriesOf(name string, old *generation) *forward.Retry {
 }
 
 // makeListeners makes each listener with its forwarder, and binds its address
-// unless the socket is here.
-func (g *generation) makeListeners(old *generation) error {
+// unless the socket is here. d is what changed since the old generation.
+func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 	t := &g.config.Telemetry.Traces
 	propagation, err := tracecontext.NewPropagation(t.Extract, t.Inject)
 	if err != nil {
@@ -203,17 +177,20 @@ func (g *generation) makeListeners(old *generation) error {
 	var mistakes []error
 	for i := range g.config.Listeners {
 		lc := &g.config.Listeners[i]
-		server, err := g.serverTLS(lc, old)
-		if err != nil {
-			mistakes = append(mistakes, err)
-			continue
+		var server *tlsconf.Server
+		if lc.TLS != nil {
+			c := g.credential(resources.ServerSecret(lc.Name))
+			if c == nil {
+				continue // it could not be made
+			}
+			server = c.server
 		}
 		o := g.forwarding(lc, server, propagation, status, sampler)
 		if b := old.named(lc.Name); b != nil && o.Egress != nil && reflect.DeepEqual(b.config.ForwardProxy, lc.ForwardProxy) {
 			o.Egress.Rules = b.forwarder.Egress.Rules // so that its connections are used on
 		}
 		f := forward.New(o)
-		b, err := g.makeListener(lc, server, f, old, places)
+		b, err := g.makeListener(lc, server, f, old, places, d)
 		if err != nil {
 			mistakes = append(mistakes, err)
 			continue
@@ -223,13 +200,13 @@ func (g *generation) makeListeners(old *generation) error {
 	return errors.Join(mistakes...)
 }
 
-// makeListener makes a listener, or takes the old one if its settings are the same.
-// One whose place is to be bound last has none yet.
-func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation, places *places) (*bound, error) {
+// makeListener makes a listener, or takes the old one if the socket and how its
+// connections are read are the same. One whose place is to be bound last has none yet.
+func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation, places *places, d *resources.Delta) (*bound, error) {
 	b := &bound{config: lc, forwarder: f}
 	o := g.listening(lc, server)
 	if before := old.named(lc.Name); before != nil {
-		if reflect.DeepEqual(own(before.config), own(lc)) {
+		if !slices.Contains(d.Sockets, lc.Name) {
 			b.listener = before.listener
 			return b, nil
 		}
@@ -245,16 +222,6 @@ func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f
 		g.late = append(g.late, late{b, o, replaces})
 	}
 	return b, nil
-}
-
-// own is a listener's configuration without what is its forwarder's alone, which
-// the connections that are open need not know of.
-func own(lc *config.Listener) config.Listener {
-	c := *lc
-	c.Direction, c.Routes, c.Catalog, c.TrustedCallers, c.ForwardProxy = "", nil, "", nil, nil
-	c.GRPCWeb, c.Forwarded, c.ForwardClientCert = false, config.Forwarded{}, ""
-	c.Via, c.ProxyStatus, c.ServerTiming = false, "", ""
-	return c
 }
 
 // named is the listener of that name, nil if there is none.
@@ -278,61 +245,26 @@ func (g *generation) uses(l *listener.Listener) *bound {
 	return nil
 }
 
-// credential is what a listener's or a cluster's TLS settings are.
-func (g *generation) credential(kind, name string) (credentials, bool) {
-	i := slices.IndexFunc(g.credentials, func(c credentials) bool { return c.kind == kind && c.name == name })
-	if i < 0 {
-		return credentials{}, false
-	}
-	return g.credentials[i], true
-}
-
-// allClusters are those of the configuration and of the catalogue.
+// allClusters are those of the configuration, of forward proxies and of the catalog.
 func (g *generation) allClusters() []*cluster.Cluster {
-	all := g.configured()
-	if g.catalogue != nil {
-		all = append(all, g.catalogue.clusters()...)
-	}
-	return all
+	return g.clustersOf(resources.Configuration, resources.ForwardProxy, resources.Catalog)
 }
 
-// configured are the clusters of the configuration, by name, and those of forward
-// proxies.
+// configured are the clusters of the configuration, and those of forward proxies.
 func (g *generation) configured() []*cluster.Cluster {
-	var all []*cluster.Cluster
-	for _, some := range []map[string]*cluster.Cluster{g.clusters, g.egress} {
-		for _, name := range slices.Sorted(maps.Keys(some)) {
-			all = append(all, some[name])
+	return g.clustersOf(resources.Configuration, resources.ForwardProxy)
+}
+
+// clustersOf are the clusters of some origins, by name.
+func (g *generation) clustersOf(origins ...resources.Origin) (all []*cluster.Cluster) {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	for _, r := range g.sorted() {
+		if slices.Contains(origins, r.of.Origin) {
+			all = append(all, r.cluster)
 		}
 	}
 	return all
-}
-
-// release closes what this generation has and the other has not: its clusters,
-// which end with the requests that are under way to them, and its credentials.
-func (g *generation) release(other *generation) {
-	g.releaseClusters(other)
-	g.releaseCredentials(other)
-}
-
-func (g *generation) releaseClusters(other *generation) {
-	if g.catalogue != nil {
-		g.catalogue.close()
-	}
-	kept := other.allClusters()
-	for _, c := range g.configured() {
-		if !slices.Contains(kept, c) {
-			c.Close()
-		}
-	}
-}
-
-func (g *generation) releaseCredentials(others ...*generation) {
-	for _, c := range g.credentials {
-		if !slices.ContainsFunc(others, func(o *generation) bool { return slices.Contains(o.credentials, c) }) {
-			c.source.Close()
-		}
-	}
 }
 
 // requests is how many are on their way through this generation's forwarders.

@@ -13,7 +13,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// catalogStatus is the catalogue as /catalog shows it.
+// catalogStatus is the catalog as /catalog shows it.
 type catalogStatus struct {
 	cluster.SourceStatus
 	Datacenter string           `json:"datacenter,omitempty"`
@@ -40,10 +40,14 @@ type catalogProblem struct {
 	Problem string `json:"problem"`
 }
 
-// fromCatalog is where a catalogue comes from, in words.
-const fromCatalog = "the catalogue of Consul"
+// Where a catalog comes from, and the endpoints of its clusters. Both are values of
+// the label "source" of metrics, and keep their old spelling for that.
+const (
+	fromConsulCatalog = "the catalogue of Consul"
+	fromCatalog       = "the catalogue"
+)
 
-// status tells of the catalogue's source.
+// status tells of the catalog's source.
 func (f *follower) status() cluster.SourceStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +56,7 @@ func (f *follower) status() cluster.SourceStatus {
 
 func (s *catalogState) status() cluster.SourceStatus {
 	status := cluster.SourceStatus{
-		From: fromCatalog, Stale: s.err != nil, Known: s.services != nil, Remembered: s.recalled, Updates: s.updates, Errors: s.errs,
+		From: fromConsulCatalog, Stale: s.err != nil, Known: s.services != nil, Remembered: s.recalled, Updates: s.updates, Errors: s.errs,
 	}
 	if s.err != nil {
 		status.Error = redact.Text(s.err.Error())
@@ -66,9 +70,9 @@ func (s *catalogState) status() cluster.SourceStatus {
 	return status
 }
 
-// catalogState is what the admin API shows of the catalogue, nil for none.
+// catalogState is what the admin API shows of the catalog, nil for none.
 func (p *Proxy) catalogState() any {
-	c := p.current.Load().catalogue
+	c := p.current.Load().catalog
 	if c == nil {
 		return map[string]any{"catalog": nil}
 	}
@@ -97,8 +101,8 @@ func (p *Proxy) catalogState() any {
 // unknown is why the proxy does not know yet where requests go, "" if it does.
 func (g *generation) unknown() string {
 	var all []string
-	if g.catalogue != nil {
-		if why := g.catalogue.follower.unknown(); why != "" {
+	if g.catalog != nil {
+		if why := g.catalog.follower.unknown(); why != "" {
 			all = append(all, why)
 		}
 	}
@@ -134,7 +138,7 @@ func (p *Proxy) ready() (bool, string) {
 	return true, ""
 }
 
-// measureDiscovery registers what sources of clusters and of the catalogue are like.
+// measureDiscovery registers what sources of clusters and of the catalog are like.
 func (p *Proxy) measureDiscovery() {
 	each := func(name, help string, kind metrics.Kind, labels []string, read func(s cluster.SourceStatus, emit func(float64, ...string))) {
 		p.metrics.Func(name, help, kind, append([]string{"service", "cluster", "source"}, labels...), func(emit func(float64, ...string)) {
@@ -147,16 +151,16 @@ func (p *Proxy) measureDiscovery() {
 			for _, c := range g.allClusters() {
 				tell(c.Name, c.SourceStatus())
 			}
-			if g.catalogue != nil {
-				tell("", g.catalogue.follower.status())
+			if g.catalog != nil {
+				tell("", g.catalog.follower.status())
 			}
 		})
 	}
-	each("hopscope_discovery_known", "1 when the source of a cluster's endpoints, or of the catalogue (cluster is empty), has ever answered, or what it said before is in use; 0 while nothing is known.",
+	each("hopscope_discovery_known", "1 when the source of a cluster's endpoints, or of the catalog (cluster is empty), has ever answered, or what it said before is in use; 0 while nothing is known.",
 		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) { emit(number(s.Known)) })
-	each("hopscope_discovery_stale", "1 while the source of a cluster's endpoints, or of the catalogue (cluster is empty), can't be asked, and its last answer is in use.",
+	each("hopscope_discovery_stale", "1 while the source of a cluster's endpoints, or of the catalog (cluster is empty), can't be asked, and its last answer is in use.",
 		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) { emit(number(s.Stale)) })
-	each("hopscope_discovery_updates_total", "Answers of the source of a cluster's endpoints, or of the catalogue (cluster is empty), by how they went.",
+	each("hopscope_discovery_updates_total", "Answers of the source of a cluster's endpoints, or of the catalog (cluster is empty), by how they went.",
 		metrics.Counter, []string{"result"}, func(s cluster.SourceStatus, emit func(float64, ...string)) {
 			emit(float64(s.Updates), "success")
 			emit(float64(s.Errors), "failure")

@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/discovery/cache"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/resources"
 )
 
 // memory is what was known before the proxy started: by the process that it takes
@@ -71,7 +72,7 @@ func (m *memory) endpoints(question string) *discovery.Known {
 	return nil
 }
 
-// catalog is the catalogue that was known, nil where none was.
+// catalog is the catalog that was known, nil where none was.
 func (m *memory) catalog(question string) *cache.Catalog {
 	if m == nil {
 		return nil
@@ -115,18 +116,25 @@ func (p *Proxy) Memory() ([]byte, error) {
 // remembered is what the sources of a generation said last.
 func (g *generation) remembered() *cache.Contents {
 	c := &cache.Contents{Sources: map[string]discovery.Known{}, Catalogs: map[string]cache.Catalog{}}
-	for question, source := range g.sources {
+	for question, source := range g.sources() {
 		if k, ok := source.Known(); ok {
 			c.Sources[question] = k
 		}
 	}
-	if g.catalogue != nil {
-		f := g.catalogue.follower
+	if g.catalog != nil {
+		f := g.catalog.follower
 		if k := f.remembered(); k != nil {
-			c.Catalogs[catalogQuestion(&f.asked)] = *k
+			c.Catalogs[resources.CatalogQuestion(&f.asked)] = *k
 		}
 	}
 	return c
+}
+
+// sources are the clusters that ask a source, by what they ask.
+func (g *generation) sources() map[string]*cluster.Cluster {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	return g.asking()
 }
 
 // keeper writes the cache.
@@ -202,14 +210,14 @@ func (k *keeper) mark(g *generation) uint64 {
 		fresh, known bool
 	}
 	sum := maphash.Comparable(k.seed, state{question: g.config.Discovery.Cache}) | 1
-	for question, c := range g.sources {
+	for question, c := range g.sources() {
 		s := c.SourceStatus()
 		sum += maphash.Comparable(k.seed, state{question, s.Updates, !s.Stale, s.Known})
 	}
-	if g.catalogue != nil {
-		f := g.catalogue.follower
+	if g.catalog != nil {
+		f := g.catalog.follower
 		s := f.status()
-		sum += maphash.Comparable(k.seed, state{catalogQuestion(&f.asked), s.Updates + s.Errors, !s.Stale, s.Known})
+		sum += maphash.Comparable(k.seed, state{resources.CatalogQuestion(&f.asked), s.Updates + s.Errors, !s.Stale, s.Known})
 	}
 	return sum
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/resources"
 )
 
 // Taking a service out of Consul takes at most so long; others then have a moment to
@@ -61,6 +62,11 @@ func register(c *config.Config, a *agents, listening func(name string) netip.Add
 	r.cancel = cancel
 	r.done.Go(func() { registrar.Run(ctx, r.report) })
 	return r, nil
+}
+
+// registersOtherwise reports whether what changed may change what is registered.
+func registersOtherwise(d *resources.Delta) bool {
+	return !d.Listeners.None() || d.Reordered || slices.Contains(d.Settings, "register") || slices.Contains(d.Settings, "consul")
 }
 
 // registerAnew registers what a configuration says in the place of what the one

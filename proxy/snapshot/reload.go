@@ -3,13 +3,13 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -34,15 +34,16 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	if p.draining.Load() {
 		return Changes{}, errDraining
 	}
-	old := p.current.Load()
-	if reflect.DeepEqual(old.config, c) {
+	old, base := p.current.Load(), resources.FromConfig(c)
+	d := resources.Diff(old.base, base)
+	if d.None() {
 		p.metrics.Reloaded(nil)
 		return Changes{}, nil
 	}
-	err := unchangeable(old.config, c)
+	err := unchangeable(d)
 	var g *generation
 	if err == nil {
-		if g, err = p.build(c, old); err != nil {
+		if g, err = p.build(c, base, old); err != nil {
 			p.retain() // not the series that it came to
 		}
 	}
@@ -54,21 +55,18 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	p.limitMemory(c)
 	p.plan(c)
 	p.serve(g, old)
-	if g.catalogue != nil {
-		g.catalogue.settle()
-	}
-	old.releaseClusters(g)
+	g.settle()
+	old.releaseClusters()
 	if level := c.Log.Level; level != old.config.Log.Level && p.options.Level != nil {
 		_ = p.options.Level.UnmarshalText([]byte(level)) // the configuration is valid
 	}
-	if !reflect.DeepEqual(c.Register, old.config.Register) || !reflect.DeepEqual(c.Consul, old.config.Consul) ||
-		c.Service != old.config.Service || !reflect.DeepEqual(c.Listeners, old.config.Listeners) {
+	if registersOtherwise(d) {
 		if err := p.registerAnew(c, false); err != nil {
 			p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 		}
 	}
 	p.served.Go(func() { p.outlive(old, g) })
-	return changes(old.config, c), nil
+	return changes(d), nil
 }
 
 // Refused counts a configuration that could not even be read.
@@ -120,9 +118,8 @@ func (p *Proxy) outlive(old, next *generation) {
 	defer p.reloading.Unlock()
 	p.mu.Lock()
 	p.live = slices.DeleteFunc(p.live, func(g *generation) bool { return g == old })
-	live := slices.Clone(p.live)
 	p.mu.Unlock()
-	old.releaseCredentials(live...)
+	old.releaseSecrets()
 	p.retain()
 }
 
@@ -150,7 +147,7 @@ func (p *Proxy) retain() {
 	var labels []*hop.Labels
 	for _, g := range p.live {
 		labels = append(labels, g.labelled...)
-		labels = append(labels, g.catalogued...)
+		labels = append(labels, g.fromCatalog...)
 	}
 	p.metrics.Retain(labels)
 }

@@ -206,7 +206,7 @@ listeners:
   - {name: egress, address: "127.0.0.1:0", catalog: consul, forward_proxy: {}}
 clusters: {own: {endpoints: ["`+own+`"]}, asked: {consul: {service: payments}}}
 `)
-	for host, part := range map[string]string{"payments": "catalogue of Consul", "shop.test": "catalogue of Consul", "asked.test": "cluster asked has no endpoint"} {
+	for host, part := range map[string]string{"payments": "catalog of Consul", "shop.test": "catalog of Consul", "asked.test": "cluster asked has no endpoint"} {
 		status, body := l.AskHost(host, "/")
 		if status != 503 || !proxytest.ContainsAll(body, "(UH)", part) {
 			t.Errorf("%s: %d %s, want 503, UH and %q", host, status, body, part)
@@ -217,14 +217,14 @@ clusters: {own: {endpoints: ["`+own+`"]}, asked: {consul: {service: payments}}}
 	}
 	egress := "http://" + l.Addr("egress").String() + "/"
 	for host, want := range map[string]int{"payments": 503, "payments.service.consul": 503, "PAYMENTS.mesh.test.:80": 503} {
-		if status, body := l.Call("GET", egress, host); status != want || !proxytest.ContainsAll(body, "catalogue of Consul") {
+		if status, body := l.Call("GET", egress, host); status != want || !proxytest.ContainsAll(body, "catalog of Consul") {
 			t.Errorf("%s by the forward proxy: %d %s", host, status, body)
 		}
 	}
 	if status, grpc := grpcStatusFor(l, "payments"); grpc != "14" {
 		t.Errorf("a gRPC call: status %d, grpc-status %q, want UNAVAILABLE", status, grpc)
 	}
-	notReady(l, "catalogue of Consul")
+	notReady(l, "catalog of Consul")
 	notReady(l, "cluster asked")
 	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalogue of Consul"} 0`)
 	metric(l, `hopscope_discovery_known{cluster="asked",service="mesh",source="Consul"} 0`)

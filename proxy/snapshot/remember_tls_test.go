@@ -32,6 +32,7 @@ clusters: {web: {endpoints: [%q], tls: {ca: %q%s}%s}}
 	}
 	l := proxytest.StartYAML(t, text("", ""))
 	l.AwaitAnswer("tagged.test", "/", 200, "127.0.0.1")
+	idles(l, "payments@tagged.test/")
 	connections := func() string {
 		t.Helper()
 		all := ""

@@ -17,6 +17,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -70,9 +71,9 @@ type Proxy struct {
 	current   atomic.Pointer[generation]
 	reloading sync.Mutex // one reload at a time, and none while the proxy ends
 	mu        sync.Mutex // over live
-	// cataloguing guards what there is of catalogues. It comes before mu, and before
-	// what clusters lock.
-	cataloguing sync.Mutex
+	// applying guards the clusters and secrets of generations, and what is known of
+	// catalogs. It comes before mu, and before what clusters lock.
+	applying    sync.Mutex
 	memory      *memory // of before the start; nil once it has started
 	keeper      keeper
 	remembering atomic.Bool   // it has started, and keeps the cache
@@ -112,7 +113,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
 	}
-	nothing := &generation{Proxy: p, config: &config.Config{}}
+	nothing := p.nothing()
 	p.current.Store(nothing)
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.building, p.stopBuilding = context.WithCancel(p.context)
@@ -124,7 +125,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.limitMemory(c)
 	p.recollect(&c.Discovery)
 	p.reloading.Lock() // what is being built has series, too
-	g, err := p.build(c, nothing)
+	g, err := p.build(c, resources.FromConfig(c), nothing)
 	if err == nil {
 		p.adopt(g)
 		err = p.bindAdmin(c)

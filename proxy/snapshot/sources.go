@@ -52,11 +52,11 @@ func (a *agents) close() {
 
 // source is where a cluster's endpoints come from, and in words; nil for those that
 // the configuration itself names. known is what it said before, nil for nothing.
-func (a *agents) source(c *config.Config, cc *config.Cluster, known *discovery.Known) (source discovery.Source, from string, err error) {
+func (a *agents) source(cc *config.Cluster, known *discovery.Known) (source discovery.Source, from string, err error) {
 	switch {
 	case cc.Consul != nil:
-		asked := c.ConsulFor(cc.Consul)
-		client, err := a.client(&asked)
+		asked := cc.Consul
+		client, err := a.client(asked)
 		if err != nil {
 			return nil, "", fmt.Errorf("consul: %w", err)
 		}

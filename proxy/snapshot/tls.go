@@ -3,50 +3,38 @@ package snapshot
 import (
 	"crypto/tls"
 	"fmt"
-	"reflect"
+	"log/slog"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/http2"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
-// credentials are the TLS settings of a listener or a cluster: what has to be
-// closed, and what is measured.
-type credentials struct {
-	kind, name string
-	source     interface {
-		Stats() (reloads, failures uint64, notAfter time.Time)
-		Close()
-	}
-}
-
-// some are the credentials in a list, which is empty where there are none.
-func (c credentials) some() []credentials {
-	if c.source == nil {
+// makeTLS makes what a secret says.
+func (g *generation) makeTLS(c *credentials) (err error) {
+	name := c.of.Name
+	if t := c.of.Server; t != nil {
+		if c.server, err = tlsconf.NewServer(serverOptions(name, t, g.options.Log)); err != nil {
+			return fmt.Errorf("listener %s: %w", name, err)
+		}
 		return nil
 	}
-	return []credentials{c}
+	if c.client, err = tlsconf.NewClient(clientOptions(name, c.of.Client, c.of.Protocol, g.options.Log)); err != nil {
+		return fmt.Errorf("cluster %s: %w", name, err)
+	}
+	return nil
 }
 
-// serverTLS makes a listener's TLS settings, nil for none. Where they are what
-// they were, so are the keys of the sessions that clients may resume.
-func (g *generation) serverTLS(lc *config.Listener, old *generation) (*tlsconf.Server, error) {
-	t := lc.TLS
-	if t == nil {
-		return nil, nil
-	}
-	if b := old.named(lc.Name); b != nil && reflect.DeepEqual(b.config.TLS, t) {
-		c, _ := old.credential("listener", lc.Name)
-		g.credentials = append(g.credentials, c)
-		return c.source.(*tlsconf.Server), nil
-	}
+// serverOptions are the TLS of a listener.
+func serverOptions(name string, t *config.ListenerTLS, log *slog.Logger) tlsconf.ServerOptions {
 	o := tlsconf.ServerOptions{
-		Name: lc.Name, ClientCA: t.ClientCA, ClientSAN: t.ClientSAN, CRL: t.CRL,
+		Name: name, ClientCA: t.ClientCA, ClientSAN: t.ClientSAN, CRL: t.CRL,
 		MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: g.options.Log,
+		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: log,
 	}
 	switch t.ClientAuth {
 	case "request":
@@ -57,26 +45,17 @@ func (g *generation) serverTLS(lc *config.Listener, old *generation) (*tlsconf.S
 	for _, c := range t.Certificates {
 		o.Certificates = append(o.Certificates, tlsconf.Files{Cert: c.Cert, Key: c.Key})
 	}
-	s, err := tlsconf.NewServer(o)
-	if err != nil {
-		return nil, fmt.Errorf("listener %s: %w", lc.Name, err)
-	}
-	g.credentials = append(g.credentials, credentials{"listener", lc.Name, s})
-	return s, nil
+	return o
 }
 
-// clientTLS makes a cluster's TLS settings, nil for none.
-func (g *generation) clientTLS(name string, c *config.Cluster) (*tlsconf.Client, error) {
-	t := c.TLS
-	if t == nil {
-		return nil, nil
-	}
+// clientOptions are the TLS of a cluster.
+func clientOptions(name string, t *config.ClusterTLS, speaks string, log *slog.Logger) tlsconf.ClientOptions {
 	o := tlsconf.ClientOptions{
 		Name: name, CA: t.CA, SNI: t.SNI, Cert: t.Cert, Key: t.Key, SAN: t.SAN, SPKI: t.SPKI, CRL: t.CRL,
 		Insecure: t.InsecureSkipVerify, MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		Log: g.options.Log,
+		Log: log,
 	}
-	switch protocol(c.Protocol) {
+	switch protocol(speaks) {
 	case upstream.HTTP1:
 		o.ALPN = []string{"http/1.1"}
 	case upstream.HTTP2:
@@ -84,11 +63,7 @@ func (g *generation) clientTLS(name string, c *config.Cluster) (*tlsconf.Client,
 	default:
 		o.ALPN = []string{"h2", "http/1.1"}
 	}
-	client, err := tlsconf.NewClient(o)
-	if err != nil {
-		return nil, fmt.Errorf("cluster %s: %w", name, err)
-	}
-	return client, nil
+	return o
 }
 
 func protocol(word string) upstream.Protocol {
@@ -123,18 +98,38 @@ func (p *Proxy) measureTLS() {
 	service := p.current.Load().config.Service
 	p.metrics.Func("hopscope_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in use expires, in Unix time.", metrics.Gauge,
 		[]string{"service", "kind", "name"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().credentials {
-				if _, _, end := c.source.Stats(); !end.IsZero() {
-					emit(float64(end.Unix()), service, c.kind, c.name)
+			p.current.Load().eachTLS(func(kind, name string, s tlsStats) {
+				if _, _, end := s(); !end.IsZero() {
+					emit(float64(end.Unix()), service, kind, name)
 				}
-			}
+			})
 		})
 	p.metrics.Func("hopscope_tls_reloads_total", "Times that changed certificate files were read, by how that ended.", metrics.Counter,
 		[]string{"service", "kind", "name", "result"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().credentials {
-				good, bad, _ := c.source.Stats()
-				emit(float64(good), service, c.kind, c.name, "success")
-				emit(float64(bad), service, c.kind, c.name, "failure")
-			}
+			p.current.Load().eachTLS(func(kind, name string, s tlsStats) {
+				good, bad, _ := s()
+				emit(float64(good), service, kind, name, "success")
+				emit(float64(bad), service, kind, name, "failure")
+			})
 		})
+}
+
+// tlsStats says how often certificate files were read, and when the first of the
+// certificates expires.
+type tlsStats func() (reloads, failures uint64, notAfter time.Time)
+
+// eachTLS visits the TLS of the configuration: that of the clusters of a catalog has
+// the same files each time.
+func (g *generation) eachTLS(visit func(kind, name string, s tlsStats)) {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	for id, c := range g.secrets {
+		switch {
+		case id.Origin != resources.Configuration:
+		case c.server != nil:
+			visit("listener", id.Name, c.server.Stats)
+		default:
+			visit("cluster", id.Name, c.client.Stats)
+		}
+	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// Every service of the catalogue is served by its name and by its tags, as it comes
+// Every service of the catalog is served by its name and by its tags, as it comes
 // and goes.
-func TestCatalogueIsServed(t *testing.T) {
+func TestCatalogIsServed(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart strip=/cart", "urlprefix-fabio.test/old strip=/old")

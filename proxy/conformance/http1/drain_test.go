@@ -224,7 +224,7 @@ func TestHTTP1DrainLimit(t *testing.T) {
 // made, or waited for, at the limit.
 func TestHTTP1DrainCutsConnecting(t *testing.T) {
 	proxytest.NoLeaks(t)
-	address := fullQueue(t)
+	address := proxytest.DeafAddress(t)
 	rig := proxytest.Start(t, address, func(s *proxytest.Settings) {
 		s.Cluster.CircuitBreaker.MaxConnections, s.Cluster.ConnectTimeout, s.Route.Timeout = 1, long, long
 	})

@@ -34,6 +34,8 @@ func cork(p *proxytest.Peer, on int) {
 	}
 }
 
+// These times are slept through because it is their passing that is tested: nothing has to
+// have happened by their end, and a busy machine only makes them longer.
 const (
 	// beyond is longer than a client may take to half-close.
 	beyond = 150 * time.Millisecond

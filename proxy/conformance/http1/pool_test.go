@@ -337,20 +337,20 @@ func TestHTTP1NoRetryLoop(t *testing.T) {
 func TestHTTP1UnsolicitedBytes(t *testing.T) {
 	proxytest.NoLeaks(t)
 	const evil = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 4\r\n\r\nevil"
-	tests := map[string]func(p *proxytest.Peer){
-		"with the answer": func(p *proxytest.Peer) { p.Send(proxytest.EmptyResponse + evil) },
-		"later": func(p *proxytest.Peer) {
+	tests := map[string]func(p *proxytest.Peer, idle func()){
+		"with the answer": func(p *proxytest.Peer, _ func()) { p.Send(proxytest.EmptyResponse + evil) },
+		"later": func(p *proxytest.Peer, idle func()) {
 			p.Send(proxytest.EmptyResponse)
-			time.Sleep(10 * time.Millisecond) // busy connections are not looked at
+			idle() // busy connections are not looked at
 			p.Send(evil)
 		},
-		"behind the answer to HEAD": func(p *proxytest.Peer) {
+		"behind the answer to HEAD": func(p *proxytest.Peer, _ func()) {
 			p.Send("HTTP/1.1 200 OK\r\nContent-Length: 91\r\n\r\n")
 			p.Send(evil)
 		},
-		"and closes": func(p *proxytest.Peer) {
+		"and closes": func(p *proxytest.Peer, idle func()) {
 			p.Send(proxytest.EmptyResponse)
-			time.Sleep(10 * time.Millisecond)
+			idle()
 			p.Send(evil)
 			p.Close()
 		},
@@ -358,10 +358,14 @@ func TestHTTP1UnsolicitedBytes(t *testing.T) {
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
 			said := make(chan struct{})
-			rig := proxytest.Start(t, proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
+			var rig *proxytest.Proxy
+			idle := func() {
+				proxytest.Eventually(t, "the connection being idle", func() bool { return rig.Counts().Connections.Idle == 1 })
+			}
+			rig = proxytest.StartWithViews(t, proxytest.Endpoint(t, func(n int, p *proxytest.Peer) {
 				if n == 0 {
 					p.ReadHead()
-					answer(p)
+					answer(p, idle)
 					close(said)
 				}
 				for {

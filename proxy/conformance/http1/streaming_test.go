@@ -80,10 +80,14 @@ func stopped(t *testing.T, sent *atomic.Int64) int64 {
 	t.Helper()
 	n := sent.Load()
 	proxytest.Eventually(t, "the sender being stopped", func() bool {
-		time.Sleep(100 * time.Millisecond) // long enough for many pieces, were they taken
+		// Long enough for many pieces, were they taken. Where the sleep itself is late,
+		// the machine is busy, and nobody may have been there to take them.
+		const look = 100 * time.Millisecond
+		start := time.Now()
+		time.Sleep(look)
 		before := n
 		n = sent.Load()
-		return n > 0 && n == before
+		return n > 0 && n == before && time.Since(start) < look+look/2
 	})
 	return n
 }

@@ -3,33 +3,34 @@ package http1_test
 import (
 	"fmt"
 	"io"
-	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// A test that must not run into a timeout sends a piece after each pause, for longer
-// than patient, which is many pauses. No test waits as long as long.
+// Tests that must not run into a timeout are Unhurried: a peer sends a piece after each
+// pause, for longer than patient(pause), which is many pauses.
 const (
-	long    = time.Minute
-	pause   = 40 * time.Millisecond
-	patient = 10 * pause
-	pieces  = 15
+	pause  = 40 * time.Millisecond
+	pieces = 15
+	// long is a timeout that no test waits for.
+	long = time.Minute
 )
+
+func patient(pause time.Duration) time.Duration { return 10 * pause }
 
 // mute is an endpoint that takes requests and never answers.
 func mute(t *testing.T) string {
 	return proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { p.ReadRest() })
 }
 
-// dribble sends bytes with a pause before each.
-func dribble(p *proxytest.Peer) {
+// dribble sends bytes with a pause before each: that time passes between them is what is
+// tested.
+func dribble(p *proxytest.Peer, pause time.Duration) {
 	p.T.Helper()
 	for range pieces {
 		time.Sleep(pause)
@@ -55,7 +56,7 @@ func TestHTTP1HeadTimeout(t *testing.T) {
 			if _, err := slow.Write([]byte{b}); err != nil {
 				return
 			}
-			time.Sleep(proxytest.Short / 20)
+			time.Sleep(proxytest.Short / 20) // so that it would take ten times as long as it may
 		}
 	}()
 	resp, body := slow.ReadResponse("GET")
@@ -126,7 +127,7 @@ func TestHTTP1RouteTimeout(t *testing.T) {
 				if _, err := p.Write([]byte("HTTP/1.1 102 Processing\r\n\r\n")); err != nil {
 					return
 				}
-				time.Sleep(proxytest.Short / 10)
+				time.Sleep(proxytest.Short / 10) // so that the client is not flooded
 			}
 		}), func(s *proxytest.Settings) { s.Route.Timeout = proxytest.Short })
 		client := rig.Dial()
@@ -148,7 +149,7 @@ func TestHTTP1RouteTimeout(t *testing.T) {
 				if _, err := p.Write([]byte("1\r\nx\r\n")); err != nil {
 					return
 				}
-				time.Sleep(proxytest.Short / 20)
+				time.Sleep(proxytest.Short / 20) // so that the client is not flooded
 			}
 		}), func(s *proxytest.Settings) { s.Route.Timeout = proxytest.Short })
 		client := rig.Dial()
@@ -163,18 +164,20 @@ func TestHTTP1RouteTimeout(t *testing.T) {
 		}
 	})
 	t.Run("not while the request is sent", func(t *testing.T) {
-		rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) { s.Route.Timeout = patient })
-		client := rig.Dial()
-		client.Send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", pieces))
-		dribble(client)
-		if body := client.ReadOK(); body != "/ "+strings.Repeat("x", pieces) {
-			t.Errorf("body %q", body)
-		}
+		proxytest.Unhurried(t, pause, func(t testing.TB, pause time.Duration) {
+			rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) { s.Route.Timeout = patient(pause) })
+			client := rig.Dial()
+			client.Send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", pieces))
+			dribble(client, pause)
+			if body := client.ReadOK(); body != "/ "+strings.Repeat("x", pieces) {
+				t.Errorf("body %q", body)
+			}
+		})
 	})
 	t.Run("none", func(t *testing.T) {
 		rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			p.ReadHead()
-			time.Sleep(2 * proxytest.Short)
+			time.Sleep(2 * proxytest.Short) // 0 is not the shortest of timeouts
 			p.Send(proxytest.EmptyResponse)
 		}), func(s *proxytest.Settings) { s.Route.Timeout = 0 })
 		client := rig.Dial()
@@ -188,7 +191,9 @@ func TestHTTP1RouteTimeout(t *testing.T) {
 func TestHTTP1StreamIdle(t *testing.T) {
 	proxytest.NoLeaks(t)
 	idle := func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout, s.Route.Timeout = proxytest.Short, long }
-	lasting := func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout, s.Route.Timeout = patient, long }
+	lasting := func(pause time.Duration) func(*proxytest.Settings) {
+		return func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout, s.Route.Timeout = patient(pause), long }
+	}
 	t.Run("the endpoint does not answer", func(t *testing.T) {
 		rig := proxytest.Start(t, mute(t), idle)
 		client := rig.Dial()
@@ -262,21 +267,24 @@ func TestHTTP1StreamIdle(t *testing.T) {
 			t.Errorf("flags %q, want SI", h.Flags)
 		}
 	})
-	t.Run("the request moves", func(t *testing.T) {
-		rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), lasting)
+	unhurried := func(name string, test func(t testing.TB, pause time.Duration)) {
+		t.Run(name, func(t *testing.T) { proxytest.Unhurried(t, pause, test) })
+	}
+	unhurried("the request moves", func(t testing.TB, pause time.Duration) {
+		rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), lasting(pause))
 		client := rig.Dial()
 		client.Send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", pieces))
-		dribble(client)
+		dribble(client, pause)
 		if body := client.ReadOK(); body != "/ "+strings.Repeat("x", pieces) {
 			t.Errorf("body %q", body)
 		}
 	})
-	t.Run("the response moves", func(t *testing.T) {
+	unhurried("the response moves", func(t testing.TB, pause time.Duration) {
 		rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			p.ReadHead()
 			p.Send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", pieces))
-			dribble(p)
-		}), lasting)
+			dribble(p, pause)
+		}), lasting(pause))
 		client := rig.Dial()
 		// Its content does not: it waits for the response.
 		client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh")
@@ -284,17 +292,18 @@ func TestHTTP1StreamIdle(t *testing.T) {
 			t.Errorf("body %q", body)
 		}
 	})
-	t.Run("the connection goes on", func(t *testing.T) {
+	unhurried("the connection goes on", func(t testing.TB, pause time.Duration) {
 		// A write that had to wait leaves nothing behind that ends a later one.
 		rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
 			for {
 				if _, err := p.TryReadHead(); err != nil {
 					return
 				}
+				p.SetWriteDeadline(proxytest.Deadline())
 				p.Send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 16<<20))
 				io.Copy(p.TCPConn, proxytest.NewSource(16<<20))
 			}
-		}), lasting)
+		}), lasting(pause))
 		client := rig.Dial()
 		for range 2 {
 			client.Send(proxytest.RootRequest)
@@ -302,7 +311,7 @@ func TestHTTP1StreamIdle(t *testing.T) {
 			if body := client.ReadOK(); len(body) != 16<<20 {
 				t.Errorf("%d bytes", len(body))
 			}
-			time.Sleep(2 * patient)
+			time.Sleep(2 * patient(pause)) // what was left behind would end the connection
 		}
 	})
 }
@@ -326,14 +335,16 @@ func TestHTTP1TunnelIdle(t *testing.T) {
 		}
 	})
 	t.Run("one direction moves", func(t *testing.T) {
-		destination := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { dribble(p) })
-		rig := proxytest.Start(t, destination, func(s *proxytest.Settings) { s.Egress.StreamIdleTimeout = patient })
-		client := proxytest.Dial(t, rig.Egress())
-		client.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
-		client.ReadHead()
-		client.Expect(strings.Repeat("x", pieces))
-		client.CloseWrite()
-		client.ExpectEnd()
+		proxytest.Unhurried(t, pause, func(t testing.TB, pause time.Duration) {
+			destination := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { dribble(p, pause) })
+			rig := proxytest.Start(t, destination, func(s *proxytest.Settings) { s.Egress.StreamIdleTimeout = patient(pause) })
+			client := proxytest.Dial(t, rig.Egress())
+			client.Send("CONNECT ", destination, " HTTP/1.1\r\nHost: x\r\n\r\n")
+			client.ReadHead()
+			client.Expect(strings.Repeat("x", pieces))
+			client.CloseWrite()
+			client.ExpectEnd()
+		})
 	})
 	t.Run("the endpoint does not read", func(t *testing.T) {
 		over := make(chan struct{})
@@ -356,7 +367,7 @@ func TestHTTP1TunnelIdle(t *testing.T) {
 // not answer.
 func TestHTTP1ConnectTimeout(t *testing.T) {
 	proxytest.NoLeaks(t)
-	address := fullQueue(t)
+	address := proxytest.DeafAddress(t)
 	rig := proxytest.Start(t, address, func(s *proxytest.Settings) { s.Cluster.ConnectTimeout = proxytest.Short })
 	client := rig.Dial()
 	trace, field := proxytest.NewTrace()
@@ -371,61 +382,38 @@ func TestHTTP1ConnectTimeout(t *testing.T) {
 	}
 }
 
-// fullQueue is the address of a listener that accepts nothing more.
-func fullQueue(t *testing.T) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unix.CloseOnExec(fd)
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
-	for range 100 {
-		c, err := net.DialTimeout("tcp", address, proxytest.Short)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	t.Skip("the queue of a listener has no end here")
-	return ""
-}
-
-// TestHTTP1ListenerMaxConnections: further connections wait, and are served
-// when one ends.
+// TestHTTP1ListenerMaxConnections: further connections wait while as many as there may
+// be are busy, and are served when one ends.
 func TestHTTP1ListenerMaxConnections(t *testing.T) {
 	proxytest.NoLeaks(t)
-	rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) { s.Listener.MaxConnections = 2 })
+	arrived, release := make(chan struct{}, 4), make(chan struct{})
+	endpoint := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "a" {
+			arrived <- struct{}{}
+			<-release
+		}
+	})
+	rig := proxytest.Start(t, endpoint, func(s *proxytest.Settings) { s.Listener.MaxConnections = 2 })
 	var clients []*proxytest.Peer
 	for range 4 {
 		c := rig.Dial()
 		c.Send(proxytest.RootRequest)
 		clients = append(clients, c)
 	}
-	for _, c := range clients[:2] {
+	<-arrived
+	<-arrived
+	// The other listener serves meanwhile: the proxy had time to take the others, too.
+	for range 20 {
+		proxytest.Same(t, "status elsewhere", proxytest.Ask(t, rig.Egress(), "GET http://"+endpoint+"/ HTTP/1.1\r\nHost: "+endpoint+"\r\n\r\n").StatusCode, 200)
+	}
+	if n := len(arrived); n > 0 {
+		t.Errorf("%d connections beyond the limit were served", n)
+	}
+	close(release)
+	for _, c := range clients {
 		c.ReadOK()
+		c.Close()
 	}
-	for _, c := range clients[2:] {
-		c.SetReadDeadline(time.Now().Add(proxytest.Short / 2))
-		if _, err := c.Reader.Peek(1); err == nil {
-			t.Fatal("a connection beyond the limit was served")
-		}
-	}
-	clients[0].Close()
-	clients[2].ReadOK()
-	clients[1].Close()
-	clients[3].ReadOK()
 }
 
 // TestHTTP1DefaultTimeouts are those that are promised.

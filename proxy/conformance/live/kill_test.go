@@ -47,11 +47,12 @@ func killOne(t *testing.T, method, more string) *killed {
 	// together on a busy machine. One whose endpoint dies while it is on a connection
 	// that is new is not taken for the victim of a stale one, and not sent again.
 	k.load.burst(300)
-	k.load.pass(time.Second)
+	k.load.more(500)
+	proxytest.Eventually(t, "requests in flight", func() bool { return k.load.busy() > loadBusy/2 })
 	k.before = k.load.now()
 	all[0].kill()
 	k.after = k.load.now()
-	k.load.pass(2 * time.Second)
+	k.load.more(1000)
 	proxytest.Same(t, "endpoints in Consul", len(k.status().Endpoints), 3)
 	return k
 }

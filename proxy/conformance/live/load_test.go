@@ -117,11 +117,7 @@ func (l *load) burst(n int) {
 }
 
 // full reports whether so many requests are on their way that no other is due.
-func (l *load) full() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.sent-len(l.results) >= loadBusy
-}
+func (l *load) full() bool { return l.busy() >= loadBusy }
 
 func (l *load) send(due time.Duration) {
 	l.mu.Lock()
@@ -320,9 +316,29 @@ func (l *load) lateness(from time.Duration) time.Duration {
 	return most
 }
 
-// pass returns when the load has lasted so much longer.
+// pass returns when the load has lasted so much longer: for what is tested over a time.
 func (l *load) pass(d time.Duration) {
 	<-time.After(d)
+}
+
+// more waits until n requests that are sent from now on have been answered, and returns
+// them.
+func (l *load) more(n int) []result {
+	l.t.Helper()
+	from := l.now()
+	var all []result
+	proxytest.Eventually(l.t, fmt.Sprintf("%d more requests", n), func() bool {
+		all = l.since(from)
+		return len(all) >= n
+	})
+	return all
+}
+
+// busy is how many requests are on their way.
+func (l *load) busy() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent - len(l.results)
 }
 
 // shares is what part of the requests each endpoint answered.

@@ -41,11 +41,12 @@ func TestLiveEjectsAndTakesBack(t *testing.T) {
 			}
 			sick.failing.Store(0)
 			l.becomes("taken back", func(s cluster.Status) bool { return !endpointOf(s, sick.address).Ejected })
-			from := l.load.now()
-			l.load.pass(time.Second)
-			if share := shares(l.load.since(from))[sick.address]; share < 0.15 || share > 0.25 {
-				t.Errorf("one of five endpoints gets %.2f of the requests after it was taken back", share)
-			}
+			// Its share may differ while a busy machine runs one endpoint and not another.
+			proxytest.Eventually(t, "one of five endpoints getting a fifth of a thousand requests", func() bool {
+				share := shares(l.load.more(1000))[sick.address]
+				t.Logf("taken back, it gets %.2f of the requests", share)
+				return share > 0.15 && share < 0.25
+			})
 			l.checkEjection(sick, tt.reason)
 			if tt.retried {
 				l.faultless()

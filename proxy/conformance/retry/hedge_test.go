@@ -130,27 +130,54 @@ func TestHedgeFast(t *testing.T) {
 // TestHedgeFailures: a response that the policy does not want does not win, and if
 // nothing better comes it is the client's; a failure waits for those under way.
 func TestHedgeFailures(t *testing.T) {
+	hang, abort, is503, is200 := proxytest.Act(proxytest.Hang), proxytest.Act(proxytest.Abort), proxytest.Respond(503), proxytest.Respond(200)
 	for _, tt := range []struct {
-		name   string
-		retry  *config.Retry
-		acts   []proxytest.Act
+		name  string
+		retry *config.Retry
+		// acts are those of the endpoints; last has an act wait until a hedge has been
+		// sent, and has ended.
+		acts   func(last func(proxytest.Act) proxytest.Act) []proxytest.Act
 		hedges int
 		status int
 		flags  string
 		tries  string // with HTTP/1 endpoints
 	}{
-		{"503 is an answer without a policy", nil, []proxytest.Act{proxytest.Hang, proxytest.Respond(503)}, 2, 503, "", "0 503"},
-		{"503 is none with one", proxytest.Retrying(5, "5xx"), []proxytest.Act{proxytest.Hang, proxytest.Respond(503), proxytest.Respond(200)}, 3, 200, "", "0 503 200"},
-		{"both fail", proxytest.Retrying(2, "5xx"), []proxytest.Act{proxytest.Respond(503)}, 2, 503, "URX", "503 503"},
-		{"one is aborted", nil, []proxytest.Act{slowly503, proxytest.Abort}, 2, 503, "", "UC 503"},
-		{"a response is better than none", proxytest.Retrying(2, "5xx"), []proxytest.Act{slowly503, slowlyAborts}, 2, 503, "URX", "UC 503"},
-		{"a response is better than none before it", proxytest.Retrying(2, "5xx"), []proxytest.Act{slowly503, proxytest.Abort}, 2, 503, "URX", "UC 503"},
-		{"both are aborted, then one is not", proxytest.Retrying(5, "5xx"), []proxytest.Act{proxytest.Abort, proxytest.Abort, proxytest.Respond(200)}, 2, 200, "", "UC UC 200"},
+		{"503 is an answer without a policy", nil, always(hang, is503), 2, 503, "", "0 503"},
+		{"503 is none with one", proxytest.Retrying(5, "5xx"), always(hang, is503, is200), 3, 200, "", "0 503 200"},
+		{"both fail", proxytest.Retrying(2, "5xx"), always(is503), 2, 503, "URX", "503 503"},
+		{"one is aborted", nil, func(last func(proxytest.Act) proxytest.Act) []proxytest.Act {
+			return []proxytest.Act{last(is503), abort}
+		}, 2, 503, "", "UC 503"},
+		{"a response is better than none", proxytest.Retrying(2, "5xx"), func(func(proxytest.Act) proxytest.Act) []proxytest.Act {
+			hedged, answered := make(chan struct{}), make(chan struct{})
+			return []proxytest.Act{func(w http.ResponseWriter, r *http.Request) {
+				<-hedged
+				is503(w, r)
+				w.(http.Flusher).Flush()
+				close(answered)
+			}, func(w http.ResponseWriter, r *http.Request) {
+				close(hedged)
+				<-answered
+				abort(w, r)
+			}}
+		}, 2, 503, "URX", "UC 503"},
+		{"a response is better than none before it", proxytest.Retrying(2, "5xx"), func(last func(proxytest.Act) proxytest.Act) []proxytest.Act {
+			return []proxytest.Act{last(is503), abort}
+		}, 2, 503, "URX", "UC 503"},
+		{"both are aborted, then one is not", proxytest.Retrying(5, "5xx"), always(abort, abort, is200), 2, 200, "", "UC UC 200"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxytest.NoLeaks(t)
-			p := proxytest.StartScript(t, proxytest.H1C, 4, tt.acts...)
-			x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+			var x *proxytest.Client
+			last := func(act proxytest.Act) proxytest.Act {
+				return func(w http.ResponseWriter, r *http.Request) {
+					x.Script.AwaitRequests(2)
+					proxytest.Eventually(t, "the hedge ending", func() bool { return x.Counts().Retries == 0 })
+					act(w, r)
+				}
+			}
+			p := proxytest.StartScript(t, proxytest.H1C, 4, tt.acts(last)...)
+			x = p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 				proxytest.Hedging(tt.hedges)(s)
 				s.Cluster.Retry = tt.retry
 			})
@@ -159,15 +186,9 @@ func TestHedgeFailures(t *testing.T) {
 	}
 }
 
-// slowly503 answers when a hedge has been sent for sure.
-func slowly503(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(3 * pause)
-	proxytest.Respond(503)(w, r)
-}
-
-func slowlyAborts(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(6 * pause)
-	proxytest.Abort(w, r)
+// always are acts that wait for nothing.
+func always(acts ...proxytest.Act) func(func(proxytest.Act) proxytest.Act) []proxytest.Act {
+	return func(func(proxytest.Act) proxytest.Act) []proxytest.Act { return acts }
 }
 
 // TestHedgeClientLeaves ends all attempts.
@@ -206,9 +227,11 @@ func TestHedgeClientLeaves(t *testing.T) {
 // TestHedgeTimeout: all attempts have the request's time.
 func TestHedgeTimeout(t *testing.T) {
 	proxytest.NoLeaks(t)
-	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Hang)
-	x := p.Start(proxytest.H1C, proxytest.H1C, proxytest.Hedging(2), func(s *proxytest.Settings) { s.Route.Timeout = 20 * proxytest.Short })
-	x.Ask("GET", nil).Want(t, 504, "UT", "UT UT")
+	proxytest.Unhurried(t, proxytest.Soon, func(t testing.TB, unit time.Duration) {
+		p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Hang)
+		x := p.Start(proxytest.H1C, proxytest.H1C, proxytest.Hedging(2), func(s *proxytest.Settings) { s.Route.Timeout = unit })
+		x.Ask("GET", nil).Want(t, 504, "UT", "UT UT")
+	})
 }
 
 // TestHedgeConnecting: an attempt that is still being connected is broken off, and
@@ -217,7 +240,7 @@ func TestHedgeConnecting(t *testing.T) {
 	for _, up := range proxytest.Sides[:2] {
 		t.Run(up.Name, func(t *testing.T) {
 			proxytest.NoLeaks(t)
-			deaf := deafPort(t)
+			deaf := proxytest.DeafAddress(t)
 			p := proxytest.StartScript(t, up, 1, proxytest.Respond(200))
 			x := p.Start(proxytest.H1C, up, proxytest.Hedging(2), func(s *proxytest.Settings) {
 				s.Cluster.Endpoints = append(s.Cluster.Endpoints, deaf)
@@ -240,12 +263,33 @@ func TestHedgeConnecting(t *testing.T) {
 	}
 }
 
+// hedges waits until a later request has been hedged three times, in a proxy of its own: a
+// hedge that were to come for an earlier one would have been sent meanwhile.
+func hedges(t *testing.T) (wait func()) {
+	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Hang, proxytest.Respond(200), proxytest.Hang, proxytest.Respond(200), proxytest.Hang, proxytest.Respond(200))
+	x := p.Start(proxytest.H1C, proxytest.H1C, proxytest.Hedging(2))
+	return func() {
+		for range 3 {
+			r, err := http.NewRequestWithContext(proxytest.WithinPatience(t), "GET", "http://"+x.Ingress()+"/", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			response, err := x.HTTP.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			response.Body.Close()
+		}
+		if n := len(p.Requests()); n != 6 {
+			t.Errorf("%d requests, hedges included, want 6", n)
+		}
+	}
+}
+
 // TestHedgeNot: what can't be sent twice is not.
 func TestHedgeNot(t *testing.T) {
-	slow := func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(patient / 4)
-		proxytest.Respond(200)(w, r)
-	}
 	for _, tt := range []struct {
 		name string
 		body func() io.Reader
@@ -265,7 +309,11 @@ func TestHedgeNot(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxytest.NoLeaks(t)
-			p := proxytest.StartScript(t, proxytest.H1C, 2, slow)
+			wait := hedges(t)
+			p := proxytest.StartScript(t, proxytest.H1C, 2, func(w http.ResponseWriter, r *http.Request) {
+				wait()
+				proxytest.Respond(200)(w, r)
+			})
 			x := p.Start(proxytest.H1C, proxytest.H1C, proxytest.Hedging(2), func(s *proxytest.Settings) {
 				if tt.set != nil {
 					tt.set(s)
@@ -286,11 +334,12 @@ func TestHedgeNot(t *testing.T) {
 // TestHedgeUpgrade: a connection that changes protocols is no answer to race for.
 func TestHedgeUpgrade(t *testing.T) {
 	proxytest.NoLeaks(t)
+	wait := hedges(t)
 	serve := func(_ int, p *proxytest.Peer) {
 		if _, err := p.TryReadHead(); err != nil {
 			return
 		}
-		time.Sleep(patient / 4)
+		wait()
 		p.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhello")
 		p.ReadRest()
 	}

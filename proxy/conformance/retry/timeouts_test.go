@@ -2,7 +2,6 @@ package retry_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,20 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// A test that must not run into a timeout sends a piece after each pause, for longer
-// than patient, which is many pauses. No test waits as long as long.
-const (
-	long    = time.Minute
-	pause   = 40 * time.Millisecond
-	patient = 10 * pause
-	pieces  = 15
-)
+// long is a timeout that no test waits for.
+const long = time.Minute
 
 // perTry gives each attempt that time.
 func perTry(r *config.Retry, t time.Duration) *config.Retry {
@@ -56,25 +47,35 @@ func TestTimeoutPerTry(t *testing.T) {
 		for _, content := range []string{"", "whole", "uploaded"} {
 			t.Run(tt.name+" "+content, func(t *testing.T) {
 				proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
-					p := proxytest.StartScript(t, up, 2, tt.acts...)
-					x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry, s.Route.Timeout = tt.retry, tt.timeout })
-					var body io.Reader
-					switch content {
-					case "whole":
-						body = strings.NewReader(content)
-					case "uploaded":
-						body = later(content)
-					}
-					o := x.Ask("POST", body)
-					o.Want(t, tt.status, tt.flags, tt.tries)
-					if a := o.Hop.Attempts[0]; a.Details != tt.details || a.End-a.Start < proxytest.Short || a.ProxyError != "http_response_timeout" {
-						t.Errorf("the first attempt took %v, details %q, error %q", a.End-a.Start, a.Details, a.ProxyError)
-					}
-					for i, r := range p.Requests() {
-						if r.Body != content {
-							t.Errorf("request %d: body %q", i, r.Body)
+					proxytest.Unhurried(t, proxytest.Short, func(t testing.TB, unit time.Duration) {
+						scaled := func(d time.Duration) time.Duration {
+							if d == proxytest.Short {
+								return unit
+							}
+							return d
 						}
-					}
+						retry := *tt.retry
+						retry.PerTryTimeout = scaled(retry.PerTryTimeout)
+						p := proxytest.StartScript(t, up, 2, tt.acts...)
+						x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry, s.Route.Timeout = &retry, scaled(tt.timeout) })
+						var body io.Reader
+						switch content {
+						case "whole":
+							body = strings.NewReader(content)
+						case "uploaded":
+							body = later(content)
+						}
+						o := x.Ask("POST", body)
+						o.Want(t, tt.status, tt.flags, tt.tries)
+						if a := o.Hop.Attempts[0]; a.Details != tt.details || a.End-a.Start < unit || a.ProxyError != "http_response_timeout" {
+							t.Errorf("the first attempt took %v, details %q, error %q", a.End-a.Start, a.Details, a.ProxyError)
+						}
+						for i, r := range p.Requests() {
+							if r.Body != content {
+								t.Errorf("request %d: body %q", i, r.Body)
+							}
+						}
+					})
 				})
 			})
 		}
@@ -83,32 +84,31 @@ func TestTimeoutPerTry(t *testing.T) {
 
 // TestTimeoutPerTryEndsWithTheHead: content may take longer than one attempt may.
 func TestTimeoutPerTryEndsWithTheHead(t *testing.T) {
-	slow := func(w http.ResponseWriter, r *http.Request) {
-		for range pieces {
-			w.Write([]byte("x"))
-			w.(http.Flusher).Flush()
-			time.Sleep(pause)
-		}
-	}
 	for name, timeout := range map[string]time.Duration{"with the route's": long, "alone": 0} {
 		for _, content := range []string{"", "hello", "uploaded"} {
 			t.Run(name+" "+content, func(t *testing.T) {
 				proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
-					x := proxytest.StartScript(t, up, 1, slow).Start(down, up, func(s *proxytest.Settings) {
-						s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(2, "5xx"), patient), timeout
+					proxytest.Unhurried(t, 2*proxytest.Short, func(t testing.TB, limit time.Duration) {
+						slow := func(w http.ResponseWriter, r *http.Request) {
+							io.WriteString(w, "begun, ")
+							w.(http.Flusher).Flush()
+							time.Sleep(limit + limit/2) // longer than the attempt might have lasted
+							io.WriteString(w, "ended")
+						}
+						x := proxytest.StartScript(t, up, 1, slow).Start(down, up, func(s *proxytest.Settings) {
+							s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(2, "5xx"), limit), timeout
+						})
+						var body io.Reader
+						if content != "" {
+							body = strings.NewReader(content)
+						}
+						if content == "uploaded" {
+							body = later(content)
+						}
+						o := x.Ask("POST", body)
+						o.Want(t, 200, "", "200")
+						proxytest.Same(t, "content", o.Body, "begun, ended")
 					})
-					var body io.Reader
-					if content != "" {
-						body = strings.NewReader(content)
-					}
-					if content == "uploaded" {
-						body = later(content)
-					}
-					o := x.Ask("POST", body)
-					o.Want(t, 200, "", "200")
-					if len(o.Body) != pieces {
-						t.Errorf("%d pieces", len(o.Body))
-					}
 				})
 			})
 		}
@@ -119,21 +119,23 @@ func TestTimeoutPerTryEndsWithTheHead(t *testing.T) {
 // attempt, nor does it wait for a retry that would come too late.
 func TestTimeoutIsOneForAllAttempts(t *testing.T) {
 	proxytest.NoLeaks(t)
-	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Hang)
-	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
-		s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(100, "5xx"), proxytest.Short), 5*proxytest.Short/2
+	proxytest.Unhurried(t, proxytest.Short, func(t testing.TB, unit time.Duration) {
+		p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Hang)
+		x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+			s.Cluster.Retry, s.Route.Timeout = perTry(proxytest.Retrying(100, "5xx"), unit), 5*unit/2
+		})
+		o := x.Ask("GET", nil)
+		if o.StatusCode != 504 || o.Hop.Flags.String() != "UT" || o.Hop.End < 5*unit/2 || len(o.Hop.Attempts) > 3 {
+			t.Errorf("status %d, flags %q, attempts %q within %v", o.StatusCode, o.Hop.Flags, proxytest.Attempts(o.Hop), o.Hop.End)
+		}
 	})
-	o := x.Ask("GET", nil)
-	if o.StatusCode != 504 || o.Hop.Flags.String() != "UT" || o.Hop.End < 5*proxytest.Short/2 || len(o.Hop.Attempts) > 3 {
-		t.Errorf("status %d, flags %q, attempts %q within %v", o.StatusCode, o.Hop.Flags, proxytest.Attempts(o.Hop), o.Hop.End)
-	}
 
-	p = proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503))
-	x = p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
+	p := proxytest.StartScript(t, proxytest.H1C, 2, proxytest.Respond(503))
+	x := p.Start(proxytest.H1C, proxytest.H1C, func(s *proxytest.Settings) {
 		s.Cluster.Retry, s.Route.Timeout = proxytest.Retrying(100, "5xx"), proxytest.Short
 		s.Cluster.Retry.Backoff.Base, s.Cluster.Retry.Backoff.Max = time.Hour, time.Hour
 	})
-	if o = x.Ask("GET", nil); o.StatusCode != 503 || o.Hop.Flags != 0 || len(o.Hop.Attempts) != 1 {
+	if o := x.Ask("GET", nil); o.StatusCode != 503 || o.Hop.Flags != 0 || len(o.Hop.Attempts) != 1 {
 		t.Errorf("status %d, flags %q, attempts %q", o.StatusCode, o.Hop.Flags, proxytest.Attempts(o.Hop))
 	}
 }
@@ -142,15 +144,17 @@ func TestTimeoutIsOneForAllAttempts(t *testing.T) {
 // timeout, and is retried after that.
 func TestTimeoutBeginsWithTheEndOfTheRequest(t *testing.T) {
 	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
-		p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
-		x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry, s.Route.Timeout = proxytest.Retrying(2, "5xx"), patient })
-		begin := make(chan struct{})
-		time.AfterFunc(2*patient, func() { close(begin) })
-		o := x.Ask("POST", &slowly{strings.NewReader(" on"), "later", begin})
-		o.Want(t, 200, "", "503 200")
-		if got := p.Requests()[1].Body; got != "later on" {
-			t.Errorf("body %q", got)
-		}
+		proxytest.Unhurried(t, 2*proxytest.Short, func(t testing.TB, limit time.Duration) {
+			p := proxytest.StartScript(t, up, 2, proxytest.Respond(503), proxytest.Respond(200))
+			x := p.Start(down, up, func(s *proxytest.Settings) { s.Cluster.Retry, s.Route.Timeout = proxytest.Retrying(2, "5xx"), limit })
+			begin := make(chan struct{})
+			time.AfterFunc(2*limit, func() { close(begin) })
+			o := x.Ask("POST", &slowly{strings.NewReader(" on"), "later", begin})
+			o.Want(t, 200, "", "503 200")
+			if got := p.Requests()[1].Body; got != "later on" {
+				t.Errorf("body %q", got)
+			}
+		})
 	})
 }
 
@@ -158,7 +162,7 @@ func TestTimeoutBeginsWithTheEndOfTheRequest(t *testing.T) {
 // time to connect as well.
 func TestTimeoutWhileConnecting(t *testing.T) {
 	proxytest.NoLeaks(t)
-	deaf := deafPort(t)
+	deaf := proxytest.DeafAddress(t)
 	for _, tt := range []struct {
 		name    string
 		retry   *config.Retry
@@ -182,34 +186,6 @@ func TestTimeoutWhileConnecting(t *testing.T) {
 	}
 }
 
-// deafPort is an address to which no connection comes to be: its backlog is full.
-func deafPort(t *testing.T) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*unix.SockaddrInet4).Port))
-	for { // until one is left without an answer
-		c, err := net.DialTimeout("tcp", address, proxytest.Short)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-}
-
 // TestTimeoutsFromCallers: who is trusted says how a request is retried and how long
 // it may take; what others say has no effect. Endpoints see none of it.
 func TestTimeoutsFromCallers(t *testing.T) {
@@ -228,8 +204,8 @@ func TestTimeoutsFromCallers(t *testing.T) {
 		{"max-retries alone", []string{"x-envoy-max-retries: 3"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 503, "503", "503"},
 		{"no retries", []string{"x-envoy-retry-on: 5xx", "x-envoy-max-retries: 0"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 503, "503", "503"},
 		{"no word", []string{"x-envoy-retry-on: 6xx"}, []proxytest.Act{proxytest.Respond(503), proxytest.Respond(200)}, 503, "503", "503"},
-		{"rq-timeout", []string{"x-envoy-upstream-rq-timeout-ms: 100"}, []proxytest.Act{proxytest.Hang}, 504, "UT", ""},
-		{"rq-per-try-timeout", []string{"x-envoy-retry-on: 5xx", "x-envoy-upstream-rq-per-try-timeout-ms: 100"}, []proxytest.Act{proxytest.Hang, proxytest.Respond(200)}, 200, "UT 200", ""},
+		{"rq-timeout", []string{"x-envoy-upstream-rq-timeout-ms: UNIT"}, []proxytest.Act{proxytest.Hang}, 504, "UT", ""},
+		{"rq-per-try-timeout", []string{"x-envoy-retry-on: 5xx", "x-envoy-upstream-rq-per-try-timeout-ms: UNIT"}, []proxytest.Act{proxytest.Hang, proxytest.Respond(200)}, 200, "UT 200", ""},
 		{"nonsense", []string{"x-envoy-upstream-rq-timeout-ms: soon", "x-envoy-max-retries: -1"}, []proxytest.Act{proxytest.Respond(200)}, 200, "200", "200"},
 	} {
 		for _, trusted := range []bool{true, false} {
@@ -241,27 +217,33 @@ func TestTimeoutsFromCallers(t *testing.T) {
 			}
 			t.Run(tt.name+" trusted "+strconv.FormatBool(trusted), func(t *testing.T) {
 				proxytest.NoLeaks(t)
-				p := proxytest.StartScript(t, proxytest.H2C, 2, tt.acts...)
-				x := p.Start(proxytest.H2C, proxytest.H2C, func(s *proxytest.Settings) {
-					s.Cluster.CircuitBreaker.MaxRetries = 10
-					if !trusted {
-						s.Listener.TrustedCallers = nil
+				proxytest.Unhurried(t, proxytest.Short, func(t testing.TB, unit time.Duration) {
+					p := proxytest.StartScript(t, proxytest.H2C, 2, tt.acts...)
+					x := p.Start(proxytest.H2C, proxytest.H2C, func(s *proxytest.Settings) {
+						s.Cluster.CircuitBreaker.MaxRetries = 10
+						if !trusted {
+							s.Listener.TrustedCallers = nil
+						}
+					})
+					fields := slices.Clone(tt.fields)
+					for i, f := range fields {
+						fields[i] = strings.Replace(f, "UNIT", strconv.FormatInt(unit.Milliseconds(), 10), 1)
 					}
-				})
-				o := x.Ask("POST", strings.NewReader(""), tt.fields...)
-				if proxytest.Attempts(o.Hop) != want || trusted && o.StatusCode != tt.status {
-					t.Errorf("status %d, attempts %q, want %q", o.StatusCode, proxytest.Attempts(o.Hop), want)
-				}
-				for i, r := range p.Requests() {
-					for name := range r.Header {
-						if lower := strings.ToLower(name); slices.Contains([]string{"x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms"}, lower) {
-							t.Errorf("the endpoint got %s", lower)
+					o := x.Ask("POST", strings.NewReader(""), fields...)
+					if proxytest.Attempts(o.Hop) != want || trusted && o.StatusCode != tt.status {
+						t.Errorf("status %d, attempts %q, want %q", o.StatusCode, proxytest.Attempts(o.Hop), want)
+					}
+					for i, r := range p.Requests() {
+						for name := range r.Header {
+							if lower := strings.ToLower(name); slices.Contains([]string{"x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms"}, lower) {
+								t.Errorf("the endpoint got %s", lower)
+							}
+						}
+						if count := r.Header.Get("X-Envoy-Attempt-Count"); i > 0 && count != strconv.Itoa(i+1) {
+							t.Errorf("request %d is attempt %q", i, count)
 						}
 					}
-					if count := r.Header.Get("X-Envoy-Attempt-Count"); i > 0 && count != strconv.Itoa(i+1) {
-						t.Errorf("request %d is attempt %q", i, count)
-					}
-				}
+				})
 			})
 		}
 	}

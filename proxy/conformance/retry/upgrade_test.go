@@ -49,62 +49,69 @@ func TestHTTP1UpgradeWithContent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxytest.NoLeaks(t)
-			got := make(chan struct{}) // the endpoint has the head
-			rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
-				p.SetDeadline(proxytest.Deadline())
-				r, err := http.ReadRequest(p.Reader)
-				if err != nil {
-					t.Error(err)
-					return
+			test := func(t testing.TB, timeout time.Duration) {
+				got := make(chan struct{}) // the endpoint has the head
+				rig := proxytest.Start(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+					p.SetDeadline(proxytest.Deadline())
+					r, err := http.ReadRequest(p.Reader)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					close(got)
+					if r.Header.Get("Upgrade") != "tcp" || r.Header.Get("Connection") != "upgrade" || r.Method != "POST" {
+						t.Errorf("the endpoint got %s with %v", r.Method, r.Header)
+					}
+					if tt.early {
+						p.Send(dockerOK)
+					}
+					if body, err := io.ReadAll(r.Body); string(body) != dockerBody || err != nil {
+						t.Errorf("content %q, %v", body, err)
+					}
+					if !tt.early {
+						p.Send(dockerOK)
+					}
+					if timeout > 0 {
+						time.Sleep(2 * timeout) // the route's timeout ends nothing any more
+					}
+					p.Send("prompt> ")
+					p.Expect(tt.ahead + "command")
+					p.Send("output")
+				}), func(s *proxytest.Settings) {
+					if timeout > 0 {
+						s.Route.Timeout = timeout
+					}
+				})
+				client := rig.Dial()
+				trace, field := proxytest.NewTrace()
+				first := dockerHead + field + tt.framing + dockerMore + "\r\n" + tt.now
+				if tt.later == "" {
+					client.Send(first, tt.ahead)
+				} else {
+					client.Send(first)
+					<-got
+					if tt.early {
+						client.Expect("HTTP/1.1 101 ")
+					}
+					client.Send(tt.later, tt.ahead)
 				}
-				close(got)
-				if r.Header.Get("Upgrade") != "tcp" || r.Header.Get("Connection") != "upgrade" || r.Method != "POST" {
-					t.Errorf("the endpoint got %s with %v", r.Method, r.Header)
+				if first, fields := client.ReadHead(); !tt.early && first != "HTTP/1.1 101 UPGRADED" || proxytest.Field(fields, "Upgrade") != "tcp" {
+					t.Errorf("%q %q", first, fields)
 				}
-				if tt.early {
-					p.Send(dockerOK)
+				client.Expect("prompt> ")
+				client.Send("command")
+				client.Expect("output")
+				client.CloseWrite()
+				client.ExpectEnd()
+				h := rig.Hop(trace)
+				if h.Kind != hop.KindTunnel || h.Status != 101 || h.Flags != 0 || h.BytesIn != int64(len(dockerBody+tt.ahead+"command")) || h.BytesOut != int64(len("prompt> output")) {
+					t.Errorf("kind %d, status %d, flags %q (%s), %d bytes in, %d out", h.Kind, h.Status, h.Flags, h.Failure.Reason, h.BytesIn, h.BytesOut)
 				}
-				if body, err := io.ReadAll(r.Body); string(body) != dockerBody || err != nil {
-					t.Errorf("content %q, %v", body, err)
-				}
-				if !tt.early {
-					p.Send(dockerOK)
-				}
-				if tt.timeout > 0 {
-					<-time.After(2 * tt.timeout)
-				}
-				p.Send("prompt> ")
-				p.Expect(tt.ahead + "command")
-				p.Send("output")
-			}), func(s *proxytest.Settings) {
-				if tt.timeout > 0 {
-					s.Route.Timeout = tt.timeout
-				}
-			})
-			client := rig.Dial()
-			trace, field := proxytest.NewTrace()
-			first := dockerHead + field + tt.framing + dockerMore + "\r\n" + tt.now
-			if tt.later == "" {
-				client.Send(first, tt.ahead)
+			}
+			if tt.timeout > 0 {
+				proxytest.Unhurried(t, tt.timeout, test)
 			} else {
-				client.Send(first)
-				<-got
-				if tt.early {
-					client.Expect("HTTP/1.1 101 ")
-				}
-				client.Send(tt.later, tt.ahead)
-			}
-			if first, fields := client.ReadHead(); !tt.early && first != "HTTP/1.1 101 UPGRADED" || proxytest.Field(fields, "Upgrade") != "tcp" {
-				t.Errorf("%q %q", first, fields)
-			}
-			client.Expect("prompt> ")
-			client.Send("command")
-			client.Expect("output")
-			client.CloseWrite()
-			client.ExpectEnd()
-			h := rig.Hop(trace)
-			if h.Kind != hop.KindTunnel || h.Status != 101 || h.Flags != 0 || h.BytesIn != int64(len(dockerBody+tt.ahead+"command")) || h.BytesOut != int64(len("prompt> output")) {
-				t.Errorf("kind %d, status %d, flags %q (%s), %d bytes in, %d out", h.Kind, h.Status, h.Flags, h.Failure.Reason, h.BytesIn, h.BytesOut)
+				test(t, 0)
 			}
 		})
 	}

@@ -183,7 +183,7 @@ func TestLogWithADeadReader(t *testing.T) {
 // A proxy that ends does not wait for a connection that nobody answers.
 func TestEndWhileConnecting(t *testing.T) {
 	t.Parallel()
-	l := proxytest.StartWithViews(t, deaf(t), func(s *proxytest.Settings) { s.Cluster.ConnectTimeout = time.Hour })
+	l := proxytest.StartWithViews(t, proxytest.DeafAddress(t), func(s *proxytest.Settings) { s.Cluster.ConnectTimeout = time.Hour })
 	p := proxytest.Dial(t, l.Ingress())
 	p.Send(proxytest.RowRequest)
 	proxytest.Eventually(t, "the request being on its way", func() bool { return l.Scrape().Sum("hopscope_downstream_requests_active") == 1 })

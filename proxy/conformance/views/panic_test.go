@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
@@ -109,7 +108,7 @@ func TestPanicCostsOneRequest(t *testing.T) {
 					p := proxytest.StartScript(t, up, 2, func(w http.ResponseWriter, r *http.Request) {
 						if r.URL.Path == "/interim" {
 							w.WriteHeader(103)
-							time.Sleep(50 * time.Millisecond)
+							<-r.Context().Done() // the proxy gives it up
 						}
 						proxytest.Echo(w, r)
 					})

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,26 +16,6 @@ import (
 // at is an endpoint of a fixed address.
 func at(address string) func(testing.TB) string { return func(testing.TB) string { return address } }
 
-// deaf is the address of a listener that takes no connection: its queue is
-// full, and the kernel leaves further ones without an answer.
-func deaf(t testing.TB) string {
-	t.Helper()
-	fd, address := proxytest.Bound(t)
-	if err := syscall.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	for range 16 {
-		c, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	t.Skip("this kernel takes connections beyond a queue's length")
-	return ""
-}
-
 // connectRows are those where no connection to the endpoint came about.
 func connectRows() []row {
 	unconnected := func(name string, kind fault.Kind, flag, errorType, why string, endpoint func(testing.TB) string) row {
@@ -46,7 +25,7 @@ func connectRows() []row {
 			tries: []try{{flags: flag, failed: errorType}},
 		}
 	}
-	slow := unconnected("connect timeout", fault.ConnectTimeout, "UF", "connection_timeout", "did not accept a connection within 50ms", deaf)
+	slow := unconnected("connect timeout", fault.ConnectTimeout, "UF", "connection_timeout", "did not accept a connection within 50ms", proxytest.DeafAddress)
 	slow.change = func(s *proxytest.Settings) { s.Cluster.ConnectTimeout = 50 * time.Millisecond }
 
 	egress := unconnected("connection refused to the forward proxy", fault.ConnectRefused, "UF", "connection_refused", "connection refused by 127.0.0.1:", nil)

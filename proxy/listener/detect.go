@@ -1,0 +1,164 @@
+package listener
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/http2"
+	"github.com/hopscope/hopscope/proxy/netio"
+)
+
+// ConnHandler serves connections of one kind. ServeConn returns when the connection has
+// ended; it is the handler's from then on, and so is its place among the listener's.
+type ConnHandler interface {
+	ServeConn(*arrival)
+}
+
+// detected is what a connection turned out to be, by what arrived.
+type detected struct {
+	alpn    string // the protocol that the TLS handshake agreed on, "" for none
+	preface bool   // it begins as HTTP/2 does (RFC 9113 section 3.4)
+}
+
+// handler is who serves a connection of that kind: the one place that decides it.
+func (l *Listener) handler(detected) ConnHandler { return webHandler{} }
+
+// webHandler serves HTTP, whatever its version.
+type webHandler struct{}
+
+// ServeConn is part of [ConnHandler].
+func (webHandler) ServeConn(a *arrival) {
+	l := a.listener
+	if a.alpn == "h2" || a.preface {
+		c := newHTTP2(l, a.nio, a.info)
+		a.become(c)
+		c.serve()
+		return
+	}
+	c := newHTTP1(l, a.nio, a.info)
+	c.headBy = a.headBy
+	a.become(c)
+	c.serve()
+	l.forget(c)
+}
+
+// arrival is a connection until it is known what it is: it is encrypted, where the
+// listener has TLS, and then judged by its first bytes.
+type arrival struct {
+	listener *Listener
+	nio      *netio.Conn
+	info     filter.ConnInfo
+	detected
+	ending
+	rest    rest
+	secured atomic.Bool   // info has all that TLS knows
+	trusted uint64        // the version of the files by which its certificate was judged
+	headBy  time.Duration // when a first head must be whole; 0 before its first byte
+}
+
+// serve finds out what the connection is, and has it served.
+func (a *arrival) serve() {
+	l := a.listener
+	if !a.detect() {
+		l.forget(a)
+		a.nio.Done()
+		return
+	}
+	l.handler(a.detected).ServeConn(a)
+}
+
+// become hands the connection's place among the listener's to a connection.
+func (a *arrival) become(c connection) {
+	l := a.listener
+	l.replace(a, c, a.nio)
+	if a.secured.Load() {
+		l.trustAgain(a.trusted, c)
+	}
+}
+
+// detect finds out what the connection is. It reports false where it ended before that.
+func (a *arrival) detect() bool {
+	l := a.listener
+	if l.TLS != nil && !a.encrypt() {
+		return false
+	}
+	if a.alpn == "h2" {
+		return true
+	}
+	if !a.awaitByte(l.HeadTimeout) {
+		return false
+	}
+	now := l.Shared.Now()
+	for {
+		b := a.nio.Buffered()
+		n := min(len(b), len(http2.Preface))
+		if string(b[:n]) != http2.Preface[:n] {
+			return true
+		}
+		if n == len(http2.Preface) {
+			a.preface = true
+			return true
+		}
+		if a.headBy == 0 {
+			a.headBy = now + l.HeadTimeout
+			a.nio.Await(now, a.headBy)
+		}
+		if a.nio.Fill() != nil {
+			return true // HTTP/1 has words for a head that is not whole
+		}
+	}
+}
+
+// awaitByte waits for the first byte, or the first one of what is encrypted. Until it
+// comes the connection is idle.
+func (a *arrival) awaitByte(patience time.Duration) bool {
+	l := a.listener
+	now := l.Shared.Now()
+	if len(a.nio.Buffered()) > 0 {
+		return true
+	}
+	a.nio.Await(now, now+patience)
+	a.rest.begin(now)
+	if a.nio.Fill() != nil {
+		return false
+	}
+	if a.rest.end() {
+		l.mu.Lock() // so whoever dismissed it is done
+		a.nio.Limit(0)
+		l.mu.Unlock()
+	}
+	return true
+}
+
+// Info is part of [connection], as is what follows.
+func (a *arrival) Info() *filter.ConnInfo { return &a.info }
+
+func (a *arrival) retire() {} // it becomes a connection, and that one does
+
+func (a *arrival) drain() { a.nio.Limit(time.Nanosecond) } // long past
+
+func (a *arrival) idleSince() time.Duration { return a.rest.since() }
+
+func (a *arrival) dismiss() bool {
+	if !a.rest.dismiss() {
+		return false
+	}
+	a.nio.Limit(time.Nanosecond)
+	return true
+}
+
+func (a *arrival) cutOff() {
+	a.nio.Abort()
+	go a.nio.Close()
+}
+
+func (a *arrival) holds(time.Duration) holding {
+	n := a.nio.Account.Held()
+	return holding{a, n, n + 1, a.going()}
+}
+
+func (a *arrival) shed() {
+	a.because(overloaded())
+	a.cutOff()
+}

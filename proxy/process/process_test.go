@@ -1,0 +1,162 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// patience ends a test that hangs.
+const patience = time.Minute
+
+// journal keeps what the log says.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+// find waits until the log has what the pattern matches, and returns its first group.
+func (j *journal) find(t *testing.T, pattern string) string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		j.mu.Lock()
+		said := j.text.String()
+		j.mu.Unlock()
+		if m := re.FindStringSubmatch(said); m != nil {
+			return m[1]
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the log has nothing like %s:\n%s", pattern, said)
+		}
+	}
+}
+
+// changing is a source whose configuration a test sets.
+type changing struct {
+	mu     sync.Mutex
+	config *config.Config
+	err    error
+	notes  chan error // nil for a change, or why it can't be looked at
+}
+
+func (c *changing) set(cfg *config.Config, err error) {
+	c.mu.Lock()
+	c.config, c.err = cfg, err
+	c.mu.Unlock()
+	c.notes <- nil
+}
+
+func (c *changing) source() Source {
+	return Source{
+		Name: "the test",
+		Read: func(context.Context) (*config.Config, error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.config, c.err
+		},
+		Watch: func(ctx context.Context, changed func(), warn func(error)) {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case err := <-c.notes:
+					if err != nil {
+						warn(err)
+						continue
+					}
+					changed()
+				}
+			}
+		},
+	}
+}
+
+// egress is the configuration of forward proxies of these names.
+func egress(names ...string) *config.Config {
+	cfg := config.New()
+	cfg.Admin.Address = "127.0.0.1:0"
+	cfg.Telemetry.AccessLog.Path = "off"
+	for _, name := range names {
+		l := config.NewListener(name, "127.0.0.1:0")
+		l.ForwardProxy = config.NewForwardProxy()
+		cfg.Listeners = append(cfg.Listeners, l)
+	}
+	return cfg
+}
+
+// TestRunFollowsItsSource: a change is applied, one that can't be read leaves what runs,
+// and so does a source that can't be looked at. The proxy then ends with all its
+// goroutines.
+func TestRunFollowsItsSource(t *testing.T) {
+	c, log := &changing{config: egress("one"), notes: make(chan error)}, &journal{}
+	ended := make(chan error, 1)
+	go func() { ended <- Run(t.Context(), Options{Source: c.source(), Version: "v1", Log: log}) }()
+	log.find(t, `msg=listening listener=(one) `)
+	admin := log.find(t, `msg="admin API" url=(\S+)/`)
+
+	c.set(egress("one", "two"), nil)
+	log.find(t, `msg="the configuration was reloaded" because="(the test changed)" changes="listeners added: two"`)
+	log.find(t, `msg=listening listener=(two) `)
+	c.set(nil, errors.New("line 1: x\nline 2: y"))
+	log.find(t, `level=ERROR msg="(the new configuration was rejected; the old one stays in use)" because="the test changed" mistake="line 2: y"`)
+	c.notes <- errors.New("nobody there")
+	log.find(t, `level=WARN msg="(can't read the configuration; the current one stays in use)" error="nobody there"`)
+
+	resp, err := http.Post(admin+"/drain", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	endsWell(t, ended)
+	log.find(t, `msg=draining because="(POST /drain)"`)
+	log.find(t, `msg=(ended)`)
+}
+
+func endsWell(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the proxy does not end")
+	}
+}
+
+// TestRunEndsWithItsContext by a drain, as at a signal.
+func TestRunEndsWithItsContext(t *testing.T) {
+	c, log := &changing{config: egress("one")}, &journal{}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, Options{Source: c.source(), Version: "v1", Log: log}) }()
+	log.find(t, `msg=listening listener=(one) `)
+	cancel(errors.New("enough"))
+	endsWell(t, ended)
+	log.find(t, `msg=draining because=(enough)`)
+	log.find(t, `msg=(ended)`)
+}
+
+// TestRunWithoutConfiguration ends before anything runs.
+func TestRunWithoutConfiguration(t *testing.T) {
+	none := errors.New("none")
+	c, log := &changing{err: none}, &journal{}
+	if err := Run(t.Context(), Options{Source: c.source(), Version: "v1", Log: log}); !errors.Is(err, none) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,90 @@
+package resources
+
+import (
+	"time"
+
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/catalog"
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// Template is what the clusters and the routes of a catalog have alike.
+type Template struct {
+	settings *config.Cluster // for what is spoken to in plain text
+	tls      *config.ClusterTLS
+	zone     string
+	route    Route
+}
+
+// TemplateOf returns the template that a configuration has for its catalog: the
+// cluster that catalog.like names, or else the defaults.
+func TemplateOf(c *config.Config) *Template {
+	like, ok := c.Clusters[c.Catalog.Like]
+	if !ok {
+		like = config.NewCluster()
+	}
+	settings := madeOf(c, &like)
+	settings.Endpoints, settings.Static, settings.Consul, settings.DNS, settings.File = nil, nil, nil, nil, nil
+	settings.TLS = nil
+	return &Template{
+		settings: settings, tls: like.TLS, zone: zone(c, &like),
+		route: routeOf(c, &config.Route{Cluster: c.Catalog.Like, Timeout: c.Catalog.Timeout}),
+	}
+}
+
+// FromCatalog returns what a catalog says, whose plan was known to be so at a time.
+// stale is why it may be out of date, nil while it is not.
+func FromCatalog(plan *catalog.Plan, like *Template, stale error, at time.Time) *Set {
+	s := newSet()
+	settings := map[catalog.Transport]*config.Cluster{}
+	for _, c := range plan.Clusters {
+		if settings[c.Transport] == nil {
+			settings[c.Transport] = like.spokenTo(c.Transport)
+		}
+		s.add(&Cluster{
+			ID: ID{Catalog, c.Name}, Settings: settings[c.Transport], Zone: like.zone,
+			Fed: &Endpoints{Update: discovery.Update{Endpoints: append([]discovery.Endpoint{}, c.Endpoints...), Err: stale}, At: at},
+		})
+	}
+	table := &RouteTable{ID: CatalogTable, Routes: make([]Route, len(plan.Routes))}
+	for i := range plan.Routes {
+		table.Routes[i] = like.routeOf(&plan.Routes[i])
+	}
+	s.Routes[table.ID] = table
+	return s
+}
+
+// routeOf is a route of a catalog.
+func (t *Template) routeOf(from *catalog.Route) Route {
+	r := t.route
+	m := &from.Match
+	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
+	r.Match = config.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
+	r.Strip, r.Prepend, r.Host = from.Strip, from.Prepend, from.HostRewrite
+	return r
+}
+
+// spokenTo are the settings of a cluster whose endpoints are spoken to in some way.
+func (t *Template) spokenTo(how catalog.Transport) *config.Cluster {
+	if how == (catalog.Transport{Protocol: "auto"}) {
+		return t.settings
+	}
+	cc := *t.settings
+	if how.Protocol != "auto" {
+		cc.Protocol = how.Protocol
+	}
+	if !how.TLS {
+		return &cc
+	}
+	tls := t.tls
+	if tls == nil {
+		tls = config.NewClusterTLS()
+	}
+	own := *tls
+	own.InsecureSkipVerify = own.InsecureSkipVerify || how.Insecure
+	if how.ServerName != "" {
+		own.SNI = how.ServerName
+	}
+	cc.TLS = &own
+	return &cc
+}

@@ -1,0 +1,113 @@
+package resources
+
+import "github.com/hopscope/hopscope/proxy/config"
+
+// FromConfig returns what a valid configuration says. It shares the configuration's
+// memory: neither is changed afterwards.
+func FromConfig(c *config.Config) *Set {
+	s := newSet()
+	s.Settings = settings(c)
+	for i := range c.Listeners {
+		s.listener(c, &c.Listeners[i])
+	}
+	for name, cc := range c.Clusters {
+		s.add(&Cluster{ID: ID{Configuration, name}, Settings: madeOf(c, &cc), Zone: zone(c, &cc), Written: &cc})
+	}
+	return s
+}
+
+// listener adds a listener with what belongs to it.
+func (s *Set) listener(c *config.Config, lc *config.Listener) {
+	l := &Listener{Name: lc.Name, Socket: lc.ListenerSocket, HTTP: lc.ListenerHTTP, Tables: []ID{{Configuration, lc.Name}}}
+	table := &RouteTable{ID: l.Tables[0]}
+	for i := range lc.Routes {
+		table.Routes = append(table.Routes, routeOf(c, &lc.Routes[i]))
+	}
+	s.Routes[table.ID] = table
+	if lc.Catalog == "consul" {
+		l.Tables = append(l.Tables, CatalogTable)
+	}
+	s.Listeners = append(s.Listeners, l)
+	if lc.TLS != nil {
+		id := ServerSecret(lc.Name)
+		s.Secrets[id] = &Secret{SecretID: id, Server: lc.TLS}
+	}
+	if lc.ForwardProxy != nil {
+		cc := config.NewCluster()
+		cc.ConnectTimeout, cc.Protocol = lc.ForwardProxy.ConnectTimeout, "http1"
+		s.add(&Cluster{ID: ID{ForwardProxy, lc.Name}, Settings: &cc})
+	}
+}
+
+// routeOf is a route of the configuration.
+func routeOf(c *config.Config, rc *config.Route) Route {
+	cc := c.Clusters[rc.Cluster]
+	r := Route{
+		Name: routeName(rc), Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
+		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold,
+		Policy: Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
+	}
+	if rc.Retry == nil {
+		r.Policy.Retry, r.Shares = cc.Retry, rc.Cluster
+	}
+	return r
+}
+
+// routeName names a route that has no name of its own after what it matches.
+func routeName(r *config.Route) string {
+	switch {
+	case r.Name != "":
+		return r.Name
+	case r.Match.Path != "":
+		return r.Match.Path
+	case r.Match.PathPrefix != "":
+		return r.Match.PathPrefix
+	}
+	return "default"
+}
+
+// madeOf is what is written of a cluster without what its routes go by.
+func madeOf(c *config.Config, cc *config.Cluster) *config.Cluster {
+	settings := *cc
+	settings.Retry, settings.Hedge, settings.Balance.Hash = nil, nil, nil
+	if cc.Consul != nil {
+		asked := c.ConsulFor(cc.Consul)
+		settings.Consul = &asked
+	}
+	return &settings
+}
+
+// zone is where this proxy runs, for a cluster that goes by it.
+func zone(c *config.Config, cc *config.Cluster) string {
+	if cc.Balance.ZoneAware {
+		return c.Locality.Zone
+	}
+	return ""
+}
+
+// settings are the keys of a configuration that are no resources.
+func settings(c *config.Config) []Setting {
+	t := &c.Telemetry
+	return []Setting{
+		{Key: "service", Value: c.Service, Fixed: true},
+		{Key: "admin", Value: c.Admin, Fixed: true},
+		{Key: "consul", Value: c.Consul},
+		{Key: "catalog", Value: c.Catalog},
+		{Key: "register", Value: c.Register},
+		{Key: "discovery", Value: c.Discovery},
+		{Key: "locality", Value: c.Locality},
+		{Key: "telemetry.traces.otlp", Value: t.Traces.OTLP, Fixed: true},
+		{Key: "telemetry.traces.zipkin", Value: t.Traces.Zipkin, Fixed: true},
+		{Key: "telemetry.traces.sample", Value: t.Traces.Sample},
+		{Key: "telemetry.traces.extract", Value: t.Traces.Extract},
+		{Key: "telemetry.traces.inject", Value: t.Traces.Inject},
+		{Key: "telemetry.access_log", Value: t.AccessLog, Fixed: true},
+		{Key: "telemetry.metrics", Value: t.Metrics, Fixed: true},
+		{Key: "telemetry.slow_threshold", Value: t.SlowThreshold},
+		{Key: "telemetry.store", Value: t.Store, Fixed: true},
+		{Key: "overload", Value: c.Overload},
+		{Key: "drain", Value: c.Drain},
+		{Key: "log", Value: c.Log},
+		{Key: "upgrade_socket", Value: c.UpgradeSocket, Fixed: true},
+	}
+}

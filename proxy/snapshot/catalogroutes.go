@@ -1,0 +1,75 @@
+package snapshot
+
+import (
+	"context"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// catalogListeners are those that serve the catalog.
+func (g *generation) catalogListeners() (all []*bound) {
+	for _, b := range g.listeners {
+		if b.config.Catalog == "consul" {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// routeCatalog has each listener that serves the catalog use its routes, if they are
+// known. The caller holds Proxy.applying.
+func (g *generation) routeCatalog(changed bool) {
+	table := g.set.Routes[resources.CatalogTable]
+	if table == nil || g.catalog == nil {
+		return
+	}
+	compiled := compile(table.Routes)
+	g.commit(func() (labels []*hop.Labels) {
+		for _, b := range g.catalogListeners() {
+			routing := &forward.Routing{Table: compiled}
+			for i := range table.Routes {
+				r := &table.Routes[i]
+				l := g.label(b.config, r.Name, r.Cluster.Name, r.Slow)
+				labels = append(labels, l)
+				routing.Routes = append(routing.Routes, g.route(r, l))
+			}
+			b.forwarder.Catalog.Store(routing)
+		}
+		return labels
+	})
+	g.routed = true
+	if changed {
+		g.options.Log.Info("routes of the catalog changed", "routes", len(table.Routes), "services", len(g.catalog.plan.Clusters))
+	}
+}
+
+// commit makes routes of the catalog the ones in use, and drops the series of
+// those that are gone once what ended by them was counted.
+func (g *generation) commit(routes func() []*hop.Labels) {
+	g.mu.Lock() // nobody drops series that are being made
+	now := routes()
+	g.fromCatalog = append(now, g.fromCatalog...)
+	g.commits++
+	mine := g.commits
+	g.mu.Unlock()
+	g.served.Go(func() {
+		ctx, cancel := context.WithTimeout(g.context, 5*time.Second)
+		defer cancel()
+		g.quiet(ctx)
+		_ = g.recorder.Flush(ctx)
+		g.reloading.Lock() // what is being built has series, too
+		defer g.reloading.Unlock()
+		g.mu.Lock()
+		latest := g.commits == mine
+		if latest {
+			g.fromCatalog = now
+		}
+		g.mu.Unlock()
+		if latest {
+			g.retain()
+		}
+	})
+}

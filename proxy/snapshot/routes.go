@@ -1,0 +1,86 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// compile makes the table that leads to routes.
+func compile(routes []resources.Route) *route.Table {
+	matches := make([]route.Match, len(routes))
+	for i := range routes {
+		m := &routes[i].Match
+		matches[i] = route.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
+	}
+	return route.Compile(matches)
+}
+
+// route makes a route, to the cluster that runs for it. One without a cluster is closed.
+func (g *generation) route(r *resources.Route, labels *hop.Labels) forward.Route {
+	c := g.running(r.Cluster)
+	if c == nil {
+		return closed(labels)
+	}
+	t := forward.Target{Labels: labels, Cluster: c.cluster, Hash: hashOn(r.Policy.Hash)}
+	if t.Retry = g.retries[r.Shares]; r.Shares == "" {
+		t.Retry = retryPolicy(r.Policy.Retry)
+	}
+	if h := r.Policy.Hedge; h != nil {
+		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
+	}
+	if len(r.Subset) > 0 {
+		t.Subset = balance.NewCriteria(r.Subset)
+	}
+	return forward.Route{Labels: labels, Action: &forward.Forward{
+		Targets: []forward.Target{t}, Timeout: r.Timeout,
+		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
+	}}
+}
+
+// closed is a route that takes nobody, because of a tag.
+func closed(labels *hop.Labels) forward.Route {
+	why := fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", labels.Route, labels.Listener)
+	return forward.Route{Labels: labels, Action: &forward.Answer{Why: fault.New(fault.Forbidden, why)}}
+}
+
+// retryPolicy makes a retry policy with a budget of its own.
+func retryPolicy(c *config.Retry) *forward.Retry {
+	if c == nil {
+		return nil
+	}
+	r := &forward.Retry{
+		Statuses: slices.Clone(c.Statuses), Attempts: c.Attempts, PerTry: c.PerTryTimeout,
+		Base: c.Backoff.Base, Max: c.Backoff.Max, MaxBody: c.MaxBody,
+	}
+	for _, word := range c.On {
+		r.On |= forward.RetryWord(word)
+	}
+	for _, name := range c.Headers {
+		r.Headers = append(r.Headers, strings.ToLower(name))
+	}
+	if b := c.Budget; b != nil {
+		r.Budget = &cluster.Budget{Percent: b.Percent, Min: b.Min}
+	}
+	return r
+}
+
+func hashOn(all []config.HashOn) []forward.HashOn {
+	var parts []forward.HashOn
+	for _, h := range all {
+		parts = append(parts, forward.HashOn{
+			Header: h.Header, Cookie: h.Cookie, Query: h.Query, Source: h.Source, Path: h.Path,
+			CookieTTL: h.CookieTTL, CookiePath: h.CookiePath, Terminal: h.Terminal,
+		})
+	}
+	return parts
+}
