@@ -46,14 +46,14 @@ type Plan struct {
 	Problems []Problem
 }
 
-// Route is a place that requests ask for, and where they go.
+// Route says which requests it is for, and where they go.
 type Route struct {
 	// Name is the service's name for a route by name, host and path of the tag
 	// for others.
 	Name  string
 	Match route.Match
 	// Cluster is the name of one of the plan's clusters. It is empty where
-	// requests are to be refused with 403, because a tag closes the place to some
+	// requests are to be refused with 403, because a tag closes the route to some
 	// clients, or serves it in a way, that is not known here; without such a route
 	// they would reach what a less specific one leads to.
 	Cluster string
@@ -70,7 +70,7 @@ type Route struct {
 // Cluster is a group of endpoints that serve the same.
 type Cluster struct {
 	// Name is the service's for all of its instances and them alone, for others
-	// the services and the place: "a+b@shop.example.com/cart".
+	// the services, the host and the path: "a+b@shop.example.com/cart".
 	Name string
 	Transport
 	// Endpoints are sorted by address, of which there are no two alike.

@@ -10,8 +10,8 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// place makes the route and the cluster of a place that tags name.
-func (p *plan) place(at place, members []member) {
+// tagged makes the route and the cluster of a host and path that tags name.
+func (p *plan) tagged(at hostPath, members []member) {
 	slices.SortFunc(members, func(a, b member) int {
 		return cmp.Or(compareEndpoints(*a.endpoint, *b.endpoint), strings.Compare(a.service, b.service), strings.Compare(a.tag.text, b.tag.text))
 	})
@@ -33,14 +33,14 @@ func (p *plan) place(at place, members []member) {
 }
 
 // once leaves each address once: the catalog may have it several times, and
-// its tags may name the same place several times.
+// its tags may name the same host and path several times.
 func (p *plan) once(members []member) []member {
 	kept := members[:0]
 	for _, m := range members {
 		if n := len(kept); n == 0 || kept[n-1].endpoint.Address != m.endpoint.Address {
 			kept = append(kept, m)
 		} else if first := kept[n-1].tag; m.tag != first && (m.tag.treatment != first.treatment || m.tag.weight != first.weight) {
-			p.problem(m.service, m.tag.text, "left out where the same address has another tag for %s", m.tag.place)
+			p.problem(m.service, m.tag.text, "left out where the same address has another tag for %s", m.tag.at)
 		}
 	}
 	return kept
@@ -49,7 +49,7 @@ func (p *plan) once(members []member) []member {
 // alike leaves members whose requests are treated in one way, since a route has
 // but one: the way that most instances agree on, those first that can serve. They
 // may differ for a while when a new version comes with other tags.
-func (p *plan) alike(at place, members []member) []member {
+func (p *plan) alike(at hostPath, members []member) []member {
 	first := members[0].tag.treatment
 	if !slices.ContainsFunc(members, func(m member) bool { return m.tag.treatment != first }) {
 		return members

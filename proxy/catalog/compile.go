@@ -11,7 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// member is an instance that serves a place, and the tag that says so.
+// member is an instance that serves a host and path, and the tag that says so.
 type member struct {
 	service  string
 	endpoint *discovery.Endpoint
@@ -24,12 +24,12 @@ func (m member) serves() bool {
 
 // plan is a [Plan] in the making.
 type plan struct {
-	options  Options
-	routes   []ordered
-	services map[string]Cluster // of all instances of a service, by its name
-	clusters map[string]Cluster // of places, by name
-	problems map[Problem]struct{}
-	places   map[place][]member
+	options   Options
+	routes    []ordered
+	services  map[string]Cluster // of all instances of a service, by its name
+	clusters  map[string]Cluster // of hosts and paths, by name
+	problems  map[Problem]struct{}
+	hostPaths map[hostPath][]member
 }
 
 // Compile makes a plan of a catalog. Services of the same name are one.
@@ -45,15 +45,15 @@ func Compile(services []Service, o Options) *Plan {
 	n := len(instances)
 	p := &plan{
 		options: o, routes: make([]ordered, 0, 2*n), services: make(map[string]Cluster, n),
-		clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, places: make(map[place][]member, n),
+		clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, hostPaths: make(map[hostPath][]member, n),
 	}
 	names := slices.Sorted(maps.Keys(instances))
 	byName := map[string]string{} // hosts to services
 	for _, name := range names {
 		p.serve(name, instances[name], byName)
 	}
-	for at, members := range p.places {
-		p.place(at, members)
+	for at, members := range p.hostPaths {
+		p.tagged(at, members)
 	}
 	return p.done()
 }
@@ -80,7 +80,7 @@ func (p *plan) serve(name string, instances []Instance, byName map[string]string
 			if t.unplaced != "" {
 				continue
 			}
-			p.places[t.place] = append(p.places[t.place], member{name, &instance.Endpoint, t})
+			p.hostPaths[t.at] = append(p.hostPaths[t.at], member{name, &instance.Endpoint, t})
 			if t.refused == "" {
 				transports[t.transport] = struct{}{}
 			}
@@ -142,7 +142,7 @@ func (p *plan) read(service, text, rest string) *tag {
 	case t.unplaced != "":
 		p.problem(service, text, "left out: %s", t.unplaced)
 	case t.refused != "":
-		p.problem(service, text, "requests for %s are refused where no other instance serves it: %s", t.place, t.refused)
+		p.problem(service, text, "requests for %s are refused where no other instance serves it: %s", t.at, t.refused)
 	}
 	for _, why := range t.ignored {
 		p.problem(service, text, "ignored: %s", why)

@@ -21,15 +21,15 @@ const (
 // ordered is a route and its rank among others.
 type ordered struct {
 	rank int
-	at   place
+	at   hostPath
 	Route
 }
 
 func byNameRoute(service string, hosts []string) ordered {
-	return ordered{rank: serviceName, at: place{host: hosts[0]}, Route: Route{Name: service, Match: route.Match{Hosts: hosts}, Cluster: service}}
+	return ordered{rank: serviceName, at: hostPath{host: hosts[0]}, Route: Route{Name: service, Match: route.Match{Hosts: hosts}, Cluster: service}}
 }
 
-func taggedRoute(at place, how treatment, cluster string) ordered {
+func taggedRoute(at hostPath, how treatment, cluster string) ordered {
 	r := ordered{rank: exactHost, at: at, Route: Route{
 		Name: at.String(), Match: route.Match{PathPrefix: at.path}, Cluster: cluster,
 		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host,

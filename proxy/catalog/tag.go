@@ -20,31 +20,31 @@ const (
 
 // tag is what a tag for a route says.
 type tag struct {
-	text  string
-	place place
+	text string
+	at   hostPath
 	treatment
-	// weight is the share of the place's traffic for an instance; 0 is an equal
+	// weight is the share of the route's traffic for an instance; 0 is an equal
 	// part of what those with a share leave.
 	weight float64
-	// refused is why requests for the place can't be served, empty if they can.
+	// refused is why requests for the route can't be served, empty if they can.
 	refused string
-	// restricted is true for a place that is closed to some clients.
+	// restricted is true for a route that is closed to some clients.
 	restricted bool
-	// unplaced is why there is no such place for a request, empty if there is.
+	// unplaced is why no request can ask for it, empty if there is.
 	unplaced string
 	// ignored are options that make no difference here.
 	ignored []string
 }
 
-// place is what a request asks for.
-type place struct {
+// hostPath is what a request asks for.
+type hostPath struct {
 	host string // in lower case; empty is any; "*x" is all that ends with x
 	path string // the beginning of the path
 }
 
-func (p place) String() string { return p.host + p.path }
+func (h hostPath) String() string { return h.host + h.path }
 
-// treatment is what becomes of the requests for a place.
+// treatment is what becomes of the requests for a host and path.
 type treatment struct {
 	strip, prepend, host string
 	transport            Transport
@@ -69,7 +69,7 @@ func parse(text, rest, datacenter string) tag {
 		return t
 	}
 	var err error
-	t.place, err = parsePlace(fields[0], datacenter)
+	t.at, err = parseHostPath(fields[0], datacenter)
 	if err != nil && !(t.restricted && errors.Is(err, errPort)) { // what was closed on one port is closed on all
 		t.unplaced = err.Error()
 	}

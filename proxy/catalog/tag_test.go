@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var options = cmp.AllowUnexported(tag{}, place{}, treatment{})
+var options = cmp.AllowUnexported(tag{}, hostPath{}, treatment{})
 
 // Tags in the forms that Fabio's documentation gives, and what they mean.
 func TestParse(t *testing.T) {
@@ -16,47 +16,47 @@ func TestParse(t *testing.T) {
 	grpc := Transport{Protocol: "http2"}
 	grpcs := Transport{Protocol: "http2", TLS: true}
 	for text, want := range map[string]tag{
-		"/css":                   {place: place{path: "/css"}},
-		"i.com/static":           {place: place{"i.com", "/static"}},
-		"mysite.com/":            {place: place{"mysite.com", "/"}},
-		"MySite.com/Path":        {place: place{"mysite.com", "/Path"}},
-		"mysite.com":             {place: place{"mysite.com", "/"}},
-		" / ":                    {place: place{"", "/"}},
-		"*.foo.com/":             {place: place{"*.foo.com", "/"}},
-		"mysite.com.":            {place: place{"mysite.com", "/"}},
-		"MySite.com./Path":       {place: place{"mysite.com", "/Path"}},
-		"*.foo.com./":            {place: place{"*.foo.com", "/"}},
-		"/a host=Web.test.":      {place: place{path: "/a"}, treatment: treatment{host: "Web.test."}}, // as it is written
-		"*/x":                    {place: place{"*", "/x"}},
-		"*foo.com/":              {place: place{"*foo.com", "/"}},
-		"10.0.0.1/":              {place: place{"10.0.0.1", "/"}},
-		"[2001:DB8::1]/":         {place: place{"[2001:db8::1]", "/"}},
-		"www.${DC}.bar/$DC/$x":   {place: place{"www.dc1.bar", "/dc1/$x"}},
-		"foo/$DCX/${DCX}":        {place: place{"foo", "/$DCX/${DCX}"}},
-		"/foo/bar strip=/foo":    {place: place{path: "/foo/bar"}, treatment: treatment{strip: "/foo"}},
-		"/bar prepend=/foo":      {place: place{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
-		"/bar prepend=foo":       {place: place{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
-		"/a proto=http":          {place: place{path: "/a"}},
-		"/foo/bar  proto=https":  {place: place{path: "/foo/bar"}, treatment: treatment{transport: https}},
-		"/a weight=0.2":          {place: place{path: "/a"}, weight: 0.2},
-		"/a weight=-1":           {place: place{path: "/a"}},
-		"/a host=dst":            {place: place{path: "/a"}, treatment: treatment{host: "endpoint"}},
-		"/a host=web.test:80":    {place: place{path: "/a"}, treatment: treatment{host: "web.test:80"}},
-		"/a host=[::1]":          {place: place{path: "/a"}, treatment: treatment{host: "[::1]"}},
-		"/a strip= auth= allow=": {place: place{path: "/a"}},
-		"/foo/bar proto=https tlsskipverify=true": {place: place{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
-		"/my.service/Method proto=grpc":           {place: place{path: "/my.service/Method"}, treatment: treatment{transport: grpc}},
-		"/my.service proto=grpcs":                 {place: place{path: "/my.service"}, treatment: treatment{transport: grpcs}},
+		"/css":                   {at: hostPath{path: "/css"}},
+		"i.com/static":           {at: hostPath{"i.com", "/static"}},
+		"mysite.com/":            {at: hostPath{"mysite.com", "/"}},
+		"MySite.com/Path":        {at: hostPath{"mysite.com", "/Path"}},
+		"mysite.com":             {at: hostPath{"mysite.com", "/"}},
+		" / ":                    {at: hostPath{"", "/"}},
+		"*.foo.com/":             {at: hostPath{"*.foo.com", "/"}},
+		"mysite.com.":            {at: hostPath{"mysite.com", "/"}},
+		"MySite.com./Path":       {at: hostPath{"mysite.com", "/Path"}},
+		"*.foo.com./":            {at: hostPath{"*.foo.com", "/"}},
+		"/a host=Web.test.":      {at: hostPath{path: "/a"}, treatment: treatment{host: "Web.test."}}, // as it is written
+		"*/x":                    {at: hostPath{"*", "/x"}},
+		"*foo.com/":              {at: hostPath{"*foo.com", "/"}},
+		"10.0.0.1/":              {at: hostPath{"10.0.0.1", "/"}},
+		"[2001:DB8::1]/":         {at: hostPath{"[2001:db8::1]", "/"}},
+		"www.${DC}.bar/$DC/$x":   {at: hostPath{"www.dc1.bar", "/dc1/$x"}},
+		"foo/$DCX/${DCX}":        {at: hostPath{"foo", "/$DCX/${DCX}"}},
+		"/foo/bar strip=/foo":    {at: hostPath{path: "/foo/bar"}, treatment: treatment{strip: "/foo"}},
+		"/bar prepend=/foo":      {at: hostPath{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
+		"/bar prepend=foo":       {at: hostPath{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
+		"/a proto=http":          {at: hostPath{path: "/a"}},
+		"/foo/bar  proto=https":  {at: hostPath{path: "/foo/bar"}, treatment: treatment{transport: https}},
+		"/a weight=0.2":          {at: hostPath{path: "/a"}, weight: 0.2},
+		"/a weight=-1":           {at: hostPath{path: "/a"}},
+		"/a host=dst":            {at: hostPath{path: "/a"}, treatment: treatment{host: "endpoint"}},
+		"/a host=web.test:80":    {at: hostPath{path: "/a"}, treatment: treatment{host: "web.test:80"}},
+		"/a host=[::1]":          {at: hostPath{path: "/a"}, treatment: treatment{host: "[::1]"}},
+		"/a strip= auth= allow=": {at: hostPath{path: "/a"}},
+		"/foo/bar proto=https tlsskipverify=true": {at: hostPath{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
+		"/my.service/Method proto=grpc":           {at: hostPath{path: "/my.service/Method"}, treatment: treatment{transport: grpc}},
+		"/my.service proto=grpcs":                 {at: hostPath{path: "/my.service"}, treatment: treatment{transport: grpcs}},
 		"/my.service proto=grpcs grpcservername=my.service": {
-			place: place{path: "/my.service"}, treatment: treatment{transport: Transport{Protocol: "http2", TLS: true, ServerName: "my.service"}},
+			at: hostPath{path: "/my.service"}, treatment: treatment{transport: Transport{Protocol: "http2", TLS: true, ServerName: "my.service"}},
 		},
-		"/a proto=tcp proto=h2c": {place: place{path: "/a"}, treatment: treatment{transport: grpc}}, // the last one counts
+		"/a proto=tcp proto=h2c": {at: hostPath{path: "/a"}, treatment: treatment{transport: grpc}}, // the last one counts
 
 		// What is not honoured, but may be left aside.
-		"foo/bar register=name": {place: place{"foo", "/bar"}, ignored: []string{"register: the proxy is not registered under other names"}},
-		"/a pxyproto=true":      {place: place{path: "/a"}, ignored: []string{"pxyproto: it is for TCP"}},
-		"/a b c=d":              {place: place{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
-		"/a strip=a":            {place: place{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
+		"foo/bar register=name": {at: hostPath{"foo", "/bar"}, ignored: []string{"register: the proxy is not registered under other names"}},
+		"/a pxyproto=true":      {at: hostPath{path: "/a"}, ignored: []string{"pxyproto: it is for TCP"}},
+		"/a b c=d":              {at: hostPath{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
+		"/a strip=a":            {at: hostPath{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
 	} {
 		got := parse("", text, "dc1")
 		if want.transport == (Transport{}) {
@@ -137,15 +137,15 @@ func FuzzParse(f *testing.F) {
 		if got.unplaced != "" {
 			return
 		}
-		if got.place.path == "" || got.place.path[0] != '/' || strings.ContainsAny(got.place.String()+got.strip+got.prepend, " ?#\r\n") && got.refused == "" {
+		if got.at.path == "" || got.at.path[0] != '/' || strings.ContainsAny(got.at.String()+got.strip+got.prepend, " ?#\r\n") && got.refused == "" {
 			t.Errorf("%q became %+v", text, got)
 		}
 		if !(got.weight >= 0 && got.weight <= maxWeight) {
 			t.Errorf("%q has the weight %v", text, got.weight)
 		}
 		// What was understood is understood in the same way when written out.
-		if again := parse(text, got.place.String(), datacenter); again.place != got.place && !strings.Contains(got.place.String(), "$") {
-			t.Errorf("%q is %q, which is %q", text, got.place, again.place)
+		if again := parse(text, got.at.String(), datacenter); again.at != got.at && !strings.Contains(got.at.String(), "$") {
+			t.Errorf("%q is %q, which is %q", text, got.at, again.at)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// whole is all of a place's traffic in weights of endpoints: shares are true to
+// whole is all of a route's traffic in weights of endpoints: shares are true to
 // a hundredth of a percent.
 const whole = 10_000
 

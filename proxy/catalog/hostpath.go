@@ -9,38 +9,38 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// errPort is of a place that is known but for the port of its host.
+// errPort is for a host and path that are known but for the port of the host.
 var errPort = errors.New("hosts are compared without their port: leave it out")
 
-// parsePlace reads HOST/PATH. Without a slash it is a host, and all its paths.
-func parsePlace(s, datacenter string) (place, error) {
+// parseHostPath reads HOST/PATH. Without a slash it is a host, and all its paths.
+func parseHostPath(s, datacenter string) (hostPath, error) {
 	if strings.HasPrefix(s, ":") {
-		return place{}, errors.New("a port is a TCP route, which an HTTP listener does not serve: give the service a listener of its own")
+		return hostPath{}, errors.New("a port is a TCP route, which an HTTP listener does not serve: give the service a listener of its own")
 	}
 	var port error
 	host, path, _ := strings.Cut(s, "/")
-	p := place{host: expand(host, datacenter), path: "/" + expand(path, datacenter)}
+	p := hostPath{host: expand(host, datacenter), path: "/" + expand(path, datacenter)}
 	if name, _ := message.SplitPort(p.host); len(name) < len(p.host) {
 		p.host, port = name, errPort
 	}
 	p.host = normal(p.host)
 	if err := checkPath(p.path); err != nil {
-		return place{}, err
+		return hostPath{}, err
 	}
 	switch suffix, ok := strings.CutPrefix(p.host, "*"); {
 	case ok && suffix != "":
 		if checkName("a"+suffix) != nil {
-			return place{}, fmt.Errorf("%+q is no host name, which may have one * at its beginning", p.host)
+			return hostPath{}, fmt.Errorf("%+q is no host name, which may have one * at its beginning", p.host)
 		}
 	case !ok && p.host != "":
 		if err := checkHost(p.host); err != nil {
-			return place{}, err
+			return hostPath{}, err
 		}
 	}
 	return p, port
 }
 
-// normal is a host, which has no port, in the form in which places are compared.
+// normal is a host, which has no port, in the form in which hosts are compared.
 func normal(host string) string {
 	if strings.HasPrefix(host, "[") {
 		return "[" + message.LowerHost(host) + "]"

@@ -7,14 +7,14 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// elsewhere is where the key is that people look for in a struct by a name that
-// none of its keys has, as another proxy calls it, or as it was called here: the
-// key of the struct that it is in or stands for, and what to write. Names are
-// compared as nearest compares them.
-func elsewhere(t reflect.Type, name string) (meant, remedy string) {
+// keyAlias is for a key that a struct does not have, under a name that another proxy has
+// for it, or that hopscope once had. It returns the key of the struct that is meant, or
+// that holds what is meant, and what to write; "" for a name that it does not know. It
+// compares names as strictyaml.Nearest does.
+func keyAlias(t reflect.Type, name string) (meant, remedy string) {
 	switch t {
 	case reflect.TypeFor[Cluster]():
-		return elsewhereInCluster(name)
+		return clusterKeyAlias(name)
 	case reflect.TypeFor[Route]():
 		switch strictyaml.Fold(name) {
 		case "retries", "numretries", "maxretries", "retryon", "retrypolicy":
@@ -40,7 +40,7 @@ func elsewhere(t reflect.Type, name string) (meant, remedy string) {
 	return "", ""
 }
 
-func elsewhereInCluster(name string) (meant, remedy string) {
+func clusterKeyAlias(name string) (meant, remedy string) {
 	switch strictyaml.Fold(name) {
 	case "maxconnections", "maxpending", "maxrequests", "maxretries":
 		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {
@@ -62,9 +62,9 @@ func elsewhereInCluster(name string) (meant, remedy string) {
 	return "", ""
 }
 
-// alsoKnownAs is the word of an enum that other proxies have another word for,
+// wordAlias is the word of an enum that other proxies have another word for,
 // or "".
-func alsoKnownAs(word string, enum []string) string {
+func wordAlias(word string, enum []string) string {
 	known := ""
 	switch strictyaml.Fold(word) {
 	case "leastconn", "leastconnections", "p2c", "poweroftwochoices":
