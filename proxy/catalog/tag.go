@@ -30,7 +30,7 @@ type tag struct {
 	refused string
 	// restricted is true for a route that is closed to some clients.
 	restricted bool
-	// unplaced is why no request can ask for it, empty if there is.
+	// unplaced is why no request can ask for it, empty if one can.
 	unplaced string
 	// ignored are options that make no difference here.
 	ignored []string
