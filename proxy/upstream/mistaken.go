@@ -6,16 +6,16 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// The types of the frames that an HTTP/2 server may begin with, and how long their
-// headers are (RFC 9113 sections 4.1, 6.5 and 6.8).
+// The types of the frames that an HTTP/2 server may begin with, and the length of a frame
+// header (RFC 9113 sections 4.1, 6.5 and 6.8).
 const (
 	settingsFrame   = 4
 	goAwayFrame     = 7
 	frameHeaderSize = 9
 )
 
-// mistaken is why an endpoint is not understood whose first bytes show that it speaks
-// something else; nil if they don't.
+// mistaken returns an error if the endpoint's first bytes show that it speaks another
+// protocol than the one configured, else nil.
 func (c *Conn) mistaken() error {
 	g, b := c.endpoint.group, c.nio.Buffered()
 	switch {
@@ -27,8 +27,8 @@ func (c *Conn) mistaken() error {
 	return nil
 }
 
-// isHTTP2 reports whether bytes begin with a frame that an HTTP/2 server sends first,
-// or with which it refuses what is not HTTP/2.
+// isHTTP2 reports whether bytes begin with a frame that an HTTP/2 server sends first, or
+// that it answers other protocols with.
 func isHTTP2(b []byte) bool {
 	if len(b) < frameHeaderSize {
 		return false
