@@ -20,9 +20,9 @@ func (c *Conn) mistaken() error {
 	g, b := c.endpoint.group, c.nio.Buffered()
 	switch {
 	case isHTTP2(b):
-		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks HTTP/2, and was spoken to in HTTP/1: set protocol to http2 for cluster %s", c.endpoint.Address, g.Name))
+		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks HTTP/2, but was sent HTTP/1: set protocol to http2 for cluster %s", c.endpoint.Address, g.Name))
 	case c.tls == nil && isTLS(b):
-		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks TLS, and was spoken to without: set tls for cluster %s", c.endpoint.Address, g.Name))
+		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks TLS, but was sent plain text: set tls for cluster %s", c.endpoint.Address, g.Name))
 	}
 	return nil
 }
