@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/attack"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // startLimited runs the program with a limit on open descriptors.
@@ -104,7 +105,7 @@ func TestIdleClientsAreClosedForOthers(t *testing.T) {
 			}
 			t.Cleanup(attackers.Wait)
 			t.Cleanup(cancel)
-			eventually(t, "idle connections that are closed", func() bool { return p.metric("hopscope_downstream_connections_dismissed_total") > 200 })
+			proxytest.Eventually(t, "idle connections that are closed", func() bool { return p.metric("hopscope_downstream_connections_dismissed_total") > 200 })
 			for range 20 {
 				if resp, body := get(t, p.url()); resp.StatusCode != 200 {
 					t.Fatalf("status %d: %s", resp.StatusCode, body)
@@ -146,7 +147,7 @@ func TestShortOfDescriptorsBlamesNobody(t *testing.T) {
 		statuses, err := attack.Streams(t.Context(), p.address("ingress"), "/slow", 100)
 		done <- answers{statuses, err}
 	}()
-	eventually(t, "a shortage", func() bool { return p.metric("hopscope_shortages_total") > 40 })
+	proxytest.Eventually(t, "a shortage", func() bool { return p.metric("hopscope_shortages_total") > 40 })
 	resp, body := get(t, p.url())
 	if resp.StatusCode != 503 {
 		t.Errorf("status %d: %s", resp.StatusCode, body)
@@ -162,7 +163,7 @@ func TestShortOfDescriptorsBlamesNobody(t *testing.T) {
 	if got.err != nil || got.statuses[200] == 0 || got.statuses[503] == 0 || got.statuses[200]+got.statuses[503] != 100 {
 		t.Errorf("answers: %v, %v", got.statuses, got.err)
 	}
-	eventually(t, "requests that are answered again", func() bool {
+	proxytest.Eventually(t, "requests that are answered again", func() bool {
 		resp, _ := get(t, p.url())
 		return resp.StatusCode == 200
 	})

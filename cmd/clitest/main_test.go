@@ -1,7 +1,6 @@
 package clitest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,16 +14,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	_ "github.com/hopscope/hopscope/cmd" // so that go test runs these tests again when the program changes
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
-
-// patience ends a test that hangs. Nothing is measured by it.
-const patience = time.Minute
 
 // testVersion is the version that the program is built with.
 const testVersion = "v1.2.3-test"
@@ -57,7 +53,7 @@ func buildAndRun(m *testing.M) int {
 type process struct {
 	t              testing.TB
 	cmd            *exec.Cmd
-	stdout, stderr output
+	stdout, stderr proxytest.Log
 	exited         chan struct{}
 }
 
@@ -113,7 +109,7 @@ func (p *process) exit() int {
 	p.t.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
+	case <-time.After(proxytest.Patience):
 		p.t.Fatal("the program does not end")
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -145,11 +141,11 @@ func (p *process) find(pattern string) string {
 	return find(p, &p.stderr, pattern)
 }
 
-func find(p *process, o *output, pattern string) string {
+func find(p *process, o *proxytest.Log, pattern string) string {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
 	var m []string
-	eventually(p.t, "output like "+pattern, func() bool {
+	proxytest.Eventually(p.t, "output like "+pattern, func() bool {
 		ended := !p.running()
 		m = re.FindStringSubmatch(o.String())
 		if m == nil && ended {
@@ -190,35 +186,6 @@ func hopscope(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	return p.stdout.String(), p.stderr.String(), code
 }
 
-// output gathers what a program prints.
-type output struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.all.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.all.String()
-}
-
-// eventually polls until done reports true.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !done(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s: did not come about", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // serve runs a server until the test has ended, and returns its address.
 func serve(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
@@ -239,7 +206,7 @@ func hello(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") 
 func newClient(t testing.TB) *http.Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: patience}
+	return &http.Client{Transport: transport, Timeout: proxytest.Patience}
 }
 
 // get sends a request on a connection of its own, and returns the response with
@@ -254,7 +221,7 @@ func get(t testing.TB, url string) (*http.Response, string) {
 }
 
 func tryGet(c *http.Client, method, url string) (*http.Response, string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
@@ -272,8 +239,8 @@ func tryGet(c *http.Client, method, url string) (*http.Response, string, error) 
 // refused waits until nobody listens on the address any more.
 func refused(t testing.TB, address string) {
 	t.Helper()
-	eventually(t, address+" refuses connections", func() bool {
-		c, err := net.DialTimeout("tcp", address, patience)
+	proxytest.Eventually(t, address+" refuses connections", func() bool {
+		c, err := net.DialTimeout("tcp", address, proxytest.Patience)
 		if err == nil {
 			c.Close()
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // registering returns the configuration of a proxy that registers the service web. more is
@@ -55,7 +56,7 @@ func together(t *testing.T, a *backends.ConsulServer, ports ...int) (failing str
 			t.Logf("web at %v, its sidecar at %v; failing:\n%s", service, sidecar, failing)
 		}
 	}()
-	eventually(t, fmt.Sprintf("web and its sidecar at %v", ports), func() bool {
+	proxytest.Eventually(t, fmt.Sprintf("web and its sidecar at %v", ports), func() bool {
 		var err error
 		service, failing, err = instances(a.API(t), "web")
 		must(t, err)
@@ -84,7 +85,7 @@ func TestADeadSidecarLosesItsTraffic(t *testing.T) {
 	caller := start(t, "run", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--consul", a.Address, "--to", "consul:web", "--access-log", "off")
 	client := newClient(t)
 	answers := map[string]bool{}
-	eventually(t, "answers of both", func() bool {
+	proxytest.Eventually(t, "answers of both", func() bool {
 		_, body, err := tryGet(client, http.MethodGet, caller.url())
 		must(t, err)
 		answers[body] = true
@@ -96,7 +97,7 @@ func TestADeadSidecarLosesItsTraffic(t *testing.T) {
 	if why := together(t, a, ports[1]); !strings.Contains(why, "hopscope in front of web") || !strings.Contains(why, "connection refused") {
 		t.Errorf("the checks do not say why: %s", why)
 	}
-	eventually(t, "the other alone", func() bool {
+	proxytest.Eventually(t, "the other alone", func() bool {
 		_, body := get(t, strings.TrimSuffix(caller.admin(), "/")+"/clusters")
 		return strings.Contains(body, "unhealthy in Consul")
 	})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // fileFor returns the configuration of a proxy in front of an endpoint.
@@ -38,7 +40,7 @@ func must(t *testing.T, err error) {
 // answered waits until a client gets this answer. No request may fail meanwhile.
 func answered(t *testing.T, client *http.Client, url, want string) {
 	t.Helper()
-	eventually(t, "an answer of "+want, func() bool {
+	proxytest.Eventually(t, "an answer of "+want, func() bool {
 		_, body, err := tryGet(client, http.MethodGet, url)
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // host asks for a service of a catalogue over and over.
@@ -19,7 +20,7 @@ func (c *clients) host(url, host string) {
 	client := &http.Client{Transport: &http.Transport{}}
 	c.t.Cleanup(client.CloseIdleConnections)
 	c.each(host, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 		defer cancel()
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("body"))
 		if err != nil {
@@ -67,7 +68,7 @@ listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul}]
 		defer resp.Body.Close()
 		return resp.StatusCode == 200
 	}
-	eventually(t, "the service being served", func() bool { return asked(p) })
+	proxytest.Eventually(t, "the service being served", func() bool { return asked(p) })
 	a.Kill()
 	p.find(`(the catalog can't be asked; what was known of it stays)`)
 

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // longDrain is a configuration under which draining takes longer than any test
@@ -52,12 +54,12 @@ type connection struct {
 
 func connect(t *testing.T, address string) *connection {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", address, patience)
+	c, err := net.DialTimeout("tcp", address, proxytest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(proxytest.Patience))
 	return &connection{c, bufio.NewReader(c), t}
 }
 
@@ -198,7 +200,7 @@ func TestSignalsBehindAReload(t *testing.T) {
 	p.signal(syscall.SIGHUP)
 	select {
 	case <-asked:
-	case <-time.After(patience):
+	case <-time.After(proxytest.Patience):
 		t.Fatal("the reload does not check the endpoint")
 	}
 	for range 10 {
@@ -223,7 +225,7 @@ func TestRotation(t *testing.T) {
 	p := runProxy(t, serve(t, hello), "--access-log="+path)
 	for i := range 3 {
 		get(t, fmt.Sprintf("%s%d", p.url(), i))
-		eventually(t, "a line in the file", func() bool { return len(paths(t, path)) == 1 })
+		proxytest.Eventually(t, "a line in the file", func() bool { return len(paths(t, path)) == 1 })
 		if got := paths(t, path); got[0] != fmt.Sprintf("/%d", i) {
 			t.Errorf("file %d has the lines of %v", i, got)
 		}
@@ -231,7 +233,7 @@ func TestRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.signal(syscall.SIGUSR1)
-		eventually(t, "a new file", func() bool {
+		proxytest.Eventually(t, "a new file", func() bool {
 			_, err := os.Stat(path)
 			return err == nil
 		})

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/handover"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // clients send requests all the time, none of which may fail.
@@ -58,14 +59,14 @@ func (c *clients) http1(address string, once bool) {
 	var r *bufio.Reader
 	c.each(name, func() (err error) {
 		if conn == nil {
-			if conn, err = net.DialTimeout("tcp", address, patience); err != nil {
+			if conn, err = net.DialTimeout("tcp", address, proxytest.Patience); err != nil {
 				return err
 			}
 			opened := conn
 			c.t.Cleanup(func() { opened.Close() })
 			r = bufio.NewReader(conn)
 		}
-		conn.SetDeadline(time.Now().Add(patience))
+		conn.SetDeadline(time.Now().Add(proxytest.Patience))
 		if _, err := io.WriteString(conn, request); err != nil {
 			return err
 		}
@@ -90,7 +91,7 @@ func (c *clients) http1(address string, once bool) {
 func (c *clients) http2(address string) {
 	transport := plainHTTP2(c.t)
 	c.each("HTTP/2", func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), proxytest.Patience)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/", strings.NewReader("body"))
 		if err != nil {
@@ -119,7 +120,7 @@ func plainHTTP2(t *testing.T) *http.Transport {
 func (c *clients) after(more int64) {
 	c.t.Helper()
 	end := c.done.Load() + more
-	eventually(c.t, "further requests", func() bool { return c.done.Load() >= end || c.t.Failed() })
+	proxytest.Eventually(c.t, "further requests", func() bool { return c.done.Load() >= end || c.t.Failed() })
 }
 
 // upgradable writes the configuration of a proxy that another can take over from.
@@ -146,7 +147,7 @@ func TestUpgrade(t *testing.T) {
 	path := file(t, "hopscope.yaml", fmt.Sprintf("upgrade_socket: %q\ntelemetry: {access_log: {path: %q}}\n%s", socket, log, content))
 	p := start(t, "run", "-c", path)
 	address, admin := p.address("ingress"), p.admin()
-	eventually(t, "the upgrade socket", func() bool {
+	proxytest.Eventually(t, "the upgrade socket", func() bool {
 		info, err := os.Stat(socket)
 		return err == nil && info.Mode().Perm() == 0o600
 	})
@@ -317,7 +318,7 @@ func TestUpgradeSocketTaken(t *testing.T) {
 	must(t, os.Remove(path))
 	p := start(t, "run", "-c", upgradable(t, "127.0.0.1:1", path, "off"))
 	p.admin()
-	eventually(t, "the socket", func() bool {
+	proxytest.Eventually(t, "the socket", func() bool {
 		_, err := os.Stat(path)
 		return err == nil
 	})
@@ -353,11 +354,11 @@ func TestUpgradeToOtherAddresses(t *testing.T) {
 	}
 	load.http2(address)
 	load.each("the admin API", func() error { // a response may be cut as its process ends, but nobody is refused
-		c, err := net.DialTimeout("tcp", admin, patience)
+		c, err := net.DialTimeout("tcp", admin, proxytest.Patience)
 		if err != nil {
 			return err
 		}
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(proxytest.Patience))
 		_, _ = io.WriteString(c, "GET /ready HTTP/1.1\r\nHost: "+admin+"\r\nConnection: close\r\n\r\n")
 		_, _ = http.ReadResponse(bufio.NewReader(c), nil)
 		return c.Close()

@@ -18,6 +18,8 @@ import (
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // received is a span that a collector received.
@@ -137,7 +139,7 @@ func TestRunSpans(t *testing.T) {
 				t.Error("the trace is not sampled, though all are")
 			}
 			// Without an end of the proxy: they are on their way at once.
-			eventually(t, "two spans", func() bool { return len(c.of(trace)) >= 2 })
+			proxytest.Eventually(t, "two spans", func() bool { return len(c.of(trace)) >= 2 })
 			p.drained()
 			kinds := ""
 			for _, s := range c.of(trace) {
@@ -270,7 +272,7 @@ func TestRunLogLevel(t *testing.T) {
 		socket.Close()
 		p := start(t, "run", "--listen=127.0.0.1:0", "--to="+backend, "--admin="+at, "--log-level=error")
 		client := newClient(t)
-		eventually(t, "an answer", func() bool {
+		proxytest.Eventually(t, "an answer", func() bool {
 			if !p.running() {
 				t.Fatal("it ended")
 			}

@@ -46,16 +46,16 @@ type Plan struct {
 	Problems []Problem
 }
 
-// Route says which requests it is for, and where they go.
+// Route is a host and path that requests ask for, and where they go.
 type Route struct {
 	// Name is the service's name for a route by name, host and path of the tag
 	// for others.
 	Name  string
 	Match route.Match
-	// Cluster is the name of one of the plan's clusters. It is empty where
-	// requests are to be refused with 403, because a tag closes the route to some
-	// clients, or serves it in a way, that is not known here; without such a route
-	// they would reach what a less specific one leads to.
+	// Cluster is the name of one of the plan's clusters. It is empty for a route that is
+	// closed: a tag limits it to some clients, or asks to have it served in a way, that
+	// hopscope does not know. Its requests are refused with 403. Without such a route a
+	// less specific one would take them.
 	Cluster string
 	// Strip is taken from the front of the path where it is there; what is left
 	// gets a "/" in front if it has none.
@@ -70,7 +70,7 @@ type Route struct {
 // Cluster is a group of endpoints that serve the same.
 type Cluster struct {
 	// Name is the service's for all of its instances and them alone, for others
-	// the services, the host and the path: "a+b@shop.example.com/cart".
+	// the services, host and path: "a+b@shop.example.com/cart".
 	Name string
 	Transport
 	// Endpoints are sorted by address, of which there are no two alike.

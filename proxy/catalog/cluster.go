@@ -40,7 +40,7 @@ func (p *plan) once(members []member) []member {
 		if n := len(kept); n == 0 || kept[n-1].endpoint.Address != m.endpoint.Address {
 			kept = append(kept, m)
 		} else if first := kept[n-1].tag; m.tag != first && (m.tag.treatment != first.treatment || m.tag.weight != first.weight) {
-			p.problem(m.service, m.tag.text, "left out where the same address has another tag for %s", m.tag.at)
+			p.problem(m.service, m.tag.text, "left out where the same address has another tag for %s", m.tag.hostPath)
 		}
 	}
 	return kept

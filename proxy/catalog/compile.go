@@ -80,7 +80,7 @@ func (p *plan) serve(name string, instances []Instance, byName map[string]string
 			if t.unplaced != "" {
 				continue
 			}
-			p.hostPaths[t.at] = append(p.hostPaths[t.at], member{name, &instance.Endpoint, t})
+			p.hostPaths[t.hostPath] = append(p.hostPaths[t.hostPath], member{name, &instance.Endpoint, t})
 			if t.refused == "" {
 				transports[t.transport] = struct{}{}
 			}
@@ -142,7 +142,7 @@ func (p *plan) read(service, text, rest string) *tag {
 	case t.unplaced != "":
 		p.problem(service, text, "left out: %s", t.unplaced)
 	case t.refused != "":
-		p.problem(service, text, "requests for %s are refused where no other instance serves it: %s", t.at, t.refused)
+		p.problem(service, text, "requests for %s are refused where no other instance serves it: %s", t.hostPath, t.refused)
 	}
 	for _, why := range t.ignored {
 		p.problem(service, text, "ignored: %s", why)

@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// errPort is for a host and path that are known but for the port of the host.
+// errPort is of a host and path that are known but for the port of the host.
 var errPort = errors.New("hosts are compared without their port: leave it out")
 
 // parseHostPath reads HOST/PATH. Without a slash it is a host, and all its paths.
@@ -40,7 +40,7 @@ func parseHostPath(s, datacenter string) (hostPath, error) {
 	return p, port
 }
 
-// normal is a host, which has no port, in the form in which hosts are compared.
+// normal is a host, which has no port, in the form in which places are compared.
 func normal(host string) string {
 	if strings.HasPrefix(host, "[") {
 		return "[" + message.LowerHost(host) + "]"

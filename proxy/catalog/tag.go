@@ -20,15 +20,15 @@ const (
 
 // tag is what a tag for a route says.
 type tag struct {
-	text string
-	at   hostPath
+	text     string
+	hostPath hostPath
 	treatment
-	// weight is the share of the route's traffic for an instance; 0 is an equal
+	// weight is the share of the traffic for an instance; 0 is an equal
 	// part of what those with a share leave.
 	weight float64
-	// refused is why requests for the route can't be served, empty if they can.
+	// refused is why the requests can't be served, empty if they can.
 	refused string
-	// restricted is true for a route that is closed to some clients.
+	// restricted is true for what is closed to some clients.
 	restricted bool
 	// unplaced is why no request can ask for it, empty if one can.
 	unplaced string
@@ -36,13 +36,13 @@ type tag struct {
 	ignored []string
 }
 
-// hostPath is what a request asks for.
+// hostPath is what a request asks for: a host and how the path begins.
 type hostPath struct {
 	host string // in lower case; empty is any; "*x" is all that ends with x
 	path string // the beginning of the path
 }
 
-func (h hostPath) String() string { return h.host + h.path }
+func (p hostPath) String() string { return p.host + p.path }
 
 // treatment is what becomes of the requests for a host and path.
 type treatment struct {
@@ -69,7 +69,7 @@ func parse(text, rest, datacenter string) tag {
 		return t
 	}
 	var err error
-	t.at, err = parseHostPath(fields[0], datacenter)
+	t.hostPath, err = parseHostPath(fields[0], datacenter)
 	if err != nil && !(t.restricted && errors.Is(err, errPort)) { // what was closed on one port is closed on all
 		t.unplaced = err.Error()
 	}

@@ -16,47 +16,47 @@ func TestParse(t *testing.T) {
 	grpc := Transport{Protocol: "http2"}
 	grpcs := Transport{Protocol: "http2", TLS: true}
 	for text, want := range map[string]tag{
-		"/css":                   {at: hostPath{path: "/css"}},
-		"i.com/static":           {at: hostPath{"i.com", "/static"}},
-		"mysite.com/":            {at: hostPath{"mysite.com", "/"}},
-		"MySite.com/Path":        {at: hostPath{"mysite.com", "/Path"}},
-		"mysite.com":             {at: hostPath{"mysite.com", "/"}},
-		" / ":                    {at: hostPath{"", "/"}},
-		"*.foo.com/":             {at: hostPath{"*.foo.com", "/"}},
-		"mysite.com.":            {at: hostPath{"mysite.com", "/"}},
-		"MySite.com./Path":       {at: hostPath{"mysite.com", "/Path"}},
-		"*.foo.com./":            {at: hostPath{"*.foo.com", "/"}},
-		"/a host=Web.test.":      {at: hostPath{path: "/a"}, treatment: treatment{host: "Web.test."}}, // as it is written
-		"*/x":                    {at: hostPath{"*", "/x"}},
-		"*foo.com/":              {at: hostPath{"*foo.com", "/"}},
-		"10.0.0.1/":              {at: hostPath{"10.0.0.1", "/"}},
-		"[2001:DB8::1]/":         {at: hostPath{"[2001:db8::1]", "/"}},
-		"www.${DC}.bar/$DC/$x":   {at: hostPath{"www.dc1.bar", "/dc1/$x"}},
-		"foo/$DCX/${DCX}":        {at: hostPath{"foo", "/$DCX/${DCX}"}},
-		"/foo/bar strip=/foo":    {at: hostPath{path: "/foo/bar"}, treatment: treatment{strip: "/foo"}},
-		"/bar prepend=/foo":      {at: hostPath{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
-		"/bar prepend=foo":       {at: hostPath{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
-		"/a proto=http":          {at: hostPath{path: "/a"}},
-		"/foo/bar  proto=https":  {at: hostPath{path: "/foo/bar"}, treatment: treatment{transport: https}},
-		"/a weight=0.2":          {at: hostPath{path: "/a"}, weight: 0.2},
-		"/a weight=-1":           {at: hostPath{path: "/a"}},
-		"/a host=dst":            {at: hostPath{path: "/a"}, treatment: treatment{host: "endpoint"}},
-		"/a host=web.test:80":    {at: hostPath{path: "/a"}, treatment: treatment{host: "web.test:80"}},
-		"/a host=[::1]":          {at: hostPath{path: "/a"}, treatment: treatment{host: "[::1]"}},
-		"/a strip= auth= allow=": {at: hostPath{path: "/a"}},
-		"/foo/bar proto=https tlsskipverify=true": {at: hostPath{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
-		"/my.service/Method proto=grpc":           {at: hostPath{path: "/my.service/Method"}, treatment: treatment{transport: grpc}},
-		"/my.service proto=grpcs":                 {at: hostPath{path: "/my.service"}, treatment: treatment{transport: grpcs}},
+		"/css":                   {hostPath: hostPath{path: "/css"}},
+		"i.com/static":           {hostPath: hostPath{"i.com", "/static"}},
+		"mysite.com/":            {hostPath: hostPath{"mysite.com", "/"}},
+		"MySite.com/Path":        {hostPath: hostPath{"mysite.com", "/Path"}},
+		"mysite.com":             {hostPath: hostPath{"mysite.com", "/"}},
+		" / ":                    {hostPath: hostPath{"", "/"}},
+		"*.foo.com/":             {hostPath: hostPath{"*.foo.com", "/"}},
+		"mysite.com.":            {hostPath: hostPath{"mysite.com", "/"}},
+		"MySite.com./Path":       {hostPath: hostPath{"mysite.com", "/Path"}},
+		"*.foo.com./":            {hostPath: hostPath{"*.foo.com", "/"}},
+		"/a host=Web.test.":      {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "Web.test."}}, // as it is written
+		"*/x":                    {hostPath: hostPath{"*", "/x"}},
+		"*foo.com/":              {hostPath: hostPath{"*foo.com", "/"}},
+		"10.0.0.1/":              {hostPath: hostPath{"10.0.0.1", "/"}},
+		"[2001:DB8::1]/":         {hostPath: hostPath{"[2001:db8::1]", "/"}},
+		"www.${DC}.bar/$DC/$x":   {hostPath: hostPath{"www.dc1.bar", "/dc1/$x"}},
+		"foo/$DCX/${DCX}":        {hostPath: hostPath{"foo", "/$DCX/${DCX}"}},
+		"/foo/bar strip=/foo":    {hostPath: hostPath{path: "/foo/bar"}, treatment: treatment{strip: "/foo"}},
+		"/bar prepend=/foo":      {hostPath: hostPath{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
+		"/bar prepend=foo":       {hostPath: hostPath{path: "/bar"}, treatment: treatment{prepend: "/foo"}},
+		"/a proto=http":          {hostPath: hostPath{path: "/a"}},
+		"/foo/bar  proto=https":  {hostPath: hostPath{path: "/foo/bar"}, treatment: treatment{transport: https}},
+		"/a weight=0.2":          {hostPath: hostPath{path: "/a"}, weight: 0.2},
+		"/a weight=-1":           {hostPath: hostPath{path: "/a"}},
+		"/a host=dst":            {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "endpoint"}},
+		"/a host=web.test:80":    {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "web.test:80"}},
+		"/a host=[::1]":          {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "[::1]"}},
+		"/a strip= auth= allow=": {hostPath: hostPath{path: "/a"}},
+		"/foo/bar proto=https tlsskipverify=true": {hostPath: hostPath{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
+		"/my.service/Method proto=grpc":           {hostPath: hostPath{path: "/my.service/Method"}, treatment: treatment{transport: grpc}},
+		"/my.service proto=grpcs":                 {hostPath: hostPath{path: "/my.service"}, treatment: treatment{transport: grpcs}},
 		"/my.service proto=grpcs grpcservername=my.service": {
-			at: hostPath{path: "/my.service"}, treatment: treatment{transport: Transport{Protocol: "http2", TLS: true, ServerName: "my.service"}},
+			hostPath: hostPath{path: "/my.service"}, treatment: treatment{transport: Transport{Protocol: "http2", TLS: true, ServerName: "my.service"}},
 		},
-		"/a proto=tcp proto=h2c": {at: hostPath{path: "/a"}, treatment: treatment{transport: grpc}}, // the last one counts
+		"/a proto=tcp proto=h2c": {hostPath: hostPath{path: "/a"}, treatment: treatment{transport: grpc}}, // the last one counts
 
 		// What is not honoured, but may be left aside.
-		"foo/bar register=name": {at: hostPath{"foo", "/bar"}, ignored: []string{"register: the proxy is not registered under other names"}},
-		"/a pxyproto=true":      {at: hostPath{path: "/a"}, ignored: []string{"pxyproto: it is for TCP"}},
-		"/a b c=d":              {at: hostPath{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
-		"/a strip=a":            {at: hostPath{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
+		"foo/bar register=name": {hostPath: hostPath{"foo", "/bar"}, ignored: []string{"register: the proxy is not registered under other names"}},
+		"/a pxyproto=true":      {hostPath: hostPath{path: "/a"}, ignored: []string{"pxyproto: it is for TCP"}},
+		"/a b c=d":              {hostPath: hostPath{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
+		"/a strip=a":            {hostPath: hostPath{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
 	} {
 		got := parse("", text, "dc1")
 		if want.transport == (Transport{}) {
@@ -137,15 +137,15 @@ func FuzzParse(f *testing.F) {
 		if got.unplaced != "" {
 			return
 		}
-		if got.at.path == "" || got.at.path[0] != '/' || strings.ContainsAny(got.at.String()+got.strip+got.prepend, " ?#\r\n") && got.refused == "" {
+		if got.hostPath.path == "" || got.hostPath.path[0] != '/' || strings.ContainsAny(got.hostPath.String()+got.strip+got.prepend, " ?#\r\n") && got.refused == "" {
 			t.Errorf("%q became %+v", text, got)
 		}
 		if !(got.weight >= 0 && got.weight <= maxWeight) {
 			t.Errorf("%q has the weight %v", text, got.weight)
 		}
 		// What was understood is understood in the same way when written out.
-		if again := parse(text, got.at.String(), datacenter); again.at != got.at && !strings.Contains(got.at.String(), "$") {
-			t.Errorf("%q is %q, which is %q", text, got.at, again.at)
+		if again := parse(text, got.hostPath.String(), datacenter); again.hostPath != got.hostPath && !strings.Contains(got.hostPath.String(), "$") {
+			t.Errorf("%q is %q, which is %q", text, got.hostPath, again.hostPath)
 		}
 	})
 }

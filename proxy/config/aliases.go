@@ -7,14 +7,13 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// keyAlias is for a key that a struct does not have, under a name that another proxy has
-// for it, or that hopscope once had. It returns the key of the struct that is meant, or
-// that holds what is meant, and what to write; "" for a name that it does not know. It
-// compares names as strictyaml.Nearest does.
-func keyAlias(t reflect.Type, name string) (meant, remedy string) {
+// alias is the key of a struct that people mean by a name which none of its keys has,
+// such as another proxy's name for it, and what to write in its place; "" for none.
+// Names are compared as nearest compares them.
+func alias(t reflect.Type, name string) (meant, remedy string) {
 	switch t {
 	case reflect.TypeFor[Cluster]():
-		return clusterKeyAlias(name)
+		return clusterAlias(name)
 	case reflect.TypeFor[Route]():
 		switch strictyaml.Fold(name) {
 		case "retries", "numretries", "maxretries", "retryon", "retrypolicy":
@@ -40,7 +39,7 @@ func keyAlias(t reflect.Type, name string) (meant, remedy string) {
 	return "", ""
 }
 
-func clusterKeyAlias(name string) (meant, remedy string) {
+func clusterAlias(name string) (meant, remedy string) {
 	switch strictyaml.Fold(name) {
 	case "maxconnections", "maxpending", "maxrequests", "maxretries":
 		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {

@@ -110,7 +110,7 @@ func (d *decoder) decodeStruct(p *place, n ast.Node, v reflect.Value) bool {
 // unknownKey reports a key that a struct does not have, and returns the one that
 // was likely meant, or "".
 func (d *decoder) unknownKey(p *place, e entry, in reflect.Type, names []string) (meant string) {
-	meant, write := keyAlias(in, e.name)
+	meant, write := alias(in, e.name)
 	near := "; write " + write
 	if meant == "" {
 		meant, near = strictyaml.Nearest(e.name, names), d.errs.didYouMean(e.name, names)

@@ -5,44 +5,26 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// patience ends a test that hangs.
-const patience = time.Minute
-
-// journal keeps what the log says.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-// find waits until the log has what the pattern matches, and returns its first group.
-func (j *journal) find(t *testing.T, pattern string) string {
+// logged waits until the log has what the pattern matches, and returns its first group.
+func logged(t *testing.T, log *proxytest.Log, pattern string) (first string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		j.mu.Lock()
-		said := j.text.String()
-		j.mu.Unlock()
-		if m := re.FindStringSubmatch(said); m != nil {
-			return m[1]
+	proxytest.Eventually(t, "a log line like "+pattern, func() bool {
+		m := re.FindStringSubmatch(log.String())
+		if m != nil {
+			first = m[1]
 		}
-		if time.Now().After(end) {
-			t.Fatalf("the log has nothing like %s:\n%s", pattern, said)
-		}
-	}
+		return m != nil
+	})
+	return first
 }
 
 // changing is a source whose configuration a test sets.
@@ -102,19 +84,19 @@ func egress(names ...string) *config.Config {
 // and so does a source that can't be looked at. The proxy then ends with all its
 // goroutines.
 func TestRunFollowsItsSource(t *testing.T) {
-	c, log := &changing{config: egress("one"), notes: make(chan error)}, &journal{}
+	c, log := &changing{config: egress("one"), notes: make(chan error)}, &proxytest.Log{}
 	ended := make(chan error, 1)
 	go func() { ended <- Run(t.Context(), Options{Source: c.source(), Version: "v1", Log: log}) }()
-	log.find(t, `msg=listening listener=(one) `)
-	admin := log.find(t, `msg="admin API" url=(\S+)/`)
+	logged(t, log, `msg=listening listener=(one) `)
+	admin := logged(t, log, `msg="admin API" url=(\S+)/`)
 
 	c.set(egress("one", "two"), nil)
-	log.find(t, `msg="the configuration was reloaded" because="(the test changed)" changes="listeners added: two"`)
-	log.find(t, `msg=listening listener=(two) `)
+	logged(t, log, `msg="the configuration was reloaded" because="(the test changed)" changes="listeners added: two"`)
+	logged(t, log, `msg=listening listener=(two) `)
 	c.set(nil, errors.New("line 1: x\nline 2: y"))
-	log.find(t, `level=ERROR msg="(the new configuration was rejected; the old one stays in use)" because="the test changed" mistake="line 2: y"`)
+	logged(t, log, `level=ERROR msg="(the new configuration was rejected; the old one stays in use)" because="the test changed" mistake="line 2: y"`)
 	c.notes <- errors.New("nobody there")
-	log.find(t, `level=WARN msg="(can't read the configuration; the current one stays in use)" error="nobody there"`)
+	logged(t, log, `level=WARN msg="(can't read the configuration; the current one stays in use)" error="nobody there"`)
 
 	resp, err := http.Post(admin+"/drain", "", nil)
 	if err != nil {
@@ -123,8 +105,8 @@ func TestRunFollowsItsSource(t *testing.T) {
 	resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
 	endsWell(t, ended)
-	log.find(t, `msg=draining because="(POST /drain)"`)
-	log.find(t, `msg=(ended)`)
+	logged(t, log, `msg=draining because="(POST /drain)"`)
+	logged(t, log, `msg=(ended)`)
 }
 
 func endsWell(t *testing.T, ended <-chan error) {
@@ -134,28 +116,28 @@ func endsWell(t *testing.T, ended <-chan error) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(patience):
+	case <-time.After(proxytest.Patience):
 		t.Fatal("the proxy does not end")
 	}
 }
 
 // TestRunEndsWithItsContext by a drain, as at a signal.
 func TestRunEndsWithItsContext(t *testing.T) {
-	c, log := &changing{config: egress("one")}, &journal{}
+	c, log := &changing{config: egress("one")}, &proxytest.Log{}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, Options{Source: c.source(), Version: "v1", Log: log}) }()
-	log.find(t, `msg=listening listener=(one) `)
+	logged(t, log, `msg=listening listener=(one) `)
 	cancel(errors.New("enough"))
 	endsWell(t, ended)
-	log.find(t, `msg=draining because=(enough)`)
-	log.find(t, `msg=(ended)`)
+	logged(t, log, `msg=draining because=(enough)`)
+	logged(t, log, `msg=(ended)`)
 }
 
 // TestRunWithoutConfiguration ends before anything runs.
 func TestRunWithoutConfiguration(t *testing.T) {
 	none := errors.New("none")
-	c, log := &changing{err: none}, &journal{}
+	c, log := &changing{err: none}, &proxytest.Log{}
 	if err := Run(t.Context(), Options{Source: c.source(), Version: "v1", Log: log}); !errors.Is(err, none) {
 		t.Error(err)
 	}

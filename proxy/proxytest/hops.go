@@ -19,64 +19,64 @@ func NewTrace() (trace hop.TraceID, field string) {
 }
 
 // Hop is the one hop of a trace.
-func (r *Proxy) Hop(trace hop.TraceID) *hop.Hop {
-	r.T.Helper()
-	return r.hops(trace, 1)[0]
+func (p *Proxy) Hop(trace hop.TraceID) *hop.Hop {
+	p.T.Helper()
+	return p.hops(trace, 1)[0]
 }
 
 // hops waits until there are n hops of a trace, and returns them in the order
 // in which they ended.
-func (r *Proxy) hops(trace hop.TraceID, n int) []*hop.Hop {
-	r.T.Helper()
+func (p *Proxy) hops(trace hop.TraceID, n int) []*hop.Hop {
+	p.T.Helper()
 	var found []*hop.Hop
-	Eventually(r.T, fmt.Sprintf("%d hops of trace %s", n, trace), func() bool {
-		r.FlushViews()
-		found = r.Store().Trace(trace)
+	Eventually(p.T, fmt.Sprintf("%d hops of trace %s", n, trace), func() bool {
+		p.FlushViews()
+		found = p.Store().Trace(trace)
 		return len(found) >= n
 	})
 	if len(found) > n {
-		r.T.Fatalf("trace %s has %d hops, want %d", trace, len(found), n)
+		p.T.Fatalf("trace %s has %d hops, want %d", trace, len(found), n)
 	}
 	return found
 }
 
 // Traces are those that the proxy remembers, the latest first.
-func (r *Proxy) Traces() []store.Summary {
-	r.FlushViews()
-	return r.Store().Traces(store.Query{Limit: 100_000})
+func (p *Proxy) Traces() []store.Summary {
+	p.FlushViews()
+	return p.Store().Traces(store.Query{Limit: 100_000})
 }
 
 // LatestHop waits until the proxy remembers n traces, and returns the last one's
 // hop: for requests that can't name their trace.
-func (r *Proxy) LatestHop(n int) *hop.Hop {
-	r.T.Helper()
+func (p *Proxy) LatestHop(n int) *hop.Hop {
+	p.T.Helper()
 	var found []store.Summary
-	Eventually(r.T, fmt.Sprintf("%d traces", n), func() bool {
-		found = r.Traces()
+	Eventually(p.T, fmt.Sprintf("%d traces", n), func() bool {
+		found = p.Traces()
 		return len(found) >= n
 	})
 	if len(found) > n {
-		r.T.Fatalf("there are %d traces, want %d", len(found), n)
+		p.T.Fatalf("there are %d traces, want %d", len(found), n)
 	}
 	return found[0].Root
 }
 
 // FlushViews returns when all that was recorded has been observed.
-func (r *Proxy) FlushViews() {
-	r.T.Helper()
+func (p *Proxy) FlushViews() {
+	p.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	if err := r.Flush(ctx); err != nil {
-		r.T.Fatal(err)
+	if err := p.Flush(ctx); err != nil {
+		p.T.Fatal(err)
 	}
 }
 
 // Settle returns when all requests have ended and been observed: a client has its
 // response a moment before.
-func (l *Proxy) Settle() {
-	l.T.Helper()
-	Eventually(l.T, "all requests ending", func() bool { return l.Scrape().Sum("hopscope_downstream_requests_active") == 0 })
-	l.FlushViews()
+func (p *Proxy) Settle() {
+	p.T.Helper()
+	Eventually(p.T, "all requests ending", func() bool { return p.Scrape().Sum("hopscope_downstream_requests_active") == 0 })
+	p.FlushViews()
 }
 
 // Attempts are the attempts of a Hop in short: "status" or "flags" of each.

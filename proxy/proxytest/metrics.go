@@ -13,13 +13,13 @@ import (
 type Metrics map[string]*dto.MetricFamily
 
 // Scrape flushes, and reads /metrics as Prometheus' text.
-func (l *Proxy) Scrape() Metrics {
-	l.T.Helper()
-	l.FlushViews()
+func (p *Proxy) Scrape() Metrics {
+	p.T.Helper()
+	p.FlushViews()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(l.Admin("/metrics", "text/plain")))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(p.Admin("/metrics", "text/plain")))
 	if err != nil {
-		l.T.Fatal(err)
+		p.T.Fatal(err)
 	}
 	return families
 }
@@ -57,7 +57,7 @@ func hasLabels(m *dto.Metric, labels []string) bool {
 }
 
 // MetricsText is /metrics as it comes, with nothing flushed before.
-func (l *Proxy) MetricsText() string {
-	_, text := l.Call("GET", "http://"+l.AdminAddr().String()+"/metrics", "")
+func (p *Proxy) MetricsText() string {
+	_, text := p.Call("GET", "http://"+p.AdminAddr().String()+"/metrics", "")
 	return text
 }

@@ -124,53 +124,53 @@ func start(t testing.TB, c *config.Config, o snapshot.Options) *snapshot.Proxy {
 }
 
 // Ingress is the address of the listener in front of the cluster.
-func (r *Proxy) Ingress() string { return r.Addr("ingress").String() }
+func (p *Proxy) Ingress() string { return p.Addr("ingress").String() }
 
 // Egress is the address of the forward proxy.
-func (r *Proxy) Egress() string { return r.Addr("egress").String() }
+func (p *Proxy) Egress() string { return p.Addr("egress").String() }
 
 // Dial connects to the proxy.
-func (r *Proxy) Dial() *Peer { return Dial(r.T, r.Ingress()) }
+func (p *Proxy) Dial() *Peer { return Dial(p.T, p.Ingress()) }
 
 // MustReload reloads, which has to succeed.
-func (r *Proxy) MustReload(c *config.Config) snapshot.Changes {
-	r.T.Helper()
-	changes, err := r.Reload(c)
+func (p *Proxy) MustReload(c *config.Config) snapshot.Changes {
+	p.T.Helper()
+	changes, err := p.Reload(c)
 	if err != nil {
-		r.T.Fatal(err)
+		p.T.Fatal(err)
 	}
 	return changes
 }
 
 // Stop cuts what is left and closes the proxy.
-func (l *Proxy) Stop() {
+func (p *Proxy) Stop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = l.Close(ctx) // a test that cares has closed it before
+	_ = p.Close(ctx) // a test that cares has closed it before
 }
 
 // CloseWithin ends the proxy; what is in flight has the given time.
-func (r *Proxy) CloseWithin(limit time.Duration) {
+func (p *Proxy) CloseWithin(limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := r.Close(ctx); err != nil {
-		r.T.Errorf("closing the proxy: %v", err)
+	if err := p.Close(ctx); err != nil {
+		p.T.Errorf("closing the proxy: %v", err)
 	}
 }
 
 // BeginClose begins to close a proxy, and returns how to wait for the end.
-func (r *Proxy) BeginClose(limit time.Duration) (wait func() time.Duration) {
+func (p *Proxy) BeginClose(limit time.Duration) (wait func() time.Duration) {
 	start, done := time.Now(), make(chan struct{})
 	go func() {
 		defer close(done)
-		r.CloseWithin(limit)
+		p.CloseWithin(limit)
 	}()
 	return func() time.Duration {
-		r.T.Helper()
+		p.T.Helper()
 		select {
 		case <-done:
 		case <-time.After(Patience):
-			r.T.Fatal("the proxy does not end")
+			p.T.Fatal("the proxy does not end")
 		}
 		return time.Since(start)
 	}

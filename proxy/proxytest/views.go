@@ -25,32 +25,32 @@ type Views struct {
 
 // End waits until n Hops have been recorded, reads the metrics, closes the
 // proxy, and reads the other views, which are complete then.
-func (l *Proxy) End(n int) *Views {
-	l.T.Helper()
-	return l.EndExported(n, n)
+func (p *Proxy) End(n int) *Views {
+	p.T.Helper()
+	return p.EndExported(n, n)
 }
 
 // EndExported is End where fewer Hops than n are exported as spans.
-func (l *Proxy) EndExported(n, exported int) *Views {
-	l.T.Helper()
-	v := &Views{T: l.T}
-	Eventually(l.T, fmt.Sprintf("%d hops counted", n), func() bool {
-		v.Metrics = l.Scrape()
+func (p *Proxy) EndExported(n, exported int) *Views {
+	p.T.Helper()
+	v := &Views{T: p.T}
+	Eventually(p.T, fmt.Sprintf("%d hops counted", n), func() bool {
+		v.Metrics = p.Scrape()
 		return v.Metrics.Sum("hopscope_requests_total") >= float64(n)
 	})
-	v.Metrics = l.Scrape() // whose numbers are all of one moment, since all is over
+	v.Metrics = p.Scrape() // whose numbers are all of one moment, since all is over
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	if err := l.Close(ctx); err != nil {
-		l.T.Errorf("closing the proxy: %v", err)
+	if err := p.Close(ctx); err != nil {
+		p.T.Errorf("closing the proxy: %v", err)
 	}
-	v.Lines = l.Lines()
-	if l.Collector != nil {
-		v.Spans = l.Collector.All()
+	v.Lines = p.Lines()
+	if p.Collector != nil {
+		v.Spans = p.Collector.All()
 	}
 	if servers := v.Kind(tracepb.Span_SPAN_KIND_SERVER); len(v.Lines) != n || v.Metrics.Sum("hopscope_requests_total") != float64(n) ||
-		l.Collector != nil && len(servers) != exported {
-		l.T.Fatalf("%d lines, %d SERVER spans, %g counted; want %d, and %d spans", len(v.Lines), len(servers), v.Metrics.Sum("hopscope_requests_total"), n, exported)
+		p.Collector != nil && len(servers) != exported {
+		p.T.Fatalf("%d lines, %d SERVER spans, %g counted; want %d, and %d spans", len(v.Lines), len(servers), v.Metrics.Sum("hopscope_requests_total"), n, exported)
 	}
 	return v
 }
@@ -85,18 +85,18 @@ func (v *Views) Kind(k tracepb.Span_SpanKind) []Span {
 type Line map[string]any
 
 // Lines are the lines of the access log so far.
-func (l *Proxy) Lines() []Line {
-	l.T.Helper()
-	b, err := os.ReadFile(l.path)
+func (p *Proxy) Lines() []Line {
+	p.T.Helper()
+	b, err := os.ReadFile(p.path)
 	if err != nil {
-		l.T.Fatal(err)
+		p.T.Fatal(err)
 	}
 	var all []Line
 	b = b[:bytes.LastIndexByte(b, '\n')+1] // a line that is being written is none yet
 	for text := range bytes.Lines(b) {
 		var one Line
 		if err := json.Unmarshal(text, &one); err != nil {
-			l.T.Errorf("line %q: %v", text, err)
+			p.T.Errorf("line %q: %v", text, err)
 		}
 		all = append(all, one)
 	}

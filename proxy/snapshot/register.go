@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,6 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/proxy/resources"
 )
 
 // Taking a service out of Consul takes at most so long; others then have a moment to
@@ -30,52 +30,50 @@ const (
 
 // registration keeps the service, and this proxy as its sidecar, in Consul.
 type registration struct {
+	what      consul.Registration
+	asked     config.Consul // the agent
 	registrar *consul.Registrar
 	cancel    context.CancelFunc
 	done      sync.WaitGroup
 	log       *slog.Logger
-	name      string
 	tried     chan struct{} // closed when it was tried once
 	once      sync.Once
 	new       atomic.Bool // Consul did not know of it
 }
 
-// register begins to keep the service registered; nil where that is not asked for.
-// listening are the addresses of the listeners, by name.
-func register(c *config.Config, a *agents, listening func(name string) netip.AddrPort, log *slog.Logger) (*registration, error) {
-	rc := c.Register.Consul
-	if rc == nil {
-		return nil, nil
-	}
-	asked := c.ConsulFor(nil)
+// register begins to keep the service registered.
+func register(what consul.Registration, asked config.Consul, a *agents, log *slog.Logger) (*registration, error) {
 	client, err := a.client(&asked)
 	if err != nil {
 		return nil, fmt.Errorf("register.consul: %w", err)
 	}
-	what := registered(c, rc, &asked, listening)
 	registrar, err := client.Register(what)
 	if err != nil {
 		return nil, fmt.Errorf("register.consul: %w", err)
 	}
-	r := &registration{registrar: registrar, log: log, name: what.Name, tried: make(chan struct{})}
+	r := &registration{what: what, asked: asked, registrar: registrar, log: log, tried: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.done.Go(func() { registrar.Run(ctx, r.report) })
 	return r, nil
 }
 
-// registersOtherwise reports whether what changed may change what is registered.
-func registersOtherwise(d *resources.Delta) bool {
-	return !d.Listeners.None() || d.Reordered || slices.Contains(d.Settings, "register") || slices.Contains(d.Settings, "consul")
-}
-
 // registerAnew registers what a configuration says in the place of what the one
-// before did, here or, where upgrade is true, in another process. What that one alone
-// had is taken out of Consul when this passes its checks there.
+// before did, here or, where upgrade is true, in another process; where that is the
+// same, it goes on. What that one alone had is taken out of Consul when this passes its
+// checks there.
 func (p *Proxy) registerAnew(c *config.Config, upgrade bool) error {
-	now, err := register(c, &p.agents, p.Addr, p.options.Log)
-	if err != nil {
-		return err
+	var now *registration
+	if rc := c.Register.Consul; rc != nil {
+		asked := c.ConsulFor(nil)
+		what := registered(c, rc, &asked, p.Addr)
+		if r := p.registration; r != nil && reflect.DeepEqual(r.what, what) && reflect.DeepEqual(r.asked, asked) {
+			return nil
+		}
+		var err error
+		if now, err = register(what, asked, &p.agents, p.options.Log); err != nil {
+			return err
+		}
 	}
 	if now != nil && (upgrade || p.registration != nil) {
 		now.await(p.context)
@@ -109,16 +107,16 @@ func (r *registration) report(did consul.Outcome, err error) {
 	defer r.once.Do(func() { close(r.tried) })
 	if len(did.Registered) > 0 {
 		r.new.Store(true)
-		r.log.Info("registered in Consul", "service", r.name, "ids", strings.Join(did.Registered, ", "))
+		r.log.Info("registered in Consul", "service", r.what.Name, "ids", strings.Join(did.Registered, ", "))
 	}
 	if len(did.Changed) > 0 {
-		r.log.Info("changed what was registered in Consul", "service", r.name, "changed", strings.Join(did.Changed, "; "))
+		r.log.Info("changed what was registered in Consul", "service", r.what.Name, "changed", strings.Join(did.Changed, "; "))
 	}
 	switch {
 	case err != nil:
-		r.log.Warn("the service can't be registered in Consul; it is tried again", "service", r.name, "error", err)
+		r.log.Warn("the service can't be registered in Consul; it is tried again", "service", r.what.Name, "error", err)
 	case len(did.Registered)+len(did.Changed) == 0:
-		r.log.Info("registered in Consul already, and unchanged", "service", r.name)
+		r.log.Info("registered in Consul already, and unchanged", "service", r.what.Name)
 	}
 }
 
@@ -156,9 +154,9 @@ func (r *registration) end(ctx context.Context, keep []string) {
 	gone := slices.DeleteFunc(r.ids(), func(id string) bool { return slices.Contains(keep, id) })
 	switch {
 	case err != nil:
-		r.log.Warn("the service could not be taken out of Consul", "service", r.name, "error", err)
+		r.log.Warn("the service could not be taken out of Consul", "service", r.what.Name, "error", err)
 	case len(gone) > 0:
-		r.log.Info("taken out of Consul", "service", r.name, "ids", strings.Join(gone, ", "))
+		r.log.Info("taken out of Consul", "service", r.what.Name, "ids", strings.Join(gone, ", "))
 	}
 }
 

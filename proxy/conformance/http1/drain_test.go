@@ -209,7 +209,7 @@ func TestHTTP1DrainLimit(t *testing.T) {
 			client := tt.begin(t, rig, destination)
 			<-over
 			const limit = 50 * time.Millisecond
-			if took := rig.BeginClose(limit)(); took < limit || took > 5*time.Second {
+			if took := rig.BeginClose(limit)(); took < limit || took > proxytest.Patience/2 {
 				t.Errorf("it took %v", took)
 			}
 			client.ReadRest() // which has an end
@@ -233,7 +233,7 @@ func TestHTTP1DrainCutsConnecting(t *testing.T) {
 		c.Send(proxytest.RootRequest)
 		c.AwaitRead()
 	}
-	if took := rig.BeginClose(proxytest.Short)(); took > 5*time.Second {
+	if took := rig.BeginClose(proxytest.Short)(); took > proxytest.Patience/2 {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -27,8 +27,14 @@ func aged(age, grace time.Duration) func(*proxytest.Settings) {
 // loses no request by it.
 func TestConnectionAge(t *testing.T) {
 	t.Parallel()
-	rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), aged(50*time.Millisecond, 0))
-	t.Run("HTTP/1", func(t *testing.T) {
+	run := func(name string, test func(t testing.TB, rig *proxytest.Proxy)) {
+		t.Run(name, func(t *testing.T) {
+			proxytest.Unhurried(t, 50*time.Millisecond, func(t testing.TB, age time.Duration) {
+				test(t, proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), aged(age, 0)))
+			})
+		})
+	}
+	run("HTTP/1", func(t testing.TB, rig *proxytest.Proxy) {
 		client := proxytest.Dial(t, rig.Ingress())
 		for last := false; !last; {
 			client.Send(proxytest.RootRequest)
@@ -40,13 +46,13 @@ func TestConnectionAge(t *testing.T) {
 		}
 		client.ExpectEnd()
 	})
-	t.Run("HTTP/1, idle", func(t *testing.T) {
+	run("HTTP/1, idle", func(t testing.TB, rig *proxytest.Proxy) {
 		client := proxytest.Dial(t, rig.Ingress())
 		client.Send(proxytest.RootRequest)
 		client.ReadOK()
 		client.ExpectEnd() // in its own time
 	})
-	t.Run("HTTP/2", func(t *testing.T) {
+	run("HTTP/2", func(t testing.TB, rig *proxytest.Proxy) {
 		client := proxytest.DialHTTP2(t, rig.Ingress())
 		response, _ := client.ReadResponse(client.Ask(true, "GET", "/"))
 		if response.StatusCode != 200 {
@@ -64,8 +70,14 @@ func TestConnectionAgeGrace(t *testing.T) {
 	t.Parallel()
 	const reason = "max_connection_age_reached"
 	slow := proxytest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	rig := proxytest.Start(t, slow, aged(50*time.Millisecond, 50*time.Millisecond))
-	t.Run("HTTP/1", func(t *testing.T) {
+	run := func(name string, test func(t testing.TB, rig *proxytest.Proxy)) {
+		t.Run(name, func(t *testing.T) {
+			proxytest.Unhurried(t, 50*time.Millisecond, func(t testing.TB, age time.Duration) {
+				test(t, proxytest.Start(t, slow, aged(age, age)))
+			})
+		})
+	}
+	run("HTTP/1", func(t testing.TB, rig *proxytest.Proxy) {
 		client := proxytest.Dial(t, rig.Ingress())
 		trace, field := proxytest.NewTrace()
 		client.Send("GET / HTTP/1.1\r\nHost: a\r\n", field, "\r\n")
@@ -74,7 +86,7 @@ func TestConnectionAgeGrace(t *testing.T) {
 			t.Errorf("flags %q, details %q, %q", h.Flags, h.Details, h.Failure.Reason)
 		}
 	})
-	t.Run("HTTP/2", func(t *testing.T) {
+	run("HTTP/2", func(t testing.TB, rig *proxytest.Proxy) {
 		client := proxytest.DialHTTP2(t, rig.Ingress())
 		trace, field := proxytest.NewTrace()
 		client.Ask(true, "GET", "/", strings.TrimSpace(field))
@@ -87,7 +99,7 @@ func TestConnectionAgeGrace(t *testing.T) {
 			t.Errorf("flags %q, details %q, %q", h.Flags, h.Details, h.Failure.Reason)
 		}
 	})
-	t.Run("a tunnel", func(t *testing.T) {
+	run("a tunnel", func(t testing.TB, rig *proxytest.Proxy) {
 		client := proxytest.Dial(t, rig.Egress())
 		client.Send("CONNECT ", slow, " HTTP/1.1\r\nHost: a\r\n\r\n")
 		if first, _ := client.ReadHead(); !strings.HasPrefix(first, "HTTP/1.1 200 ") {
