@@ -225,7 +225,7 @@ func (s *Source) lookupService(ctx context.Context, servers, names []string) fin
 	types := []uint16{dns.TypeA, dns.TypeAAAA}
 	var group sync.WaitGroup
 	var mu sync.Mutex // guards f
-	turns := make(chan struct{}, maxAtOnce)
+	slots := make(chan struct{}, maxAtOnce)
 	asked := make(map[string]bool)
 	for _, t := range f.targets {
 		if asked[t.host] {
@@ -238,13 +238,13 @@ func (s *Source) lookupService(ctx context.Context, servers, names []string) fin
 			mu.Unlock()
 			continue
 		}
-		turns <- struct{}{}
+		slots <- struct{}{}
 		group.Go(func() {
 			replies := s.lookupHost(ctx, servers, []string{t.host}, t.host, types)
 			mu.Lock()
 			f.add(t.host, types, replies)
 			mu.Unlock()
-			<-turns
+			<-slots
 		})
 	}
 	group.Wait()
