@@ -13,7 +13,7 @@ import (
 // maxAtOnce is how many hosts of a service are asked for at the same time.
 const maxAtOnce = 8
 
-// finding is what one lookup has found out.
+// finding is what one lookup found.
 type finding struct {
 	targets []target
 	// parts are the addresses of the targets' hosts, by host and family.
@@ -25,7 +25,7 @@ type finding struct {
 	err error
 }
 
-// target is a host and port, and what a service record says of it.
+// target is a host and port, with what a service record says about it.
 type target struct {
 	host                   string
 	port, priority, weight int
