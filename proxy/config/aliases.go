@@ -61,9 +61,9 @@ func clusterAlias(name string) (meant, remedy string) {
 	return "", ""
 }
 
-// alsoKnownAs is the word of an enum that other proxies have another word for,
+// wordAlias is the word of an enum that other proxies have another word for,
 // or "".
-func alsoKnownAs(word string, enum []string) string {
+func wordAlias(word string, enum []string) string {
 	known := ""
 	switch strictyaml.Fold(word) {
 	case "leastconn", "leastconnections", "p2c", "poweroftwochoices":

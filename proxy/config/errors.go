@@ -91,7 +91,7 @@ func (c *collector) didYouMean(name string, valid []string) string {
 	if c.full() {
 		return ""
 	}
-	if near := cmp.Or(strictyaml.Nearest(name, valid), alsoKnownAs(name, valid)); near != "" {
+	if near := cmp.Or(strictyaml.Nearest(name, valid), wordAlias(name, valid)); near != "" {
 		return "; did you mean " + strconv.Quote(near) + "?"
 	}
 	return ""

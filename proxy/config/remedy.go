@@ -216,7 +216,7 @@ func (k key) nearestValue(text string) string {
 	case kindOf(k.typ) == kindFloat:
 		return k.nearestNumber(text)
 	case len(k.enum) > 0 && !slices.Contains(k.enum, text):
-		return cmp.Or(strictyaml.Nearest(text, k.enum), alsoKnownAs(text, k.enum))
+		return cmp.Or(strictyaml.Nearest(text, k.enum), wordAlias(text, k.enum))
 	case k.format != "" && formatOf(k.format).check(text) != nil:
 		return ""
 	}
