@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 func compileSchema(t testing.TB) *jsonschema.Schema {
@@ -32,11 +34,11 @@ func compileSchema(t testing.TB) *jsonschema.Schema {
 // instance reads YAML the way an editor does, as JSON.
 func instance(t *testing.T, text []byte) any {
 	t.Helper()
-	file, err := parseTokens(string(text))
-	if err != nil {
-		t.Fatal(err)
+	body, mistake := strictyaml.Parse(text, strictyaml.Options{Nesting: maxNesting})
+	if mistake != nil {
+		t.Fatal(mistake)
 	}
-	data, err := json.Marshal(asJSON(file.Docs[0].Body))
+	data, err := json.Marshal(asJSON(body))
 	if err != nil {
 		t.Fatal(err)
 	}
