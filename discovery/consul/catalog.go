@@ -182,12 +182,12 @@ func (c *Catalog) refresh(ctx context.Context, state *catalogState, few int) {
 	}
 	names := state.next(few)
 	answers := make([]answer, len(names))
-	turns := make(chan struct{}, catalogConcurrency)
+	slots := make(chan struct{}, catalogConcurrency)
 	var asking sync.WaitGroup
 	for i, name := range names {
-		turns <- struct{}{}
+		slots <- struct{}{}
 		asking.Go(func() {
-			defer func() { <-turns }()
+			defer func() { <-slots }()
 			a := &answers[i]
 			a.instances, a.index, a.err = c.ask(ctx, name)
 		})

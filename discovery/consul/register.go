@@ -79,9 +79,9 @@ type Registrar struct {
 	services []*registered // the application first
 	every    time.Duration
 
-	turn   chan struct{} // holds one token, for whoever asks the agent to change something
-	close  sync.Once
-	closed chan struct{}
+	changing chan struct{} // holds one token, for whoever asks the agent to change something
+	close    sync.Once
+	closed   chan struct{}
 }
 
 // Outcome is what a Registrar registered, and what it changed in registrations that were
@@ -105,7 +105,7 @@ func (c *Client) Register(r Registration) (*Registrar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul registration of %q: %w", r.Name, err)
 	}
-	registrar := &Registrar{client: c, every: registerEvery, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	registrar := &Registrar{client: c, every: registerEvery, changing: make(chan struct{}, 1), closed: make(chan struct{})}
 	for _, s := range services {
 		registrar.services = append(registrar.services, &registered{AgentServiceRegistration: s, agent: client.Agent()})
 	}
@@ -150,11 +150,11 @@ var errClosed = errors.New("the registrar is closed")
 // ensure registers what the agent does not know, or knows otherwise.
 func (r *Registrar) ensure(ctx context.Context) (did Outcome, err error) {
 	select {
-	case r.turn <- struct{}{}:
+	case r.changing <- struct{}{}:
 	case <-ctx.Done():
 		return did, ctx.Err()
 	}
-	defer func() { <-r.turn }()
+	defer func() { <-r.changing }()
 	select {
 	case <-r.closed:
 		return did, errClosed
@@ -201,11 +201,11 @@ func (r *Registrar) IDs() []string {
 func (r *Registrar) Close(ctx context.Context, keep ...string) error {
 	r.close.Do(func() { close(r.closed) })
 	select {
-	case r.turn <- struct{}{}: // what Run is doing is done, and it does nothing more
+	case r.changing <- struct{}{}: // what Run is doing is done, and it does nothing more
 	case <-ctx.Done():
 		return fmt.Errorf("consul at %s: a request hangs, so nothing was deregistered: %w", r.client.address, ctx.Err())
 	}
-	defer func() { <-r.turn }()
+	defer func() { <-r.changing }()
 	var failed []error
 	for _, service := range r.services {
 		if slices.Contains(keep, service.ID) {

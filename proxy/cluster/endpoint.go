@@ -75,9 +75,9 @@ func (e *Endpoint) Note(now time.Duration, r outlier.Result) {
 	}
 }
 
-// health is what picking has to know of the endpoint, and why it is not well. An
-// endpoint that its source says is down is not tried in a panic either: a panic is
-// for when the proxy's own eyes may deceive it.
+// health is what picking has to know of the endpoint, and why it is not healthy. An
+// endpoint that its source calls down is not used in a panic either: a panic is for
+// when the proxy's own checks may be wrong.
 func (e *Endpoint) health() (h balance.Health, why string) {
 	c := e.cluster
 	switch {
@@ -105,8 +105,8 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 	return balance.Healthy, ""
 }
 
-// weight is the endpoint's share, while it warms up a part of it. warming is true
-// while that changes with time.
+// weight is the endpoint's share, or a part of it during a slow start. warming reports that
+// it grows with time.
 func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warming bool) {
 	w = float64(e.given.Weight)
 	s := e.cluster.options.SlowStart

@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// state is what requests see of a cluster at one moment. It never changes.
+// state is a cluster as requests see it at one moment. It never changes.
 type state struct {
 	endpoints []*Endpoint // by their index in set
 	set       *balance.Set
@@ -50,7 +50,7 @@ func (c *Cluster) Others(r *balance.Request) bool {
 	return i >= 0 && how&balance.Repeated == 0
 }
 
-// rebuild makes a new state of what is known; the caller holds the lock.
+// rebuild makes a new state of what is known now. The caller holds the lock.
 func (c *Cluster) rebuild() {
 	now := c.shared.Now()
 	c.outdated, c.warming = false, false

@@ -85,8 +85,10 @@ func TestMeter(t *testing.T) {
 	if m.addControl(floodSpan) {
 		t.Error("it counts in the next span, too")
 	}
-	if m.addReset(floodSpan) || m.addReset(floodSpan) || !m.addReset(floodSpan) {
-		t.Error("2 resets are allowed, the third is a flood")
+	for i, want := range []bool{false, false, true} {
+		if m.addReset(floodSpan) != want {
+			t.Errorf("reset %d of 2 that are allowed: flood is %v", i+1, !want)
+		}
 	}
 	m.replies = 1
 	if m.unread() {
