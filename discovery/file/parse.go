@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
@@ -16,6 +17,12 @@ import (
 const (
 	maxWeight   = 1_000_000
 	maxPriority = 128
+)
+
+// What a file may hold, beside its size.
+const (
+	maxNesting = 16
+	maxKeys    = 1000 // of one mapping
 )
 
 // maxMistakes bounds what is said about a file that is wrong everywhere.
@@ -26,16 +33,18 @@ var (
 	endpointKeys = []string{"address", "weight", "priority", "region", "zone", "health", "metadata"}
 )
 
-// Parse reads a file of endpoints, one YAML document, strictly; name stands for
-// the file in messages. Its error is an [Errors] with the mistakes that were
-// found. Without one, the endpoints are not nil.
+// Parse reads a file of endpoints: one YAML document, strictly. name is the file's name in
+// errors. The error is an [Errors]. Without an error the endpoints are not nil.
 func Parse(name string, data []byte) ([]discovery.Endpoint, error) {
 	r := &reader{file: name, lines: make(map[string]int)}
 	endpoints := []discovery.Endpoint{}
-	if root, mistake := body(data); mistake != nil {
-		mistake.File = name
-		r.mistakes = Errors{*mistake}
-	} else {
+	root, mistake := strictyaml.Parse(data, strictyaml.Options{What: "a list of endpoints", Nesting: maxNesting, MappingKeys: maxKeys})
+	switch {
+	case mistake != nil:
+		r.mistakes = Errors{{File: name, Line: mistake.Line, Column: mistake.Column, Message: mistake.Message}}
+	case root == nil:
+		r.fail(nil, "", `the file is empty; no endpoint is written as "endpoints: []"`)
+	default:
 		endpoints = r.document(root)
 	}
 	if len(r.mistakes) > 0 {
@@ -56,7 +65,7 @@ type reader struct {
 
 func (r *reader) fail(at ast.Node, path, format string, args ...any) {
 	if len(r.mistakes) < maxMistakes {
-		line, column := position(at)
+		line, column := strictyaml.Position(at)
 		r.mistakes = append(r.mistakes, Error{File: r.file, Line: line, Column: column, Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 }
@@ -134,7 +143,7 @@ func (r *reader) keys(path string, m *ast.MappingNode, valid []string, use func(
 	for _, v := range m.Values {
 		name, ok := textOf(v.Key)
 		at := strings.TrimPrefix(path+"."+clip(name), ".")
-		line, _ := position(v.Key)
+		line, _ := strictyaml.Position(v.Key)
 		switch {
 		case !ok:
 			r.fail(v.Key, path, "expected a key that is a word, found %s", describe(v.Key))
@@ -142,7 +151,7 @@ func (r *reader) keys(path string, m *ast.MappingNode, valid []string, use func(
 			r.fail(v.Key, at, "duplicate key; the first is in line %d", lines[name])
 		case valid != nil && !slices.Contains(valid, name):
 			near := ""
-			if n := nearest(name, valid); n != "" {
+			if n := strictyaml.Nearest(name, valid); n != "" {
 				near = "; did you mean " + strconv.Quote(n) + "?"
 			}
 			r.fail(v.Key, at, "unknown key%s (valid keys: %s)", near, strings.Join(valid, ", "))
@@ -169,7 +178,7 @@ func (r *reader) address(path string, n ast.Node, e *discovery.Endpoint) {
 		return
 	}
 	e.Address = address
-	r.lines[address], _ = position(n)
+	r.lines[address], _ = strictyaml.Position(n)
 }
 
 func (r *reader) number(path string, n ast.Node, least, most int) int {
@@ -205,7 +214,7 @@ func (r *reader) health(path string, n ast.Node) discovery.Health {
 		words = append(words, h.String())
 	}
 	near := ""
-	if n := nearest(text, words); n != "" {
+	if n := strictyaml.Nearest(text, words); n != "" {
 		near = "; did you mean " + strconv.Quote(n) + "?"
 	}
 	r.fail(n, path, "expected one of %s, found %s%s", strings.Join(words, ", "), describe(n), near)

@@ -53,8 +53,8 @@ func (c *Cluster) recall(k *discovery.Known) {
 	}
 }
 
-// Known is what the source last said; false where it has never said anything, or
-// there is no source.
+// Known returns what the source said last, or false if it has said nothing, or there is no
+// source.
 func (c *Cluster) Known() (k discovery.Known, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,8 +44,7 @@ func (c *Cluster) nothing(s *state, how balance.Outcome) error {
 	return fault.New(fault.NoHealthy, fmt.Sprintf("cluster %s %s", c.Name, s.why))
 }
 
-// Others reports whether there is an endpoint that may be picked besides those
-// that were tried.
+// Others reports whether another endpoint than those already tried may be picked.
 func (c *Cluster) Others(r *balance.Request) bool {
 	i, how := c.state.Load().set.Pick(r)
 	return i >= 0 && how&balance.Repeated == 0

@@ -3,6 +3,8 @@ package config
 import (
 	"reflect"
 	"slices"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // alias is the key of a struct that people mean by a name which none of its keys has,
@@ -13,14 +15,14 @@ func alias(t reflect.Type, name string) (meant, remedy string) {
 	case reflect.TypeFor[Cluster]():
 		return clusterAlias(name)
 	case reflect.TypeFor[Route]():
-		switch fold(name) {
+		switch strictyaml.Fold(name) {
 		case "retries", "numretries", "maxretries", "retryon", "retrypolicy":
 			return "retry", "retry: {on: [connect-failure], attempts: ...}"
 		case "hedgepolicy":
 			return "hedge", "hedge: {after: ...}"
 		}
 	case reflect.TypeFor[Retry]():
-		switch fold(name) {
+		switch strictyaml.Fold(name) {
 		case "retries", "numretries", "maxretries", "times":
 			return "attempts", "attempts, which counts the first time too"
 		case "retryon":
@@ -29,7 +31,7 @@ func alias(t reflect.Type, name string) (meant, remedy string) {
 			return "statuses", "statuses: [...]"
 		}
 	case reflect.TypeFor[Balance]():
-		switch fold(name) {
+		switch strictyaml.Fold(name) {
 		case "algorithm", "type", "lbpolicy":
 			return "policy", "policy: ..."
 		}
@@ -38,10 +40,10 @@ func alias(t reflect.Type, name string) (meant, remedy string) {
 }
 
 func clusterAlias(name string) (meant, remedy string) {
-	switch fold(name) {
+	switch strictyaml.Fold(name) {
 	case "maxconnections", "maxpending", "maxrequests", "maxretries":
 		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {
-			if fold(k.name) == fold(name) {
+			if strictyaml.Fold(k.name) == strictyaml.Fold(name) {
 				return "circuit_breaker", "circuit_breaker: {" + k.name + ": ...}"
 			}
 		}
@@ -59,11 +61,11 @@ func clusterAlias(name string) (meant, remedy string) {
 	return "", ""
 }
 
-// alsoKnownAs is the word of an enum that other proxies have another word for,
+// wordAlias is the word of an enum that other proxies have another word for,
 // or "".
-func alsoKnownAs(word string, enum []string) string {
+func wordAlias(word string, enum []string) string {
 	known := ""
-	switch fold(word) {
+	switch strictyaml.Fold(word) {
 	case "leastconn", "leastconnections", "p2c", "poweroftwochoices":
 		known = "least_request"
 	case "rr", "wrr", "roundrobinweighted", "weightedroundrobin":

@@ -6,6 +6,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // resolveAliases finds the value of every alias below root: that of the last
@@ -46,7 +48,7 @@ func (r *aliasResolver) resolve(n *ast.AliasNode) {
 		r.aliases[n] = target
 		return
 	}
-	line, column := position(n)
+	line, column := strictyaml.Position(n)
 	if near := r.errs.didYouMean(name, slices.Sorted(maps.Keys(r.anchors))); near != "" {
 		r.errs.addAt(line, column, "", "the alias %q has no anchor before it%s", clip(name), near)
 		return
@@ -81,7 +83,7 @@ type entry struct {
 func (e entry) place(mapping *place) *place {
 	p := mapping.key(e.name)
 	if null, ok := e.value.(*ast.NullNode); ok && null.Token.Type == token.ImplicitNullType {
-		p.line, p.column = position(e.key)
+		p.line, p.column = strictyaml.Position(e.key)
 		p.written = true
 	}
 	return p
@@ -101,7 +103,7 @@ func (d *decoder) entries(p *place, m *ast.MappingNode) []entry {
 			merges = append(merges, v.Value)
 			continue
 		}
-		line, column := position(v.Key)
+		line, column := strictyaml.Position(v.Key)
 		name, ok := keyName(v.Key)
 		if !ok {
 			d.errs.addAt(line, column, p.path(), "expected a key that is a word, found %s", describe(v.Key, key{}))
@@ -139,7 +141,7 @@ func (d *decoder) merged(p *place, source ast.Node) []entry {
 			list = append(list, d.entries(p, m)...)
 		case nil:
 		default:
-			line, column := position(s)
+			line, column := strictyaml.Position(s)
 			d.errs.addAt(line, column, p.path(), "<< takes an alias of a mapping, or a list of such; found %s", describe(m, key{}))
 		}
 	}

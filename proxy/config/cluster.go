@@ -2,44 +2,40 @@ package config
 
 import "time"
 
-// Cluster is a group of endpoints that are all alike.
+// Cluster is a group of endpoints that serve the same.
 type Cluster struct {
-	// Endpoints are the addresses, host and port. A host name is resolved
-	// when a connection is made. A cluster has either these, or one of "static",
-	// "consul", "dns" and "file".
+	// Endpoints are the addresses, host and port. A host name is resolved for each new
+	// connection. A cluster has these, or one of "static", "consul", "dns" and "file".
 	Endpoints []string `yaml:"endpoints" format:"address"`
 	// Static lists endpoints with more than an address: weight, priority, zone,
 	// metadata.
 	Static []StaticEndpoint `yaml:"static"`
 	// Consul takes the endpoints from Consul's catalog, and follows it.
 	Consul *Consul `yaml:"consul"`
-	// DNS takes the endpoints from the addresses of a name, which is looked up
-	// again and again.
+	// DNS takes the endpoints from the addresses of a name, and keeps looking it up.
 	DNS *DNS `yaml:"dns"`
 	// File takes the endpoints from a file, which is watched.
 	File *EndpointFile `yaml:"file"`
 	// Balance says which endpoint a request goes to.
 	Balance Balance `yaml:"balance"`
-	// Retry sends requests again that failed, for routes without a "retry" of
-	// their own. Without either, only those are sent again of which no endpoint
-	// can have seen anything.
+	// Retry sends failed requests again, for routes without a "retry" of their own. Without
+	// either, a request is sent again only if no endpoint can have seen anything of it.
 	Retry *Retry `yaml:"retry"`
 	// Hedge sends a request that takes long to a second endpoint as well, for
 	// routes without a "hedge" of their own.
 	Hedge *Hedge `yaml:"hedge"`
 	// CircuitBreaker bounds what may be under way at once.
 	CircuitBreaker CircuitBreaker `yaml:"circuit_breaker"`
-	// Outlier takes endpoints out that fail more than the others; without it
-	// none are.
+	// Outlier takes out endpoints that fail more than the others. Without it none are
+	// taken out.
 	Outlier *Outlier `yaml:"outlier"`
-	// HealthChecks ask the endpoints themselves whether they are well; an
-	// endpoint that fails one of them gets no requests but in a panic. One whose
-	// first check has not ended gets requests while no other is well, also where
-	// balance.panic_threshold is 0.
+	// HealthChecks ask the endpoints whether they are healthy. An endpoint that fails one
+	// of them gets requests only in a panic. One whose first check has not ended gets
+	// requests only while no other is healthy, even if balance.panic_threshold is 0.
 	HealthChecks []HealthCheck `yaml:"health_checks"`
-	// Protocol is what the endpoints are spoken to in: "http1", "http2", or
-	// "auto" for what ALPN agrees on, which without TLS is HTTP/1.1. "http2"
-	// without TLS is h2c with prior knowledge.
+	// Protocol is the version of HTTP to use with the endpoints: "http1", "http2", or
+	// "auto" for what ALPN agrees on. Without TLS, "auto" is HTTP/1.1 and "http2" is h2c
+	// with prior knowledge.
 	Protocol string `yaml:"protocol" default:"auto" enum:"http1,http2,auto"`
 	// TLS encrypts the connections to the endpoints; without it they are plain.
 	TLS *ClusterTLS `yaml:"tls"`
@@ -48,7 +44,7 @@ type Cluster struct {
 	// ConnectTimeout is the time for a connection to an endpoint, its TLS
 	// handshake included.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
-	// IdleTimeout closes a pooled connection that was not used for so long.
+	// IdleTimeout closes a pooled connection that has not been used for this long.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
 	// MaxIdle is how many unused connections are kept for each endpoint.
 	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
@@ -72,8 +68,8 @@ type ClusterTLS struct {
 	// CA is the file of the authorities that sign the endpoints' certificates;
 	// without one they are the system's.
 	CA string `yaml:"ca" format:"file"`
-	// SNI is the name that endpoints are asked for, and that their certificates
-	// must be for; without one it is the endpoint's host.
+	// SNI is the name to ask endpoints for, and that their certificates must have. The
+	// default is the endpoint's host.
 	SNI string `yaml:"sni" format:"hostname"`
 	// Cert is the file of the certificate that the proxy shows to endpoints
 	// that ask for one, followed by those between it and its authority.
@@ -90,8 +86,8 @@ type ClusterTLS struct {
 	SPKI []string `yaml:"spki" format:"spki"`
 	// CRL is the file of the authorities' revocation lists, in PEM or DER.
 	CRL string `yaml:"crl" format:"file"`
-	// InsecureSkipVerify takes any certificate, from whoever answers; pins
-	// still count. It is for trying things out.
+	// InsecureSkipVerify accepts any certificate. Pins still count. It is for trying things
+	// out.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
 	// MinVersion is the oldest version of TLS that is spoken.
 	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
@@ -105,8 +101,8 @@ type StaticEndpoint struct {
 	Address string `yaml:"address" required:"true" format:"address"`
 	// Weight is its share of requests beside the others' weights.
 	Weight int `yaml:"weight" default:"1" min:"1" max:"1000000"`
-	// Priority is 0 for endpoints that are used first; those of higher numbers
-	// take over as far as those of lower ones fail.
+	// Priority is 0 for endpoints that are used first. Those of a higher number take over
+	// as far as those of lower numbers fail.
 	Priority int `yaml:"priority" default:"0" min:"0" max:"100"`
 	// Region is the region that it runs in.
 	Region string `yaml:"region"`
@@ -127,14 +123,12 @@ type Locality struct {
 
 // CircuitBreaker bounds what may be under way to a cluster at once.
 type CircuitBreaker struct {
-	// MaxConnections is how many connections to the cluster may be open at
-	// once; a request beyond them waits, up to MaxPending of them, and is
-	// answered with 503 (UO) beyond those.
+	// MaxConnections is how many connections to the cluster may be open at once. Beyond
+	// that, up to MaxPending more requests wait for one; all others get 503 (UO).
 	MaxConnections int `yaml:"max_connections" default:"1024" min:"1"`
 	// MaxPending is how many requests may wait for a connection.
 	MaxPending int `yaml:"max_pending" default:"1024" min:"0"`
-	// MaxRequests is how many requests may be under way; further ones are
-	// answered with 503 (UO).
+	// MaxRequests is how many requests may be under way. Any beyond those get 503 (UO).
 	MaxRequests int `yaml:"max_requests" default:"1024" min:"1"`
 	// MaxRetries is how many retries may be under way, unless the retry
 	// policy has a budget.
@@ -188,7 +182,7 @@ type Balance struct {
 	ZoneAware bool `yaml:"zone_aware" default:"false"`
 	// MinZoneEndpoints is how many endpoints a cluster must have for ZoneAware.
 	MinZoneEndpoints int `yaml:"min_zone_endpoints" default:"6" min:"1"`
-	// SlowStart gives endpoints that come, or come back, few requests at first.
+	// SlowStart gives new and returning endpoints few requests at first.
 	SlowStart *SlowStart `yaml:"slow_start"`
 	// Subsets lets routes choose endpoints by their metadata.
 	Subsets *Subsets `yaml:"subsets"`
@@ -217,7 +211,7 @@ type HashOn struct {
 	Terminal bool `yaml:"terminal" default:"false"`
 }
 
-// SlowStart gives endpoints that come, or come back, few requests at first.
+// SlowStart gives new and returning endpoints few requests at first.
 type SlowStart struct {
 	// Window is how long it takes until an endpoint has its whole share.
 	Window time.Duration `yaml:"window" default:"30s" min:"1ms"`
@@ -262,19 +256,19 @@ type Retry struct {
 	Statuses []int `yaml:"statuses" min:"100" max:"999"`
 	// Headers are the response fields of "retriable-headers".
 	Headers []string `yaml:"headers" format:"field"`
-	// Attempts is how often a request is sent at most, the first time included;
-	// 1 is no retry, for a route whose cluster has them.
+	// Attempts is how often a request is sent at most, with the first time. 1 turns
+	// retries off, for a route whose cluster has them.
 	Attempts int `yaml:"attempts" default:"2" min:"1" max:"100"`
 	// PerTryTimeout is the time for each attempt until its response begins; 0 is
 	// none but the route's timeout, which is for all attempts together.
 	PerTryTimeout time.Duration `yaml:"per_try_timeout" default:"0s" min:"0"`
 	// Backoff is the time before a retry.
 	Backoff RetryBackoff `yaml:"backoff"`
-	// Budget bounds retries by the requests under way, in place of the circuit
-	// breaker's MaxRetries.
+	// Budget limits retries by the number of requests under way. It takes the place of the
+	// circuit breaker's MaxRetries.
 	Budget *RetryBudget `yaml:"budget"`
-	// MaxBody is how many bytes of a request's content are kept for a retry, at
-	// least 16384. A request with more than that is not retried once the rest was read.
+	// MaxBody is how many bytes of a request's content are kept for a retry, at least
+	// 16384. A request with more is not retried once the rest of it has been read.
 	MaxBody int `yaml:"max_body" default:"65536" min:"0" max:"16777216"`
 }
 
@@ -296,20 +290,19 @@ type RetryBudget struct {
 	Min int `yaml:"min" default:"3" min:"0"`
 }
 
-// Hedge sends a request whose response takes long to begin to another endpoint
-// as well: whichever answers first is the response. A request whose content could
-// not be kept whole, and an upgrade, are not hedged.
+// Hedge sends a request to another endpoint as well if its response takes long to
+// begin. The first answer is the response. Upgrades are not hedged, nor requests whose
+// content could not be kept whole.
 type Hedge struct {
-	// After is how long a response may take to begin until the request is sent
-	// once more.
+	// After is how long a response may take to begin before the request is sent once more.
 	After time.Duration `yaml:"after" required:"true" min:"1ms"`
 	// Attempts is how often a request is sent at most, the first time included;
 	// 1 is no hedging, for a route whose cluster has it.
 	Attempts int `yaml:"attempts" default:"2" min:"1" max:"10"`
 }
 
-// Outlier takes endpoints out that fail more than the others, with Envoy's
-// formulas and defaults.
+// Outlier takes out endpoints that fail more than the others. Formulas and defaults are
+// Envoy's.
 type Outlier struct {
 	// Consecutive5xx is how many answers of 500 and above in a row take an
 	// endpoint out; 0 is never. Connections that fail count as well, but for
@@ -366,7 +359,7 @@ type OutlierFailurePercentage struct {
 	MinRequests int `yaml:"min_requests" default:"50" min:"1"`
 }
 
-// HealthCheck asks endpoints whether they are well: by one of "http", "tcp" and
+// HealthCheck asks endpoints whether they are healthy: by one of "http", "tcp" and
 // "grpc".
 type HealthCheck struct {
 	// HTTP asks by a request.
@@ -385,7 +378,7 @@ type HealthCheck struct {
 	// is unhealthy. An HTTP status that is not expected makes it so at once, and
 	// so does the first check of all.
 	UnhealthyThreshold int `yaml:"unhealthy_threshold" default:"3" min:"1"`
-	// HealthyThreshold is how many must pass until an endpoint is well again.
+	// HealthyThreshold is how many must pass until an endpoint is healthy again.
 	HealthyThreshold int `yaml:"healthy_threshold" default:"2" min:"1"`
 	// NoTrafficInterval is the time from one check to the next in a cluster that
 	// had no request yet.
@@ -403,14 +396,14 @@ type HTTPCheck struct {
 	Host string `yaml:"host" format:"authority"`
 	// Headers are further header fields; the values are secrets.
 	Headers map[string]string `yaml:"headers" secret:"true"`
-	// Statuses are the statuses of an endpoint that is well, single ones and
-	// ranges, such as [200-299, 404].
+	// Statuses are the statuses of a healthy endpoint, single ones and ranges, such as
+	// [200-299, 404].
 	Statuses []string `yaml:"statuses" default:"200" format:"statuses"`
 	// Body is text that must be within the first KiB of the answer.
 	Body string `yaml:"body"`
 }
 
-// TCPCheck asks by a connection: {} is one that need only be taken.
+// TCPCheck opens a connection. {} only opens it.
 type TCPCheck struct {
 	// Send is text that is sent; without it nothing is.
 	Send string `yaml:"send"`

@@ -17,12 +17,12 @@ type Config struct {
 	// Clusters are the groups of endpoints that routes send requests to, by
 	// name.
 	Clusters map[string]Cluster `yaml:"clusters"`
-	// Consul is the Consul agent that clusters, catalogs and the registration
-	// ask; each may say otherwise for itself.
+	// Consul is the Consul agent for clusters, the catalog and the registration. A cluster
+	// may have another.
 	Consul Consul `yaml:"consul"`
 	// Catalog says how listeners with a catalog serve its services.
 	Catalog Catalog `yaml:"catalog"`
-	// Discovery is what is kept of what sources of endpoints said.
+	// Discovery says what to keep of the answers of sources of endpoints.
 	Discovery Discovery `yaml:"discovery"`
 	// Register puts the service into a catalog.
 	Register Register `yaml:"register"`
@@ -36,10 +36,10 @@ type Config struct {
 	Drain Drain `yaml:"drain"`
 	// Log is the proxy's own log, not the access log.
 	Log Log `yaml:"log"`
-	// UpgradeSocket is the Unix socket by which hopscope run --upgrade takes the
-	// listening sockets over: a path, or "@" and a name in Linux's abstract
-	// namespace. Without one it is made of the user and the admin address, and
-	// there is none where the admin API is off or on port 0.
+	// UpgradeSocket is the Unix socket through which hopscope run --upgrade takes over the
+	// listening sockets: a path, or "@" and a name in Linux's abstract namespace. The
+	// default is made of the user and the admin address; there is none if the admin API
+	// is off or on port 0.
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
 }
 
@@ -50,91 +50,85 @@ type Admin struct {
 	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
 }
 
-// Listener is an address that takes requests: a socket, and what is done with the
-// requests of its connections. In the file the keys of both are in one mapping.
+// Listener is an address that takes requests, and says what is done with them.
 type Listener struct {
 	ListenerSocket
 	ListenerHTTP
 }
 
-// ListenerSocket is where connections come in, and how they are read. A reload that
-// changes none of it keeps the socket and its connections.
+// ListenerSocket is where a listener's connections come in, and how they are read. A
+// reload that does not change it keeps the socket and its connections.
 type ListenerSocket struct {
 	// Name names the listener in logs, metrics and the admin API. No two
 	// listeners have the same.
 	Name string `yaml:"name" required:"true" format:"name"`
-	// Address is the host and port to listen on; port 0 takes a free one, and
-	// without a host every interface is listened on. On Linux, a reload or an
-	// upgrade may change it to one that includes the old one, or is within it
-	// (127.0.0.1 and 0.0.0.0, the same port): no connection is refused; one that
-	// is opened at that moment may take a second longer.
+	// Address is the host and port to listen on. Port 0 takes a free one; no host is every
+	// interface. On Linux, a reload or an upgrade may change it to an address that
+	// includes the old one or is within it (127.0.0.1 and 0.0.0.0, the same port). No
+	// connection is refused then, but one that is opened at that moment may take a second
+	// longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
 	// TLS encrypts the listener's connections; without it they are plain.
 	TLS *ListenerTLS `yaml:"tls"`
 	// HTTP2 limits connections that speak HTTP/2: those that agree on h2 by
 	// ALPN, and those without TLS whose first bytes say so (h2c).
 	HTTP2 HTTP2 `yaml:"http2"`
-	// RequestHeadTimeout is the time that a client has to send a whole head,
-	// from its first byte, or from the connection's start.
+	// RequestHeadTimeout is the time that a client has to send a whole head. It begins
+	// with the first byte, for the first request with the connection.
 	RequestHeadTimeout time.Duration `yaml:"request_head_timeout" default:"10s" min:"1ms"`
 	// IdleTimeout closes a connection that waits for its next request.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
 	// StreamIdleTimeout ends a request or tunnel on which no byte moves.
 	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout" default:"5m" min:"1ms"`
-	// AbortOnClose says when a client of HTTP/1 that closes its side of the
-	// connection while its request is on its way counts as gone, so that the
-	// request is given up: "late" where it does so more than 100 ms after its
-	// request, since one that does so sooner has merely said all that it had to
-	// say, as nc does at the end of its input; "always" whenever it does, as
-	// nginx and HAProxy's abortonclose have it; "never" not before it resets the
-	// connection. Over TLS a close_notify closes a side too. A reset always
-	// counts, and so does the end of an HTTP/2 connection.
+	// AbortOnClose says when hopscope gives up a request because an HTTP/1 client closed
+	// its side of the connection. "late": if that was more than 100 ms after the request;
+	// a client that closes sooner has only sent all that it had to send, as nc does at the
+	// end of its input. "always": at once, as nginx does, and HAProxy with abortonclose.
+	// "never": only if the client resets the connection. Over TLS a close_notify closes a
+	// side, too. A reset always counts, and so does the end of an HTTP/2 connection.
 	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
-	// MaxConnectionAge is how long a connection may be open, give or take a tenth. Then
-	// the next response over HTTP/1 says that it is the last, and the connection is closed
-	// if no request comes within 5 s; over HTTP/2 a GOAWAY says so at once. Requests and
-	// tunnels go on. 0 is for ever. A connection whose client certificate is not trusted
-	// any more, since the files of client_ca or crl have changed, ends in the
-	// same way whatever its age, and is cut 10 s later.
+	// MaxConnectionAge is how long a connection may be open, give or take a tenth; 0 is
+	// for ever. Then the next response over HTTP/1 says that it is the last, and the
+	// connection is closed if no request comes within 5 s; over HTTP/2 a GOAWAY says so at
+	// once. Requests and tunnels go on. If the files of client_ca or crl change, and a
+	// client's certificate is no longer trusted, its connection ends in the same way, and
+	// is cut 10 s later.
 	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0"`
-	// MaxConnectionAgeGrace is how long after that the requests and tunnels of the
-	// connection may go on; then it is cut. 0 is for ever.
+	// MaxConnectionAgeGrace is how long requests and tunnels may go on after that. Then the
+	// connection is cut. 0 is for ever.
 	MaxConnectionAgeGrace time.Duration `yaml:"max_connection_age_grace" default:"0s" min:"0"`
-	// MaxConnections is how many connections may be open at once. Where one more
-	// comes, the one that has been idle for longest is closed, else the new one
-	// waits. All listeners together have half of what the limit on open files
-	// (ulimit -n) leaves, or more where their max_connections say so; 0 is no limit
-	// but that.
+	// MaxConnections is how many connections may be open at once. If one more comes, the
+	// one that has been idle for longest is closed; if none is idle, the new one waits. All
+	// listeners together have half of what the limit on open files (ulimit -n) leaves, or
+	// more if their max_connections ask for more. 0 is no other limit than that.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
-	// MaxHeaderBytes is the largest request head, in bytes, the target included:
-	// one that does not fit is answered with 414, or 431 where the fields are what
-	// is too large.
+	// MaxHeaderBytes is the largest request head, in bytes, with its target. A larger one
+	// is answered with 431, or with 414 if the target alone is too large.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
 }
 
-// ListenerHTTP is what is done with the requests of a listener. A reload changes it
-// under connections that are open: their next request goes by it.
+// ListenerHTTP is what is done with a listener's requests. A reload that changes it
+// keeps connections: their next requests go by the new settings.
 type ListenerHTTP struct {
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
 	// Routes are tried in order; the first that matches is taken.
 	Routes []Route `yaml:"routes"`
-	// Catalog serves every service of a catalog, after the routes: "consul" is
-	// Consul's, by the request's host and by the tags of the services; the top
-	// level's "catalog" says how.
+	// Catalog serves every service of a catalog, after the routes. "consul" is Consul's:
+	// services are found by the request's host and by their tags. The top level's
+	// "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
-	// TrustedCallers are the networks of clients whose x-envoy- fields are
-	// believed; from all others every such field is removed. A client is
-	// trusted only if all addresses in X-Forwarded-For, X-Real-IP and Forwarded
-	// are in these networks too, so that a TLS terminator on the same host lends
-	// no trust to strangers. x-envoy-upstream-rq-timeout-ms,
-	// x-envoy-upstream-rq-per-try-timeout-ms and x-envoy-max-retries may ask for
-	// less than the route has, never for more. x-envoy-retry-on and
-	// x-envoy-retry-grpc-on count where neither route nor cluster has "retry":
-	// for 2 attempts, or up to 3 with x-envoy-max-retries.
+	// TrustedCallers are the networks of clients whose x-envoy- fields are believed.
+	// From all other clients every such field is removed. A client is trusted only if all
+	// addresses in X-Forwarded-For, X-Real-IP and Forwarded are in these networks too: a
+	// TLS terminator on the same host lends no trust to strangers.
+	// x-envoy-upstream-rq-timeout-ms, x-envoy-upstream-rq-per-try-timeout-ms and
+	// x-envoy-max-retries may ask for less than the route has, never for more.
+	// x-envoy-retry-on and x-envoy-retry-grpc-on count if neither the route nor its cluster
+	// has "retry": for 2 attempts, or up to 3 with x-envoy-max-retries.
 	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
 	// ForwardProxy makes this a forward proxy: requests in absolute form and
 	// CONNECT go to the destination that they name, after the routes.
@@ -143,12 +137,11 @@ type ListenerHTTP struct {
 	GRPCWeb bool `yaml:"grpc_web" default:"true"`
 	// Forwarded says what the endpoint is told of the client.
 	Forwarded Forwarded `yaml:"forwarded"`
-	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests,
-	// in Envoy's words: "sanitize" removes the field, "sanitize_set" sets it
-	// from the client's certificate, "append_forward" adds the client's
-	// certificate to what came, "forward_only" leaves what came; from clients
-	// without a verified certificate all of them remove it.
-	// "always_forward_only" leaves what came, from every client.
+	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests, in Envoy's
+	// words. "sanitize" removes the field, "sanitize_set" sets it from the client's
+	// certificate, "append_forward" adds the client's certificate to it, "forward_only"
+	// leaves it as it is. All of these remove it if the client has no verified certificate.
+	// "always_forward_only" leaves it as it is, from every client.
 	ForwardClientCert string `yaml:"forward_client_cert" default:"sanitize" enum:"sanitize,sanitize_set,append_forward,forward_only,always_forward_only"`
 	// Via appends to the Via field of requests and responses (RFC 9110
 	// section 7.6.3).
@@ -174,10 +167,10 @@ type ListenerTLS struct {
 	// ClientCA is the file of the authorities that sign the clients'
 	// certificates; with ClientAuth "request" or "require" it must be given.
 	ClientCA string `yaml:"client_ca" format:"file"`
-	// ClientSAN lists who is let in, by the names in their certificates: DNS
-	// names, with a leading "*." for one label in its place, and SPIFFE ids,
-	// with "/*" at the end for all below. Without any, whoever the authorities
-	// signed for is.
+	// ClientSAN lists which clients are let in, by the names in their certificates: DNS
+	// names, where a leading "*." stands for one label, and SPIFFE ids, where "/*" at the
+	// end stands for all below. Without any, all clients with a certificate of the
+	// authorities are let in.
 	ClientSAN []string `yaml:"client_san" format:"san"`
 	// CRL is the file of the authorities' revocation lists, in PEM or DER.
 	CRL string `yaml:"crl" format:"file"`
@@ -187,8 +180,8 @@ type ListenerTLS struct {
 	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
 	// ALPN lists the protocols that clients may choose, the best first.
 	ALPN []string `yaml:"alpn" default:"h2,http/1.1" enum:"h2,http/1.1"`
-	// SessionTickets lets clients that come again resume their sessions, which
-	// spares both sides most of a handshake.
+	// SessionTickets lets returning clients resume their sessions, which saves both sides
+	// most of a handshake.
 	SessionTickets bool `yaml:"session_tickets" default:"true"`
 	// HandshakeTimeout is the time for a handshake.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms"`
@@ -208,36 +201,33 @@ type Certificate struct {
 type HTTP2 struct {
 	// MaxConcurrentStreams is how many requests one connection carries at once.
 	MaxConcurrentStreams int `yaml:"max_concurrent_streams" default:"100" min:"1" max:"1000000"`
-	// StreamWindow is how many bytes of content a peer may send on a stream
-	// before they were read.
+	// StreamWindow is how many bytes of content a peer may send on a stream before they
+	// are read.
 	StreamWindow int `yaml:"stream_window" default:"65536" min:"65535" max:"16777216"`
-	// KeepAlive sends a PING when no byte came for so long; 0 is never.
+	// KeepAlive sends a PING when no byte has come for this long; 0 is never.
 	KeepAlive time.Duration `yaml:"keep_alive" default:"0s" min:"0"`
-	// KeepAliveTimeout closes a connection whose PING was not answered for so
-	// long.
+	// KeepAliveTimeout closes a connection whose PING is not answered for this long.
 	KeepAliveTimeout time.Duration `yaml:"keep_alive_timeout" default:"20s" min:"1ms"`
 	// MaxResets is how many streams a peer may reset, within 10 s, as soon as
 	// it has opened them (rapid reset).
 	MaxResets int `yaml:"max_resets" default:"200" min:"1"`
-	// MaxControlFrames is how many frames that carry no content a peer may
-	// send within 10 s: SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA and
-	// their like.
+	// MaxControlFrames is how many frames without content a peer may send within 10 s:
+	// SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA and others.
 	MaxControlFrames int `yaml:"max_control_frames" default:"2000" min:"1"`
 }
 
-// ForwardProxy opens a listener to what the service calls. A connection is made to the
-// address that was checked. Loopback, link-local (metadata services among them),
-// unspecified and multicast addresses are reached only where allow has their network,
-// such as 127.0.0.0/8, whatever name leads there; loopback clients may also ask for a
-// loopback address, or for localhost, itself. The proxy's own admin API is never reached.
+// ForwardProxy opens a listener to what the service calls. Hopscope connects to the
+// address that it has checked. Loopback, link-local (such as metadata services),
+// unspecified and multicast addresses can be reached only if allow has their network,
+// such as 127.0.0.0/8, whatever name leads there. Loopback clients may also ask for
+// localhost, or for a loopback address by itself. The proxy's own admin API can't be
+// reached.
 type ForwardProxy struct {
-	// Allow lists who may reach what; a request that no entry allows is
-	// answered with 403. Without entries, loopback clients may reach every
-	// destination.
+	// Allow lists who may reach what. A request that no entry allows gets 403. Without
+	// entries, loopback clients may reach every destination.
 	Allow []ForwardAllow `yaml:"allow"`
-	// Deny lists destinations that nobody may reach, as names, networks and addresses are
-	// written in allow. A network covers every name that leads into it. It
-	// comes before allow.
+	// Deny lists destinations that nobody may reach, written as in allow, which it comes
+	// before. A network covers every name that leads into it.
 	Deny []string `yaml:"deny" format:"destination"`
 	// ConnectTimeout is the time for a connection to the destination.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
@@ -258,11 +248,10 @@ type ForwardAllow struct {
 
 // Forwarded says what the endpoint is told of the client.
 type Forwarded struct {
-	// TrustedProxies is how many proxies in front of this one are trusted to
-	// have written X-Forwarded-For and X-Forwarded-Proto; the client's
-	// address is the entry that the first of them wrote. With 0 the client is
-	// whoever opened the connection, and what it says of itself is not
-	// believed.
+	// TrustedProxies is how many proxies in front of this one are trusted to write
+	// X-Forwarded-For and X-Forwarded-Proto. The client's address is the entry that the
+	// first of them wrote. With 0 the client is whoever opened the connection, and these
+	// fields are not believed.
 	TrustedProxies int `yaml:"trusted_proxies" default:"0" min:"0" max:"100"`
 	// XForwarded is what happens to X-Forwarded-For and X-Forwarded-Proto:
 	// "append" adds the peer's address and sets the scheme, "replace" starts
@@ -325,7 +314,7 @@ type Telemetry struct {
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is never.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"1s" min:"0"`
-	// Store is the memory of recent hops, for the admin API.
+	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
 }
 
@@ -336,15 +325,14 @@ type Traces struct {
 	OTLP *OTLP `yaml:"otlp"`
 	// Zipkin sends spans to a Zipkin v2 collector.
 	Zipkin *Zipkin `yaml:"zipkin"`
-	// Sample is the share of traces that are exported, where this proxy is
-	// the first to see them: 0 to 1. A caller's decision is kept, and failed
-	// and slow hops are always exported.
+	// Sample is the share of traces to export, from 0 to 1, if this proxy is the first to
+	// see them. A caller's decision is kept. Failed and slow hops are always exported.
 	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
-	// Extract lists the formats of trace context that are read, the first
-	// that is there wins: "w3c", "b3" (both of its forms).
+	// Extract lists the formats of trace context to read: "w3c", "b3" (both of its forms).
+	// The first that a request has wins.
 	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3"`
-	// Inject lists the formats that are always sent: "w3c", "b3" (one
-	// header), "b3multi". What came in goes out besides.
+	// Inject lists the formats that are always sent: "w3c", "b3" (one header), "b3multi".
+	// The format that came in goes out, too.
 	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi"`
 }
 
@@ -387,7 +375,7 @@ type Metrics struct {
 	NativeHistograms bool `yaml:"native_histograms" default:"true"`
 }
 
-// Store is the memory of recent hops.
+// Store keeps recent hops for the admin API.
 type Store struct {
 	// MaxBytes is how much memory it may take, in bytes; half of it is for
 	// failed and slow hops alone. 0 turns it off.
@@ -395,23 +383,22 @@ type Store struct {
 }
 
 // Overload says what the proxy does before it runs out of memory. A quarter of
-// MaxMemoryBytes is for what clients make it hold: connections, streams, heads, and
-// content that waits to be read. From half of that quarter on, clients of HTTP/2 are let
-// send less ahead; from three quarters on, connections that hold much get no further
-// stream (REFUSED_STREAM), and no head may be larger than 16 KiB; from nine tenths on,
-// the connections that hold most are closed; beyond it, new connections are closed,
-// and requests are answered with 503 (OM). Go's heap is kept within three quarters of
+// MaxMemoryBytes is the budget for what clients make it hold: connections, streams,
+// heads, and content that waits to be read. When half of the budget is used, HTTP/2
+// clients may send less ahead. From three quarters on, connections that hold much get no
+// further stream (REFUSED_STREAM), and no head may be larger than 16 KiB. From nine tenths
+// on, the connections that hold most are closed. Beyond the budget, new connections are
+// closed, and requests get 503 (OM). Go's heap is kept within three quarters of
 // MaxMemoryBytes, unless GOMEMLIMIT is set.
 type Overload struct {
-	// MaxMemoryBytes is how much memory the process may use, at least 16777216. 0 is
-	// the least of the limit of its cgroup, GOMEMLIMIT and the machine's memory.
+	// MaxMemoryBytes is how much memory the process may use, at least 16777216. 0 is the
+	// smallest of its cgroup's limit, GOMEMLIMIT and the machine's memory.
 	MaxMemoryBytes int `yaml:"max_memory_bytes" default:"0" min:"0"`
 }
 
 // Drain says how the proxy ends.
 type Drain struct {
-	// Timeout is how long requests in flight may take after SIGTERM; what is
-	// left then is cut.
+	// Timeout is how long requests in flight may take after SIGTERM. Then they are cut.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0"`
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // maxValues is how many values a file may stand for: a few lines of aliases of
@@ -29,7 +31,7 @@ func (d *decoder) spend(p *place, n ast.Node, count int) bool {
 	}
 	d.values += count
 	if d.exhausted() {
-		line, column := position(n)
+		line, column := strictyaml.Position(n)
 		d.errs.addAt(line, column, p.path(), "the file stands for more than %d values, those that aliases repeat included", maxValues)
 	}
 	return !d.exhausted()
@@ -41,7 +43,7 @@ func (d *decoder) exhausted() bool { return d.values > maxValues }
 // its place marked, and the default left.
 func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 	if !p.written {
-		p.line, p.column = position(n)
+		p.line, p.column = strictyaml.Position(n)
 		p.written = true
 	}
 	n = d.deref(n)
@@ -111,9 +113,9 @@ func (d *decoder) unknownKey(p *place, e entry, in reflect.Type, names []string)
 	meant, write := alias(in, e.name)
 	near := "; write " + write
 	if meant == "" {
-		meant, near = nearest(e.name, names), d.errs.didYouMean(e.name, names)
+		meant, near = strictyaml.Nearest(e.name, names), d.errs.didYouMean(e.name, names)
 	}
-	line, column := position(e.key)
+	line, column := strictyaml.Position(e.key)
 	d.errs.addAt(line, column, p.key(e.name).path(), "unknown key%s (valid keys: %s)", near, strings.Join(names, ", "))
 	return meant
 }
@@ -147,7 +149,7 @@ func (d *decoder) decodeMap(p *place, n ast.Node, k key, v reflect.Value) bool {
 	elem := k.elem()
 	for _, e := range d.entries(p, m) {
 		if !isStringKey(e.key) {
-			line, column := position(e.key)
+			line, column := strictyaml.Position(e.key)
 			d.errs.addAt(line, column, p.path(), "expected a name, found %s; write it in quotes", describe(e.key, key{}))
 			continue
 		}
@@ -218,24 +220,4 @@ func stringOf(n ast.Node) (text string, quoted, ok bool) {
 		return n.Value.Value, true, true
 	}
 	return "", false, false
-}
-
-// position is where a value begins.
-func position(n ast.Node) (line, column int) {
-	switch v := n.(type) {
-	case nil:
-		return 1, 1
-	case *ast.MappingNode:
-		if !v.IsFlowStyle && len(v.Values) > 0 {
-			return position(v.Values[0].Key)
-		}
-	case *ast.MappingValueNode:
-		return position(v.Key)
-	case *ast.MappingKeyNode:
-		return position(v.Value)
-	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return max(1, t.Position.Line), max(1, t.Position.Column)
-	}
-	return 1, 1
 }

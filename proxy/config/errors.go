@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // Error is one mistake in a configuration.
@@ -89,7 +91,7 @@ func (c *collector) didYouMean(name string, valid []string) string {
 	if c.full() {
 		return ""
 	}
-	if near := cmp.Or(nearest(name, valid), alsoKnownAs(name, valid)); near != "" {
+	if near := cmp.Or(strictyaml.Nearest(name, valid), wordAlias(name, valid)); near != "" {
 		return "; did you mean " + strconv.Quote(near) + "?"
 	}
 	return ""

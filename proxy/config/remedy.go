@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
@@ -215,7 +216,7 @@ func (k key) nearestValue(text string) string {
 	case kindOf(k.typ) == kindFloat:
 		return k.nearestNumber(text)
 	case len(k.enum) > 0 && !slices.Contains(k.enum, text):
-		return cmp.Or(nearest(text, k.enum), alsoKnownAs(text, k.enum))
+		return cmp.Or(strictyaml.Nearest(text, k.enum), wordAlias(text, k.enum))
 	case k.format != "" && formatOf(k.format).check(text) != nil:
 		return ""
 	}
@@ -260,10 +261,10 @@ func suggestDuration(text string) string {
 
 // suggest returns a valid value near to s, or "".
 func (k key) suggest(s string) string {
-	if near := nearest(s, k.literals); near != "" {
+	if near := strictyaml.Nearest(s, k.literals); near != "" {
 		return near
 	}
-	if k.format == "" || len(s) > maxNearest {
+	if k.format == "" || len(s) > strictyaml.MaxNearest {
 		return ""
 	}
 	f := formatOf(k.format)

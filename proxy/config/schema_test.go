@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 func compileSchema(t testing.TB) *jsonschema.Schema {
@@ -32,11 +34,11 @@ func compileSchema(t testing.TB) *jsonschema.Schema {
 // instance reads YAML the way an editor does, as JSON.
 func instance(t *testing.T, text []byte) any {
 	t.Helper()
-	file, err := parseTokens(string(text))
-	if err != nil {
-		t.Fatal(err)
+	body, mistake := strictyaml.Parse(text, strictyaml.Options{Nesting: maxNesting})
+	if mistake != nil {
+		t.Fatal(mistake)
 	}
-	data, err := json.Marshal(asJSON(file.Docs[0].Body))
+	data, err := json.Marshal(asJSON(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,7 @@ func TestSchemaDescribes(t *testing.T) {
 	if got := s.Properties["service"].Description; got != "service is the name of the service that this proxy stands in front of. It names the hop in every view." {
 		t.Error(got)
 	}
-	if got := s.Defs["CircuitBreaker"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending of them") || got.Default != 1024.0 {
+	if got := s.Defs["CircuitBreaker"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending more requests") || got.Default != 1024.0 {
 		t.Error(got)
 	}
 }

@@ -2,13 +2,13 @@ package config
 
 import "time"
 
-// Consul is a Consul agent, and what it is asked for. At the top level it says
-// how the agent is reached; there the keys from "service" on, which say what it is
-// asked for, are an error. In a cluster it says what is asked for, and each key of
-// the agent that is left out is the top level's.
+// Consul is a Consul agent, and what it is asked for. The top level says how the
+// agent is reached. There the keys from "service" on are an error, since they say what
+// it is asked for. A cluster says what it is asked for, and takes each key of the agent
+// that it leaves out from the top level.
 type Consul struct {
-	// Address is the agent's, host and port; without one at the top level either
-	// it is 127.0.0.1:8500.
+	// Address is the agent's host and port. The default at the top level is
+	// 127.0.0.1:8500.
 	Address string `yaml:"address" format:"address"`
 	// Token is an ACL token, a secret; it needs service:read and node:read, and
 	// service:write to register. A cluster that has it, or a token_file, takes
@@ -27,8 +27,8 @@ type Consul struct {
 	Namespace string `yaml:"namespace" format:"datacenter"`
 	// Partition is the admin partition of Consul Enterprise.
 	Partition string `yaml:"partition" format:"datacenter"`
-	// Stale lets any server answer, also one that lags behind the leader. What
-	// the top level allows, clusters can not forbid.
+	// Stale lets any server answer, even one that lags behind the leader. If the top
+	// level allows it, clusters can't forbid it.
 	Stale bool `yaml:"stale" default:"false"`
 	// Wait is how long a query waits for a change until it is asked again; 0 is
 	// the top level's, or 5m.
@@ -45,13 +45,12 @@ type Consul struct {
 	// Near sorts the instances by their distance to a node; "_agent" is the
 	// agent's own.
 	Near string `yaml:"near"`
-	// OnlyPassing leaves instances out whose checks warn; without it they take
-	// over as far as those that pass do not suffice, and get none where their
-	// weight for a warning is 0. Critical instances get no requests, not even in
-	// a panic.
+	// OnlyPassing leaves out instances with a check in the warning state. Without it they
+	// take over as far as the passing ones do not suffice, unless their weight for a
+	// warning is 0. Critical instances get no requests, not even in a panic.
 	OnlyPassing bool `yaml:"only_passing" default:"false"`
-	// Failover lists datacentres whose instances take over, in order, as far as
-	// those of the first fail.
+	// Failover lists the datacentres whose instances take over, in order, as far as
+	// those of the first one fail.
 	Failover []string `yaml:"failover" format:"datacenter"`
 }
 
@@ -80,24 +79,24 @@ type Catalog struct {
 	// Suffixes are domains below which each service has a name besides: with
 	// [mesh], payments is payments.mesh too.
 	Suffixes []string `yaml:"suffixes" format:"domain"`
-	// Like is the name of a cluster whose settings the services' clusters have,
-	// all but where its endpoints come from, which it need not say; without one they
-	// have the defaults. Services that speak HTTP/2 in plain text, as gRPC servers do,
-	// need one with protocol "http2", or a tag with the option proto=grpc.
+	// Like is the name of a cluster. The services' clusters have its settings, but not
+	// its endpoints: it needs none. Without one they have the defaults. Services that
+	// speak HTTP/2 in plain text, as gRPC servers do, need one with protocol "http2", or a
+	// tag with the option proto=grpc.
 	Like string `yaml:"like" ref:"clusters"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
 }
 
-// Discovery is what is kept of what sources of endpoints said: those of clusters, in
-// Consul, the DNS and files, and the catalog.
+// Discovery says what to keep of the last answers of sources of endpoints: Consul, the
+// DNS, files and the catalog.
 type Discovery struct {
-	// Cache is a file that what they said last is written to, so that a proxy which
-	// starts while they are away begins with that. Each proxy needs a file of its
-	// own, in a directory that it may write to. Without one nothing is kept.
+	// Cache is a file for these answers. A proxy that starts while a source is away begins
+	// with them. Each proxy needs a file of its own, in a directory that it may write to.
+	// Without one nothing is kept.
 	Cache string `yaml:"cache" format:"file"`
-	// MaxAge is how old what is in the file may be; what is older is not used.
+	// MaxAge is how old an answer in the file may be. Older ones are not used.
 	MaxAge time.Duration `yaml:"max_age" default:"24h" min:"1s"`
 }
 
@@ -108,12 +107,12 @@ type Register struct {
 }
 
 // RegisterConsul registers the service, and this proxy as its sidecar, with the
-// Consul agent of the top level. Both are taken out first when draining. The
-// sidecar is as healthy as the service, so that both come and go together. What
-// Consul has under the same id is compared with what is written here, at the
-// start, at a reload and at an upgrade, and changed where it differs; after that
-// what others change is left to them. A registration that is lost is made again,
-// with the health that it had.
+// Consul agent of the top level. Draining begins with taking both out. The sidecar
+// is as healthy as the service, so both come and go together. At the start, at an
+// upgrade, and at a reload that changes the registration, hopscope compares what
+// Consul has under the same id, and changes what differs. It leaves alone what
+// others change after that. A registration that is lost is made again, with the
+// health that it had.
 type RegisterConsul struct {
 	// Name is the service's name in the catalog; without one it is the top
 	// level's "service".
@@ -136,10 +135,10 @@ type RegisterConsul struct {
 	Meta map[string]string `yaml:"meta" secret:"true"`
 	// Weight is the instance's share of requests beside the others' weights.
 	Weight int `yaml:"weight" default:"1" min:"1" max:"65535"`
-	// Check is how the agent looks after the application itself; without one it
-	// connects to the first endpoint of the first inbound listener's cluster.
-	// Where others come by this proxy the agent connects to its listener as well,
-	// as often, and the service is healthy if both are: a proxy that has died
+	// Check is how the agent checks the application itself. Without one, the agent
+	// connects to the first endpoint of the first inbound listener's cluster. If
+	// others reach the service through this proxy, the agent connects to its listener
+	// too, as often, and the service is healthy if both are: a proxy that has died
 	// gets no more requests.
 	Check *RegisterCheck `yaml:"check"`
 	// Sidecar registers this proxy as well, by the service's name with
@@ -147,8 +146,8 @@ type RegisterConsul struct {
 	Sidecar bool `yaml:"sidecar" default:"true"`
 }
 
-// RegisterCheck is how the agent looks after the application: by one of "http",
-// "tcp" and "grpc".
+// RegisterCheck is how the agent checks the application: one of "http", "tcp" and
+// "grpc".
 type RegisterCheck struct {
 	// HTTP is a URL that must answer with a 2xx.
 	HTTP string `yaml:"http" format:"url"`
@@ -160,9 +159,8 @@ type RegisterCheck struct {
 	Interval time.Duration `yaml:"interval" default:"5s" min:"1s"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// DeregisterAfter takes an instance, and its sidecar, out of the catalog
-	// when it was critical for so long; 0 is never. Consul takes less than 1m for
-	// 1m.
+	// DeregisterAfter takes an instance, and its sidecar, out of the catalog when it
+	// has been critical for this long; 0 is never. Consul's least is 1m.
 	DeregisterAfter time.Duration `yaml:"deregister_after" default:"0s" min:"0"`
 }
 
@@ -174,23 +172,23 @@ type DNS struct {
 	// Port is the endpoints' port; with type "srv" it is left out, as the records
 	// have their own, and with every other type it must be given.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
-	// Type is what is asked for: "auto" (A and AAAA), "a", "aaaa" or "srv", whose
-	// weight of 0 counts as 1: a small share beside those of others (RFC 2782).
+	// Type is the type of the records: "auto" (A and AAAA), "a", "aaaa" or "srv". An SRV
+	// record with a weight of 0 counts as 1, a small share beside the others (RFC 2782).
 	Type string `yaml:"type" default:"auto" enum:"auto,a,aaaa,srv"`
-	// Mode is "strict", where each address is an endpoint and the answer is all
-	// there is, or "logical", where the name is one endpoint and new connections
-	// go to the first address of the last answer: for names of large services
-	// whose answers hold a few of many addresses.
+	// Mode is "strict" or "logical". Strict: each address is an endpoint, and there are
+	// no others than the answer's. Logical: the name is one endpoint, and new connections
+	// go to the first address of the last answer. That is for large services, whose
+	// answers hold a few of many addresses.
 	Mode string `yaml:"mode" default:"strict" enum:"strict,logical"`
 	// Resolver is the DNS server that is asked, host and port; without one they
 	// are those of the system.
 	Resolver string `yaml:"resolver" format:"address"`
-	// Refresh is how often a name is looked up whose answer has no time to live,
-	// such as one of the hosts file.
+	// Refresh is how often to look up a name whose answer has no time to live, such as
+	// one in the hosts file.
 	Refresh time.Duration `yaml:"refresh" default:"5s" min:"10ms"`
-	// MinTTL is the least time that an answer is good for, whatever its time to
-	// live. That a name is gone is asked for again within 1s, and every 5s at
-	// last, and believed when it was said until its negative time to live is over.
+	// MinTTL is the least time that an answer is good for, whatever its time to live. An
+	// answer that the name does not exist is checked again within 1s, later every 5s. It
+	// is believed once it has been repeated until its negative time to live is over.
 	MinTTL time.Duration `yaml:"min_ttl" default:"1s" min:"10ms"`
 	// MaxTTL is the longest time that an answer is good for.
 	MaxTTL time.Duration `yaml:"max_ttl" default:"1h" min:"10ms"`

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // choice is a key of which one alone may be given.
@@ -280,7 +282,7 @@ func (v validator) retriable(p *place, r *Retry, word, name, expected string, gi
 	on, near := false, false
 	for _, w := range r.On {
 		on = on || w == word
-		near = near || nearest(w, []string{word}) != ""
+		near = near || strictyaml.Nearest(w, []string{word}) != ""
 	}
 	switch {
 	case p.key("on").failed: // reported

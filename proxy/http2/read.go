@@ -201,9 +201,9 @@ func (c *Conn) step(b []byte) (n int, err error) {
 func spoken(b []byte) string {
 	switch {
 	case bytes.HasPrefix(b, []byte("HTTP/")):
-		return "speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1"
+		return "speaks HTTP/1, but was sent HTTP/2: set protocol to http1"
 	case bytes.HasPrefix(b, []byte{21, 3}):
-		return "speaks TLS, and was spoken to without: set tls"
+		return "speaks TLS, but was sent plain text: set tls"
 	}
 	return ""
 }

@@ -12,40 +12,40 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// connection is what is open to a client, whatever it speaks.
+// connection is an open client connection of any protocol.
 type connection interface {
-	// retire has it end with the next thing that it does, or as its protocol
-	// has it. It is called under the listener's lock, as is drain.
+	// retire ends it after its next request, or in its protocol's own way. The caller holds
+	// the listener's lock, for drain as well.
 	retire()
-	// drain ends it if it is idle, else with what it is doing.
+	// drain ends it now if it is idle, else after its current requests.
 	drain()
-	// cutOff ends it, whatever it does.
+	// cutOff ends it at once.
 	cutOff()
-	// because says why it is about to be cut off.
+	// because records why it is about to be cut off.
 	because(why *fault.Error)
-	// Info is what it knows of itself.
+	// Info describes the connection.
 	Info() *filter.ConnInfo
-	// holds is how much memory it holds, and shed ends it, whatever it does, for want
-	// of that. holds is called under the listener's lock.
+	// holds returns the memory that it holds; the caller holds the listener's lock. shed
+	// ends it at once to free that memory.
 	holds(now time.Duration) holding
 	shed()
-	// idleSince is since when it has been waiting for a request, on the clock of
+	// idleSince returns when it began to wait for a request, on the clock of
 	// [netio.Shared]; 0 if it is not idle.
 	idleSince() time.Duration
-	// dismiss has it end as idle, as drain does; it reports false if it no longer is
-	// idle. It is called under the listener's lock, as is idleSince.
+	// dismiss ends it if it is idle, as drain does. It reports false if the connection is
+	// no longer idle. The caller holds the listener's lock, for idleSince as well.
 	dismiss() bool
 }
 
-// ending is why a connection was cut off, where that was not the end of the proxy.
+// ending is why a connection was cut off, unless the proxy was stopping.
 type ending struct{ why atomic.Pointer[fault.Error] }
 
 func (e *ending) because(why *fault.Error) { e.why.CompareAndSwap(nil, why) }
 
-// going reports whether it is being cut off.
+// going reports whether the connection is being cut off.
 func (e *ending) going() bool { return e.why.Load() != nil }
 
-// cause is the reason as an error, or else the other one.
+// cause returns the reason as an error, or otherwise if there is none.
 func (e *ending) cause(otherwise error) error {
 	if why := e.why.Load(); why != nil {
 		return why
@@ -53,7 +53,7 @@ func (e *ending) cause(otherwise error) error {
 	return otherwise
 }
 
-// newInfo is what a connection knows of itself from the start.
+// newInfo describes a connection that was just accepted.
 func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
 	info := filter.ConnInfo{Scheme: "http", Sink: l.Sink(n), Until: l.until()}
 	peer, ok := nc.RemoteAddr().(*net.TCPAddr)
@@ -65,7 +65,7 @@ func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
 	}
 	from, to := unmapped(peer), unmapped(local)
 	last := l.local.Load()
-	if last == nil || last.at != to { // it is the same for nearly all
+	if last == nil || last.at != to { // nearly all connections share it
 		last = &address{to, to.String()}
 		l.local.Store(last)
 	}
@@ -75,19 +75,19 @@ func (l *Listener) newInfo(nc net.Conn, n uint64) filter.ConnInfo {
 	return info
 }
 
-// address is one and its text.
+// address is an address and its text.
 type address struct {
 	at   netip.AddrPort
 	text string
 }
 
-// unmapped is an address without IPv4 in the clothes of IPv6.
+// unmapped returns an address with IPv4-mapped IPv6 turned into IPv4.
 func unmapped(a *net.TCPAddr) netip.AddrPort {
 	at := a.AddrPort()
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// start serves a connection, from a goroutine of its own.
+// start serves a connection in a goroutine of its own.
 func (l *Listener) start(nc net.Conn) {
 	if !l.awaitMemory() {
 		nc.Close()
@@ -99,7 +99,7 @@ func (l *Listener) start(nc net.Conn) {
 	info.Account = &nio.Account
 	first := &arrival{listener: l, nio: nio, info: info}
 	l.mu.Lock()
-	if l.phase.Load() == draining { // nobody would drain this one
+	if l.phase.Load() == draining { // nobody would drain this connection
 		l.mu.Unlock()
 		nio.Done()
 		l.Budget.leave(l)
@@ -118,14 +118,13 @@ func (l *Listener) start(nc net.Conn) {
 	})
 }
 
-// replace has another connection, over the same nio, drained in a connection's
-// place.
+// replace registers next in place of old, over the same nio, so that drain reaches it.
 func (l *Listener) replace(old, next connection, nio *netio.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, old)
 	l.conns[next] = struct{}{}
-	nio.Limit(0) // the old one may have been drained, at the last moment
+	nio.Limit(0) // the old one may have been drained at the last moment
 	switch l.phase.Load() {
 	case retiring:
 		next.retire()

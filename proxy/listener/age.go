@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// idleGrace is how long a connection of HTTP/1 whose time is up stays open without a
-	// request: one may be on its way, whose response then says that it is the last.
+	// idleGrace is how long an idle HTTP/1 connection stays open after its time is up. A
+	// request may be on its way; the response to it then says "Connection: close".
 	idleGrace = 5 * time.Second
-	// distrustGrace is how long a request or a tunnel may go on whose client is not
-	// trusted any more.
+	// distrustGrace is how long a request or a tunnel may go on after its client's
+	// certificate lost our trust.
 	distrustGrace = 10 * time.Second
 )
 
-// until is when a new connection is to end, 0 for never: a tenth more or less than
-// MaxAge, so that clients that came together do not come again together.
+// until returns when a new connection is to end, 0 for never. It varies MaxAge by up to a
+// tenth, so that clients that connected together do not reconnect together.
 func (l *Listener) until() time.Duration {
 	if l.MaxAge <= 0 {
 		return 0
@@ -30,8 +30,8 @@ func (l *Listener) until() time.Duration {
 	return l.Shared.Now() + time.Duration(float64(l.MaxAge)*(0.9+0.2*rand.Float64()))
 }
 
-// age ends connections whose time is up, until no more are accepted: from then on all of
-// them end.
+// age ends connections that have reached their age. It stops when the listener stops
+// accepting, since all connections end then.
 func (l *Listener) age() *sync.WaitGroup {
 	var running sync.WaitGroup
 	if l.MaxAge <= 0 {
@@ -53,8 +53,8 @@ func (l *Listener) age() *sync.WaitGroup {
 	return &running
 }
 
-// endOld ends a connection step by step, if its time is up. It is called again and
-// again, so it takes each step more than once, which does no harm.
+// endOld ends a connection step by step, if its time is up. It is called repeatedly; taking
+// a step twice does no harm.
 func (l *Listener) endOld(c connection, now time.Duration) {
 	switch over := now - c.Info().Until; {
 	case over < 0:
@@ -68,8 +68,8 @@ func (l *Listener) endOld(c connection, now time.Duration) {
 	}
 }
 
-// watchTrust looks at the clients' certificates again whenever the files have changed by
-// which they are judged. The func ends that.
+// watchTrust checks the clients' certificates again whenever the CA or CRL files change.
+// Call stop to end it.
 func (l *Listener) watchTrust() (stop func()) {
 	if l.TLS == nil {
 		return func() {}
@@ -77,8 +77,8 @@ func (l *Listener) watchTrust() (stop func()) {
 	return l.TLS.Changed(l.distrust)
 }
 
-// distrust ends the connections of clients that would not be let in any more: those that
-// are idle at once, others with their request, and after a while whatever they do.
+// distrust ends the connections of clients that would be refused today. Idle connections
+// end at once, others after their request, or after distrustGrace at the latest.
 func (l *Listener) distrust() {
 	type client struct {
 		conn connection
@@ -93,7 +93,7 @@ func (l *Listener) distrust() {
 			clients = append(clients, client{c, c.Info()})
 		}
 	})
-	why := map[[sha256.Size]byte]error{} // by certificate, which many connections may share
+	why := map[[sha256.Size]byte]error{} // by certificate: many connections may share one
 	ended := map[connection]error{}
 	var first error
 	for _, c := range clients {
@@ -116,7 +116,7 @@ func (l *Listener) distrust() {
 	}
 }
 
-// endDistrusted ends those of the connections that are still open.
+// endDistrusted ends the given connections that are still open.
 func (l *Listener) endDistrusted(conns map[connection]error) {
 	l.Distrusted.Add(uint64(len(conns)))
 	some := func(f func(connection, error)) {
@@ -139,8 +139,8 @@ func (l *Listener) endDistrusted(conns map[connection]error) {
 	})
 }
 
-// trustAgain judges a client again whose handshake began with files that have changed
-// meanwhile: it may have come too late for [Listener.distrust], or too early.
+// trustAgain checks a client again if the files changed during its handshake.
+// [Listener.distrust] may have missed it, or judged it by the old files.
 func (l *Listener) trustAgain(version uint64, c connection) {
 	if l.TLS.Version() == version {
 		return

@@ -13,49 +13,47 @@ import (
 	"github.com/hopscope/hopscope/proxy/descriptors"
 )
 
-// Budget is how many connections of clients may be open at once, over all listeners
-// together, so that descriptors are left for those to endpoints and for the admin API.
-// Where there is no room for another, the one that has been idle for longest is
-// closed for it. Use [NewBudget].
+// Budget limits how many client connections may be open at once, over all listeners
+// together. It leaves descriptors for upstream connections and for the admin API. When
+// there is no room for another connection, the one that has been idle for longest is
+// closed. Use [NewBudget].
 type Budget struct {
-	// Reclaim closes connections to endpoints that nobody uses, and returns how many;
-	// nil is none.
+	// Reclaim closes idle upstream connections, and returns how many; nil closes none.
 	Reclaim func() int
 
 	limit          func() int // the limit on open descriptors
 	log            *slog.Logger
-	most           atomic.Int64 // connections of clients
-	files          atomic.Int64 // the limit, as it was last
+	most           atomic.Int64 // client connections
+	files          atomic.Int64 // the limit when it was last read
 	wanted, others atomic.Int64 // see Set
 
 	mu        sync.Mutex
 	open      int
-	listeners map[*Listener]int // how many are open of each
-	freed     chan struct{}     // closed, and made anew, when one has ended and somebody waits
+	listeners map[*Listener]int // open connections of each
+	freed     chan struct{}     // closed and replaced when a connection ends while somebody waits
 	waiting   int
 
 	closed, short atomic.Uint64
 	full, failing descriptors.Notice
 }
 
-// NewBudget returns the budget of a process whose descriptors are limited so.
+// NewBudget returns a budget; limit returns the process's limit on open descriptors.
 func NewBudget(limit func() int, log *slog.Logger) *Budget {
 	b := &Budget{limit: limit, log: log, listeners: map[*Listener]int{}, freed: make(chan struct{})}
 	b.Renew()
 	return b
 }
 
-// Set says how many connections the configuration asks for by itself: they get more
-// than their half then, as far as there is more. Others is how many descriptors are
-// open for other things than traffic.
+// Set tells how many client connections the configuration asks for. Clients may then have
+// more than half of the descriptors, if there are enough. Others is the number of
+// descriptors that are open for other things than traffic.
 func (b *Budget) Set(wanted, others int) {
 	b.wanted.Store(int64(wanted))
 	b.others.Store(int64(others))
 	b.Renew()
 }
 
-// Renew has the budget go by the limit as it is now, which somebody may have changed; it
-// reports whether somebody has.
+// Renew reads the limit again, and reports whether it has changed.
 func (b *Budget) Renew() (changed bool) {
 	limit := b.limit()
 	changed = b.files.Swap(int64(limit)) != int64(limit)
@@ -64,29 +62,30 @@ func (b *Budget) Renew() (changed bool) {
 	return changed
 }
 
-// Limit is the limit on open descriptors, as it was when something lacked last.
+// Limit returns the limit on open descriptors when it was last read.
 func (b *Budget) Limit() int { return int(b.files.Load()) }
 
-// Most is how many connections of clients may be open.
+// Most returns how many client connections may be open.
 func (b *Budget) Most() int { return int(b.most.Load()) }
 
-// Open is how many connections of clients are open.
+// Open returns how many client connections are open.
 func (b *Budget) Open() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.open
 }
 
-// Unused is how many more may be opened: connections to endpoints leave them.
+// Unused returns how many more client connections may be opened. Upstream connections must
+// leave that many descriptors free.
 func (b *Budget) Unused() int { return max(b.Most()-b.Open(), 0) }
 
-// Closed is how many idle connections were closed to make room for others; Short is
-// how often a connection could not be accepted, since there was no descriptor.
+// Closed returns how many idle connections were closed to make room. Short returns how
+// often accept failed for lack of a descriptor.
 func (b *Budget) Closed() uint64 { return b.closed.Load() }
 func (b *Budget) Short() uint64  { return b.short.Load() }
 
-// admit waits until there is room for a connection that was accepted. With stop it
-// waits no more: who was accepted is served.
+// admit waits until there is room for an accepted connection. When stop is closed it waits
+// no longer: a connection that was accepted is served.
 func (b *Budget) admit(l *Listener, nc net.Conn, stop <-chan struct{}) {
 	short := descriptors.Reserved(nc, descriptors.Usable(b.Limit()))
 	if !short && b.enter(l, false) {
@@ -115,15 +114,16 @@ func (b *Budget) admit(l *Listener, nc net.Conn, stop <-chan struct{}) {
 	}
 }
 
-// lookAgain is when one that waits for room looks again whether a connection is idle,
-// since those that become so tell nobody. endTime is when it looks for another, should
-// the one that was dismissed go on: a request came, or its client reads no GOAWAY.
+// lookAgain is how often admit looks for an idle connection, since a connection that
+// becomes idle tells nobody. endTime is how long admit waits for a dismissed connection to
+// end before it looks for another: a request may have come, or the client does not heed
+// GOAWAY.
 const (
 	lookAgain = 25 * time.Millisecond
 	endTime   = 250 * time.Millisecond
 )
 
-// enter counts a connection, if there is room for it, or in any case.
+// enter counts a connection if there is room for it, or if anyway is true.
 func (b *Budget) enter(l *Listener, anyway bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -135,7 +135,7 @@ func (b *Budget) enter(l *Listener, anyway bool) bool {
 	return true
 }
 
-// leave gives the room of a connection up.
+// leave gives up the room of a connection.
 func (b *Budget) leave(l *Listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,9 +161,9 @@ func (b *Budget) whenFreed() <-chan struct{} {
 	return b.freed
 }
 
-// makeRoom closes what has been idle for longest: of the listener, if that has as many
-// connections as it may have, else of any. Short is that descriptors lack.
-// It reports whether room is coming.
+// makeRoom closes the connections that have been idle for longest: the listener's own if it
+// has reached its maximum, else those of any listener. short says that the process is out
+// of descriptors. makeRoom reports whether room is coming.
 func (b *Budget) makeRoom(l *Listener, short bool) bool {
 	b.mu.Lock()
 	open, most := b.open, int(b.most.Load())
@@ -180,7 +180,7 @@ func (b *Budget) makeRoom(l *Listener, short bool) bool {
 		b.Reclaim()
 	}
 	b.full.Happened(func(times uint64) {
-		b.log.Warn("no room for another connection: those that were idle for longest are closed, or the new one waits",
+		b.log.Warn("no room for another connection: closing the connections that were idle for longest, else the new one waits",
 			"listener", l.Name, "because", why, "open", open, "most", most, "open_files", b.Limit(), "remedy", remedy, "times", times)
 	})
 	return closed > 0
@@ -193,8 +193,8 @@ type idler struct {
 	connection connection
 }
 
-// closeIdlest closes the connections that have been idle for longest, and returns how
-// many: a few at a time where there are many, since it looks at all of them.
+// closeIdlest closes the connections that have been idle for longest, and returns how many.
+// It looks at every connection, so where there are many it closes several at a time.
 func closeIdlest(all []*Listener) (closed int) {
 	var idle []idler
 	for _, l := range all {
@@ -212,8 +212,8 @@ func closeIdlest(all []*Listener) (closed int) {
 	return closed
 }
 
-// failed notes that accept failed, and waits before it is tried again; it makes room
-// where that may help.
+// failed records that accept failed, makes room where that may help, and waits for backOff
+// or until a connection ends.
 func (b *Budget) failed(l *Listener, err error, backOff time.Duration, stop <-chan struct{}) {
 	b.wait(1)
 	defer b.wait(-1)

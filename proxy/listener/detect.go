@@ -9,22 +9,22 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// ConnHandler serves connections of one kind. ServeConn returns when the connection has
-// ended; it is the handler's from then on, and so is its place among the listener's.
+// ConnHandler serves connections of one kind. ServeConn owns the connection and its place
+// among the listener's connections, and returns when the connection has ended.
 type ConnHandler interface {
 	ServeConn(*arrival)
 }
 
-// detected is what a connection turned out to be, by what arrived.
+// detected is what the first bytes tell about a connection.
 type detected struct {
 	alpn    string // the protocol that the TLS handshake agreed on, "" for none
 	preface bool   // it begins as HTTP/2 does (RFC 9113 section 3.4)
 }
 
-// handler is who serves a connection of that kind: the one place that decides it.
+// handler returns the handler for a connection of that kind. Nothing else decides this.
 func (l *Listener) handler(detected) ConnHandler { return webHandler{} }
 
-// webHandler serves HTTP, whatever its version.
+// webHandler serves every version of HTTP.
 type webHandler struct{}
 
 // ServeConn is part of [ConnHandler].
@@ -43,8 +43,8 @@ func (webHandler) ServeConn(a *arrival) {
 	l.forget(c)
 }
 
-// arrival is a connection until it is known what it is: it is encrypted, where the
-// listener has TLS, and then judged by its first bytes.
+// arrival is a connection whose protocol is not known yet. It makes the TLS handshake if
+// the listener has TLS, and then looks at the first bytes.
 type arrival struct {
 	listener *Listener
 	nio      *netio.Conn
@@ -53,11 +53,11 @@ type arrival struct {
 	ending
 	rest    rest
 	secured atomic.Bool   // info has all that TLS knows
-	trusted uint64        // the version of the files by which its certificate was judged
+	trusted uint64        // the version of the files that its certificate was checked against
 	headBy  time.Duration // when a first head must be whole; 0 before its first byte
 }
 
-// serve finds out what the connection is, and has it served.
+// serve detects the protocol and calls its handler.
 func (a *arrival) serve() {
 	l := a.listener
 	if !a.detect() {
@@ -68,7 +68,7 @@ func (a *arrival) serve() {
 	l.handler(a.detected).ServeConn(a)
 }
 
-// become hands the connection's place among the listener's to a connection.
+// become gives the arrival's place among the listener's connections to c.
 func (a *arrival) become(c connection) {
 	l := a.listener
 	l.replace(a, c, a.nio)
@@ -77,7 +77,8 @@ func (a *arrival) become(c connection) {
 	}
 }
 
-// detect finds out what the connection is. It reports false where it ended before that.
+// detect finds out what the connection speaks. It reports false if the connection ended
+// before that.
 func (a *arrival) detect() bool {
 	l := a.listener
 	if l.TLS != nil && !a.encrypt() {
@@ -105,13 +106,13 @@ func (a *arrival) detect() bool {
 			a.nio.Await(now, a.headBy)
 		}
 		if a.nio.Fill() != nil {
-			return true // HTTP/1 has words for a head that is not whole
+			return true // HTTP/1 answers a head that is not whole
 		}
 	}
 }
 
-// awaitByte waits for the first byte, or the first one of what is encrypted. Until it
-// comes the connection is idle.
+// awaitByte waits for the first byte, plain or encrypted. Until then the connection is
+// idle.
 func (a *arrival) awaitByte(patience time.Duration) bool {
 	l := a.listener
 	now := l.Shared.Now()
@@ -124,7 +125,7 @@ func (a *arrival) awaitByte(patience time.Duration) bool {
 		return false
 	}
 	if a.rest.end() {
-		l.mu.Lock() // so whoever dismissed it is done
+		l.mu.Lock() // so a dismiss that has begun is done
 		a.nio.Limit(0)
 		l.mu.Unlock()
 	}
@@ -134,7 +135,7 @@ func (a *arrival) awaitByte(patience time.Duration) bool {
 // Info is part of [connection], as is what follows.
 func (a *arrival) Info() *filter.ConnInfo { return &a.info }
 
-func (a *arrival) retire() {} // it becomes a connection, and that one does
+func (a *arrival) retire() {} // the connection that it becomes retires
 
 func (a *arrival) drain() { a.nio.Limit(time.Nanosecond) } // long past
 

@@ -5,19 +5,18 @@ import (
 	"time"
 )
 
-// Drain stops accepting, closes the connections that are idle, and has the
-// others end with their request. It returns when all have, or, having cut
-// those that are left, when ctx is done.
+// Drain stops accepting, closes idle connections, and ends the others after their request.
+// It returns when all have ended. When ctx is done first, Drain cuts the connections that
+// are left.
 func (l *Listener) Drain(ctx context.Context) {
 	l.StopAccepting()
 	l.await(ctx, l.ended())
 }
 
-// Retire is Drain for a listener that has a successor, of whose clients none is
-// to notice: a connection that was accepted is served, and one of HTTP/1 that is
-// idle stays open for the grace, since a request may be on its way; its response
-// then says that it is the last. Clients that speak HTTP/2 are told at once, by
-// GOAWAY, which refuses nothing that they sent before they heard of it.
+// Retire is Drain for a listener that has a successor: no client notices. Every accepted
+// connection is served. An idle HTTP/1 connection stays open for the grace, since a request
+// may be on its way; the response to it says "Connection: close". HTTP/2 clients get a
+// GOAWAY at once, and what they sent before they read it is still served.
 func (l *Listener) Retire(ctx context.Context, grace time.Duration) {
 	l.Leave()
 	l.settle()
@@ -34,20 +33,20 @@ func (l *Listener) Retire(ctx context.Context, grace time.Duration) {
 	l.await(ctx, ended)
 }
 
-// Leave closes the listening socket and begins to retire, without waiting.
+// Leave closes the listening socket and begins to retire. It does not wait.
 func (l *Listener) Leave() {
 	l.enter(retiring)
 	l.stop()
 }
 
-// settle waits until what was accepted has been started, and no more can be.
+// settle waits until every accepted connection has been started, and no more can be
+// accepted.
 func (l *Listener) settle() {
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
 }
 
-// StopAccepting closes the listening socket and begins to drain, without
-// waiting.
+// StopAccepting closes the listening socket and begins to drain. It does not wait.
 func (l *Listener) StopAccepting() {
 	l.enter(draining)
 	l.stop()
@@ -56,7 +55,7 @@ func (l *Listener) StopAccepting() {
 	l.each(connection.drain)
 }
 
-// enter goes on to a phase, unless a later one was entered before.
+// enter moves to a phase, unless the listener is in that phase or a later one.
 func (l *Listener) enter(phase uint32) {
 	for now := l.phase.Load(); now < phase; now = l.phase.Load() {
 		if l.phase.CompareAndSwap(now, phase) {
@@ -73,8 +72,8 @@ func (l *Listener) stop() {
 	})
 }
 
-// ended returns what is closed when the last connection has ended. No further one
-// comes by then: they are not accepted any more, or turned away.
+// ended returns a channel that is closed when the last connection has ended. Call it only
+// when no further connection can start.
 func (l *Listener) ended() <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
@@ -84,7 +83,7 @@ func (l *Listener) ended() <-chan struct{} {
 	return ended
 }
 
-// await waits until all has ended, or ctx is done, and then cuts what has not.
+// await waits until all connections have ended. When ctx is done first, it cuts the rest.
 func (l *Listener) await(ctx context.Context, ended <-chan struct{}) {
 	defer l.workers.close()
 	select {

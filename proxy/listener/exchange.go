@@ -7,8 +7,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// exchange is what a request needs, borrowed while there is one: so an idle
-// connection is small, and a busy proxy works on memory that is warm.
+// exchange is the memory that a request needs. A connection borrows it for each request, so
+// an idle connection is small, and a busy proxy works on warm memory.
 type exchange struct {
 	filter.Exchange
 	decoder http1.HeadDecoder
@@ -17,29 +17,29 @@ type exchange struct {
 	buffer [outSize]byte
 }
 
-// request is what begins anew with each request.
+// request is the state that is reset for each request.
 type request struct {
 	asked
 	size     int             // of the head
-	given    bool            // Next returned the content, which was whole
-	whole    bool            // the content has arrived, and lies behind the head
+	given    bool            // Next has returned the content, which was whole
+	whole    bool            // all of the content is in the read buffer, behind the head
 	copied   bool            // the head was moved out of the read buffer
 	bodyDone bool            // the content was read to its end
-	invited  bool            // the client was told to go on with content that it held back
-	began    bool            // a final response was
-	sent     bool            // so were bytes of it
-	ended    bool            // it was ended
+	invited  bool            // the client was sent 100 Continue
+	began    bool            // a final response has begun
+	sent     bool            // bytes of it were sent
+	ended    bool            // the final response has ended
 	sends    message.Framing // how the response's content is framed
-	out      []byte          // what is kept back, in buffer as long as it fits
+	out      []byte          // response bytes that are kept back, in buffer as long as they fit
 }
 
-// asked is what a request's head said of its connection, as it was decoded. The
-// connection goes by this alone: filters may change the head as they like, and what
-// follows on the connection must not depend on it.
+// asked is what the decoded request head said about its connection. The connection goes by
+// this copy: filters may change the head, and that must not change how the next bytes on
+// the connection are read.
 type asked struct {
 	version hop.Version
 	framing message.Framing
-	length  int64 // of the content, as far as it is known; 0 for none
+	length  int64 // of the content; 0 for none, or if it is not known
 	close   bool
 	expect  bool
 }
@@ -48,11 +48,11 @@ func askedBy(r *message.Head) asked {
 	return asked{version: r.Version, framing: r.Framing, length: max(r.Length, 0), close: r.Close, expect: r.Expect}
 }
 
-// outSize is up to how much is kept back, to be sent at once: a head and a
+// outSize is how many response bytes may be kept back to be sent in one call: a head and a
 // small body.
 const outSize = 4 << 10
 
-// borrow gets what a request needs.
+// borrow takes an exchange from the pool, or makes one.
 func (l *Listener) borrow() *exchange {
 	if x, ok := l.exchanges.Get().(*exchange); ok {
 		return x
@@ -60,7 +60,7 @@ func (l *Listener) borrow() *exchange {
 	return &exchange{decoder: http1.HeadDecoder{Limits: l.Limits}}
 }
 
-// giveBack ends its use.
+// giveBack resets an exchange and returns it to the pool.
 func (l *Listener) giveBack(x *exchange) {
 	x.Disconnect()
 	x.request = request{}

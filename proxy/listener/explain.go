@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// unbound is why an address could not be bound, in words that say what to do.
+// unbound says why an address could not be bound, and what to do.
 type unbound struct {
 	words string
 	error

@@ -7,16 +7,16 @@ import (
 	"github.com/hopscope/hopscope/proxy/handover"
 )
 
-// former is a socket in whose place the listener's own is.
+// former is an older socket that the listener's own socket replaces.
 type former struct {
 	socket net.Listener
 	alone  <-chan struct{}
 }
 
-// Replace has the listener, before it serves, accept for a time from sockets in whose
-// place its own is, and then leave them without losing a connection, see
-// [handover.Leave]. It owns them from then on. Alone is closed when nobody else means
-// to accept from copies of them any more.
+// Replace gives the listener the older sockets that its own socket replaces. Call it before
+// Serve. The listener owns them, accepts from them for a while, and then leaves them
+// without losing a connection, see [handover.Leave]. Close alone when nobody else accepts
+// from copies of them any more.
 func (l *Listener) Replace(alone <-chan struct{}, sockets ...net.Listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -25,7 +25,7 @@ func (l *Listener) Replace(alone <-chan struct{}, sockets ...net.Listener) {
 	}
 }
 
-// serveFormer serves the former sockets until they have been left.
+// serveFormer accepts from the former sockets until it has left them.
 func (l *Listener) serveFormer() *sync.WaitGroup {
 	var serving sync.WaitGroup
 	for _, f := range l.takeFormer() {
@@ -34,7 +34,7 @@ func (l *Listener) serveFormer() *sync.WaitGroup {
 			select {
 			case <-f.alone:
 				handover.Leave(f.socket, l.enough)
-			case <-l.enough: // they may go on with theirs
+			case <-l.enough: // owners of copies may go on
 				f.socket.Close()
 			}
 		})
@@ -45,7 +45,7 @@ func (l *Listener) serveFormer() *sync.WaitGroup {
 // leaveFormer closes the former sockets at once.
 func (l *Listener) leaveFormer() {
 	l.leave.Do(func() { close(l.enough) })
-	for _, f := range l.takeFormer() { // it never served
+	for _, f := range l.takeFormer() { // the listener never served
 		f.socket.Close()
 	}
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// encrypt makes the TLS handshake. It reports false where that failed.
+// encrypt makes the TLS handshake. It reports false if that failed.
 func (a *arrival) encrypt() bool {
 	l := a.listener
 	by := l.Shared.Now() + l.HandshakeTimeout
-	if !a.awaitByte(l.HandshakeTimeout) { // whoever looks whether the port is open is not worth a record
+	if !a.awaitByte(l.HandshakeTimeout) { // a port scan is not worth a record
 		return false
 	}
 	start := l.Shared.Now()
@@ -62,8 +62,8 @@ func leaf(chain []*x509.Certificate) *x509.Certificate {
 	return chain[0]
 }
 
-// advise answers a client that speaks plain HTTP, which would not understand
-// an alert of TLS.
+// advise answers a client that speaks plain HTTP, since it would not understand a TLS
+// alert.
 func (a *arrival) advise(err error) {
 	const advice = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
 		"400 Bad Request\nThis port expects TLS: use https:// for it.\n"
@@ -73,8 +73,8 @@ func (a *arrival) advise(err error) {
 	}
 }
 
-// discard reads what the client has sent already: unread, it would make the
-// kernel send a reset, which undoes the alert that says why.
+// discard reads what the client has already sent. If it were left unread, the kernel would
+// send a reset, and the client might never see the alert that says why.
 func discard(nio *netio.Conn, patience time.Duration) {
 	now := nio.Now()
 	nio.Limit(0)
@@ -84,7 +84,7 @@ func discard(nio *netio.Conn, patience time.Duration) {
 	}
 }
 
-// isUpper reports whether b is as methods of HTTP begin.
+// isUpper reports whether b is an upper-case letter, as HTTP methods begin with.
 func isUpper(b []byte) bool {
 	for _, c := range b {
 		if c < 'A' || c > 'Z' {

@@ -16,9 +16,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// http1Conn is an HTTP/1 connection from a client. It is the
-// [filter.Conn], the [filter.Body] and the [filter.Writer] of its exchanges, which come
-// one after the other.
+// http1Conn is an HTTP/1 connection from a client. It serves one exchange after the other,
+// and is the [filter.Conn], the [filter.Body] and the [filter.Writer] of each.
 type http1Conn struct {
 	listener *Listener
 	nio      *netio.Conn
@@ -29,13 +28,13 @@ type http1Conn struct {
 	state atomic.Uint32 // what drain and cutOff need to know, a state below
 	done  atomic.Uint32 // how many requests were answered
 	progress
-	rested   atomic.Int64  // since when it has been idle, if it is
+	rested   atomic.Int64  // when it became idle, if it is
 	stopped  atomic.Bool   // makes Next return
-	retired  atomic.Bool   // the next response is to say that it is the last
+	retired  atomic.Bool   // the next response says "Connection: close"
 	moved    atomic.Int64  // when response bytes went out last within a streamed request
 	served   bool          // a request has come
 	detached bool          // the connection is a tunnel's
-	cut      bool          // the connection is of no more use
+	cut      bool          // no further request is served
 	aborted  bool          // it has to end in a reset
 	parted   bool          // the client sends nothing after its last request
 	headBy   time.Duration // when the head that has begun to arrive must be whole
@@ -47,10 +46,10 @@ type http1Conn struct {
 
 // The states of a connection.
 const (
-	idle      = iota // it waits for a request
-	woken            // it did, and was told by drain to end
+	idle      = iota // waits for a request
+	woken            // it waited for a request, and drain told it to end
 	busy             // a request, or a part of one, is here
-	lingering        // it is over but for the client's last bytes
+	lingering        // it waits for the client's last bytes
 )
 
 func newHTTP1(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http1Conn {
@@ -60,13 +59,12 @@ func newHTTP1(l *Listener, nio *netio.Conn, info filter.ConnInfo) *http1Conn {
 	return c
 }
 
-// serve serves requests until the connection ends. As long as requests arrive
-// whole they are served from within one wait (see [netio.Conn.Turns]); one whose
-// content is still on its way is served outside of it, where it can be waited
-// for.
+// serve serves requests until the connection ends. It serves requests that arrive whole
+// from within one wait (see [netio.Conn.Turns]). A request whose content is still on its
+// way is served outside of it, where reads may wait.
 func (c *http1Conn) serve() {
 	defer func() {
-		// The forwarder contains what happens to a request; this is for its framing.
+		// The forwarder recovers panics of its own; this is for panics in the framing.
 		if p := recover(); p != nil {
 			c.listener.Panics.Caught(p, "an HTTP/1 connection", "")
 		}
@@ -94,8 +92,8 @@ func (c *http1Conn) serve() {
 	c.linger()
 }
 
-// arrived is called when bytes were received: it serves every request that is
-// whole. It reports false if there is something that it can't do.
+// arrived is called when bytes were received. It serves every request that is whole. It
+// reports false if serve must go on outside of the wait.
 func (c *http1Conn) arrived() bool {
 	for c.next(true) {
 		c.run(nil)
@@ -106,12 +104,12 @@ func (c *http1Conn) arrived() bool {
 	return !c.cut && !c.pending()
 }
 
-// pending reports whether a head was decoded whose request is still to be served.
+// pending reports whether a head was decoded and its request is not served yet.
 func (c *http1Conn) pending() bool { return c.exchange != nil && c.size > 0 }
 
-// next decodes the head of the next request, if it is there, and reports true
-// if it is to be served: here and now if within is false, else only where that
-// takes no waiting for the client. A head that is refused is answered.
+// next decodes the head of the next request, if it is there, and reports whether to serve
+// the request now. If within is true, that holds only for a request that needs no waiting
+// for the client. next itself answers a head that is refused.
 func (c *http1Conn) next(within bool) bool {
 	buffered := c.nio.Buffered()
 	if len(buffered) == 0 {
@@ -151,7 +149,7 @@ func (c *http1Conn) next(within bool) bool {
 	return !within || c.whole && !r.Upgrade && r.Method != message.CONNECT
 }
 
-// borrow gets ready for a request.
+// borrow borrows an exchange for a request.
 func (c *http1Conn) borrow() {
 	x := c.listener.borrow()
 	x.Connect(c, c, c)
@@ -175,7 +173,7 @@ func (c *http1Conn) partial() {
 	c.nio.Await(now, c.headBy)
 }
 
-// run serves the request whose head has been decoded, or refused.
+// run serves the request that was decoded, or answers a head that was refused.
 func (c *http1Conn) run(refused error) {
 	c.begin()
 	c.asked = askedBy(&c.Request)
@@ -194,14 +192,13 @@ func (c *http1Conn) run(refused error) {
 	c.parted = refused == nil && c.close && c.framing == message.NoBody && c.ended
 	c.rested.Store(int64(finished))
 	c.giveBack()
-	// Asked after it is idle again, since drain passes over one that is busy.
+	// Check this after the connection is idle again: drain skips a busy one.
 	if c.cut = c.cut || c.listener.phase.Load() == draining; !c.cut {
 		c.nio.Await(finished, finished+c.listener.IdleTimeout)
 	}
 }
 
-// leave moves the head out of the read buffer, which its content is going to
-// need.
+// leave moves the head out of the read buffer, since the content needs the buffer.
 func (c *http1Conn) leave() {
 	r := &c.Request
 	r.Rebase(append([]byte(nil), c.nio.Buffered()[:c.size]...))
@@ -210,15 +207,15 @@ func (c *http1Conn) leave() {
 	c.content.Begin(c.framing, c.length, c.listener.Limits)
 }
 
-// lost ends a connection that gave out while a request was waited for. Only a
-// head that had begun to arrive is worth a record.
+// lost ends a connection that failed while it waited for a request. It records the failure
+// only if a head had begun to arrive.
 func (c *http1Conn) lost(err error) {
 	if c.exchange == nil {
 		return
 	}
 	if errors.Is(err, netio.ErrOverload) {
 		c.size, c.cut = len(c.nio.Buffered()), true
-		c.run(c.listener.full(overload.Head, "so large a head"))
+		c.run(c.listener.full(overload.Head, "a request head this large"))
 		c.linger()
 		return
 	}
@@ -233,9 +230,9 @@ func (c *http1Conn) lost(err error) {
 	c.run(why)
 }
 
-// linger closes the sending side and lets the client's last bytes run into the
-// void for a while, so that it reads the response before a reset undoes it (RFC
-// 9112 section 9.6). A client that said "close" sends nothing any more.
+// linger closes the sending side and discards the client's last bytes for a while.
+// Otherwise a reset could destroy the response before the client reads it (RFC 9112 section
+// 9.6). A client that said "close" sends nothing more.
 func (c *http1Conn) linger() {
 	const silence, most = 2 * time.Second, 10 * time.Second
 	if c.parted && c.info.TLS == nil && len(c.nio.Buffered()) == 0 {
@@ -244,7 +241,7 @@ func (c *http1Conn) linger() {
 	if c.detached || c.aborted || c.nio.CloseWrite() != nil {
 		return
 	}
-	c.occupy() // which lifts the limit of drain
+	c.occupy() // lifts the limit that drain set
 	c.nio.Limit(0)
 	c.state.Store(lingering)
 	now := c.listener.Shared.Now()
@@ -257,22 +254,21 @@ func (c *http1Conn) linger() {
 	}
 }
 
-// occupy marks the connection as busy. Where drain was just about to end it,
-// the request came first after all.
+// occupy marks the connection as busy. If drain was about to end it, the request wins.
 func (c *http1Conn) occupy() {
 	if c.state.Swap(busy) == woken {
-		c.listener.mu.Lock() // so drain is done with it
+		c.listener.mu.Lock() // so that drain is done with it
 		c.nio.Limit(0)
 		c.listener.mu.Unlock()
 	}
 }
 
-// retire leaves it to the next response to say that the connection ends: one
-// that is idle may have a request on its way, which closing it would lose.
+// retire has the next response say "Connection: close". It leaves an idle connection open,
+// since closing it could lose a request that is on its way.
 func (c *http1Conn) retire() { c.retired.Store(true) }
 
-// drain ends a connection that is idle; one that is busy ends with its request.
-// It is called under the listener's lock.
+// drain ends a connection that is idle; a busy one ends after its request. The caller holds
+// the listener's lock.
 func (c *http1Conn) drain() { c.dismiss() }
 
 func (c *http1Conn) dismiss() bool {
@@ -290,8 +286,8 @@ func (c *http1Conn) idleSince() time.Duration {
 	return time.Duration(c.rested.Load())
 }
 
-// cutOff ends the connection, whatever it does. Closing waits for who reads
-// from it, so that is not waited for in turn.
+// cutOff ends the connection at once. Close waits for the reader, so it runs in a goroutine
+// of its own.
 func (c *http1Conn) cutOff() {
 	if c.state.Load() == lingering {
 		c.nio.Limit(time.Nanosecond)
@@ -301,17 +297,17 @@ func (c *http1Conn) cutOff() {
 	go c.nio.Close()
 }
 
-// Info is part of [filter.Conn], as is what follows up to Whole, where [filter.Body]
-// begins.
+// Info and the methods up to Whole implement [filter.Conn]; [filter.Body] begins with
+// Whole.
 func (c *http1Conn) Info() *filter.ConnInfo { return &c.info }
 
-// Gone reports whether the client has gone away; see leaving.
+// Gone returns a func that reports whether the client has gone away; see leaving.
 func (c *http1Conn) Gone() func() bool { return c.gone }
 
-// Left knows no more than Gone, but where the proxy itself has closed the connection.
+// Left returns a reason only if the proxy itself has cut off the connection.
 func (c *http1Conn) Left() error { return c.cause(nil) }
 
-// Whole is the content, if it is here.
+// Whole returns the content, if all of it is here.
 func (c *http1Conn) Whole() ([]byte, bool) {
 	if !c.whole {
 		return nil, false
@@ -321,7 +317,7 @@ func (c *http1Conn) Whole() ([]byte, bool) {
 	return c.nio.Buffered()[c.size : c.size+int(c.length)], true
 }
 
-// Next waits for the next piece of content. What is whole is one piece.
+// Next waits for the next piece of content. Content that arrived whole is one piece.
 func (c *http1Conn) Next() ([]byte, error) {
 	if content, whole := c.Whole(); whole {
 		if c.given || len(content) == 0 {
@@ -359,15 +355,15 @@ func (c *http1Conn) Next() ([]byte, error) {
 	}
 }
 
-// complete notes that all of the content has come.
+// complete records that all of the content has arrived.
 func (c *http1Conn) complete() { c.upload.CompareAndSwap(0, int64(c.listener.Shared.Now())) }
 
 // Complete reports whether all of the content was decoded.
 func (c *http1Conn) Complete() bool { return c.whole || c.upload.Load() != 0 }
 
-// fill waits for more content, as long as bytes move at all: it is not idle
-// while the response goes out. What ends idle connections as the listener
-// drains is not for this one.
+// fill waits for more content. The idle timeout counts from the last byte in either
+// direction: the exchange is not idle while the response goes out. A drain does not end
+// this wait.
 func (c *http1Conn) fill() error {
 	start := c.listener.Shared.Now()
 	for now := start; ; now = c.listener.Shared.Now() {
@@ -383,7 +379,7 @@ func (c *http1Conn) fill() error {
 	}
 }
 
-// Stop makes a call of Next that waits return.
+// Stop makes a waiting Next return.
 func (c *http1Conn) Stop() {
 	c.stopped.Store(true)
 	c.nio.Limit(time.Nanosecond) // long past
@@ -395,8 +391,8 @@ func (c *http1Conn) Resume() {
 	c.nio.Limit(0)
 }
 
-// skip reads on to the end of content that nobody asks for any more, if that is
-// near, so that the connection can go on. It reports whether it can.
+// skip reads the rest of content that nobody wants, if that is little, so that the
+// connection can be used again. It reports whether it can.
 func (c *http1Conn) skip() bool {
 	const most, patience = 256 << 10, time.Second
 	if c.bodyDone {
@@ -418,10 +414,10 @@ func (c *http1Conn) skip() bool {
 	return c.bodyDone
 }
 
-// Trailers are the request's trailers.
+// Trailers returns the request's trailers.
 func (c *http1Conn) Trailers() *message.Head { return c.content.Trailers() }
 
-// explain tells why the client's side failed.
+// explain returns the fault for an error on the client's side.
 func (c *http1Conn) explain(err error) error {
 	switch {
 	case c.going():
@@ -444,7 +440,7 @@ func (c *http1Conn) Interim(h *message.Head) error {
 	return c.Flush()
 }
 
-// Head begins the final response, in the place of one of which nothing was sent.
+// Head begins the final response. It replaces an earlier one if nothing of that was sent.
 func (c *http1Conn) Head(h *message.Head) error {
 	if c.began {
 		c.out = c.out[:0]
@@ -453,7 +449,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 	c.Decorate(h)
 	h.Framing = http1.ResponseFraming(h.Framing, c.version)
 	c.sends = h.Framing
-	// A client that was not asked for its content may send it or not.
+	// Without a 100 Continue the client may or may not send its content.
 	unasked := c.expect && !c.whole && !c.invited
 	last := c.close || h.Close || c.cut || c.said() || unasked || c.sends == message.UntilClose || c.retired.Load() || c.listener.phase.Load() != serving
 	persistence := http1.Persist
@@ -524,20 +520,20 @@ func (c *http1Conn) End(trailers *message.Head) error {
 	return c.Flush()
 }
 
-// Began reports whether bytes of a final response were sent: what was only kept
-// back can be taken back.
+// Began reports whether bytes of a final response were sent. A response that is only kept
+// back can still be replaced.
 func (c *http1Conn) Began() bool { return c.sent }
 
-// Cut makes sure that the client does not take what it got for the whole.
+// Cut makes sure that the client can tell that the response is not whole.
 func (c *http1Conn) Cut() {
 	c.cut = true
 	if c.began && !c.ended {
-		c.nio.Abort() // and serve closes
+		c.nio.Abort() // serve then closes
 		c.aborted = true
 	}
 }
 
-// Detach gives the connection up to a tunnel.
+// Detach gives the connection to a tunnel.
 func (c *http1Conn) Detach() netio.Duplex {
 	if !c.copied {
 		c.leave()

@@ -13,8 +13,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// http2Conn is an HTTP/2 connection from a client. Each of its streams is served
-// by a worker.
+// http2Conn is an HTTP/2 connection from a client. A worker serves each of its streams.
 type http2Conn struct {
 	listener *Listener
 	conn     *http2.Conn
@@ -42,13 +41,13 @@ func (c *http2Conn) serve() {
 	c.streams.Wait()
 	c.listener.forget(c)
 	var why *fault.Error
-	// That the client went away is told by each stream that it left open.
+	// If the client went away, each stream that it left open says so.
 	if errors.As(err, &why) && why.Kind != fault.ClientClosed {
 		(*c.listener.server.Load()).Lost(&c.info, hop.HTTP2, why)
 	}
 }
 
-// accept has a stream served, without waiting.
+// accept starts serving a stream. It does not wait.
 func (c *http2Conn) accept(s *http2.Stream) {
 	c.streams.Add(1)
 	if c.serving.Add(1) == 1 {
@@ -59,7 +58,7 @@ func (c *http2Conn) accept(s *http2.Stream) {
 	w.begin <- struct{}{}
 }
 
-// served is called when a stream was.
+// served is called when a stream has been served.
 func (c *http2Conn) served(finished time.Duration) {
 	if c.serving.Add(-1) == 0 {
 		c.rest.begin(finished)
@@ -69,8 +68,8 @@ func (c *http2Conn) served(finished time.Duration) {
 
 func (c *http2Conn) idleSince() time.Duration { return c.rest.since() }
 
-// dismiss tells the client to come back over another connection. What it has sent
-// until it hears of that is served.
+// dismiss tells the client to use another connection. What the client sends before it reads
+// that is served.
 func (c *http2Conn) dismiss() bool {
 	if !c.rest.dismiss() {
 		return false
@@ -93,10 +92,10 @@ type workers struct {
 	closed bool
 }
 
-// mostParked is how many workers are kept that have nothing to do.
+// mostParked is how many workers without work are kept.
 const mostParked = 256
 
-// get returns a worker that has nothing to do.
+// get returns a worker without work.
 func (p *workers) get(l *Listener) *worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +118,7 @@ func (p *workers) get(l *Listener) *worker {
 	return w
 }
 
-// park keeps a worker; it reports whether there is a use for it.
+// park keeps a worker for the next stream. It reports false if the worker should end.
 func (p *workers) park(w *worker) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +129,7 @@ func (p *workers) park(w *worker) bool {
 	return true
 }
 
-// close ends the workers that are parked, and the others once they are done.
+// close ends the parked workers now, and the others once they are done.
 func (p *workers) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

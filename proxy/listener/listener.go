@@ -28,37 +28,38 @@ type Options struct {
 	HeadTimeout   time.Duration // for a whole request head
 	IdleTimeout   time.Duration // between requests
 	StreamIdle    time.Duration // within a request
-	// MaxAge ends a connection in good order that has been open for about so long, and
-	// AgeGrace later whatever it still does; 0 is never, of either.
+	// MaxAge is about how long a connection may be open before it is ended gracefully.
+	// AgeGrace later it is cut. 0 is never, for either.
 	MaxAge, AgeGrace time.Duration
 	MaxConns         int          // open at once; 0 is as many as the Budget has
 	AbortOnClose     AbortOnClose // of HTTP/1
 	Limits           http1.Limits
-	// HTTP2 are the settings of HTTP/2 connections, but for those that are the
-	// listener's to fill in: Shared, Name, Scheme and the timeouts.
+	// HTTP2 has the settings of HTTP/2 connections. The listener itself fills in Shared,
+	// Name, Scheme and the timeouts.
 	HTTP2 http2.Options
 	// TLS encrypts the connections, within HandshakeTimeout; nil is plain text.
 	TLS              *tlsconf.Server
 	HandshakeTimeout time.Duration
 	Shared           *netio.Shared
-	// Sink returns where the n-th connection records its Hops.
+	// Sink returns the sink for the Hops of the n-th connection.
 	Sink func(n uint64) hop.Sink
 	Log  *slog.Logger
 	// Panics counts the panics that cost a connection; nil counts none.
 	Panics *panics.Counter
-	// Counts are those of the listener that this one succeeds; nil begins anew.
+	// Counts are the counts of the listener that this one succeeds; nil starts at zero.
 	Counts *Counts
-	// Budget is what all listeners of the process share; nil is one of its own.
+	// Budget is shared by all listeners of the process; nil gives this listener its own.
 	Budget *Budget
 }
 
-// Counts are what a listener counts, and those that succeed it under its name.
+// Counts are the counters of a listener. A listener that succeeds it under its name goes on
+// with them.
 type Counts struct {
-	// Active is how many connections are open, Accepted how many there were.
+	// Active is how many connections are open, Accepted how many were accepted so far.
 	Active   atomic.Int64
 	Accepted atomic.Uint64
-	// Distrusted is how many had to end since their client's certificate is not trusted
-	// any more.
+	// Distrusted is how many were ended because their client's certificate is no longer
+	// trusted.
 	Distrusted atomic.Uint64
 }
 
@@ -67,8 +68,8 @@ type Server interface {
 	// Serve serves a request; refused is why its head could not be decoded, nil if it
 	// could.
 	Serve(x *filter.Exchange, refused error)
-	// Lost takes a connection that failed before, or beside, any request. spoken is its
-	// version of HTTP, as far as that was known.
+	// Lost records a connection that failed outside of any request. spoken is its version
+	// of HTTP, if that was known.
 	Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.Error)
 }
 
@@ -80,11 +81,11 @@ type Listener struct {
 	server    atomic.Pointer[Server]
 	socket    net.Listener
 	former    []former      // guarded by mu
-	phase     atomic.Uint32 // a phase below
-	accepting sync.Mutex    // held as long as connections may be accepted
-	stopping  chan struct{} // closed when no more are to be
+	phase     atomic.Uint32 // one of the phases below
+	accepting sync.Mutex    // held while connections may be accepted
+	stopping  chan struct{} // closed when no more connections are accepted
 	once      sync.Once
-	enough    chan struct{} // closed when the former sockets are to be left at once
+	enough    chan struct{} // closed to leave the former sockets at once
 	leave     sync.Once
 
 	local atomic.Pointer[address] // of the last connection
@@ -98,15 +99,15 @@ type Listener struct {
 	done  sync.WaitGroup
 }
 
-// The phases of a listener, in which it never goes back.
+// The phases of a listener. It never goes back to an earlier one.
 const (
 	serving  = iota
-	retiring // nothing new is accepted, and each connection is told that it ends
-	draining // those that are idle end, too
+	retiring // it accepts no more, and tells each client that the connection ends
+	draining // idle connections end, too
 )
 
-// Bind binds an address for the listener of that name, and beside others that it
-// overlaps, see [handover.Bind]. They go on until [Listener.Replace].
+// Bind binds an address for the named listener. The others are sockets whose addresses
+// overlap with it, see [handover.Bind]; they stay open, pass them to [Listener.Replace].
 func Bind(name, address string, others ...net.Listener) (net.Listener, error) {
 	socket, err := handover.Bind(address, others...)
 	if err != nil {
@@ -115,7 +116,7 @@ func Bind(name, address string, others ...net.Listener) (net.Listener, error) {
 	return socket, nil
 }
 
-// New returns a listener that accepts from a socket, which it owns from then on.
+// New returns a listener that accepts from socket and owns it.
 func New(o Options, server Server, socket net.Listener) *Listener {
 	l := &Listener{
 		Options: o, Counts: o.Counts, socket: socket,
@@ -132,22 +133,20 @@ func New(o Options, server Server, socket net.Listener) *Listener {
 	return l
 }
 
-// Use has another server serve the requests from here on. Those that have begun
-// end where they are.
+// Use replaces the server for new requests. Requests that have begun stay with the old one.
 func (l *Listener) Use(server Server) { l.server.Store(&server) }
 
-// Socket is what is accepted from. It is the listener's own: others make it
-// theirs by a copy.
+// Socket returns the listening socket. The listener owns it: others must copy it.
 func (l *Listener) Socket() net.Listener { return l.socket }
 
-// Addr is the address that is listened on, port 0 resolved.
+// Addr returns the address that the listener is bound to, with the actual port in place of
+// 0.
 func (l *Listener) Addr() netip.AddrPort {
 	return l.socket.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Serve accepts connections until the listener is retired, drained or closed. Where
-// there is no room for one more, see [Budget], it waits, and further ones are left to
-// the kernel's queue.
+// Serve accepts connections until the listener is retired, drained or closed. When there is
+// no room for another connection (see [Budget]) it waits, and the kernel queues new ones.
 func (l *Listener) Serve() {
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
@@ -157,7 +156,7 @@ func (l *Listener) Serve() {
 	l.accept(l.socket, l.stopping)
 }
 
-// accept accepts from a socket until it is closed, or stop is.
+// accept accepts from a socket until the socket or stop is closed.
 func (l *Listener) accept(socket net.Listener, stop <-chan struct{}) {
 	backOff := time.Duration(0)
 	for {
@@ -177,11 +176,11 @@ func (l *Listener) accept(socket net.Listener, stop <-chan struct{}) {
 	}
 }
 
-// between is how long a connection may wait for a request before it counts as idle: of
-// a client that has just connected, or was just answered, one may be on its way.
+// between is how long a connection waits for a request before it counts as idle. A client
+// that has just connected, or just got an answer, may have a request on its way.
 const between = 100 * time.Millisecond
 
-// idle are the connections that wait for a request, and since when.
+// idle returns the connections that wait for a request, and since when.
 func (l *Listener) idle() []idler {
 	before := l.Shared.Now() - between
 	l.mu.Lock()
@@ -195,7 +194,7 @@ func (l *Listener) idle() []idler {
 	return all
 }
 
-// dismiss has a connection end that is idle; false if it no longer is.
+// dismiss ends an idle connection. It reports false if the connection is no longer idle.
 func (l *Listener) dismiss(c connection) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

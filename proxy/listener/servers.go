@@ -5,17 +5,17 @@ import "sync"
 // servers are goroutines that serve connections, kept for the next one: a fresh
 // goroutine's stack would have to grow each time.
 type servers struct {
-	next chan func() // taken by those that are parked
+	next chan func() // parked goroutines receive from it
 
 	mu     sync.Mutex
 	parked int
 	closed bool
 }
 
-// mostServers is how many are kept that have nothing to do.
+// mostServers is how many goroutines without work are kept.
 const mostServers = 64
 
-// run has serve called, without waiting.
+// run calls serve in one of the goroutines. It does not wait.
 func (s *servers) run(serve func()) {
 	if s.pass(serve) {
 		return
@@ -30,7 +30,7 @@ func (s *servers) run(serve func()) {
 	}()
 }
 
-// pass gives serve to one that is parked, if there is one.
+// pass gives serve to a parked goroutine, if there is one.
 func (s *servers) pass(serve func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,11 +38,11 @@ func (s *servers) pass(serve func()) bool {
 		return false
 	}
 	s.parked--
-	s.next <- serve // there is room for as many as can be parked
+	s.next <- serve // never blocks: it has room for every parked goroutine
 	return true
 }
 
-// park reports whether there is a use for a goroutine that has nothing to do.
+// park reports whether a goroutine without work should wait for more.
 func (s *servers) park() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *servers) park() bool {
 	return true
 }
 
-// close ends those that are parked, and the others once they are done.
+// close ends the parked goroutines now, and the others once they are done.
 func (s *servers) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

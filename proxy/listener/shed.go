@@ -9,15 +9,15 @@ import (
 	"github.com/hopscope/hopscope/proxy/overload"
 )
 
-// What a connection takes besides what is counted as it grows, in bytes: its own
-// state, its goroutine's stack and the kernel's part; and TLS, whose buffers are kept.
-// An estimate that the peaks under attack bear out.
+// The fixed cost of a connection in bytes, besides the buffers that are counted as they
+// grow: its state, its goroutine's stack and the kernel's part, and for TLS its buffers.
+// The estimates match the peaks that we measured under attack.
 const (
 	connSize = 20 << 10
 	tlsSize  = 24 << 10
 )
 
-// size is what a connection of the listener takes.
+// size is the fixed cost of a connection of the listener, in bytes.
 func (l *Listener) size() int {
 	if l.TLS != nil {
 		return connSize + tlsSize
@@ -25,8 +25,8 @@ func (l *Listener) size() int {
 	return connSize
 }
 
-// awaitMemory waits a moment for memory where a connection can't be taken on: others
-// are being closed then. It reports false where there still is none.
+// awaitMemory waits a moment while memory is too short for another connection; other
+// connections are being closed then. It reports false if there still is none.
 func (l *Listener) awaitMemory() bool {
 	const most, again = 200 * time.Millisecond, time.Millisecond
 	m := l.Shared.Memory
@@ -41,17 +41,17 @@ func (l *Listener) awaitMemory() bool {
 	return true
 }
 
-// holding is what a connection holds.
+// holding is the memory that a connection holds.
 type holding struct {
 	connection
 	bytes  int64
-	weight int64 // what it is closed for; the heaviest is the first
+	weight int64 // the heaviest is closed first
 	going  bool  // it is being closed already
 }
 
-// Shed closes connections of the listeners for want of memory, the heaviest first,
-// until what they hold comes to so many bytes, together with those that are being closed
-// already. It returns how many it closed; what they held is free a moment later.
+// Shed closes connections of the listeners to free memory, the heaviest first, until the
+// closed ones held the given number of bytes. Connections that are being closed already
+// count. It returns how many it closed; their memory is free a moment later.
 func Shed(listeners []*Listener, bytes int64, now time.Duration) (closed int) {
 	var all []holding
 	for _, l := range listeners {
@@ -75,37 +75,36 @@ func Shed(listeners []*Listener, bytes int64, now time.Duration) (closed int) {
 	return closed
 }
 
-// overloaded is the fault of a connection that was closed for want of memory.
+// overloaded is the fault of a connection that was closed to free memory.
 func overloaded() *fault.Error {
 	return fault.New(fault.Overload, "the proxy ran out of memory (overload.max_memory_bytes), and closed the connections that held most")
 }
 
-// full is the fault of a request that memory lacks for.
+// full is the fault of a request that there is no memory for. what says what needed it.
 func (l *Listener) full(r overload.Refusal, what string) *fault.Error {
 	l.Shared.Memory.Refuse(r)
 	return fault.New(fault.Overload, "the proxy has no memory left for "+what+" (overload.max_memory_bytes)")
 }
 
-// progress is how a connection gets on, as far as those that close connections have
-// seen. The listener's lock guards it.
+// progress is what weigh has seen of a connection's progress. The listener's lock guards
+// it.
 type progress struct {
 	done uint64        // how many requests were answered
-	at   time.Duration // when there was one more last
+	at   time.Duration // when weigh last saw done change
 }
 
 const (
-	// stalls is how long a connection may go without having a request answered before
-	// it counts as one that stalls.
+	// stalls is how long a connection may go without an answered request before it counts
+	// as stalled.
 	stalls = time.Second
-	// fewRequests is what the requests of a connection hold, and the connection for
-	// them, as long as they are few.
+	// fewRequests is how many bytes a few requests hold, and their connection for them.
 	fewRequests = 128 << 10
 )
 
-// weigh is what a connection is closed for that holds n bytes, and whose requests were
-// answered so many times. Those that get on have their requests for nothing, as far as
-// they are few: closing one would cost its client more. One that had none answered is
-// a little heavier than one that had.
+// weigh returns the weight of a connection that holds n bytes and has had done requests
+// answered. A connection that makes progress does not pay for a few requests, since closing
+// it would cost its client more. A connection without any answered request is slightly
+// heavier.
 func (p *progress) weigh(n int64, l *Listener, done uint64, now time.Duration) int64 {
 	if done != p.done {
 		p.done, p.at = done, now
@@ -131,8 +130,7 @@ func (c *http2Conn) holds(now time.Duration) holding {
 
 func (c *http2Conn) shed() { c.conn.Shed() }
 
-// shed ends the connection: one that is idle as drain does, another in the middle of
-// what it does.
+// shed ends the connection: an idle one as drain does, a busy one at once.
 func (c *http1Conn) shed() {
 	c.because(overloaded())
 	if c.state.CompareAndSwap(idle, woken) {

@@ -14,8 +14,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// worker serves streams, one after the other. It is the [filter.Conn],
-// the [filter.Body] and the [filter.Writer] of their exchanges.
+// worker serves streams, one after the other. It is the [filter.Conn], the [filter.Body]
+// and the [filter.Writer] of their exchanges.
 type worker struct {
 	filter.Exchange
 	begin chan struct{}
@@ -23,8 +23,8 @@ type worker struct {
 
 	conn   *http2Conn
 	stream *http2.Stream
-	none   bool // the request has no content; what follows it is a tunnel's, if anything does
-	heads  bool // it is a HEAD, whose response has no content
+	none   bool // the request has no content; bytes that follow it belong to a tunnel
+	heads  bool // it is a HEAD request: the response has no content
 	responding
 
 	stopped atomic.Bool  // makes Next return
@@ -33,14 +33,14 @@ type worker struct {
 
 // responding is the state of the response.
 type responding struct {
-	head  *message.Head // kept back until it is sure
-	began bool          // it was sent
-	ended bool          // so was the end of the response
-	empty bool          // it has no content, whatever comes
+	head  *message.Head // kept back while it may still be replaced
+	began bool          // the head was sent
+	ended bool          // the end of the response was sent
+	empty bool          // the response has no content
 }
 
-// mostWhole is up to how much content is sent on at once with the head: more than
-// that goes up while the response may come down.
+// mostWhole is how much content is at most sent in one piece with the head. More content is
+// streamed, while the response may already arrive.
 const mostWhole = 16 << 10
 
 // serve serves one stream.
@@ -48,7 +48,7 @@ func (w *worker) serve() {
 	c, s := w.conn, w.stream
 	s.TakeHead(&w.Request)
 	w.Connect(w, w, w)
-	// The stream goes by what was decoded, whatever filters make of the head.
+	// The stream goes by what was decoded: filters may change the head.
 	w.none, w.heads = w.Request.Framing == message.NoBody, w.Request.Method == message.HEAD
 	(*c.listener.server.Load()).Serve(&w.Exchange, s.Refused())
 	w.Disconnect()
@@ -61,17 +61,17 @@ func (w *worker) serve() {
 	c.served(finished)
 }
 
-// Info is part of [filter.Conn], as is what follows up to Whole, where [filter.Body]
-// begins.
+// Info and the methods up to Whole implement [filter.Conn]; [filter.Body] begins with
+// Whole.
 func (w *worker) Info() *filter.ConnInfo { return &w.conn.info }
 
-// Gone reports whether the client has reset the stream, or is gone.
+// Gone returns a func that reports whether the client has reset the stream, or is gone.
 func (w *worker) Gone() func() bool { return w.gone }
 
 // Left tells a stream that was reset from a connection that was closed.
 func (w *worker) Left() error { return w.conn.cause(w.stream.Err()) }
 
-// Whole is the content, if all of it is here and it is not much.
+// Whole returns the content, if all of it is here and it is at most mostWhole bytes.
 func (w *worker) Whole() ([]byte, bool) {
 	if w.none {
 		return nil, true
@@ -84,14 +84,14 @@ func (w *worker) Whole() ([]byte, bool) {
 	return content, true
 }
 
-// Complete reports whether the stream has ended on the client's side.
+// Complete reports whether the client has ended its side of the stream.
 func (w *worker) Complete() bool {
 	_, ended := w.stream.Buffered()
 	return ended
 }
 
-// Next waits for the next piece of content, as long as bytes move at all: the
-// stream is not idle while the response goes out.
+// Next waits for the next piece of content. The idle timeout counts from the last byte in
+// either direction: the stream is not idle while the response goes out.
 func (w *worker) Next() ([]byte, error) {
 	shared, idle := w.conn.listener.Shared, w.conn.listener.StreamIdle
 	start := shared.Now()
@@ -111,7 +111,7 @@ func (w *worker) Next() ([]byte, error) {
 	}
 }
 
-// Stop makes a call of Next that waits return.
+// Stop makes a waiting Next return.
 func (w *worker) Stop() {
 	w.stopped.Store(true)
 	w.stream.Stop(true)
@@ -123,10 +123,10 @@ func (w *worker) Resume() {
 	w.stream.Stop(false)
 }
 
-// Trailers are the request's trailers.
+// Trailers returns the request's trailers.
 func (w *worker) Trailers() *message.Head { return w.stream.Trailers() }
 
-// explain tells why the client's side failed.
+// explain returns the fault for an error on the client's side.
 func (w *worker) explain(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fault.New(fault.RequestIdle, "the client moved no byte for "+w.conn.listener.StreamIdle.String())
@@ -143,7 +143,7 @@ func (w *worker) Interim(h *message.Head) error {
 	return nil
 }
 
-// Head begins the final response, in the place of one that was kept back.
+// Head begins the final response. It replaces one that is kept back.
 func (w *worker) Head(h *message.Head) error {
 	w.head, w.Hop.BytesOut = h, 0
 	w.Decorate(h)
@@ -200,14 +200,14 @@ func (w *worker) End(trailers *message.Head) error {
 // Began reports whether a final response was sent.
 func (w *worker) Began() bool { return w.began }
 
-// Cut makes sure that the client does not take what it got for the whole.
+// Cut makes sure that the client can tell that the response is not whole.
 func (w *worker) Cut() {
 	if !w.ended {
 		w.stream.Reset(http2.InternalError)
 	}
 }
 
-// Detach gives the stream up to a tunnel.
+// Detach gives the stream to a tunnel.
 func (w *worker) Detach() netio.Duplex {
 	w.ended = true
 	return w.stream.Duplex()

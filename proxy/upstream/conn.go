@@ -18,8 +18,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Conn is an HTTP/1 connection to an endpoint, in use by one request: a
-// [Stream].
+// Conn is a [Stream] over an HTTP/1 connection to an endpoint. One request uses it at a
+// time.
 type Conn struct {
 	nio       *netio.Conn
 	endpoint  *Endpoint
@@ -27,29 +27,29 @@ type Conn struct {
 	reused    bool // it came from the pool
 	head      http1.HeadDecoder
 	body      http1.BodyDecoder
-	out       []byte // what is sent, and was encoded here
-	chunked   bool   // so is the request's content
-	owed      []byte // what is still to be sent of the head, or of the last chunk
-	suspect   bool   // the last response had no content, though some endpoints send it all the same
+	out       []byte // the bytes to send that were encoded here
+	chunked   bool   // the request's content is chunked
+	owed      []byte // the rest of the head, or of the last chunk, that is not sent yet
+	suspect   bool   // the last response had no content by its head; some endpoints send content all the same
 	idleSince time.Duration
 
 	deadline, idle time.Duration
-	limit          atomic.Int64 // of Limit
+	limit          atomic.Int64 // set by Limit
 }
 
-// Reused is part of [Stream], as is what follows.
+// Reused and the methods that follow implement [Stream].
 func (c *Conn) Reused() bool { return c.reused }
 
-// Version is HTTP/1.1, whatever the endpoint answers with.
+// Version is always HTTP/1.1, also if the endpoint answers with another version.
 func (c *Conn) Version() hop.Version { return hop.HTTP11 }
 
-// TLS is what the connection is encrypted with.
+// TLS describes the connection's encryption; nil for plain text.
 func (c *Conn) TLS() *hop.TLS { return c.tls }
 
-// Duplex is the socket.
+// Duplex returns the socket.
 func (c *Conn) Duplex() netio.Duplex { return c.nio }
 
-// Limit ends waits, those of now and those to come, at the given time.
+// Limit ends the present wait and all later ones at the given time.
 func (c *Conn) Limit(at time.Duration) {
 	c.limit.Store(int64(at))
 	c.nio.Limit(at)
@@ -61,17 +61,17 @@ func (c *Conn) Close() { c.nio.Close() }
 // Watch ends a wait when gone reports true.
 func (c *Conn) Watch(gone func() bool) { c.nio.Watch(gone) }
 
-// Await says when the waits that follow give up.
+// Await sets the deadline and the idle timeout of the waits that follow.
 func (c *Conn) Await(now, deadline, idle time.Duration) {
 	c.deadline, c.idle, c.nio.WriteTimeout = deadline, idle, idle
-	// Over TLS a request is written out whole before its answer is waited for.
+	// Over TLS the whole request is written before the wait for the answer begins.
 	if left := max(deadline-now, 1); c.tls != nil && deadline > 0 && (idle == 0 || left < idle) {
 		c.nio.WriteTimeout = left
 	}
 	c.AwaitMore(now)
 }
 
-// AwaitMore begins the time of idle anew.
+// AwaitMore restarts the idle timeout.
 func (c *Conn) AwaitMore(now time.Duration) {
 	by := c.deadline
 	if c.idle > 0 && (by == 0 || now+c.idle < by) {
@@ -80,10 +80,10 @@ func (c *Conn) AwaitMore(now time.Duration) {
 	c.nio.Await(now, by)
 }
 
-// RoundTrip sends a request that is whole, as far as the endpoint takes it at
-// once. If that is all, it waits for its response's head.
+// RoundTrip sends as much of a whole request as the socket takes at once. If that was all
+// of it, RoundTrip waits for the head of the response.
 func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head) (left []byte, sent Sent, err error) {
-	if r.Framing == message.Chunked { // it came over HTTP/2, and is here
+	if r.Framing == message.Chunked { // it came over HTTP/2, and is whole
 		r.Framing, r.Length = message.ByLength, int64(len(content))
 	}
 	head, body := c.encode(r), content
@@ -107,7 +107,7 @@ func (c *Conn) readFirst(method message.Method, response *message.Head) error {
 		return err
 	}
 	if c.reused && response.Framing == message.ByLength && response.Length > 0 {
-		// Two responses: the first may be the one that nobody asked for.
+		// Two responses arrived: the first may belong to no request.
 		if more, _ := c.nio.Left(response.Length); more {
 			return c.explain(netio.ErrUnasked, true)
 		}
@@ -115,8 +115,8 @@ func (c *Conn) readFirst(method message.Method, response *message.Head) error {
 	return nil
 }
 
-// sent says how much of head and body went out, where that is n bytes. What is left
-// of the head is owed.
+// sent tells what n sent bytes of head and body amount to. It keeps the rest of the head
+// in owed.
 func (c *Conn) sent(n int, head, body []byte) Sent {
 	c.owed = head[min(n, len(head)):]
 	switch n {
@@ -128,8 +128,8 @@ func (c *Conn) sent(n int, head, body []byte) Sent {
 	return Partly
 }
 
-// coalesce is up to how many bytes it is cheaper to copy a body behind its head
-// than to send it from where it is.
+// coalesce is the size in bytes of head and body up to which one copy is cheaper than
+// sending two pieces.
 const coalesce = 4 << 10
 
 // encode writes the head of a request into the connection's own storage.
@@ -143,8 +143,8 @@ func (c *Conn) encode(r *message.Head) []byte {
 	return c.out
 }
 
-// Send sends the head of a request, as far as the endpoint takes it at once. The
-// rest goes with the content.
+// Send sends as much of a request's head as the socket takes at once. The rest goes with
+// the content.
 func (c *Conn) Send(r *message.Head) (sent Sent, err error) {
 	head := c.encode(r)
 	n, err := c.nio.Offer(head, nil)
@@ -189,8 +189,8 @@ func (c *Conn) write(head, body []byte) error {
 	return nil
 }
 
-// ReadHead waits for the head of a response, interim or final. The head
-// borrows the read buffer: it is good until the next call that waits.
+// ReadHead waits for the head of a response, interim or final. The head points into the
+// read buffer: it is valid until the next call that waits.
 func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 	c.head.Reset()
 	response.Reset()
@@ -218,9 +218,9 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 	return nil
 }
 
-// Body returns the next piece of content that has been received; it is good
-// until [Conn.More]. done is true with the last; an empty piece without done
-// means that there is none yet.
+// Body returns the next piece of content that has been received; it is valid until
+// [Conn.More]. done is true with the last piece. An empty piece without done means that
+// more must arrive first.
 func (c *Conn) Body() (piece []byte, done bool, err error) {
 	for {
 		data, used, done, err := c.body.Decode(c.nio.Buffered())
@@ -234,13 +234,12 @@ func (c *Conn) Body() (piece []byte, done bool, err error) {
 	}
 }
 
-// Hurry asks an endpoint that has sent a head alone for the rest at once: one
-// that writes head and body apart may be waiting for an acknowledgement, which
-// the kernel would put off for 40 ms.
+// Hurry sends a TCP acknowledgement at once. An endpoint that writes head and body apart
+// may wait for it before it sends the body, and the kernel would delay it by 40 ms.
 func (c *Conn) Hurry() { c.nio.QuickAck() }
 
-// More waits for more bytes of the body. ended is true where the connection
-// closed and that was the body's proper end.
+// More waits for more bytes of the body. ended is true if the connection was closed and
+// that ends the body properly.
 func (c *Conn) More() (ended bool, err error) {
 	err = c.nio.Fill()
 	if errors.Is(err, io.EOF) && c.body.End() == nil {
@@ -252,11 +251,11 @@ func (c *Conn) More() (ended bool, err error) {
 	return false, nil
 }
 
-// Trailers are the trailers of a body that is done, nil if it had none.
+// Trailers returns the trailers of a body that is done, nil if it had none.
 func (c *Conn) Trailers() *message.Head { return c.body.Trailers() }
 
-// Release gives the connection back: to the pool if reusable is true and the
-// endpoint has left nothing unread behind its response.
+// Release gives the connection back to the pool if reusable is true and no unread bytes
+// follow the response. Else it closes the connection.
 func (c *Conn) Release(now time.Duration, reusable bool) {
 	g := c.endpoint.group
 	if _, left := c.nio.Left(0); !reusable || left {
@@ -276,14 +275,14 @@ func (c *Conn) Release(now time.Duration, reusable bool) {
 	g.put(c)
 }
 
-// blame puts an endpoint's name to what its response did wrong.
+// blame names the endpoint in an error about its response.
 func (c *Conn) blame(err error) error {
 	f := fault.Of(err)
 	return fault.New(f.Kind, fmt.Sprintf("%s sent a response that can't be understood: %s", c.endpoint.Address, f.Reason))
 }
 
-// explain tells what ended a read or a write. before is true while no response
-// has begun.
+// explain turns the error of a read or a write into a fault. before is true while no
+// response has begun.
 func (c *Conn) explain(err error, before bool) error {
 	when := "within its response"
 	if before {
@@ -296,22 +295,22 @@ func (c *Conn) explain(err error, before bool) error {
 	case errors.Is(err, netio.ErrOverload):
 		return fault.New(fault.Overload, "the proxy has no memory left for the head of a response of "+address+" (overload.max_memory_bytes)")
 	case errors.Is(err, netio.ErrUnasked):
-		return fault.New(fault.UpstreamClosed, address+" sent a response that nobody had asked for on a connection that was kept: the connection is closed")
+		return fault.New(fault.UpstreamClosed, address+" sent a response without a request on a kept-alive connection: the connection is closed")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.timedOut(before)
-	case isAlert(err): // TLS 1.3 tells what it thinks of a client's certificate this late
+	case isAlert(err): // in TLS 1.3 a server refuses a client's certificate this late
 		return tlsconf.ExplainClient(err, address)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fault.New(fault.UpstreamReset, fmt.Sprintf("%s reset the connection %s", address, when))
 	case errors.Is(err, io.EOF):
 		return fault.New(fault.UpstreamClosed, fmt.Sprintf("%s closed the connection %s", address, when))
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.UpstreamClosed, fmt.Sprintf("%s closed the connection %s, without the close_notify of TLS: what it sent may have been cut", address, when))
+		return fault.New(fault.UpstreamClosed, fmt.Sprintf("%s closed the connection %s, without a TLS close_notify: the response may be truncated", address, when))
 	}
 	return fault.Wrap(fault.UpstreamClosed, fmt.Sprintf("the connection to %s ended %s", address, when), err)
 }
 
-// timedOut tells the route's time being up from an endpoint that went silent.
+// timedOut tells a route's timeout from an endpoint that went silent.
 func (c *Conn) timedOut(before bool) error {
 	w := waited{c.endpoint.Address, c.deadline, time.Duration(c.limit.Load()), c.idle}
 	return w.timedOut(c.nio.Now(), before)

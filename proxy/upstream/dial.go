@@ -16,8 +16,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// dial opens a connection, for which the caller has made room, unless it gives up
-// before: because ctx is done, or at the given time, 0 for never.
+// dial opens a connection; the caller has made room for it. It gives up when ctx is done,
+// at giveUp (0 for never), or after the connect timeout.
 func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (Stream, error) {
 	left := g.options.ConnectTimeout
 	if giveUp > 0 {
@@ -30,9 +30,9 @@ func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (St
 		why := err
 		switch {
 		case ctx.Err() != nil:
-			why = nil // others who wait for the endpoint may try themselves
+			why = nil // other waiters may dial themselves
 		case left < g.options.ConnectTimeout && late(err):
-			why, err = nil, fault.New(fault.UpstreamTimeout, fmt.Sprintf("%s did not accept a connection within the time that the request had", e.Address))
+			why, err = nil, fault.New(fault.UpstreamTimeout, fmt.Sprintf("%s did not accept a connection before the request timed out", e.Address))
 		}
 		g.undialled(e, why)
 		return nil, err
@@ -50,13 +50,13 @@ func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (St
 	return c, nil
 }
 
-// late reports whether a connection did not come to be in time.
+// late reports whether a connection was not ready in time.
 func late(err error) bool {
 	k := fault.Of(err).Kind
 	return k == fault.ConnectTimeout || k == fault.TLSTimeout
 }
 
-// connect opens a connection, and encrypts it where that is asked for.
+// connect opens a connection, and encrypts it if the options say so.
 func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS, error) {
 	nc, err := g.dialGuarded(ctx, e)
 	if err != nil {
@@ -74,7 +74,7 @@ func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS
 	by, _ := ctx.Deadline()
 	stop := context.AfterFunc(ctx, func() { nio.Close() })
 	state, err := nio.StartTLS(g.options.TLS.Config(host), false, start+time.Until(by))
-	if !stop() && err == nil { // it is being closed, at the last moment
+	if !stop() && err == nil { // ctx ended at the last moment, and closes it
 		err = ctx.Err()
 	}
 	took := g.shared.Now() - start
@@ -97,12 +97,12 @@ func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS
 	return nio, tlsconf.Describe(&state, took), nil
 }
 
-// explain tells why a connection could not be made.
+// explain turns the error of a dial into a fault.
 func (g *Group) explain(e *Endpoint, err error) error {
 	var dns *net.DNSError
 	var timeout net.Error
 	kind, what := fault.ConnectFailed, "could not connect to"
-	if f, ok := errors.AsType[*fault.Error](err); ok { // it is explained already
+	if f, ok := errors.AsType[*fault.Error](err); ok { // already explained
 		return f
 	}
 	shortage, remedy := descriptors.OfDial(err)

@@ -22,21 +22,21 @@ type Options struct {
 	ConnectTimeout time.Duration
 	IdleTimeout    time.Duration // of a pooled connection
 	MaxConnections int           // open at once, to all endpoints
-	MaxPending     int           // callers that wait for a connection
+	MaxPending     int           // callers waiting for a connection
 	MaxIdle        int           // pooled connections of one endpoint
 	Head           http1.Limits  // of a response
-	// Protocol is what the endpoints are spoken to in; HTTP2 are the settings
-	// of their HTTP/2 connections, but for those that are the group's to fill in:
-	// Shared, Name, Scheme, IdleTimeout.
+	// Protocol is the protocol to speak to the endpoints. HTTP2 has the settings of
+	// HTTP/2 connections; the group itself fills in Shared, Name, Cluster, Scheme and
+	// IdleTimeout.
 	Protocol Protocol
 	HTTP2    http2.Options
 	// TLS encrypts the connections; nil is plain text.
 	TLS *tlsconf.Client
-	// Dial opens a connection; nil is that of [descriptors.Dialer].
+	// Dial opens a connection; nil uses [descriptors.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Group is what the endpoints of one cluster share. Use [NewGroup].
+// Group holds what the endpoints of one cluster share. Use [NewGroup].
 type Group struct {
 	Name string
 
@@ -45,9 +45,9 @@ type Group struct {
 
 	mu        sync.Mutex
 	open      int       // connections that are dialled, in use or idle
-	waiters   []*waiter // callers for whom there is no connection, oldest first
+	waiters   []*waiter // callers without a connection yet, oldest first
 	endpoints map[*Endpoint]struct{}
-	dynamic   map[named]*Endpoint // those of Dynamic
+	dynamic   map[named]*Endpoint // the endpoints of Dynamic
 	sweeper   *time.Timer         // nil while no connection is idle
 	closed    bool
 
@@ -56,8 +56,8 @@ type Group struct {
 
 // Stats are a group's counters at one moment.
 type Stats struct {
-	Active, Idle, Pending     int    // connections in use, in the pool; callers that wait
-	Dialled, Reused, Overflow uint64 // connections handed out, new and pooled; callers refused
+	Active, Idle, Pending     int    // connections in use, connections in the pool, waiting callers
+	Dialled, Reused, Overflow uint64 // new connections, uses of pooled ones, refused callers
 }
 
 // Endpoint is one address and its pool.
@@ -66,25 +66,25 @@ type Endpoint struct {
 	Address string
 
 	group *Group
-	guard *Guard // nil lets connections go anywhere
+	guard *Guard // nil allows every address
 
 	// Guarded by group.mu:
-	idle     []*Conn    // of HTTP/1; the last was used last
+	idle     []*Conn    // HTTP/1; the most recently used is last
 	sessions []*session // of HTTP/2
-	spoken   Protocol   // what the last connection agreed on; Auto while there was none
-	dialling int        // connections that are on their way
+	spoken   Protocol   // the protocol of the last connection; Auto if there was none yet
+	dialling int        // connections that are being dialled
 	active   int        // connections in use, being dialled, or of HTTP/2
 	dynamic  bool
-	removed  bool // it is no endpoint of the cluster any more
+	removed  bool // it was removed from the cluster
 }
 
-// sweepEvery is how often idle connections are looked after.
+// sweepEvery is how often idle connections are checked.
 const sweepEvery = 5 * time.Second
 
-// checkAfter is how long a connection may have been idle without being looked
-// at before it is used. Looking is a system call, which a busy proxy is spared:
-// those that an endpoint closed were nearly always idle for longer, and what it sent
-// without being asked is told by when it arrived (see [netio.Conn.Doubt]).
+// checkAfter is how long a connection may be idle and then be used without a check. A
+// check is a system call, and a busy proxy does without it: a connection that the
+// endpoint closed was nearly always idle for longer, and a response without a request is
+// recognised by its time of arrival (see [netio.Conn.Doubt]).
 const checkAfter = time.Millisecond
 
 // NewGroup returns a group without endpoints.
@@ -98,7 +98,7 @@ func NewGroup(name string, o Options, shared *netio.Shared) *Group {
 	}
 }
 
-// Scheme is "https" where the connections are encrypted, else "http".
+// Scheme is "https" if the connections are encrypted, else "http".
 func (g *Group) Scheme() string {
 	if g.options.TLS != nil {
 		return "https"
@@ -106,7 +106,7 @@ func (g *Group) Scheme() string {
 	return "http"
 }
 
-// HeadBytes is the most bytes of a response head.
+// HeadBytes is the maximum size of a response head.
 func (g *Group) HeadBytes() int { return cmp.Or(g.options.Head.HeadBytes, http1.DefaultHeadBytes) }
 
 // Endpoint adds an endpoint to the group.
@@ -118,15 +118,16 @@ func (g *Group) Endpoint(address string) *Endpoint {
 	return e
 }
 
-// named is an address that requests name, and who guards connections to it.
+// named is the key of a dynamic endpoint: an address that a request names, and the guard
+// of connections to it.
 type named struct {
 	address string
 	guard   *Guard
 }
 
-// Dynamic returns the endpoint of an address that requests name themselves. It
-// is made at need, and forgotten when it has no connection any more. A nil guard lets
-// its connections go anywhere.
+// Dynamic returns the endpoint for an address that a request names. The group creates it
+// when needed and forgets it when it has no connection left. A nil guard allows every
+// address.
 func (g *Group) Dynamic(address []byte, guard *Guard) *Endpoint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -139,14 +140,14 @@ func (g *Group) Dynamic(address []byte, guard *Guard) *Endpoint {
 	return e
 }
 
-// named is what a dynamic endpoint is found by.
+// named returns the key of a dynamic endpoint.
 func (e *Endpoint) named() named { return named{e.Address, e.guard} }
 
-// Remove takes an endpoint out of the group: its idle connections are closed, and
-// those in use are when they are released. HTTP/2 connections open no more streams,
-// and end with their last. Requests that have picked the endpoint may still go to
-// it, over new connections, which are not kept; when the last is gone it is
-// forgotten.
+// Remove takes an endpoint out of the group. Idle connections are closed now, connections
+// in use when they are released. HTTP/2 connections open no more streams, and end with
+// their last one. A request that has already picked the endpoint may still use it, over a
+// new connection that is not kept. The group forgets the endpoint when its last
+// connection ends.
 func (g *Group) Remove(e *Endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -158,15 +159,15 @@ func (g *Group) Remove(e *Endpoint) {
 	g.forget(e)
 }
 
-// EndpointState is what an endpoint's pool holds.
+// EndpointState says what an endpoint's pool holds.
 type EndpointState struct {
 	Address      string
 	Active, Idle int
-	// Removed is true for one that is kept only until its connections end.
+	// Removed is true for an endpoint that is kept only until its connections end.
 	Removed bool
 }
 
-// Endpoints tells what the pools of all endpoints hold, by address.
+// Endpoints returns the state of every endpoint, sorted by address.
 func (g *Group) Endpoints() []EndpointState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -178,7 +179,7 @@ func (g *Group) Endpoints() []EndpointState {
 	return all
 }
 
-// State tells what the pool of an endpoint holds.
+// State returns what the endpoint's pool holds.
 func (e *Endpoint) State() EndpointState {
 	e.group.mu.Lock()
 	defer e.group.mu.Unlock()
@@ -190,7 +191,7 @@ func (e *Endpoint) state() EndpointState {
 	return EndpointState{e.Address, e.active - unused, len(e.idle) + unused, e.removed}
 }
 
-// Stats are the group's counters.
+// Stats returns the group's counters.
 func (g *Group) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -202,11 +203,11 @@ func (g *Group) Stats() Stats {
 	return s
 }
 
-// Acquire returns a way to e: a stream of an HTTP/2 connection, the pooled
-// HTTP/1 connection that was used last, or a new one. now is the time on the
-// group's clock, giveUp the time at which to stop waiting, be it for one to come
-// free or to be opened, 0 for when the time to connect is over. careful makes it look at a pooled
-// connection before it is handed out, for a request that can't be sent twice.
+// Acquire returns a stream to e: a stream of an HTTP/2 connection, the most recently used
+// pooled HTTP/1 connection, or a new connection. now and giveUp are on the group's clock.
+// At giveUp Acquire stops waiting for a free or a new connection; 0 leaves it at the
+// connect timeout. careful checks a pooled connection before use, for a request that
+// can't be sent twice.
 func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Duration, careful bool) (Stream, error) {
 	for {
 		s, err := g.acquire(ctx, e, now, giveUp, false)
@@ -218,8 +219,8 @@ func (g *Group) Acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 	}
 }
 
-// usable reports whether a pooled connection is still good, as far as that is
-// to be asked.
+// usable reports whether a pooled connection may be used. It asks the socket only if that
+// is worth a system call.
 func (g *Group) usable(c *Conn, now time.Duration, careful bool) bool {
 	since := now - c.idleSince
 	if since >= g.options.IdleTimeout {
@@ -229,8 +230,8 @@ func (g *Group) usable(c *Conn, now time.Duration, careful bool) bool {
 	return !careful && !c.suspect && since < checkAfter || c.nio.Quiet()
 }
 
-// Fresh returns a new connection to e, never a pooled one, within the same
-// limits; or, over HTTP/2, a stream, which is as good as new.
+// Fresh is Acquire without pooled HTTP/1 connections: it returns a new connection, or a
+// stream of an HTTP/2 connection, which is as good as new.
 func (g *Group) Fresh(ctx context.Context, e *Endpoint, now, giveUp time.Duration) (Stream, error) {
 	return g.acquire(ctx, e, now, giveUp, true)
 }
@@ -266,9 +267,9 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 	}
 }
 
-// take finds a stream or a pooled connection, or leave to dial, or a place in
-// the queue, or none of them. again is true for a caller that had a place in the
-// queue, and was told to ask again.
+// take returns a stream or a pooled connection, permission to dial, a place in the queue,
+// or none of these. again is true for a caller that was in the queue and was told to ask
+// again.
 func (g *Group) take(e *Endpoint, fresh, again bool) (s Stream, mayDial bool, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -299,8 +300,8 @@ func (g *Group) take(e *Endpoint, fresh, again bool) (s Stream, mayDial bool, w 
 	return nil, false, g.enqueue(e, fresh, again)
 }
 
-// occupy counts a connection to e that is about to be dialled. An endpoint may
-// have been forgotten since the caller got it: it is known again.
+// occupy counts a connection to e that is about to be dialled. If the group has forgotten
+// the endpoint since the caller got it, occupy adds it again.
 func (g *Group) occupy(e *Endpoint) {
 	e.active++
 	e.dialling++
@@ -310,8 +311,8 @@ func (g *Group) occupy(e *Endpoint) {
 	}
 }
 
-// room reports whether one more connection may be opened; it closes an idle
-// one of another endpoint if that is what it takes.
+// room reports whether one more connection may be opened. If necessary it closes an idle
+// connection of another endpoint.
 func (g *Group) room() bool {
 	if g.open < g.options.MaxConnections {
 		return true
@@ -326,14 +327,14 @@ func (g *Group) room() bool {
 			return true
 		}
 		if e.closeUnused() {
-			return false // not yet: its end makes the room
+			return false // not yet: there is room when it has ended
 		}
 	}
 	return false
 }
 
-// freed gives up the room of a connection to e that was closed, or never came
-// to be: to the next in the queue, if any.
+// freed gives the room of a connection to e that was closed, or could not be opened, to
+// the next waiter, if there is one.
 func (g *Group) freed(e *Endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -347,8 +348,7 @@ func (g *Group) freed(e *Endpoint) {
 	g.open--
 }
 
-// forget drops a dynamic endpoint, or one that was removed, that has no
-// connection.
+// forget drops an endpoint without connections if it is dynamic or was removed.
 func (g *Group) forget(e *Endpoint) {
 	if (e.dynamic || e.removed) && e.active == 0 && len(e.idle) == 0 {
 		delete(g.endpoints, e)
@@ -358,8 +358,8 @@ func (g *Group) forget(e *Endpoint) {
 	}
 }
 
-// put gives a connection to whoever waits for its endpoint, or to the pool; a
-// connection that nobody can use makes room for another.
+// put gives a connection to a waiter for its endpoint, or to the pool. It closes a
+// connection that nobody can use, to make room for another.
 func (g *Group) put(c *Conn) {
 	e := c.endpoint
 	g.mu.Lock()
@@ -391,8 +391,8 @@ func (g *Group) discard(c *Conn) {
 
 func (g *Group) sweepEvery() time.Duration { return min(sweepEvery, g.options.IdleTimeout) }
 
-// sweep closes pooled connections that were idle for too long, or that their
-// endpoint has closed.
+// sweep closes pooled connections that were idle for too long, or that the endpoint has
+// closed.
 func (g *Group) sweep() {
 	now := g.shared.Now()
 	g.mu.Lock()
@@ -427,8 +427,8 @@ func (g *Group) closeIdle(e *Endpoint) {
 	e.idle = nil
 }
 
-// Close closes the idle connections; those in use are closed when they are
-// released, or with their last stream.
+// Close closes the idle connections. Connections in use are closed when they are
+// released, or after their last stream.
 func (g *Group) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// Guard decides where connections may go whose address is named by requests.
-// Endpoints of different guards share no connection.
+// Guard decides which addresses that a request names may be connected to. Endpoints with
+// different guards share no connection.
 type Guard struct {
-	// Check is asked for each connection just before it is made, with the host as the
-	// request named it and the address that it was found at. An error, which is a
-	// fault.Error, keeps the connection from being made.
+	// Check is called just before each connection is made, with the host that the request
+	// named and the address that it resolved to. An error, a fault.Error, prevents the
+	// connection.
 	Check func(host string, to netip.AddrPort) error
 }
 
-// dialGuarded is options.Dial for an endpoint that may have a guard. A name is resolved
-// here, and its addresses are tried in turn: the one that was checked is the one that
-// the connection is made to, so that a name that leads elsewhere the next time it is
-// looked up (DNS rebinding) gains nothing by it.
+// dialGuarded is options.Dial for an endpoint that may have a guard. It resolves the name
+// itself and tries the addresses in turn. So it connects to exactly the address that it
+// checked, and a name that resolves to another address the next time (DNS rebinding)
+// gains nothing.
 func (g *Group) dialGuarded(ctx context.Context, e *Endpoint) (net.Conn, error) {
 	if e.guard == nil {
 		return g.options.Dial(ctx, "tcp", e.Address)
@@ -50,7 +50,7 @@ func (g *Group) dialGuarded(ctx context.Context, e *Endpoint) (net.Conn, error) 
 	return nil, first
 }
 
-// addresses are those of a host and port, of which there is one at least, and the host.
+// addresses resolves a host and port. It returns the host and at least one address.
 func addresses(ctx context.Context, address string) (host string, all []netip.AddrPort, err error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
@@ -70,8 +70,8 @@ func addresses(ctx context.Context, address string) (host string, all []netip.Ad
 	return host, all, nil
 }
 
-// shareOf is the time for one of so many addresses: as much as for each that follows,
-// but at least 2 s, as net.Dialer has it.
+// shareOf returns the time for the next of the addresses: an equal share of the time that
+// is left, but at least 2 s, as net.Dialer does.
 func shareOf(ctx context.Context, addresses int) time.Duration {
 	by, _ := ctx.Deadline()
 	return max(time.Until(by)/time.Duration(addresses), 2*time.Second)

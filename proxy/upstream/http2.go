@@ -16,19 +16,19 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// stream2 is a stream of an HTTP/2 connection to an endpoint: a [Stream].
+// stream2 is a [Stream] over a stream of an HTTP/2 connection to an endpoint.
 type stream2 struct {
 	session *session
 	stream  *http2.Stream
 	reused  bool
-	piece   []byte // what More got, for Body
+	piece   []byte // the piece that More read, for Body
 	done    bool   // the response was read to its end
 
 	deadline, idle time.Duration
-	limit          atomic.Int64 // of Limit
+	limit          atomic.Int64 // set by Limit
 }
 
-// streams keeps what is used again with each request.
+// streams pools stream2 values.
 var streams = sync.Pool{New: func() any { return new(stream2) }}
 
 func newStream2(s *session, stream *http2.Stream, reused bool) *stream2 {
@@ -67,7 +67,7 @@ func (c *stream2) RoundTrip(r *message.Head, content []byte, response *message.H
 		return nil, Nothing, c.explain(err, true)
 	}
 	if len(content) > 0 {
-		// Where that fails, there may be a response all the same.
+		// If that fails, there may still be a response.
 		if n, err := c.stream.Offer(content); err == nil && n < len(content) {
 			c.stream.Flush()
 			return content[n:], Partly, nil
@@ -150,8 +150,8 @@ func (c *stream2) Release(time.Duration, bool) {
 	streams.Put(c)
 }
 
-// explain tells what ended a read or a write. before is true while no response
-// has begun.
+// explain turns the error of a read or a write into a fault. before is true while no
+// response has begun.
 func (c *stream2) explain(err error, before bool) error {
 	s := c.session
 	switch {

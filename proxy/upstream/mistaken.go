@@ -6,29 +6,29 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// The types of the frames that an HTTP/2 server may begin with, and how long their
-// headers are (RFC 9113 sections 4.1, 6.5 and 6.8).
+// The types of the frames that an HTTP/2 server may begin with, and the length of a frame
+// header (RFC 9113 sections 4.1, 6.5 and 6.8).
 const (
 	settingsFrame   = 4
 	goAwayFrame     = 7
 	frameHeaderSize = 9
 )
 
-// mistaken is why an endpoint is not understood whose first bytes show that it speaks
-// something else; nil if they don't.
+// mistaken returns an error if the endpoint's first bytes show that it speaks another
+// protocol than the one configured, else nil.
 func (c *Conn) mistaken() error {
 	g, b := c.endpoint.group, c.nio.Buffered()
 	switch {
 	case isHTTP2(b):
-		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks HTTP/2, and was spoken to in HTTP/1: set protocol to http2 for cluster %s", c.endpoint.Address, g.Name))
+		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks HTTP/2, but was sent HTTP/1: set protocol to http2 for cluster %s", c.endpoint.Address, g.Name))
 	case c.tls == nil && isTLS(b):
-		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks TLS, and was spoken to without: set tls for cluster %s", c.endpoint.Address, g.Name))
+		return fault.New(fault.UpstreamProtocol, fmt.Sprintf("%s speaks TLS, but was sent plain text: set tls for cluster %s", c.endpoint.Address, g.Name))
 	}
 	return nil
 }
 
-// isHTTP2 reports whether bytes begin with a frame that an HTTP/2 server sends first,
-// or with which it refuses what is not HTTP/2.
+// isHTTP2 reports whether bytes begin with a frame that an HTTP/2 server sends first, or
+// that it answers other protocols with.
 func isHTTP2(b []byte) bool {
 	if len(b) < frameHeaderSize {
 		return false

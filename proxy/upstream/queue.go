@@ -9,23 +9,23 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// waiter is a caller that waits for its turn.
+// waiter is a caller that waits for a connection.
 type waiter struct {
 	endpoint *Endpoint
 	fresh    bool // it can't use a pooled connection
 	turn     chan turn
 }
 
-// turn is what a waiter gets: a pooled connection, room to dial one, or why there
-// is none. The zero turn tells it to ask again.
+// turn is what a waiter gets: a pooled connection, permission to dial, or an error. The
+// zero turn tells it to ask again.
 type turn struct {
 	conn *Conn
 	dial bool
 	err  error
 }
 
-// enqueue puts a caller at the end of the queue, or, if it was there before, at
-// the front.
+// enqueue puts a caller at the end of the queue, or at the front if it was in the queue
+// before.
 func (g *Group) enqueue(e *Endpoint, fresh, again bool) *waiter {
 	w := &waiter{endpoint: e, fresh: fresh, turn: make(chan turn, 1)}
 	at := len(g.waiters)
@@ -46,7 +46,7 @@ func (g *Group) wait(ctx context.Context, w *waiter, giveUp time.Duration) (turn
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	if !g.leave(w) { // the turn came in the meantime: pass it on
+	if !g.leave(w) { // its turn came in the meantime: pass it on
 		switch t := <-w.turn; {
 		case t.conn != nil:
 			g.put(t.conn)
@@ -62,17 +62,17 @@ func (g *Group) wait(ctx context.Context, w *waiter, giveUp time.Duration) (turn
 	return turn{}, g.late(w.endpoint)
 }
 
-// late is why no turn came in time.
+// late returns the error for a caller whose turn did not come in time.
 func (g *Group) late(e *Endpoint) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e.dialling > 0 && g.multiplexes(e) && g.open < g.options.MaxConnections { // it could have dialled itself, and waited for this one
-		return fault.New(fault.ConnectTimeout, "no connection to "+e.Address+" came to be within the time that the request had")
+	if e.dialling > 0 && g.multiplexes(e) && g.open < g.options.MaxConnections { // it waited for a connection that is being dialled, though there was room to dial its own
+		return fault.New(fault.ConnectTimeout, "no connection to "+e.Address+" was ready before the request timed out")
 	}
-	return fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s came free in time: all %d are in use", g.Name, g.options.MaxConnections))
+	return fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s became free in time: all %d are in use", g.Name, g.options.MaxConnections))
 }
 
-// leave takes w out of the queue; false if its turn has come already.
+// leave takes w out of the queue. It returns false if its turn has come already.
 func (g *Group) leave(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,8 +86,8 @@ func (g *Group) leave(w *waiter) bool {
 	return false
 }
 
-// next takes the oldest waiter out of the queue: the oldest that can use a
-// pooled connection to e, if e is not nil and there is one.
+// next takes the oldest waiter out of the queue. If e is not nil, it takes only one that
+// can use a pooled connection to e. It returns nil if there is none.
 func (g *Group) next(e *Endpoint) *waiter {
 	for i, w := range g.waiters {
 		if e == nil || w.endpoint == e && !w.fresh {
@@ -98,8 +98,8 @@ func (g *Group) next(e *Endpoint) *waiter {
 	return nil
 }
 
-// ask has another caller that waits for e ask again, in the place of one that gave
-// up; where there is none, what was to be had makes room for other endpoints.
+// ask tells another waiter for e to ask again, in place of a waiter that gave up. If
+// there is none and others need room, it closes an unused session of e.
 func (g *Group) ask(e *Endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,8 +108,8 @@ func (g *Group) ask(e *Endpoint) {
 	}
 }
 
-// tell gives up to n callers that wait for e, the oldest first, the same turn. It
-// returns how many there were.
+// tell gives the same turn to up to n waiters for e, the oldest first. It returns how
+// many it told.
 func (g *Group) tell(e *Endpoint, n int, t turn) (told int) {
 	g.waiters = slices.DeleteFunc(g.waiters, func(w *waiter) bool {
 		if w.endpoint != e || told >= n {

@@ -1,14 +1,14 @@
 package upstream
 
-// Reclaim closes up to n pooled connections, since descriptors lack, and returns how
-// many. Where there is none it has HTTP/2 connections without streams end, which takes
-// a moment.
+// Reclaim closes up to n pooled connections to free descriptors, and returns how many. If
+// there are none, it ends HTTP/2 connections without streams; that takes a moment, and
+// they do not count.
 func (g *Group) Reclaim(n int) (closed int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for e := range g.endpoints {
 		some := min(n-closed, len(e.idle))
-		for _, c := range e.idle[:some] { // those that were idle for longest
+		for _, c := range e.idle[:some] { // idle for longest
 			c.nio.Done()
 			g.open--
 		}

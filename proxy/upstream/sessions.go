@@ -6,21 +6,21 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// session is an HTTP/2 connection to an endpoint: it lives as long as it carries
-// streams, and for a while after.
+// session is an HTTP/2 connection to an endpoint. It stays open while it carries streams,
+// and for the idle timeout after that.
 type session struct {
 	conn     *http2.Conn
 	endpoint *Endpoint
 	tls      *hop.TLS
-	closing  bool // it was told to end, to make room; guarded by group.mu
+	closing  bool // told to end, to make room; guarded by group.mu
 }
 
-// capacity is how many streams a connection is taken to carry before its
-// endpoint has said.
+// capacity is how many streams we expect a connection to carry before its endpoint has
+// said so in its settings.
 const capacity = 100
 
-// multiplexes reports whether a connection to e is, or may turn out to be, one
-// that many requests share.
+// multiplexes reports whether many requests share, or may turn out to share, a connection
+// to e.
 func (g *Group) multiplexes(e *Endpoint) bool {
 	switch g.options.Protocol {
 	case HTTP2:
@@ -31,7 +31,7 @@ func (g *Group) multiplexes(e *Endpoint) bool {
 	return false
 }
 
-// open2 opens a stream of a session, if one has room.
+// open2 opens a stream on a session that has room; nil if there is none.
 func (g *Group) open2(e *Endpoint) Stream {
 	for _, s := range e.sessions {
 		if stream, ok := s.conn.Open(); ok {
@@ -41,8 +41,8 @@ func (g *Group) open2(e *Endpoint) Stream {
 	return nil
 }
 
-// expects reports whether the connections to e that are being dialled will do
-// for those who wait for e already, and one more.
+// expects reports whether the connections to e that are being dialled suffice for its
+// waiters and one more.
 func (g *Group) expects(e *Endpoint) bool {
 	if e.dialling == 0 || !g.multiplexes(e) {
 		return false
@@ -56,7 +56,7 @@ func (g *Group) expects(e *Endpoint) bool {
 	return waiting+e.dialling < e.dialling*min(capacity, g.options.HTTP2.MaxStreams)
 }
 
-// unused is how many sessions carry no stream.
+// unused counts the sessions without streams.
 func (e *Endpoint) unused() int {
 	n := 0
 	for _, s := range e.sessions {
@@ -67,11 +67,11 @@ func (e *Endpoint) unused() int {
 	return n
 }
 
-// closeUnused ends a session that carries no stream, if there is one. If there is
-// none, the first that comes to be is ended by changed.
+// closeUnused ends a session without streams, if there is one. If there is none, changed
+// ends the first session whose last stream ends.
 func (e *Endpoint) closeUnused() bool {
 	for _, s := range e.sessions {
-		s.conn.Want(true) // first, so that a stream which ends now is not missed
+		s.conn.Want(true) // before Active, so that a stream that ends now is not missed
 		if s.conn.Active() == 0 && !s.closing {
 			s.close()
 			return true
@@ -80,14 +80,13 @@ func (e *Endpoint) closeUnused() bool {
 	return false
 }
 
-// close ends a session with its last stream.
+// close ends a session after its last stream.
 func (s *session) close() {
 	s.closing = true
 	s.conn.Shutdown()
 }
 
-// begin makes a session of a connection that was just dialled, and returns its
-// first stream.
+// begin makes a session from a new connection, and returns its first stream.
 func (g *Group) begin(e *Endpoint, nio *netio.Conn, tls *hop.TLS) (Stream, error) {
 	o := g.options.HTTP2
 	o.Shared, o.Name, o.Cluster, o.Scheme, o.IdleTimeout = g.shared, e.Address, g.Name, "http", g.options.IdleTimeout
@@ -106,14 +105,14 @@ func (g *Group) begin(e *Endpoint, nio *netio.Conn, tls *hop.TLS) (Stream, error
 	}
 	g.mu.Unlock()
 	go func() {
-		s.conn.Run() // its streams say why it ended
+		s.conn.Run() // its streams report why it ended
 		g.ended(s)
 	}()
 	return newStream2(s, first, false), nil
 }
 
-// arrived notes which protocol a connection speaks that was being dialled. Those
-// who waited for it ask again: for a stream, or to dial one of their own.
+// arrived records the protocol of a new connection. Its waiters ask again, for a stream
+// or to dial themselves.
 func (g *Group) arrived(e *Endpoint, p Protocol) {
 	shared := p == HTTP2 || g.multiplexes(e)
 	e.dialling--
@@ -123,8 +122,8 @@ func (g *Group) arrived(e *Endpoint, p Protocol) {
 	}
 }
 
-// undialled gives up the room of a connection to e that did not come to be. With
-// it go those who waited for it, where nothing else is on its way.
+// undialled gives up the room of a connection to e that could not be opened. Its waiters
+// fail with it if e has no other connection, open or being dialled.
 func (g *Group) undialled(e *Endpoint, why error) {
 	g.mu.Lock()
 	e.dialling--
@@ -140,9 +139,9 @@ func (g *Group) undialled(e *Endpoint, why error) {
 	g.freed(e)
 }
 
-// changed is called when a stream of a session has ended that others waited for,
-// or when the session has more room or is going away. A session without streams
-// makes room for connections to other endpoints.
+// changed is called when a stream ends while callers wait, and when the session gets more
+// room or is going away. A session without streams is closed if callers wait for
+// connections to other endpoints.
 func (g *Group) changed(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -157,12 +156,12 @@ func (g *Group) changed(s *session) {
 	}
 }
 
-// starved reports whether callers wait for room for a connection.
+// starved reports whether callers wait for room for another connection.
 func (g *Group) starved() bool {
 	return len(g.waiters) > 0 && g.open >= g.options.MaxConnections
 }
 
-// ended forgets a session that is over.
+// ended forgets a session that has ended.
 func (g *Group) ended(s *session) {
 	e := s.endpoint
 	g.mu.Lock()

@@ -8,87 +8,86 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Stream is one request's way to an endpoint and back: an HTTP/1 connection, or
-// a stream of an HTTP/2 connection. It is got from [Group.Acquire] and given
-// back by Release, once. Errors are fault.Errors that name the endpoint.
+// Stream carries one request to an endpoint and its response back: over an HTTP/1
+// connection, or over a stream of an HTTP/2 connection. [Group.Acquire] returns it; call
+// Release exactly once. Errors are fault.Errors that name the endpoint.
 type Stream interface {
-	// Reused is true where the connection was there before.
+	// Reused is true if the connection was open before this request.
 	Reused() bool
-	// Version is the protocol that is spoken.
+	// Version is the protocol that the connection speaks.
 	Version() hop.Version
-	// TLS is what the connection is encrypted with, nil for a plain one.
+	// TLS describes the connection's encryption, nil for plain text.
 	TLS() *hop.TLS
 
-	// Await says when the waits that follow give up: at deadline, which is the
-	// route's, or when the endpoint has sent nothing for as long as idle; 0 is
-	// never. Both the deadline and now are on the clock of netio.Shared.
+	// Await sets when the waits that follow give up: at deadline, which comes from the
+	// route, or when the endpoint has sent nothing for idle. 0 is never, for either.
+	// deadline and now are on the clock of netio.Shared.
 	Await(now, deadline, idle time.Duration)
-	// AwaitMore begins the time of idle anew.
+	// AwaitMore restarts the idle timeout.
 	AwaitMore(now time.Duration)
-	// Limit ends whatever is waited for at the given time, whoever waits; see
-	// [netio.Conn.Limit].
+	// Limit ends every wait at the given time, in any goroutine; see [netio.Conn.Limit].
 	Limit(at time.Duration)
 	// Watch ends a wait for the endpoint when gone reports true; see
 	// [netio.Conn.Watch].
 	Watch(gone func() bool)
 
-	// RoundTrip sends a request whose content is all here, and waits for the head
-	// of its response. If the endpoint does not take all of it at once, RoundTrip
-	// returns Partly without waiting: left is then what is to follow by Content
-	// and Finish, from another goroutine, while ReadHead waits for the response,
-	// which may come first. sent is told with an error, too.
+	// RoundTrip sends a request with its whole content, and waits for the head of the
+	// response. If the endpoint does not take all of it at once, RoundTrip returns Partly
+	// and does not wait. The caller then sends left with Content and Finish from another
+	// goroutine, while ReadHead waits for the response, which may come first. sent is set
+	// with an error, too.
 	RoundTrip(r *message.Head, content []byte, response *message.Head) (left []byte, sent Sent, err error)
-	// Send sends the head of a request whose content follows by Content and
-	// Finish, from another goroutine.
+	// Send sends the head of a request. Its content follows with Content and Finish, from
+	// another goroutine.
 	Send(r *message.Head) (sent Sent, err error)
-	// Content sends a piece of the request's content. It waits for the endpoint
-	// to take it, until Close; whoever waits for the response keeps the time.
+	// Content sends a piece of the request's content. It waits for the endpoint to take
+	// it, until Close. It has no timeout: the wait for the response has.
 	Content(piece []byte) error
 	// Finish ends the request's content.
 	Finish(trailers *message.Head) error
 
-	// ReadHead waits for the head of a response, interim or final. It is good
+	// ReadHead waits for the head of a response, interim or final. The head is valid
 	// until the next call that waits.
 	ReadHead(method message.Method, response *message.Head) error
-	// Body returns the next piece of content that has been received; it is
-	// good until More. done is true with the last; an empty piece without done
-	// means that there is none yet.
+	// Body returns the next piece of content that has been received; it is valid until
+	// More. done is true with the last piece. An empty piece without done means that more
+	// must arrive first.
 	Body() (piece []byte, done bool, err error)
-	// More waits for more of the content. ended is true where that was all.
+	// More waits for more of the content. ended is true if there is no more.
 	More() (ended bool, err error)
-	// Hurry asks an endpoint that has sent a head alone for the rest at once.
+	// Hurry helps an endpoint that has sent only a head to send the rest at once.
 	Hurry()
-	// Trailers are the trailers of content that is done, nil if it had none.
+	// Trailers returns the trailers of content that is done, nil if it had none.
 	Trailers() *message.Head
 
-	// Duplex is the way as a tunnel's side.
+	// Duplex returns the stream as one side of a tunnel.
 	Duplex() netio.Duplex
-	// Close ends it under whoever waits for it; it is still to be released.
+	// Close ends the stream and all waits on it. Release must still be called.
 	Close()
-	// Release gives it back: for further requests if reusable is true.
+	// Release gives the stream back. The connection may be reused if reusable is true.
 	Release(now time.Duration, reusable bool)
 }
 
-// Sent is how much of a request has left for the endpoint.
+// Sent is how much of a request was sent.
 type Sent uint8
 
 const (
-	// Nothing of it: the endpoint can't have begun to carry it out.
+	// Nothing was sent: the endpoint can't have begun to process the request.
 	Nothing Sent = iota
 	// Partly means that there is more to send.
 	Partly
-	// All of it, or of its head by Send.
+	// All of the request was sent, or all of its head by Send.
 	All
 )
 
-// Protocol is what is spoken to the endpoints of a group.
+// Protocol is the protocol to speak to the endpoints of a group.
 type Protocol uint8
 
 const (
-	// Auto is what ALPN agrees on over TLS, and HTTP/1.1 without TLS.
+	// Auto uses the protocol that ALPN agrees on over TLS, and HTTP/1.1 without TLS.
 	Auto Protocol = iota
 	// HTTP1 is HTTP/1.1.
 	HTTP1
-	// HTTP2 is HTTP/2: with prior knowledge where there is no TLS.
+	// HTTP2 is HTTP/2, without TLS by prior knowledge.
 	HTTP2
 )

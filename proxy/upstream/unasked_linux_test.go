@@ -187,7 +187,7 @@ func TestUnaskedResponseLater(t *testing.T) {
 						t.Fatalf("another connection, or %v", err)
 					}
 					got, err := ask(t, c, "")
-					if kindOf(err) != fault.UpstreamClosed || !strings.Contains(err.Error(), "nobody had asked for") {
+					if kindOf(err) != fault.UpstreamClosed || !strings.Contains(err.Error(), "without a request") {
 						t.Errorf("the response is %q, %v", got, err)
 					}
 					c.Release(c.nio.Now(), false)

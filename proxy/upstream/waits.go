@@ -8,17 +8,17 @@ import (
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
-// errGone is how a wait ends that a client's leaving ended.
+// errGone is the error of a wait that ended because the client went away.
 var errGone = fault.New(fault.ClientClosed, "the client closed the connection before it had the whole response")
 
-// waited is what a wait for an endpoint was bounded by.
+// waited is a wait for an endpoint, with the timeouts that bounded it.
 type waited struct {
 	address               string
 	deadline, limit, idle time.Duration
 }
 
-// timedOut tells the route's time being up from an endpoint that went silent.
-// before is true while no response has begun.
+// timedOut tells a route's timeout from an endpoint that went silent. before is true
+// while no response has begun.
 func (w waited) timedOut(now time.Duration, before bool) error {
 	by := w.deadline
 	if w.limit > 0 && (by == 0 || w.limit < by) {

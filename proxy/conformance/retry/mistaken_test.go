@@ -66,8 +66,8 @@ func TestEndpointSpeaksSomethingElse(t *testing.T) {
 	go g.Serve(gl)
 	t.Cleanup(g.Stop)
 
-	speaksHTTP2 := "speaks HTTP/2, and was spoken to in HTTP/1: set protocol to http2 for cluster web"
-	speaksTLS := "speaks TLS, and was spoken to without: set tls for cluster web"
+	speaksHTTP2 := "speaks HTTP/2, but was sent HTTP/1: set protocol to http2 for cluster web"
+	speaksTLS := "speaks TLS, but was sent plain text: set tls for cluster web"
 	for _, tt := range []struct{ name, address, protocol, want string }{
 		{"SETTINGS, and waits", answersRaw(t, settings.String(), false), "http1", speaksHTTP2},
 		{"no settings, and waits", answersRaw(t, empty, false), "auto", speaksHTTP2},
@@ -78,9 +78,9 @@ func TestEndpointSpeaksSomethingElse(t *testing.T) {
 		{"an alert of TLS, and waits", answersRaw(t, alert, false), "http1", speaksTLS},
 		{"an alert of TLS to HTTP/2", answersRaw(t, alert, true), "http2", speaksTLS},
 		{"HTTP/1.1 to HTTP/2", proxytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {}), "http2",
-			"speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web"},
+			"speaks HTTP/1, but was sent HTTP/2: set protocol to http1 for cluster web"},
 		{"an older HTTP to HTTP/2", answersRaw(t, "HTTP/1.0 400 Bad Request\r\n\r\n", true), "http2",
-			"speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web"},
+			"speaks HTTP/1, but was sent HTTP/2: set protocol to http1 for cluster web"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := proxytest.StartYAML(t, fmt.Sprintf(`

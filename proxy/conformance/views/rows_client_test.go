@@ -372,7 +372,7 @@ func routingRows() []row {
 	full.endpoint, full.drive = occupied()
 
 	waited := full
-	waited.name, waited.reason = "connections used up for as long as it could wait", "came free in time"
+	waited.name, waited.reason = "connections used up for as long as it could wait", "became free in time"
 	waited.change = func(s *proxytest.Settings) {
 		s.Cluster.CircuitBreaker.MaxConnections = 1
 		row := s.Route

@@ -423,7 +423,7 @@ func endpointHTTP2Rows() []row {
 	idle.change = func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout = proxytest.Soon }
 	idle.drive = askCut
 	add(idle, each(part))
-	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, and was spoken to in HTTP/2: set protocol to http1 for cluster web")
+	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, but was sent HTTP/2: set protocol to http1 for cluster web")
 	older.endpoint = func(t testing.TB) string { return proxytest.Serve(t, proxytest.Echo) }
 	add(older, nil)
 	return rows

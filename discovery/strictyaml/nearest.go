@@ -1,27 +1,27 @@
-package config
+package strictyaml
 
 import (
 	"strings"
 	"unicode"
 )
 
-// maxNearest is the longest name for which a near one is looked for.
-const maxNearest = 64
+// MaxNearest is the longest name for which a near one is looked for.
+const MaxNearest = 64
 
-// nearest returns the candidate that name was most likely meant to be, or ""
+// Nearest returns the candidate that name was most likely meant to be, or ""
 // when none is near: at most a third of its letters may differ. Case, "-" and
 // "_" do not count, so that connectTimeout finds connect_timeout.
-func nearest(name string, candidates []string) string {
-	if len(name) > maxNearest {
+func Nearest(name string, candidates []string) string {
+	if len(name) > MaxNearest {
 		return ""
 	}
-	folded := fold(name)
-	best, bestDistance := "", maxNearest
+	folded := Fold(name)
+	best, bestDistance := "", MaxNearest
 	for _, c := range candidates {
-		if len(c) > maxNearest {
+		if len(c) > MaxNearest {
 			continue
 		}
-		other := fold(c)
+		other := Fold(c)
 		letters := max(len(folded), len(other))
 		limit := max(1, letters/3)
 		if d := editDistance(folded, other); d <= limit && d < letters && d < bestDistance {
@@ -31,7 +31,8 @@ func nearest(name string, candidates []string) string {
 	return best
 }
 
-func fold(s string) string {
+// Fold is the form in which names are compared: without case, "-", "_" and spaces.
+func Fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' || r == ' ' {
 			return -1

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"strings"
@@ -26,7 +26,7 @@ func TestNearest(t *testing.T) {
 		{strings.Repeat("timeout", 10), ""},
 	}
 	for _, tt := range tests {
-		if got := nearest(tt.name, keys); got != tt.want {
+		if got := Nearest(tt.name, keys); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.name, got, tt.want)
 		}
 	}
