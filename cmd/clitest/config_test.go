@@ -95,7 +95,7 @@ func TestRunFlagsSpoilFile(t *testing.T) {
 	for _, tt := range []struct{ flag, want string }{
 		{"--sample=7", "hopscope: --sample: expected"},
 		{"--service=", "hopscope: --service: must not be empty"},
-		{"--admin=127.0.0.1:7", "hopscope: listeners[0].address: \"127.0.0.1:7\" can not be bound: --admin takes it already"},
+		{"--admin=127.0.0.1:7", "hopscope: listeners[0].address: \"127.0.0.1:7\" can't be bound: --admin takes it already"},
 	} {
 		_, stderr, code := hopscope(t, "run", "-c", path, tt.flag)
 		if code != 1 || !strings.HasPrefix(stderr, tt.want) {

@@ -312,7 +312,7 @@ func TestUpgradeSocketTaken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "upgrade.sock")
 	must(t, os.WriteFile(path, nil, 0o600))
 	_, stderr, code := hopscope(t, "run", "-c", upgradable(t, "127.0.0.1:1", path, "off"))
-	if code != 1 || !strings.Contains(stderr, "upgrade_socket: "+path+": it exists, and is no socket") {
+	if code != 1 || !strings.Contains(stderr, "upgrade_socket: "+path+": it exists and is not a socket") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	must(t, os.Remove(path))

@@ -12,44 +12,41 @@ import (
 // Options are the sources that the admin API shows. An endpoint whose source
 // is nil does not exist, unless the field says otherwise.
 type Options struct {
-	// Service and Version name the proxy; Started is when it was.
+	// Service and Version name the proxy; Started is when it started.
 	Service, Version string
 	Started          time.Time
-	// Log takes what the API changes and what it could not do; nil is
-	// [slog.Default].
+	// Log receives what the API changes and what it could not do; nil is [slog.Default].
 	Log *slog.Logger
 	// Level is what POST /logging changes.
 	Level *slog.LevelVar
 	// Metrics serves /metrics.
 	Metrics http.Handler
-	// Trace returns the hops of a trace, in any order, as far as they are
-	// known. It and Traces are nil where no hops are kept; the pages say so.
+	// Trace returns the known hops of a trace, in any order. It and Traces are nil if no
+	// hops are kept; the pages then say so.
 	Trace func(hop.TraceID) []*hop.Hop
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
-	// Ready reports whether the proxy takes traffic, and if not, why; nil is
-	// always.
+	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
 	Ready func() (ok bool, why string)
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
-	// Dropped is how much each view of the telemetry has lost, by reason, without what
-	// is 0; nil where that is not known.
+	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
+	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64
-	// Act does to an endpoint of a cluster, by their names, what a person asks
-	// for: "eject", "restore" or "drain". An error says that there is none.
+	// Act applies an action to an endpoint of a cluster, both by name: "eject", "restore"
+	// or "drain". It returns an error if there is no such endpoint.
 	Act func(cluster, endpoint, action string) error
 	// ConfigDump returns the running configuration as JSON, without its
 	// secrets.
 	ConfigDump func() ([]byte, error)
-	// Reload has the configuration read again, and returns what that changed,
-	// for encoding/json. An error, with a line for each mistake, says that
-	// nothing has changed.
+	// Reload reads the configuration again, and returns what changed, for encoding/json.
+	// On an error, which has a line for each mistake, nothing has changed.
 	Reload func() (any, error)
 	// Drain begins to drain and returns at once. It may be called again.
 	Drain func()
-	// Stall is how long a client may take to read 32 KiB of an answer before it
-	// is given up; default 5 s. No client has more than 30 s for an answer.
+	// Stall is how long a client may take to read 32 KiB of an answer before it is cut
+	// off; default 5 s. No client has more than 30 s for an answer.
 	Stall time.Duration
 }
 

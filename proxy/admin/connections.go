@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// bound keeps to as many connections as most returns, and to maxConnections: who comes
-// when there are as many waits for a moment, and then takes the place of the one that
-// has been idle for longest, else of the one that has been silent or busy for longest. So
-// nobody who holds connections keeps the others out, and /ready answers.
+// bound limits connections to what most returns, and to maxConnections. When the limit is
+// reached, a new connection waits a moment, and then replaces the one that has been idle
+// for longest, else the one that has been silent or busy for longest. So nobody can keep
+// others out by holding connections, and /ready answers.
 type bound struct {
 	most func() int
 
@@ -18,7 +18,7 @@ type bound struct {
 	conns map[net.Conn]usage
 }
 
-// usage is what a connection does, and since when.
+// usage is the state of a connection, and since when.
 type usage struct {
 	state http.ConnState
 	since time.Time
@@ -38,16 +38,16 @@ func (l *boundListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// Who is new, idle or busy for less than its turn is not closed yet for another, who
-// looks so often whether that is over.
+// A connection that has been new, idle or busy for less than its turn is not closed for
+// another. The waiting connection looks again this often.
 const (
 	turn      = 100 * time.Millisecond
 	lookAgain = 10 * time.Millisecond
 	looks     = 20
 )
 
-// enter takes a connection in, in the place of another where need be; false if it would
-// have to be of one that has had no turn, unless that is so in any case.
+// enter admits a connection, and replaces another if necessary. It returns false if all
+// others still have their turn, unless anyway is true.
 func (b *bound) enter(c net.Conn, anyway bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,8 +64,7 @@ func (b *bound) enter(c net.Conn, anyway bool) bool {
 	return true
 }
 
-// leastUseful is the connection that is missed least, nil where each has yet to have its
-// turn.
+// leastUseful returns the connection to close first, nil if all still have their turn.
 func (b *bound) leastUseful(now time.Time, anyway bool) (found net.Conn) {
 	worth := [...]int{http.StateIdle: 0, http.StateNew: 1, http.StateActive: 2}
 	var of usage
@@ -80,7 +79,7 @@ func (b *bound) leastUseful(now time.Time, anyway bool) (found net.Conn) {
 	return found
 }
 
-// changed is told by the server what a connection does now.
+// changed is called by the server when the state of a connection changes.
 func (b *bound) changed(c net.Conn, state http.ConnState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -21,8 +21,8 @@ type endpoint struct {
 	methods string // allowed ones
 	help    string
 	serve   http.HandlerFunc
-	lane    lane // nil for what costs next to nothing
-	page    bool // a person may be led to it from elsewhere
+	lane    lane // nil if it costs next to nothing
+	page    bool // a person may follow a link to it from another site
 }
 
 // The methods of the rows below. GET stands for HEAD too.
@@ -69,7 +69,7 @@ func (a *api) table() []endpoint {
 		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act))
 	add(a.ConfigDump != nil, costly(views, "/config_dump", "/config_dump", "the running configuration, secrets left out", a.configDump))
 	add(a.Level != nil, row("/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging))
-	add(a.Reload != nil, row("/reload", "/reload", post, "POST reads the configuration again, and says what that changed", a.reload))
+	add(a.Reload != nil, row("/reload", "/reload", post, "POST reads the configuration again, and says what changed", a.reload))
 	add(a.Drain != nil, row("/drain", "/drain", post, "POST stops accepting and lets what is in flight end", a.drain))
 	add(true,
 		costly(profiling, "/debug/pprof/", "/debug/pprof/", "profiles of the running process, for go tool pprof", timed(profiles)),
@@ -80,9 +80,9 @@ func (a *api) table() []endpoint {
 	return all
 }
 
-// only lets an endpoint's methods through and names them to all others. What is costly
-// is answered in its lane, and not made for pages of other sites; every answer is
-// written at the pace of who reads it.
+// only lets an endpoint's methods through and answers others with the list of methods.
+// Costly endpoints are answered in their lane, and refused to pages of other sites. Every
+// answer is paced by its reader.
 func (a *api) only(e endpoint) http.Handler {
 	serve := e.serve
 	if e.lane != nil {
@@ -92,7 +92,7 @@ func (a *api) only(e endpoint) http.Handler {
 	allow := strings.Split(list, ", ")
 	return http.HandlerFunc(func(writer http.ResponseWriter, r *http.Request) {
 		w := pace(writer, a.stall())
-		if r.ContentLength != 0 { // nothing here has content; who sends some does so now
+		if r.ContentLength != 0 { // no endpoint takes content: stop waiting for it
 			_ = w.control.SetReadDeadline(time.Now().Add(a.stall()))
 		}
 		if !slices.Contains(allow, r.Method) {
@@ -101,7 +101,7 @@ func (a *api) only(e endpoint) http.Handler {
 			return
 		}
 		if e.lane != nil && asksFromElsewhere(r, e.page) {
-			writeError(w, http.StatusForbidden, "a page of another site may not have this made", "open it in a tab of its own, or ask from the command line")
+			writeError(w, http.StatusForbidden, "a page of another site may not request this", "open it in a tab of its own, or ask from the command line")
 			return
 		}
 		serve(w, r)
@@ -113,12 +113,12 @@ func (a *api) stall() time.Duration { return cmp.Or(a.Stall, stall) }
 // maxSeconds is how long a profile may be.
 const maxSeconds = 300
 
-// timed refuses profiles that hold their place for long.
+// timed refuses profiles that would take too long.
 func timed(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s := r.FormValue("seconds"); s != "" {
 			if n, err := strconv.ParseFloat(s, 64); err != nil || !(n > 0 && n <= maxSeconds) {
-				writeError(w, http.StatusBadRequest, "seconds="+quote(s)+" is no time for a profile", fmt.Sprintf("it is a number above 0, at most %d", maxSeconds))
+				writeError(w, http.StatusBadRequest, "seconds="+quote(s)+" is not a valid duration for a profile", fmt.Sprintf("it is a number above 0, at most %d", maxSeconds))
 				return
 			}
 		}
@@ -135,8 +135,8 @@ func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusNotFound, p)
 }
 
-// profiles is pprof's own page and its named profiles. The page brings its
-// style along, which the policy of the other pages would keep out.
+// profiles is pprof's own page and its named profiles. The page has inline styles, which
+// the policy of the other pages forbids.
 func profiles(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/debug/pprof/")
 	if name != "" && runtimepprof.Lookup(name) == nil {

@@ -16,15 +16,15 @@ import (
 // circles may be of any depth.
 const maxIndent = 24
 
-// maxRows is how many rows a page has, and maxShown how many bytes of a text that came
-// from others: a page of 200 rows has 300 KB, and a few MB where someone has seen to
-// it that all texts are long and full of what HTML escapes.
+// maxRows is how many rows a page has, and maxShown how many bytes it shows of a text
+// from outside. A page of 200 rows has 300 KB, or a few MB if an attacker makes all texts
+// long and full of characters that HTML escapes.
 const (
 	maxRows  = 200
 	maxShown = 256
 )
 
-// shown is the start of a text that came from others.
+// shown returns the start of a text from outside.
 func shown(s string) string {
 	if len(s) <= maxShown {
 		return s
@@ -32,15 +32,15 @@ func shown(s string) string {
 	return strings.ToValidUTF8(s[:maxShown], "") + fmt.Sprintf("… (%d bytes)", len(s))
 }
 
-// waterfall makes the rows of a page: those from the one that the page begins with.
+// waterfall makes the rows of a page, starting at row from.
 type waterfall struct {
 	page    *tracePage
-	blamed  *diagnose.Culprit // nil where nothing is
+	blamed  *diagnose.Culprit // nil if nothing is to blame
 	total   time.Duration
 	from, n int // the first row that is shown, and how many there are so far
 }
 
-// add appends a node and all below it, as far as they are on the page.
+// add appends a node and all nodes below it that are on the page.
 func (f *waterfall) add(n *diagnose.Node, depth int) {
 	only, children := onlyAttempt(n), n.Children
 	if f.blamed != nil && (f.blamed.Node == n || only != nil && f.blamed.Node == only) {
@@ -69,8 +69,8 @@ func (f *waterfall) add(n *diagnose.Node, depth int) {
 	}
 }
 
-// onlyAttempt is the attempt of a hop that made one; a row of its own would
-// say nothing new.
+// onlyAttempt returns the attempt of a hop with a single attempt; a row for it would add
+// nothing.
 func onlyAttempt(n *diagnose.Node) *diagnose.Node {
 	if len(n.Hop.Attempts) != 1 || n.Attempt != nil {
 		return nil
@@ -131,7 +131,7 @@ func (f *facts) add(name, value string) {
 	}
 }
 
-// at adds an instant of the hop, unless it never came.
+// at adds an instant of the hop, unless it was never reached.
 func (f *facts) at(name string, d time.Duration) {
 	if d > 0 {
 		f.add(name, "after "+short(d))

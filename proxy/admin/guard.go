@@ -8,13 +8,13 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// guard refuses what only a hostile web page would send, and sets the headers
-// that keep what is shown from being more than shown.
+// guard refuses what only a hostile web page would send, and sets headers that keep
+// answers from being used for more than display.
 //
-// The API has no password, so a browser on the same machine is the way in:
-// a page may rebind its own name to 127.0.0.1 and read everything, or post
-// blindly to http://127.0.0.1:9901/drain. The first is told by its Host, the
-// second by Origin and Sec-Fetch-Site; neither can be set by a page.
+// The API has no password, so a browser on the same machine is a way in: a page may
+// rebind its own name to 127.0.0.1 and read everything, or post blindly to
+// http://127.0.0.1:9901/drain. The Host field gives the first away, Origin and
+// Sec-Fetch-Site the second; a page can set none of them.
 func guard(next http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,12 +37,12 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
-// hostAllowed reports whether the request's Host is a name for the loopback
-// address on which it came in. On every other address any name may be right,
-// and who may connect is up to the network.
+// hostAllowed reports whether the request's Host names the loopback address that it came
+// in on. On other addresses any name may be right, and the network decides who may
+// connect.
 func hostAllowed(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !local.IP.IsLoopback() || r.Host == "" { // only HTTP/1.0 has no Host, and no browser speaks it
+	if !ok || !local.IP.IsLoopback() || r.Host == "" { // only HTTP/1.0 may lack Host, and no browser speaks it
 		return true
 	}
 	host := message.Hostname(r.Host)

@@ -41,7 +41,7 @@ type endpointRow struct {
 	Help   string `json:"help"`
 }
 
-// index answers "/": the page, or what a program can make of it.
+// index answers "/": a page for people, or JSON for programs.
 func (a *api) index(w http.ResponseWriter, r *http.Request) {
 	page := indexPage{Info: a.info(), Host: r.Host}
 	page.Uptime = time.Since(a.Started).Round(time.Second).String()
@@ -93,7 +93,7 @@ func (a *api) traceRow(s store.Summary, now time.Time, failed bool) traceRow {
 	return row
 }
 
-// edge names the culprit: a service, or the way from it to what it called.
+// edge names the culprit: a service, or the connection from it to what it called.
 func edge(c *diagnose.Culprit) string {
 	if !c.Edge || c.Endpoint == "" {
 		return c.Service
@@ -124,7 +124,7 @@ func requestLine(h *hop.Hop) string {
 // method is the method as it was sent.
 func method(h *hop.Hop) string { return cmp.Or(h.String(h.MethodText), h.Method) }
 
-// status is a status for a person: none began where it is 0.
+// status returns a status for people. 0 means that no response began.
 func status(code int) string {
 	if code == 0 {
 		return "none"
@@ -132,7 +132,7 @@ func status(code int) string {
 	return strconv.Itoa(code)
 }
 
-// short is a duration with the digits that matter.
+// short returns a duration with the significant digits.
 func short(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -145,7 +145,7 @@ func short(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
 }
 
-// ago says how long something is past.
+// ago says how long ago something was.
 func ago(d time.Duration) string {
 	if d < time.Second {
 		return "now"

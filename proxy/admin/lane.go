@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// How many requests of each kind are answered at once. Each holds memory and time
-// of the process that serves requests; see the bounds of what one view shows.
+// How many requests of each kind are answered at once. Each takes memory and time from
+// the proxy's traffic; see the limits on one answer.
 const (
 	maxViews    = 8
 	maxScrapes  = 4
@@ -17,8 +17,8 @@ const (
 // lanePatience is how long a request waits for its turn.
 const lanePatience = time.Second
 
-// lane is the requests of a kind that are answered at once. Scrapes have their own,
-// so that no viewer can keep Prometheus out.
+// lane limits the requests of a kind that are answered at once. Scrapes have their own
+// lane, so that no viewer can keep Prometheus out.
 type lane chan struct{}
 
 // enter waits for a place, and reports whether there was one.
@@ -41,7 +41,7 @@ func (l lane) enter(ctx context.Context) bool {
 
 func (l lane) leave() { <-l }
 
-// serve has a costly endpoint answer in its lane.
+// serve makes a costly endpoint answer in its lane.
 func (l lane) serve(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !l.enter(r.Context()) {
@@ -54,10 +54,10 @@ func (l lane) serve(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// asksFromElsewhere reports whether a page of another site has a browser send the
-// request (Fetch Metadata). Such a page can't read the answer, but could have it made
-// over and over again. A link that a person follows to a page is let through; another
-// port of this host is another site here.
+// asksFromElsewhere reports whether a page of another site made the browser send the
+// request (Fetch Metadata). Such a page can't read the answer, but could request it over
+// and over. A link that a person follows to a page is allowed. Another port of this host
+// counts as another site.
 func asksFromElsewhere(r *http.Request, isPage bool) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "cross-site", "same-site":

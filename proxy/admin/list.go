@@ -14,14 +14,15 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// What one answer holds of a trace: hops, and bytes of their memory.
+// The limits on the hops of a trace in one answer: their number, and their size in
+// memory.
 const (
 	maxHops  = 1000
 	maxBytes = 4 << 20
 )
 
-// window is the part of the hops that an answer has which begins with the one at from:
-// next is where the next page begins, 0 after the last.
+// window returns the hops for an answer that begins at from. next is where the next
+// answer begins, 0 after the last.
 func window(hops []*hop.Hop, from int) (part []*hop.Hop, next int) {
 	hops = hops[min(from, len(hops)):]
 	bytes := 0
@@ -33,7 +34,7 @@ func window(hops []*hop.Hop, from int) (part []*hop.Hop, next int) {
 	return hops, 0
 }
 
-// parseFrom reads from=: where a long answer is to go on.
+// parseFrom reads from=, where a long answer goes on.
 func parseFrom(form url.Values) (int, error) {
 	s := form.Get("from")
 	if s == "" {
@@ -41,21 +42,20 @@ func parseFrom(form url.Values) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("from=%s is not where anything begins: it is a number, and 0 is the start", quote(s))
+		return 0, fmt.Errorf("from=%s is not a position: use a number, where 0 is the start", quote(s))
 	}
 	return n, nil
 }
 
-// encoder writes JSON as people read it, into a buffer.
+// encoder writes indented JSON into a buffer.
 func encoder(to *bytes.Buffer, prefix string) *json.Encoder {
 	enc := json.NewEncoder(to)
 	enc.SetIndent(prefix, "  ")
-	enc.SetEscapeHTML(false) // it is no HTML, and nosniff keeps browsers from taking it for some
+	enc.SetEscapeHTML(false) // it is not HTML, and nosniff keeps browsers from treating it as HTML
 	return enc
 }
 
-// listWriter writes the items of a list one after the other, so that no answer is in
-// memory as a whole.
+// listWriter writes a list item by item, so that an answer is never in memory as a whole.
 type listWriter struct {
 	to     *bufio.Writer
 	item   bytes.Buffer
@@ -71,7 +71,7 @@ func newListWriter(w io.Writer, indent string) *listWriter {
 	return l
 }
 
-// add appends an item, and reports whether it is worth while to go on.
+// add appends an item, and reports whether to go on.
 func (l *listWriter) add(v any) bool {
 	l.item.Reset()
 	if l.err = l.enc.Encode(v); l.err != nil {
@@ -86,8 +86,8 @@ func (l *listWriter) add(v any) bool {
 	return l.err == nil
 }
 
-// end closes the list, and writes what follows it. Where an item could not be written
-// it ends the connection instead: there is no other way to say so.
+// end closes the list, and writes rest after it. If an item could not be written, end
+// cuts the connection instead, since nothing else tells the client.
 func (l *listWriter) end(rest string) {
 	switch {
 	case l.err != nil:
@@ -101,8 +101,8 @@ func (l *listWriter) end(rest string) {
 	_ = l.to.Flush()
 }
 
-// writeList answers with a list, an item at a time. It reports false, and has written
-// nothing, where v is no list or its first item can't be marshalled.
+// writeList answers with a list, item by item. It returns false, and writes nothing, if v
+// is not a list or its first item can't be marshalled.
 func writeList(w http.ResponseWriter, status int, v any) bool {
 	list := reflect.ValueOf(v)
 	if list.Kind() != reflect.Slice || list.Type().Elem().Kind() == reflect.Uint8 || list.Len() == 0 {

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// maxConnections is how many clients may be connected, where there are descriptors for
-// so many.
+// maxConnections is how many clients may be connected, if there are enough descriptors.
 const maxConnections = 256
 
 // Server is an [http.Server] of the admin API. Use [NewServer].
@@ -18,11 +17,11 @@ type Server struct {
 	bound *bound
 }
 
-// Serve is [http.Server.Serve], with as many connections as there may be.
+// Serve is [http.Server.Serve] with a limit on connections.
 func (s *Server) Serve(l net.Listener) error { return s.Server.Serve(&boundListener{l, s.bound}) }
 
-// NewServer returns a server of the handler that [New] made, with the limits that it
-// relies on. most is how many connections there are descriptors for.
+// NewServer returns a server for a handler from [New], with the limits that the handler
+// relies on. most returns how many connections there are descriptors for.
 func NewServer(handler http.Handler, log *slog.Logger, most func() int) *Server {
 	b := &bound{most: most, conns: map[net.Conn]usage{}}
 	return &Server{bound: b, Server: &http.Server{
@@ -36,8 +35,8 @@ func NewServer(handler http.Handler, log *slog.Logger, most func() int) *Server 
 	}}
 }
 
-// smallBuffer keeps the kernel from taking whole answers for clients that do not read
-// them. That it could not be set makes no difference to those that do.
+// smallBuffer keeps the kernel from buffering whole answers for clients that do not read
+// them. An error is harmless for clients that do read.
 func smallBuffer(ctx context.Context, c net.Conn) context.Context {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(2 * piece)

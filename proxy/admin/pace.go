@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// A client that does not read what it asked for holds a place that others wait for.
+// A client that does not read its answer holds a place that others wait for.
 const (
 	// stall is how long it may take to read one piece.
 	stall = 5 * time.Second
 	// slowest is how long it may take to read an answer.
 	slowest = 30 * time.Second
-	// piece is how many bytes are written at once, and how much the kernel is to
-	// keep of an answer that is not read.
+	// piece is how many bytes are written at once, and how much of an unread answer the
+	// kernel should buffer.
 	piece = 32 << 10
 )
 
-// paced writes to a client for as long as it reads. After that all writing fails, and
+// paced writes to a client as long as the client reads. After that all writes fail, and
 // the connection is closed.
 type paced struct {
 	http.ResponseWriter
@@ -47,8 +47,8 @@ func (p *paced) Write(b []byte) (n int, err error) {
 	}
 }
 
-// extend gives the client time for another piece. That a test's writer knows no
-// deadline is no error.
+// extend gives the client time for another piece. It ignores writers without deadlines,
+// as in tests.
 func (p *paced) extend() {
 	now := time.Now()
 	if p.until.IsZero() {

@@ -19,8 +19,8 @@ type pages struct {
 	policy    string
 }
 
-// newPages parses the embedded templates; a mistake in them is one of the
-// build, and panics in every test.
+// newPages parses the embedded templates. It panics on a mistake in them, which every
+// test would show.
 func newPages() pages {
 	css, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {
@@ -42,9 +42,9 @@ func (a *api) page(w http.ResponseWriter, status int, name string, data any) {
 	w.WriteHeader(status)
 	body := bufio.NewWriterSize(w, piece) // the page is never in memory as a whole
 	err := a.pages.templates.ExecuteTemplate(body, name, data)
-	gone := body.Flush() // why the client could not be written to, now or before
+	gone := body.Flush() // why writing to the client failed, now or before
 	if err != nil && gone == nil {
-		a.Log.Error("admin: page not made", "page", name, "error", err)
-		panic(http.ErrAbortHandler) // half of it is there, and must not pass for all
+		a.Log.Error("admin: rendering a page failed", "page", name, "error", err)
+		panic(http.ErrAbortHandler) // the client has half of it, and must not take it for all
 	}
 }

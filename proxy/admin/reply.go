@@ -16,8 +16,8 @@ type problem struct {
 	Endpoints []string `json:"endpoints,omitempty"`
 }
 
-// writeJSON answers with v, indented for whoever reads it with curl. A value
-// that can't be marshalled is a defect of its source and becomes a 500.
+// writeJSON answers with v, indented for people who use curl. A value that can't be
+// marshalled is a bug, and becomes a 500.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	if writeList(w, status, v) {
 		return
@@ -29,7 +29,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		status = http.StatusInternalServerError
 		// The strings of a problem always encode.
 		_ = enc.Encode(problem{Error: "the answer could not be written as JSON: " + err.Error(),
-			Hint: "this is a defect of hopscope; please report it"})
+			Hint: "this is a bug in hopscope; please report it"})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -42,8 +42,8 @@ func writeError(w http.ResponseWriter, status int, err, hint string) {
 	writeJSON(w, status, problem{Error: redact.Text(err), Hint: hint})
 }
 
-// wantsJSON tells programs from people: JSON where the client accepts it and
-// not HTML. ?format= decides where it is given.
+// wantsJSON tells programs from people: it returns true if the client accepts JSON and
+// not HTML. ?format= overrides that.
 func wantsJSON(r *http.Request) bool {
 	switch r.URL.Query().Get("format") {
 	case "json":

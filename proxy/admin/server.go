@@ -59,7 +59,7 @@ func (a *api) serverInfo(w http.ResponseWriter, _ *http.Request) {
 
 func (a *api) metrics(w http.ResponseWriter, r *http.Request) { a.Metrics.ServeHTTP(w, r) }
 
-// state makes an endpoint of a source of state.
+// state makes an endpoint that shows source.
 func state(source func() any) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, source()) }
 }
@@ -67,7 +67,7 @@ func state(source func() any) http.HandlerFunc {
 func (a *api) configDump(w http.ResponseWriter, _ *http.Request) {
 	dump, err := a.ConfigDump()
 	if err != nil {
-		a.Log.Error("admin: configuration not dumped", "error", err)
+		a.Log.Error("admin: dumping the configuration failed", "error", err)
 		writeError(w, http.StatusInternalServerError, "the configuration could not be dumped: "+err.Error(), "")
 		return
 	}
@@ -85,7 +85,7 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 	changes, err := a.Reload()
 	if err != nil {
 		writeJSON(w, http.StatusUnprocessableEntity, problem{
-			Error: "the configuration was not taken", Hint: "the one that was there before goes on; correct the mistakes, then POST /reload again",
+			Error: "the new configuration was rejected", Hint: "the old one stays in use; correct the mistakes, then POST /reload again",
 			Mistakes: strings.Split(redact.Text(err.Error()), "\n"),
 		})
 		return
@@ -93,7 +93,7 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"state": "running", "changes": changes})
 }
 
-// act does something to an endpoint by hand.
+// act ejects, restores or drains an endpoint by hand.
 func (a *api) act(w http.ResponseWriter, r *http.Request) {
 	name, endpoint, action := r.PathValue("cluster"), r.PathValue("endpoint"), r.PathValue("action")
 	if !slices.Contains([]string{"eject", "restore", "drain"}, action) {

@@ -20,19 +20,19 @@ type tracePage struct {
 	Notes              []string
 	Rows               []spanRow
 	More               []link // to other parts of a long waterfall
-	Part               string // which one this is
+	Part               string // the part that this page shows
 
 	blamed int // the row to blame, -1 for none
 }
 
 type link struct{ Href, Text string }
 
-// maxNodes is how many hops and attempts a trace is diagnosed by; see [diagnose.Part].
+// maxNodes is how many hops and attempts of a trace are diagnosed at most; see
+// [diagnose.Part].
 const maxNodes = 1000
 
-// spanRow is a line of the waterfall: a hop, with its attempt where there was
-// one only, or one of several attempts. X and Width place it in the trace's
-// time, in per cent.
+// spanRow is a line of the waterfall: a hop, with its attempt if it made only one, or one
+// of several attempts. X and Width place it in the trace's time, in per cent.
 type spanRow struct {
 	Label, What  string
 	Class, Tone  string
@@ -129,8 +129,8 @@ func spanOf(n *diagnose.Node) hop.SpanID {
 	return n.Hop.Span
 }
 
-// writeTrace answers with the diagnosis and the hops of a trace, from one on, and
-// with where those are that do not fit.
+// writeTrace answers with the diagnosis and the hops of a trace, starting at from, and
+// with a link to the hops that do not fit.
 func writeTrace(w http.ResponseWriter, t *diagnose.Trace, hops []*hop.Hop, from int, partial string) {
 	part, next := window(hops, from)
 	out := struct {
@@ -169,9 +169,8 @@ func anySlow(hops []*hop.Hop) bool {
 	return false
 }
 
-// newTracePage makes the page of a trace: first what is to blame, then the
-// waterfall, from a row on. partial says that the trace has more hops than t is made
-// of, if it has.
+// newTracePage makes the page of a trace: first what is to blame, then the waterfall,
+// starting at row from. partial says that the trace has more hops than t has.
 func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int, partial string) tracePage {
 	slow := anySlow(hops) && t.Slowest != nil
 	p := tracePage{Service: service, ID: t.ID.String(), Title: "Nothing failed", Count: strconv.Itoa(t.Hops) + " hops", blamed: -1}
@@ -212,7 +211,7 @@ func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int, 
 	return p
 }
 
-// turn says which rows of n the page has, and leads to the others.
+// turn says which of the n rows the page shows, and links to the others.
 func (p *tracePage) turn(from, n int) {
 	if n <= maxRows && from == 0 {
 		return
@@ -232,7 +231,7 @@ func (p *tracePage) turn(from, n int) {
 	}
 }
 
-// end is when the last of the node and all below it ended.
+// end returns when the node and all nodes below it had ended.
 func end(n *diagnose.Node) time.Duration {
 	last := n.Start + n.Duration
 	for _, c := range n.Children {

@@ -15,11 +15,11 @@ import (
 	"github.com/hopscope/hopscope/telemetry/store"
 )
 
-// maxTraces bounds what one request for traces can ask for.
+// maxTraces is how many traces one request can ask for.
 const maxTraces = 1000
 
-// traces answers /traces: recent traces as a list. With id= it leads to that
-// trace, for the form of the index page.
+// traces answers /traces: recent traces as a list. With id= it redirects to that trace,
+// for the form of the index page.
 func (a *api) traces(w http.ResponseWriter, r *http.Request) {
 	if !a.kept(w) {
 		return
@@ -40,9 +40,9 @@ func (a *api) traces(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, found)
 }
 
-// hops answers /hops?trace=ID: the hops of a trace that are known here, an
-// empty list where none are, which is what a peer that asks wants to know. Where
-// they are too many for one answer, the Link field leads to those that follow.
+// hops answers /hops?trace=ID: the hops of a trace that are known here. The list may be
+// empty, which a peer that asks wants to know. If there are too many for one answer, the
+// Link field leads to the next ones.
 func (a *api) hops(w http.ResponseWriter, r *http.Request) {
 	if !a.kept(w) {
 		return
@@ -95,8 +95,8 @@ func parseTrace(s string) (id hop.TraceID, ok bool) {
 	return id, !id.IsZero()
 }
 
-// parseQuery reads the parameters of /traces. One that does not exist is an
-// error: a misspelt filter must not look like a wide result.
+// parseQuery reads the parameters of /traces. An unknown parameter is an error: a
+// misspelt filter must not look like a wide result.
 func parseQuery(form url.Values, now time.Time) (store.Query, error) {
 	var q store.Query
 	parameters := map[string]func(string) error{
@@ -136,7 +136,7 @@ func parseLimit(s string) (int, error) {
 	return n, nil
 }
 
-// parseSince reads an instant, or how long it is past.
+// parseSince reads an instant, or how long ago it was.
 func parseSince(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
@@ -148,7 +148,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// quote is s for an error message, cut where it is absurdly long.
+// quote returns s for an error message, cut if it is absurdly long.
 func quote(s string) string {
 	const most = 64
 	if len(s) > most {

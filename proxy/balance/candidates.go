@@ -1,22 +1,22 @@
 package balance
 
-// candidates is hosts of one priority, health and zone, and the state of the policy
-// that picks among them. Which of its fields are in use depends on the policy and
-// on whether weights differ.
+// candidates are hosts of one priority, health and zone, with the state of the policy
+// that picks among them. The policy, and whether weights differ, decide which fields are
+// used.
 type candidates struct {
 	hosts []uint32
 	how   Outcome
 
 	turn       RoundRobin // round robin of equal weights
-	schedule   *schedule  // and of others
+	schedule   *schedule  // round robin of unequal weights
 	deadlines  *deadlines // least request of unequal weights
 	alias      *alias     // random and peak EWMA of unequal weights
 	meanWeight float64    // peak EWMA of unequal weights
 	lookup     *lookup    // ring hash and Maglev
 }
 
-// candidates prepares the policy for the usable hosts, some of all of a priority.
-// There is one at least.
+// candidates prepares the policy for the usable hosts, at least one; all are all hosts of
+// the priority.
 func (b *builder) candidates(all, usable []uint32, how Outcome) *candidates {
 	c := &candidates{hosts: usable, how: how}
 	s := b.set

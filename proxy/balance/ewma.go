@@ -2,10 +2,9 @@ package balance
 
 import "time"
 
-// quickest is the cheaper of two hosts that are drawn at random, by
-// expected*(active+1). Where weights differ they are drawn by weight, and the
-// requests in flight count by weight, so that an idle pair is shared by weight
-// and a busy one loaded by weight.
+// quickest draws two hosts at random and returns the one with the lower
+// expected*(active+1). If weights differ, it draws by weight and divides the requests in
+// flight by weight, so hosts get their share both when idle and when busy.
 func (c *candidates) quickest(s *Set, random uint64, now time.Duration) int {
 	var i, j int
 	if c.alias == nil {

@@ -18,9 +18,8 @@ func Hash(b []byte) uint64 { return xxh64(b, 0) }
 // HashString is the XXH64 of s, with seed 0.
 func HashString(s string) uint64 { return xxh64(s, 0) }
 
-// Combine adds the hash of one more part of a request (a header, the path) to that
-// of the parts before, as Envoy does. The hash of no part is 0, and of one part its
-// own.
+// Combine adds the hash of one more part of a request (a header, the path) to the hash of
+// the parts before it, as Envoy does. Start with 0; the hash of a single part is its own.
 func Combine(hash, part uint64) uint64 { return bits.RotateLeft64(hash, 1) ^ part }
 
 func xxh64[T string | []byte](b T, seed uint64) uint64 {

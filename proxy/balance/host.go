@@ -2,17 +2,14 @@ package balance
 
 import "math"
 
-// Host is an endpoint as a picker sees it. It does not change once it is in a
-// [Set], but for its Load.
+// Host is an endpoint as a picker sees it. Once it is in a [Set], only its Load changes.
 type Host struct {
 	// Key is its identity for ring hash and Maglev: its address.
 	Key string
-	// Weight is its share of the traffic beside those of the other hosts; slow
-	// start is in it already (see [SlowStart]). One that is not a positive,
-	// finite number counts as 1.
+	// Weight is its share of the traffic, relative to the other weights; it includes slow
+	// start (see [SlowStart]). A weight that is not positive and finite counts as 1.
 	Weight float64
-	// Priority is its level: those of a higher number get what the lower ones
-	// can't take.
+	// Priority is its level. Higher numbers get the traffic that lower ones can't take.
 	Priority int
 	// Zone is where it is, "" if that is not known.
 	Zone string
@@ -20,8 +17,8 @@ type Host struct {
 	Health Health
 	// Metadata is what subsets select it by.
 	Metadata map[string]string
-	// Load is shared by all Sets that have the endpoint, and tells it from
-	// others in [Request.Tried]. It is never nil.
+	// Load is shared by all Sets that have the endpoint, and identifies the endpoint in
+	// [Request.Tried]. It is never nil.
 	Load *Load
 }
 
@@ -31,9 +28,9 @@ type Health uint8
 // The states of health.
 const (
 	Healthy   Health = iota // it is picked
-	Degraded                // it is picked when the healthy ones can't take all
-	Unchecked               // nobody has asked it yet: it counts as unhealthy beside hosts that are well, else as healthy
-	Unhealthy               // it is picked in a panic alone
+	Degraded                // it is picked when the healthy hosts can't take all traffic
+	Unchecked               // not checked yet: it counts as unhealthy next to healthy hosts, else as healthy
+	Unhealthy               // it is picked only in a panic
 	Excluded                // it drains: never picked, and not counted
 )
 

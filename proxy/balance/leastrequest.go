@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// leastActive is the host that has the fewest requests in flight of a few that are
-// drawn at random. The second is never the first again, without which two hosts
-// would share three to one.
+// leastActive draws a few hosts at random and returns the one with the fewest requests in
+// flight. The second draw never repeats the first; otherwise two hosts would share three
+// to one.
 func (c *candidates) leastActive(s *Set, random uint64) int {
 	best := below(random, len(c.hosts))
 	least := s.loads[c.hosts[best]].Active()
@@ -24,10 +24,10 @@ func (c *candidates) leastActive(s *Set, random uint64) int {
 	return int(c.hosts[best])
 }
 
-// deadlines is weighted round robin whose weights change with each pick: the host
-// with the earliest deadline is next, and its new deadline is later by the inverse
-// of its weight at that moment, weight/(active+1)^bias. It is a heap under a lock:
-// weights that follow the load can't be laid out beforehand.
+// deadlines is weighted round robin with weights that change at each pick. The host with
+// the earliest deadline is next. Its new deadline is later by the inverse of its present
+// weight, weight/(active+1)^bias. It is a heap under a lock, since the order can't be
+// laid out in advance when weights follow the load.
 type deadlines struct {
 	mu   sync.Mutex
 	heap []deadline

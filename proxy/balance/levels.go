@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// levels is hosts by priority: all of a cluster or those of a subset. A pick first
-// says which priority and health it is to be, then which zone, then which host.
+// levels are the hosts of a cluster or of a subset, by priority. A pick chooses priority
+// and health first, then the zone, then the host.
 type levels struct {
 	choices []choice
 	percent int // the sum of the choices' shares
 	usable  []usable
 }
 
-// choice is hosts that get a share of the traffic.
+// choice is a group of hosts that gets a share of the traffic.
 type choice struct {
 	upTo  int // percent: the sum of its share and those of the choices before it
 	to    *candidates
-	zones *zones // divides to by zone; nil if that is not to be done
+	zones *zones // divides to by zone; nil for no division
 }
 
-// usable is hosts that may be picked, whether they get a share or not: those that
-// do not are there for requests that tried all the others.
+// usable are hosts that may be picked. Hosts without a share are for requests that have
+// tried all the others.
 type usable struct {
 	hosts []uint32
 	how   Outcome
@@ -31,15 +31,15 @@ type usable struct {
 // level is the hosts of one priority.
 type level struct {
 	all, present, healthy, degraded []uint32
-	unchecked                       []uint32 // of hosts that are there for who tried all others
+	unchecked                       []uint32 // unchecked hosts, for requests that have tried all others
 }
 
 func (b *builder) levels(members []uint32) *levels {
 	unchecked := Outcome(0)
 	runs := b.byPriority(members)
 	if fresh(runs) {
-		// The first checks take a moment. Until one has ended, hosts are taken to be well, as
-		// requests would else be refused for that moment.
+		// The first checks take a moment. Until one has ended, hosts count as healthy;
+		// otherwise requests would be refused for that moment.
 		unchecked = UncheckedHost
 		for i := range runs {
 			runs[i].healthy, runs[i].unchecked = runs[i].unchecked, nil
@@ -72,7 +72,7 @@ func (b *builder) levels(members []uint32) *levels {
 			l.add(b, i, &r, r.unchecked, 0, UncheckedHost)
 		}
 	}
-	if len(l.choices) == 0 && len(l.usable) > 0 { // too few for a whole percent, and no panic
+	if len(l.choices) == 0 && len(l.usable) > 0 { // too few hosts for a whole percent, and no panic
 		u := l.usable[0]
 		l.percent = 100
 		l.choices = []choice{{upTo: 100, to: b.candidates(u.hosts, u.hosts, u.how)}}
@@ -80,7 +80,7 @@ func (b *builder) levels(members []uint32) *levels {
 	return l
 }
 
-// fresh reports whether some hosts were not checked yet, and no other is well.
+// fresh reports whether some hosts are not checked yet, and no other is healthy.
 func fresh(runs []level) bool {
 	some := false
 	for _, r := range runs {
@@ -115,7 +115,7 @@ func (l *levels) add(b *builder, number int, r *level, hosts []uint32, share int
 	l.usable = append(l.usable, u)
 }
 
-// byPriority divides the hosts by priority and health, in the order that they have.
+// byPriority divides the hosts by priority and health, and keeps their order.
 func (b *builder) byPriority(members []uint32) []level {
 	hosts := b.set.hosts
 	compare := func(x, y uint32) int { return cmp.Compare(hosts[x].Priority, hosts[y].Priority) }
@@ -160,7 +160,7 @@ func (b *builder) byHealth(all []uint32) level {
 	return l
 }
 
-// single is the host, if there is just one that may be picked.
+// single returns the host, if only one may be picked.
 func (l *levels) single() (host int, how Outcome, ok bool) {
 	if len(l.usable) != 1 || len(l.usable[0].hosts) != 1 {
 		return -1, 0, false
@@ -187,8 +187,8 @@ func (l *levels) pick(s *Set, r *Request) (int, Outcome) {
 	return host, to.how
 }
 
-// choose draws a choice by the shares, or by the request's hash, which then sticks to
-// its priority.
+// choose draws a choice by the shares. For hash policies it uses the request's hash, so
+// that a hash keeps its priority.
 func (l *levels) choose(s *Set, r *Request) *choice {
 	at := 0
 	if r.Hashed && s.options.Policy.hashes() {
@@ -204,17 +204,17 @@ func (l *levels) choose(s *Set, r *Request) *choice {
 	return &l.choices[len(l.choices)-1]
 }
 
-// redraws is how often another pick is asked of the policy for a host that was not
-// tried, before they are looked for one by one.
+// redraws is how often the policy is asked again for an untried host, before a search
+// through the list.
 const redraws = 3
 
-// another finds a host that was not tried: by the policy, if it finds one soon; else
-// any among the same hosts, then among all others that may be picked. If there is
-// none it is the one that was picked.
+// another finds an untried host: by the policy, if that finds one soon, else any of the
+// same hosts, then any other that may be picked. If there is none, it returns the host
+// that was picked.
 func (l *levels) another(s *Set, r *Request, from *candidates, picked int) (int, Outcome) {
 	again := *r
 	for k := range uint64(redraws) {
-		if from.lookup != nil { // it looked at all that have room for one more
+		if from.lookup != nil { // it has looked at all hosts with room for one more
 			break
 		}
 		again.Random = mix(r.Random, forRetry+k)
@@ -236,7 +236,7 @@ func (l *levels) another(s *Set, r *Request, from *candidates, picked int) (int,
 	return picked, from.how | Repeated
 }
 
-// untried is the first host, from a random one on, that was not tried, or -1.
+// untried returns the first untried host, starting at a random one, or -1.
 func (s *Set) untried(r *Request, hosts []uint32) int {
 	start := below(mix(r.Random, forRetry), len(hosts))
 	for i := range hosts {

@@ -8,37 +8,36 @@ import (
 
 // The defaults of peak EWMA, which are Linkerd's.
 const (
-	// DefaultDecay is the time constant by which the memory of a latency fades.
+	// DefaultDecay is the time constant of the average: how fast a latency is forgotten.
 	DefaultDecay = 10 * time.Second
-	// DefaultRTT is what an endpoint that has never answered is taken to need.
+	// DefaultRTT is the expected latency of an endpoint that has never answered.
 	DefaultRTT = 30 * time.Millisecond
 )
 
-// Total counts the requests in flight to all endpoints of a cluster. Bounded load
-// needs it to know the average; the other policies do without.
+// Total counts the requests in flight to all endpoints of a cluster. Only bounded load
+// needs it, for the average.
 type Total struct{ active atomic.Int64 }
 
 // Active is the number of requests in flight.
 func (t *Total) Active() int64 { return t.active.Load() }
 
-// Load is what is known of an endpoint at each moment. Each request tells it of
-// itself three times: [Load.Begin], [Load.Answer], [Load.End]. It is safe for
-// concurrent use and takes no lock. The zero value is an endpoint that was never
-// asked, with [DefaultDecay] and no [Total]. Times are those of one monotonic
+// Load is the present load of an endpoint. Each request calls [Load.Begin], [Load.Answer]
+// and [Load.End]. It is safe for concurrent use and takes no lock. The zero value is an
+// unused endpoint with [DefaultDecay] and no [Total]. All times are on one monotonic
 // clock.
 type Load struct {
 	active  atomic.Int64
 	waiting atomic.Uint64 // tickets of the requests that have no answer yet
 	latency atomic.Uint64 // bits of a float64, nanoseconds; 0 before the first answer
-	stamp   atomic.Int64  // when latency was last told of, nanoseconds
+	stamp   atomic.Int64  // when latency was last updated, nanoseconds
 	decay   float64       // nanoseconds, 0 for the default
 	total   *Total
 	_       [16]byte // fills the cache line, so that endpoints do not slow each other
 }
 
-// NewLoad returns the Load of an endpoint that was never asked. The memory of a
-// latency fades to 1/e in decay (0 is [DefaultDecay]); total, which may be nil,
-// counts the requests of all the cluster's endpoints.
+// NewLoad returns the Load of an unused endpoint. The weight of a latency falls to 1/e in
+// decay (0 is [DefaultDecay]). total counts the requests of all the cluster's endpoints;
+// it may be nil.
 func NewLoad(decay time.Duration, total *Total) *Load {
 	return &Load{decay: float64(max(decay, 0)), total: total}
 }
@@ -52,9 +51,9 @@ func (l *Load) Begin(now time.Duration) {
 	l.waiting.Add(ticket(now))
 }
 
-// Answer says that the request that began then has the head of its response, or
-// has failed. It is called once for each Begin, before or after End. A failure
-// can raise the latency and never lowers it: to refuse quickly is not to be fast.
+// Answer says that the request that began at began has the head of its response, or has
+// failed. It is called once for each Begin, before or after End. A failure can raise the
+// latency but never lowers it: a quick refusal is not a fast answer.
 func (l *Load) Answer(began, now time.Duration, ok bool) {
 	l.waiting.Add(-ticket(began))
 	l.observe(now, now-began, ok)
@@ -77,9 +76,9 @@ func (l *Load) Latency(now time.Duration) time.Duration {
 	return time.Duration(l.remembered(now))
 }
 
-// observe blends a latency into the average. The memory's weight is the time since
-// the last observation: whoever moves the stamp on owns the time in between, so
-// concurrent observers do not let the memory fade twice.
+// observe adds a latency to the average. Older latencies lose weight with the time since
+// the last observation. The observer that moves the stamp owns that time, so concurrent
+// observers do not count it twice.
 func (l *Load) observe(now, took time.Duration, ok bool) {
 	keep := l.claim(now)
 	rtt := float64(max(took, 1))
@@ -100,7 +99,7 @@ func (l *Load) observe(now, took time.Duration, ok bool) {
 	}
 }
 
-// claim moves the stamp to now and returns what is left of the memory since it.
+// claim moves the stamp to now, and returns the remaining weight of older latencies.
 func (l *Load) claim(now time.Duration) (keep float64) {
 	for {
 		old := l.stamp.Load()
@@ -121,7 +120,7 @@ func (l *Load) fade(elapsed int64) float64 {
 	return math.Exp(-float64(elapsed) / decay)
 }
 
-// remembered is the latency as it has faded until now, 0 if there never was one.
+// remembered returns the latency decayed until now, 0 if there never was one.
 func (l *Load) remembered(now time.Duration) float64 {
 	bits := l.latency.Load()
 	if bits == 0 {
@@ -130,9 +129,9 @@ func (l *Load) remembered(now time.Duration) float64 {
 	return math.Float64frombits(bits) * l.fade(max(int64(now)-l.stamp.Load(), 0))
 }
 
-// expected is what the next answer may take, in nanoseconds: the latency as
-// remembered, or the mean time for which the unanswered requests have waited
-// already, if that is longer. So an endpoint that hangs is felt before it answers.
+// expected returns how long the next answer may take, in nanoseconds: the remembered
+// latency, or the mean wait of the unanswered requests so far, if that is longer. So it
+// notices an endpoint that hangs before it answers.
 func (l *Load) expected(now time.Duration, never float64) float64 {
 	e := l.remembered(now)
 	if e == 0 {
@@ -144,10 +143,10 @@ func (l *Load) expected(now time.Duration, never float64) float64 {
 	return e
 }
 
-// The requests that wait are one word, so that one atomic addition keeps their
-// number and the sum of the times at which they began in step: the number in the
-// low 20 bits, the sum in microseconds modulo 2^44 above. The time for which all
-// have waited is then number*now - sum, modulo 2^44 too, which is 200 days.
+// One word holds the waiting requests, so that one atomic addition updates their number
+// and the sum of their start times together: the number in the low 20 bits, the sum
+// above, in microseconds modulo 2^44. The total time that they have waited is then
+// number*now - sum, modulo 2^44 as well, which is 200 days.
 const (
 	ticketBits  = 20
 	ticketCount = 1<<ticketBits - 1

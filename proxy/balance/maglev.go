@@ -3,16 +3,16 @@ package balance
 import "math"
 
 // maglev is the lookup table of Google's Maglev (Eisenbud et al., NSDI 2016, section
-// 3.4): each host claims the slots of a permutation of its own, hosts in turn, as
-// often as their weights say. A slot takes 2 bytes, or 4 where there are more hosts
-// than those can number.
+// 3.4): hosts take turns, as often as their weights say, and each claims the next free
+// slot of its own permutation. A slot takes 2 bytes, or 4 if there are too many hosts for
+// 2.
 type maglev struct {
 	narrow []uint16
 	wide   []uint32
 }
 
-// newMaglev fills a table of size slots, a prime, for the entries, which are in the
-// order of their keys: the order decides between hosts that want the same slot.
+// newMaglev fills a table of size slots, a prime. The entries must be sorted by key: the
+// order decides between hosts that want the same slot.
 func newMaglev(entries []entry, size int) *maglev {
 	m := &maglev{}
 	if len(entries) > math.MaxUint16 {
@@ -25,7 +25,7 @@ func newMaglev(entries []entry, size int) *maglev {
 	return m
 }
 
-// claim is what a host wants of the table.
+// claim is a host's progress in filling the table.
 type claim struct {
 	next, skip uint64  // the next slot of its permutation, and the step to the one after
 	due        float64 // the sum of its weights over the rounds at which its turn comes

@@ -33,8 +33,8 @@ func (p Policy) String() string {
 // hashes reports whether the policy picks by the request's hash.
 func (p Policy) hashes() bool { return p == PolicyRingHash || p == PolicyMaglev }
 
-// The limits and defaults that are not 0. Those that a user can set to 0 with a
-// meaning of its own are in [DefaultOptions] alone.
+// The limits, and the defaults that are not 0. Defaults of settings where 0 has its own
+// meaning are only in [DefaultOptions].
 const (
 	DefaultChoices          = 2
 	DefaultBias             = 1.0
@@ -48,7 +48,7 @@ const (
 )
 
 // Options are a cluster's settings. The zero value is round robin without panic;
-// [DefaultOptions] has the defaults. Where 0 makes no sense, it is the default.
+// [DefaultOptions] has the defaults. 0 means the default where it would be invalid.
 type Options struct {
 	Policy Policy
 
@@ -63,35 +63,35 @@ type Options struct {
 	MinRingSize, MaxRingSize int
 	// MaglevTable is the number of slots of a Maglev table, a prime.
 	MaglevTable int
-	// BoundedLoad is how many times the average load a host may have before ring
-	// hash and Maglev pass it over, such as 1.25; 0 is no bound.
+	// BoundedLoad is how many times the average load a host may have before ring hash and
+	// Maglev skip it, such as 1.25; 0 is no bound.
 	BoundedLoad float64
 
-	// DefaultRTT is what peak EWMA takes an endpoint to need that never answered.
+	// DefaultRTT is the latency that peak EWMA expects of an endpoint that has never
+	// answered.
 	DefaultRTT time.Duration
 
-	// PanicThreshold is the percentage of available hosts below which health is
-	// disregarded; 0 turns that off.
+	// PanicThreshold is the percentage of available hosts below which health is ignored;
+	// 0 turns that off.
 	PanicThreshold float64
-	// Overprovisioning is by how much a priority's healthy share may fall short
-	// before some of its traffic goes to the next: 1.4 lets it fall to 71 %.
+	// Overprovisioning is the assumed spare capacity of a priority: with 1.4 its healthy
+	// share may fall to 71 % before some traffic goes to the next priority.
 	Overprovisioning float64
 
-	// ZoneAware keeps traffic within Zone, this proxy's, as far as its healthy
-	// hosts can take it. Hash policies disregard it, as Envoy's do.
+	// ZoneAware keeps traffic within this proxy's Zone, as far as the zone's healthy
+	// hosts can take it. Hash policies ignore it, as Envoy's do.
 	ZoneAware bool
 	Zone      string
-	// MinZoneHosts is how many healthy hosts there must be at least.
+	// MinZoneHosts is the minimum number of healthy hosts for ZoneAware.
 	MinZoneHosts int
-	// LocalShare is the fraction of this service's proxies (so, of its traffic)
-	// that is in Zone; those of the other zones share the rest evenly. Envoy
-	// counts its own cluster for this. 0 takes all zones to be alike: one divided
-	// by their number.
+	// LocalShare is the fraction of this service's proxies, and so of its traffic, in
+	// Zone; the other zones share the rest evenly. Envoy counts its own cluster for this.
+	// 0 assumes that all zones are equal: one divided by their number.
 	LocalShare float64
 
-	// Subsets are the keys of metadata by which requests select hosts.
+	// Subsets are the metadata keys that requests select hosts by.
 	Subsets []Selector
-	// Fallback is what a request gets that selects no subset, or one without hosts.
+	// Fallback is what a request gets if it selects no subset, or one without hosts.
 	Fallback Fallback
 	// DefaultSubset is what [FallbackDefaultSubset] selects; its keys need no
 	// Selector.
@@ -103,8 +103,8 @@ func DefaultOptions(p Policy) Options {
 	return Options{Policy: p, Bias: DefaultBias, PanicThreshold: DefaultPanicThreshold}.withDefaults()
 }
 
-// withDefaults replaces zeros that make no sense, and what [Options.Validate] would
-// refuse and NewSet could not survive.
+// withDefaults replaces zeros that mean a default, and invalid values that would break
+// NewSet.
 func (o Options) withDefaults() Options {
 	orInt := func(v *int, d int) {
 		if *v <= 0 {
@@ -128,8 +128,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate reports the first setting that makes no sense, by its name here, and
-// what would. Zeros that stand for a default are fine.
+// Validate reports the first invalid setting by its name here, and what to use instead.
+// Zeros that mean a default are valid.
 func (o *Options) Validate() error {
 	table := o.MaglevTable
 	if table == 0 {
@@ -168,7 +168,7 @@ func (o *Options) Validate() error {
 	return validSelectors(o.Subsets)
 }
 
-// nextPrime is n, or the first prime after it.
+// nextPrime returns the smallest prime that is at least n.
 func nextPrime(n int) int {
 	for n = max(n, 2); !prime(n); n++ {
 	}

@@ -2,7 +2,7 @@ package balance
 
 import "math"
 
-// standing is how many hosts of a priority there are, those that are excluded aside.
+// standing counts the hosts of a priority, without excluded ones.
 type standing struct{ healthy, degraded, present int }
 
 // share is what a priority gets of the traffic, in percent.
@@ -11,13 +11,13 @@ type share struct {
 	panic             bool // it uses all its hosts, whatever their health
 }
 
-// divide says what each priority, the first first, gets of the traffic, as Envoy
-// does, in whole percents. A priority's health is its share of healthy hosts, times
-// the overprovisioning, at most 100. Traffic goes to the healthy hosts of the first
-// priority up to its health, then to those of the next, then to the degraded hosts
-// of all in the same way; where all health together is short of 100 it is scaled
-// up. Only then can a priority panic: if its available hosts are less than the
-// threshold, in percent; and if all do, traffic is divided by the number of hosts.
+// divide returns each priority's share of the traffic in whole percents, as Envoy does. A
+// priority's health is its percentage of healthy hosts times the overprovisioning, at
+// most 100. Traffic goes to the healthy hosts of the first priority up to its health,
+// then to those of the next ones, then to degraded hosts in the same way. If all health
+// together is below 100, it is scaled up. Only then can a priority panic: if its
+// percentage of available hosts is below the threshold. If all priorities panic, traffic
+// is divided by the number of hosts.
 func divide(levels []standing, overprovisioning, panicThreshold float64) []share {
 	shares := make([]share, len(levels))
 	health := func(available int, l standing) int {
@@ -57,8 +57,8 @@ func panics(levels []standing, shares []share, total int, threshold float64) (al
 	return all
 }
 
-// divideByHealth turns health into shares of the traffic. What rounding leaves goes
-// to the first that gets anything.
+// divideByHealth turns health into shares of the traffic. The rest from rounding goes to
+// the first priority with a share.
 func divideByHealth(shares []share, total int) {
 	left := 100
 	var first *int

@@ -5,8 +5,7 @@ import (
 	"math/bits"
 )
 
-// mix makes independent random bits of random bits and a number that tells what
-// they are for (the finaliser of SplitMix64).
+// mix derives independent random bits for a purpose (with the finaliser of SplitMix64).
 func mix(random, purpose uint64) uint64 {
 	x := random + purpose*0x9E3779B97F4A7C15
 	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
@@ -14,7 +13,7 @@ func mix(random, purpose uint64) uint64 {
 	return x ^ x>>31
 }
 
-// What random bits are for; each decision of a pick draws its own.
+// The purposes of random bits: each decision of a pick uses its own.
 const (
 	forPriority = iota + 1
 	forZone
@@ -23,15 +22,15 @@ const (
 	forRetry
 )
 
-// below is a number from 0 to n-1, by Lemire's multiplication: the bias is n/2^64.
+// below returns a number from 0 to n-1, by Lemire's multiplication: the bias is n/2^64.
 func below(random uint64, n int) int {
 	hi, _ := bits.Mul64(random, uint64(n))
 	return int(hi)
 }
 
 // alias draws positions in proportion to weights in constant time, by Vose's alias
-// method: each column of equal width holds one position up to a height, and one
-// other above it. Weights are held to 2^-32.
+// method: each column of equal width holds one position up to a height, and another one
+// above it. Weights are exact to 2^-32.
 type alias struct {
 	height []uint32
 	other  []uint32

@@ -19,9 +19,8 @@ type ring struct {
 	starts []uint32 // by arc, and one more
 }
 
-// newRing lays the points of the entries, which are in the order of their keys:
-// Envoy takes them as they come, and then which of two hosts gets the odd point
-// depends on it.
+// newRing places the points of the entries, which must be sorted by key. Envoy does not
+// sort them, so there the order of hosts decides which of two gets an odd point.
 func newRing(entries []entry, smallest, largest int) *ring {
 	sum, least := 0.0, math.Inf(1)
 	for _, e := range entries {
@@ -71,7 +70,7 @@ func sortRing(hashes []uint64, hosts []uint32) *ring {
 	return r
 }
 
-// find is the point that h belongs to.
+// find returns the point that h belongs to.
 func (r *ring) find(h uint64) int {
 	arc, _ := bits.Mul64(h, uint64(len(r.hashes)))
 	i := int(r.starts[arc])

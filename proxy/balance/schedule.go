@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// schedule is smooth weighted round robin without a lock: the order of one cycle is
-// laid out beforehand, and an atomic counter walks it. Whole weights whose cycle is
-// short are held exactly by each cycle. Other weights give a host the whole part of
-// its turns in each cycle, and the cycle's remaining slots are shared: a shared slot
-// goes from cycle to cycle to the hosts in proportion to what they lack. So each
-// cycle is right to one turn a host, and all of them together are exact.
+// schedule is smooth weighted round robin without a lock. The order of one cycle is laid
+// out in advance, and an atomic counter walks it. If whole weights make a short cycle,
+// each cycle is exact. With other weights a host gets the whole part of its turns in each
+// cycle, and the remaining slots are shared: from cycle to cycle they go to different
+// hosts, in proportion to what the hosts lack. So each cycle is exact to one turn for
+// each host, and in the long run all are exact.
 type schedule struct {
 	next  atomic.Uint64
 	slots []uint32  // positions, or shared plus the number of the shared slot
@@ -21,15 +21,15 @@ type schedule struct {
 
 const (
 	shared = 1 << 31
-	// A host of average weight has slotsEach turns a cycle where weights are not
-	// whole; a cycle of whole weights may be as long, or have wholeCycle turns.
+	// With weights that are not whole, a host of average weight has slotsEach turns a
+	// cycle. A cycle of whole weights may be that long, or have wholeCycle turns.
 	slotsEach   = 4
 	wholeCycle  = 4096
 	leastCycle  = 1024
 	goldenRatio = 0x9E3779B97F4A7C15 // of 2^64
 )
 
-// newSchedule lays out the cycle and begins at a place that the seed says.
+// newSchedule lays out the cycle. The seed decides where it begins.
 func newSchedule(weights []float64, seed uint64) *schedule {
 	size, scale := cycle(weights)
 	counts := make([]int, len(weights)+1)
@@ -37,7 +37,7 @@ func newSchedule(weights []float64, seed uint64) *schedule {
 	rest, lack := size, 0.0
 	for i, w := range weights {
 		whole, part := math.Modf(w * scale)
-		if part > 1-1e-9 { // a whole number but for rounding
+		if part > 1-1e-9 { // a whole number, up to rounding
 			whole, part = whole+1, 0
 		} else if part < 1e-9 {
 			part = 0
@@ -47,7 +47,7 @@ func newSchedule(weights []float64, seed uint64) *schedule {
 		lack += part
 		lacks[i] = lack
 	}
-	counts[len(weights)] = rest // the shared slots are a host of their own
+	counts[len(weights)] = rest // the shared slots count as one more host
 	s := &schedule{slots: spread(counts, size)}
 	if rest > 0 {
 		s.lacks = lacks
@@ -56,7 +56,7 @@ func newSchedule(weights []float64, seed uint64) *schedule {
 	return s
 }
 
-// cycle is how many turns a cycle has, and by what a weight becomes its turns.
+// cycle returns the number of turns in a cycle, and the factor from weight to turns.
 func cycle(weights []float64) (size int, scale float64) {
 	sum, divisor := 0.0, uint64(0)
 	whole := true
@@ -80,8 +80,8 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-// spread gives each position its count of slots, as far from each other as can be:
-// the k-th of c at (k+1/2)/c of the cycle. The last position is the shared slots'.
+// spread gives each position its count of slots, spaced evenly: the k-th of c at
+// (k+1/2)/c of the cycle. The last position is for the shared slots.
 func spread(counts []int, size int) []uint32 {
 	starts := make([]int, size+1) // a counting sort by place
 	place := func(k, c int) int { return int((float64(k) + 0.5) / float64(c) * float64(size)) }
@@ -107,7 +107,7 @@ func spread(counts []int, size int) []uint32 {
 	return slots
 }
 
-// pick returns the position whose turn it is.
+// pick returns the next position.
 func (s *schedule) pick() int {
 	turn := s.next.Add(1) - 1
 	round, at := turn/uint64(len(s.slots)), turn%uint64(len(s.slots))
@@ -118,9 +118,9 @@ func (s *schedule) pick() int {
 	return s.lacking(int(slot-shared), round)
 }
 
-// lacking is who has the k-th shared slot in that round. The slots lie one apart on
-// the line of what hosts lack and shift by the golden ratio each round, so that a
-// host has none or one of them each round, and in the long run what it lacks.
+// lacking returns which host gets the k-th shared slot in a round. The slots lie one
+// apart on the line of what hosts lack, and shift by the golden ratio each round. So a
+// host gets none or one of them in each round, and what it lacks in the long run.
 func (s *schedule) lacking(k int, round uint64) int {
 	shift, _ := bits.Mul64(round*goldenRatio, 1<<53)
 	at := float64(k) + float64(shift)/(1<<53)

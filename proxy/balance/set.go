@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// Set is the hosts of a cluster at one moment and the order in which they are
-// picked. It does not change, but for the turns of its policy and the [Load] of its
-// hosts; a change of hosts makes a new one, by [Set.Next]. It is safe for concurrent
-// use.
+// Set holds the hosts of a cluster at one moment and the order of picks. Only the turns
+// of its policy and the [Load] of its hosts change. When hosts change, make a new one
+// with [Set.Next]. It is safe for concurrent use.
 type Set struct {
 	options Options
 	hosts   []Host
@@ -24,25 +23,25 @@ type Set struct {
 	subsets *subsets // subsets
 }
 
-// Request is what a pick depends on.
+// Request is the input of a pick.
 type Request struct {
-	// Hash decides in ring hash and Maglev if Hashed is true; requests without one
-	// go to a random host.
+	// Hash decides in ring hash and Maglev if Hashed is true. Requests without a hash go
+	// to a random host.
 	Hash   uint64
 	Hashed bool
-	// Random is 64 random bits, other ones for each pick.
+	// Random is 64 random bits, fresh for each pick.
 	Random uint64
-	// Now is the time on the clock of [Load.Begin]; peak EWMA alone needs it.
+	// Now is the time on the clock of [Load.Begin]; only peak EWMA needs it.
 	Now time.Duration
 	// Subset is the subset that the request's route asks for, nil for none.
 	Subset *Criteria
-	// Tried are the endpoints that were tried before. They are told by their Load,
-	// which stays theirs when the Set is replaced between two attempts. Others are
-	// picked as long as there are any.
+	// Tried lists the endpoints that were tried before; others are picked as long as
+	// there are any. Their Load identifies them, since it stays the same when the Set is
+	// replaced between two attempts.
 	Tried []*Load
 }
 
-// Outcome is what is remarkable about a pick, for metrics: bits of those below.
+// Outcome says what is notable about a pick, for metrics, as the bits below.
 type Outcome uint8
 
 // The outcomes.
@@ -69,23 +68,23 @@ func (o Outcome) String() string {
 	return strings.Join(names, ",")
 }
 
-// NewSet returns the Set of these hosts, which the caller does not change any more.
-// The seed, a random number, decides where turns begin, so that proxies that start
-// together, and Sets that follow each other, do not all begin with the same host.
-// Options are as [Options.Validate] passes them.
+// NewSet returns a Set of the hosts; the caller must not change them afterwards. The
+// random seed decides where turns begin, so that proxies that start together, and
+// successive Sets, do not all begin with the same host. The options must pass
+// [Options.Validate].
 func NewSet(hosts []Host, o *Options, seed uint64) *Set {
 	return build(hosts, o.withDefaults(), seed, nil)
 }
 
-// Next returns the Set that follows s, of other hosts or the same in another state.
-// It takes over the ring and the Maglev table of hosts whose keys and weights are as
-// they were and in the same order, which makes a change of health cheap.
+// Next returns the Set that follows s, with other hosts or the same in another state. If
+// keys, weights and order of the hosts are unchanged, it reuses the ring or the Maglev
+// table, which makes a change of health cheap.
 func (s *Set) Next(hosts []Host, seed uint64) *Set {
 	return build(hosts, s.options, seed, s.tables)
 }
 
-// Pick returns the index of the host that the request goes to, -1 if none may be
-// picked, and what is remarkable about it. It allocates nothing.
+// Pick returns the index of the host for the request, -1 if none may be picked, and what
+// is notable about the pick. It allocates nothing.
 func (s *Set) Pick(r *Request) (index int, how Outcome) {
 	if s.only >= 0 && len(r.Tried) == 0 {
 		return s.only, s.onlyHow
@@ -100,10 +99,10 @@ func (s *Set) Pick(r *Request) (index int, how Outcome) {
 	return index, how | more
 }
 
-// Hosts are the hosts as they were given. The caller does not change them.
+// Hosts returns the hosts as they were given. The caller must not change them.
 func (s *Set) Hosts() []Host { return s.hosts }
 
-// tried reports whether the request has been to the host.
+// tried reports whether the request was sent to the host before.
 func (s *Set) tried(r *Request, host int) bool {
 	for _, l := range r.Tried {
 		if l == s.loads[host] {
@@ -113,7 +112,7 @@ func (s *Set) tried(r *Request, host int) bool {
 	return false
 }
 
-// builder is a Set in the making.
+// builder builds a Set.
 type builder struct {
 	set    *Set
 	before tables

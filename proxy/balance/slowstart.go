@@ -11,11 +11,11 @@ const (
 	DefaultMinWeightShare = 10  // percent
 )
 
-// SlowStart is what the weight of a host of that age is multiplied by, so that a
-// new host warms up before it takes its full share: max(minPercent/100,
-// (age/window)^(1/aggression)), and 1 once the window is over or if there is none.
-// An aggression above 1 lets the share grow quickly first, one below 1 late; one
-// that is not positive counts as 1.
+// SlowStart returns the factor for the weight of a host of that age, so that a new host
+// warms up before it takes its full share: max(minPercent/100,
+// (age/window)^(1/aggression)), and 1 after the window or without one. With an aggression
+// above 1 the share grows fast at first, below 1 late. An aggression that is not positive
+// counts as 1.
 func SlowStart(age, window time.Duration, aggression, minPercent float64) float64 {
 	if age >= window {
 		return 1

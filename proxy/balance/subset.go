@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Selector names keys of metadata. Hosts that have all of them are in the subset of
-// those that have the same values.
+// Selector names metadata keys. All hosts with the same values for these keys form a
+// subset; hosts that lack a key are in none.
 type Selector struct{ Keys []string }
 
-// Fallback is what a request gets that selects no subset with hosts in it.
+// Fallback is what a request gets if it selects no subset with hosts.
 type Fallback uint8
 
-// The fallbacks. They hold for requests without criteria too, as Envoy has it.
+// The fallbacks. They apply to requests without criteria too, as in Envoy.
 const (
 	FallbackNone          Fallback = iota // no endpoint
 	FallbackAnyEndpoint                   // any endpoint
@@ -32,9 +32,9 @@ func (f Fallback) String() string {
 	return fallbackNames[f]
 }
 
-// Criteria is the metadata that a request's route asks of its endpoint. It selects a
-// subset if a [Selector] has just its keys. It is made once for each route, sorted and
-// hashed, so that a pick compares and allocates nothing.
+// Criteria is the metadata that a route requires of an endpoint. It selects a subset if a
+// [Selector] has exactly its keys. It is made once for each route, sorted and hashed, so
+// that a pick sorts and allocates nothing.
 type Criteria struct {
 	pairs []pair // by key
 	hash  uint64
@@ -49,8 +49,8 @@ func NewCriteria(metadata map[string]string) *Criteria {
 	return c
 }
 
-// criteriaOf are the criteria of what the metadata has under the keys, which are
-// sorted; false if it lacks one.
+// criteriaOf returns the criteria of the metadata's values for the sorted keys; false if
+// it lacks a key.
 func criteriaOf(keys []string, metadata map[string]string) (*Criteria, bool) {
 	c := &Criteria{pairs: make([]pair, len(keys))}
 	for i, k := range keys {
@@ -64,7 +64,7 @@ func criteriaOf(keys []string, metadata map[string]string) (*Criteria, bool) {
 	return c, true
 }
 
-// match reports whether the metadata has all that the criteria ask.
+// match reports whether the metadata has everything that the criteria require.
 func (c *Criteria) match(metadata map[string]string) bool {
 	for _, p := range c.pairs {
 		if v, has := metadata[p.key]; !has || v != p.value {
@@ -98,7 +98,7 @@ type subset struct {
 	levels   *levels
 }
 
-// find is the subset that the criteria select, or the fallback.
+// find returns the subset that the criteria select, or the fallback.
 func (s *subsets) find(c *Criteria) (*levels, Outcome) {
 	if c == nil {
 		return s.fallback, 0
@@ -139,7 +139,7 @@ func (b *builder) subsets(all []uint32) *subsets {
 	return s
 }
 
-// group is hosts that have the same values.
+// group is a group of hosts with the same values.
 type group struct {
 	criteria *Criteria
 	members  []uint32

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// table finds the host of a hash, by a ring or by Maglev. It is made of keys and
-// weights alone and never changed, so that all Sets whose hosts have the same keys
-// and weights share one: a change of health builds nothing.
+// table finds the host of a hash, by a ring or by Maglev. It depends only on keys and
+// weights and never changes, so all Sets with the same keys and weights share one, and a
+// change of health builds nothing.
 type table struct {
-	keys    []string  // what it was made of, to know it again
+	keys    []string  // what it was made from, to recognise it
 	weights []float64 // beside them
 
 	ring   *ring   // one of the two
@@ -39,7 +39,7 @@ func newTable(keys []string, weights []float64, o *Options) *table {
 	return t
 }
 
-// start is the place of a hash in the table, from which one may walk on.
+// start returns the place of a hash in the table, where a walk begins.
 func (t *table) start(hash uint64) int {
 	if t.ring != nil {
 		return t.ring.find(hash)
@@ -57,7 +57,7 @@ func (t *table) size() int {
 	return len(t.maglev.wide)
 }
 
-// at is the position of the host at a place.
+// at returns the position of the host at a place.
 func (t *table) at(place int) uint32 {
 	switch {
 	case t.ring != nil:
@@ -68,11 +68,10 @@ func (t *table) at(place int) uint32 {
 	return t.maglev.wide[place]
 }
 
-// tables are those that a Set has, by a fingerprint of what they are made of.
+// tables are the tables of a Set, by a fingerprint of their keys and weights.
 type tables map[uint64]*table
 
-// get finds the table of these hosts among those of this Set and of the one before
-// it, or makes it.
+// get finds the table of these hosts in this Set or the previous one, or makes it.
 func (known tables) get(s *Set, before tables, members []uint32) *table {
 	keys, weights := make([]string, len(members)), make([]float64, len(members))
 	var print uint64
@@ -90,9 +89,9 @@ func (known tables) get(s *Set, before tables, members []uint32) *table {
 	return known[print]
 }
 
-// lookup picks by a table. The table may know hosts that may not be picked; those
-// are passed over, and their share goes to whoever comes next, as if they were not
-// on the ring. (In a Maglev table that moves fewer keys than to fill it anew.)
+// lookup picks by a table. It skips hosts in the table that may not be picked, and their
+// share goes to the next ones, as if they were not on the ring. (In a Maglev table this
+// moves fewer keys than filling it again.)
 type lookup struct {
 	table  *table
 	hosts  []uint32  // by the table's positions
@@ -100,8 +99,8 @@ type lookup struct {
 	shares []float64 // by the table's positions, of the weights of usable hosts
 }
 
-// newLookup takes the table of all hosts of a priority where at least half of them
-// are usable, which keeps walks short, and else one of the usable hosts.
+// newLookup uses the table of all hosts of a priority if at least half of them are
+// usable, which keeps walks short. Else it uses a table of the usable hosts.
 func newLookup(s *Set, before tables, all, usable []uint32) *lookup {
 	if 2*len(usable) < len(all) {
 		all = usable
@@ -128,13 +127,12 @@ func newLookup(s *Set, before tables, all, usable []uint32) *lookup {
 	return l
 }
 
-// longestWalk is how many places of a table a pick looks at before it goes through
-// the list of hosts. At half usable hosts one in 2^64 walks comes to its end.
+// longestWalk is how many places of a table a pick checks before it goes through the list
+// of hosts. If half of the hosts are usable, one in 2^64 walks gets that far.
 const longestWalk = 64
 
-// pick is the usable host of the hash, or the next that was not tried before and is
-// within the bound of load. Where there is none it is the hash's own, the first that
-// is usable.
+// pick returns the usable host of the hash, or the next one that is untried and within
+// the bound of load. If there is none, it returns the first usable host of the hash.
 func (l *lookup) pick(s *Set, r *Request, hash uint64) int {
 	limit := s.limit()
 	own := -1
@@ -157,7 +155,7 @@ func (l *lookup) pick(s *Set, r *Request, hash uint64) int {
 	return l.scan(s, r, limit, hash, own)
 }
 
-// scan goes through the hosts from one that the hash says.
+// scan goes through the hosts, starting at one that depends on the hash.
 func (l *lookup) scan(s *Set, r *Request, limit limit, hash uint64, own int) int {
 	start := below(mix(hash, forRetry), len(l.hosts))
 	for i := range l.hosts {
@@ -184,9 +182,8 @@ func (l *lookup) takes(s *Set, r *Request, limit limit, at int) bool {
 	return !s.tried(r, host) && !limit.passed(s, host, l.shares[at])
 }
 
-// limit is the load that hosts may have together: the requests in flight and the new
-// one, times the factor of bounded load (Mirrokni et al., arXiv:1608.01350). 0 is no
-// limit.
+// limit is the load that all hosts together may have: (requests in flight + 1) times the
+// factor of bounded load (Mirrokni et al., arXiv:1608.01350). 0 is no limit.
 type limit float64
 
 func (s *Set) limit() limit {
@@ -196,7 +193,7 @@ func (s *Set) limit() limit {
 	return limit(s.options.BoundedLoad * float64(s.active()+1))
 }
 
-// passed reports whether one more request would bring the host over its share.
+// passed reports whether one more request would exceed the host's share.
 func (l limit) passed(s *Set, host int, share float64) bool {
 	return l != 0 && s.loads[host].Active() >= int64(max(math.Ceil(float64(l)*share), 1))
 }

@@ -2,17 +2,16 @@ package balance
 
 import "math"
 
-// zones keeps traffic within this proxy's zone as far as the zone's hosts can take
-// it, and sends the rest to where there is room, as Envoy does.
+// zones keeps traffic within this proxy's zone as far as the zone's hosts can take it,
+// and sends the rest to zones with room, as Envoy does.
 //
-// What they can take is measured so that all hosts everywhere get the same: a zone
-// that has a share of the upstream's healthy hosts takes that share of all traffic.
-// A zone whose proxies send more than that sends the surplus to zones whose proxies
-// send less.
+// All hosts should get the same load. So a zone takes the share of all traffic that
+// equals its share of the upstream's healthy hosts. Zones with more traffic than that
+// send the surplus to zones with less.
 type zones struct {
 	local  *candidates
-	stays  uint64   // of 2^64, what stays in the zone
-	others []others // those with room
+	stays  uint64   // of 2^64, the share that stays in the zone
+	others []others // the zones with room
 }
 
 type others struct {
@@ -20,7 +19,7 @@ type others struct {
 	to   *candidates
 }
 
-// pick says among which hosts the request goes on.
+// pick chooses the hosts to pick among.
 func (z *zones) pick(random uint64) *candidates {
 	if mix(random, forZone) <= z.stays {
 		return z.local
@@ -34,10 +33,10 @@ func (z *zones) pick(random uint64) *candidates {
 	return z.others[len(z.others)-1].to
 }
 
-// room is the flow between zones, the local one first: what stays in it, and what
-// goes to each of the others of what leaves, up to it. Hosts are counted by zone;
-// localShare is the fraction of the traffic that begins in the local zone, the
-// others sharing the rest evenly. There are two zones at least, and a local host.
+// room computes the flow from the local zone, which comes first in hosts: the share that
+// stays, and the cumulative shares of the rest for the other zones. hosts counts hosts by
+// zone. localShare is the fraction of all traffic that begins in the local zone; the
+// other zones share the rest evenly. There must be at least two zones, and a local host.
 func room(hosts []int, localShare float64) (stays float64, upTo []float64) {
 	total := 0
 	for _, n := range hosts {
@@ -63,8 +62,8 @@ func room(hosts []int, localShare float64) (stays float64, upTo []float64) {
 	return capacity(0) / localShare, upTo
 }
 
-// byZone divides the healthy hosts of the first priority. It is nil where there is
-// nothing to gain: too few hosts, a single zone, or none in this one.
+// byZone divides the healthy hosts of the first priority by zone. It returns nil if that
+// gains nothing: too few hosts, a single zone, or no host in this zone.
 func (b *builder) byZone(all, healthy []uint32, how Outcome) *zones {
 	o := &b.set.options
 	if !o.ZoneAware || o.Policy.hashes() || len(healthy) < o.MinZoneHosts {

@@ -58,7 +58,7 @@ func TestEjection(t *testing.T) {
 		r.logged()
 		r.pass(31 * time.Second)
 		r.wantPicked("a:1", "b:1", "c:1", "d:1")
-		r.wantLog([]string{"level=INFO", "endpoint back", "endpoint=a:1", "time of its ejection is over"})
+		r.wantLog([]string{"level=INFO", "endpoint back", "endpoint=a:1", "its ejection time is over"})
 		if got, want := r.ejections(), "ejected consecutive_5xx 1, unejected consecutive_5xx 1, overflow consecutive_5xx 1"; got != want {
 			t.Errorf("ejections %s, want %s", got, want)
 		}

@@ -7,9 +7,8 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// alias is the key of a struct that people mean by a name which none of its keys has,
-// such as another proxy's name for it, and what to write in its place; "" for none.
-// Names are compared as nearest compares them.
+// alias finds the key that people mean by an unknown name, such as another proxy's name
+// for it, and what to write instead; "" for none. It compares names as nearest does.
 func alias(t reflect.Type, name string) (meant, remedy string) {
 	switch t {
 	case reflect.TypeFor[Cluster]():
@@ -61,8 +60,7 @@ func clusterAlias(name string) (meant, remedy string) {
 	return "", ""
 }
 
-// wordAlias is the word of an enum that other proxies have another word for,
-// or "".
+// wordAlias returns the enum's word for another proxy's word, or "".
 func wordAlias(word string, enum []string) string {
 	known := ""
 	switch strictyaml.Fold(word) {

@@ -10,8 +10,8 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// resolveAliases finds the value of every alias below root: that of the last
-// anchor of its name before it. An alias inside its own anchor has none.
+// resolveAliases finds the value of every alias below root: the last anchor of that name
+// before the alias. An alias inside its own anchor has no value.
 func resolveAliases(errs *collector, root ast.Node) map[*ast.AliasNode]ast.Node {
 	r := aliasResolver{errs: errs, anchors: make(map[string]ast.Node), aliases: make(map[*ast.AliasNode]ast.Node)}
 	r.walk(root)
@@ -57,8 +57,8 @@ func (r *aliasResolver) resolve(n *ast.AliasNode) {
 	r.errs.addAt(line, column, "", "this alias has no anchor before it; a string that begins with * needs quotes")
 }
 
-// deref follows anchors and aliases to a value, which is nil for an alias
-// without one; resolveAliases has reported that.
+// deref follows anchors and aliases to a value. It returns nil for an alias without a
+// value; resolveAliases has reported that.
 func (d *decoder) deref(n ast.Node) ast.Node {
 	for {
 		switch v := n.(type) {
@@ -79,7 +79,7 @@ type entry struct {
 	value ast.Node
 }
 
-// place is where the entry's value stands: at the key, when there is none.
+// place returns the position of the entry's value, or of the key if there is no value.
 func (e entry) place(mapping *place) *place {
 	p := mapping.key(e.name)
 	if null, ok := e.value.(*ast.NullNode); ok && null.Token.Type == token.ImplicitNullType {
@@ -89,8 +89,8 @@ func (e entry) place(mapping *place) *place {
 	return p
 }
 
-// entries lists the keys of a mapping: its own in their order, then those that
-// it merges with "<<". Its own win, then the first merged.
+// entries lists the keys of a mapping: its own in their order, then the ones merged with
+// "<<". Its own keys win, then the first merged one.
 func (d *decoder) entries(p *place, m *ast.MappingNode) []entry {
 	var list []entry
 	var merges []ast.Node
@@ -127,8 +127,7 @@ func (d *decoder) entries(p *place, m *ast.MappingNode) []entry {
 	return list
 }
 
-// merged lists the keys of what stands behind "<<": a mapping or a list of
-// them.
+// merged lists the keys of the value of "<<": a mapping or a list of mappings.
 func (d *decoder) merged(p *place, source ast.Node) []entry {
 	var list []entry
 	sources := []ast.Node{source}

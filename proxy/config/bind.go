@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// binder finds listen addresses that can not be bound beside each other: the
-// same port, and the same host or a wildcard that covers the other. It maps
-// what is taken to who took it.
+// binder finds listen addresses that can't be bound together: the same port, and the same
+// host or a wildcard that covers the other. It maps an address to its owner.
 type binder map[string]string
 
-// bind takes an address for an owner. When it is taken, in whole or in part, it
-// stays as it is and bind returns the first owner. What is not a listen address,
-// and port 0, which is a fresh port each time, takes nothing.
+// bind reserves an address for an owner. If it overlaps with a reserved address, bind
+// reserves nothing and returns the first owner. It ignores invalid addresses and port 0,
+// which is a fresh port each time.
 func (b binder) bind(address, owner string) (taken string) {
 	if checkListen(address) != nil {
 		return ""

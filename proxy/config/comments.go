@@ -11,15 +11,14 @@ import (
 	"strings"
 )
 
-// source is the text of the files that hold the keys: their doc comments are the
-// only description of the keys, also in the binary.
+// source is the text of the files that define the keys. Their doc comments are the only
+// description of the keys, in the binary too.
 //
 //go:embed config.go cluster.go sources.go
 var source embed.FS
 
-// comments holds the doc comments of those files, "Cluster" of the types and
-// "Cluster.TLS" of the fields, as plain lines of text that speak of keys by
-// their names in the file.
+// comments has the doc comments of those files, under "Cluster" for types and
+// "Cluster.TLS" for fields. They are plain lines of text that name keys as the file does.
 type comments map[string]string
 
 // readComments parses the files. It is called when someone asks for the schema
@@ -78,8 +77,8 @@ func startWith(text, from, to string) string {
 	return text
 }
 
-// keyNames writes the keys that a comment mentions as they are in the file.
-// Go names of one word, such as Zipkin, may be no keys and are left.
+// keyNames writes the keys that a comment mentions as they are in the file. It leaves Go
+// names of one word, such as Zipkin, since they may not be keys.
 func keyNames(text string, names map[string]string) string {
 	return regexp.MustCompile(`\b[A-Z][a-z]+[A-Z]\w+\b`).ReplaceAllStringFunc(text, func(word string) string {
 		if name, ok := names[word]; ok {

@@ -11,20 +11,20 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// maxValues is how many values a file may stand for: a few lines of aliases of
-// aliases would otherwise stand for millions.
+// maxValues is how many values a file may expand to. Otherwise a few lines of nested
+// aliases could expand to millions.
 const maxValues = 100_000
 
-// decoder sets a Config from a YAML tree. It looks at the form alone: whether
-// each value has its key's type. What a value may be is validate's question.
+// decoder sets a Config from a YAML tree. It only checks that each value has its key's
+// type; validate checks the values.
 type decoder struct {
 	errs    *collector
 	aliases map[*ast.AliasNode]ast.Node
 	values  int
 }
 
-// spend counts the values of a list or mapping and tells whether there may be
-// so many.
+// spend counts the values of a list or mapping, and reports whether they are within the
+// limit.
 func (d *decoder) spend(p *place, n ast.Node, count int) bool {
 	if d.exhausted() {
 		return false
@@ -32,15 +32,15 @@ func (d *decoder) spend(p *place, n ast.Node, count int) bool {
 	d.values += count
 	if d.exhausted() {
 		line, column := strictyaml.Position(n)
-		d.errs.addAt(line, column, p.path(), "the file stands for more than %d values, those that aliases repeat included", maxValues)
+		d.errs.addAt(line, column, p.path(), "the file expands to more than %d values, counting those that aliases repeat", maxValues)
 	}
 	return !d.exhausted()
 }
 
 func (d *decoder) exhausted() bool { return d.values > maxValues }
 
-// decode sets v, which holds its default, from n. What is wrong is reported,
-// its place marked, and the default left.
+// decode sets v from n. v holds its default. If n is wrong, decode reports it, marks its
+// place, and leaves the default.
 func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 	if !p.written {
 		p.line, p.column = strictyaml.Position(n)
@@ -107,8 +107,7 @@ func (d *decoder) decodeStruct(p *place, n ast.Node, v reflect.Value) bool {
 	return true
 }
 
-// unknownKey reports a key that a struct does not have, and returns the one that
-// was likely meant, or "".
+// unknownKey reports an unknown key, and returns the key that was likely meant, or "".
 func (d *decoder) unknownKey(p *place, e entry, in reflect.Type, names []string) (meant string) {
 	meant, write := alias(in, e.name)
 	near := "; write " + write
@@ -171,9 +170,8 @@ func isStringKey(n ast.Node) bool {
 	return ok
 }
 
-// decodeScalar sets v from a scalar of its kind. A string is never taken for a
-// number nor a number for a string, but for a status, which is as much the one
-// as the other.
+// decodeScalar sets v from a scalar of its kind. It never takes a string for a number nor
+// a number for a string, except for a status, which may be either.
 func decodeScalar(n ast.Node, k key, v reflect.Value) bool {
 	text, quoted, isText := stringOf(n)
 	switch kindOf(k.typ) {

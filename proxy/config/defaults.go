@@ -65,8 +65,8 @@ func NewStaticEndpoint(address string) StaticEndpoint {
 	return e
 }
 
-// NewConsul returns a service of Consul's catalog with every default in
-// place; [Config.ConsulFor] completes it by the top level's agent.
+// NewConsul returns a service of Consul's catalog with every default in place;
+// [Config.ConsulFor] adds the top level's agent.
 func NewConsul(service string) *Consul {
 	c := withDefaults[Consul]()
 	c.Service = service
@@ -81,8 +81,8 @@ func NewDNS(name string, port int) *DNS {
 	return &d
 }
 
-// NewHashOn returns a part of a request with every default in place, and none of
-// the keys that say which.
+// NewHashOn returns a part of a request with every default in place. Set the key that
+// says which part.
 func NewHashOn() HashOn { return withDefaults[HashOn]() }
 
 // NewSlowStart returns a slow start with every default in place.
@@ -125,8 +125,8 @@ func NewOutlier() *Outlier {
 	return &o
 }
 
-// NewHealthCheck returns a health check with every default in place, and none of
-// the keys that say how it asks.
+// NewHealthCheck returns a health check with every default in place. Set HTTP, TCP or
+// GRPC.
 func NewHealthCheck() HealthCheck { return withDefaults[HealthCheck]() }
 
 // NewHTTPCheck returns a check by a request with every default in place.
@@ -142,8 +142,8 @@ func NewRegisterConsul() *RegisterConsul {
 	return &r
 }
 
-// NewRegisterCheck returns a check of the application with every default in
-// place, and none of the keys that say how the agent asks.
+// NewRegisterCheck returns a check of the application with every default in place. Set
+// HTTP, TCP or GRPC.
 func NewRegisterCheck() *RegisterCheck {
 	r := withDefaults[RegisterCheck]()
 	return &r
@@ -169,8 +169,8 @@ func withDefaults[T any]() T {
 	return t
 }
 
-// setDefaults sets every key of a struct to its default. Maps are made, so
-// that they can be written to; pointers stay nil: what they point to is absent.
+// setDefaults sets every key of a struct to its default. It makes maps, so that they can
+// be written to. Pointers stay nil: their values are absent.
 func setDefaults(v reflect.Value) {
 	for _, k := range keysOf(v.Type()) {
 		field := v.FieldByIndex(k.index)
@@ -188,8 +188,7 @@ func setDefaults(v reflect.Value) {
 	}
 }
 
-// defaultValue parses the default tag, which the package's tests read through
-// before anyone else does.
+// defaultValue parses the default tag. The package's tests check every tag.
 func (k key) defaultValue() reflect.Value {
 	var words []string
 	if kindOf(k.typ) != kindList {

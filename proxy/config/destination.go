@@ -10,8 +10,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// Destination is what a forward proxy's client may reach: the parsed form of
-// an entry of [ForwardAllow].Destinations.
+// Destination is a parsed entry of [ForwardAllow].Destinations: what a forward proxy's
+// client may reach.
 //
 // The zero value matches nothing.
 type Destination struct {
@@ -103,8 +103,8 @@ func splitDestination(s string) (host, port string, err error) {
 	return "", "", errors.New("an IPv6 address goes in brackets")
 }
 
-// parseNetwork parses a network or an address, which is a network of one; ok
-// is false for what looks like neither.
+// parseNetwork parses a network, or an address as a network of one. ok is false if s
+// looks like neither.
 func parseNetwork(s string) (network netip.Prefix, ok bool, err error) {
 	if strings.Contains(s, "/") {
 		network, err = netip.ParsePrefix(s)
@@ -137,11 +137,10 @@ func checkNetwork(p netip.Prefix) error {
 	return nil
 }
 
-// Match tells whether the destination covers a request to host and port. host
-// is as the request has it, without port, an IPv6 address with or without its
-// brackets. ip is the address that host was resolved to; it is invalid when
-// that has not happened yet, and then networks match a host that is itself an
-// address, and no name.
+// Match reports whether the destination covers a request to host and port. host is as in
+// the request, without port; an IPv6 address may have brackets. ip is the address that
+// host resolved to. If ip is invalid, host is not resolved yet: networks then match only
+// a host that is itself an address.
 func (d Destination) Match(host string, ip netip.Addr, port uint16) bool {
 	if d.port != 0 && d.port != port {
 		return false
@@ -162,8 +161,8 @@ func (d Destination) Match(host string, ip netip.Addr, port uint16) bool {
 	return d.name != "" && message.EqualFold(host, d.name)
 }
 
-// Network is the network that it is, which a name can match only by an address that it
-// resolves to, and its port, 0 for every port; false where it is none.
+// Network returns the destination's network and its port, 0 for every port; false if it
+// is not a network. A name matches a network only by an address that it resolves to.
 func (d Destination) Network() (network netip.Prefix, port uint16, ok bool) {
 	return d.network, d.port, d.network.IsValid()
 }

@@ -30,8 +30,7 @@ func (c *Config) tree(hide bool) any {
 	return v
 }
 
-// dump makes a tree of a value; false when the key is left out, since it is
-// absent and has no default.
+// dump makes a tree of a value. It returns false if the key is absent and has no default.
 func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 	switch kindOf(k.typ) {
 	case kindStruct:
@@ -87,12 +86,11 @@ func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 	panic(fmt.Sprintf("config: can not dump a %v", k.typ))
 }
 
-// shown is the key's value for people: nothing of a secret, a URL without user,
-// password and the values of its query, and without credentials whatever else may
-// hold some.
+// shown returns the key's value for people. It hides secrets, the user, password and
+// query values of a URL, and credentials in any other text.
 func (k key) shown(s string) string {
 	switch {
-	case k.secret, k.format == "file" && isPEM(s): // which may be a key
+	case k.secret, k.format == "file" && isPEM(s): // it may be a private key
 		return redact.Mark
 	case k.format == "url", k.format == "target":
 		return redact.URL(s)

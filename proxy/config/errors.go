@@ -13,14 +13,13 @@ import (
 
 // Error is one mistake in a configuration.
 type Error struct {
-	// File is the name that was given to Load or Parse; empty for a Config
-	// that was built in code.
+	// File is the name passed to Load or Parse; empty for a Config built in code.
 	File string
 	// Line and Column count from 1, the column in characters; 0 for a Config
 	// that was built in code.
 	Line, Column int
-	// Path is the key, such as listeners[0].routes[1].cluster; empty when the
-	// mistake is the file's.
+	// Path is the key, such as listeners[0].routes[1].cluster; empty if the mistake
+	// concerns the whole file.
 	Path string
 	// Message says what was expected and what was found.
 	Message string
@@ -65,8 +64,8 @@ type collector struct {
 	dropped int
 }
 
-// add reports a mistake at a place, unless the place or one that holds it was
-// found broken before: one mistake, one line.
+// add reports a mistake at a place, unless that place or one around it is already
+// reported: one mistake, one line.
 func (c *collector) add(p *place, format string, args ...any) {
 	if p.broken() {
 		return
@@ -85,8 +84,8 @@ func (c *collector) addAt(line, column int, path, format string, args ...any) {
 
 func (c *collector) full() bool { return len(c.list) >= maxErrors }
 
-// didYouMean is the end of a message about a name that is not among the valid
-// ones: the nearest of them, or nothing.
+// didYouMean returns the end of a message about an invalid name: the nearest valid one,
+// or nothing.
 func (c *collector) didYouMean(name string, valid []string) string {
 	if c.full() {
 		return ""
@@ -97,7 +96,7 @@ func (c *collector) didYouMean(name string, valid []string) string {
 	return ""
 }
 
-// err is what was gathered, or nil.
+// err returns the gathered mistakes, or nil.
 func (c *collector) err() error {
 	if len(c.list) == 0 {
 		return nil
@@ -111,9 +110,9 @@ func (c *collector) err() error {
 	return c.list
 }
 
-// place is where a value stands: its key path, and its position in the file.
-// The places of a configuration form a tree in the shape of the Config; a
-// Config that was built in code has places without positions.
+// place is the key path of a value and its position in the file. The places of a
+// configuration form a tree in the shape of the Config. In a Config built in code, they
+// have no positions.
 type place struct {
 	parent       *place
 	step         string // ".routes", "[1]"

@@ -40,7 +40,7 @@ func upstreamMistakes() []mistake {
 			"3:33: clusters.web.dns: does not go with endpoints: expected only one of the keys endpoints, static, consul, dns, file"},
 		{"no source", oneCluster("{connect_timeout: 1s}"), "3:8: clusters.web: expected one of the keys endpoints, static, consul, dns, file"},
 		{"route to a template", "catalog: {like: web}\n" + oneCluster("{connect_timeout: 1s}"),
-			`2:59: listeners[0].routes[0].cluster: cluster "web" has no endpoints: it is there for catalog.like alone; give it one of the keys endpoints, static, consul, dns, file`},
+			`2:59: listeners[0].routes[0].cluster: cluster "web" has no endpoints: it only serves catalog.like; give it one of the keys endpoints, static, consul, dns, file`},
 		{"no static endpoint", oneCluster("{static: []}"), "3:17: clusters.web.static: must not be empty; expected a list of mappings"},
 		{"static endpoint twice", oneCluster("{static: [{address: 'a:80'}, {address: 'a:80'}]}"),
 			`3:47: clusters.web.static[1].address: "a:80" is listed twice; it is item 0 as well`},
@@ -113,13 +113,13 @@ func upstreamMistakes() []mistake {
 		{"string for tags", oneConsul("service: a, tags: v2"),
 			`3:36: clusters.web.consul.tags: expected a list, each item a string, found "v2"; did you mean ["v2"]?`},
 		{"the top level's Consul with what is asked for", with("") + "consul: {service: a, query: b, tags: [c], filter: d, near: _agent, failover: [dc2], only_passing: true}\n",
-			`8:19: consul.service: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:29: consul.query: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:38: consul.tags: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:51: consul.filter: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:60: consul.near: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:78: consul.failover: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul
-8:99: consul.only_passing: the top level says which agent is asked, not what for; put the key into clusters.NAME.consul`},
+			`8:19: consul.service: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul
+8:29: consul.query: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul
+8:38: consul.tags: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul
+8:51: consul.filter: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul
+8:60: consul.near: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul
+8:78: consul.failover: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul
+8:99: consul.only_passing: the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul`},
 		{"the top level's token and token file", with("") + "consul: {token: t, token_file: f}\n",
 			"8:32: consul.token_file: does not go with token: expected only one of the keys token, token_file"},
 		{"the top level's key without certificate", with("") + "consul: {tls: {key: me.key}}\n",

@@ -14,18 +14,17 @@ import (
 	"strings"
 )
 
-// maxFileBytes is how much is read of a file of certificates. A bundle of all
-// the authorities that browsers know has a quarter of a megabyte.
+// maxFileBytes is the maximum size of a certificate file. A bundle of all authorities
+// that browsers know has a quarter of a megabyte.
 const maxFileBytes = 16 << 20
 
-// Check is [Load] followed by [Config.CheckFiles], whose mistakes then have the
-// place of the key that names the file.
+// Check is [Load] followed by [Config.CheckFiles]. Mistakes in files have the place of
+// the key that names the file.
 func Check(path string) (*Config, error) { return check(path, nil) }
 
-// CheckWithEndpoints is Check that looks at the endpoint files of clusters too,
-// for a person who asks whether all is well: a proxy that starts may wait for
-// them. It gives each file that can be read to endpoints, whose error is told a
-// line at a time; nil is for files that need only be there.
+// CheckWithEndpoints is Check for people: it also checks the endpoint files of clusters,
+// which a starting proxy may wait for. It passes each readable file to endpoints and
+// reports its error line by line. If endpoints is nil, the files need only be readable.
 func CheckWithEndpoints(path string, endpoints func(path string) error) (*Config, error) {
 	if endpoints == nil {
 		endpoints = func(string) error { return nil }
@@ -53,10 +52,9 @@ func check(path string, endpoints func(path string) error) (*Config, error) {
 	return c, nil
 }
 
-// CheckFiles reads the certificates, keys, revocation lists and tokens that the
-// Config names, and returns [Errors] for those that are of no use. What time or
-// another party decides, such as whether a certificate has expired, it leaves,
-// and so the files of endpoints, which may come later.
+// CheckFiles reads the certificates, keys, revocation lists and tokens that the Config
+// names, and returns [Errors] for unusable ones. It does not check what depends on time
+// or on others, such as expiry, nor the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
 	checkFiles(errs, &place{}, c)
@@ -113,8 +111,8 @@ func checkEndpointFiles(errs *collector, root *place, c *Config, endpoints func(
 
 type fileChecker struct{ errs *collector }
 
-// read returns a file's content; false for a file that is not there, which is
-// reported, or not named.
+// read returns a file's content. It returns false if no file is named, or if it can't be
+// read, which it reports.
 func (f fileChecker) read(p *place, path string) ([]byte, bool) {
 	if path == "" {
 		return nil, false
@@ -135,7 +133,7 @@ func (f fileChecker) read(p *place, path string) ([]byte, bool) {
 	return nil, false
 }
 
-// consul checks the files with which a Consul agent is reached.
+// consul checks the files for connecting to a Consul agent.
 func (f fileChecker) consul(p *place, c *Consul) {
 	f.token(p.key("token_file"), c.TokenFile)
 	if c.TLS != nil {
@@ -145,7 +143,7 @@ func (f fileChecker) consul(p *place, c *Consul) {
 	}
 }
 
-// token checks a file of one word, and shows none of it.
+// token checks a file with one word, and never shows it.
 func (f fileChecker) token(p *place, path string) {
 	data, ok := f.read(p, path)
 	if !ok {
@@ -155,7 +153,7 @@ func (f fileChecker) token(p *place, path string) {
 	case n == 0:
 		f.errs.add(p, "the file %q is empty; expected an ACL token", clip(path))
 	case n > 1:
-		f.errs.add(p, "the file %q has more than an ACL token, which has no space and no line break within", clip(path))
+		f.errs.add(p, "the file %q has more than an ACL token: a token has no spaces and no line breaks", clip(path))
 	}
 }
 

@@ -123,7 +123,7 @@ func TestCheckFiles(t *testing.T) {
 			`3:42: clusters.web.consul.token_file: the file "no.token" can not be read: no such file or directory`},
 		{"blank token", consul("token_file: blank"), `3:42: clusters.web.consul.token_file: the file "blank" is empty; expected an ACL token`},
 		{"two tokens", consul("token_file: tokens"),
-			`3:42: clusters.web.consul.token_file: the file "tokens" has more than an ACL token, which has no space and no line break within`},
+			`3:42: clusters.web.consul.token_file: the file "tokens" has more than an ACL token: a token has no spaces and no line breaks`},
 		{"key of another", with("") + "consul: {tls: {cert: cert.pem, key: other.key}}\n",
 			`8:37: consul.tls.key: the file "other.key" is not the private key of "cert.pem": tls: private key does not match public key`},
 		{"key for the agent's authorities", consul("tls: {ca: key.pem}"),

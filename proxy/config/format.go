@@ -76,8 +76,7 @@ func formatOf(name string) format {
 	panic("config: no format " + strconv.Quote(name))
 }
 
-// checkName keeps names fit for what they are written to: header fields,
-// metric labels, log lines.
+// checkName accepts names that are safe in header fields, metric labels and log lines.
 func checkName(s string) error {
 	if len(s) > 255 {
 		return errors.New("it is too long")
@@ -184,7 +183,7 @@ func checkPath(s string) error {
 	return nil
 }
 
-// checkTarget is checkPath for what is sent rather than matched.
+// checkTarget is checkPath for a path that is sent, not matched.
 func checkTarget(s string) error {
 	path, query, _ := strings.Cut(s, "?")
 	switch {
@@ -196,7 +195,7 @@ func checkTarget(s string) error {
 		return errors.New("a fragment is not sent: leave it out")
 	}
 	if _, err := url.ParseRequestURI(s); err != nil && checkPath(path) == nil {
-		return errors.New("it can't be sent: write what has no place in a URL as % and two hexadecimal digits")
+		return errors.New("it can't be sent: write characters that a URL can't have as % and two hexadecimal digits")
 	}
 	return checkPath(path)
 }
@@ -221,7 +220,7 @@ func checkMethod(s string) error {
 	return nil
 }
 
-// checkIP takes a host name or an IP address, with brackets or without.
+// checkIP accepts a host name or an IP address, with or without brackets.
 func checkIP(s string) error {
 	if isAddress(s) {
 		return nil
@@ -243,8 +242,7 @@ func checkCookie(s string) error {
 	return nil
 }
 
-// checkSocket holds to what Linux takes: a path of 108 bytes with the NUL at its
-// end.
+// checkSocket checks for Linux's limit: a path of 108 bytes including a NUL.
 func checkSocket(s string) error {
 	if len(s) > 107 {
 		return fmt.Errorf("it has %d bytes, and a Unix socket's path has at most 107", len(s))
@@ -307,7 +305,7 @@ func checkDestination(s string) error {
 	return err
 }
 
-// checkFile does not look whether the file is there: [Config.CheckFiles] does.
+// checkFile does not check whether the file exists: [Config.CheckFiles] does.
 func checkFile(s string) error {
 	if isPEM(s) {
 		return errors.New("it is the content of a file, not its path")
@@ -376,9 +374,9 @@ func checkHost(s string) error {
 	return nil
 }
 
-// isHostname tells names of letters, digits, "-" and "_" in labels of at most
-// 63. A name whose last label is a number is a misspelt IPv4 address: no top
-// level domain is one.
+// isHostname accepts names of letters, digits, "-" and "_" in labels of at most 63
+// characters. A name whose last label is a number is a misspelt IPv4 address: no top level
+// domain is a number.
 func isHostname(s string) bool {
 	s = strings.TrimSuffix(s, ".")
 	if len(s) > 253 {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// checkHostname takes what a client can ask for in TLS: RFC 6066 section 3
-// knows names only.
+// checkHostname accepts what a client can ask for in TLS: RFC 6066 section 3 allows only
+// names.
 func checkHostname(s string) error {
 	if isAddress(s) {
 		return errors.New("an IP address is not sent as a name (RFC 6066 section 3)")
@@ -21,7 +21,7 @@ func checkHostname(s string) error {
 	return nil
 }
 
-// checkDomain takes a name to look up.
+// checkDomain accepts a name to look up.
 func checkDomain(s string) error {
 	if isAddress(s) {
 		return errors.New("an IP address is not looked up: a cluster has it in endpoints")
@@ -43,8 +43,7 @@ func suggestDomain(s string) string {
 	return strings.TrimPrefix(s, ".")
 }
 
-// checkDatacenter takes a name as Consul gives to datacentres, namespaces and
-// partitions.
+// checkDatacenter accepts names as Consul has for datacentres, namespaces and partitions.
 func checkDatacenter(s string) error {
 	if !isPlainName(s) {
 		return errors.New("Consul has no such names")
@@ -59,8 +58,8 @@ func isAddress(s string) bool {
 
 const spiffeScheme = "spiffe://"
 
-// checkSAN takes a pattern of the names in certificates: example.com,
-// *.example.com, spiffe://mesh/web, spiffe://mesh/ns/default/*.
+// checkSAN accepts a pattern for the names in certificates: example.com, *.example.com,
+// spiffe://mesh/web, spiffe://mesh/ns/default/*.
 func checkSAN(s string) error {
 	if id, ok := strings.CutPrefix(s, spiffeScheme); ok {
 		if len(s) > 2048 {

@@ -5,18 +5,16 @@ import (
 	"time"
 )
 
-// What holds for a Consul agent where neither the cluster nor the top level
-// says otherwise.
+// The defaults for a Consul agent that neither the cluster nor the top level sets.
 const (
 	defaultConsulAddress = "127.0.0.1:8500"
 	defaultConsulWait    = 5 * time.Minute
 )
 
-// ConsulFor is what a cluster asks Consul for, and the whole of how the agent is
-// reached: each setting of the agent that the cluster leaves out is the top
-// level's, and the default where that leaves it out too. A cluster with a token
-// of its own, or a file of one, takes neither from the top level. With nil it is
-// the agent of the catalog and of the registration.
+// ConsulFor returns what a cluster asks Consul for, and the complete settings of the
+// agent. Settings that the cluster leaves out come from the top level, or else from the
+// defaults. A cluster with its own token or token_file takes neither from the top level.
+// With nil, ConsulFor returns the agent of the catalog and the registration.
 func (c *Config) ConsulFor(cluster *Consul) Consul {
 	if cluster == nil {
 		cluster = &Consul{}
@@ -35,8 +33,8 @@ func (c *Config) ConsulFor(cluster *Consul) Consul {
 	return merged
 }
 
-// HedgeFor is the hedging policy of a route: its own, or else its cluster's; nil
-// where neither has one, and where it is of one attempt, which is none.
+// HedgeFor returns the hedging policy of a route: its own, or else its cluster's. It
+// returns nil if neither has one, or if it allows only one attempt.
 func (c *Config) HedgeFor(r *Route) *Hedge {
 	h := cmp.Or(r.Hedge, c.Clusters[r.Cluster].Hedge)
 	if h != nil && h.Attempts < 2 {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// kind is what a key holds, as a reader of the file sees it.
+// kind is the kind of a key's value, as a reader of the file sees it.
 type kind int
 
 const (
@@ -54,8 +54,8 @@ func kindOf(t reflect.Type) kind {
 	panic(fmt.Sprintf("config: a key can not hold a %v", t))
 }
 
-// key is one field of a struct of config.go with what its tags say. Of a list
-// or a map, enum, format and secret speak of the values.
+// key is one field of a struct of config.go with its tags. For a list or a map, enum,
+// format and secret apply to the values.
 type key struct {
 	name     string // in the file
 	owner    string // the struct that has the field
@@ -72,8 +72,8 @@ type key struct {
 	secret   bool
 }
 
-// keysOf returns the keys of a struct of config.go in their order. Those of a struct
-// that is embedded in it are its own.
+// keysOf returns the keys of a struct of config.go in their order, including those of
+// embedded structs.
 func keysOf(t reflect.Type) []key {
 	keys := make([]key, 0, t.NumField())
 	for i := range t.NumField() {
@@ -110,8 +110,7 @@ func keysOf(t reflect.Type) []key {
 	return keys
 }
 
-// elem is the key of a list's items or a map's values, none of which may be
-// empty.
+// elem returns the key of a list's items or a map's values. None of them may be empty.
 func (k key) elem() key {
 	k.typ = k.typ.Elem()
 	k.def, k.required = "", true
@@ -225,8 +224,8 @@ func parseScalar(t reflect.Type, text string) (reflect.Value, error) {
 	return v, nil
 }
 
-// isDecimal tells a plain decimal integer. YAML versions disagree about 010,
-// 0x1F and 1_000, so none of them is taken.
+// isDecimal reports whether s is a plain decimal integer. YAML versions disagree about
+// 010, 0x1F and 1_000, so it refuses them.
 func isDecimal(s string) bool {
 	s = strings.TrimPrefix(s, "-")
 	if s == "" || (len(s) > 1 && s[0] == '0') {

@@ -12,8 +12,8 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// What a file may hold. A person's file is far from all of them; they bound
-// the time and memory that a broken or hostile one can take.
+// The limits of a file. Real files are far below them; they bound the time and memory
+// that a broken or hostile file can take.
 const (
 	maxBytes   = 1 << 20
 	maxKeys    = 25_000 // the YAML parser's time is quadratic in a mapping's keys
@@ -44,15 +44,14 @@ func readFile(path string, most int64) ([]byte, error) {
 // name stands for the file in messages. Its error is an [Errors] with every
 // mistake that was found.
 //
-// Anchors, aliases and merge keys (<<) work as in YAML 1.1; tags and
-// directives are refused. An absent key has its default; a written one has
-// what is written, so that "timeout: 0s" is no timeout and "via: false" is
-// false.
+// Anchors, aliases and merge keys (<<) work as in YAML 1.1; tags and directives are
+// refused. An absent key has its default. A written key has the written value, so
+// "timeout: 0s" is no timeout and "via: false" is false.
 func Parse(name string, data []byte) (*Config, error) {
 	return parse(&collector{file: name}, &place{line: 1, column: 1}, data)
 }
 
-// parse is Parse that leaves in root where each value stands.
+// parse is Parse that also stores each value's position in root.
 func parse(errs *collector, root *place, data []byte) (*Config, error) {
 	body := parseYAML(errs, root, data)
 	if body == nil {

@@ -263,10 +263,10 @@ func TestBounded(t *testing.T) {
 		{"keys", strings.Repeat("a:\n", 26_000), "25001:2: YAML syntax: the file has more than 25000 keys"},
 		{"explicit keys in lines", strings.Repeat("? a\n", 26_000), "25001:1: YAML syntax: the file has more than 25000 keys"},
 		{"alias bomb under an unknown key", bomb, "xa: unknown key"},
-		{"merge bomb", merges, "the file stands for more than 100000 values, those that aliases repeat included"},
-		{"aliases of lists", routes, "the file stands for more than 100000 values, those that aliases repeat included"},
+		{"merge bomb", merges, "the file expands to more than 100000 values, counting those that aliases repeat"},
+		{"aliases of lists", routes, "the file expands to more than 100000 values, counting those that aliases repeat"},
 		{"list of numbers", "listeners: [" + strings.Repeat("5,", 100_000) + "5]\n",
-			"1:12: listeners: the file stands for more than 100000 values, those that aliases repeat included"},
+			"1:12: listeners: the file expands to more than 100000 values, counting those that aliases repeat"},
 		{"wrong everywhere", "listeners: [" + strings.Repeat("5, ", 5000) + "5]\n", "and 4901 more mistakes"},
 	}
 	for _, tt := range tests {

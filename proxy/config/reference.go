@@ -98,8 +98,8 @@ type referenceWriter struct {
 	comments comments
 }
 
-// section writes the table of a struct's keys, then those of what they hold.
-// name is the end of the path.
+// section writes the table of a struct's keys, then the tables of the structs that they
+// hold. name is the end of the path.
 func (r *referenceWriter) section(path, name string, t reflect.Type) {
 	if path == "" {
 		r.b.WriteString("\n## Top level\n")

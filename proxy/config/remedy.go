@@ -15,7 +15,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// describe says what stands in the file, without giving a secret away.
+// describe says what the file has there, without revealing a secret.
 func describe(n ast.Node, k key) string {
 	switch n := n.(type) {
 	case nil:
@@ -44,7 +44,7 @@ func describe(n ast.Node, k key) string {
 	return clip(n.GetToken().Value)
 }
 
-// show quotes a string for a message, without giving a secret away.
+// show quotes a string for a message, without revealing a secret.
 func (k key) show(text string) string {
 	switch {
 	case k.secret, k.format == "file" && isPEM(text):
@@ -55,8 +55,8 @@ func (k key) show(text string) string {
 	return strconv.Quote(clip(k.shown(text)))
 }
 
-// remedy is the end of a message about a value of the wrong type: what to
-// write instead, where that is plain.
+// remedy returns the end of a message about a value of the wrong type: what to write
+// instead, if that is obvious.
 func (d *decoder) remedy(n ast.Node, k key) string {
 	if d.errs.full() || k.secret {
 		return ""
@@ -115,7 +115,7 @@ func (d *decoder) remedy(n ast.Node, k key) string {
 	return "; did you mean " + near + "?"
 }
 
-// inList is a list of one item, or "" where the item is none of the key's.
+// inList returns a list of one item, or "" if the key does not accept the item.
 func (k key) inList(text string) string {
 	switch kindOf(k.typ) {
 	case kindString:
@@ -144,8 +144,7 @@ func (k key) inList(text string) string {
 	return ""
 }
 
-// mappingOf is a mapping of the one key that matters, where its value alone was
-// written.
+// mappingOf returns a mapping with the main key, for a file that has only its value.
 func mappingOf(k key, text string) string {
 	t, name := k.typ, ""
 	if kindOf(t) == kindPointer {
@@ -193,7 +192,7 @@ func mappingOf(k key, text string) string {
 	return ""
 }
 
-// inMapping is a mapping with the key alone, or "" where it can not hold text.
+// inMapping returns a mapping with only this key, or "" if the key can't hold text.
 func (k key) inMapping(text string) string {
 	if text = k.nearestValue(text); text == "" {
 		return ""
@@ -207,8 +206,7 @@ func (k key) inMapping(text string) string {
 	return "{" + k.name + ": " + text + "}"
 }
 
-// nearestValue is text where the key can hold it, what was likely meant by it
-// otherwise, or "".
+// nearestValue returns text if the key accepts it, else what was likely meant, or "".
 func (k key) nearestValue(text string) string {
 	switch {
 	case kindOf(k.typ) == kindDuration:

@@ -9,10 +9,10 @@ import (
 // be negative.
 const durationPattern = `^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
 
-// Schema is a JSON Schema (draft 2020-12) of the configuration file, for
-// editors: it completes and describes keys and marks what has the wrong form.
-// It takes all that Parse takes; what spans keys, such as a route to a cluster
-// that is not there, only Parse refuses.
+// Schema is a JSON Schema (draft 2020-12) of the configuration file, for editors: it
+// completes and describes keys and marks what has the wrong form. It accepts everything
+// that Parse accepts. Only Parse checks rules that span keys, such as a route to a
+// missing cluster.
 func Schema() []byte {
 	s := schemaWriter{comments: readComments()}
 	root := s.object(reflect.TypeFor[Config]())
@@ -136,8 +136,8 @@ func (k key) withLimits(schema object) object {
 	return schema
 }
 
-// defaultTree is the default of a key that is not a struct, map or pointer;
-// false when an absent key holds nothing.
+// defaultTree returns the default of a key that is not a struct, map or pointer; false if
+// it has none.
 func (k key) defaultTree() (any, bool) {
 	switch kindOf(k.typ) {
 	case kindStruct, kindPointer, kindMap:

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// object is a mapping whose keys keep their order. A tree of objects, []any,
-// and the scalars of JSON is what the dump and the schema are written from.
+// object is a mapping that keeps the order of its keys. The dump and the schema are trees
+// of objects, []any and JSON scalars.
 type object []member
 
 type member struct {
@@ -52,8 +52,8 @@ func jsonIndented(v any) []byte {
 	return b.Bytes()
 }
 
-// appendYAML writes a tree as block YAML. Each line of it begins with indent,
-// except the first, for which the caller is already at its place.
+// appendYAML writes a tree as block YAML. Each line begins with indent, except the first:
+// the caller has indented that.
 func appendYAML(b *bytes.Buffer, v any, indent string) {
 	switch v := v.(type) {
 	case object:
@@ -124,8 +124,8 @@ func yamlScalar(v any) string {
 	return string(jsonText(v))
 }
 
-// yamlString leaves plain what every YAML version reads as the same string,
-// and quotes the rest. A JSON string is a YAML string.
+// yamlString leaves a string plain if every YAML version reads it as the same string, and
+// quotes all others. A JSON string is a YAML string.
 func yamlString(s string) string {
 	if !isPlainYAML(s) {
 		return string(jsonText(s))

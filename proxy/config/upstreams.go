@@ -12,13 +12,13 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
-// choice is a key of which one alone may be given.
+// choice is one of several mutually exclusive keys.
 type choice struct {
 	name  string
 	given bool
 }
 
-// oneOf checks that one of the keys is given, and one alone.
+// oneOf checks that exactly one of the keys is given.
 func (v validator) oneOf(p *place, choices ...choice) {
 	var names, given []string
 	for _, c := range choices {
@@ -39,8 +39,8 @@ func (v validator) oneOf(p *place, choices ...choice) {
 	}
 }
 
-// ordered checks that the value of one key is not above that of another, where
-// both could be read.
+// ordered checks that the value of one key is not above that of another, if both could be
+// read.
 func ordered[T int | time.Duration](v validator, p *place, low, high string, least, most T) {
 	if least <= most || p.key(low).failed || p.key(high).failed {
 		return
@@ -86,13 +86,13 @@ func (v validator) source(p *place, name string, c *Cluster) {
 	}
 }
 
-// unrouted checks that no route leads to a cluster that has settings alone.
+// unrouted checks that no route leads to a cluster without endpoints.
 func (v validator) unrouted(name string) {
 	for i, l := range v.config.Listeners {
 		for j, r := range l.Routes {
 			if r.Cluster == name {
 				v.errs.add(v.root.key("listeners").item(i).key("routes").item(j).key("cluster"),
-					"cluster %q has no endpoints: it is there for catalog.like alone; give it one of the keys endpoints, static, consul, dns, file", clip(name))
+					"cluster %q has no endpoints: it only serves catalog.like; give it one of the keys endpoints, static, consul, dns, file", clip(name))
 			}
 		}
 	}
@@ -132,7 +132,7 @@ func (v validator) consul(p *place, c *Consul) {
 	}
 }
 
-// agent checks how a Consul agent is reached.
+// agent checks the settings for reaching a Consul agent.
 func (v validator) agent(p *place, c *Consul) {
 	if c.Token != "" && c.TokenFile != "" {
 		v.errs.add(p.key("token_file"), "does not go with token: expected only one of the keys token, token_file")
@@ -161,7 +161,7 @@ func (v validator) catalogs() {
 		{"filter", c.Consul.Filter != ""}, {"failover", len(c.Consul.Failover) > 0},
 		{"near", c.Consul.Near != ""}, {"only_passing", c.Consul.OnlyPassing}} {
 		if k.given && !at.key(k.name).failed {
-			v.errs.add(at.key(k.name), "the top level says which agent is asked, not what for; put the key into clusters.NAME.consul")
+			v.errs.add(at.key(k.name), "the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul")
 		}
 	}
 	if r := c.Register.Consul; r != nil && r.Check != nil {
@@ -276,8 +276,8 @@ func (v validator) retry(p *place, r *Retry) {
 	ordered(v, p.key("backoff"), "base", "max", r.Backoff.Base, r.Backoff.Max)
 }
 
-// retriable checks that a word of a retry policy's list and the key that says
-// more are given together.
+// retriable checks that a word in a retry policy's "on" and the key that belongs to it
+// are given together.
 func (v validator) retriable(p *place, r *Retry, word, name, expected string, given bool) {
 	on, near := false, false
 	for _, w := range r.On {
@@ -306,7 +306,7 @@ func isPrime(n int) bool {
 	return n > 1
 }
 
-// primeFrom is the least prime number that is not below n.
+// primeFrom returns the smallest prime that is at least n.
 func primeFrom(n int) int {
 	for !isPrime(n) {
 		n++

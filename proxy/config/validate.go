@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Validate checks a Config that was built in code by the same rules as Parse,
-// and returns [Errors] whose paths name the values.
+// Validate checks a Config built in code by the same rules as Parse. It returns [Errors]
+// with the paths of the wrong values.
 func (c *Config) Validate() error {
 	errs := &collector{}
 	validate(errs, &place{}, c)
 	return errs.err()
 }
 
-// validate checks each value by its key's tags, then what spans keys.
+// validate checks each value by its key's tags, then the rules that span keys.
 func validate(errs *collector, root *place, c *Config) {
 	v := validator{errs: errs, config: c, root: root}
 	v.value(root, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
@@ -36,7 +36,7 @@ type validator struct {
 	root   *place
 }
 
-// value checks v, and all that it holds, by the tags.
+// value checks v and everything in it by the tags.
 func (v validator) value(p *place, k key, val reflect.Value) {
 	if p.failed {
 		return // reported, and a default now
@@ -159,7 +159,7 @@ func (v validator) lacks(p *place, with, expected string) {
 
 func (v validator) text(p *place, k key, s string) {
 	if s == "" {
-		// Where empty is the default, it is what an absent key holds.
+		// If empty is the default, an absent key is empty, too.
 		if k.required || k.def != "" || p.written {
 			v.missing(p, k)
 		}
@@ -225,7 +225,7 @@ func (v validator) listeners() {
 		}
 		address := p.key("address")
 		if owner := bound.bind(l.Address, address.path()); owner != "" {
-			v.errs.add(address, "%q can not be bound: %s takes it already", clip(l.Address), owner)
+			v.errs.add(address, "%q can't be bound: %s takes it already", clip(l.Address), owner)
 		}
 		if l.TLS != nil {
 			v.listenerTLS(p.key("tls"), l.TLS)
@@ -236,7 +236,7 @@ func (v validator) listeners() {
 	}
 }
 
-// leastMemory is the least that a proxy can do anything with.
+// leastMemory is the least memory that a proxy can work with.
 const leastMemory = 16 << 20
 
 // overload checks that the proxy has memory to work with.

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// Bind opens a listening socket on an address, host:port as [net.Listen] has it.
+// Bind opens a listening socket on an address, host:port as for [net.Listen].
 //
-// The others are listening sockets of this process, or of one of the same user,
-// whose addresses the new one overlaps: 127.0.0.1:80 and 0.0.0.0:80. The system does
-// not let two such sockets listen at once, so both sides say SO_REUSEPORT while one
-// is bound. Linux remembers that for as long as the port is in use: another process
-// of the same user that says so may listen there, too, where it got an error before.
+// The others are listening sockets with overlapping addresses, such as 127.0.0.1:80 and
+// 0.0.0.0:80. They belong to this process, or to another of the same user. The system
+// refuses two such sockets, so Bind sets SO_REUSEPORT on all of them while it binds the
+// new one. Linux remembers that while the port is in use: another process of the same
+// user that sets SO_REUSEPORT can then listen there, too, instead of getting an error.
 //
-// The kernel gives a connection to the socket whose address is the more precise.
-// [Leave] closes the others without losing one.
+// The kernel gives a connection to the socket with the more precise address. [Leave]
+// closes the others without losing a connection.
 //
-// The sockets speak no Multipath TCP, which Go would have them do: those that do
-// take no filter, which Leave needs.
+// Bind turns Multipath TCP off, which Go turns on: such a socket accepts no filter, and
+// Leave needs one.
 func Bind(address string, others ...net.Listener) (net.Listener, error) {
 	config := keepAlive
 	config.SetMultipathTCP(false)
@@ -48,14 +48,14 @@ func Bind(address string, others ...net.Listener) (net.Listener, error) {
 	return socket, err
 }
 
-// Overlap tells whether two addresses of listening sockets have one in common:
-// whether they are the same, or one is that of every interface.
+// Overlap reports whether two listening addresses overlap: they are the same, or one is
+// that of all interfaces.
 func Overlap(a, b *net.TCPAddr) bool {
 	return a.Port == b.Port && (Same(a, b) || everywhere(a) || everywhere(b))
 }
 
-// Same tells whether two addresses of listening sockets are the same. That of every
-// interface is the same in IPv4 and IPv6, since [net.Listen] takes both for either.
+// Same reports whether two listening addresses are the same. The address of all
+// interfaces is the same in IPv4 and IPv6, since [net.Listen] takes both for either.
 func Same(a, b *net.TCPAddr) bool {
 	return a.Port == b.Port && a.Zone == b.Zone && (a.IP.Equal(b.IP) || everywhere(a) && everywhere(b))
 }
@@ -63,21 +63,22 @@ func Same(a, b *net.TCPAddr) bool {
 func everywhere(a *net.TCPAddr) bool { return len(a.IP) == 0 || a.IP.IsUnspecified() }
 
 const (
-	// handshakes is how long connections that have begun may take to be complete.
-	// Those within this machine take no time.
+	// handshakes is how long a TCP handshake that has begun may take to complete. On
+	// loopback it takes almost no time.
 	handshakes      = 200 * time.Millisecond
 	handshakesLocal = 5 * time.Millisecond
-	// emptied is how long Leave waits for who accepts.
+	// emptied is how long Leave waits for the queue to be accepted.
 	emptied = 5 * time.Second
 )
 
-// Leave closes a socket in whose place others listen already, while somebody still
-// accepts from it: it closes when nobody waits there any more. Who begins to connect
-// meanwhile gets no answer, and asks again, of the others, after a second.
+// Leave closes a socket that others have replaced. They must listen already, and somebody
+// must still accept from this one. Leave closes it when its queue is empty. A client that
+// begins to connect meanwhile gets no answer; it retries after a second, and reaches the
+// others.
 //
-// No copy of the socket may be accepted from for longer than that. Where the socket
-// takes no filter (see [Bind]), who connects in the last moment is turned away. When
-// enough is closed it closes at once.
+// Nobody may accept from a copy of the socket after that. If the socket accepts no filter
+// (see [Bind]), a client that connects in the last moment is refused. When enough is
+// closed, Leave closes the socket at once.
 func Leave(socket net.Listener, enough <-chan struct{}) {
 	defer socket.Close()
 	pause := func(d time.Duration) bool {
@@ -112,7 +113,7 @@ func Leave(socket net.Listener, enough <-chan struct{}) {
 	}
 }
 
-// waiting tells whether somebody waits to be accepted.
+// waiting reports whether a connection waits to be accepted.
 func waiting(socket net.Listener) (some bool) {
 	err := withDescriptor(socket, func(fd int) (err error) {
 		some, err = queued(fd)
@@ -121,7 +122,7 @@ func waiting(socket net.Listener) (some bool) {
 	return err == nil && some
 }
 
-// withDescriptor does something with a socket's descriptor.
+// withDescriptor calls do with a socket's descriptor.
 func withDescriptor(socket net.Listener, do func(fd int) error) error {
 	raw, err := rawOf(socket)
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// share says whether others of this user may listen on the socket's address, too.
+// share allows or forbids other sockets of this user to listen on the socket's address,
+// too.
 func share(fd int, yes bool) error {
 	value := 0
 	if yes {
@@ -15,8 +16,8 @@ func share(fd int, yes bool) error {
 	return os.NewSyscallError("setsockopt SO_REUSEPORT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, value))
 }
 
-// shun has a listening socket drop what asks for a connection (SYN), and take what
-// goes on with one.
+// shun makes a listening socket drop new connections (SYN) and accept the rest of
+// handshakes that have begun.
 func shun(fd int) error {
 	const flags, syn = 13, 0x02 // of a TCP header
 	program := []unix.SockFilter{
@@ -28,11 +29,11 @@ func shun(fd int) error {
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
 
-// queued tells whether connections wait to be accepted.
+// queued reports whether connections wait to be accepted.
 func queued(fd int) (bool, error) {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return false, err
 	}
-	return info.Unacked > 0, nil // of a listening socket it is its queue
+	return info.Unacked > 0, nil // for a listening socket this is its queue
 }

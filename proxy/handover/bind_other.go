@@ -4,7 +4,7 @@ package handover
 
 import "errors"
 
-var errLinuxOnly = errors.New("two sockets listen on addresses that overlap on Linux only: go over by way of another port, or restart")
+var errLinuxOnly = errors.New("overlapping addresses can be bound at once on Linux only: change to another port first, or restart")
 
 func share(int, bool) error { return errLinuxOnly }
 

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dup returns another owner of a listening socket. Closing either leaves the other
-// as it is.
+// Dup returns a copy of a listening socket. Closing one leaves the other open.
 func Dup(socket net.Listener) (net.Listener, error) {
 	fd, err := dup(socket)
 	if err != nil {
@@ -19,8 +18,8 @@ func Dup(socket net.Listener) (net.Listener, error) {
 	return open(fd)
 }
 
-// dup copies a socket's descriptor. Other than with [net.TCPListener.File], what
-// is shared by the two is never set to block, in which an Accept might be caught.
+// dup copies a socket's descriptor. Unlike [net.TCPListener.File] it never sets the
+// socket to blocking mode, which the copies share, and in which an Accept might hang.
 func dup(socket net.Listener) (fd int, err error) {
 	fd = -1
 	err = withDescriptor(socket, func(of int) (err error) {
@@ -30,7 +29,7 @@ func dup(socket net.Listener) (fd int, err error) {
 	return fd, err
 }
 
-// rawOf is a socket's descriptor, for as long as it is used.
+// rawOf returns access to a socket's descriptor.
 func rawOf(socket net.Listener) (syscall.RawConn, error) {
 	s, ok := socket.(syscall.Conn)
 	if !ok {
@@ -39,12 +38,11 @@ func rawOf(socket net.Listener) (syscall.RawConn, error) {
 	return s.SyscallConn()
 }
 
-// open makes a listener of a descriptor, which is its own from then on, also where
-// it fails.
+// open makes a listener from a descriptor. It owns the descriptor, also if it fails.
 func open(fd int) (net.Listener, error) {
 	f := os.NewFile(uintptr(fd), "listener")
 	if f == nil {
-		return nil, fmt.Errorf("%d is no descriptor", fd)
+		return nil, fmt.Errorf("%d is not a descriptor", fd)
 	}
 	defer f.Close() // the listener has a copy
 	return net.FileListener(f)

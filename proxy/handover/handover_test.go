@@ -271,7 +271,7 @@ func TestListen(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "is no socket") {
+	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("where there is a file: %v", err)
 	}
 	if _, err := Listen(filepath.Join(dir, "nowhere", "s")); err == nil {

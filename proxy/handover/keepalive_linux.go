@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepAlive listens with TCP's keep-alive turned on for the socket that listens: those
-// that are accepted inherit it, which spares four system calls for each. The times are
-// those of package net.
+// keepAlive turns TCP keep-alive on for the listening socket. Accepted sockets inherit
+// it, which saves four system calls for each. The times are those of package net.
 var keepAlive = net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
 	var err error
 	failed := raw.Control(func(fd uintptr) {

@@ -4,5 +4,5 @@ package handover
 
 import "net"
 
-// keepAlive listens with TCP's keep-alive as package net has it.
+// keepAlive listens with the TCP keep-alive of package net.
 var keepAlive net.ListenConfig

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Listen opens the Unix socket over which other processes take over: a path, or "@"
-// and a name in Linux's abstract namespace. A path is readable for this user alone;
-// what an earlier process left there is replaced, unless somebody listens there.
+// Listen opens the Unix socket over which other processes take over: a path, or "@" and a
+// name in Linux's abstract namespace. Only this user can open the path. Listen replaces
+// the socket that an earlier process left there, unless somebody listens on it.
 func Listen(address string) (*Server, error) {
 	if !Supported {
 		return nil, fmt.Errorf("%s: sockets are handed over on Linux only", address)
@@ -39,7 +39,7 @@ func listenUnix(address string) (*net.UnixListener, error) {
 		return nil, reason(err)
 	}
 	if !abstract(address) {
-		// Whoever gets in before is turned away all the same, see trusted.
+		// A process that connects before this is refused all the same, see trusted.
 		if err := os.Chmod(address, 0o600); err != nil {
 			socket.Close()
 			return nil, reason(err)
@@ -55,7 +55,7 @@ func removeStale(path string) error {
 		return reason(err)
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("it exists, and is no socket: remove it, or choose another upgrade_socket")
+		return errors.New("it exists and is not a socket: remove it, or choose another upgrade_socket")
 	}
 	c, err := net.DialTimeout("unix", path, answerTime)
 	switch {
@@ -68,7 +68,7 @@ func removeStale(path string) error {
 	return reason(os.Remove(path))
 }
 
-// reason is an error without the address that its message repeats.
+// reason strips the address from an error, since the message has it already.
 func reason(err error) error {
 	if at, ok := errors.AsType[*net.OpError](err); ok {
 		err = at.Err
@@ -79,13 +79,12 @@ func reason(err error) error {
 	return err
 }
 
-// abstract reports whether an address is no path.
+// abstract reports whether an address is in the abstract namespace, not a path.
 func abstract(address string) bool { return strings.HasPrefix(address, "@") }
 
-// turnTime is how long one who would take over waits for another who does: that one
-// may just have ended, and it was not yet noticed.
+// turnTime is how long a process that wants to take over waits while another does. The
+// other one may just have ended, and the server may not have noticed yet.
 const turnTime = time.Second
 
-// answerTime is how long the other side may take for each message, but for the one
-// that says that it is ready.
+// answerTime is how long the other side may take for each message, except for "ready".
 const answerTime = 10 * time.Second

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxMemory bounds what a process may hand over of what it knows.
+// maxMemory is the maximum size of the state that a process hands over.
 const maxMemory = 256 << 20
 
-// memoryFile puts data into a file that has no name. A file, since it may be much more
-// than a message can hold; a version of hopscope that knows nothing of it takes it for
-// a socket that is none, and closes it.
+// memoryFile puts data into a file without a name. It may be far more than a message can
+// hold, hence a file. A version of hopscope that does not know it finds that it is not a
+// socket, and closes it.
 func memoryFile(data []byte) (fd int, err error) {
 	f, err := anonymous("hopscope-memory")
 	if err != nil {
@@ -31,7 +31,7 @@ func memoryFile(data []byte) (fd int, err error) {
 func readMemory(fd int) ([]byte, error) {
 	f := os.NewFile(uintptr(fd), "memory")
 	if f == nil {
-		return nil, fmt.Errorf("%d is no descriptor", fd)
+		return nil, fmt.Errorf("%d is not a descriptor", fd)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, maxMemory+1))

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// The conversation, of which each message is a line of JSON:
+// The conversation. Each message is a line of JSON:
 //
 //	new: {"protocol":1,"version":"v1.3.0","pid":17}
 //	old: {"protocol":1,"version":"v1.2.0","pid":12,"sockets":[{"kind":"listener",...},...]}
@@ -21,19 +21,18 @@ import (
 //	new: {"state":"ready","registered":["web-1"]}
 //	old: {"state":"retiring"}
 //
-// or, in the place of any: {"error":"..."}. The two sides may be of different
-// versions of hopscope: a field or a kind of socket that one does not know it leaves
-// alone, and what a later version adds is something that an earlier one can do
-// without.
+// or, instead of any of them: {"error":"..."}. The two sides may be different versions of
+// hopscope. Each ignores fields and kinds of sockets that it does not know. A later
+// version adds only things that an earlier one can do without.
 
-// protocol is the version of the conversation that is spoken here.
+// protocol is the version of the conversation.
 const protocol = 1
 
-// What a conversation may hold.
+// The limits of a conversation.
 const (
 	maxMessage = 1 << 20
 	maxSockets = 10_000
-	maxRights  = 253 // in one message: SCM_MAX_FD of Linux
+	maxRights  = 253 // descriptors in one message: SCM_MAX_FD of Linux
 )
 
 // message is any of the messages.
@@ -43,8 +42,8 @@ type message struct {
 	PID      int         `json:"pid,omitempty"`
 	Sockets  []described `json:"sockets,omitempty"`
 	State    string      `json:"state,omitempty"`
-	// Registered are what the new process has registered in a catalog, of which
-	// the old one takes out all else; without it nothing.
+	// Registered lists what the new process has registered in a catalog. The old process
+	// deregisters everything else, and nothing if this is missing.
 	Registered *[]string `json:"registered,omitempty"`
 	Error      string    `json:"error,omitempty"`
 }
@@ -62,7 +61,7 @@ const (
 	isRetiring = "retiring"
 )
 
-// hello begins a message that says who speaks.
+// hello returns a message with the sender's version and PID.
 func hello(version string) message {
 	return message{Protocol: protocol, Version: version, PID: os.Getpid()}
 }
@@ -71,18 +70,18 @@ func hello(version string) message {
 func parse(line []byte) (message, error) {
 	var m message
 	if err := json.Unmarshal(line, &m); err != nil {
-		return message{}, fmt.Errorf("a message that is not understood: %w", err)
+		return message{}, fmt.Errorf("invalid message: %w", err)
 	}
 	switch {
 	case m.Error != "":
 		return message{}, errors.New(m.Error)
 	case len(m.Sockets) > maxSockets:
-		return message{}, fmt.Errorf("%d sockets are more than the %d that are taken", len(m.Sockets), maxSockets)
+		return message{}, fmt.Errorf("%d sockets: at most %d are accepted", len(m.Sockets), maxSockets)
 	}
 	return m, nil
 }
 
-// send sends a message, with descriptors, which stay the caller's.
+// send sends a message with descriptors. The caller keeps owning them.
 func send(c *net.UnixConn, m message, fds []int) error {
 	line, err := json.Marshal(m)
 	if err != nil {
@@ -108,8 +107,8 @@ func send(c *net.UnixConn, m message, fds []int) error {
 	return nil
 }
 
-// receive reads a message, and the descriptors of its sockets, which then are the
-// caller's; on an error there are none.
+// receive reads a message and the descriptors of its sockets. The caller owns them. On an
+// error there are none.
 func receive(c *net.UnixConn) (m message, fds []int, err error) {
 	defer func() {
 		if err != nil {
@@ -163,7 +162,7 @@ func receiveSome(c *net.UnixConn) (piece []byte, fds []int, err error) {
 	}
 	switch {
 	case flags&syscall.MSG_CTRUNC != 0:
-		return nil, fds, errors.New("descriptors got lost: the limit on open files is too low")
+		return nil, fds, errors.New("descriptors were lost: the limit on open files is too low")
 	case n == 0:
 		return nil, fds, io.EOF
 	}

@@ -10,7 +10,7 @@ import (
 // Supported says whether sockets can be handed to another process here.
 const Supported = true
 
-// peerUID is the user that the other side ran as when it connected, or began to
+// peerUID returns the user that the other side ran as when it connected, or began to
 // listen.
 func peerUID(c *net.UnixConn) (int, error) {
 	raw, err := c.SyscallConn()

@@ -11,5 +11,5 @@ import (
 const Supported = false
 
 func peerUID(*net.UnixConn) (int, error) {
-	return 0, errors.New("who is on the other side of a Unix socket is only known on Linux: there is no taking over here")
+	return 0, errors.New("taking over works on Linux only: elsewhere hopscope can't tell which user is on the other side of a Unix socket")
 }

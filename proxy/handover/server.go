@@ -11,37 +11,36 @@ import (
 	"time"
 )
 
-// Offer is what a Server has to give.
+// Offer is what a Server hands over.
 type Offer struct {
-	// Version is hopscope's own.
+	// Version is this hopscope's version.
 	Version string
-	// Sockets returns copies of the sockets, which the Server closes.
+	// Sockets returns copies of the sockets. The Server closes them.
 	Sockets func() ([]Socket, error)
-	// Memory returns what this process knows that the other may use; nil is nothing.
-	// What it means is between the two. An error is logged, and nothing is handed over.
+	// Memory returns state of this process for the other one; nil is none. The package
+	// does not interpret it. An error is logged, and no state is handed over.
 	Memory func() ([]byte, error)
 	Log    *slog.Logger
-	// ReadyTime is how long the other process may take until it serves; then this one
-	// goes on, and the next may try. 0 is a minute: it waits a few seconds for
-	// endpoints and their health.
+	// ReadyTime is how long the other process may take until it serves. After that this
+	// process goes on, and another may try. 0 is one minute: a new process waits a few
+	// seconds for endpoints and their health.
 	ReadyTime time.Duration
 }
 
 // readyTime is the default of [Offer.ReadyTime].
 const readyTime = time.Minute
 
-// The kinds of what is the Server's own: its socket, and what the process knows.
+// The kinds that the Server itself adds: its socket, and the state of the process.
 const (
 	ofServer = "upgrade"
 	ofMemory = "memory"
 )
 
-// Server hands the sockets of this process to one that takes over, and says when
-// that one serves on them. Until then this process goes on as it is, and so it does
-// if the other fails.
+// Server hands the sockets of this process to another one, and tells when that one serves
+// on them. This process goes on serving until then, and if the other fails.
 type Server struct {
 	socket *net.UnixListener
-	turn   chan struct{} // holds the one who is taking over
+	turn   chan struct{} // full while somebody is taking over
 	taken  chan Successor
 	done   sync.WaitGroup
 
@@ -59,8 +58,7 @@ type Peer struct {
 // Successor is the process that has taken over.
 type Successor struct {
 	Peer
-	// Registered are what it has registered in a catalog; nil is that it does not
-	// say.
+	// Registered lists what it has registered in a catalog; nil if it does not say.
 	Registered *[]string
 }
 
@@ -68,7 +66,7 @@ func newServer(socket *net.UnixListener) *Server {
 	return &Server{socket: socket, turn: make(chan struct{}, 1), taken: make(chan Successor, 1), conns: map[*net.UnixConn]struct{}{}}
 }
 
-// Taken tells who has taken over: then it is up to this process to end.
+// Taken delivers the process that has taken over. This process should then end.
 func (s *Server) Taken() <-chan Successor { return s.taken }
 
 // Serve answers until the Server is closed, or another process has taken over.
@@ -114,7 +112,7 @@ func (s *Server) end(c *net.UnixConn) {
 	s.done.Done()
 }
 
-// Close ends the Server. Who is just taking over goes on without this process.
+// Close ends the Server. A process that is just taking over goes on without this one.
 func (s *Server) Close() {
 	s.close()
 	s.done.Wait()
@@ -130,8 +128,8 @@ func (s *Server) close() {
 	}
 }
 
-// wait gives the other side until then to speak, unless the Server has been closed,
-// which waits for nobody.
+// wait sets the deadline for the other side's next message. A closed Server waits for
+// nobody.
 func (s *Server) wait(c *net.UnixConn, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +138,7 @@ func (s *Server) wait(c *net.UnixConn, until time.Time) {
 	}
 }
 
-// answer holds the conversation with a process that takes over.
+// answer runs the conversation with a process that takes over.
 func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	s.wait(c, time.Now().Add(answerTime))
 	if err := trusted(c); err != nil {
@@ -148,9 +146,9 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	}
 	m, fds, err := receive(c)
 	if err != nil {
-		return fmt.Errorf("what is asked: %w", err)
+		return fmt.Errorf("reading the request to take over: %w", err)
 	}
-	closeAll(fds) // nobody asked for any
+	closeAll(fds) // none are expected
 	peer := Peer{m.Version, m.PID}
 	select {
 	case s.turn <- struct{}{}:
@@ -163,7 +161,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	if err := s.offer(c, o); err != nil {
 		return fmt.Errorf("handing over to process %d: %w", peer.PID, err)
 	}
-	// If it ends, so does the connection; but it may hang.
+	// If the process ends, so does the connection; but it may hang.
 	patience := cmp.Or(o.ReadyTime, readyTime)
 	s.wait(c, time.Now().Add(patience))
 	m, fds, err = receive(c)
@@ -177,12 +175,12 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	}
 	closeAll(fds)
 	if m.State != isReady {
-		return fmt.Errorf("process %d says %q, and not that it is ready", peer.PID, m.State)
+		return fmt.Errorf("process %d says %q instead of ready", peer.PID, m.State)
 	}
 	s.wait(c, time.Now().Add(answerTime))
-	// One that does not hear it ends itself, or has ended.
+	// A process that does not receive this ends itself, or has ended.
 	if err := send(c, message{Protocol: protocol, State: isRetiring}, nil); err != nil {
-		return fmt.Errorf("process %d does not wait for the answer: %w", peer.PID, err)
+		return fmt.Errorf("process %d did not wait for the answer: %w", peer.PID, err)
 	}
 	s.mu.Lock()
 	closed := s.closed
@@ -191,7 +189,7 @@ func (s *Server) answer(c *net.UnixConn, o Offer) error {
 	if closed { // this process ends anyway
 		return nil
 	}
-	s.socket.SetUnlinkOnClose(false) // it is the other's now
+	s.socket.SetUnlinkOnClose(false) // the other process owns it now
 	s.socket.Close()
 	s.taken <- Successor{peer, m.Registered}
 	return nil
@@ -226,7 +224,7 @@ func (s *Server) offer(c *net.UnixConn, o Offer) error {
 		m.Sockets = append(m.Sockets, described{socket.Kind, socket.Name, socket.Address})
 	}
 	if fd, err := remembered(o); err != nil {
-		o.Log.Warn("what this process knows is not handed over: the other one asks anew", "error", err)
+		o.Log.Warn("can't hand over the state of this process: the other one starts without it", "error", err)
 	} else if fd >= 0 {
 		fds = append(fds, fd)
 		m.Sockets = append(m.Sockets, described{Kind: ofMemory})
@@ -234,7 +232,7 @@ func (s *Server) offer(c *net.UnixConn, o Offer) error {
 	return send(c, m, fds)
 }
 
-// remembered is a file of what this process knows, -1 for none.
+// remembered returns a file with this process's state, -1 for none.
 func remembered(o Offer) (fd int, err error) {
 	if o.Memory == nil {
 		return -1, nil

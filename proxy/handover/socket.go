@@ -2,12 +2,12 @@ package handover
 
 import "net"
 
-// Socket is a listening socket on its way.
+// Socket is a listening socket that is handed over.
 type Socket struct {
-	// Kind and Name say whose it is; what they mean is between the two sides.
+	// Kind and Name say what the socket is for. The package does not interpret them.
 	Kind, Name string
-	// Address is what the configuration says, which the socket's own need not
-	// be: its port may have been 0.
+	// Address is the configured address. The socket's own may differ: the configured port
+	// may be 0.
 	Address  string
 	Listener net.Listener
 }

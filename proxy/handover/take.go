@@ -13,30 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNobody is that no process answers.
+// ErrNobody means that no process answers.
 var ErrNobody = errors.New("no process answers")
 
-// ErrGone is that the process whose sockets were taken has ended by itself, or is about to.
+// ErrGone means that the process that handed over its sockets has ended by itself, or is
+// about to.
 var ErrGone = errors.New("the other process has ended")
 
-// Takeover are the sockets of a process that goes on until it hears that this one
-// serves on them.
+// Takeover holds the sockets of another process. That one goes on until it hears that
+// this one serves on them.
 type Takeover struct {
 	// From is that process.
 	From Peer
-	// Sockets are the caller's, to use or to close.
+	// Sockets are the sockets. The caller owns them.
 	Sockets []Socket
-	// Memory is what that process knew, nil for nothing; see [Offer].
+	// Memory is that process's state, nil for none; see [Offer].
 	Memory []byte
-	// Server is for the next process that takes over; nil if that one had none.
+	// Server serves the next process that takes over; nil if that process had none.
 	Server *Server
 
 	conn *net.UnixConn
 }
 
-// Take asks the process that listens at the address, as [Listen] has it, for its
-// sockets. It is followed by [Takeover.Ready] or [Takeover.Close]. The error is
-// ErrNobody if there is no such process.
+// Take asks the process that listens on the address, as for [Listen], for its sockets.
+// Call [Takeover.Ready] or [Takeover.Close] next. The error is ErrNobody if there is no
+// such process.
 func Take(ctx context.Context, address, version string) (*Takeover, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -70,12 +71,12 @@ func (t *Takeover) ask(version string) error {
 	t.From = Peer{m.Version, m.PID}
 	for i, d := range m.Sockets {
 		if d.Kind == ofMemory {
-			t.Memory, _ = readMemory(fds[i]) // without it sources are asked anew
+			t.Memory, _ = readMemory(fds[i]) // without it we start without that state
 			continue
 		}
 		socket, err := openListening(fds[i])
 		if err != nil {
-			continue // of a kind that a later version knows
+			continue // a kind of a later version
 		}
 		switch socket := socket.(type) {
 		case *net.UnixListener:
@@ -92,33 +93,33 @@ func (t *Takeover) ask(version string) error {
 	return nil
 }
 
-// openListening makes a listener of a descriptor that must be a listening socket's.
-// The descriptor is closed in any case.
+// openListening makes a listener from a descriptor of a listening socket. It closes the
+// descriptor in any case.
 func openListening(fd int) (net.Listener, error) {
 	if is, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || is == 0 {
 		syscall.Close(fd)
-		return nil, errors.New("what came is no listening socket")
+		return nil, errors.New("the descriptor is not a listening socket")
 	}
 	return open(fd)
 }
 
-// Ready says that this process serves, and what it has registered in a catalog:
-// then the other one stops. The error is [ErrGone] where that one had stopped before;
-// after any other it goes on, and this one must not.
+// Ready tells the other process that this one serves, and what it has registered in a
+// catalog. The other process then stops. The error is [ErrGone] if it had stopped before.
+// After any other error it goes on serving, and this process must not serve.
 func (t *Takeover) Ready(registered ...string) error {
 	defer t.conn.Close()
 	err := t.ready(registered)
 	if (err == nil || errors.Is(err, ErrGone)) && t.Server != nil && !abstract(t.Server.socket.Addr().String()) {
-		t.Server.socket.SetUnlinkOnClose(true) // it is this one's now
+		t.Server.socket.SetUnlinkOnClose(true) // this process owns it now
 	}
 	return err
 }
 
 func (t *Takeover) ready(registered []string) error {
 	t.conn.SetDeadline(time.Now().Add(answerTime))
-	registered = append([]string{}, registered...) // which none is, other than nil
+	registered = append([]string{}, registered...) // never nil: empty means none
 	unsent := send(t.conn, message{Protocol: protocol, State: isReady, Registered: &registered}, nil)
-	m, fds, err := receive(t.conn) // also where it closed the connection: it may have said why
+	m, fds, err := receive(t.conn) // even if it closed the connection: it may have said why
 	closeAll(fds)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -133,8 +134,8 @@ func (t *Takeover) ready(registered []string) error {
 	return nil
 }
 
-// lastWord ends a wait that took too long: unless the other process has just said that
-// it retires, it can't say so any more, and goes on.
+// lastWord ends a wait that took too long. Either the other process has just said that it
+// retires, or it can't say so any more and goes on serving.
 func (t *Takeover) lastWord() error {
 	t.conn.CloseRead()
 	t.conn.SetDeadline(time.Now().Add(answerTime))
@@ -146,7 +147,7 @@ func (t *Takeover) lastWord() error {
 	return nil
 }
 
-// Close gives the sockets back, so to speak: the other process goes on.
+// Close gives up the takeover: the other process goes on serving.
 func (t *Takeover) Close() {
 	for _, s := range t.Sockets {
 		s.Listener.Close()

@@ -9,21 +9,20 @@ import (
 	"time"
 )
 
-// pace is the time from one first probe to the next, so that thousands of
-// endpoints that come at once are not probed at once; nor later, as each keeps its
-// distance.
+// pace is the time between the first probes of endpoints. It spreads the probes of
+// thousands of endpoints that are added at once, and they stay spread later.
 const pace = time.Millisecond
 
-// Report is what a probe changed, or did not.
+// Report is the outcome of a probe.
 type Report struct {
-	// Health is the endpoint's, of all its checks together: that of the worst,
-	// where a pending one is worse than one that is healthy or degraded.
+	// Health is the endpoint's health by all its checks: the worst of them. Pending is
+	// worse than healthy and degraded.
 	Health Health
-	// Changed reports whether it is another than that of the report before.
+	// Changed reports whether Health differs from the previous report.
 	Changed bool
-	// Detail is why the endpoint's health is that, in words.
+	// Detail says in words why the endpoint has that health.
 	Detail string
-	// Check is the index of the check that was made, and Result what came of it.
+	// Check is the index of the check that was made, and Result its result.
 	Check  int
 	Result Result
 }
@@ -43,12 +42,11 @@ type Checker struct {
 	closed bool
 }
 
-// New returns a Checker that makes the given checks, of which there is at least
-// one, with each endpoint. Its error says which of them makes no sense and why.
-// Close it.
+// New returns a Checker that makes the given checks, at least one, with each endpoint.
+// Its error says which check is invalid and why. Call Close in the end.
 func New(checks []Options, config TLSConfig) (*Checker, error) {
 	if len(checks) == 0 {
-		return nil, errors.New("there is no health check to make")
+		return nil, errors.New("no health check is given")
 	}
 	c := &Checker{config: config, open: newProber, all: map[*Endpoint]struct{}{}}
 	for _, o := range checks {
@@ -61,9 +59,9 @@ func New(checks []Options, config TLSConfig) (*Checker, error) {
 	return c, nil
 }
 
-// SetTraffic says whether the cluster gets requests, which decides how often its
-// endpoints are probed; at first it gets none. When they begin, a probe that is
-// far off comes within its interval.
+// SetTraffic says whether the cluster gets requests; at first it gets none. That decides
+// how often endpoints are probed. When requests begin, a probe that is far off is brought
+// forward to within its interval.
 func (c *Checker) SetTraffic(traffic bool) {
 	if c.traffic.Swap(traffic) || !traffic {
 		return
@@ -77,8 +75,8 @@ func (c *Checker) SetTraffic(traffic bool) {
 	}
 }
 
-// Close removes all endpoints, and waits until no probe is under way. Don't hold a
-// lock that a report takes.
+// Close removes all endpoints, and waits until no probe is under way. Do not call it
+// while holding a lock that a report takes.
 func (c *Checker) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -91,10 +89,9 @@ func (c *Checker) Close() {
 	c.probes.Wait()
 }
 
-// Add begins to check the endpoint at the address, host and port. Report is called
-// after each probe, one call of an endpoint at a time; it may take locks that are
-// held around Add, Remove and SetTraffic. On a Checker that is closed nothing
-// happens.
+// Add begins to check the endpoint at address, a host and port. It calls report after
+// each probe, one call at a time for each endpoint. report may take locks that are held
+// around Add, Remove and SetTraffic. On a closed Checker, Add does nothing.
 func (c *Checker) Add(address string, report func(Report)) *Endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Endpoint{checker: c, ctx: ctx, cancel: cancel, report: report}
@@ -115,7 +112,7 @@ func (c *Checker) Add(address string, report func(Report)) *Endpoint {
 	return e
 }
 
-// first is the time until an endpoint's first probe.
+// first returns the time until an endpoint's first probe.
 func (c *Checker) first(o *Options) time.Duration {
 	if o.InitialJitter > 0 {
 		return jitter(o.InitialJitter, rand.Uint64)
@@ -129,8 +126,8 @@ func (c *Checker) first(o *Options) time.Duration {
 	return wait
 }
 
-// enter lets Close wait for a probe; false if it is too late for one. It comes
-// before any lock of a watch.
+// enter makes Close wait for a probe. It returns false if the Checker is closed. Call it
+// before locking a watch.
 func (c *Checker) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,8 +149,8 @@ type Endpoint struct {
 	health Health     // of the last report
 }
 
-// Remove ends the checks of the endpoint, also those that are under way. A report
-// that has begun may still be running when it returns; none begins after.
+// Remove ends the checks of the endpoint, and cancels those that are under way. A report
+// that has begun may still run when Remove returns; none begins after that.
 func (e *Endpoint) Remove() {
 	e.checker.mu.Lock()
 	delete(e.checker.all, e)
@@ -168,14 +165,13 @@ func (e *Endpoint) end() {
 	}
 }
 
-// note takes the result of a probe, reports it, and returns the time until the
-// next.
+// note reports the result of a probe, and returns the time until the next.
 func (e *Endpoint) note(w *watch, r Result, traffic bool) (wait time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_, _, wait = w.machine.Next(r, traffic, rand.Uint64)
 	if r.Outcome != NotMade {
-		w.detail = r.Detail // of the health as it is
+		w.detail = r.Detail // explains the present health
 	}
 	if e.ctx.Err() != nil {
 		return wait
@@ -187,8 +183,7 @@ func (e *Endpoint) note(w *watch, r Result, traffic bool) (wait time.Duration) {
 	return wait
 }
 
-// worst is the health of the checks together, and the words of the one that it is
-// the health of.
+// worst returns the worst health of all checks, and the detail of that check.
 func (e *Endpoint) worst() (Health, string) {
 	worse := [...]int{Healthy: 0, Degraded: 1, Pending: 2, Unhealthy: 3}
 	found := e.watches[0]

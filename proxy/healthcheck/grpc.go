@@ -18,8 +18,8 @@ type grpcProber struct {
 	check *GRPC
 	once  bool
 	conn  *grpc.ClientConn // nil while there is none
-	// undialled is why the last connection could not be made: gRPC says it only
-	// in the text of its error.
+	// undialled is why the last connection could not be made. gRPC has the reason only in
+	// the text of its error.
 	undialled atomic.Pointer[error]
 }
 
@@ -45,8 +45,8 @@ func (p *grpcProber) probe(ctx context.Context) Result {
 	p.undialled.Store(nil)
 	answer, err := healthpb.NewHealthClient(p.conn).Check(ctx, &healthpb.HealthCheckRequest{Service: p.check.ServiceName})
 	if err != nil || p.once {
-		// A connection that may be lost is not kept: gRPC would wait longer and
-		// longer before it makes another.
+		// Do not keep a connection that may be lost: gRPC would back off before it makes
+		// another.
 		p.close()
 	}
 	if err != nil {
@@ -59,8 +59,7 @@ func (p *grpcProber) probe(ctx context.Context) Result {
 	return r
 }
 
-// unanswered tells calls that the server answered with an error from those that it
-// did not answer.
+// unanswered tells an error that the server answered with from a call without an answer.
 func (p *grpcProber) unanswered(ctx context.Context, name string, err error) Result {
 	if undialled := p.undialled.Load(); undialled != nil {
 		return p.failed(ctx, name, *undialled)
@@ -95,7 +94,7 @@ func (p *grpcProber) open() (*grpc.ClientConn, error) {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(),
 		grpc.WithDisableHealthCheck(),
-		grpc.WithIdleTimeout(0), // a check may come once a minute, or seldom
+		grpc.WithIdleTimeout(0), // checks may be a minute or more apart
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(most)),
 	)
 }
@@ -107,14 +106,14 @@ func (p *grpcProber) connect(ctx context.Context, _ string) (net.Conn, error) {
 	return conn, err
 }
 
-// remember keeps an error that is not only that of a call that is over.
+// remember keeps an error, unless it only says that the call has ended.
 func (p *grpcProber) remember(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		p.undialled.Store(&err)
 	}
 }
 
-// told are credentials that remember why a handshake failed.
+// told wraps credentials and remembers why a handshake failed.
 type told struct {
 	credentials.TransportCredentials
 	prober *grpcProber
@@ -129,8 +128,8 @@ func (t told) ClientHandshake(ctx context.Context, authority string, plain net.C
 	return conn, info, err
 }
 
-// Info is part of [credentials.TransportCredentials]. It keeps back the name that
-// the certificate must be for, which gRPC would take for the authority.
+// Info is part of [credentials.TransportCredentials]. It hides the server name of the
+// certificate, since gRPC would use it as the authority.
 func (t told) Info() credentials.ProtocolInfo {
 	return credentials.ProtocolInfo{SecurityProtocol: t.TransportCredentials.Info().SecurityProtocol}
 }

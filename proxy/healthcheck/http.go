@@ -19,7 +19,7 @@ type httpProber struct {
 	check *HTTP
 	once  bool
 	url   string
-	name  string   // of the probe, in words; without the query, which may hold a secret
+	name  string   // the probe in words, without the query, which may hold a secret
 	open  *session // nil while there is none
 }
 
@@ -42,8 +42,8 @@ func (p *httpProber) close() {
 	}
 }
 
-// session is a Transport whose connections end with it, also those in use: it
-// would keep one of HTTP/2 that leads nowhere for many minutes.
+// session is a Transport that closes all of its connections when it is closed, also those
+// in use. A plain Transport keeps a dead HTTP/2 connection for many minutes.
 type session struct {
 	*http.Transport
 	prober *httpProber
@@ -70,9 +70,8 @@ func (p *httpProber) begin() *session {
 	return s
 }
 
-// connect opens a connection, for at most the timeout. It goes by the life of the
-// session rather than that of a request, for net/http dials on when the request is
-// over.
+// connect opens a connection within the timeout. It uses the session's context, not the
+// request's, since net/http goes on dialling when the request is over.
 func (s *session) connect() (net.Conn, error) {
 	p := s.prober
 	ctx, cancel := context.WithTimeout(s.ctx, p.timeout)
@@ -110,7 +109,7 @@ func (b *bound) Close() error {
 func (p *httpProber) probe(ctx context.Context) Result {
 	request, err := http.NewRequestWithContext(ctx, p.check.Method, p.url, nil)
 	if err != nil {
-		return Result{Outcome: Failed, Detail: p.name + ": the address makes no sense"}
+		return Result{Outcome: Failed, Detail: p.name + ": invalid address"}
 	}
 	request.Host = p.check.Host
 	request.Header.Set("User-Agent", userAgent)
@@ -129,16 +128,16 @@ func (p *httpProber) probe(ctx context.Context) Result {
 		return p.failed(ctx, p.name, err)
 	}
 	defer response.Body.Close()
-	// What is beyond is not read, and the connection not kept.
+	// The rest is not read, and the connection is not kept.
 	body, err := io.ReadAll(io.LimitReader(response.Body, most))
 	if err != nil {
 		p.close()
-		return p.failed(ctx, p.name+" answered "+strconv.Itoa(response.StatusCode)+", but did not end its answer", err)
+		return p.failed(ctx, p.name+" answered "+strconv.Itoa(response.StatusCode)+", but did not finish its answer", err)
 	}
 	return p.judge(response, body)
 }
 
-// judge tells how well an endpoint is that answers so.
+// judge returns the result for an answer.
 func (p *httpProber) judge(response *http.Response, body []byte) Result {
 	answered := fmt.Sprintf("%s answered %d", p.name, response.StatusCode)
 	has := func(name string) bool { return len(response.Header.Values(name)) > 0 }
@@ -153,7 +152,7 @@ func (p *httpProber) judge(response *http.Response, body []byte) Result {
 	}
 	switch {
 	case !bytes.Contains(body, []byte(p.check.Receive)):
-		return Result{Outcome: FailedNow, Detail: answered + ", but its body is without what was expected"}
+		return Result{Outcome: FailedNow, Detail: answered + ", but its body lacks the expected text"}
 	case has("X-Envoy-Degraded"):
 		return Result{Outcome: PassedDegraded, Detail: answered + " with x-envoy-degraded"}
 	}

@@ -2,17 +2,17 @@ package healthcheck
 
 import "time"
 
-// Health is what checks say of an endpoint.
+// Health is an endpoint's health by its checks.
 type Health uint8
 
 const (
-	// Pending is not known: no probe has ended yet.
+	// Pending endpoints have not been checked: no probe has ended yet.
 	Pending Health = iota
 	// Healthy endpoints may have requests.
 	Healthy
-	// Degraded endpoints say of themselves that they are better spared.
+	// Degraded endpoints ask for less traffic.
 	Degraded
-	// Unhealthy endpoints are to have none.
+	// Unhealthy endpoints should get no requests.
 	Unhealthy
 )
 
@@ -25,23 +25,23 @@ func (h Health) String() string {
 type Outcome uint8
 
 const (
-	// Passed is an answer as it should be.
+	// Passed is the expected answer.
 	Passed Outcome = iota
-	// PassedDegraded is one that says the endpoint is degraded: x-envoy-degraded.
+	// PassedDegraded is the expected answer with x-envoy-degraded.
 	PassedDegraded
-	// Failed counts toward the unhealthy threshold: no connection, no answer, no
-	// sense in it, or a status that is retriable.
+	// Failed counts toward the unhealthy threshold: no connection, no answer, an invalid
+	// answer, or a retriable status.
 	Failed
-	// FailedNow makes the endpoint unhealthy at once, as it says so itself: any
-	// other status, a body without what is expected, x-envoy-immediate-health-check-fail,
-	// and over gRPC any other answer than SERVING.
+	// FailedNow makes the endpoint unhealthy at once, since the endpoint itself says so:
+	// any other status, a body without the expected text,
+	// x-envoy-immediate-health-check-fail, or over gRPC any answer other than SERVING.
 	FailedNow
-	// NotMade is a probe that this machine had no means for, such as a descriptor: it
-	// says nothing of the endpoint, and nothing changes.
+	// NotMade is a probe that could not be made for lack of something on this machine,
+	// such as a descriptor. It changes nothing.
 	NotMade
 )
 
-// Result is what came of a probe.
+// Result is the result of a probe.
 type Result struct {
 	Outcome Outcome
 	// Detail says it in words, with the endpoint's address.
@@ -50,15 +50,15 @@ type Result struct {
 	Took time.Duration
 }
 
-// Passed reports whether the endpoint was found well, or degraded.
+// Passed reports whether the endpoint is healthy or degraded by this probe.
 func (r Result) Passed() bool { return r.Outcome == Passed || r.Outcome == PassedDegraded }
 
-// Machine makes an endpoint's health of the results of one check. It has neither
+// Machine derives an endpoint's health from the results of one check. It has neither
 // clock nor socket. Use [NewMachine].
 type Machine struct {
 	options *Options
 	health  Health
-	inARow  int // probes that speak for a change
+	inARow  int // probes in favour of a change
 }
 
 // NewMachine returns the Machine of a check. Its errors are those of [New].
@@ -70,11 +70,11 @@ func NewMachine(o Options) (*Machine, error) {
 	return &Machine{options: complete}, nil
 }
 
-// Next takes the result of a probe and returns the endpoint's health, whether that
-// is a change, and the time until the next probe. Traffic says whether the
-// cluster gets requests; random returns any 64 bits.
+// Next takes the result of a probe. It returns the endpoint's health, whether it changed,
+// and the time until the next probe. Traffic says whether the cluster gets requests;
+// random returns any 64 bits.
 //
-// The first result counts at once, whichever it is.
+// The first result counts at once, good or bad.
 func (m *Machine) Next(r Result, traffic bool, random func() uint64) (h Health, changed bool, wait time.Duration) {
 	if r.Outcome == NotMade {
 		return m.health, false, m.options.UnhealthyInterval + jitter(m.options.IntervalJitter, random)
@@ -98,8 +98,8 @@ func (m *Machine) Next(r Result, traffic bool, random func() uint64) (h Health, 
 	return m.health, m.health != before, m.wait(passed, traffic, random)
 }
 
-// wait is the time until the next probe. As in Envoy it goes by the last result,
-// not by what came of it.
+// wait returns the time until the next probe. As in Envoy it depends on the last result,
+// not on the health.
 func (m *Machine) wait(passed, traffic bool, random func() uint64) time.Duration {
 	o := m.options
 	wait := o.Interval
@@ -112,7 +112,7 @@ func (m *Machine) wait(passed, traffic bool, random func() uint64) time.Duration
 	return wait + jitter(o.IntervalJitter, random)
 }
 
-// jitter is a random time of less than most.
+// jitter returns a random time below most.
 func jitter(most time.Duration, random func() uint64) time.Duration {
 	if most <= 0 {
 		return 0

@@ -15,22 +15,22 @@ import (
 	"github.com/hopscope/hopscope/proxy/descriptors"
 )
 
-// most is how much of an answer is looked at.
+// most is how many bytes of an answer are checked.
 const most = 64 << 10
 
-// prober asks one endpoint, one probe at a time. Close is called when no probe is
-// under way.
+// prober probes one endpoint, one probe at a time. Close is called when no probe is under
+// way.
 type prober interface {
 	probe(ctx context.Context) Result
 	close()
 }
 
-// TLSConfig returns the configuration of connections to a host, a name or an IP
-// address; such as tlsconf's Client.Config. A nil TLSConfig is plain text.
+// TLSConfig returns the TLS configuration for a host, a name or an IP address, as
+// tlsconf's Client.Config does. A nil TLSConfig means plain text.
 type TLSConfig func(host string) *tls.Config
 
-// Check probes an endpoint once, on a connection of its own. Its error is that of
-// options that make no sense; all else is in the Result.
+// Check probes an endpoint once, on a new connection. It returns an error only for
+// invalid options; everything else is in the Result.
 func Check(ctx context.Context, address string, o Options, config TLSConfig) (Result, error) {
 	complete, err := o.complete()
 	if err != nil {
@@ -80,8 +80,8 @@ func (t *target) dial(ctx context.Context) (net.Conn, error) {
 	return descriptors.Dialer(descriptors.Limit, nil).DialContext(ctx, "tcp", t.address)
 }
 
-// handshake encrypts a connection. Protocols is what ALPN offers, nil for what the
-// configuration does. The connection is closed if that fails.
+// handshake encrypts a connection. protocols are offered by ALPN; nil offers those of the
+// configuration. It closes the connection if the handshake fails.
 func (t *target) handshake(ctx context.Context, plain net.Conn, protocols []string) (*tls.Conn, error) {
 	conn := tls.Client(plain, t.clientConfig(protocols))
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -91,7 +91,7 @@ func (t *target) handshake(ctx context.Context, plain net.Conn, protocols []stri
 	return conn, nil
 }
 
-// encrypted makes no connection of a nil one.
+// encrypted turns a nil *tls.Conn into a nil net.Conn.
 func encrypted(conn *tls.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err
@@ -118,12 +118,12 @@ type handshakeError struct{ error }
 
 func (e *handshakeError) Unwrap() error { return e.error }
 
-// failed is the Result of a probe that got no answer. When its time is over that
-// is why, whatever else went wrong for it; but that this machine lacked something is
-// no failure of the endpoint's.
+// failed returns the Result of a probe without an answer. After the timeout, the timeout
+// is the reason, whatever error it led to. A shortage on this machine is not the
+// endpoint's failure.
 func (t *target) failed(ctx context.Context, what string, err error) Result {
 	if s, remedy := descriptors.OfDial(err); s != descriptors.None {
-		return Result{Outcome: NotMade, Detail: what + ": not asked: " + remedy}
+		return Result{Outcome: NotMade, Detail: what + ": not probed: " + remedy}
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -131,7 +131,7 @@ func (t *target) failed(ctx context.Context, what string, err error) Result {
 	return Result{Outcome: Failed, Detail: what + ": " + t.explain(err)}
 }
 
-// explain tells in words why there was no answer.
+// explain says in words why there was no answer.
 func (t *target) explain(err error) string {
 	timeout, isNet := errors.AsType[net.Error](err)
 	dns, isDNS := errors.AsType[*net.DNSError](err)

@@ -145,7 +145,7 @@ func TestHTTP(t *testing.T) {
 		{"expected and retriable", HTTP{Path: url + "200", RetriableStatuses: []StatusRange{{100, 599}}}, Passed, "answered 200"},
 		{"not retriable", HTTP{Path: url + "404", RetriableStatuses: []StatusRange{{500, 599}}}, FailedNow, "answered 404"},
 		{"text", HTTP{Path: url + "200", Receive: "is well"}, Passed, "answered 200"},
-		{"other text", HTTP{Path: url + "200", Receive: "unwell"}, FailedNow, "answered 200, but its body is without what was expected"},
+		{"other text", HTTP{Path: url + "200", Receive: "unwell"}, FailedNow, "answered 200, but its body lacks the expected text"},
 		{"HEAD", HTTP{Method: "HEAD", Path: url + "200"}, Passed, "HEAD /health on ADDR answered 200"},
 		{"degraded", HTTP{Path: url + "200&header=x-envoy-degraded"}, PassedDegraded, "answered 200 with x-envoy-degraded"},
 		{"failing and degraded", HTTP{Path: url + "500&header=x-envoy-degraded"}, FailedNow, "answered 500"},
@@ -220,17 +220,17 @@ func TestNoAnswer(t *testing.T) {
 		{"HTTP, hangs in accept", deaf(t), h, "GET / on ADDR: no answer within 50ms"},
 		{"HTTP/2, hangs in accept", deaf(t), h2, "GET / on ADDR: no answer within 50ms"},
 		{"gRPC, hangs in accept", deaf(t), g, "grpc health of ADDR: no answer within 50ms"},
-		{"TCP, hangs", deaf(t), text, "sent 0 bytes without what was expected: no answer within 50ms"},
+		{"TCP, hangs", deaf(t), text, "sent 0 bytes, but not the expected ones: no answer within 50ms"},
 		{"hangs in the head", answer(t, "HTTP/1.1 200 OK\r\nA: b", true, true), h, "no answer within 50ms"},
-		{"hangs in the body", answer(t, head+"123456789", true, true), h, "GET / on ADDR answered 200, but did not end its answer: no answer within 50ms"},
+		{"hangs in the body", answer(t, head+"123456789", true, true), h, "GET / on ADDR answered 200, but did not finish its answer: no answer within 50ms"},
 		{"closes at once", answer(t, "", true, false), h, "it closed the connection before it had answered"},
 		{"closes in the head", answer(t, "HTTP/1.1 200 OK\r\nA: b", true, false), h, "it closed the connection before it had answered"},
 		{"closes in the body", answer(t, head+"123456789", true, false), h, "it closed the connection before it had answered"},
 		{"speaks something else", answer(t, "SSH-2.0-x\r\n\r\n", true, false), h, "malformed HTTP"},
 		{"a head without end", answer(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 200), true, true), h, "exceeded"},
 		{"TCP, other text", answer(t, "NO", false, true), text, "no answer within 50ms"},
-		{"TCP, closes", answer(t, "PON", false, false), text, "ADDR sent 3 bytes without what was expected: it closed the connection"},
-		{"TCP, too much", answer(t, strings.Repeat("x", most+1)+"PONG", false, true), text, "ADDR sent 65536 bytes without what was expected"},
+		{"TCP, closes", answer(t, "PON", false, false), text, "ADDR sent 3 bytes, but not the expected ones: it closed the connection"},
+		{"TCP, too much", answer(t, strings.Repeat("x", most+1)+"PONG", false, true), text, "ADDR sent 65536 bytes, but not the expected ones"},
 		{"gRPC, speaks HTTP/1", answer(t, "HTTP/1.1 400 Bad Request\r\n\r\n", false, false), g, "grpc health of ADDR: "},
 		{"no address", "nowhere", h, "missing port"},
 		{"no address for TCP", "nowhere", c, "missing port"},
@@ -265,7 +265,7 @@ func TestHugeBody(t *testing.T) {
 		}
 	})
 	want(t, address, Options{HTTP: &HTTP{}}, nil, Passed, "answered 200")
-	want(t, address, Options{HTTP: &HTTP{Receive: "x"}}, nil, FailedNow, "without what was expected")
+	want(t, address, Options{HTTP: &HTTP{Receive: "x"}}, nil, FailedNow, "lacks the expected text")
 }
 
 func TestTCP(t *testing.T) {
@@ -288,9 +288,9 @@ func TestTCP(t *testing.T) {
 	want(t, address, Options{TCP: &TCP{}}, nil, Passed, "ADDR accepted a connection")
 	want(t, address, Options{TCP: &TCP{Send: []byte("PING")}}, nil, Passed, "ADDR accepted a connection")
 	want(t, address, Options{TCP: &TCP{Send: []byte("+OK\x00 PONG"), Receive: [][]byte{[]byte("OK\x00"), []byte("PONG")}}}, nil,
-		Passed, "ADDR sent what was expected")
+		Passed, "ADDR sent the expected bytes")
 	want(t, address, Options{TCP: &TCP{Send: []byte("PONG OK"), Receive: [][]byte{[]byte("OK"), []byte("PONG")}}}, nil,
-		Failed, "ADDR sent 7 bytes without what was expected: no answer within 50ms")
+		Failed, "ADDR sent 7 bytes, but not the expected ones: no answer within 50ms")
 	want(t, address, Options{TCP: &TCP{Send: []byte("OK"), Receive: [][]byte{[]byte("OK"), []byte("OK")}}}, nil,
 		Failed, "no answer within 50ms") // one can't be both
 }

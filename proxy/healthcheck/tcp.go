@@ -32,7 +32,7 @@ func (p *tcpProber) probe(ctx context.Context) Result {
 	return p.receive(ctx, conn)
 }
 
-// receive reads until all blocks have come.
+// receive reads until all blocks have arrived.
 func (p *tcpProber) receive(ctx context.Context, conn net.Conn) Result {
 	if len(p.check.Receive) == 0 {
 		return Result{Detail: p.address + " accepted a connection"}
@@ -42,13 +42,13 @@ func (p *tcpProber) receive(ctx context.Context, conn net.Conn) Result {
 		n, err := conn.Read(room[:min(len(room), most-len(got))])
 		got = append(got, room[:n]...)
 		if contains(got, p.check.Receive) {
-			return Result{Detail: p.address + " sent what was expected"}
+			return Result{Detail: p.address + " sent the expected bytes"}
 		}
 		if err != nil {
-			return p.failed(ctx, fmt.Sprintf("%s sent %d bytes without what was expected", p.address, len(got)), err)
+			return p.failed(ctx, fmt.Sprintf("%s sent %d bytes, but not the expected ones", p.address, len(got)), err)
 		}
 	}
-	return Result{Outcome: Failed, Detail: fmt.Sprintf("%s sent %d bytes without what was expected", p.address, len(got))}
+	return Result{Outcome: Failed, Detail: fmt.Sprintf("%s sent %d bytes, but not the expected ones", p.address, len(got))}
 }
 
 // contains reports whether all blocks are in b, one after the other.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// watch is one check of one endpoint. Between probes it is a timer, and no
-// goroutine: there may be ten thousand of them.
+// watch is one check of one endpoint. Between probes it is a timer, not a goroutine,
+// since there may be ten thousand watches.
 type watch struct {
 	endpoint *Endpoint
 	check    int
@@ -57,7 +57,7 @@ func (w *watch) run() {
 	w.set(wait)
 }
 
-// start reports whether there is to be a probe now.
+// start reports whether to probe now.
 func (w *watch) start() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,8 +73,8 @@ func (w *watch) set(wait time.Duration) {
 	w.timer.Reset(wait)
 }
 
-// hasten brings a probe that is farther off than its interval to a random time
-// within that. One that is under way sets the next by itself.
+// hasten moves a probe that is farther off than its interval to a random time within the
+// interval. A probe that is under way sets the next one itself.
 func (w *watch) hasten() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,8 +85,8 @@ func (w *watch) hasten() {
 	w.set(jitter(interval, rand.Uint64))
 }
 
-// end sets no further probe. What the prober holds is closed now, or else by the
-// probe that is under way.
+// end stops further probes. It closes the prober now, or leaves that to the probe that is
+// under way.
 func (w *watch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,26 +8,26 @@ import (
 	"github.com/hopscope/hopscope/proxy/overload"
 )
 
-// BufferSize is the size of a read buffer, in bytes. A head that needs more
-// makes its connection's buffer grow (see [Conn.Fill]); a connection whose bytes
-// stream in fast gets a larger one for as long as they do.
+// BufferSize is the size of a read buffer, in bytes. A buffer grows for a larger head
+// (see [Conn.Fill]). A connection that receives fast gets a larger buffer for as long as
+// it does.
 const BufferSize = 16 << 10
 
-// The sizes of the larger read buffers, in bytes, and what all of them together
-// may take. Where that is used up, connections go on with [BufferSize]: so n
-// connections take at most n times BufferSize and LargeBuffers.
+// The sizes of the larger read buffers, in bytes, and the limit on all of them together.
+// When the limit is reached, connections go on with [BufferSize]. So n connections take
+// at most n * BufferSize + LargeBuffers.
 const (
 	fastSize     = 128 << 10
-	fasterSize   = 512<<10 + BufferSize // half a MiB of content with the head before it
+	fasterSize   = 512<<10 + BufferSize // half a MiB of content and the head before it
 	LargeBuffers = 64 << 20
 )
 
-// slowness is how long the bytes of a larger buffer may take to be passed on. A
-// connection that takes longer gets a smaller one: it would keep the larger from
-// others, and gain nothing.
+// slowness is how long a connection may take to pass on the bytes of a larger buffer. One
+// that takes longer gets a smaller buffer: it gains nothing from the large one, and
+// others could use it.
 const slowness = 10 * time.Millisecond
 
-// grade is which size of buffer a connection has.
+// grade is the size class of a connection's buffer.
 type grade uint8
 
 const (
@@ -36,13 +36,13 @@ const (
 	faster              // fasterSize
 )
 
-// size is in bytes.
+// size returns the size in bytes.
 func (g grade) size() int { return [...]int{BufferSize, fastSize, fasterSize}[g] }
 
-// Shared is what the connections of one proxy have in common: read buffers,
-// a clock, and what all of them may hold. Use [NewShared].
+// Shared holds what the connections of one proxy share: read buffers, a clock and a
+// memory budget. Use [NewShared].
 type Shared struct {
-	// Memory is the budget that read buffers are counted in.
+	// Memory is the budget that read buffers count against.
 	Memory *overload.Budget
 
 	buffers sync.Pool    // of *[BufferSize]byte
@@ -56,10 +56,11 @@ func NewShared() *Shared {
 	return &Shared{Memory: overload.NewBudget(), epoch: time.Now()}
 }
 
-// Now is the monotonic clock, as the time since s was made.
+// Now returns the time since s was made, by the monotonic clock.
 func (s *Shared) Now() time.Duration { return time.Since(s.epoch) }
 
-// At converts a time that has a monotonic reading to [Shared.Now]'s scale.
+// At converts a time to the scale of [Shared.Now]. The time must have a monotonic
+// reading.
 func (s *Shared) At(t time.Time) time.Duration { return t.Sub(s.epoch) }
 
 // Borrow returns a buffer of [BufferSize].
@@ -73,8 +74,8 @@ func (s *Shared) Borrow() *[BufferSize]byte {
 // Return takes a buffer back.
 func (s *Shared) Return(b *[BufferSize]byte) { s.buffers.Put(b) }
 
-// borrowLarge returns a buffer of a grade above the usual, or nil where that would
-// be more than all connections together may have, or memory gets short.
+// borrowLarge returns a buffer of a grade above usual. It returns nil if all larger
+// buffers together would exceed LargeBuffers, or if memory gets short.
 func (s *Shared) borrowLarge(g grade) *[]byte {
 	if s.Memory.Level() >= overload.Shrink {
 		return nil
@@ -97,6 +98,6 @@ func (s *Shared) returnLarge(g grade, b *[]byte) {
 	s.lent.Add(-int64(g.size()))
 }
 
-// Lent is how many bytes of read buffers above [BufferSize] are in use, at most
+// Lent returns how many bytes of buffers larger than [BufferSize] are in use, at most
 // [LargeBuffers].
 func (s *Shared) Lent() int64 { return s.lent.Load() }

@@ -12,52 +12,51 @@ import (
 	"github.com/hopscope/hopscope/proxy/overload"
 )
 
-// ErrTimeout is returned by reads and writes whose deadline passed.
+// ErrTimeout is returned by reads and writes after their deadline.
 var ErrTimeout = os.ErrDeadlineExceeded
 
 // ErrGone is returned by a wait that [Conn.Watch] ended.
 var ErrGone = errors.New("nobody waits for the answer any more")
 
-// ErrUnasked is returned by an Exchange on a connection of [Conn.Doubt] whose answer
-// was there before its request.
+// ErrUnasked is returned by [Conn.Exchange] after [Conn.Doubt], if the answer arrived
+// before the request was sent.
 var ErrUnasked = errors.New("the answer came before the request")
 
-// ErrOverload is returned where the read buffer would have to grow, and the proxy has
-// no memory for that.
+// ErrOverload is returned when the read buffer would have to grow and the proxy has no
+// memory for it.
 var ErrOverload = errors.New("the proxy is short of memory")
 
-// Conn is a stream connection with a read buffer. Reads are for one goroutine
-// at a time, and so are writes; [Conn.Close] may be called from any.
+// Conn is a stream connection with a read buffer. One goroutine at a time may read, and
+// one may write; any may call [Conn.Close].
 //
-// Bytes that were received and not yet consumed are [Conn.Buffered]; they stay
-// where they are until [Conn.Fill] is called with all of them consumed, or
-// with the buffer full.
+// [Conn.Buffered] returns the bytes that were received and not yet consumed. They stay in
+// place until [Conn.Fill] is called with all of them consumed, or with the buffer full.
 type Conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: use nc
 	tls    *wire           // nil without TLS
 	shared *Shared
 
-	// Account is what the connection holds of Shared's Memory: its read buffer, and
-	// what whoever uses the connection takes.
+	// Account counts what the connection holds of Shared's Memory: its read buffer, and
+	// what its user adds.
 	Account overload.Account
 
-	// The read buffer: data[r:w] is what was received. small or large is set
-	// while data is a borrowed one; what is neither is one that has grown.
+	// The read buffer: data[r:w] has the received bytes. small or large is set while data
+	// is a borrowed buffer. If neither is, data has grown.
 	data   []byte
 	small  *[BufferSize]byte
 	large  *[]byte
 	r, w   int
-	grade  grade         // of large; else usual
+	grade  grade         // of large; usual if large is nil
 	want   grade         // of the next buffer
-	filled time.Duration // when the present buffer was, on Shared's clock
+	filled time.Duration // when the present buffer was filled, on Shared's clock
 
 	out    [2][]byte // what Exchange sends
-	sent   int       // how much of it went out, -1 before the first try
+	sent   int       // how many bytes of it went out, -1 before the first try
 	err    error     // why a closure below gave up
 	handle func() bool
-	early  bool  // handle is to be called for what is here already
-	calls  calls // the closures, and what system calls need
+	early  bool  // bytes are here already: call handle before waiting
+	calls  calls // the closures, and memory for system calls
 
 	start    sync.Once
 	timer    *time.Timer
@@ -66,27 +65,26 @@ type Conn struct {
 	limit    atomic.Int64 // when all waits end
 	noticed  atomic.Int64 // the deadline that the timer saw last
 
-	// WriteTimeout is how long a write may be stuck without a byte moving;
-	// 0 is for ever.
+	// WriteTimeout is how long a write may go without a byte moving; 0 is for ever.
 	WriteTimeout time.Duration
 
-	// Apart says that writes are made by another goroutine than the one that
-	// is within Turns; it is set before either begins.
+	// Apart says that another goroutine writes than the one within Turns. Set it before
+	// either begins.
 	Apart bool
 
-	watch   func() bool // reports that it is no use to wait any more
+	watch   func() bool // reports that nobody needs the answer any more
 	aborted atomic.Bool
 }
 
 const never = int64(1<<63 - 1)
 
-// recheck is how long a wait lasts before the socket is looked at again
-// although the poller said nothing. An edge-triggered poller tells once what
-// happened; what it told before a wait began is seen here (see
-// [Conn.Exchange]). It is also how soon a client that went away is noticed.
+// recheck is how long a wait lasts before it looks at the socket again, although the
+// poller reported nothing. An edge-triggered poller reports an event once; this finds
+// events from before the wait began (see [Conn.Exchange]). It is also how soon a client
+// that went away is noticed.
 const recheck = 250 * time.Millisecond
 
-// New returns a Conn over nc, which it owns from then on.
+// New returns a Conn that owns nc.
 func New(nc net.Conn, shared *Shared) *Conn {
 	c := &Conn{nc: nc, shared: shared}
 	c.Account.Open(shared.Memory)
@@ -97,10 +95,10 @@ func New(nc net.Conn, shared *Shared) *Conn {
 	return c
 }
 
-// NetConn is the connection below; under TLS it is what carries the records.
+// NetConn returns the connection below. Under TLS it carries the records.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// Now is the clock that deadlines are on.
+// Now returns the time on the clock of deadlines.
 func (c *Conn) Now() time.Duration { return c.shared.Now() }
 
 // Buffered returns the bytes that were received and not consumed.
@@ -109,8 +107,8 @@ func (c *Conn) Buffered() []byte { return c.data[c.r:c.w] }
 // Consume drops the first n buffered bytes.
 func (c *Conn) Consume(n int) { c.r += n }
 
-// Release gives the read buffer back if nothing is in it. What Buffered
-// returned before is then no longer valid.
+// Release gives the read buffer back if it is empty. A slice that Buffered returned
+// before is then no longer valid.
 func (c *Conn) Release() {
 	if c.r != c.w {
 		return
@@ -119,7 +117,7 @@ func (c *Conn) Release() {
 	c.data, c.r, c.w = nil, 0, 0
 }
 
-// giveBack ends the use of the buffer.
+// giveBack returns the buffer to its pool.
 func (c *Conn) giveBack() {
 	if c.data != nil {
 		c.Account.Give(len(c.data))
@@ -134,13 +132,13 @@ func (c *Conn) giveBack() {
 	}
 }
 
-// drop gives the buffer back whatever is in it.
+// drop discards the buffered bytes and gives the buffer back.
 func (c *Conn) drop() {
 	c.r = c.w
 	c.Release()
 }
 
-// space returns room to receive into: never empty unless the buffer is full.
+// space returns room to receive into. It is empty only if the buffer is full.
 func (c *Conn) space() []byte {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
@@ -156,8 +154,7 @@ func (c *Conn) space() []byte {
 	return c.data[c.w:]
 }
 
-// resize replaces an empty buffer by one of the size that is wanted, if that is to
-// be had.
+// resize replaces an empty buffer by one of the wanted size, if there is one.
 func (c *Conn) resize() {
 	if c.data != nil && c.shared.Now()-c.filled > slowness {
 		c.want = max(c.grade, fast) - 1
@@ -177,9 +174,8 @@ func (c *Conn) resize() {
 	c.Account.Take(len(c.data))
 }
 
-// took counts n bytes that were received into room for so many, and decides on the
-// size of the next buffer: it grows where a buffer was filled, and shrinks where a
-// smaller one would have done.
+// took counts n received bytes, and chooses the size of the next buffer: larger if the
+// room was filled, smaller if a smaller buffer would have sufficed.
 func (c *Conn) took(n, room int) {
 	c.w += n
 	switch {
@@ -198,9 +194,9 @@ func (c *Conn) took(n, room int) {
 // full reports whether the buffer has no room for another byte.
 func (c *Conn) full() bool { return c.w == len(c.data) && c.data != nil && c.r != c.w }
 
-// grow makes room for more bytes, moving those that are buffered to the front
-// and, where that is not enough, to a buffer twice the size. It fails where there is
-// no memory for that.
+// grow makes room for more bytes. It moves the buffered bytes to the front or, if they
+// are there already, to a buffer of twice the size. It fails if there is no memory for
+// that.
 func (c *Conn) grow() error {
 	if c.r > 0 {
 		c.w = copy(c.data, c.data[c.r:c.w])
@@ -218,10 +214,9 @@ func (c *Conn) grow() error {
 	return nil
 }
 
-// Await tells the waits that follow when to give up: at deadline, on
-// [Shared.Now]'s scale, 0 for never; now is the time, as exactly as the caller
-// happens to know it. It costs two stores as long as the timer need not fire
-// earlier than it was going to.
+// Await sets the deadline of the waits that follow, on the scale of [Shared.Now]; 0 is
+// never. now is the current time, as exactly as the caller knows it. Await costs two
+// stores unless the timer must fire earlier than it was set to.
 func (c *Conn) Await(now, deadline time.Duration) {
 	by := int64(deadline)
 	if by == 0 {
@@ -233,9 +228,9 @@ func (c *Conn) Await(now, deadline time.Duration) {
 	}
 }
 
-// arm sets the timer. Who moves the end of a wait stores it before arming, and
-// it is looked at again here after: so of two that arm at once, in whatever
-// order, one sets the timer to the earlier end.
+// arm sets the timer. A caller that moves the end of a wait stores the end before it
+// calls arm, and arm reads it again after setting the timer. So if two goroutines arm at
+// once, in any order, one of them sets the timer to the earlier end.
 func (c *Conn) arm(now time.Duration, fire int64) {
 	c.start.Do(c.newTimer)
 	if c.timer == nil {
@@ -253,12 +248,12 @@ func (c *Conn) arm(now time.Duration, fire int64) {
 }
 
 func (c *Conn) newTimer() {
-	// Far off, so that it can't fire before it is stored.
+	// An hour, so that the timer can't fire before it is stored.
 	c.timer = time.AfterFunc(time.Hour, c.onTimer)
 }
 
-// onTimer wakes a reader whose deadline passed, or that has been waiting since
-// the timer fired last.
+// onTimer wakes a reader after its deadline, or if the same wait has lasted since the
+// timer fired last.
 func (c *Conn) onTimer() {
 	c.armed.Store(never)
 	now := int64(c.shared.Now())
@@ -274,10 +269,9 @@ func (c *Conn) onTimer() {
 	}
 }
 
-// woken is called when a read was ended by the timer: it returns ErrTimeout
-// if the deadline has passed, ErrGone if Watch's function says so, and else
-// nil: look at the socket again. A reader that merely idles is told
-// to wait for its deadline alone.
+// woken is called when the timer ended a read. It returns ErrTimeout after the deadline,
+// ErrGone if Watch's function says so, and else nil: look at the socket again. Without a
+// Watch the timer is then set for the deadline alone.
 func (c *Conn) woken() error {
 	c.nc.SetReadDeadline(time.Time{})
 	now, by := c.shared.Now(), c.ends()
@@ -297,12 +291,11 @@ func (c *Conn) woken() error {
 	return nil
 }
 
-// ends is when the present wait ends at the latest.
+// ends returns when the present wait ends at the latest.
 func (c *Conn) ends() int64 { return min(c.deadline.Load(), c.limit.Load()) }
 
-// Limit ends every wait, the present one and those to come, at the latest at
-// the given time, on [Shared.Now]'s scale; 0 lifts it. Any goroutine may call
-// it.
+// Limit ends the present wait and all later ones at the given time at the latest, on the
+// scale of [Shared.Now]. 0 lifts the limit. Any goroutine may call it.
 func (c *Conn) Limit(at time.Duration) {
 	if at == 0 {
 		c.limit.Store(never)
@@ -314,8 +307,8 @@ func (c *Conn) Limit(at time.Duration) {
 	}
 }
 
-// again reports whether a read that ended with err is to be tried again, and
-// if not, with which error it ends.
+// again reports whether to retry a read that ended with err. If not, it returns the error
+// that the read ends with.
 func (c *Conn) again(err error) (bool, error) {
 	if err == nil {
 		err, c.err = c.err, nil
@@ -328,16 +321,14 @@ func (c *Conn) again(err error) (bool, error) {
 	return err == nil, err
 }
 
-// Fill waits until at least one more byte was received into the buffer. It
-// returns [io.EOF] when the peer has closed its side, and [ErrTimeout] at the
-// deadline of [Conn.Await]. A full buffer grows; whoever must not let it looks
-// at the length of Buffered. Where there is no memory for it to grow, Fill returns
-// [ErrOverload].
+// Fill waits until at least one more byte is in the buffer. It returns [io.EOF] when the
+// peer has closed its side, and [ErrTimeout] at the deadline of [Conn.Await]. A full
+// buffer grows; a caller that must bound it checks the length of Buffered. Fill returns
+// [ErrOverload] if there is no memory to grow the buffer.
 //
-// Over TLS io.EOF is the end that the peer has announced. Where the connection
-// below ends without that it is [io.ErrUnexpectedEOF]: a stranger may have cut
-// off what was to follow (RFC 9112 section 9.8), though of a connection that is
-// idle it means no harm.
+// Over TLS, io.EOF means that the peer sent a close_notify. If the connection ends
+// without one, Fill returns [io.ErrUnexpectedEOF]: an attacker may have cut off the rest
+// (RFC 9112 section 9.8). On an idle connection this does no harm.
 func (c *Conn) Fill() error {
 	for {
 		again, err := c.again(c.readMore())
@@ -347,12 +338,11 @@ func (c *Conn) Fill() error {
 	}
 }
 
-// Turns calls handle for the bytes that are here, if there are any, and then each
-// time that others were received, for as long as it returns true. It waits for them
-// without asking the socket first: a request that is answered within handle costs one
-// receive, not two. It returns nil when handle has returned false, and else why it
-// ended, as Fill does. Within handle nothing may read from c; the buffer is given back
-// whenever it is empty as handle returns.
+// Turns calls handle for the bytes that are buffered, if any, and then each time that
+// more arrive, until handle returns false. It waits without asking the socket first: a
+// request that handle answers costs one receive, not two. Turns returns nil when handle
+// has returned false, else an error as Fill does. handle must not read from c. Whenever
+// the buffer is empty as handle returns, Turns gives it back.
 func (c *Conn) Turns(handle func() bool) error {
 	c.handle, c.want, c.early = handle, usual, len(c.Buffered()) > 0
 	defer func() { c.handle = nil }()
@@ -364,22 +354,19 @@ func (c *Conn) Turns(handle func() bool) error {
 	}
 }
 
-// Watch has gone asked now and then, about four times a second, by whoever waits
-// for bytes from c; when it reports true the wait ends with [ErrGone]. It lasts
-// until Watch(nil).
+// Watch makes every wait for bytes from c call gone about four times a second. When gone
+// returns true, the wait ends with [ErrGone]. Watch(nil) ends this.
 func (c *Conn) Watch(gone func() bool) { c.watch = gone }
 
-// Exchange sends head and body, then waits until bytes were received. The
-// answer is waited for without asking the socket first, so the whole costs one
-// send and one receive. sent is how many bytes went out. If the socket does not
-// take all of them at once, Exchange returns that number and no error without
-// waiting: the rest is for [Conn.Write], and the answer for [Conn.Fill], which
-// another goroutine may wait for meanwhile. Over TLS all is sent, within
+// Exchange sends head and body, then waits until bytes were received. It waits without
+// asking the socket first, so it costs one send and one receive. sent is how many bytes
+// went out. If the socket does not take all of them at once, Exchange does not wait and
+// returns no error: send the rest with [Conn.Write], and wait for the answer with
+// [Conn.Fill], perhaps in another goroutine. Over TLS Exchange sends all bytes, within
 // WriteTimeout.
 //
-// What became readable before the call (a peer that had closed already) is not
-// told again by the poller; it is noticed when the send provokes a reset, and
-// else after a quarter of a second.
+// If the peer had closed before the call, the poller does not report it again. Exchange
+// notices it when the send provokes a reset, or else after a quarter of a second.
 func (c *Conn) Exchange(head, body []byte) (sent int, err error) {
 	c.out, c.sent = [2][]byte{head, body}, -1
 	again := true
@@ -393,8 +380,8 @@ func (c *Conn) Exchange(head, body []byte) (sent int, err error) {
 	return max(c.sent, 0), err
 }
 
-// Offer sends as much of head and body as the socket takes at once, and returns
-// how much that was. Over TLS all is sent, within WriteTimeout.
+// Offer sends as much of head and body as the socket takes at once, and returns how much
+// that was. Over TLS it sends all bytes, within WriteTimeout.
 func (c *Conn) Offer(head, body []byte) (sent int, err error) {
 	if c.tls == nil {
 		return c.offer(head, body)
@@ -409,9 +396,9 @@ func (c *Conn) Offer(head, body []byte) (sent int, err error) {
 // Write sends all of b.
 func (c *Conn) Write(b []byte) error { return c.WriteTwo(b, nil) }
 
-// WriteTwo sends all of head and then all of body, in one call where the socket
-// takes them, and over TLS in one record where they fit. A write over TLS that
-// fails is the connection's last.
+// WriteTwo sends all of head and then all of body: in one call if the socket takes them,
+// and over TLS in one record if they fit. After a failed write over TLS no further write
+// is possible.
 func (c *Conn) WriteTwo(head, body []byte) error {
 	if c.tls != nil {
 		return c.tls.write(head, body)
@@ -420,8 +407,8 @@ func (c *Conn) WriteTwo(head, body []byte) error {
 	return err
 }
 
-// CloseWrite closes the sending side: the peer reads to its end. Over TLS it
-// tells the peer first, for which it waits five seconds at most.
+// CloseWrite closes the sending side, so the peer reads an end. Over TLS it sends a
+// close_notify first, and waits at most five seconds for that.
 func (c *Conn) CloseWrite() error {
 	var err error
 	if c.tls != nil {
@@ -434,14 +421,14 @@ func (c *Conn) CloseWrite() error {
 	return errors.Join(err, shut())
 }
 
-// Close closes the connection and wakes whoever waits for it, and returns when
-// those have let go of it: so it must not be called within [Conn.Turns]. The
-// read buffer is given back by the reader: see [Conn.Done]. It tells a TLS peer
-// nothing, since who writes may be stuck: that is for CloseWrite and Done.
+// Close closes the connection, wakes all waits on it, and returns when they have ended.
+// So it must not be called within [Conn.Turns]. The reader gives the read buffer back
+// with [Conn.Done]. Close sends no close_notify over TLS, since a writer may be stuck;
+// CloseWrite and Done do.
 func (c *Conn) Close() error { return c.nc.Close() }
 
-// Done closes the connection and gives up its buffer and its timer. It is for
-// the goroutine that reads, as the last thing it does.
+// Done closes the connection and gives up its buffer and its timer. The reading goroutine
+// calls it last.
 func (c *Conn) Done() {
 	c.deadline.Store(never)
 	c.limit.Store(never)
@@ -456,8 +443,8 @@ func (c *Conn) Done() {
 	c.drop()
 }
 
-// Abort makes Close send a reset instead of an orderly end, so that the peer
-// can tell that what it received is not whole.
+// Abort makes Close send a reset instead of an orderly end. So the peer can tell that it
+// did not receive everything.
 func (c *Conn) Abort() {
 	c.aborted.Store(true)
 	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok {

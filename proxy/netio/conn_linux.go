@@ -9,24 +9,24 @@ import (
 	"unsafe"
 )
 
-// calls are a connection's closures over its descriptor, made once, and the
-// memory that its system calls need.
+// calls has a connection's closures over its descriptor, made once, and the memory for
+// its system calls.
 type calls struct {
 	more, turn, swap, push func(fd uintptr) bool
 	peek, look, probe      func(fd uintptr)
 	quick                  func(fd uintptr)
 
-	fd      uintptr // while turning, or while crypto/tls reads
-	turning bool    // within Turns' handle, which may write but not read
-	drained bool    // crypto/tls has emptied the socket, and no wait began since
+	fd      uintptr // the descriptor while turning, or while crypto/tls reads
+	turning bool    // handle of Turns runs, and may write but not read
+	drained bool    // crypto/tls has emptied the socket, and no wait has begun since
 
 	vec      [2]syscall.Iovec
 	msg      syscall.Msghdr
-	write    [2][]byte // what transmit has yet to send
+	write    [2][]byte // what transmit has still to send
 	werr     error
-	patience time.Duration // how long it may be stuck, 0 for ever
+	patience time.Duration // how long the write may be stuck, 0 for ever
 	timed    bool          // the present write has a deadline
-	offers   bool          // it does not wait
+	offers   bool          // the write does not wait
 	silent   bool          // the last peek or probe found nothing
 	stamps   *stamps       // nil without Stamp
 	peer     Peer          // what the last look found
@@ -68,7 +68,7 @@ func (c *Conn) readSwap() error {
 	return c.raw.Read(c.calls.swap)
 }
 
-// receive takes what is there. done is false if nothing was; more tells that
+// receive reads what the socket has. done is false if that is nothing. more says that
 // there may be more than there was room for.
 func (c *Conn) receive(fd uintptr) (done, more bool) {
 	if c.tls != nil {
@@ -130,8 +130,8 @@ func (c *Conn) onTurn(fd uintptr) bool {
 	}
 }
 
-// turn calls handle, which may write to the descriptor that is held here, unless
-// that is another goroutine's to do.
+// turn calls handle. handle may write to the descriptor that is held here, unless Apart
+// is set.
 func (c *Conn) turn(fd uintptr) bool {
 	if c.Apart {
 		return c.handle()
@@ -142,8 +142,8 @@ func (c *Conn) turn(fd uintptr) bool {
 	return again
 }
 
-// onSwap sends at its first call, with the poller armed already, and receives
-// at those that follow: the answer can't come before the poller listens.
+// onSwap sends when it is first called, and receives when called again. The poller is
+// armed before the first call, so the answer can't come before the poller listens.
 func (c *Conn) onSwap(fd uintptr) bool {
 	if c.sent >= 0 {
 		return c.onMore(fd)
@@ -163,9 +163,9 @@ func (c *Conn) onSwap(fd uintptr) bool {
 	return n < len(c.out[0])+len(c.out[1])
 }
 
-// transmit sends all of head and then all of body to the socket, in one call
-// where it takes them, and returns how much it took. It gives up when no byte
-// has moved for as long as patience; 0 is for ever.
+// transmit sends all of head and then all of body, in one call if the socket takes them,
+// and returns how many bytes went out. It gives up when no byte has moved for patience; 0
+// is for ever.
 func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, err error) {
 	if c.raw == nil {
 		return c.fallbackWrite(head, body, patience)
@@ -190,14 +190,14 @@ func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, er
 	}
 	sent = all - len(s.write[0]) - len(s.write[1])
 	s.write = [2][]byte{}
-	if s.timed { // or it would end a later write before it began
+	if s.timed { // else it would end a later write at once
 		s.timed = false
 		c.nc.SetWriteDeadline(time.Time{})
 	}
 	return sent, err
 }
 
-// offer is transmit of what the socket takes at once.
+// offer sends as much as the socket takes at once.
 func (c *Conn) offer(head, body []byte) (sent int, err error) {
 	if c.raw == nil {
 		return c.fallbackWrite(head, body, c.WriteTimeout)
@@ -233,7 +233,7 @@ func (c *Conn) onPush(fd uintptr) bool {
 	return true
 }
 
-// send makes one system call of the two pieces.
+// send sends the two pieces in one system call.
 func (c *Conn) send(fd uintptr, a, b []byte) (int, syscall.Errno) {
 	if len(a) == 0 {
 		a, b = b, nil
@@ -261,8 +261,7 @@ func (c *Conn) send(fd uintptr, a, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// recv does not sleep, so it is not interrupted either; should the kernel
-// think otherwise it is asked again.
+// recv does not sleep, so no signal should interrupt it. If one does, recv tries again.
 func recv(fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
 	for {
 		n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)

@@ -4,7 +4,7 @@ package netio
 
 import "time"
 
-// calls is empty where the raw calls are not to be had.
+// calls is empty on systems without the raw calls.
 type calls struct{}
 
 func (c *Conn) open() {}
@@ -26,8 +26,7 @@ func (c *Conn) offer(head, body []byte) (sent int, err error) {
 // Peer knows nothing here: a read or a write says how the connection ended.
 func (c *Conn) Peer() Peer { return Peer{} }
 
-// Quiet reports whether an idle connection is as it should be, as far as can
-// be told here.
+// Quiet reports whether nothing is buffered; it knows no more here.
 func (c *Conn) Quiet() bool { return len(c.Buffered()) == 0 }
 
 // Left reports whether more than n bytes are buffered.
@@ -39,7 +38,7 @@ func (c *Conn) Left(n int64) (bytes, anything bool) {
 // Stamp does nothing here.
 func (c *Conn) Stamp() {}
 
-// Doubt does nothing here: an answer that nobody asked for is not told from others.
+// Doubt does nothing here: an answer without a request is not recognised.
 func (c *Conn) Doubt() {}
 
 // QuickAck does nothing here.

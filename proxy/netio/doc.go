@@ -1,11 +1,9 @@
-// Package netio is the socket as the data plane sees it: a [Conn] with a
-// borrowed read buffer, deadlines that cost nothing until they pass, and ways
-// of reading that spare system calls.
+// Package netio is the data plane's socket. A [Conn] borrows its read buffer, its
+// deadlines cost nothing until they pass, and it saves system calls.
 //
-// On Linux a Conn calls recv and send itself on the non-blocking descriptor
-// and lets the runtime's poller park the goroutine; elsewhere, and for
-// connections that are no sockets, it falls back to [net.Conn]. After
-// [Conn.StartTLS] all of that goes on with crypto/tls in between. It knows
-// nothing of any other protocol. Start reading at [Conn], then [Conn.Turns] and
-// [Conn.Exchange], which are what makes the hot path fast.
+// On Linux a Conn calls recv and send on the non-blocking descriptor itself, and lets the
+// runtime's poller park the goroutine. On other systems, and for connections that are not
+// sockets, it uses [net.Conn]. After [Conn.StartTLS] it does all of this through
+// crypto/tls. It knows no other protocol. Start reading at [Conn], then [Conn.Turns] and
+// [Conn.Exchange], which make the hot path fast.
 package netio

@@ -2,8 +2,8 @@ package netio
 
 import "time"
 
-// Duplex is a flow of bytes both ways, as a tunnel sees it: a [Conn], or a
-// stream of a connection that carries several. Its methods are those of Conn.
+// Duplex is one side of a tunnel: a [Conn], or a stream of a multiplexed connection. Its
+// methods are those of Conn.
 type Duplex interface {
 	Buffered() []byte
 	Consume(n int)
@@ -12,8 +12,7 @@ type Duplex interface {
 	Write(b []byte) error
 	CloseWrite() error
 	Close() error
-	// SetWriteTimeout says how long a write may be stuck without a byte
-	// moving; 0 is for ever.
+	// SetWriteTimeout sets how long a write may go without a byte moving; 0 is for ever.
 	SetWriteTimeout(d time.Duration)
 }
 

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// What follows is how a Conn reads and writes where it makes no system calls of
-// its own.
+// This file reads and writes for a Conn that makes no system calls of its own.
 
 // fallback reads once from the net.Conn.
 func (c *Conn) fallback() error {
@@ -23,7 +22,7 @@ func (c *Conn) fallback() error {
 	} else {
 		n, err = c.nc.Read(room)
 	}
-	if n > 0 && c.tls != nil { // one record of several, maybe
+	if n > 0 && c.tls != nil { // there may be further records
 		c.w += n
 		return nil
 	}
@@ -38,7 +37,7 @@ func (c *Conn) fallback() error {
 	return err
 }
 
-// fallbackTurns is Turns over the net.Conn.
+// fallbackTurns implements Turns over the net.Conn.
 func (c *Conn) fallbackTurns() error {
 	if c.early {
 		c.early = false
@@ -55,17 +54,17 @@ func (c *Conn) fallbackTurns() error {
 	}
 }
 
-// fallbackSwap sends over the net.Conn what Exchange has to send, then waits.
+// fallbackSwap sends Exchange's bytes over the net.Conn, then waits.
 func (c *Conn) fallbackSwap() error {
 	c.sent = len(c.out[0]) + len(c.out[1])
 	if c.err = c.WriteTwo(c.out[0], c.out[1]); c.err != nil {
-		return nil // c.err tells; as a read's, a timeout would be tried again
+		return nil // c.err has it; if returned, a timeout would be retried as a read's
 	}
 	return c.fallback()
 }
 
-// fallbackWrite is transmit over the net.Conn, in pieces: their deadlines are
-// what comes nearest to one from the last byte that moved.
+// fallbackWrite implements transmit over the net.Conn. It writes in pieces and sets a
+// deadline for each, which comes close to a timeout since the last byte that moved.
 func (c *Conn) fallbackWrite(head, body []byte, patience time.Duration) (sent int, err error) {
 	for _, b := range [...][]byte{head, body} {
 		for len(b) > 0 {

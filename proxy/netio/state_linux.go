@@ -7,22 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Peer looks at the socket. It may be called while another goroutine reads, but
-// not by two at once.
+// Peer looks at the socket. It may run while another goroutine reads, but not twice at
+// once.
 func (c *Conn) Peer() Peer {
 	if c.raw == nil {
 		return Peer{}
 	}
-	if c.raw.Control(c.calls.look) != nil { // it was closed on this side
+	if c.raw.Control(c.calls.look) != nil { // this side has closed it
 		return Peer{State: PeerReset}
 	}
 	return c.calls.peer
 }
 
-// Quiet reports whether an idle connection is as it should be: open, with
-// nothing to read. Over TLS what is there is read, to tell bytes from a peer's
-// housekeeping (session tickets, a key update): so it is for the goroutine that
-// reads.
+// Quiet reports whether an idle connection is open and has nothing to read. Over TLS it
+// reads, to tell content from session tickets and key updates, so only the reading
+// goroutine may call it.
 func (c *Conn) Quiet() bool {
 	switch {
 	case len(c.Buffered()) > 0:
@@ -35,11 +34,10 @@ func (c *Conn) Quiet() bool {
 	return c.raw.Control(c.calls.peek) == nil && c.calls.silent
 }
 
-// Left reports what was received behind the first n bytes of those that are buffered:
-// more bytes, which are buffered, too, or in crypto/tls; or anything at all, such as
-// the announcement of the end over TLS, or a part of a record. It makes no system
-// call, and is for the goroutine that reads. What Buffered returned before stays valid
-// unless it was empty.
+// Left reports what was received after the first n buffered bytes. bytes says that there
+// are more bytes, buffered or in crypto/tls. anything is also true for a TLS close_notify
+// or a part of a record. Left makes no system call. Only the reading goroutine may call
+// it. A slice that Buffered returned before stays valid unless it was empty.
 func (c *Conn) Left(n int64) (bytes, anything bool) {
 	switch buffered := int64(len(c.Buffered())); {
 	case buffered > n:
@@ -48,14 +46,14 @@ func (c *Conn) Left(n int64) (bytes, anything bool) {
 		return false, false
 	}
 	drained := c.calls.drained
-	c.calls.drained = true // so the socket is not asked
+	c.calls.drained = true // keeps decrypt from asking the socket
 	done, _ := c.decrypt(0)
 	bytes = done && c.err == nil
 	c.calls.drained, c.err = drained, nil
 	return bytes, done || !c.tls.framing.whole()
 }
 
-// QuickAck has the kernel acknowledge what was received now, not later.
+// QuickAck makes the kernel acknowledge received bytes now.
 func (c *Conn) QuickAck() {
 	if c.raw != nil {
 		c.raw.Control(c.calls.quick)
@@ -72,11 +70,11 @@ func (c *Conn) onPeek(fd uintptr) {
 	c.calls.silent = e == syscall.EAGAIN
 }
 
-// onLook finds out what Peer tells. A connection that is open and silent costs one
-// system call.
+// onLook finds out what Peer returns. For an open, silent connection it costs one system
+// call.
 func (c *Conn) onLook(fd uintptr) {
 	p := &c.calls.peer
-	if p.State == PeerReset { // which the kernel tells only once
+	if p.State == PeerReset { // the kernel tells this only once
 		return
 	}
 	*p = Peer{}
@@ -98,26 +96,25 @@ func (c *Conn) onLook(fd uintptr) {
 	}
 	p.Heard = time.Duration(info.Last_data_recv) * time.Millisecond
 	switch {
-	case info.State == unix.BPF_TCP_CLOSE: // a reset behind bytes, or behind an end, is not seen by reading
+	case info.State == unix.BPF_TCP_CLOSE: // reading does not see a reset behind bytes or behind an end
 		p.State = PeerReset
 	case announced && info.State == unix.BPF_TCP_ESTABLISHED:
 		p.State, p.Ended = PeerAnnounced, p.Heard
-	default: // a FIN is no data, but acknowledges
+	default: // a FIN has no data, but an acknowledgement
 		p.Ended = time.Duration(info.Last_ack_recv) * time.Millisecond
 	}
 }
 
-// onProbe reads without waiting. What it finds stays buffered, or is the end.
+// onProbe reads without waiting. Bytes that it finds stay buffered.
 func (c *Conn) onProbe(fd uintptr) {
 	c.calls.drained = false
 	done, _ := c.receive(fd)
 	c.calls.silent, c.err = !done, nil
 }
 
-// isAlert reports whether b, the first bytes that wait, are one record and no more,
-// and that an alert. Where its type is encrypted (RFC 8446 section 5.2) it is told by
-// its size, which two bytes of data have, too: such data is nothing that a client
-// sends while it waits for an answer.
+// isAlert reports whether b, the first unread bytes, is exactly one record and an alert.
+// If the type is encrypted (RFC 8446 section 5.2), it goes by the size. Two bytes of data
+// have the same size, but a client does not send those while it waits for an answer.
 func isAlert(b []byte) bool {
 	const header, alert, data, sealed = 5, 21, 23, 2 + 1 + 16
 	if len(b) < header || len(b) != header+int(b[3])<<8+int(b[4]) {

@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-// StartTLS runs a TLS handshake over c, as the server where server is true, and
-// encrypts everything from then on. Bytes that were buffered are its first. It
-// gives up at by on [Shared.Now]'s scale, 0 for never, with [ErrTimeout]; other
-// errors are those of crypto/tls, which has told the peer. What waits next needs
-// an Await of its own.
+// StartTLS runs a TLS handshake over c, as the server if server is true, and then
+// encrypts everything. The handshake begins with the bytes that are buffered. It gives up
+// with [ErrTimeout] at by, on the scale of [Shared.Now]; 0 is never. Other errors come
+// from crypto/tls, which has told the peer. Call Await before the next wait.
 //
-// After an error c is as it was before, but for the bytes that were exchanged:
-// it is good for CloseWrite, Close, Done and maybe a last word in plain text.
+// After an error c is still a plain connection, less the bytes of the handshake: use it
+// for CloseWrite, Close, Done and perhaps a last message in plain text.
 //
-// config must not be changed afterwards, nor allow renegotiation. With
+// Do not change config afterwards. It must not allow renegotiation. With
 // DynamicRecordSizingDisabled an answer of up to 16 KiB is one record.
 func (c *Conn) StartTLS(config *tls.Config, server bool, by time.Duration) (tls.ConnectionState, error) {
 	w := &wire{Conn: c.nc, c: c, early: bytes.Clone(c.Buffered()), waits: true}
@@ -44,35 +43,35 @@ func (c *Conn) StartTLS(config *tls.Config, server bool, by time.Duration) (tls.
 	return w.tls.ConnectionState(), nil
 }
 
-// wire is the connection below as crypto/tls sees it. On Linux its Read does
-// not wait but reports [errWouldBlock], which crypto/tls takes for a passing
-// trouble: it keeps what it has of a record and can be asked again. So it runs
-// within the waits of Conn, as a codec would.
+// wire is the connection that crypto/tls reads and writes. On Linux its Read does not
+// wait but returns [errWouldBlock], which crypto/tls takes for a temporary error: it
+// keeps its part of a record, and its Read can be called again. So crypto/tls runs within
+// the waits of Conn, like a codec.
 type wire struct {
 	net.Conn
 	c   *Conn
 	tls *tls.Conn
 
-	waits   bool   // Read does wait, since a handshake is run
+	waits   bool   // Read waits: a handshake runs
 	early   []byte // what was received before the handshake
-	ended   bool   // the end was read from the connection below
+	ended   bool   // the connection below returned io.EOF
 	framing framing
-	empty   bool // crypto/tls has nothing left of what it was given
-	single  bool // it was empty, and then was given one record
+	empty   bool // crypto/tls has consumed all that it was given
+	single  bool // it was empty, and was then given one record
 
-	// What follows is guarded by the lock under which crypto/tls writes, be it
-	// for who writes or, with a key update or an alert, for who reads.
+	// The lock that crypto/tls holds for a write guards the fields that follow. It also
+	// takes it when a read makes it send a key update or an alert.
 
 	closeBy time.Time         // when the last alert must have gone out
-	held    *[BufferSize]byte // records that wait for the one behind them
+	held    *[BufferSize]byte // records that wait for the next one
 	holds   int               // their length
-	moved   int               // how much went out, without the handshake
+	moved   int               // bytes that went out, without the handshake
 
-	more  atomic.Bool // a record comes right behind those written now
-	leave atomic.Bool // the connection is about to be closed, and nothing waits
+	more  atomic.Bool // another record follows the ones written now
+	leave atomic.Bool // the connection is about to be closed: writes do not wait
 }
 
-// Read receives what crypto/tls is to decrypt.
+// Read receives bytes for crypto/tls to decrypt.
 func (w *wire) Read(b []byte) (n int, err error) {
 	switch {
 	case len(w.early) > 0:
@@ -92,7 +91,7 @@ func (w *wire) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// wait reads within the handshake, whose time the timer of Conn keeps.
+// wait reads within the handshake. The timer of Conn keeps the deadline.
 func (w *wire) wait(b []byte) (int, error) {
 	for {
 		n, err := w.Conn.Read(b)
@@ -106,8 +105,8 @@ func (w *wire) wait(b []byte) (int, error) {
 	}
 }
 
-// Write sends what crypto/tls has encrypted: at most one record a call, but for
-// the handshake.
+// Write sends what crypto/tls has encrypted: at most one record a call, except in the
+// handshake.
 func (w *wire) Write(b []byte) (int, error) {
 	if w.waits {
 		return w.Conn.Write(b)
@@ -132,7 +131,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	return max(0, n-len(before)), err
 }
 
-// patience is how long a write may be stuck.
+// patience returns how long a write may be stuck.
 func (w *wire) patience() time.Duration {
 	usual := w.c.WriteTimeout
 	switch {
@@ -148,20 +147,18 @@ func (w *wire) patience() time.Duration {
 	return left
 }
 
-// SetWriteDeadline is called for the alert that ends the stream, before it and
-// after.
+// SetWriteDeadline is called before and after the alert that ends the stream.
 func (w *wire) SetWriteDeadline(t time.Time) error {
 	w.closeBy = t
 	return nil
 }
 
-// Close leaves the closing to Conn.
+// Close does nothing: Conn closes.
 func (w *wire) Close() error { return nil }
 
-// write encrypts and sends. What fits becomes one record. Else the record of
-// head is held back until the first of body's is there, so that a short head,
-// as that of a chunk, costs no system call of its own, and the body is not
-// copied for it.
+// write encrypts and sends. If head and body fit, they become one record. Else the record
+// of head is held back until body's first record is there. So a short head, such as that
+// of a chunk, costs no system call of its own, and no copy of the body.
 func (w *wire) write(head, body []byte) error {
 	switch {
 	case len(head) == 0:
@@ -187,39 +184,38 @@ func (w *wire) write(head, body []byte) error {
 	return err
 }
 
-// read decrypts what is there, or what comes.
+// read decrypts bytes that are here, or that arrive.
 func (w *wire) read(b []byte) (int, error) {
 	w.single = false
 	n, err := w.tls.Read(b)
 	switch {
-	case n > 0: // what ends it behind these is told again
+	case n > 0: // an end behind these is reported again
 		w.empty = w.single && n < len(b)
 		return n, nil
 	case err == errWouldBlock:
 		w.empty = w.framing.whole()
-	case err == io.EOF && w.ended: // not by a close_notify
+	case err == io.EOF && w.ended: // without a close_notify
 		return 0, io.ErrUnexpectedEOF
 	}
 	return 0, err
 }
 
-// errWouldBlock is what crypto/tls gets where there is nothing to read.
+// errWouldBlock tells crypto/tls that there is nothing to read.
 var errWouldBlock error = wouldBlock{}
 
-// wouldBlock is a [net.Error] that passes.
+// wouldBlock is a temporary [net.Error].
 type wouldBlock struct{}
 
 func (wouldBlock) Error() string   { return "nothing has been received" }
 func (wouldBlock) Timeout() bool   { return true }
 func (wouldBlock) Temporary() bool { return true }
 
-// framing follows the records in what crypto/tls is given (RFC 8446 section
-// 5.1). Who knows that they are used up need not ask crypto/tls, which allocates
-// to find out.
+// framing follows the records that crypto/tls is given (RFC 8446 section 5.1). If they
+// are all used up, there is no need to ask crypto/tls, which allocates to find out.
 type framing struct {
 	header [5]byte
-	have   int // of the header
-	left   int // what has yet to come of the record behind it
+	have   int // bytes of the header
+	left   int // bytes of the record that are still to come
 }
 
 // follow returns how many headers ended in b.
@@ -242,11 +238,10 @@ func (f *framing) follow(b []byte) (records int) {
 	return records
 }
 
-// whole reports whether a record's end was the last that came.
+// whole reports whether the last byte ended a record.
 func (f *framing) whole() bool { return f.have == 0 && f.left == 0 }
 
-// farewell tells the peer that no more comes, if that can be sent at once (RFC
-// 8446 section 6.1).
+// farewell sends a close_notify, if the socket takes it at once (RFC 8446 section 6.1).
 func (w *wire) farewell() {
 	w.leave.Store(true)
 	w.tls.Close()

@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// receive takes what the socket has. A receive that was given less than it had
-// room for has emptied the socket: until the next wait, which the poller ends
-// if more has come since, it is not asked again.
+// receive reads what the socket has. A receive that did not fill its room has emptied the
+// socket, so the socket is not asked again until the next wait. The poller ends that wait
+// if more has come since.
 func (w *wire) receive(b []byte) (int, error) {
 	c := w.c
 	if c.raw == nil {
@@ -29,8 +29,8 @@ func (w *wire) receive(b []byte) (int, error) {
 	return n, nil
 }
 
-// decrypt is receive over TLS. There is more to ask for unless neither crypto/tls
-// nor the socket holds anything.
+// decrypt is receive over TLS. more is false only if neither crypto/tls nor the socket
+// holds anything.
 func (c *Conn) decrypt(fd uintptr) (done, more bool) {
 	if c.full() {
 		if c.err = c.grow(); c.err != nil {
@@ -46,7 +46,7 @@ func (c *Conn) decrypt(fd uintptr) (done, more bool) {
 		if !more || c.grade == usual || len(room)-all < BufferSize {
 			break
 		}
-		n, err = c.tls.read(room[all:]) // what fails now is told again
+		n, err = c.tls.read(room[all:]) // an error is reported again
 	}
 	switch {
 	case all > 0:
@@ -64,9 +64,8 @@ func (c *Conn) decrypt(fd uintptr) (done, more bool) {
 	return true, false
 }
 
-// swap encrypts and sends what Exchange has to send, all of it. It may have to
-// wait, for the socket to take it and within a wait for the answer, which it
-// does not disturb.
+// swap encrypts and sends all of Exchange's bytes. It may wait for the socket to take
+// them, within the wait for the answer, which it does not disturb.
 func (c *Conn) swap(fd uintptr) (done bool) {
 	s, before := &c.calls, c.tls.moved
 	s.fd, s.turning = fd, true

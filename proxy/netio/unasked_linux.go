@@ -9,18 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stamps is what it takes to learn from a receive when its bytes arrived.
+// stamps has the state and memory to learn when received bytes arrived.
 type stamps struct {
-	doubt bool  // the next Exchange's answer is to be looked at
+	doubt bool  // check the answer of the next Exchange
 	asked int64 // when its request was sent, in nanoseconds since 1970; 0 once the answer has begun
 	vec   syscall.Iovec
 	msg   syscall.Msghdr
 	ctl   [64]byte
 }
 
-// Stamp has the kernel note when bytes arrive, for [Conn.Doubt]. It is a system
-// call for once in a connection's life; where the kernel can't do it nothing
-// changes.
+// Stamp makes the kernel note when bytes arrive, for [Conn.Doubt]. It costs one system
+// call in a connection's life. If the kernel can't do it, nothing changes.
 func (c *Conn) Stamp() {
 	if _, ok := c.nc.(interface{ SetNoDelay(bool) error }); !ok || c.raw == nil {
 		return // a socket of another kind than TCP
@@ -32,15 +31,15 @@ func (c *Conn) Stamp() {
 	})
 }
 
-// Doubt has the next [Conn.Exchange] end with [ErrUnasked] if the answer arrived
-// before the request was sent. It costs no system call: the receive tells.
+// Doubt makes the next [Conn.Exchange] end with [ErrUnasked] if the answer arrived before
+// the request was sent. It costs no system call.
 func (c *Conn) Doubt() {
 	if c.calls.stamps != nil {
 		c.calls.stamps.doubt = true
 	}
 }
 
-// asks notes when the request goes out.
+// asks notes when the request is sent.
 func (s *stamps) asks() {
 	s.asked = 0
 	if s.doubt {
@@ -48,12 +47,12 @@ func (s *stamps) asks() {
 	}
 }
 
-// errUnasked is what receive says of bytes that nobody asked for: no receive on TCP
-// fails with it.
+// errUnasked is what receive returns for bytes without a request. TCP itself never
+// returns it.
 const errUnasked = syscall.EBADMSG
 
-// receive is recv of the first bytes after a request. The kernel tells of the last
-// bytes of those that it gives when they arrived.
+// receive is recv for the first bytes after a request. The kernel tells when the last of
+// the received bytes arrived.
 func (s *stamps) receive(fd uintptr, b []byte) (int, syscall.Errno) {
 	s.vec.Base = &b[0]
 	s.vec.SetLen(len(b))
@@ -72,7 +71,7 @@ func (s *stamps) receive(fd uintptr, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// arrived is when the bytes did, 0 where the kernel does not say.
+// arrived returns when the bytes arrived, 0 if the kernel does not say.
 func (s *stamps) arrived() int64 {
 	const size = unix.SizeofCmsghdr + int(unsafe.Sizeof(unix.Timespec{}))
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&s.ctl[0]))
@@ -82,7 +81,7 @@ func (s *stamps) arrived() int64 {
 	return (*unix.Timespec)(unsafe.Pointer(&s.ctl[unix.SizeofCmsghdr])).Nano()
 }
 
-// take receives what the socket has.
+// take reads what the socket has.
 func (c *Conn) take(fd uintptr, b []byte) (int, syscall.Errno) {
 	if s := c.calls.stamps; s != nil && s.asked != 0 {
 		return s.receive(fd, b)
@@ -90,7 +89,7 @@ func (c *Conn) take(fd uintptr, b []byte) (int, syscall.Errno) {
 	return recv(fd, b, 0)
 }
 
-// failure is the error of a take that failed.
+// failure turns the errno of a failed take into an error.
 func failure(e syscall.Errno) error {
 	if e == errUnasked {
 		return ErrUnasked

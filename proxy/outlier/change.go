@@ -18,7 +18,7 @@ const (
 	SuccessRateLocalOrigin
 	FailurePercentage
 	FailurePercentageLocalOrigin
-	Manual // somebody said so
+	Manual // ejected by hand
 	reasons
 )
 
@@ -35,15 +35,15 @@ func (r Reason) String() string {
 type Event uint8
 
 const (
-	// Ejected hosts are to get no more requests.
+	// Ejected hosts get no more requests.
 	Ejected Event = iota + 1
 	// Unejected hosts may get requests again.
 	Unejected
-	// NotEnforced hosts would have been ejected, but for the enforcing percentage
-	// of the reason. Nothing changes.
+	// NotEnforced hosts were found to be outliers, but the enforcing percentage of the
+	// reason spared them. Nothing changes.
 	NotEnforced
-	// Overflow hosts would have been ejected, but for the hosts that are ejected
-	// already: Envoy's ejections_overflow. Nothing changes.
+	// Overflow hosts were found to be outliers, but too many hosts are ejected already:
+	// Envoy's ejections_overflow. Nothing changes.
 	Overflow
 )
 
@@ -52,21 +52,21 @@ func (e Event) String() string {
 	return [...]string{"none", "ejected", "unejected", "not_enforced", "overflow"}[e]
 }
 
-// Change is one thing that happened to a host. One that ended an ejection has the
-// reason of that ejection.
+// Change is something that happened to a host. The end of an ejection has the reason of
+// that ejection.
 type Change struct {
 	Host   *Host
 	Event  Event
 	Reason Reason
-	// Detail says it in words, for the log.
+	// Detail says why in words, for the log.
 	Detail string
-	// Until is when an ejection ends, 0 if only by hand.
+	// Until is when an ejection ends, 0 if it only ends by hand.
 	Until time.Duration
 }
 
-// Eject ejects a host by hand, until [Detector.Uneject]: neither time nor a
-// health check ends it, and no limit holds. It does not lengthen the host's next
-// ejection. On a host that is ejected already it makes that one last.
+// Eject ejects a host by hand, until [Detector.Uneject]. Neither time nor a health check
+// ends this ejection, and no limit applies. It does not lengthen the host's next
+// ejection. If the host is ejected already, that ejection becomes one by hand.
 func (d *Detector) Eject(now time.Duration, h *Host) Change {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,7 +79,7 @@ func (d *Detector) Eject(now time.Duration, h *Host) Change {
 	return Change{Host: h, Event: Ejected, Reason: Manual, Detail: h.detail}
 }
 
-// Uneject ends an ejection by hand, whatever its reason; false if there is none.
+// Uneject ends a host's ejection, whatever its reason. It returns false if there is none.
 func (d *Detector) Uneject(now time.Duration, h *Host) (c Change, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,9 +89,9 @@ func (d *Detector) Uneject(now time.Duration, h *Host) (c Change, ok bool) {
 	return d.uneject(now, h, "restored by hand"), true
 }
 
-// Restore gives a host that is not ejected the ejection that State told of where it
-// was before, in another process: that ends, and is followed by others, as it would
-// have. A Reason that is none is ignored.
+// Restore gives a host the ejection that State returned in an earlier process, unless the
+// host is ejected. The ejection ends, and lengthens later ones, as it would have there.
+// An unknown Reason is ignored.
 func (d *Detector) Restore(h *Host, s State) {
 	if s.Reason == None || s.Reason >= reasons {
 		return
@@ -103,9 +103,9 @@ func (d *Detector) Restore(h *Host, s State) {
 	h.ejected.Store(true)
 }
 
-// Passed is called when an active health check of the host passed and it counts
-// as healthy. It ends an ejection, if the options say so and it was not by hand;
-// otherwise it returns false.
+// Passed is called when an active health check of the host passed and the host counts as
+// healthy. It ends an ejection if the options say so and it was not by hand; else it
+// returns false.
 func (d *Detector) Passed(now time.Duration, h *Host) (c Change, ok bool) {
 	if !h.ejected.Load() || !d.options.SuccessfulActiveHealthCheckUnejectHost {
 		return Change{}, false // nearly always: spare the lock
@@ -121,8 +121,8 @@ func (d *Detector) Passed(now time.Duration, h *Host) (c Change, ok bool) {
 // eject ejects a host for the reason.
 func (d *Detector) eject(now time.Duration, h *Host, r Reason, detail string, random func() uint64) Change {
 	o := &d.options
-	// This is Envoy's condition: the multiplier goes one further than the longest
-	// ejection needs, so a host must stay healthy for one more interval.
+	// This is Envoy's condition: the multiplier grows one step beyond the longest
+	// ejection, so a host must stay healthy for one more interval.
 	if time.Duration(h.multiplier)*o.BaseEjectionTime < o.MaxEjectionTime+o.BaseEjectionTime {
 		h.multiplier++
 	}
@@ -136,8 +136,8 @@ func (d *Detector) eject(now time.Duration, h *Host, r Reason, detail string, ra
 	return Change{h, Ejected, r, fmt.Sprintf("%s, ejected for %s", detail, length), h.until}
 }
 
-// uneject lets a host have requests again. What was counted before counts no more,
-// or a few failures, or those of before the ejection, would eject it at once.
+// uneject lets a host have requests again. It resets all counts; otherwise a few
+// failures, or those from before the ejection, would eject the host again at once.
 func (d *Detector) uneject(now time.Duration, h *Host, detail string) Change {
 	h.forget()
 	h.until, h.eased = now, now

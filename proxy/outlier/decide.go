@@ -14,7 +14,7 @@ type Detector struct {
 	width   time.Duration // of a bucket
 
 	mu    sync.Mutex
-	rated []rated // room for the hosts that rates are compared of
+	rated []rated // reused memory for the comparison of rates
 }
 
 // New returns a Detector.
@@ -26,19 +26,17 @@ func New(o Options) *Detector {
 // NewHost returns the record of a new endpoint.
 func (d *Detector) NewHost() *Host { return &Host{detector: d} }
 
-// Every is how often to call [Detector.Decide]: a tenth of the interval. Called
-// once an interval, it does what Envoy does; called more often, it finds an
-// outlier by its rate as soon as the window shows it, and ends an ejection when
-// its time is over rather than at the next tick.
+// Every returns how often to call [Detector.Decide]: a tenth of the interval. Called once
+// an interval, Decide does what Envoy does. Called more often, it finds an outlier by its
+// rate as soon as the window shows it, and ends ejections on time.
 func (d *Detector) Every() time.Duration { return d.width }
 
-// Decide looks at all hosts of the cluster and returns what happens to them: those
-// whose ejection is over, those that are ejected, and those that would have been.
-// Call it with time that does not go back, every [Detector.Every] and when
-// [Host.Put] says so. Random returns any 64 bits.
+// Decide looks at all hosts of the cluster and returns the changes: ejections that end,
+// new ejections, and outliers that are not ejected. Call it every [Detector.Every] and
+// when [Host.Put] says so; now must not go back. random returns any 64 bits.
 //
-// An outlier that is not ejected is told once an interval for each reason, and its
-// chance to be ejected comes with that.
+// An outlier that is not ejected is reported once an interval for each reason. Only then
+// is the enforcing percentage drawn again.
 func (d *Detector) Decide(now time.Duration, hosts []*Host, random func() uint64) []Change {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -64,26 +62,26 @@ type sweep struct {
 	*Detector
 	now     time.Duration
 	hosts   int // of the cluster
-	ejected int // of them, up to now
+	ejected int // of them, so far
 	random  func() uint64
 	changes []Change
 }
 
-// end ends the ejections whose time is over, and counts the others.
+// end ends the ejections that have expired, and counts the others.
 func (s *sweep) end(hosts []*Host) {
 	for _, h := range hosts {
 		switch {
 		case !h.ejected.Load():
 		case h.reason != Manual && h.until <= s.now:
-			s.changes = append(s.changes, s.uneject(s.now, h, "the time of its ejection is over"))
+			s.changes = append(s.changes, s.uneject(s.now, h, "its ejection time is over"))
 		default:
 			s.ejected++
 		}
 	}
 }
 
-// rows ejects hosts for failures in a row. Gateway failures come first: they are
-// failures too, and say more.
+// rows ejects hosts for failures in a row. Gateway failures come first: they count as
+// failures too, and are more specific.
 func (s *sweep) rows(hosts []*Host) {
 	o := &s.options
 	for _, h := range hosts {
@@ -93,8 +91,8 @@ func (s *sweep) rows(hosts []*Host) {
 	}
 }
 
-// row looks at one count of failures in a row, which begins anew where the host
-// stays, so that it takes as many again.
+// row checks one count of failures in a row. If the host is not ejected, the count starts
+// again.
 func (s *sweep) row(h *Host, row *atomic.Uint32, threshold int, r Reason, of string) {
 	n := row.Load()
 	if threshold <= 0 || n < uint32(threshold) || h.ejected.Load() {
@@ -104,16 +102,16 @@ func (s *sweep) row(h *Host, row *atomic.Uint32, threshold int, r Reason, of str
 	s.outlier(h, r, fmt.Sprintf("%d %s in a row", n, of))
 }
 
-// outlier ejects a host, if it may be: max_ejection_percent comes before the
-// chance, as in Envoy.
+// outlier ejects a host if that is allowed. As in Envoy, max_ejection_percent comes
+// before the enforcing percentage.
 func (s *sweep) outlier(h *Host, r Reason, detail string) {
 	switch {
 	case s.ejected > 0 && 100*(s.ejected+1) > s.options.MaxEjectionPercent*s.hosts:
 		s.changes = append(s.changes, Change{Host: h, Event: Overflow, Reason: r, Detail: fmt.Sprintf(
-			"%s, not ejected because %d of %d endpoints are and no more than %d %% may be", detail, s.ejected, s.hosts, s.options.MaxEjectionPercent)})
+			"%s; not ejected because %d of %d endpoints are ejected already and at most %d %% may be", detail, s.ejected, s.hosts, s.options.MaxEjectionPercent)})
 	case s.random()%100 >= uint64(max(s.options.enforcing(r), 0)):
 		s.changes = append(s.changes, Change{Host: h, Event: NotEnforced, Reason: r, Detail: fmt.Sprintf(
-			"%s, not ejected because that is enforced at %d %%", detail, s.options.enforcing(r))})
+			"%s; not ejected because this is enforced at %d %% only", detail, s.options.enforcing(r))})
 	default:
 		s.ejected++
 		s.changes = append(s.changes, s.eject(s.now, h, r, detail, s.random))
@@ -122,8 +120,8 @@ func (s *sweep) outlier(h *Host, r Reason, detail string) {
 	h.told[r] = told{s.now, true}
 }
 
-// ease makes the next ejection of a host shorter by BaseEjectionTime for every
-// interval that it has been healthy.
+// ease shortens a host's next ejection by BaseEjectionTime for every interval in which it
+// was healthy.
 func (s *sweep) ease(hosts []*Host) {
 	for _, h := range hosts {
 		if h.multiplier == 0 || h.ejected.Load() {

@@ -9,26 +9,25 @@ import (
 type Result uint8
 
 const (
-	// Success is any answer but a 5xx; for a gRPC call, one whose status is no
-	// error of the server; for TCP, a connection.
+	// Success is any answer but a 5xx; for gRPC, a status that is not a server error; for
+	// TCP, a connection.
 	Success Result = iota
-	// Error5xx is a 5xx that is no GatewayError.
+	// Error5xx is a 5xx other than a GatewayError.
 	Error5xx
-	// GatewayError is 502, 503 or 504, by the host itself.
+	// GatewayError is a 502, 503 or 504 from the host itself.
 	GatewayError
-	// LocalOrigin is a failure that the host did not answer with: it could not be
-	// connected to, did not answer in time, or reset the connection.
+	// LocalOrigin is a failure without an answer: the connection failed, the host did not
+	// answer in time, or it reset the connection.
 	LocalOrigin
 )
 
-// Host is the record of one endpoint. It belongs to the endpoint, not to a list
-// of them: keep it as long as the endpoint is in the cluster. Use
-// [Detector.NewHost].
+// Host is the record of one endpoint. Keep it as long as the endpoint is in the cluster,
+// also when the list of endpoints changes. Use [Detector.NewHost].
 type Host struct {
 	detector *Detector
 
-	// Failures in a row: of any kind, or of external origin if they are split;
-	// of gateway errors; of local origin, if they are split.
+	// Failures in a row: of any kind, or of external origin if origins are split; gateway
+	// errors; failures of local origin, if origins are split.
 	row5xx, rowGateway, rowLocal atomic.Uint32
 	external, local              window
 
@@ -36,27 +35,26 @@ type Host struct {
 	record  // guarded by detector.mu
 }
 
-// record is what has become of a host.
+// record is the history of a host's ejections.
 type record struct {
 	reason       Reason        // of the ejection, or of the last one
 	detail       string        // the same in words
 	since, until time.Duration // of the ejection, or of the last one
 	times        int           // ejections ever
 	multiplier   int           // of BaseEjectionTime: ejections in a row
-	eased        time.Duration // when the multiplier was last made less, or could have been
-	told         [reasons]told // what was found and not enforced
+	eased        time.Duration // when the multiplier was last lowered, or could have been
+	told         [reasons]told // outliers that were found but not ejected
 }
 
-// told is when something was found and not enforced.
+// told is when an outlier was found but not ejected.
 type told struct {
 	at time.Duration
 	is bool
 }
 
-// Put notes how an attempt that ended now went. It is safe for concurrent use,
-// takes no lock and allocates nothing. It reports true where so many failures in a
-// row came together that the host may be an outlier: then call [Detector.Decide]
-// soon.
+// Put records the result of an attempt that ended now. It is safe for concurrent use,
+// takes no lock and allocates nothing. It returns true if failures in a row have reached
+// a threshold: then call [Detector.Decide] soon.
 func (h *Host) Put(now time.Duration, r Result) (look bool) {
 	o := &h.detector.options
 	bucket := number(now, h.detector.width)
@@ -83,11 +81,12 @@ func (h *Host) Put(now time.Duration, r Result) (look bool) {
 	return reached(&h.row5xx, o.Consecutive5xx) || look
 }
 
-// reached counts one more, and reports whether that makes exactly n: so one of
-// those who count at once looks, and not everyone after.
+// reached counts one more, and reports whether that makes exactly n. So only one of
+// several concurrent callers gets true, and nobody after that.
 func reached(row *atomic.Uint32, n int) bool { return row.Add(1) == uint32(n) }
 
-// reset spares a busy host's cache line a write where nothing failed.
+// reset clears the count. It avoids a write to a busy host's cache line if the count is 0
+// already.
 func reset(row *atomic.Uint32) {
 	if row.Load() != 0 {
 		row.Store(0)
@@ -97,24 +96,25 @@ func reset(row *atomic.Uint32) {
 // Ejected reports whether the host is ejected. It takes no lock.
 func (h *Host) Ejected() bool { return h.ejected.Load() }
 
-// State is what there is to say of a host.
+// State describes a host.
 type State struct {
 	Ejected bool
-	// Reason and Detail say why it is ejected, or was the last time.
+	// Reason and Detail say why it is ejected, or was last ejected.
 	Reason Reason
 	Detail string
-	// Since and Until bound the ejection, or the last one; an Until of 0 is that
-	// of one by hand, which lasts until it is ended by hand.
+	// Since and Until bound the ejection, or the last one. An Until of 0 means an
+	// ejection by hand, which only ends by hand.
 	Since, Until time.Duration
-	// Times is how often it was ejected, and Multiplier how often in a row.
+	// Times is how often the host was ejected, and Multiplier how often in a row.
 	Times, Multiplier int
-	// Requests are those of the window, and Failures how many of them failed;
-	// the others are those of local origin, and 0 unless they are split.
+	// Requests counts the requests in the window, and Failures those that failed. The
+	// other two count requests and failures by local origin; they are 0 unless origins
+	// are split.
 	Requests, Failures           int
 	LocalRequests, LocalFailures int
 }
 
-// SuccessRate is the share of the window's requests that succeeded, in percent;
+// SuccessRate returns the share of the window's requests that succeeded, in percent;
 // false if there were none.
 func (s State) SuccessRate() (percent float64, ok bool) {
 	if s.Requests == 0 {
@@ -123,7 +123,7 @@ func (s State) SuccessRate() (percent float64, ok bool) {
 	return count{s.Requests, s.Failures}.rate(), true
 }
 
-// State tells about the host. It is safe for concurrent use.
+// State returns the host's state. It is safe for concurrent use.
 func (h *Host) State(now time.Duration) State {
 	bucket := number(now, h.detector.width)
 	external, local := h.external.sum(bucket), h.local.sum(bucket)
@@ -137,7 +137,7 @@ func (h *Host) State(now time.Duration) State {
 	}
 }
 
-// forget begins anew to count what the host does.
+// forget resets all counts.
 func (h *Host) forget() {
 	h.row5xx.Store(0)
 	h.rowGateway.Store(0)

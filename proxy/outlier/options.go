@@ -2,42 +2,39 @@ package outlier
 
 import "time"
 
-// Options are a Detector's settings. The zero Options are [Defaults]; if any field
-// is set, all are taken as they are, so start from Defaults and change those that
-// are to differ. Each field is named as in Envoy's OutlierDetection.
+// Options are a Detector's settings. The zero Options stand for [Defaults]. If any field
+// is set, all are taken as they are, so start from Defaults and change some. Each field
+// is named as in Envoy's OutlierDetection.
 //
-// The fields that begin with Enforcing are the chance, in percent, that a host
-// that is found to be an outlier in this way is ejected indeed. At 0 what would
-// have been is only told.
+// The fields that begin with Enforcing are the probability, in percent, that such an
+// outlier is ejected. At 0 it is only reported.
 type Options struct {
-	// Interval is how long the window is that rates are computed over, and how
-	// long a host stays healthy before its next ejection becomes shorter again.
-	// 10 s if it is not positive.
+	// Interval is the length of the window for rates. It is also how long a host must
+	// stay healthy until its next ejection becomes shorter again. 10 s if it is not
+	// positive.
 	Interval time.Duration
-	// BaseEjectionTime, times the number of ejections in a row, is how long an
-	// ejection lasts: default 30 s, also where it is not positive.
-	// MaxEjectionTime is the most; default is 300 s, or BaseEjectionTime if that
-	// is longer.
+	// An ejection lasts BaseEjectionTime times the number of ejections in a row; default
+	// is 30 s, also if it is not positive. MaxEjectionTime is the maximum; default is 300
+	// s, or BaseEjectionTime if that is longer.
 	BaseEjectionTime, MaxEjectionTime time.Duration
-	// MaxEjectionTimeJitter is the most that is added to an ejection, at random,
-	// so that not all proxies try the host at the same moment; default is 0.
+	// MaxEjectionTimeJitter is the maximum random time added to an ejection, so that not
+	// all proxies try the host at the same moment; default is 0.
 	MaxEjectionTimeJitter time.Duration
-	// MaxEjectionPercent is how many of the hosts may be ejected at once, in
-	// percent; default is 10. One always may: always_eject_one_host.
+	// MaxEjectionPercent is the share of hosts that may be ejected at once, in percent;
+	// default is 10. One host always may: always_eject_one_host.
 	MaxEjectionPercent int
 
-	// Consecutive5xx is how many failures in a row eject a host; default is 5,
-	// enforced at 100. 0 is never, as with the other numbers in a row.
+	// Consecutive5xx is how many failures in a row eject a host; default is 5, enforced
+	// at 100. 0 is never, as for the other numbers in a row.
 	Consecutive5xx, EnforcingConsecutive5xx int
-	// ConsecutiveGatewayFailure counts 502, 503 and 504 alone, and unless they
-	// are split, failures of local origin; default is 5, enforced at 0.
+	// ConsecutiveGatewayFailure counts 502, 503 and 504 and, unless origins are split,
+	// failures of local origin; default is 5, enforced at 0.
 	ConsecutiveGatewayFailure, EnforcingConsecutiveGatewayFailure int
 
-	// SplitExternalLocalOriginErrors counts failures to reach the host or to hear
-	// from it apart from the errors that it answered with. Without it they are
-	// the same.
+	// SplitExternalLocalOriginErrors counts failures without an answer separately from
+	// errors that the host answered with.
 	SplitExternalLocalOriginErrors bool
-	// ConsecutiveLocalOriginFailure counts failures of local origin, if they are
+	// ConsecutiveLocalOriginFailure counts failures of local origin, if origins are
 	// split; default is 5, enforced at 100.
 	ConsecutiveLocalOriginFailure, EnforcingConsecutiveLocalOriginFailure int
 
@@ -51,9 +48,9 @@ type Options struct {
 	// Default is 100 for both.
 	EnforcingSuccessRate, EnforcingLocalOriginSuccessRate int
 
-	// A host is ejected if FailurePercentageThreshold of its requests or more
-	// failed (default 85), where it had FailurePercentageRequestVolume of them
-	// in the window (default 50) and FailurePercentageMinimumHosts hosts did
+	// A host is ejected if FailurePercentageThreshold percent of its requests or more
+	// failed (default 85). The host must have had FailurePercentageRequestVolume requests
+	// in the window (default 50), and so must FailurePercentageMinimumHosts hosts
 	// (default 5).
 	FailurePercentageThreshold                                    int
 	FailurePercentageMinimumHosts, FailurePercentageRequestVolume int
@@ -87,7 +84,7 @@ func Defaults() Options {
 	}
 }
 
-// complete fills in what has no meaning at zero.
+// complete sets defaults where zero has no meaning.
 func (o Options) complete() Options {
 	defaults := Defaults()
 	if o == (Options{}) {
@@ -106,7 +103,7 @@ func (o Options) complete() Options {
 	return o
 }
 
-// enforcing is the chance, in percent, that an outlier of this kind is ejected.
+// enforcing returns the probability, in percent, that an outlier of this kind is ejected.
 func (o *Options) enforcing(r Reason) int {
 	switch r {
 	case Consecutive5xx:

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// origin is one of the two windows of a host, and the reasons that it gives.
+// origin is one of a host's two windows, with its reasons for ejection.
 type origin struct {
 	window           func(*Host) *window
 	of               string // in the middle of a sentence
@@ -21,8 +21,7 @@ type rated struct {
 	total int
 }
 
-// rates ejects hosts by their rates. Those that are worst come first, so that
-// where not all may be ejected, they are.
+// rates ejects hosts by their rates, the worst first: not all may be ejected.
 func (s *sweep) rates(hosts []*Host, of origin) {
 	o := &s.options
 	bucket := number(s.now, s.width)
@@ -39,16 +38,16 @@ func (s *sweep) rates(hosts []*Host, of origin) {
 	slices.SortStableFunc(all, func(a, b rated) int { return cmp.Compare(a.rate, b.rate) })
 	s.unlike(all, of)
 	s.failing(all, of)
-	clear(all) // hold on to no host
+	clear(all) // keep no host alive
 	s.rated = all[:0]
 }
 
-// rounding is what a rate must be below the threshold by: where all are the same,
-// their mean may come out a little above each of them.
+// rounding is by how much a rate must be below the threshold. If all rates are the same,
+// rounding may put their mean a little above them.
 const rounding = 1e-9
 
-// unlike ejects the hosts whose success rate is unlike that of the others:
-// Envoy's success_rate.
+// unlike ejects hosts with a success rate unlike that of the others: Envoy's
+// success_rate.
 func (s *sweep) unlike(all []rated, of origin) {
 	o := &s.options
 	mean, stdev, n := spread(all, o.SuccessRateRequestVolume)
@@ -67,8 +66,8 @@ func (s *sweep) unlike(all []rated, of origin) {
 	}
 }
 
-// spread is the mean and the standard deviation of the rates of those that had so
-// many requests, and how many they are.
+// spread returns the mean and the standard deviation of the rates of hosts with at least
+// volume requests, and the number of these hosts.
 func spread(all []rated, volume int) (mean, stdev float64, n int) {
 	for _, r := range all {
 		if r.total >= volume {
@@ -88,8 +87,8 @@ func spread(all []rated, volume int) (mean, stdev float64, n int) {
 	return mean, math.Sqrt(stdev / float64(n)), n
 }
 
-// failing ejects the hosts of which too large a share of requests fails, whatever
-// the others do: Envoy's failure_percentage.
+// failing ejects hosts with too large a share of failed requests, whatever the others do:
+// Envoy's failure_percentage.
 func (s *sweep) failing(all []rated, of origin) {
 	o := &s.options
 	n := 0
@@ -107,15 +106,15 @@ func (s *sweep) failing(all []rated, of origin) {
 			return // so are those that follow
 		}
 		if r.total >= o.FailurePercentageRequestVolume && s.fresh(r.host, of.failure) {
-			s.outlier(r.host, of.failure, fmt.Sprintf("%.1f %% of its requests failed%s, and %d %% are too many",
+			s.outlier(r.host, of.failure, fmt.Sprintf("%.1f %% of its requests failed%s; the threshold is %d %%",
 				failures, of.of, o.FailurePercentageThreshold))
 		}
 	}
 }
 
-// fresh reports whether the host is there to be ejected and was not found to be an
-// outlier for this reason within the last interval. So Decide may be called as
-// often as one likes: neither counts nor chances become more.
+// fresh reports whether the host is not ejected, and was not found to be an outlier for
+// this reason within the last interval. So calling Decide more often changes neither
+// counts nor probabilities.
 func (s *sweep) fresh(h *Host, r Reason) bool {
 	t := h.told[r]
 	return !h.ejected.Load() && (!t.is || s.now-t.at >= s.options.Interval)

@@ -3,18 +3,18 @@ package accesslog
 import "sync"
 
 const (
-	// chunkSize is small enough for a write to end before the Go runtime takes
-	// the processor away from it, which costs more than the write.
+	// chunkSize is small enough that a write ends before the Go runtime preempts it,
+	// which would cost more than the write.
 	chunkSize = 32 << 10
 	// chunkFull leaves room for the line that makes a chunk full.
 	chunkFull = chunkSize - 4<<10
-	// spareChunks is how many written chunks are kept for reuse: as many as a busy
-	// proxy fills before the writer has its turn on the only processor.
+	// spareChunks is how many written chunks are kept for reuse: as many as a busy proxy
+	// fills before the writer gets to run on a single processor.
 	spareChunks = 16
 )
 
-// buffer is the bounded queue of chunks between the goroutine that fills them
-// and the one that writes them. Neither ever waits for the other in it.
+// buffer is the bounded queue of chunks between the goroutine that fills them and the one
+// that writes them. Neither ever waits for the other.
 type buffer struct {
 	limit int
 	ready chan struct{} // one token: there is something to take
@@ -25,8 +25,8 @@ type buffer struct {
 	spare [][]byte
 }
 
-// begin returns chunk, or another where it is nil, to be filled; false means
-// that the limit is reached.
+// begin returns a chunk to fill: the given one, or another if that is nil. It returns
+// false if the limit is reached.
 func (b *buffer) begin(chunk []byte) ([]byte, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,9 +44,9 @@ func (b *buffer) begin(chunk []byte) ([]byte, bool) {
 	return make([]byte, 0, chunkSize), true
 }
 
-// add queues chunk and returns the chunk to fill next: none, or the same one
-// where its lines found room behind others that wait. So a writer that is
-// stuck holds full chunks, not one for each time the log was flushed.
+// add queues chunk and returns the chunk to fill next: nil, or the same one if its lines
+// fitted into a waiting chunk. So a stuck writer holds full chunks, not one for each
+// flush.
 func (b *buffer) add(chunk []byte) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,8 +84,8 @@ func (b *buffer) empty() bool {
 	return len(b.queue) == 0
 }
 
-// done takes a written chunk back. One that a long line made grow is left to
-// the collector.
+// done takes a written chunk back. It leaves a chunk that grew for a long line to the
+// garbage collector.
 func (b *buffer) done(chunk []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

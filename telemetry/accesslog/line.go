@@ -8,17 +8,15 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// AppendLine appends the line of h to dst, with its newline. It is one JSON
-// object with always the same keys in the same order, whatever was recorded; what does
-// not apply, or is empty, is null. Texts that are no UTF-8 have U+FFFD in its place.
-// docs/access-log.md says what each key means.
+// AppendLine appends the line of h to dst, with its newline. It is one JSON object that
+// always has the same keys in the same order; what does not apply, or is empty, is null.
+// U+FFFD replaces invalid UTF-8. docs/access-log.md says what each key means.
 func AppendLine(dst []byte, h *hop.Hop) []byte {
 	var f formatter
 	return f.appendLine(dst, h)
 }
 
-// formatter remembers what one line has in common with the next. Its zero
-// value is ready.
+// formatter remembers what successive lines have in common. Its zero value is ready.
 type formatter struct {
 	second int64  // Unix time that moment is of
 	moment []byte // {"time":"2006-01-02T15:04:05.
@@ -30,11 +28,11 @@ type formatter struct {
 	scratch []byte // for what is put together
 }
 
-// fixed is the part of a line that is the same for all hops of some labels.
+// fixed is the part of a line that is the same for all hops with the same labels.
 type fixed struct{ head, route []byte }
 
-// maxKnown bounds the labels that are remembered, and with them how much of
-// old configurations is kept.
+// maxKnown limits the remembered labels, and so how much of old configurations stays in
+// memory.
 const maxKnown = 1024
 
 func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
@@ -214,8 +212,8 @@ func appendFlags(dst []byte, f hop.Flags) []byte {
 	return append(f.Append(append(dst, '"')), '"')
 }
 
-// appendMillis appends d in milliseconds with three decimals; less than 0, of
-// a clock that can't be, is 0.
+// appendMillis appends d in milliseconds with three decimals. A negative d, which should
+// not occur, becomes 0.
 func appendMillis(dst []byte, d time.Duration) []byte {
 	micros := max(d.Microseconds(), 0)
 	dst = strconv.AppendInt(dst, micros/1000, 10)

@@ -15,16 +15,16 @@ import (
 
 // Options are the limits of a Log. The zero value is right for production.
 type Options struct {
-	// Limit is about how many bytes of lines wait while the file can't be
-	// written; lines beyond it are dropped and counted. Default 8 MiB.
+	// Limit is about how many bytes of lines may wait while the file can't be written;
+	// further lines are dropped and counted. Default 8 MiB.
 	Limit int
-	// Log receives what is lost and why, at most one line a minute while it lasts and
-	// one when it is over; default is to discard them.
+	// Log receives reports of lost lines and why, at most one a minute, and one when it
+	// is over; default is to discard them.
 	Log *slog.Logger
 }
 
-// Log is the view of Hops as lines in a file. It is a record.View: Observe,
-// Tick and Close belong to one goroutine, the other methods to any.
+// Log writes Hops as lines to a file. It is a record.View: one goroutine calls Observe,
+// Tick and Close; any may call the other methods.
 type Log struct {
 	path   string
 	format formatter
@@ -33,10 +33,10 @@ type Log struct {
 	writer writer
 }
 
-// Open opens the log at path: a file that is created with mode 0640 or
-// appended to, or the word "stdout" or "stderr". It does not wait for the reader
-// of a FIFO: lines wait in it, then in memory, and are dropped and counted beyond
-// the limit. The caller ends it with [Log.Close].
+// Open opens the log at path: a file that is appended to, or created with mode 0640, or
+// the word "stdout" or "stderr". It does not wait for the reader of a FIFO: lines wait in
+// the FIFO, then in memory, and are dropped and counted beyond the limit. Call
+// [Log.Close] in the end.
 func Open(path string, o Options) (*Log, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -72,13 +72,13 @@ func open(path string, log *slog.Logger) (*os.File, error) {
 	const mode = os.O_APPEND | unix.O_NONBLOCK
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|mode, 0o640)
 	if errors.Is(err, unix.ENXIO) && isFIFO(path) {
-		// Opened for reading, too, it needs no reader.
+		// A FIFO that is also opened for reading needs no reader.
 		if file, err = os.OpenFile(path, os.O_RDWR|mode, 0); err == nil {
-			log.Warn("nobody reads the FIFO that is the access log: lines wait for a reader, and are dropped where it takes too long", "path", path)
+			log.Warn("nobody reads the access log's FIFO: lines wait for a reader, and are dropped if that takes too long", "path", path)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("access log: %w: give a file in a directory that exists and may be written, or stdout, stderr or off", err)
+		return nil, fmt.Errorf("access log: %w: give a file in an existing, writable directory, or stdout, stderr or off", err)
 	}
 	return file, nil
 }
@@ -88,8 +88,8 @@ func isFIFO(path string) bool {
 	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }
 
-// duplicate gives the log a descriptor of its own: the runtime ends a program
-// that writes to a broken pipe on descriptor 1 or 2, on others it is an error.
+// duplicate gives the log its own descriptor. On descriptors 1 and 2 a write to a broken
+// pipe ends the program; on others it returns an error.
 func duplicate(std *os.File, name string) (*os.File, error) {
 	fd, err := unix.FcntlInt(std.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
@@ -117,16 +117,16 @@ func (l *Log) Observe(h *hop.Hop) {
 	l.chunk = l.format.appendLine(l.chunk, h)
 }
 
-// Tick hands the lines so far to the goroutine that writes them.
+// Tick passes the lines so far to the writing goroutine.
 func (l *Log) Tick(time.Time) {
 	if len(l.chunk) > 0 {
 		l.chunk = l.buffer.add(l.chunk)
 	}
 }
 
-// Reopen opens the path anew, for when the file was renamed, and goes on in
-// the new file with the next write. On an error the old file stays in use.
-// Standard output and error are left as they are, and so is the same FIFO.
+// Reopen opens the path again, after the file was renamed. The next write goes to the new
+// file. On an error the old file stays in use. Standard output, standard error and an
+// unchanged FIFO stay as they are.
 func (l *Log) Reopen() error {
 	if l.path == "stdout" || l.path == "stderr" || isFIFO(l.path) && l.writer.writesTo(l.path) {
 		return nil
@@ -139,19 +139,17 @@ func (l *Log) Reopen() error {
 	return nil
 }
 
-// Dropped tells emit how many lines were lost so far, with the labels view and
-// reason: "buffer_full" where the file could not be written for too long,
-// "write_error" where a write failed. It has the form that a metric read at
-// each scrape wants.
+// Dropped calls emit with the number of lost lines so far, with the labels view and
+// reason: "buffer_full" if the file could not be written for too long, "write_error" if a
+// write failed. It is for a metric that is read at each scrape.
 func (l *Log) Dropped(emit func(value float64, labelValues ...string)) {
 	emit(float64(l.writer.lost.full.Load()), l.Name(), "buffer_full")
 	emit(float64(l.writer.lost.cut.Load()), l.Name(), "write_error")
 }
 
-// Close writes what is left and closes the file. Where that takes longer than
-// ctx, because nobody reads the pipe, it gives up with an error; a write that
-// can't be interrupted, as to an inherited standard output, then stays behind
-// until it is let go.
+// Close writes the remaining lines and closes the file. If ctx ends first, because nobody
+// reads the pipe, it gives up with an error. A write that can't be interrupted, as to an
+// inherited standard output, then stays blocked until it ends.
 func (l *Log) Close(ctx context.Context) error {
 	before := l.writer.lost.cut.Load()
 	l.Tick(time.Time{})
@@ -165,5 +163,5 @@ func (l *Log) Close(ctx context.Context) error {
 	return nil
 }
 
-// errUnwritten is what Close returns where lines that it had to write are lost.
+// errUnwritten is what Close returns if it lost lines.
 var errUnwritten = errors.New("lines could not be written; the log says why")

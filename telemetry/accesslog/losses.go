@@ -11,19 +11,18 @@ import (
 // reportEvery is the time between two reports while lines are lost.
 const reportEvery = time.Minute
 
-// losses counts the lines that are lost, and reports them: when it begins, again
-// each minute while it lasts, and when it is over. Each report has the sum, and how
-// many of it were lost for which reason.
+// losses counts lost lines, and reports them: at the beginning, every minute while it
+// lasts, and at the end. Each report has the sum, and the number for each reason.
 type losses struct {
 	log  *slog.Logger
-	full atomic.Uint64 // dropped, as the buffer was full
+	full atomic.Uint64 // dropped because the buffer was full
 	cut  atomic.Uint64 // lost by a write that failed
 
-	fuller chan struct{} // one token: lines were dropped since the last report of it
+	fuller chan struct{} // one token: lines were dropped since the last report
 
 	mu                sync.Mutex
 	saidFull, saidCut time.Time // when each was last reported
-	ailing            bool      // whether the end of it is yet to be reported
+	ailing            bool      // the end of the losses is still to be reported
 }
 
 func (l *losses) init(log *slog.Logger) {
@@ -39,9 +38,8 @@ func (l *losses) drop() {
 	}
 }
 
-// watch reports drops until quit is closed. It is a goroutine of its own: the writer
-// may be stuck, which is why lines are dropped, and whoever drops them must not wait
-// for the log's handler.
+// watch reports drops until quit is closed. It runs in its own goroutine: the writer may
+// be stuck, and the goroutine that drops lines must not wait for the log's handler.
 func (l *losses) watch(quit <-chan struct{}) {
 	for {
 		select {
@@ -50,7 +48,7 @@ func (l *losses) watch(quit <-chan struct{}) {
 		case <-quit:
 			return
 		}
-		timer := time.NewTimer(pause) // a flood of drops is looked at now and then
+		timer := time.NewTimer(pause) // limits how often drops are checked
 		select {
 		case <-timer.C:
 		case <-quit:
@@ -66,7 +64,7 @@ func (l *losses) fail(lines int, err error) {
 	l.report(&l.saidCut, "the access log can't be written; lines are lost until it can", "error", err)
 }
 
-// report says that lines are lost, at most once in reportEvery for each reason.
+// report logs that lines are lost, at most once in reportEvery for each reason.
 func (l *losses) report(said *time.Time, what string, attributes ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +74,7 @@ func (l *losses) report(said *time.Time, what string, attributes ...any) {
 	}
 }
 
-// over says that no more lines are lost, if some were since the last time.
+// over logs that no more lines are lost, if some were lost.
 func (l *losses) over(level slog.Level, what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +84,7 @@ func (l *losses) over(level slog.Level, what string) {
 	}
 }
 
-// counts are the attributes of a report.
+// counts returns the attributes of a report.
 func (l *losses) counts() []any {
 	full, cut := l.full.Load(), l.cut.Load()
 	return []any{"lines_lost", full + cut, "buffer_full", full, "write_error", cut}

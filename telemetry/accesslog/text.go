@@ -11,7 +11,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// appendText appends s as a JSON string, or null where it is empty.
+// appendText appends s as a JSON string, or null if it is empty.
 func appendText[T string | []byte](dst []byte, s T) []byte {
 	if len(s) == 0 {
 		return append(dst, "null"...)
@@ -29,9 +29,8 @@ func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, s...)
 }
 
-// appendSpecial is appendEscaped for text that needs care. All control
-// characters are escaped, also those that JSON would allow: a log is read on
-// terminals.
+// appendSpecial is appendEscaped for text with special characters. It escapes all control
+// characters, even those that JSON allows: people read logs on terminals.
 func appendSpecial[T string | []byte](dst []byte, s T) []byte {
 	for len(s) > 0 {
 		c := s[0]

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// pause is the time between a write that failed and the next.
+	// pause is the time between a failed write and the next.
 	pause = time.Second
 	// grace is how long stop waits for a write that it interrupted.
 	grace = 100 * time.Millisecond
 )
 
-// writer is the goroutine that writes chunks. A chunk of which a write failed
-// is lost, but a line that was cut in the middle is finished first, whenever
-// that is: in one file no line ever follows half of another.
+// writer is the goroutine that writes chunks. When a write fails, the rest of its chunk
+// is lost, except for the rest of a line that was cut: that is always written first. So
+// no line in a file ever follows half of another.
 type writer struct {
 	buffer *buffer
 	log    *slog.Logger
@@ -28,7 +28,7 @@ type writer struct {
 
 	mu     sync.Mutex
 	file   *os.File
-	next   *os.File      // takes the place of file; nil if none
+	next   *os.File      // replaces file; nil if none
 	ended  bool          // file is closed for good
 	turned chan struct{} // one token: there is a next
 	quit   chan struct{} // closed by stop
@@ -50,7 +50,7 @@ func (w *writer) start(file *os.File, b *buffer, log *slog.Logger) {
 	}()
 }
 
-// turnTo makes file the one to write to next. The writer closes it.
+// turnTo sets the file to write to next. The writer closes it.
 func (w *writer) turnTo(file *os.File) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,9 +94,8 @@ func (w *writer) stop(ctx context.Context) error {
 	}
 }
 
-// interrupt makes the write that goes on, and those that follow, fail, where
-// the file is of a kind that can be interrupted; it does not rely on that. It
-// returns cause, unless the goroutine had already ended.
+// interrupt makes the present write and later ones fail, if the file allows that; it does
+// not rely on it. It returns cause, unless the goroutine has already ended.
 func (w *writer) interrupt(cause error) error {
 	select {
 	case <-w.done:
@@ -141,7 +140,7 @@ func (w *writer) run() {
 	}
 }
 
-// turn goes over to the next file, if there is one.
+// turn switches to the next file, if there is one.
 func (w *writer) turn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -171,7 +170,7 @@ func (w *writer) finish() {
 	w.lost.over(slog.LevelWarn, "the access log ends, with lines lost")
 }
 
-// giveUpRest counts a line of which only a part will ever be in a file.
+// giveUpRest counts a line that will never be complete in a file.
 func (w *writer) giveUpRest() {
 	if len(w.rest) > 0 {
 		w.lost.cut.Add(1)
@@ -179,8 +178,8 @@ func (w *writer) giveUpRest() {
 	}
 }
 
-// write writes chunk behind the rest of an earlier line. Where that fails, it
-// counts what is lost and waits a while.
+// write writes the rest of an earlier line, and then chunk. If that fails, it counts the
+// lost lines and pauses.
 func (w *writer) write(chunk []byte) {
 	if len(w.rest) > 0 {
 		n, err := w.file.Write(w.rest)

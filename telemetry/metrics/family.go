@@ -54,8 +54,8 @@ func (f *family) histogram(native bool, values ...string) *histogram {
 	return h
 }
 
-// keyOf makes values fit to be labels and joins them by a byte that then
-// occurs in none.
+// keyOf makes values valid as labels and joins them by a byte that none of them then
+// contains.
 func keyOf(values []string) string {
 	for i, v := range values {
 		values[i] = strings.ToValidUTF8(v, "\uFFFD")
@@ -99,7 +99,7 @@ func (c *counter) read() *dto.Metric {
 	}
 }
 
-// hopCollector is Metrics as the registry sees it.
+// hopCollector is Metrics as a [prometheus.Collector].
 type hopCollector Metrics
 
 func (m *Metrics) families() []*family {
@@ -113,8 +113,8 @@ func (c *hopCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. It reads one family at a time, so
-// that a large scrape holds up the recording only for short whiles.
+// Collect implements [prometheus.Collector]. It locks for one family at a time, so that a
+// large scrape delays recording only briefly.
 func (c *hopCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range (*Metrics)(c).families() {
 		for _, r := range c.read(f) {

@@ -4,22 +4,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Kind tells numbers that only grow from those that come and go.
+// Kind tells counters from gauges.
 type Kind int
 
 const (
-	// Counter is for numbers that only grow; their names end in "_total".
+	// Counter is a number that only grows; its name ends in "_total".
 	Counter Kind = iota
-	// Gauge is for numbers that come and go.
+	// Gauge is a number that rises and falls.
 	Gauge
 )
 
-// Func registers a metric whose values are read when it is scraped: collect
-// calls emit once for each combination of label values, in the order of
-// labels. It may be called from several goroutines at once. A name that is
-// taken, or that Prometheus does not allow, is a defect of the caller and
-// panics; a combination that is emitted twice, or with the wrong number of
-// values, is left out of the scrape and logged.
+// Func registers a metric that is read at each scrape: collect calls emit once for each
+// combination of label values, in the order of labels. Several goroutines may call
+// collect at once. Func panics if the name is taken or invalid. A combination that is
+// emitted twice, or with the wrong number of values, is left out of the scrape and
+// logged.
 func (m *Metrics) Func(name, help string, kind Kind, labels []string,
 	collect func(emit func(value float64, labelValues ...string))) {
 	f := &funcCollector{

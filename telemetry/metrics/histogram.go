@@ -15,8 +15,8 @@ import (
 // none.
 var bounds = [...]float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
-// histogram counts durations in classic buckets, with the latest exemplar of
-// each, and in native ones where they are wanted.
+// histogram counts durations in classic buckets, with the latest exemplar of each, and
+// optionally in native buckets.
 type histogram struct {
 	identity
 	counts    [len(bounds) + 1]uint64
@@ -69,8 +69,7 @@ func (g *histogram) read() *dto.Metric {
 		if g.exemplars != nil && g.exemplars[i].at != 0 {
 			b.Exemplar = g.exemplars[i].read()
 		}
-		// The encoders add the last bucket themselves; it is only needed
-		// to carry its exemplar.
+		// The encoders add the last bucket themselves; we add it only for its exemplar.
 		if i < len(bounds) || b.Exemplar != nil {
 			out.Bucket = append(out.Bucket, b)
 		}

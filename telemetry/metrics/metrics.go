@@ -15,27 +15,26 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Options say what there is to know about the process. The zero value works.
+// Options describe the process. The zero value works.
 type Options struct {
-	// NativeHistograms adds Prometheus' native histograms to the classic
-	// buckets, with a growth factor of at most 1.1 and at most 160 buckets.
-	// They are seen by scrapers that ask for protobuf.
+	// NativeHistograms adds Prometheus' native histograms to the classic buckets, with a
+	// growth factor of at most 1.1 and at most 160 buckets. Only scrapers that ask for
+	// protobuf get them.
 	NativeHistograms bool
 	// Version and Revision go into hopscope_build_info.
 	Version, Revision string
-	// Log receives errors of scrapes; default is to discard them.
+	// Log receives scrape errors; default is to discard them.
 	Log *slog.Logger
 }
 
-// Metrics is the view of Hops as Prometheus metrics, and the registry of all
-// others of the process. It is a record.View; its other methods may be called
-// from any goroutine.
+// Metrics turns Hops into Prometheus metrics, and has the registry of the process's other
+// metrics. It is a record.View; its other methods may be called from any goroutine.
 type Metrics struct {
 	registry *prometheus.Registry
 	log      *slog.Logger
 	native   bool
 
-	mu     sync.Mutex // guards what follows, and every number in it
+	mu     sync.Mutex // guards the fields below, and all their numbers
 	series map[seriesKey]*series
 
 	requests, attempts, failures, connections *family
@@ -116,8 +115,7 @@ func New(o Options) *Metrics {
 	return m
 }
 
-// Reloaded counts an attempt to load a changed configuration; err is nil where
-// it succeeded.
+// Reloaded counts an attempt to load a changed configuration; err is nil if it succeeded.
 func (m *Metrics) Reloaded(err error) {
 	if err != nil {
 		m.reloads.WithLabelValues("failure").Inc()

@@ -11,8 +11,8 @@ const (
 	// finestSchema makes each bucket 2^(1/8), about 1.09, times as wide as
 	// the one before it.
 	finestSchema = 3
-	// maxNative is the most buckets that a native histogram has. At the
-	// finest schema they span a factor of a million: 1 us to 1 s.
+	// maxNative is the maximum number of buckets in a native histogram. At the finest
+	// schema they span a factor of a million: 1 us to 1 s.
 	maxNative = 160
 	// zeroThreshold is Prometheus' default width of the zero bucket, 2^-128.
 	zeroThreshold = 0x1p-128
@@ -24,10 +24,9 @@ var fractions = [1 << finestSchema]float64{
 	0.7071067811865475, 0.7711054127039704, 0.8408964152537144, 0.9170040432046711,
 }
 
-// native is a Prometheus native histogram of values that are not negative:
-// bucket k counts those in (base^(k-1), base^k], where base is 2^(2^-schema).
-// Buckets are one dense run; where a value would make it longer than
-// maxNative, neighbours are merged until it does not.
+// native is a Prometheus native histogram of values that are not negative: bucket k
+// counts those in (base^(k-1), base^k], where base is 2^(2^-schema). Buckets are one
+// dense run. If a value would make the run longer than maxNative, neighbours are merged.
 type native struct {
 	schema int
 	zero   uint64
@@ -64,8 +63,8 @@ func (n *native) key(v float64) int {
 	return (key + 1<<shift - 1) >> shift
 }
 
-// reach makes the run of buckets long enough for key, or for the key that its
-// value has after merging.
+// reach extends the run of buckets to key, or to the key that its value has after
+// merging.
 func (n *native) reach(key int) {
 	if len(n.counts) == 0 {
 		n.first, n.counts = key, append(n.counts, 0)

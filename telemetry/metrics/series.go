@@ -14,9 +14,8 @@ type seriesKey struct {
 	route, cluster string
 }
 
-// series is everything that is counted under one seriesKey. Which methods,
-// codes and flags occur is seen only at run time; the combinations that did
-// are kept in short lists, the frequent ones in front.
+// series is everything that is counted under one seriesKey. The combinations of methods,
+// codes and flags that have occurred are kept in short lists, frequent ones first.
 type series struct {
 	seriesKey
 	retired           bool
@@ -34,7 +33,7 @@ type connectionCell struct {
 	failures         *counter
 }
 
-// hopCell is what is counted for one combination on a hop.
+// hopCell has the counters for one combination on a hop.
 type hopCell struct {
 	method string
 	status int
@@ -45,7 +44,7 @@ type hopCell struct {
 	duration *histogram
 }
 
-// attemptCell is what is counted for one combination on an attempt.
+// attemptCell has the counters for one combination on an attempt.
 type attemptCell struct {
 	method, cluster, proxyError string
 	status                      int
@@ -56,19 +55,17 @@ type attemptCell struct {
 	duration *histogram
 }
 
-// Series returns the series of l, to be kept in l.Metrics when a configuration
-// is built. Labels that are equal in service, direction, route and cluster
-// have the same.
+// Series returns the series of l. Store it in l.Metrics when a configuration is built.
+// Labels with equal service, direction, route and cluster share a series.
 func (m *Metrics) Series(l *hop.Labels) any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.resolve(l)
 }
 
-// Retain removes all series but those of live: after a reload, and once the
-// old configuration has drained, those of routes, clusters and listeners that
-// went away.
-// Hops of removed series that end later are not counted.
+// Retain removes all series except those of live. Call it after a reload, when the old
+// configuration has drained, to drop routes, clusters and listeners that are gone. Hops
+// of removed series that end later are not counted.
 func (m *Metrics) Retain(live []*hop.Labels) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,7 +107,7 @@ func (m *Metrics) resolve(l *hop.Labels) *series {
 	return s
 }
 
-// mark adds to used what s counts into.
+// mark adds the metrics that s counts into to used.
 func (s *series) mark(used map[child]bool) {
 	used[s.bytesIn], used[s.bytesOut] = true, true
 	for _, c := range s.failures {
@@ -137,7 +134,7 @@ func (m *Metrics) count(s *series, h *hop.Hop) {
 	s.bytesOut.n += uint64(max(h.BytesOut, 0))
 	origin := h.Failure.Origin
 	if origin == hop.OriginNone && h.GRPCStatus.ServerError() {
-		origin = hop.OriginEndpoint // nobody says otherwise
+		origin = hop.OriginEndpoint // nobody said otherwise
 	}
 	if origin != hop.OriginNone {
 		m.failure(s, origin).n++
@@ -145,8 +142,8 @@ func (m *Metrics) count(s *series, h *hop.Hop) {
 	if h.Kind == hop.KindConnection {
 		m.connection(s, h).n++
 	}
-	// A tunnel lasts as long as its users like, and a connection that was
-	// not understood has no request: neither says how fast requests are.
+	// A tunnel lasts as long as its users like, and an unparsable connection has no
+	// request: neither tells how fast requests are.
 	timed := h.Kind == hop.KindRequest
 	if timed {
 		c.duration.observe(h.End, h, h.End)
@@ -202,7 +199,7 @@ func (m *Metrics) attemptCell(s *series, h *hop.Hop, a *hop.Attempt) *attemptCel
 		}
 	}
 	errorType := a.ProxyError
-	switch { // a client counts 4xx as errors too, and every gRPC status but OK
+	switch { // for a client, 4xx and every gRPC status but OK are errors, too
 	case errorType != "":
 	case a.GRPCStatus.Failed():
 		errorType = a.GRPCStatus.String()
@@ -238,7 +235,7 @@ func (m *Metrics) connection(s *series, h *hop.Hop) *counter {
 	return c.failures
 }
 
-// methodOf is a method of a known set.
+// methodOf returns a method from a fixed set.
 func methodOf(h *hop.Hop) string {
 	if h.Method == "" {
 		return "_OTHER"
@@ -246,7 +243,7 @@ func methodOf(h *hop.Hop) string {
 	return h.Method
 }
 
-// statusOf is the status, or 0 where it is none that HTTP knows.
+// statusOf returns the status, or 0 if HTTP has no such status.
 func statusOf(status int) int {
 	if status < 100 || status > 999 {
 		return 0
@@ -254,7 +251,7 @@ func statusOf(status int) int {
 	return status
 }
 
-// responseCode is OpenTelemetry's attribute, absent where there is no status.
+// responseCode is OpenTelemetry's attribute, absent if there is no status.
 func responseCode(status int) string {
 	if status == 0 {
 		return ""

@@ -7,9 +7,9 @@ import "bytes"
 // those of OpenTelemetry's semantic conventions for url.query, and the usual
 // ones for tokens, passwords and API keys. Everything else stays as it is.
 //
-// Keys are compared without case, percent-encoding and the characters - and _;
-// of user[password] and user.password the last part counts. Both & and ;
-// begin a new key, but only & ends a value that is to be hidden.
+// Keys are compared without case, percent-encoding and the characters - and _; in
+// user[password] and user.password the last part counts. Both & and ; begin a new key,
+// but only & ends a hidden value.
 func AppendQuery(dst, query []byte) []byte {
 	if bytes.IndexByte(query, '=') < 0 {
 		return append(dst, query...)
@@ -48,8 +48,8 @@ func AppendQuery(dst, query []byte) []byte {
 	return dst
 }
 
-// namesSecret reports whether the key is a known name of a credential, or ends
-// with one of a kind that nothing else ends with: db_password, stripe_api_key.
+// namesSecret reports whether the key is a known name of a credential, or ends with a
+// name that only credentials end with: db_password, stripe_api_key.
 func namesSecret(key []byte) bool {
 	var name [48]byte // longer than every name below
 	n, last := 0, 0   // bytes of the part being read, and of the one before it
@@ -109,7 +109,7 @@ func namesSecret(key []byte) bool {
 	return false
 }
 
-// unhex is the value of a hex digit, 255 where c is none.
+// unhex returns the value of a hex digit, 255 if c is not one.
 func unhex(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':

@@ -2,20 +2,20 @@ package redact
 
 import "strings"
 
-// Mark stands in for what is hidden.
+// Mark replaces what is hidden.
 const Mark = "REDACTED"
 
-// minValue is the length from which a known secret is looked for in texts: a
-// shorter one is part of too many words.
+// minValue is the minimum length of a secret that [Values] looks for: shorter ones are
+// part of too many words.
 const minValue = 4
 
 // Names reports whether a key of this name holds a credential: token, api_key,
 // db_password.
 func Names(key string) bool { return namesSecret([]byte(key)) }
 
-// URL hides the user and password of a URL, all values of its query and its
-// fragment, also where it is none that can be parsed. It is for URLs that a person configured:
-// what they are for tells nothing of what their parameters are called.
+// URL hides the user and password of a URL, all values of its query, and its fragment,
+// even if the URL can't be parsed. Use it for configured URLs: their parameters may have
+// any names.
 func URL(s string) string {
 	if before, fragment, ok := strings.Cut(s, "#"); ok && !strings.Contains(fragment, "@") {
 		s = before + "#" + Mark
@@ -33,8 +33,8 @@ func URL(s string) string {
 	return rest + "?" + strings.Join(pairs, "&")
 }
 
-// cutQuery cuts a URL at its query. Where there is no path and an @ comes later, the
-// question mark is taken for part of a password that nobody encoded.
+// cutQuery cuts a URL at its query. If there is no path and an @ comes later, it takes
+// the question mark for part of an unencoded password.
 func cutQuery(s string) (rest, query string, ok bool) {
 	rest, query, ok = strings.Cut(s, "?")
 	_, authority, _ := strings.Cut(rest, "://")
@@ -45,7 +45,7 @@ func cutQuery(s string) (rest, query string, ok bool) {
 	return rest, query, ok
 }
 
-// hideUser hides what stands before the last @, behind the scheme if there is one.
+// hideUser hides everything before the last @, except a scheme.
 func hideUser(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
@@ -58,9 +58,8 @@ func hideUser(s string) string {
 	return s[:start] + Mark + s[at:]
 }
 
-// Text hides credentials in a text of any kind: the user and password of each
-// URL in it, and each value that stands behind the name of a credential and an
-// equals sign. All else stays as it is.
+// Text hides credentials in any text: the user and password of each URL, and each value
+// after the name of a credential and an equals sign. Everything else stays as it is.
 func Text(s string) string {
 	if !strings.Contains(s, "=") && !strings.Contains(s, "://") {
 		return s
@@ -83,7 +82,7 @@ func Text(s string) string {
 // between are the characters that end a URL in a text.
 const between = " \t\r\n\"'`<>\\"
 
-// hideWord hides what is secret in a word without blanks.
+// hideWord hides secrets in a word without blanks.
 func hideWord(word string) string {
 	i := strings.Index(word, "://")
 	if i >= 0 {
@@ -102,8 +101,8 @@ func hideWord(word string) string {
 	return string(AppendQuery([]byte(before[:start]), []byte(before[start:])))
 }
 
-// Values hides each of the secrets wherever it appears in the text. What is
-// shorter than four bytes is not looked for.
+// Values hides each of the secrets wherever it appears in the text. It ignores secrets of
+// less than four bytes.
 func Values(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) >= minValue {
@@ -113,8 +112,8 @@ func Values(text string, secrets ...string) string {
 	return text
 }
 
-// Error is err with a text that [Text] and [Values] made of its own. What it
-// wraps can still be asked for.
+// Error returns err with its text redacted by [Text] and [Values]. It still unwraps to
+// err.
 func Error(err error, secrets ...string) error {
 	if err == nil {
 		return nil

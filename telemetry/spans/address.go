@@ -1,7 +1,7 @@
 package spans
 
-// splitHostPort splits "host:port", "[v6]:port" or a bare host or address; a
-// port that is missing or no port is 0.
+// splitHostPort splits "host:port", "[v6]:port" or a bare host or address. A missing or
+// invalid port is 0.
 func splitHostPort[T string | []byte](address T) (host T, port int64) {
 	colon := -1
 	for i := len(address) - 1; i >= 0; i-- {
@@ -24,8 +24,8 @@ func splitHostPort[T string | []byte](address T) (host T, port int64) {
 	return withoutBrackets(address[:colon]), port
 }
 
-// isHost reports whether what stands before a colon is a whole host: an IPv6
-// address without its brackets is not, its last group is no port.
+// isHost reports whether the text before a colon is a whole host. In an IPv6 address
+// without brackets it is not, since the last group is not a port.
 func isHost[T string | []byte](s T) bool {
 	if len(s) > 0 && s[0] == '[' {
 		return s[len(s)-1] == ']'

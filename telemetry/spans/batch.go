@@ -15,15 +15,15 @@ import (
 // follows.
 const schemaURL = "https://opentelemetry.io/schemas/1.37.0"
 
-// Batch is spans of one service on their way to exporters. Exporters share it
-// and must not keep it, nor what its methods return, after Export.
+// Batch has spans of one service for the exporters. Exporters share it, and must not keep
+// it or what its methods return after Export.
 type Batch struct {
 	resource *resource
 	encoder
 	users atomic.Int32 // exporters that still have it
 }
 
-// resource is what all spans of a service have in common.
+// resource has the attributes that all spans of a service share.
 type resource struct {
 	service string
 	message *resourcepb.Resource
@@ -36,14 +36,13 @@ func (b *Batch) Service() string { return b.resource.service }
 // Len is the number of spans.
 func (b *Batch) Len() int { return b.spans }
 
-// ResourceSpans returns the spans as the message that OTLP carries. The spans
-// in it are bytes that marshal as they are: its Spans fields look empty.
+// ResourceSpans returns the spans as an OTLP message. The spans in it are raw bytes that
+// marshal unchanged: its Spans fields look empty.
 func (b *Batch) ResourceSpans() *tracepb.ResourceSpans {
 	scope := &tracepb.ScopeSpans{Scope: b.resource.scope}
-	// Fields that a message doesn't know are marshalled as they stand, after
-	// those that it knows; these are the field ScopeSpans.spans, so what
-	// arrives is an ordinary message. It spares building a few hundred
-	// objects a hop only to walk over them once.
+	// A message marshals unknown fields unchanged, after the known ones. These bytes are
+	// the field ScopeSpans.spans, so an ordinary message arrives. This avoids building a
+	// few hundred objects a hop only to walk over them once.
 	scope.ProtoReflect().SetUnknown(b.out)
 	return &tracepb.ResourceSpans{
 		Resource:   b.resource.message,
@@ -52,7 +51,7 @@ func (b *Batch) ResourceSpans() *tracepb.ResourceSpans {
 	}
 }
 
-// Spans returns the spans as messages, for exporters that write another form.
+// Spans returns the spans as messages, for exporters with another format.
 func (b *Batch) Spans() ([]*tracepb.Span, error) {
 	var scope tracepb.ScopeSpans
 	if err := proto.Unmarshal(b.out, &scope); err != nil {

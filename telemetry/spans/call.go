@@ -2,9 +2,8 @@ package spans
 
 import "github.com/hopscope/hopscope/telemetry/hop"
 
-// appendCall appends what OpenTelemetry's conventions for gRPC have a span say,
-// on both sides of the call: whose method it is, and its status where there is
-// one.
+// appendCall appends the attributes of OpenTelemetry's gRPC conventions, for both sides
+// of the call: service and method, and the status if there is one.
 func appendCall(b []byte, h *hop.Hop, status hop.GRPCStatus) []byte {
 	b = appendString(b, "rpc.system", "grpc")
 	if service, method, ok := hop.RPC(h.Bytes(h.Path)); ok {
@@ -17,10 +16,10 @@ func appendCall(b []byte, h *hop.Hop, status hop.GRPCStatus) []byte {
 	return b
 }
 
-// callName is "{package.Service}/{Method}", which the conventions want as the
-// name of a call's spans, or nil. It comes out of the path, so a client could
-// make up as many as it likes: it is used only where an endpoint's answer shows
-// that it has the method. A name that is no name in protobuf is never used.
+// callName returns "{package.Service}/{Method}", the span name by the conventions, or
+// nil. It comes from the path, where a client could invent any number of names. So it is
+// used only if the endpoint's answer shows that the method exists, and only if it is a
+// valid protobuf name.
 func callName(h *hop.Hop) []byte {
 	if !h.GRPC || !implemented(h) {
 		return nil
@@ -41,9 +40,9 @@ func callName(h *hop.Hop) []byte {
 // maxCallName is the longest path that becomes a name, in bytes.
 const maxCallName = 256
 
-// implemented reports whether the endpoint answered a call by gRPC (whose HTTP
-// status is always 200), and not that it has no such method. UNKNOWN without a
-// message is what stands for an answer that was no gRPC at all.
+// implemented reports whether the endpoint answered with gRPC (HTTP status 200), and not
+// that it lacks the method. UNKNOWN without a message stands for an answer that was not
+// gRPC.
 func implemented(h *hop.Hop) bool {
 	const unknown, unimplemented = 2, 12
 	a := h.LastAttempt()

@@ -6,16 +6,15 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// appendTLS appends what a connection is encrypted with, by OpenTelemetry's
-// attributes for TLS. They have none for an identity, nor for the name that was
-// asked for, which need not be that of the request, nor for the handshake's
-// duration: those are ours. subject and notAfter are the names of what is said of
-// the other side's certificate.
+// appendTLS appends OpenTelemetry's TLS attributes of a connection. OpenTelemetry has
+// none for an identity, for the requested server name, which may differ from the
+// request's host, or for the handshake's duration: those are ours. subject and notAfter
+// are the attribute names for the other side's certificate.
 func (e *encoder) appendTLS(b []byte, t *hop.TLS, subject, notAfter string) []byte {
 	if t == nil {
 		return b
 	}
-	if t.Version != "" { // else the handshake did not get as far
+	if t.Version != "" { // else the handshake failed before that
 		b = appendString(b, "tls.protocol.name", "tls")
 		b = appendString(b, "tls.protocol.version", t.Version)
 	}

@@ -13,18 +13,16 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// encoder writes Hops as spans: the wire form of the field ScopeSpans.spans,
-// again and again. This file, and connection.go and call.go for their parts, are
-// the only place that knows the semantic conventions (OpenTelemetry's stable ones
-// for HTTP spans, and those for gRPC and TLS) and hopscope's own attributes.
+// encoder writes Hops as spans: repeated fields ScopeSpans.spans in wire form. Only this
+// file, connection.go and call.go know the semantic conventions (OpenTelemetry's stable
+// ones for HTTP spans, and those for gRPC and TLS) and hopscope's own attributes.
 type encoder struct {
 	out     []byte
 	spans   int    // how many spans are in out
-	scratch []byte // for values that have to be put together
+	scratch []byte // for composed values
 }
 
-// hop appends the spans of h. The caller has made sure that h has a trace and
-// a span id.
+// hop appends the spans of h. h must have a trace id and a span id.
 func (e *encoder) hop(h *hop.Hop) {
 	e.server(h)
 	for i := range h.Attempts {
@@ -76,7 +74,7 @@ func (e *encoder) server(h *hop.Hop) {
 		b = appendString(b, "hopscope.failure_reason", h.Failure.Reason)
 		b = appendString(b, "hopscope.failure_origin", h.Failure.Origin.String())
 	}
-	if h.Failed() { // a 4xx, and its like in gRPC, leave a SERVER span's status unset
+	if h.Failed() { // a 4xx, or the like in gRPC, leaves a SERVER span's status unset
 		b = appendError(b, cmp.Or(h.Failure.Reason, h.GRPCReason()))
 	}
 	e.close(b, start, h, !h.Parent.IsZero())
@@ -86,7 +84,7 @@ func (e *encoder) server(h *hop.Hop) {
 // endpoint, which in turn sees this span as its parent.
 func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 	if a.Span.IsZero() {
-		return // it never got as far as being an attempt
+		return // no attempt was made
 	}
 	b, start := begin(e.out, tagScopeSpansSpan)
 	b = appendIdentity(b, h, a.Span, h.Span)
@@ -140,7 +138,7 @@ func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 	e.close(b, start, h, false)
 }
 
-// appendIdentity appends the first fields of a Span: who it is, and whose child.
+// appendIdentity appends the first fields of a Span: its ids and its parent's.
 func appendIdentity(b []byte, h *hop.Hop, span, parent hop.SpanID) []byte {
 	b = appendBytes(b, tagSpanTraceID, h.Trace[:])
 	b = appendBytes(b, tagSpanID, span[:])
@@ -153,8 +151,8 @@ func appendIdentity(b []byte, h *hop.Hop, span, parent hop.SpanID) []byte {
 	return b
 }
 
-// close appends the flags, which are W3C's and whether the parent is in
-// another process, and ends the span.
+// close appends the flags (W3C's, and whether the parent is in another process) and ends
+// the span.
 func (e *encoder) close(b []byte, start int, h *hop.Hop, parentIsRemote bool) {
 	flags := uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
 	if h.Sampled {
@@ -169,8 +167,8 @@ func (e *encoder) close(b []byte, start int, h *hop.Hop, parentIsRemote bool) {
 	e.spans++
 }
 
-// appendName appends "{method} {http.route}", never the path, of which there
-// are too many; or the call's name where it is known to be one of a few.
+// appendName appends "{method} {http.route}", or a gRPC call's name if callName knows
+// one. It never uses the path, since there are too many paths.
 func appendName(b []byte, h *hop.Hop) []byte {
 	if call := callName(h); call != nil {
 		return appendText(b, tagSpanName, call)
@@ -210,10 +208,9 @@ func appendEvent(b []byte, h *hop.Hop, name string, at time.Duration) []byte {
 
 const otherMethod = "_OTHER"
 
-// method is the method's name in http.request.method, of which there are only
-// a few.
+// method returns the method for http.request.method, from a fixed set.
 func method(h *hop.Hop) string {
-	if h.Method == "" { // nothing was understood
+	if h.Method == "" { // the request was not understood
 		return otherMethod
 	}
 	return h.Method
@@ -235,8 +232,7 @@ func appendResponse(b []byte, status int) []byte {
 	return appendInt(b, "http.response.status_code", int64(status))
 }
 
-// appendBodySizes appends what was sent and received. What a tunnel carries is
-// nobody's body.
+// appendBodySizes appends the sizes of the bodies. A tunnel has no bodies.
 func appendBodySizes(b []byte, kind hop.Kind, request, response int64) []byte {
 	switch kind {
 	case hop.KindTunnel:
@@ -269,8 +265,7 @@ func appendAddress[T string | []byte](b []byte, hostName string, host T, portNam
 	return b
 }
 
-// defaultPort is what a URL of the scheme means where it names no port, which a CLIENT
-// span has to say.
+// defaultPort is the scheme's default port. A CLIENT span must have a port.
 func defaultPort(scheme string) int64 {
 	switch scheme {
 	case "http":
@@ -289,8 +284,7 @@ func (e *encoder) appendFlags(b []byte, flags hop.Flags) []byte {
 	return appendString(b, "hopscope.flags", e.scratch)
 }
 
-// errorType is the value of error.type: the most precise of the few that can
-// be told.
+// errorType returns the value of error.type: the most precise of the few possible ones.
 func errorType(proxyError string, grpc hop.GRPCStatus, status int, flags hop.Flags) string {
 	switch {
 	case proxyError != "":

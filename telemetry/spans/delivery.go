@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// maxQueued limits how many batches wait for an exporter: at ten Ticks a
-	// second, what half a minute of little traffic makes.
+	// maxQueued limits how many batches wait for an exporter: half a minute of light
+	// traffic at ten Ticks a second.
 	maxQueued = 300
-	// firstRest is how long an exporter rests after a failure. Each that follows at
-	// once doubles it, up to longestRest: a dead collector costs a try every now and
-	// then, and is noticed soon when it is back.
+	// firstRest is how long an exporter rests after a failure. Each further failure
+	// doubles the rest, up to longestRest. So a dead collector costs few tries, and its
+	// return is noticed soon.
 	firstRest   = 100 * time.Millisecond
 	longestRest = 5 * time.Second
-	// restingBytes limits what waits, in bytes, for an exporter that has failed: it may
-	// be away for long.
+	// restingBytes limits the bytes that wait for an exporter that has failed, since it
+	// may be away for long.
 	restingBytes = 2 << 20
-	// warnEvery is how often an exporter that fails is spoken of.
+	// warnEvery is the minimum time between two warnings about a failing exporter.
 	warnEvery = time.Minute
-	// maxErrorText is how much of an exporter's error is logged, in bytes:
-	// the other end has a say in it.
+	// maxErrorText is how many bytes of an exporter's error are logged, since the other
+	// end influences it.
 	maxErrorText = 400
 )
 
@@ -47,20 +47,20 @@ type delivery struct {
 	queue    chan *Batch
 	waiting  atomic.Int64 // bytes in queue and in Export
 	failing  atomic.Bool  // the last Export failed
-	// crowded is true from when a batch found no room until there may be some again:
-	// meanwhile it is not worth making one.
+	// crowded is true from when a batch found no room until there may be room again.
+	// Meanwhile it is not worth making one.
 	crowded atomic.Bool
 
-	closing chan struct{}   // closed when nothing more comes, so that there is no rest
+	closing chan struct{}   // closed when no more batches come; ends a rest
 	ctx     context.Context // ends when the time to close is up
 	cancel  context.CancelFunc
 	ended   chan struct{}
 
-	// What the goroutine knows of its troubles.
-	warned    time.Time // when it last said so
-	troubled  bool      // it said so, and not yet that it is over
+	// The state of the goroutine's reports.
+	warned    time.Time // when it last warned
+	troubled  bool      // it has warned, and not yet reported the end
 	dropsSeen uint64    // how many drops there were at the last report
-	failed    bool      // by an Export that failed
+	failed    bool      // spans lost by a failed Export
 }
 
 func startDelivery(e Exporter, s *Spans) *delivery {
@@ -93,7 +93,7 @@ func (d *delivery) offer(b *Batch) bool {
 		}
 	}
 	d.crowded.Store(true)
-	if d.waiting.Load() == 0 { // the last batch left meanwhile, too early to be told
+	if d.waiting.Load() == 0 { // the last batch has just left
 		d.crowded.Store(false)
 	}
 	return false
@@ -121,7 +121,7 @@ func (d *delivery) run() {
 	}
 }
 
-// rest waits, but not when the exporter is being closed.
+// rest waits, unless the exporter is being closed.
 func (d *delivery) rest(long time.Duration) {
 	timer := time.NewTimer(long)
 	defer timer.Stop()
@@ -131,8 +131,8 @@ func (d *delivery) rest(long time.Duration) {
 	}
 }
 
-// export sends b, and reports whether the exporter works: it does where only some
-// spans were refused.
+// export sends b, and reports whether the exporter works. It works even if some spans
+// were refused.
 func (d *delivery) export(b *Batch) (works bool) {
 	err := d.exporter.Export(d.ctx, b)
 	dropped := &d.spans.dropped
@@ -150,18 +150,18 @@ func (d *delivery) export(b *Batch) (works bool) {
 	return err == nil || rejected != nil
 }
 
-// report logs trouble at most once every warnEvery, and its end once. It is
-// called from the goroutine that exports and from no other: a log may block.
+// report logs trouble at most once every warnEvery, and its end once. Only the exporting
+// goroutine calls it, since a log may block.
 func (d *delivery) report(now time.Time, err error) {
 	c := &d.spans.dropped
 	drops := c.queueFull.Load() + c.failed.Load() + c.rejected.Load()
-	// What was dropped while it rested is no news once it works again.
+	// Drops during the rest need no report once it works again.
 	fine := err == nil && (drops == d.dropsSeen || d.failed)
 	d.dropsSeen, d.failed = drops, err != nil
 	if fine {
 		if d.troubled {
 			d.troubled = false
-			d.spans.options.Log.Info("spans are exported again", "exporter", d.exporter.Name())
+			d.spans.options.Log.Info("exporting spans works again", "exporter", d.exporter.Name())
 		}
 		return
 	}
@@ -179,8 +179,8 @@ func (d *delivery) report(now time.Time, err error) {
 	d.warned, d.troubled = now, true
 }
 
-// close waits for the goroutine to send what is queued, until ctx ends, and
-// closes the exporter. The queue has been closed.
+// close waits until the queued batches are sent or ctx ends, and closes the exporter. The
+// queue must be closed before.
 func (d *delivery) close(ctx context.Context) error {
 	select {
 	case <-d.ended:

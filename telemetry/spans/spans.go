@@ -12,10 +12,9 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// A batch is closed when it reaches one of these; a Tick closes it earlier.
-// Collectors refuse messages of more than 4 MiB, and a hop of the longest texts
-// and many attempts is far from filling the rest; up to 1 MiB gRPC marshals
-// into buffers that it uses again.
+// A batch is closed when it reaches one of these limits, or at a Tick. Collectors refuse
+// messages above 4 MiB; even a hop with the longest texts and many attempts fits into the
+// rest. gRPC reuses its buffers for messages of up to 1 MiB.
 const (
 	maxBatchSpans = 2048
 	maxBatchBytes = 768 << 10
@@ -25,17 +24,16 @@ const (
 type Exporter interface {
 	// Name names it in logs.
 	Name() string
-	// Export sends b, and retries where that makes sense, within ctx and a
-	// time limit of its own. The spans of a batch that failed are lost, and the
-	// exporter rests before the next. An error that is a [RejectedError] says that
-	// only some of them are, and that it works.
+	// Export sends b, with retries where they make sense, within ctx and its own time
+	// limit. On an error the spans of the batch are lost, and the exporter rests before
+	// the next one. A [RejectedError] means that only some spans are lost and that the
+	// exporter works.
 	Export(ctx context.Context, b *Batch) error
-	// Close ends it within ctx; what Export was given has been sent.
+	// Close ends the exporter within ctx. No Export is running then.
 	Close(ctx context.Context) error
 }
 
-// Options are how spans look and how many may wait. The zero value is right
-// for production.
+// Options configure the spans and their queues. The zero value is right for production.
 type Options struct {
 	// Version is hopscope's own version; default is none.
 	Version string
@@ -53,7 +51,7 @@ type Options struct {
 type Spans struct {
 	options    Options
 	deliveries []*delivery
-	open       []*Batch  // one for each service, of which there is mostly one
+	open       []*Batch  // one for each service, and there is mostly one
 	free       sync.Pool // of *Batch
 	dropped    drops
 }
@@ -61,8 +59,7 @@ type Spans struct {
 // drops counts lost spans by reason.
 type drops struct{ queueFull, failed, rejected, closed, noTrace atomic.Uint64 }
 
-// New starts the delivery to exporters, which it owns from now on: the caller
-// ends them with [Spans.Close].
+// New starts the delivery to exporters, and owns them. Call [Spans.Close] to end them.
 func New(exporters []Exporter, o Options) *Spans {
 	if o.HostName == "" {
 		o.HostName, _ = os.Hostname() // without a name the attribute is left out
@@ -83,9 +80,9 @@ func New(exporters []Exporter, o Options) *Spans {
 // Name implements record.View.
 func (s *Spans) Name() string { return "spans" }
 
-// Observe converts the hop to spans if they are kept. It never waits: what
-// exporters can't take is dropped and counted, and not even converted where none of
-// them has room.
+// Observe converts the hop to spans if they are kept. It never waits: spans that
+// exporters can't take are dropped and counted. If no exporter has room, it does not even
+// convert them.
 func (s *Spans) Observe(h *hop.Hop) {
 	if h.Keep == hop.KeepNot || len(s.deliveries) == 0 {
 		return
@@ -107,8 +104,8 @@ func (s *Spans) Observe(h *hop.Hop) {
 	}
 }
 
-// crowded reports whether no exporter has room: to convert a hop costs more than all
-// else that is done with it.
+// crowded reports whether no exporter has room. Converting a hop is the most expensive
+// step.
 func (s *Spans) crowded() bool {
 	for _, d := range s.deliveries {
 		if !d.crowded.Load() {
@@ -129,13 +126,12 @@ func spansOf(h *hop.Hop) int {
 	return n
 }
 
-// Tick hands what was gathered to the exporters. record's Ticks come a tenth
-// of a second apart, and that is how long a user waits for a span.
+// Tick passes the open batches to the exporters. Ticks come a tenth of a second apart, so
+// a user waits that long for a span.
 func (s *Spans) Tick(time.Time) { s.flush() }
 
-// Close hands on what was gathered, waits within ctx until the exporters have
-// sent what they were given, and ends them. What is not sent by then is
-// dropped and counted.
+// Close passes on the open batches, waits within ctx until the exporters have sent
+// everything, and ends them. Spans that are not sent by then are dropped and counted.
 func (s *Spans) Close(ctx context.Context) error {
 	s.flush()
 	for _, d := range s.deliveries {
@@ -149,11 +145,11 @@ func (s *Spans) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Dropped tells emit how many spans were lost so far, with the labels view and
-// reason, as a metric that is read at each scrape wants it: "queue_full", an
-// exporter was slower than the traffic, or failed, and rests; "export_failed", it
-// could not send them; "rejected", the collector did not want them; "closed", the time to end
-// was up; and "no_trace", a hop (not a span) without ids.
+// Dropped calls emit with the number of lost spans so far for each pair of the labels
+// view and reason, for a metric that is read at each scrape: "queue_full", an exporter
+// was slower than the traffic, or failed, and rests; "export_failed", it could not send
+// them; "rejected", the collector did not want them; "closed", the time to end was up;
+// and "no_trace", a hop (not a span) without ids.
 func (s *Spans) Dropped(emit func(value float64, labelValues ...string)) {
 	for _, d := range []struct {
 		count  *atomic.Uint64
@@ -190,7 +186,7 @@ func (s *Spans) batch(r *resource) *Batch {
 	return b
 }
 
-// flush hands on all open batches that are not empty.
+// flush passes on all open batches that are not empty.
 func (s *Spans) flush() {
 	for i, b := range s.open {
 		if b.spans > 0 {
@@ -203,8 +199,8 @@ func (s *Spans) flush() {
 // hand gives b to every exporter's queue.
 func (s *Spans) hand(b *Batch) {
 	if cap(b.out) > 4*len(b.out) && cap(b.out) > 64<<10 {
-		// A queue is bounded by what is in its batches, so they must not be
-		// much larger than that.
+		// A queue is bounded by the content of its batches, so their buffers must not be
+		// much larger.
 		small := &Batch{resource: b.resource}
 		small.out = append([]byte(nil), b.out...)
 		small.spans = b.spans
@@ -220,7 +216,7 @@ func (s *Spans) hand(b *Batch) {
 	}
 }
 
-// done says that one exporter has no more use for b.
+// done says that one exporter no longer needs b.
 func (s *Spans) done(b *Batch) {
 	if b.users.Add(-1) == 0 {
 		s.release(b)

@@ -40,11 +40,11 @@ const (
 	tagAnyValueInt    = 3<<3 | byte(protowire.VarintType)
 )
 
-// replacement stands in for bytes that are no UTF-8.
+// replacement replaces bytes that are not UTF-8.
 const replacement = "\uFFFD"
 
-// appendText appends a string field. What is no UTF-8 is replaced: a receiver
-// may refuse the whole batch for one wrong byte in one string.
+// appendText appends a string field. It replaces invalid UTF-8: a receiver may refuse a
+// whole batch for one wrong byte.
 func appendText[T string | []byte](dst []byte, tag byte, value T) []byte {
 	if !validUTF8(value) {
 		return appendText(dst, tag, strings.ToValidUTF8(string(value), replacement))
@@ -62,9 +62,8 @@ func appendFixed64(dst []byte, tag byte, value uint64) []byte {
 	return protowire.AppendFixed64(append(dst, tag), value)
 }
 
-// appendString appends an attribute of type string; an empty value means that
-// there is nothing to say, and nothing is appended. Names are shorter than 128
-// bytes.
+// appendString appends an attribute of type string, or nothing if the value is empty.
+// Names are shorter than 128 bytes.
 func appendString[T string | []byte](dst []byte, name string, value T) []byte {
 	if len(value) == 0 {
 		return dst
@@ -84,8 +83,7 @@ func appendInt(dst []byte, name string, value int64) []byte {
 	return protowire.AppendVarint(append(dst, tagAnyValueInt), uint64(value))
 }
 
-// appendTrue appends an attribute of type bool that is true; one that is false
-// is left out.
+// appendTrue appends an attribute of type bool if it is true, else nothing.
 func appendTrue(dst []byte, name string, value bool) []byte {
 	if !value {
 		return dst
@@ -109,9 +107,8 @@ func appendAttribute(dst []byte, name string, valueLen int) []byte {
 	return protowire.AppendVarint(append(dst, tagKeyValueValue), uint64(valueLen))
 }
 
-// begin opens a message field whose length is not known yet, and leaves two
-// bytes for it: enough for 16 KiB. end closes it, given where begin said that
-// the content starts.
+// begin opens a message field of unknown length, and reserves two bytes for the length:
+// enough for 16 KiB. end closes it; pass it the start of the content that begin returned.
 func begin(dst []byte, tag byte) ([]byte, int) {
 	dst = append(dst, tag, 0, 0)
 	return dst, len(dst)

@@ -94,7 +94,7 @@ func TestCollectorThatIsNotThere(t *testing.T) {
 		unharmed(l, 1, "")
 		return len(c.All()) > 0
 	})
-	proxytest.Eventually(t, "the proxy saying so", func() bool { return strings.Contains(l.Said.String(), "spans are exported again") })
+	proxytest.Eventually(t, "the proxy saying so", func() bool { return strings.Contains(l.Said.String(), "exporting spans works again") })
 	warned(l, "spans are lost")
 }
 

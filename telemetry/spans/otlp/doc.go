@@ -1,6 +1,5 @@
 // Package otlp exports spans to an OpenTelemetry collector over gRPC.
 //
-// The connection, TLS, compression, retries and their back-off are
-// otlptracegrpc's; this package only fits it to [spans.Exporter]. It makes no
-// spans. There is one file: start at [New].
+// It adapts otlptracegrpc to [spans.Exporter]; that package does the connection, TLS,
+// compression, retries and back-off. It makes no spans. Start at [New].
 package otlp

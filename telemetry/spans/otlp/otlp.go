@@ -24,7 +24,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/spans"
 )
 
-// Options say where the collector is and how to speak to it.
+// Options say where the collector is and how to reach it.
 type Options struct {
 	// Endpoint is the collector's "host:port"; 4317 is OTLP's port over gRPC.
 	Endpoint string
@@ -34,8 +34,8 @@ type Options struct {
 	Timeout time.Duration
 	// Compression is "gzip", or empty for none.
 	Compression string
-	// TLS has the connection encrypted and the collector's certificate
-	// verified with the machine's roots; default is plain text.
+	// TLS encrypts the connection and verifies the collector's certificate with the
+	// system's roots; default is plain text.
 	TLS bool
 }
 
@@ -46,8 +46,8 @@ type Exporter struct {
 	secrets []string // the values of the headers, which an answer may quote
 }
 
-// New returns an exporter that connects when it has something to send, so a
-// collector may be started later. The error is about the options.
+// New returns an exporter that connects when it has something to send, so the collector
+// may start later. It returns an error only for invalid options.
 func New(o Options) (*Exporter, error) {
 	if err := checkEndpoint(o.Endpoint); err != nil {
 		return nil, err
@@ -74,8 +74,8 @@ func New(o Options) (*Exporter, error) {
 		}),
 		otlptracegrpc.WithDialOption(
 			grpc.WithChainUnaryInterceptor(rejections),
-			// gRPC's own back-off grows to two minutes: too long to look
-			// at an empty trace view after the collector came back.
+			// gRPC's own back-off grows to two minutes, too long to wait for traces after
+			// the collector came back.
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff: backoff.Config{
 					BaseDelay: 500 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second,
@@ -97,8 +97,7 @@ func New(o Options) (*Exporter, error) {
 	return e, nil
 }
 
-// checkEndpoint finds the mistakes that gRPC would tell only with the first
-// batch.
+// checkEndpoint finds mistakes that gRPC would report only with the first batch.
 func checkEndpoint(endpoint string) error {
 	if strings.Contains(endpoint, "://") {
 		return fmt.Errorf("otlp: endpoint %q is a URL; write \"host:port\", and set tls for https", redact.URL(endpoint))
@@ -116,8 +115,8 @@ func checkEndpoint(endpoint string) error {
 // Name implements [spans.Exporter].
 func (e *Exporter) Name() string { return e.name }
 
-// Export implements [spans.Exporter]. What may be sent again is, as the OTLP
-// specification has it; a partial success is not.
+// Export implements [spans.Exporter]. It retries what the OTLP specification allows, and
+// not a partial success.
 func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
 	return redact.Error(e.client.UploadTraces(ctx, []*tracepb.ResourceSpans{b.ResourceSpans()}), e.secrets...)
 }
@@ -125,8 +124,8 @@ func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
 // Close implements [spans.Exporter].
 func (e *Exporter) Close(ctx context.Context) error { return e.client.Stop(ctx) }
 
-// rejections makes a partial success the error that says how many spans were
-// refused: the library knows it, but keeps its type to itself.
+// rejections turns a partial success into an error with the number of refused spans. The
+// library has such an error, but does not export its type.
 func rejections(
 	ctx context.Context, method string, request, reply any,
 	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
@@ -142,7 +141,6 @@ func rejections(
 	if p.GetRejectedSpans() == 0 && p.GetErrorMessage() == "" {
 		return nil
 	}
-	// Not a status of gRPC, so the library does not take it for one that
-	// asks for another try.
+	// It is not a gRPC status, so the library does not retry it.
 	return &spans.RejectedError{Spans: int(p.GetRejectedSpans()), Message: p.GetErrorMessage()}
 }

@@ -27,7 +27,7 @@ func convertSpan(service string, s *tracepb.Span) model.SpanModel {
 		tags[a.Key] = text(a.Value)
 	}
 	if s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
-		// Zipkin shows a span as failed if it has this tag, whatever it says.
+		// Zipkin shows a span as failed if it has this tag, with any value.
 		tags["error"] = s.Status.Message
 		if s.Status.Message == "" {
 			tags["error"] = tags["error.type"]
@@ -69,8 +69,7 @@ func convertSpan(service string, s *tracepb.Span) model.SpanModel {
 	return z
 }
 
-// endpoint is who was at the other end, nil where that is not known by its
-// address.
+// endpoint returns the other end by its address, nil if the address is not known.
 func endpoint(host, port string) *model.Endpoint {
 	ip := net.ParseIP(host)
 	if ip == nil {

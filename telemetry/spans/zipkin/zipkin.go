@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer's body is read so that its
-	// connection can be used again, in bytes.
+	// maxAnswer is how many bytes of an answer are read so that the connection can be
+	// reused.
 	maxAnswer = 64 << 10
-	// maxComplaint is how much of it is quoted in an error.
+	// maxComplaint is how many bytes of an answer an error quotes.
 	maxComplaint = 200
 )
 
@@ -43,8 +43,8 @@ type Exporter struct {
 	client    *http.Client
 }
 
-// New returns an exporter that connects when it has something to send. The
-// error is about the options, and shows no password.
+// New returns an exporter that connects when it has something to send. It returns an
+// error only for invalid options, and the error shows no password.
 func New(o Options) (*Exporter, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
@@ -52,7 +52,7 @@ func New(o Options) (*Exporter, error) {
 		return nil, errors.New(`zipkin: the URL can't be parsed; write it like "http://127.0.0.1:9411/api/v2/spans"`)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf(`zipkin: %q is no http or https URL; write it like "http://127.0.0.1:9411/api/v2/spans"`,
+		return nil, fmt.Errorf(`zipkin: %q is not an http or https URL; write it like "http://127.0.0.1:9411/api/v2/spans"`,
 			redact.URL(o.URL))
 	}
 	if u.Path == "" || u.Path == "/" {
@@ -62,8 +62,8 @@ func New(o Options) (*Exporter, error) {
 		o.Timeout = 10 * time.Second
 	}
 	transport := &http.Transport{
-		// No proxy: where the environment names one, it may be this very
-		// process, and each export would make spans to export.
+		// No proxy: the environment's proxy may be this very process, and each export
+		// would make new spans to export.
 		Proxy:                  nil,
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        90 * time.Second,
@@ -81,7 +81,7 @@ func New(o Options) (*Exporter, error) {
 	}, nil
 }
 
-// secrets are the parts of the URL that nobody is shown.
+// secrets returns the parts of the URL that must not be shown.
 func secrets(u *url.URL) []string {
 	all := []string{u.User.Username()}
 	if password, ok := u.User.Password(); ok {
@@ -93,9 +93,8 @@ func secrets(u *url.URL) []string {
 	return all
 }
 
-// checkRedirect follows what lets a POST stay one (307 and 308). After the
-// others the client would GET, be told 200, and the spans would be lost in
-// silence.
+// checkRedirect follows only redirects that keep the POST (307 and 308). After others the
+// client would send a GET, get a 200, and lose the spans silently.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	switch {
 	case next.Method != http.MethodPost:
@@ -110,7 +109,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 // Name implements [spans.Exporter].
 func (e *Exporter) Name() string { return e.name }
 
-// Export implements [spans.Exporter]. It tries once: where an answer got lost,
+// Export implements [spans.Exporter]. It does not retry: if only the answer was lost,
 // Zipkin would store the spans twice.
 func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
 	list, err := b.Spans()
@@ -137,8 +136,8 @@ func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
 		return fmt.Errorf("zipkin: %w", redact.Error(err, e.secrets...))
 	}
 	defer response.Body.Close()
-	// Read to its end, or the connection can't be used again. What goes wrong
-	// in it is of no interest: the status has said whether the spans are taken.
+	// Read it to its end, or the connection can't be reused. Ignore errors: the status
+	// has said whether the spans were accepted.
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode/100 != 2 {
 		return redact.Error(fmt.Errorf("zipkin: the server answered %s: %q", response.Status, answer[:min(len(answer), maxComplaint)]), e.secrets...)
