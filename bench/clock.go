@@ -36,7 +36,7 @@ func (r *rig) readClock() (clock, error) {
 		if err != nil {
 			return clock{}, err
 		}
-		c.own += used.user + used.system
+		c.own += used.total
 	}
 	return c, nil
 }

@@ -15,7 +15,7 @@ import (
 // at most 4 KiB (see bodyText).
 const maxBody = 16 << 20
 
-// minDuration is the shortest load that the kernel's clock ticks of 10 ms
+// minDuration is the shortest load whose user and system time the kernel's ticks of 10 ms
 // measure to about one per cent.
 const minDuration = time.Second
 
@@ -86,7 +86,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 		errs = append(errs, fmt.Errorf("-rounds %d: must be 0 or more", o.rounds))
 	}
 	if o.duration < minDuration {
-		errs = append(errs, fmt.Errorf("-duration %v: must be at least %v, the system counts CPU time in ticks of 10 ms", o.duration, minDuration))
+		errs = append(errs, fmt.Errorf("-duration %v: must be at least %v, the system counts user and system time in ticks of 10 ms", o.duration, minDuration))
 	}
 	if o.duration%time.Second != 0 || o.warmup%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("-duration %v, -warmup %v: wrk takes whole seconds", o.duration, o.warmup))

@@ -35,8 +35,8 @@ func (r *rig) compare(ctx context.Context, progress io.Writer, rows []checkRow, 
 }
 
 // compareOnce measures both sides of a pair for one round. Its processes are new, and so
-// are their files: where the system happens to put a program in memory makes it a few per
-// cent faster or slower for as long as it stays there.
+// are their files: where the system happens to put a program in memory can make it faster
+// or slower for as long as it stays there.
 func (r *rig) compareOnce(ctx context.Context, p *pair, round int) (err error) {
 	if err := r.startPair(ctx, p); err != nil {
 		return err

@@ -129,3 +129,27 @@ func TestClockShares(t *testing.T) {
 		t.Errorf("shares of no time = %g, %g", others, stolen)
 	}
 }
+
+// The exact time has what the ticks have, to within one of each kind for a process.
+func TestCPUTimeIsExact(t *testing.T) {
+	p, err := start("busy", t.TempDir(), unpinned, []string{"sh", "-c", "while :; do :; done"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	await(t, "it has used some time", func() bool {
+		used, err := groupCPU(p.pid())
+		return err == nil && used.user+used.system >= 5*tick
+	})
+	before, err := processCPU(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticks, err := groupCPU(p.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if booked := ticks.user + ticks.system; booked < before-3*tick || booked > ticks.total+3*tick || before > ticks.total {
+		t.Errorf("ticks have %v, the clock %v before and %v after", booked, before, ticks.total)
+	}
+}

@@ -60,7 +60,7 @@ func newSample(round int, variant string, c cell, l load, used cpuTime) sample {
 	return sample{
 		Round: round, Variant: variant, cell: c,
 		Requests:          l.requests,
-		CPUMicros:         each(used.user + used.system),
+		CPUMicros:         each(used.total),
 		UserMicros:        each(used.user),
 		SystemMicros:      each(used.system),
 		RequestsPerSecond: float64(l.requests) / l.elapsed.Seconds(),

@@ -36,7 +36,7 @@ func TestMedian(t *testing.T) {
 
 func TestNewSample(t *testing.T) {
 	l := load{requests: 100_000, elapsed: 2 * time.Second, p50: 440 * time.Microsecond, p99: 1050 * time.Microsecond}
-	got := newSample(3, "x", small, l, cpuTime{user: 500 * time.Millisecond, system: 1500 * time.Millisecond})
+	got := newSample(3, "x", small, l, cpuTime{total: 2 * time.Second, user: 500 * time.Millisecond, system: 1500 * time.Millisecond})
 	want := sample{Round: 3, Variant: "x", cell: small, Requests: 100_000, CPUMicros: 20, UserMicros: 5, SystemMicros: 15,
 		RequestsPerSecond: 50_000, P50Micros: 440, P99Micros: 1050}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sample{}), cmp.Comparer(near)); diff != "" {

@@ -1,9 +1,9 @@
-// Package discovery is where a cluster's endpoints come from: what an
-// [Endpoint] is, the [Update] that says which there are, and the [Source] that
-// delivers updates. A [Feed] is a source that others push updates into.
+// Package discovery says where a cluster's endpoints come from. An [Endpoint] is an
+// address and what is known of it, an [Update] lists the endpoints of a service, and a
+// [Source] delivers updates. A [Feed] is a source that others push updates into.
 //
-// A source delivers whole snapshots. One that errs keeps its last good answer,
-// says that it is stale, and backs off: it never empties a cluster by failing.
-// The folders below are the sources, and cache, which keeps what they said. Start
+// An update is always the whole list. A source that fails keeps its last good answer,
+// says that it is stale, and backs off: a failure never empties a cluster. The folders
+// below are the sources, and cache, which keeps their last answers in a file. Start
 // reading at [Source].
 package discovery

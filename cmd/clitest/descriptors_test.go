@@ -46,17 +46,32 @@ clusters:
   web:
     endpoints: [%s]
     outlier: {consecutive_5xx: 1, consecutive_gateway: 1, max_ejected_percent: 100}
-    health_checks: [{http: {path: /}, interval: 50ms, unhealthy_threshold: 1}]
+    health_checks: [{http: {path: /}, interval: 50ms, timeout: 1m, unhealthy_threshold: 1}]
 `, strings.Join(endpoints, ", "))))
+}
+
+// ask asks the admin API until it answers. In a crowd it closes connections whose turn is
+// over, and on a busy machine a turn may be over before the request has come.
+func (p *process) ask(path string) (status int, body string) {
+	p.t.Helper()
+	url, client := p.admin()+path, newClient(p.t)
+	proxytest.Eventually(p.t, "an answer of the admin API", func() bool {
+		resp, text, err := tryGet(client, http.MethodGet, url)
+		if err == nil {
+			status, body = resp.StatusCode, text
+		}
+		return err == nil
+	})
+	return status, body
 }
 
 // well checks that the proxy is ready, and blames no endpoint.
 func (p *process) well() {
 	p.t.Helper()
-	if resp, body := get(p.t, p.admin()+"/ready"); resp.StatusCode != 200 {
-		p.t.Errorf("/ready: %d %s", resp.StatusCode, body)
+	if status, body := p.ask("/ready"); status != 200 {
+		p.t.Errorf("/ready: %d %s", status, body)
 	}
-	_, body := get(p.t, p.admin()+"/clusters")
+	_, body := p.ask("/clusters")
 	var clusters []struct {
 		Endpoints []struct{ Address, Health string }
 	}
@@ -76,7 +91,7 @@ func (p *process) well() {
 // metric returns the sum of a metric's series.
 func (p *process) metric(name string) (sum float64) {
 	p.t.Helper()
-	_, body := get(p.t, p.admin()+"/metrics")
+	_, body := p.ask("/metrics")
 	for _, m := range regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)$`).FindAllStringSubmatch(body, -1) {
 		v, err := strconv.ParseFloat(m[1], 64)
 		must(p.t.(*testing.T), err)

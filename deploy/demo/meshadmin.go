@@ -48,7 +48,7 @@ func listenAdmin(address string) (l net.Listener, moved bool, err error) {
 }
 
 func newMeshAdmin(l net.Listener, m *mesh, t traces, o Options) *meshAdmin {
-	a := &meshAdmin{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}}
+	a := &meshAdmin{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}}
 	a.server = admin.NewServer(admin.New(admin.Options{
 		Service: "demo mesh", Version: o.Version, Started: time.Now(), Log: o.Log, Level: o.Level,
 		Metrics: http.HandlerFunc(a.metrics), Trace: t.trace, Traces: t.find,

@@ -11,32 +11,32 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// CatalogOptions say what of the catalog is watched, and how. The fields mean what
-// those of [Options] do.
+// CatalogOptions say what of the catalog to watch, and how. The fields mean what they do in
+// Options.
 type CatalogOptions struct {
 	Datacenter, Namespace, Partition string
 	OnlyPassing, Stale               bool
 	Wait, Grace                      time.Duration
 	Backoff                          discovery.Backoff
-	// Known are the services that Consul had before, nil for nothing. They are kept until
-	// Consul says otherwise.
+	// Known are the services that Consul had before, nil for none. They stay until Consul
+	// says otherwise.
 	Known map[string][]Instance
 }
 
-// CatalogUpdate is all that is known of the catalog at one moment. Each takes the place
-// of the one before.
+// CatalogUpdate is all that is known of the catalog at one moment. Each one replaces the
+// one before.
 type CatalogUpdate struct {
 	// Services are all services by name, each with its instances in a stable order. A
 	// service may have none that can be reached.
 	Services map[string][]Instance
-	// Err is why some of it could not be asked, and is what it was before. Without any
-	// good answer yet, Services is nil.
+	// Err is why a part could not be asked for; that part is what it was before. Services
+	// is nil as long as there was no good answer at all.
 	Err error
 }
 
 // Catalog watches every service of a datacenter. However many there are, it keeps two
-// questions open, the names of all services and the state of all checks, and when they
-// tell that something changed, asks for what did.
+// questions open: the names of all services, and the state of all checks. When an answer
+// shows that something changed, it asks for what did.
 type Catalog struct {
 	client     *Client
 	api        *api.Client
@@ -54,7 +54,7 @@ const (
 	sweepEach = 20 * time.Millisecond
 )
 
-// Catalog makes a watch of the catalog, without asking the agent for anything.
+// Catalog returns a watch of the catalog. It does not ask the agent yet.
 func (c *Client) Catalog(o CatalogOptions) (*Catalog, error) {
 	filled, err := Options{Service: "catalog", Wait: o.Wait, Grace: o.Grace}.filled()
 	if err != nil {
@@ -68,9 +68,9 @@ func (c *Client) Catalog(o CatalogOptions) (*Catalog, error) {
 	return &Catalog{client: c, api: client, options: o, datacenter: datacenter{api: client}}, nil
 }
 
-// Run calls deliver with the first answer, and then whenever the catalog changes, goes
-// stale or is fresh again, until ctx is done. All calls come from Run's own goroutine.
-// Deliver may keep the update, and changes nothing in it. Run leaves no goroutine behind.
+// Run calls deliver with the first answer, and again whenever the catalog changes, goes
+// stale or is fresh again, until ctx is done. All calls come from the goroutine of Run.
+// deliver may keep the update, but must not change it. Run leaves no goroutine behind.
 func (c *Catalog) Run(ctx context.Context, deliver func(CatalogUpdate)) {
 	names := make(chan reply[map[string][]string])
 	states := make(chan reply[api.HealthChecks])
@@ -182,12 +182,12 @@ func (c *Catalog) refresh(ctx context.Context, state *catalogState, few int) {
 	}
 	names := state.next(few)
 	answers := make([]answer, len(names))
-	turns := make(chan struct{}, catalogConcurrency)
+	slots := make(chan struct{}, catalogConcurrency)
 	var asking sync.WaitGroup
 	for i, name := range names {
-		turns <- struct{}{}
+		slots <- struct{}{}
 		asking.Go(func() {
-			defer func() { <-turns }()
+			defer func() { <-slots }()
 			a := &answers[i]
 			a.instances, a.index, a.err = c.ask(ctx, name)
 		})

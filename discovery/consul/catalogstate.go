@@ -59,8 +59,8 @@ func (c *catalogState) recall(known map[string][]Instance) {
 	}
 }
 
-// names notes the names of all services, each with its tags. Consul does not say what
-// made it tell them: those that look the same may have changed too, and are queued.
+// names takes in the names of all services, each with its tags. Consul does not say what
+// changed. A service that looks the same may have changed too, so every service is queued.
 func (c *catalogState) names(now time.Time, r reply[map[string][]string]) {
 	if c.namesErr = r.err; r.err != nil {
 		return
@@ -88,8 +88,8 @@ func (c *catalogState) names(now time.Time, r reply[map[string][]string]) {
 	c.queueAll()
 }
 
-// queueAll queues every service once. Those without a check of their own come first: of
-// them, no change of state tells.
+// queueAll queues every service once, those without checks of their own first: a change of
+// theirs shows in no check's state.
 func (c *catalogState) queueAll() {
 	queued := make(map[string]bool, len(c.queue))
 	for _, name := range c.queue {
@@ -113,8 +113,8 @@ func (c *catalogState) queueAll() {
 	c.queue = append(c.queue, fresh...)
 }
 
-// states notes the state of all checks: those of services, and those of nodes, which
-// concern every service there.
+// states takes in the state of all checks: those of services, and those of nodes, which
+// count for every service on the node.
 func (c *catalogState) states(now time.Time, r reply[api.HealthChecks]) {
 	if c.statesErr = r.err; r.err != nil {
 		return
@@ -141,7 +141,7 @@ func (c *catalogState) states(now time.Time, r reply[api.HealthChecks]) {
 	c.nodes = ofNodes
 }
 
-// moved tells whether a check of a node that a service runs on changed.
+// moved reports whether a check changed of a node that the service runs on.
 func (c *catalogState) moved(s *service, ofNodes map[string]uint64) bool {
 	return slices.ContainsFunc(s.instances, func(i Instance) bool {
 		node := i.Metadata[MetadataNode]
@@ -149,8 +149,9 @@ func (c *catalogState) moved(s *service, ofNodes map[string]uint64) bool {
 	})
 }
 
-// doubtAll is called before an answer from a Consul that may have lost what it knew is
-// looked at: whatever it lacks is kept for a while, and everything is asked for anew.
+// doubtAll begins the grace period of every service, and asks for all of them again, if the
+// answer comes from a Consul that has forgotten something. It is called before that answer
+// is taken in.
 func (c *catalogState) doubtAll(now time.Time, forgotten bool) {
 	if !forgotten {
 		return
@@ -161,7 +162,7 @@ func (c *catalogState) doubtAll(now time.Time, forgotten bool) {
 	}
 }
 
-// next are the services to ask for: all that are urgent, or a few that are queued.
+// next returns the services to ask for: all urgent ones, or a few of those that are queued.
 func (c *catalogState) next(few int) []string {
 	var names []string
 	for name := range c.urgent {
@@ -183,7 +184,7 @@ func (c *catalogState) next(few int) []string {
 	return names
 }
 
-// took notes what Consul said of one service.
+// took takes in what Consul said of one service.
 func (c *catalogState) took(now time.Time, name string, instances []Instance, index uint64, err error) {
 	s := c.services[name]
 	if s == nil {
@@ -207,7 +208,8 @@ func (c *catalogState) took(now time.Time, name string, instances []Instance, in
 	c.judge(now, name, s)
 }
 
-// judge decides on a service that Consul says has no instance, or is not there.
+// judge decides what to make of a service that, as Consul says, has no instance or does not
+// exist.
 func (c *catalogState) judge(now time.Time, name string, s *service) {
 	believed, _ := s.grace.gone(now, false)
 	s.doubted = !believed && len(s.instances) > 0
@@ -226,8 +228,8 @@ func (c *catalogState) retry() {
 	clear(c.failed)
 }
 
-// expire believes what was doubted for long enough, and says when there will be more of
-// that: zero for never.
+// expire ends the doubt about services whose grace period is over. It returns when the next
+// one ends, zero for never.
 func (c *catalogState) expire(now time.Time) (next time.Time) {
 	for name, s := range c.services {
 		if !s.doubted {
@@ -241,7 +243,7 @@ func (c *catalogState) expire(now time.Time) (next time.Time) {
 	return next
 }
 
-// update is what is known now. It is false until there is something to say.
+// update returns what is known now. It is false until there is something to say.
 func (c *catalogState) update() (CatalogUpdate, bool) {
 	failed := []error{c.namesErr}
 	if text(c.statesErr) != text(c.namesErr) {

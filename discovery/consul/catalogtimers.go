@@ -11,14 +11,14 @@ type date struct{ at time.Time }
 
 func (d date) due(now time.Time) bool { return !d.at.IsZero() && !now.Before(d.at) }
 
-// catalogTimers are when a watch of the catalog has something to do without being told.
+// catalogTimers say when a watch of the catalog has to act by itself.
 type catalogTimers struct {
 	sweep  date // ask for a few of the services that are queued
 	retry  date // ask again for those that failed
 	expire date // believe what was doubted
 }
 
-// plan sets the dates after each round of work.
+// plan sets the timers after a round of work.
 func (t *catalogTimers) plan(now time.Time, state *catalogState, backoff *discovery.Backoff) {
 	switch {
 	case len(state.queue) == 0:
@@ -36,7 +36,7 @@ func (t *catalogTimers) plan(now time.Time, state *catalogState, backoff *discov
 	t.expire = date{state.expire(now)}
 }
 
-// next is how long there is nothing to do.
+// next is how long to wait until something is due.
 func (t *catalogTimers) next(now time.Time) time.Duration {
 	wait := time.Hour
 	for _, d := range []date{t.sweep, t.retry, t.expire} {

@@ -19,22 +19,22 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// Connection is how a Consul agent is reached. The environment's CONSUL_HTTP_* variables
-// have no say in it.
+// Connection is how to reach a Consul agent. The environment variables CONSUL_HTTP_* do not
+// count.
 type Connection struct {
-	// Address is host:port, http://host:port, https://host:port or unix:///path of the
-	// agent's HTTP API. Empty is 127.0.0.1:8500.
+	// Address is the agent's HTTP API: host:port, http://host:port, https://host:port or
+	// unix:///path. Empty is 127.0.0.1:8500.
 	Address string
 	// Token is sent with each request. Empty is the anonymous token.
 	Token string
-	// TokenFile holds the token instead; it is read with each request, so that a token
-	// may be changed at any time.
+	// TokenFile holds the token instead. It is read for each request, so the token may
+	// change at any time.
 	TokenFile string
 	TLS       TLS
 }
 
-// TLS is for agents whose address begins with https. All but the server's name and
-// Insecure are paths of PEM files.
+// TLS is for agents whose address begins with https. All fields but ServerName and Insecure
+// are paths of PEM files.
 type TLS struct {
 	CA         string // who may have signed the agent's certificate; empty: whom the system trusts
 	Cert, Key  string // what this client shows; read again with each connection
@@ -42,8 +42,8 @@ type TLS struct {
 	Insecure   bool   // accept any certificate
 }
 
-// Client is the way to one agent, shared by all that asks it: they use the same
-// connections and the same limit on requests.
+// Client talks to one agent. All that it gives share its connections and its limit on
+// requests.
 type Client struct {
 	address   string // as a person wrote it, for errors
 	scheme    string
@@ -63,8 +63,8 @@ const (
 	requestBurst      = 300
 )
 
-// NewClient makes a client, without asking the agent for anything. The error says which
-// part of the connection is wrong.
+// NewClient returns a client. It does not ask the agent yet. The error says what is wrong
+// with the connection's settings.
 func NewClient(c Connection) (*Client, error) {
 	client := &Client{address: c.Address, limit: rate.NewLimiter(requestsPerSecond, requestBurst)}
 	if client.address == "" {
@@ -100,7 +100,7 @@ func NewClient(c Connection) (*Client, error) {
 	return client, nil
 }
 
-// Close closes the connections that no watch is using.
+// Close closes the connections that nothing is using.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // parseAddress takes an address apart; socket is the path of a Unix socket, or "".

@@ -9,15 +9,16 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// datacenter is that of the agent, asked for when it first matters.
+// datacenter is the agent's own datacenter. The agent is asked for it when it first
+// matters.
 type datacenter struct {
 	api  *api.Client
 	mu   sync.Mutex
 	name string
 }
 
-// differs tells whether name is another datacenter than the agent's. Where
-// the token may not ask, one that is named is taken to be another.
+// differs reports whether name is another datacenter than the agent's. "" is the agent's.
+// Where the token does not allow the question, any name is taken for another.
 func (d *datacenter) differs(ctx context.Context, name string) (bool, error) {
 	if name == "" {
 		return false, nil

@@ -15,8 +15,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// explain turns what the library says of a request into what a person can act on. Needs
-// are the ACL rules that the request takes. A nil error stays nil.
+// explain makes an error of the library into one that a person can act on. needs names the
+// ACL rules that the request takes. nil stays nil.
 func (c *Client) explain(err error, needs string) error {
 	if err == nil {
 		return nil
@@ -61,7 +61,7 @@ func explainStatus(status api.StatusError, needs string) error {
 	return fmt.Errorf("%d %q%s", status.Code, said, hint)
 }
 
-// believable checks that an empty answer of a blocking query is one.
+// believable returns an error for an empty answer that may be empty only because of ACLs.
 func (c *Client) believable(meta *api.QueryMeta, needs string) error {
 	if meta.LastIndex == 0 {
 		return fmt.Errorf("consul at %s: its answer has no X-Consul-Index: is the address that of its HTTP API?", c.address)

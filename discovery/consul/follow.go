@@ -97,18 +97,19 @@ func sooner(d, limit time.Duration) time.Duration {
 	return d
 }
 
-// cursor is the place in Consul's history up to which it was asked.
+// cursor is how far in Consul's history the question has been answered.
 type cursor struct {
 	index uint64 // what to send with the next question; 0 asks for an answer at once
 	last  uint64 // that of the last answer
 	away  bool   // there was no answer since
 }
 
-// lost notes a failure. The next question is for an answer at once: a Consul that began
-// anew has a lower index and would hold one that asks for more until the wait is over.
+// lost notes a failure. The next question asks for an answer at once: a Consul that began
+// anew has a lower index, and would hold a question for a higher one until the wait is
+// over.
 func (c *cursor) lost() { c.index, c.away = 0, true }
 
-// advance notes an answer, and tells whether Consul may have begun anew.
+// advance notes an answer, and reports whether Consul may have begun anew.
 func (c *cursor) advance(index uint64) (forgotten bool) {
 	fell := index < c.last
 	forgotten = fell || c.away

@@ -33,7 +33,7 @@ const (
 	MetadataTags       = "consul.tags" // with commas between them
 )
 
-// view is how one who asks sees the instances.
+// view is how to see the instances of an answer, which depends on who asks.
 type view struct {
 	onlyPassing bool // a warning is as bad as critical
 	remote      bool // they are in another datacenter: take the addresses for that
@@ -59,8 +59,8 @@ func (v view) instances(entries []*api.ServiceEntry) []Instance {
 	return bestOfEach(all)
 }
 
-// bestOfEach keeps one instance of each address: one that was registered anew under
-// another ID leaves a critical one behind until that is reaped.
+// bestOfEach keeps one instance of each address. An instance that was registered anew under
+// another ID leaves a critical one behind until Consul removes it.
 func bestOfEach(all []Instance) []Instance {
 	place := make(map[string]int, len(all))
 	kept := all[:0]
@@ -102,10 +102,10 @@ func (v view) instance(entry *api.ServiceEntry) (instance Instance, ok bool) {
 	}, true
 }
 
-// unchecked reports whether what is critical is only what was not looked at yet:
-// Consul takes a check that it makes itself for critical until it has made it, so
-// that an instance which is registered again, above all with an agent that lost its
-// memory, is critical for a while however well it is.
+// unchecked reports whether an instance is critical only because it was not checked yet.
+// Consul counts a check of its own as critical until it has run once. So an instance that
+// is registered again, as with an agent that lost its memory, is critical for a while
+// however well it is.
 func unchecked(all api.HealthChecks) bool {
 	for _, c := range checks(all) {
 		if c.Status == api.HealthCritical && (c.Output != "" || c.Type == "" || c.Type == "ttl") {
@@ -115,8 +115,8 @@ func unchecked(all api.HealthChecks) bool {
 	return true
 }
 
-// presume gives instances that were not checked yet the health that they had before.
-// Of those that are new nothing is known: they stay unhealthy.
+// presume gives instances that were not checked yet the health that they had before. New
+// ones stay unhealthy: nothing is known of them.
 func presume(before, now []Instance) {
 	known := make(map[string]discovery.Health, len(before))
 	for _, i := range before {

@@ -12,8 +12,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// KV watches one key of Consul's key-value store. Consul's own limit on a value is
-// 512 KiB.
+// KV watches one key of Consul's key-value store. Consul allows a value of up to 512 KiB.
 type KV struct {
 	client   *Client
 	api      *api.Client
@@ -21,7 +20,7 @@ type KV struct {
 	backoff  discovery.Backoff
 }
 
-// NewKV makes a watch of a key, without asking the agent for anything.
+// NewKV returns a watch of a key. It does not ask the agent yet.
 func NewKV(l KVLocation) (*KV, error) {
 	if l.Key == "" {
 		return nil, errors.New("consul: no key is given")
@@ -37,11 +36,11 @@ func NewKV(l KVLocation) (*KV, error) {
 	return &KV{client: client, api: library, location: l}, nil
 }
 
-// Close closes the connections that are not in use.
+// Close closes the connections that nothing is using.
 func (k *KV) Close() { k.client.Close() }
 
-// Get asks for the value once, for at most 15 s. A key that is not there, or is empty, is
-// an error.
+// Get asks for the value once, and waits at most 15 s. A key that does not exist, or is
+// empty, is an error.
 func (k *KV) Get(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
@@ -52,10 +51,10 @@ func (k *KV) Get(ctx context.Context) ([]byte, error) {
 	return value.bytes, value.err
 }
 
-// Run calls deliver with the value, whenever it is another one or is known again after an
-// error, until ctx is done; and with nil and the reason when it can't be had, among which
-// is that the key was deleted: the last value is then still the one to use. All calls
-// come from Run's own goroutine. Run leaves none behind.
+// Run calls deliver with the value when it changes, and when it can be read again after an
+// error. It calls deliver with nil and an error when the value can't be read or the key was
+// deleted: keep using the last value then. All calls come from the goroutine of Run, which
+// returns when ctx is done and leaves no goroutine behind.
 func (k *KV) Run(ctx context.Context, deliver func(value []byte, err error)) {
 	q := question[keyed]{
 		ask:     k.ask,
@@ -82,8 +81,8 @@ func (k *KV) Run(ctx context.Context, deliver func(value []byte, err error)) {
 	})
 }
 
-// keyed is what Consul says of a key: its value, or why there is none to use. The latter
-// is an answer, after which Consul is asked to wait for another one.
+// keyed is what Consul says of a key: its value, or why there is none to use. Both are
+// answers: Consul can be asked to wait for another one.
 type keyed struct {
 	bytes []byte
 	err   error

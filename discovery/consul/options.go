@@ -8,43 +8,43 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// Options say which endpoints a source is to deliver, and how it asks for them.
+// Options say which endpoints a source delivers, and how it asks for them.
 type Options struct {
-	// Service is the service's name, or Query the name or ID of a prepared query: one of
-	// them. Consul decides which endpoints a prepared query has; it leaves out those that
-	// are critical.
+	// Service is the name of a service, Query the name or ID of a prepared query: set one
+	// of them. Consul decides which endpoints a prepared query has; it leaves out critical
+	// ones.
 	Service, Query string
-	// Datacenter is where to ask; empty is the agent's own.
+	// Datacenter is the datacenter to ask for. Empty is the agent's own.
 	Datacenter string
 	// Failover are further datacenters. Endpoints of the first have priority 1, of the
 	// second 2, and so on.
 	Failover []string
 	// Namespace and Partition are for Consul Enterprise.
 	Namespace, Partition string
-	// Tags that an instance must have, all of them.
+	// Tags are those that an instance must have, all of them.
 	Tags []string
 	// Filter is an expression in Consul's language: Service.Meta.version == "2".
 	Filter string
-	// Near is the name of a node, or _agent, to which instances are sorted by distance.
-	// Empty sorts them by address.
+	// Near is the name of a node, or _agent: instances are sorted by their distance from
+	// it. Empty sorts them by address.
 	Near string
-	// OnlyPassing takes a warning for unhealthy rather than degraded.
+	// OnlyPassing makes an instance with a warning unhealthy instead of degraded.
 	OnlyPassing bool
-	// Stale lets any of Consul's servers answer, also one that lags behind.
+	// Stale lets any of Consul's servers answer, even one that lags behind.
 	Stale bool
-	// Wait is how long Consul may hold a question until something changes: 5 min when
-	// zero, 10 at most.
+	// Wait is how long Consul may hold a question until something changes. 0 is 5 min; the
+	// most is 10.
 	Wait time.Duration
-	// Poll is how often a prepared query is asked, which Consul does not hold: every
-	// 10 s when zero.
+	// Poll is how often to ask for a prepared query, since Consul does not hold those
+	// questions. 0 is 10 s.
 	Poll time.Duration
-	// Grace is how long a service stays that a Consul which was away no longer knows:
-	// 10 min when zero.
+	// Grace is how long a service stays that a Consul which was away no longer knows. 0 is
+	// 10 min.
 	Grace time.Duration
-	// Backoff spaces the questions that fail.
+	// Backoff is the pause after a question that failed.
 	Backoff discovery.Backoff
-	// Known is what Consul said of this before, to another source; nil is nothing. It is
-	// kept until Consul says otherwise, by the same rules as what it said to this one.
+	// Known is what Consul said before, to another source; nil is nothing. It stays until
+	// Consul says otherwise, by the same rules as this source's own answers.
 	Known *discovery.Known
 }
 

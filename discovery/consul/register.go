@@ -16,7 +16,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// Registration is a service that a [Registrar] puts into Consul, and maybe its sidecar.
+// Registration is a service, with or without a sidecar, that a Registrar puts into Consul.
 type Registration struct {
 	Name    string
 	ID      string // unique on the agent; Name when empty
@@ -34,7 +34,7 @@ type Registration struct {
 	Sidecar *Sidecar
 }
 
-// Sidecar is the proxy beside a service. It is registered as connect-proxy for it.
+// Sidecar is the proxy beside a service. It is registered as the service's connect-proxy.
 type Sidecar struct {
 	Name    string // the service's with -sidecar-proxy when empty
 	ID      string // the service's with -sidecar-proxy when empty
@@ -47,13 +47,13 @@ type Sidecar struct {
 	Checks []Check
 }
 
-// Check is how Consul's agent finds out whether a service works: by one of HTTP, TCP,
-// GRPC and TTL.
+// Check is how Consul's agent finds out whether a service works: by one of HTTP, TCP, GRPC
+// and TTL.
 type Check struct {
 	ID   string // tells the checks of one service apart; one of them may have none
 	Name string // says what is checked, to people; Consul's when empty
-	// Up is true where it is known to be well as it is registered. Without it the
-	// service is critical until the first check.
+	// Up says that the service is known to be well when it is registered. Otherwise it is
+	// critical until its first check.
 	Up       bool
 	HTTP     string        // URL; 2xx is passing, 429 a warning
 	TCP      string        // host:port
@@ -61,8 +61,8 @@ type Check struct {
 	TTL      time.Duration // critical unless the application tells the agent in time
 	Interval time.Duration // 5 s when zero; not with TTL
 	Timeout  time.Duration // 2 s when zero; not with TTL
-	// DeregisterAfter takes the service out when it was critical for so long; zero is
-	// never, and Consul makes it a minute at least.
+	// DeregisterAfter removes the service from Consul once it was critical for so long. 0
+	// is never; Consul makes it at least a minute.
 	DeregisterAfter time.Duration
 }
 
@@ -79,20 +79,20 @@ type Registrar struct {
 	services []*registered // the application first
 	every    time.Duration
 
-	turn   chan struct{} // holds one token, for whoever asks the agent to change something
-	close  sync.Once
-	closed chan struct{}
+	changing chan struct{} // holds one token, for whoever asks the agent to change something
+	close    sync.Once
+	closed   chan struct{}
 }
 
-// Outcome is what a [Registrar] did: what it registered, and what it changed in
-// registrations that it found. Both are empty if the agent had everything already.
+// Outcome is what a Registrar registered, and what it changed in registrations that were
+// there. Both are empty if the agent had everything already.
 type Outcome struct {
 	Registered []string // IDs
 	Changed    []string // such as "web1: tags, checks"
 }
 
-// Register makes a registrar, without asking the agent for anything. The error says what
-// of the registration is wrong.
+// Register returns a registrar. It does not ask the agent yet. The error says what is wrong
+// with the registration.
 func (c *Client) Register(r Registration) (*Registrar, error) {
 	if err := checkName(r.Name); err != nil {
 		return nil, err
@@ -105,17 +105,18 @@ func (c *Client) Register(r Registration) (*Registrar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul registration of %q: %w", r.Name, err)
 	}
-	registrar := &Registrar{client: c, every: registerEvery, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	registrar := &Registrar{client: c, every: registerEvery, changing: make(chan struct{}, 1), closed: make(chan struct{})}
 	for _, s := range services {
 		registrar.services = append(registrar.services, &registered{AgentServiceRegistration: s, agent: client.Agent()})
 	}
 	return registrar, nil
 }
 
-// Run registers, or changes what is registered under the same ID and differs, and
-// registers again whenever the agent no longer knows the service, as after a restart,
-// until ctx is done or [Registrar.Close] was called. Report hears of the first outcome,
-// of each that did something, and of each error that differs from the one before.
+// Run registers the service, and its sidecar, until ctx is done or [Registrar.Close] was
+// called. It changes a registration with the same ID that differs, and registers again
+// whenever the agent no longer knows the service, as after a restart. It calls report with
+// the first outcome, with each outcome that did something, and with each error that differs
+// from the one before.
 func (r *Registrar) Run(ctx context.Context, report func(Outcome, error)) {
 	var backoff discovery.Backoff
 	first, said := true, ""
@@ -149,11 +150,11 @@ var errClosed = errors.New("the registrar is closed")
 // ensure registers what the agent does not know, or knows otherwise.
 func (r *Registrar) ensure(ctx context.Context) (did Outcome, err error) {
 	select {
-	case r.turn <- struct{}{}:
+	case r.changing <- struct{}{}:
 	case <-ctx.Done():
 		return did, ctx.Err()
 	}
-	defer func() { <-r.turn }()
+	defer func() { <-r.changing }()
 	select {
 	case <-r.closed:
 		return did, errClosed
@@ -185,7 +186,7 @@ func (r *Registrar) Passing(ctx context.Context) {
 	}
 }
 
-// IDs are those of the service and its sidecar.
+// IDs returns the IDs of the service and its sidecar.
 func (r *Registrar) IDs() []string {
 	ids := make([]string, len(r.services))
 	for i, s := range r.services {
@@ -194,17 +195,17 @@ func (r *Registrar) IDs() []string {
 	return ids
 }
 
-// Close makes Run end, and takes the services out of Consul but for those with the IDs to
-// keep, which another registrar looks after. It tries each, and the error says which are
-// still there and why.
+// Close ends Run and removes the services from Consul, except those with an ID in keep,
+// which another registrar looks after. It tries each; the error says which are still there,
+// and why.
 func (r *Registrar) Close(ctx context.Context, keep ...string) error {
 	r.close.Do(func() { close(r.closed) })
 	select {
-	case r.turn <- struct{}{}: // what Run is doing is done, and it does nothing more
+	case r.changing <- struct{}{}: // what Run is doing is done, and it does nothing more
 	case <-ctx.Done():
 		return fmt.Errorf("consul at %s: a request hangs, so nothing was deregistered: %w", r.client.address, ctx.Err())
 	}
-	defer func() { <-r.turn }()
+	defer func() { <-r.changing }()
 	var failed []error
 	for _, service := range r.services {
 		if slices.Contains(keep, service.ID) {

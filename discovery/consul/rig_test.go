@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // hung ends a test that waits for what never comes. No test is about its length.
-const hung = 30 * time.Second
+const hung = 2 * time.Minute
 
 // quick are pauses between failures that suit a test.
 var quick = discovery.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond}

@@ -23,8 +23,8 @@ type Source struct {
 	datacenter datacenter
 }
 
-// Service makes a source, without asking the agent for anything. The error says which
-// option is wrong.
+// Service returns a source. It does not ask the agent yet. The error says which option is
+// wrong.
 func (c *Client) Service(o Options) (*Source, error) {
 	o, err := o.filled()
 	if err != nil {
@@ -39,8 +39,8 @@ func (c *Client) Service(o Options) (*Source, error) {
 
 var _ discovery.Source = (*Source)(nil)
 
-// Run delivers as [discovery.Source] says. Each datacenter has a goroutine that follows
-// the service there; Run puts together what they find.
+// Run delivers as [discovery.Source] says. A goroutine for each datacenter follows the
+// service there; Run puts together what they find.
 func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	datacenters := append([]string{s.options.Datacenter}, s.options.Failover...)
 	type change struct {

@@ -14,9 +14,9 @@ const (
 	maxToken  = 4 << 10
 )
 
-// transport is what all requests of a client pass: it says who asks, and bounds what
-// comes back. The library's own notion of token, namespace and partition may stem from
-// the environment, so it is overruled here.
+// transport carries all requests of a client. It adds the token and limits the size of
+// answers. The library may take its token, namespace and partition from the environment;
+// transport overrules that.
 type transport struct {
 	client               *Client
 	namespace, partition string
@@ -58,8 +58,8 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// bounded fails, rather than ends, where a body is too long: half an answer must not
-// pass for a whole one.
+// bounded fails when a body is too long, instead of ending it: half an answer must not pass
+// for a whole one.
 type bounded struct {
 	io.ReadCloser
 	left int64

@@ -15,7 +15,7 @@ const noTTL = math.MaxUint32
 // maxChain is how many aliases (CNAME) are followed.
 const maxChain = 16
 
-// answer is what a message says to a question.
+// answer is what a message says in reply to a question.
 type answer struct {
 	// records are those of the type that was asked for; none is an answer, too.
 	records []dns.RR
@@ -87,8 +87,7 @@ func (a *answer) readAbsence(m *dns.Msg, name string, aliases int) error {
 	return nil
 }
 
-// ttlOf is a TTL's meaning: RFC 2181, section 8, has those of more than 31 bits
-// mean 0.
+// ttlOf reads a TTL. One of more than 31 bits means 0 (RFC 2181, section 8).
 func ttlOf(seconds uint32) uint32 {
 	if seconds > math.MaxInt32 {
 		return 0

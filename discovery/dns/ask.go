@@ -22,7 +22,7 @@ const (
 	rounds = 2
 )
 
-// verdict is what a server says that will not be another a moment later.
+// verdict is an answer by a server that will be the same a moment later.
 type verdict string
 
 func (v verdict) Error() string { return string(v) }
@@ -30,8 +30,8 @@ func (v verdict) Error() string { return string(v) }
 // servfail is a server that has tried and failed.
 const servfail verdict = "SERVFAIL"
 
-// servers asks name servers. It remembers which answered last, so that one that
-// is down costs its time once.
+// servers asks name servers. It remembers which one answered last, so that a server that is
+// down costs its time only once.
 type servers struct {
 	mu   sync.Mutex
 	last string

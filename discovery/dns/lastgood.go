@@ -41,8 +41,8 @@ const (
 	doubted                 // soon, since it says that something is gone
 )
 
-// learn takes in a finding, which is good for so long from now on. It returns the
-// update to deliver, and how the lookup came out.
+// learn takes in a finding, which is good for so long from now on. It returns the update to
+// deliver, and how the lookup came out.
 func (l *lastGood) learn(f finding, now time.Time, good time.Duration) (discovery.Update, standing) {
 	if f.err != nil {
 		l.gone = nil // doubt starts anew
@@ -92,8 +92,8 @@ func (l *lastGood) learn(f finding, now time.Time, good time.Duration) (discover
 	return l.update, how
 }
 
-// miss notes what has no addresses. What had some before is believed to have none
-// from the given time on.
+// miss notes what has no addresses. If it had some before, that is believed from the given
+// time on.
 func (l *lastGood) miss(absent []part, believed time.Time) {
 	gone := make(map[part]time.Time, len(absent))
 	for _, p := range absent {
@@ -106,8 +106,7 @@ func (l *lastGood) miss(absent []part, believed time.Time) {
 	l.gone = gone
 }
 
-// doubt is how long it takes until the next thing is believed to be gone; 0 if
-// there is nothing to doubt.
+// doubt is how long until the next disappearance is believed; 0 if there is none to doubt.
 func (l *lastGood) doubt(now time.Time) time.Duration {
 	least := time.Duration(0)
 	for _, believed := range l.gone {

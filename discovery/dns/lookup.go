@@ -13,7 +13,7 @@ import (
 // maxAtOnce is how many hosts of a service are asked for at the same time.
 const maxAtOnce = 8
 
-// finding is what one lookup has found out.
+// finding is what one lookup found.
 type finding struct {
 	targets []target
 	// parts are the addresses of the targets' hosts, by host and family.
@@ -25,7 +25,7 @@ type finding struct {
 	err error
 }
 
-// target is a host and port, and what a service record says of it.
+// target is a host and port, with what a service record says about it.
 type target struct {
 	host                   string
 	port, priority, weight int
@@ -225,7 +225,7 @@ func (s *Source) lookupService(ctx context.Context, servers, names []string) fin
 	types := []uint16{dns.TypeA, dns.TypeAAAA}
 	var group sync.WaitGroup
 	var mu sync.Mutex // guards f
-	turns := make(chan struct{}, maxAtOnce)
+	slots := make(chan struct{}, maxAtOnce)
 	asked := make(map[string]bool)
 	for _, t := range f.targets {
 		if asked[t.host] {
@@ -238,13 +238,13 @@ func (s *Source) lookupService(ctx context.Context, servers, names []string) fin
 			mu.Unlock()
 			continue
 		}
-		turns <- struct{}{}
+		slots <- struct{}{}
 		group.Go(func() {
 			replies := s.lookupHost(ctx, servers, []string{t.host}, t.host, types)
 			mu.Lock()
 			f.add(t.host, types, replies)
 			mu.Unlock()
-			<-turns
+			<-slots
 		})
 	}
 	group.Wait()

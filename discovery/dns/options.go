@@ -27,32 +27,30 @@ type Options struct {
 	// Name is what is looked up: a host, or, with type SRV, a service such as
 	// _http._tcp.web.service.consul.
 	Name string
-	// Port is the endpoints' port. With type SRV it is 0, since the answer has
-	// the ports.
+	// Port is the endpoints' port. With type SRV it is 0: the answer has the ports.
 	Port int
 	// Type is TypeA, TypeAAAA or TypeSRV; empty is A and AAAA.
 	Type string
-	// Mode is ModeStrict, in which each address is an endpoint, or ModeLogical,
-	// in which the first address of the newest answer is the only endpoint, an
-	// IPv4 address if there is one: for names whose many addresses are all the
-	// same service. Empty is ModeStrict.
+	// Mode is ModeStrict or ModeLogical; empty is ModeStrict. In strict mode each address
+	// is an endpoint. In logical mode the first address of the newest answer is the only
+	// endpoint, an IPv4 address if there is one: for names whose many addresses are all the
+	// same service.
 	Mode string
-	// Resolver is the server to ask, host:port. The name is then absolute, and
-	// neither /etc/hosts nor /etc/resolv.conf matters. Empty is the servers of
-	// the system.
+	// Resolver is the server to ask, host:port. The name is then absolute, and /etc/hosts
+	// and /etc/resolv.conf are not read. Empty is the system's servers.
 	Resolver string
-	// RefreshRate is how often what has no TTL, or one of 0, is looked up; 0 is
-	// 5 s.
+	// RefreshRate is how often to look up a name whose answer has no TTL, or a TTL of 0. 0
+	// is 5 s.
 	RefreshRate time.Duration
-	// MinTTL and MaxTTL bound the TTL of an answer; 0 is 1 s and 1 h.
+	// MinTTL and MaxTTL bound the TTL of an answer. 0 is 1 s and 1 h.
 	MinTTL, MaxTTL time.Duration
-	// Timeout is how long one lookup takes at most, with all its servers and
-	// questions; 0 is 5 s.
+	// Timeout is how long one lookup may take, with all its servers and questions. 0 is 5
+	// s.
 	Timeout time.Duration
-	// Backoff spaces the lookups while there is no answer.
+	// Backoff is the pause between lookups that fail.
 	Backoff discovery.Backoff
-	// Known is what the name stood for before, nil for unknown. It is kept as the last
-	// good answer is.
+	// Known is what the name stood for before, nil for unknown. It stays as the last good
+	// answer does.
 	Known *discovery.Known
 }
 

@@ -52,9 +52,9 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	}
 }
 
-// refresh is how long an answer of that TTL is good. A TTL of 0, which is all
-// that Consul gives unless told otherwise, would mean a question a request:
-// like Envoy, we take the rate of what has none.
+// refresh is how long an answer with that TTL is good. Consul gives a TTL of 0 unless told
+// otherwise; taken by the letter, that is a lookup for each request. Like Envoy, we use
+// RefreshRate for it.
 func (s *Source) refresh(ttl uint32) time.Duration {
 	if ttl == 0 || ttl == noTTL {
 		return s.options.RefreshRate

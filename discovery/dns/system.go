@@ -12,8 +12,8 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// maxHostsBytes is how much is read of a file of hosts; those that block
-// advertisements have megabytes.
+// maxHostsBytes is how much of a hosts file is read. Files that block advertisements have
+// megabytes.
 const maxHostsBytes = 16 << 20
 
 // resolvConf reads the servers of resolv.conf(5), and the absolute names that

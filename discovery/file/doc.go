@@ -1,5 +1,5 @@
-// Package file is the source of endpoints that stand in a file of their own, in
-// YAML or JSON, which some other program writes:
+// Package file is the source of endpoints from a file, in YAML or JSON, that some other
+// program writes:
 //
 //	endpoints:
 //	  - 10.0.0.1:8080             # the short form: all defaults
@@ -11,12 +11,12 @@
 //	    health: healthy           # or degraded, unhealthy, draining
 //	    metadata: {version: v2}
 //
-// The file is read strictly: an unknown key, an address that is there twice, or
-// a key without a value is a mistake, and so are YAML's anchors, aliases and
-// tags. A file with a mistake, or none, changes nothing but that the last good
-// answer is marked as stale; "endpoints: []" is a good answer of no endpoint.
+// The file is read strictly. An unknown key, an address that is there twice and a key
+// without a value are mistakes, and so are YAML's anchors, aliases and tags. A file that has
+// a mistake, or that is gone, changes no endpoint: the last good answer stays and is marked
+// as stale. "endpoints: []" is a good answer: no endpoint.
 //
-// It is to be replaced by renaming another over it: one that is written in
-// place can be read half written, and half of a list may well be a list. Start
-// reading at [New]; parse.go is the format.
+// To change the file, rename a new one over it. A file that is written in place may be read
+// half written, and half of a list may well be a list. Start reading at [New]; parse.go is
+// the format.
 package file

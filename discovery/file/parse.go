@@ -33,9 +33,8 @@ var (
 	endpointKeys = []string{"address", "weight", "priority", "region", "zone", "health", "metadata"}
 )
 
-// Parse reads a file of endpoints, one YAML document, strictly; name stands for
-// the file in messages. Its error is an [Errors] with the mistakes that were
-// found. Without one, the endpoints are not nil.
+// Parse reads a file of endpoints: one YAML document, strictly. name is the file's name in
+// errors. The error is an [Errors]. Without an error the endpoints are not nil.
 func Parse(name string, data []byte) ([]discovery.Endpoint, error) {
 	r := &reader{file: name, lines: make(map[string]int)}
 	endpoints := []discovery.Endpoint{}

@@ -17,19 +17,19 @@ const maxBytes = 4 << 20
 type Options struct {
 	// Path is the file. It need not exist.
 	Path string
-	// Settle is how long after a first sign of change the file is read, so that
-	// what is written in several steps is seen whole; 0 is 100 ms.
+	// Settle is the pause between the first sign of a change and reading the file, so that
+	// what is written in several steps is seen whole. 0 is 100 ms.
 	Settle time.Duration
-	// Poll is how often the file is read even without a sign, since not all
-	// file systems give one; 0 is 5 s.
+	// Poll is how often to read the file even without a sign, because not all file systems
+	// give one. 0 is 5 s.
 	Poll time.Duration
 }
 
 // Source is a [discovery.Source] that follows a file.
 type Source struct{ options Options }
 
-// New checks the options. It does not read the file: what is wrong with that is
-// delivered, and can be put right.
+// New checks the options. It does not read the file: mistakes in it are delivered, and can
+// be put right.
 func New(o Options) (*Source, error) {
 	switch {
 	case o.Path == "":
@@ -42,7 +42,7 @@ func New(o Options) (*Source, error) {
 	return &Source{options: o}, nil
 }
 
-// Run delivers what the file says, and again after each change of it.
+// Run delivers what the file says, and again after each change.
 func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	w := filewatch.New(filewatch.Options{
 		Files: []string{s.options.Path}, MaxBytes: maxBytes, Settle: s.options.Settle, Poll: s.options.Poll,
@@ -61,8 +61,8 @@ func (s *Source) Run(ctx context.Context, deliver func(discovery.Update)) {
 	})
 }
 
-// read returns what the file says, or what it said last and why that is all,
-// and whether that is news.
+// read returns what the file says, and whether that is news. If the file can't be used it
+// returns what it said last, with the reason.
 func (s *Source) read(last discovery.Update) (next discovery.Update, news bool) {
 	next.Endpoints, next.Err = load(s.options.Path)
 	if next.Err != nil {
@@ -71,8 +71,8 @@ func (s *Source) read(last discovery.Update) (next discovery.Update, news bool) 
 	return next, !next.Same(last)
 }
 
-// Check tells whether a Source could use the file. Its error is an [Errors]
-// when the file can be read.
+// Check reports whether a Source could use the file. The error is an [Errors] if the file
+// can be read.
 func Check(path string) error {
 	_, err := load(path)
 	return err

@@ -1,8 +1,7 @@
-// Package filewatch sees the content of files change, by whatever way: written
-// in place, replaced by another file, deleted and made again, or by a change of
-// the symbolic links that lead to them, as Kubernetes does with "..data".
+// Package filewatch tells when the content of files changes, however that happens: a file
+// is written in place, replaced by another, deleted and made again, or a symbolic link that
+// leads to it changes, as Kubernetes does with "..data".
 //
-// It knows nothing of what the files hold, and tells no more than that some
-// content changed: who watches reads the files itself. Start reading at
-// [Watcher].
+// It does not know what the files hold, and says no more than that some content changed.
+// Its caller reads the files. Start reading at [Watcher].
 package filewatch

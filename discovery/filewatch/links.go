@@ -9,9 +9,8 @@ import (
 // maxLinks is how many symbolic links are followed, as in Linux.
 const maxLinks = 40
 
-// foldersOf lists the folders that decide what a path leads to: those of each
-// symbolic link on the way, and that of the file at its end. It goes as far as
-// the path exists.
+// foldersOf lists the folders that decide where a path leads: that of each symbolic link on
+// the way, and that of the file at its end. It goes as far as the path exists.
 func foldersOf(path string) []string {
 	path, err := filepath.Abs(path)
 	if err != nil {

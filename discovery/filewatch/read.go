@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// Read reads a file whole, if it is a regular one of at most that many bytes.
-// Its errors name the file.
+// Read returns the content of a regular file of at most that many bytes; a larger one is an
+// error. Errors name the file.
 func Read(path string, most int64) ([]byte, error) {
 	data, err := read(path, most)
 	if at, ok := errors.AsType[*fs.PathError](err); ok {

@@ -15,14 +15,14 @@ import (
 type Options struct {
 	// Files are the paths to watch. They need not exist.
 	Files []string
-	// MaxBytes is how much is read of a file; one that is larger counts as one
-	// that can not be read. 0 is 16 MiB.
+	// MaxBytes is how much of a file is read. A larger file counts as one that can not be
+	// read. 0 is 16 MiB.
 	MaxBytes int64
-	// Settle is how long after a first sign of change the files are read, so
-	// that what is written together is seen together; 0 is 100 ms.
+	// Settle is the pause between the first sign of a change and reading the files, so that
+	// what is written together is seen together. 0 is 100 ms.
 	Settle time.Duration
-	// Poll is how often the files are read even without a sign, since not all
-	// file systems give one; 0 is 5 s.
+	// Poll is how often to read the files even without a sign, because not all file systems
+	// give one. 0 is 5 s.
 	Poll time.Duration
 }
 
@@ -34,9 +34,9 @@ type Watcher struct {
 	sums    [][sha256.Size]byte
 }
 
-// New notes what the files hold now: what changes from here on is told by
-// [Watcher.Run]. The caller reads the files after this, lest a change between
-// the two be lost, and calls Run, or [Watcher.Close] if it comes to nothing.
+// New notes what the files hold now. [Watcher.Run] tells of every change from here on. Read
+// the files after New, so that no change in between is missed; then call Run, or
+// [Watcher.Close] if it comes to nothing.
 func New(o Options) *Watcher {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 16 << 20
@@ -58,15 +58,14 @@ func New(o Options) *Watcher {
 	return w
 }
 
-// Close gives back what a Watcher holds. Run does so itself when it ends.
+// Close releases what a Watcher holds. Run calls it at its end.
 func (w *Watcher) Close() {
 	if w.notify != nil {
 		w.notify.Close()
 	}
 }
 
-// Run calls changed after each change, until ctx is done. It leaves no
-// goroutine behind.
+// Run calls changed after each change, until ctx is done. It leaves no goroutine behind.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
 	defer w.Close()
 	var signs <-chan fsnotify.Event
@@ -103,7 +102,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	}
 }
 
-// look reports whether the files hold something else than when it was called last.
+// look reports whether the content of the files has changed since the last call.
 func (w *Watcher) look() bool {
 	w.follow()
 	sums := w.read()
@@ -114,9 +113,9 @@ func (w *Watcher) look() bool {
 	return true
 }
 
-// follow has the folders watched in which a change can lead a path elsewhere,
-// since a watch of the file itself would end with the file. It is called again
-// after each change. A folder that is not there is left to the next poll.
+// follow watches the folders in which a change can make a path lead to another file. A
+// watch of the file itself would end with the file. It is called again after each change.
+// The next poll finds a folder that does not exist yet.
 func (w *Watcher) follow() {
 	if w.notify == nil {
 		return
@@ -140,12 +139,12 @@ func (w *Watcher) follow() {
 	w.folders = folders
 }
 
-// Forget has what the files hold now be told as a change, if it can be read by then: for
-// a caller that was told of a change and could not read it. It is called within changed.
+// Forget makes the next look report a change, if the files can be read by then. It is for a
+// caller that was told of a change and could not read it; call it within changed.
 func (w *Watcher) Forget() { w.sums = nil }
 
-// read returns what the files hold, or why they can not be read, as hashes. Where this
-// process lacks the means to read a file it holds what it held before.
+// read returns hashes of what the files hold, or of why they can not be read. If this
+// process lacks the means to read a file (discovery.Short), that file counts as unchanged.
 func (w *Watcher) read() [][sha256.Size]byte {
 	sums := make([][sha256.Size]byte, len(w.options.Files))
 	for i, path := range w.options.Files {

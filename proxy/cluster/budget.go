@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// Budget holds retries to a share of the requests, whatever the failures: Percent
-// of those that are under way, as Envoy does, and of those that came lately, as
-// Linkerd does. The first alone would not hold while requests fail at once, since
-// then none is ever under way for long. Min is how many there may be in any case,
-// at once and in a second. Its methods are safe for concurrent use.
+// Budget limits retries to a share of the requests. Percent is of the requests under way,
+// as in Envoy, and of the recent requests, as in Linkerd. The first alone does not hold
+// when requests fail at once, since then none is under way for long. Min retries are always
+// allowed, at one time and in one second. Its methods are safe for concurrent use.
 type Budget struct {
 	Percent float64
 	Min     int
@@ -23,7 +22,7 @@ type Budget struct {
 // saved up for bad times.
 const savings = 10
 
-// Deposit is told of each request that is not a retry.
+// Deposit counts a request that is not a retry.
 func (b *Budget) Deposit() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -37,8 +37,8 @@ func (c *Cluster) checked(e *Endpoint, r healthcheck.Report) {
 	}
 }
 
-// logCheck tells that an endpoint is well, or not, any more. That it is from the
-// start is no news.
+// logCheck logs that an endpoint became healthy or unhealthy. What it is at the start is no
+// news.
 func (c *Cluster) logCheck(e *Endpoint, r healthcheck.Report) {
 	level := slog.LevelInfo
 	switch {

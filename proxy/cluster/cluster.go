@@ -18,41 +18,40 @@ import (
 // Options are a cluster's settings.
 type Options struct {
 	Upstream upstream.Options
-	// Source delivers the endpoints, and From says in words where from, such as
-	// "Consul". A nil Source is a cluster of the endpoints that are given to New.
+	// Source delivers the endpoints; nil means those given to New. From is the source's
+	// name for people, such as "Consul".
 	Source discovery.Source
 	From   string
-	// Fed is true where whoever feeds the source tells the log of it.
+	// Fed says that whoever feeds the source writes to the log about it.
 	Fed bool
-	// Balance says which endpoint a request goes to.
+	// Balance picks the endpoint for each request.
 	Balance balance.Options
-	// Decay is how fast a slow answer is forgotten; 0 is peak EWMA's default.
+	// Decay is how fast a slow answer is forgotten. 0 is peak EWMA's default.
 	Decay time.Duration
-	// SlowStart gives endpoints that come or come back few requests at first; nil
-	// is off.
+	// SlowStart gives few requests at first to endpoints that are new or well again; nil is
+	// off.
 	SlowStart *SlowStart
-	// Limits bound what is under way. They must be set: 0 lets nothing through.
+	// Limits bound what is under way. Set them: 0 lets nothing through.
 	Limits Limits
 	// Outlier ejects endpoints that fail; nil is off.
 	Outlier *outlier.Options
-	// Checker asks the endpoints for their health; nil is off. It is closed with
-	// the cluster.
+	// Checker asks the endpoints for their health; nil is off. The cluster closes it.
 	Checker *healthcheck.Checker
-	// Known is what the source said when it last answered somebody else; it holds
-	// until the source answers here. Nil is nothing.
+	// Known is what the source said last, to another cluster or process. It holds until the
+	// source answers here. Nil is nothing.
 	Known *discovery.Known
-	// Before is the cluster in whose place this one comes, nil for none. It goes on
-	// until it is closed, and this one has what it had as far as the settings are
-	// the same. SameChecks says whether those of the health checks are.
+	// Before is the cluster that this one replaces, nil for none. It goes on until it is
+	// closed. This one takes over what the settings leave the same. SameChecks says that
+	// those of the health checks are the same.
 	Before     *Cluster
 	SameChecks bool
 	// Memory is what another process knew of the endpoints, nil for nothing.
 	Memory *Memory
-	// Log takes what happens to endpoints; nil is nowhere.
+	// Log gets what happens to endpoints; nil is nowhere.
 	Log *slog.Logger
 }
 
-// SlowStart is how the share of an endpoint grows that has come or come back; see
+// SlowStart says how the share of an endpoint grows that is new, or well again; see
 // [balance.SlowStart].
 type SlowStart struct {
 	Window                 time.Duration
@@ -95,8 +94,8 @@ type Cluster struct {
 	next      *Cluster // that comes in the place of this one, if any does
 }
 
-// New returns a cluster of these endpoints, or of those that its source delivers.
-// It runs until Close.
+// New returns a cluster of these endpoints, or, with a Source, of those that it delivers.
+// Close it.
 func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.Shared) *Cluster {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -143,9 +142,9 @@ func (c *Cluster) makeRest() {
 	}
 }
 
-// Ready waits until the cluster knows whether it has endpoints, and how those are:
-// its source has answered, or failed to, and each endpoint was checked once. It
-// returns false if ctx is done first.
+// Ready waits until the cluster knows its endpoints and their health: the source has
+// answered, or failed to, and each endpoint was checked once. It returns false if ctx is
+// done first.
 func (c *Cluster) Ready(ctx context.Context) bool {
 	select {
 	case <-c.ready:
@@ -160,9 +159,9 @@ func (c *Cluster) Ready(ctx context.Context) bool {
 	}
 }
 
-// Close ends the source and the checks, and closes the idle connections; those in
-// use are closed when they are released. Connections that the cluster shares with
-// the next one stay. The last state goes on to be picked from.
+// Close ends the source and the checks, and closes idle connections. Connections in use
+// close when they are released. Connections that the cluster shares with the one after it
+// stay. The last state can still be picked from.
 func (c *Cluster) Close() {
 	c.mu.Lock()
 	again := c.closed

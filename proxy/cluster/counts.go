@@ -29,8 +29,7 @@ func (c *counts) ejected(change outlier.Change) {
 	c.events[change.Event][change.Reason].Add(1)
 }
 
-// Picks calls emit for each remarkable thing about picks that has occurred, such
-// as a panic.
+// Picks calls emit with the count of each remarkable outcome of a pick, such as a panic.
 func (c *Cluster) Picks(emit func(outcome string, n uint64)) {
 	for i := range c.counts.picks {
 		if n := c.counts.picks[i].Load(); n > 0 {
@@ -39,8 +38,8 @@ func (c *Cluster) Picks(emit func(outcome string, n uint64)) {
 	}
 }
 
-// Ejections calls emit for each event and reason of outlier ejection that has
-// occurred.
+// Ejections calls emit with the count of each event and reason of outlier detection that
+// has occurred.
 func (c *Cluster) Ejections(emit func(event, reason string, n uint64)) {
 	for event := range c.counts.events {
 		for reason := range c.counts.events[event] {

@@ -23,7 +23,7 @@ type sourceState struct {
 	errs     uint64
 }
 
-// update takes what the source knows.
+// update takes in what the source delivers.
 func (c *Cluster) update(u discovery.Update) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +38,8 @@ func (c *Cluster) update(u discovery.Update) {
 	c.renew()
 }
 
-// recall takes what the source told somebody else, until it answers here.
+// recall takes in what the source said to another cluster or process. It holds until the
+// source answers here.
 func (c *Cluster) recall(k *discovery.Known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,8 +54,8 @@ func (c *Cluster) recall(k *discovery.Known) {
 	}
 }
 
-// Known is what the source last said; false where it has never said anything, or
-// there is no source.
+// Known returns what the source said last, or false if it has said nothing, or there is no
+// source.
 func (c *Cluster) Known() (k discovery.Known, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +73,7 @@ func (c *Cluster) Known() (k discovery.Known, ok bool) {
 	return k, true
 }
 
-// note keeps what an update says of the source.
+// note takes in what an update says of the source.
 func (c *Cluster) note(u discovery.Update) {
 	s := &c.source
 	if u.Err == nil {
@@ -101,7 +102,7 @@ func (c *Cluster) note(u discovery.Update) {
 	s.err = u.Err
 }
 
-// replace takes the endpoints of an update in the place of those there were.
+// replace makes the endpoints those of the update.
 func (c *Cluster) replace(u discovery.Update) {
 	c.source.missing = u.Missing
 	order := make([]*Endpoint, 0, len(u.Endpoints))
@@ -135,7 +136,7 @@ func (c *Cluster) replace(u discovery.Update) {
 	}
 }
 
-// drop forgets an endpoint that is not in the cluster any more.
+// drop forgets an endpoint that is no longer in the cluster.
 func (c *Cluster) drop(e *Endpoint) {
 	if c.checker != nil {
 		e.probe.Remove()

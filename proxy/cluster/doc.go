@@ -1,9 +1,8 @@
-// Package cluster is a cluster as a request sees it: the endpoints that there are
-// at one moment, which of them a request goes to, and how much may be under way.
+// Package cluster is a cluster as a request sees it: the endpoints that there are now,
+// which of them the request goes to, and how much may be under way.
 //
-// Endpoints, their health and the picker over them are one immutable state behind
-// one pointer ([Cluster.Pick] reads it once). What changes it are a source of
-// endpoints, health checks, ejected outliers, and people: each of them says what
-// it knows of an [Endpoint], and a new state is built. Start reading at [New], then
-// state.go.
+// The endpoints, their health and the picker over them are one immutable state behind one
+// pointer, which [Cluster.Pick] reads once. A source of endpoints, health checks, outlier
+// detection and people change it: each says what it knows of an [Endpoint], and a new state
+// is built. Start reading at [New], then state.go.
 package cluster

@@ -53,24 +53,24 @@ func (c *Cluster) told(e *Endpoint, change outlier.Change) {
 	}
 }
 
-// Action is what a person does to an endpoint. It holds as long as the endpoint is
-// in the cluster, whatever checks and outlier detection find.
+// Action is what a person does to an endpoint. It holds as long as the endpoint is in the
+// cluster, whatever checks and outlier detection find.
 type Action string
 
 // The actions.
 const (
-	// Eject treats the endpoint as an outlier that is ejected: it is used in a
-	// panic alone, and counts as one of those that are not well.
+	// Eject treats the endpoint as an ejected outlier: it is used in a panic only, and
+	// counts as unhealthy.
 	Eject Action = "eject"
-	// Drain takes it out altogether: it is not used in a panic either, and does
-	// not count. Requests under way end as they would.
+	// Drain takes the endpoint out: it is not used even in a panic, and does not count.
+	// Requests under way go on to their end.
 	Drain Action = "drain"
-	// Restore takes back both, and ends its ejection as an outlier. What its
-	// source and its checks say goes on to hold.
+	// Restore undoes both, and ends an ejection by outlier detection. What the source and
+	// the checks say still counts.
 	Restore Action = "restore"
 )
 
-// Act does what a person asks for. The error says why it can't be done.
+// Act does to an endpoint what a person asks for. The error says why it can't be done.
 func (c *Cluster) Act(address string, a Action) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

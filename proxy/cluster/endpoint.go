@@ -11,8 +11,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// Endpoint is an address of a cluster with its pool, its load and its record. It
-// stays the same as long as the address is in the cluster.
+// Endpoint is one address of a cluster, with its pool, its load and its record. It stays
+// the same as long as the address is in the cluster.
 type Endpoint struct {
 	*upstream.Endpoint
 	// Load is how busy it is.
@@ -58,27 +58,26 @@ func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 	return e
 }
 
-// Begin counts a request that goes to the endpoint. The times are those of
-// netio.Shared.
+// Begin counts a request to the endpoint. Times are those of netio.Shared.
 func (e *Endpoint) Begin(now time.Duration) { e.Load.Begin(now) }
 
-// Answer is told of each Begin, once: when the head of the response is there, or
-// the attempt has failed. ok is false for a failure.
+// Answer is called once for each Begin: when the head of the response has come, or the
+// attempt has failed, which ok = false says.
 func (e *Endpoint) Answer(began, now time.Duration, ok bool) { e.Load.Answer(began, now, ok) }
 
-// End is told of each Begin, once: the attempt is over.
+// End is called once for each Begin, when the attempt is over.
 func (e *Endpoint) End() { e.Load.End() }
 
-// Note judges the endpoint by how an attempt went.
+// Note tells outlier detection how an attempt went.
 func (e *Endpoint) Note(now time.Duration, r outlier.Result) {
 	if e.record != nil && e.record.Put(now, r) {
 		e.cluster.wake()
 	}
 }
 
-// health is what picking has to know of the endpoint, and why it is not well. An
-// endpoint that its source says is down is not tried in a panic either: a panic is
-// for when the proxy's own eyes may deceive it.
+// health is what picking has to know of the endpoint, and why it is not healthy. An
+// endpoint that its source calls down is not used in a panic either: a panic is for
+// when the proxy's own checks may be wrong.
 func (e *Endpoint) health() (h balance.Health, why string) {
 	c := e.cluster
 	switch {
@@ -106,8 +105,8 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 	return balance.Healthy, ""
 }
 
-// weight is the endpoint's share, while it warms up a part of it. warming is true
-// while that changes with time.
+// weight is the endpoint's share, or a part of it during a slow start. warming reports that
+// it grows with time.
 func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warming bool) {
 	w = float64(e.given.Weight)
 	s := e.cluster.options.SlowStart
@@ -131,5 +130,5 @@ func (e *Endpoint) weight(now time.Duration, h balance.Health) (w float64, warmi
 	return w * balance.SlowStart(now-e.since, s.Window, s.Aggression, s.MinPercent), true
 }
 
-// String is the endpoint for people.
+// String is the endpoint as people read it.
 func (e *Endpoint) String() string { return fmt.Sprintf("%s of cluster %s", e.Address, e.cluster.Name) }

@@ -12,7 +12,7 @@ import (
 // both: the connections, what is under way, how fast the endpoints are, and which
 // of them are ejected.
 
-// takeOver makes the cluster share with the one before what both have alike.
+// takeOver makes the cluster share with the one before it what is the same in both.
 func (c *Cluster) takeOver(before *Cluster) {
 	c.limits.flow, c.counts = before.limits.flow, before.counts
 	if samePools(c, before) {

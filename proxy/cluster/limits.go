@@ -8,11 +8,11 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// Limits are the circuit breakers of requests and retries; those of connections
-// are the group's.
+// Limits are the circuit breakers of requests and retries. Those of connections belong to
+// the upstream.Group.
 type Limits struct {
-	// MaxRequests is how many requests may be under way, MaxRetries how many
-	// retries; a retry policy with a budget has that instead.
+	// MaxRequests is how many requests may be under way, MaxRetries how many retries. A
+	// retry policy with a budget uses that instead of MaxRetries.
 	MaxRequests, MaxRetries int
 }
 
@@ -31,8 +31,8 @@ type flow struct {
 	retried, refusedRequests, refusedRetries atomic.Uint64
 }
 
-// Enter counts a request; a fault of kind Overflow says that there are too many.
-// Each that is let in leaves once.
+// Enter lets a request in, or returns a fault of kind Overflow if too many are under way.
+// Call [Cluster.Leave] for each that was let in.
 func (c *Cluster) Enter() error {
 	c.hasTraffic()
 	l := &c.limits
@@ -44,11 +44,11 @@ func (c *Cluster) Enter() error {
 	return nil
 }
 
-// Leave is the end of a request that was let in.
+// Leave ends a request that Enter let in.
 func (c *Cluster) Leave() { c.limits.requests.Add(-1) }
 
-// EnterRetry reports whether one more request may be retried: within the budget,
-// or, if that is nil, the circuit breaker. Each retry that is let in leaves once.
+// EnterRetry lets a retry in, or returns false: by the budget, or by the circuit breaker if
+// b is nil. Call [Cluster.LeaveRetry] for each that was let in.
 func (c *Cluster) EnterRetry(b *Budget, now time.Duration) bool {
 	l := &c.limits
 	most := int64(l.MaxRetries)
@@ -64,5 +64,5 @@ func (c *Cluster) EnterRetry(b *Budget, now time.Duration) bool {
 	return true
 }
 
-// LeaveRetry is the end of a retry that was let in.
+// LeaveRetry ends a retry that EnterRetry let in.
 func (c *Cluster) LeaveRetry() { c.limits.retries.Add(-1) }

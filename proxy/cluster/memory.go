@@ -7,11 +7,11 @@ import (
 	"github.com/hopscope/hopscope/proxy/outlier"
 )
 
-// Memory is what a cluster knows of its endpoints besides what their source says,
-// for the process that takes over.
+// Memory is what a cluster knows of its endpoints besides what their source says. The
+// process that takes over gets it.
 type Memory struct {
 	Endpoints map[string]EndpointMemory `json:"endpoints"` // by address
-	// Outlier are the settings by which endpoints were ejected.
+	// Outlier are the settings of outlier detection by which endpoints were ejected.
 	Outlier string `json:"outlier,omitempty"`
 }
 
@@ -23,7 +23,7 @@ type EndpointMemory struct {
 	Ejected *Ejection     `json:"ejected,omitempty"`
 }
 
-// Ejection is that of an outlier.
+// Ejection says why an outlier is ejected, since when and for how long.
 type Ejection struct {
 	Reason     outlier.Reason `json:"reason"`
 	Detail     string         `json:"detail"`
@@ -33,7 +33,8 @@ type Ejection struct {
 	Multiplier int            `json:"multiplier"`
 }
 
-// Memory returns what is known of the endpoints. One without any record is left out.
+// Memory returns what is known of the endpoints, for the process that takes over. An
+// endpoint without a record is left out.
 func (c *Cluster) Memory() Memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()

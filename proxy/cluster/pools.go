@@ -6,9 +6,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// pools are the connections of a cluster. The cluster that comes in its place has
-// the same ones where connections are made in the same way; so they are counted
-// by who uses them.
+// pools are the connections of a cluster. The cluster that replaces it shares them if it
+// makes connections in the same way, so each pool counts its users.
 type pools struct {
 	group *upstream.Group
 
@@ -48,7 +47,7 @@ func (p *pools) endpoint(address string) *upstream.Endpoint {
 	return one.Endpoint
 }
 
-// drop gives the pool of an address up; it is closed when nobody uses it.
+// drop gives up the pool of an address. The pool closes when nobody uses it.
 func (p *pools) drop(address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// state is what requests see of a cluster at one moment. It never changes.
+// state is a cluster as requests see it at one moment. It never changes.
 type state struct {
 	endpoints []*Endpoint // by their index in set
 	set       *balance.Set
@@ -44,14 +44,13 @@ func (c *Cluster) nothing(s *state, how balance.Outcome) error {
 	return fault.New(fault.NoHealthy, fmt.Sprintf("cluster %s %s", c.Name, s.why))
 }
 
-// Others reports whether there is an endpoint that may be picked besides those
-// that were tried.
+// Others reports whether another endpoint than those already tried may be picked.
 func (c *Cluster) Others(r *balance.Request) bool {
 	i, how := c.state.Load().set.Pick(r)
 	return i >= 0 && how&balance.Repeated == 0
 }
 
-// rebuild makes a new state of what is known; the caller holds the lock.
+// rebuild makes a new state of what is known now. The caller holds the lock.
 func (c *Cluster) rebuild() {
 	now := c.shared.Now()
 	c.outdated, c.warming = false, false

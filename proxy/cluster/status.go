@@ -69,7 +69,7 @@ type EndpointStatus struct {
 	IdleConnections   int      `json:"connections_idle"`
 }
 
-// Status tells about the cluster as it is now.
+// Status returns what there is to say about the cluster now.
 func (c *Cluster) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,7 +127,7 @@ func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus 
 	return s
 }
 
-// Healths counts the endpoints by their health, and those that are ejected.
+// Healths returns how many endpoints have each health, and how many are ejected.
 func (c *Cluster) Healths() (by map[string]int, ejected int) {
 	by = map[string]int{}
 	for h := balance.Healthy; h <= balance.Excluded; h++ {
@@ -143,14 +143,14 @@ func (c *Cluster) Healths() (by map[string]int, ejected int) {
 	return by, ejected
 }
 
-// SourceStatus tells about where the endpoints come from.
+// SourceStatus returns what there is to say about the source of the endpoints.
 func (c *Cluster) SourceStatus() SourceStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sourceStatus()
 }
 
-// Unknown is why nothing is known of the endpoints, "" where something is.
+// Unknown returns why nothing is known of the endpoints, "" if something is.
 func (c *Cluster) Unknown() string {
 	if s := c.state.Load(); s.unknown {
 		return s.why
@@ -158,13 +158,13 @@ func (c *Cluster) Unknown() string {
 	return ""
 }
 
-// Traffic is what is under way to a cluster, and what was not let through.
+// Traffic is what is under way to a cluster, and what was refused.
 type Traffic struct {
 	Requests, Retries                        int64
 	Retried, RefusedRequests, RefusedRetries uint64
 }
 
-// Traffic tells what is under way.
+// Traffic returns what is under way.
 func (c *Cluster) Traffic() Traffic {
 	l := &c.limits
 	return Traffic{l.requests.Load(), l.retries.Load(), l.retried.Load(), l.refusedRequests.Load(), l.refusedRetries.Load()}

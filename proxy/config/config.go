@@ -14,134 +14,134 @@ type Config struct {
 	Admin Admin `yaml:"admin"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
-	// Clusters are groups of endpoints, by name. Routes send requests to them.
+	// Clusters are the groups of endpoints that routes send requests to, by
+	// name.
 	Clusters map[string]Cluster `yaml:"clusters"`
-	// Consul is the Consul agent for clusters, the catalog and the registration. A
-	// cluster may override it.
+	// Consul is the Consul agent for clusters, the catalog and the registration. A cluster
+	// may have another.
 	Consul Consul `yaml:"consul"`
 	// Catalog says how listeners with a catalog serve its services.
 	Catalog Catalog `yaml:"catalog"`
-	// Discovery is the cache of what sources of endpoints last reported.
+	// Discovery says what to keep of the answers of sources of endpoints.
 	Discovery Discovery `yaml:"discovery"`
-	// Register registers the service in a catalog.
+	// Register puts the service into a catalog.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.
 	Locality Locality `yaml:"locality"`
 	// Telemetry says where the views of each hop go.
 	Telemetry Telemetry `yaml:"telemetry"`
-	// Overload protects the proxy from running out of memory.
+	// Overload says what the proxy does before it runs out of memory.
 	Overload Overload `yaml:"overload"`
-	// Drain says how the proxy shuts down.
+	// Drain says how the proxy ends.
 	Drain Drain `yaml:"drain"`
 	// Log is the proxy's own log, not the access log.
 	Log Log `yaml:"log"`
-	// UpgradeSocket is the Unix socket that hopscope run --upgrade uses to take over the
+	// UpgradeSocket is the Unix socket through which hopscope run --upgrade takes over the
 	// listening sockets: a path, or "@" and a name in Linux's abstract namespace. The
-	// default is made from the user and the admin address; there is none if the admin API
+	// default is made of the user and the admin address; there is none if the admin API
 	// is off or on port 0.
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
 }
 
 // Admin is the admin API.
 type Admin struct {
-	// Address is where the admin API listens, or "off". The API has no authentication:
-	// keep it on loopback or a management network.
+	// Address is where the admin API listens; "off" for nowhere. It has no
+	// authentication: keep it on a loopback or a management network.
 	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
 }
 
-// Listener is an address that takes requests: a socket, and what to do with its requests.
-// In the file the keys of both are in one mapping.
+// Listener is an address that takes requests, and says what is done with them.
 type Listener struct {
 	ListenerSocket
 	ListenerHTTP
 }
 
-// ListenerSocket is where connections come in, and how they are read. A reload that
-// changes none of this keeps the socket and its connections.
+// ListenerSocket is where a listener's connections come in, and how they are read. A
+// reload that does not change it keeps the socket and its connections.
 type ListenerSocket struct {
 	// Name names the listener in logs, metrics and the admin API. No two
 	// listeners have the same.
 	Name string `yaml:"name" required:"true" format:"name"`
-	// Address is the host and port to listen on. Port 0 takes a free port; without a host
-	// the listener listens on every interface. On Linux, a reload or an upgrade may
-	// change the address to one that overlaps with it (127.0.0.1 and 0.0.0.0, same port).
-	// No connection is then refused, but one that is opened at that moment may take a
-	// second longer.
+	// Address is the host and port to listen on. Port 0 takes a free one; no host is every
+	// interface. On Linux, a reload or an upgrade may change it to an address that
+	// includes the old one or is within it (127.0.0.1 and 0.0.0.0, the same port). No
+	// connection is refused then, but one that is opened at that moment may take a second
+	// longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
-	// TLS encrypts the listener's connections; without it they are plain text.
+	// TLS encrypts the listener's connections; without it they are plain.
 	TLS *ListenerTLS `yaml:"tls"`
-	// HTTP2 limits HTTP/2 connections: those that agree on h2 by ALPN, and those without
-	// TLS that begin with the HTTP/2 preface (h2c).
+	// HTTP2 limits connections that speak HTTP/2: those that agree on h2 by
+	// ALPN, and those without TLS whose first bytes say so (h2c).
 	HTTP2 HTTP2 `yaml:"http2"`
-	// RequestHeadTimeout is how long a client may take to send a whole request head, from
-	// its first byte, or from the connection's start.
+	// RequestHeadTimeout is the time that a client has to send a whole head. It begins
+	// with the first byte, for the first request with the connection.
 	RequestHeadTimeout time.Duration `yaml:"request_head_timeout" default:"10s" min:"1ms"`
 	// IdleTimeout closes a connection that waits for its next request.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
-	// StreamIdleTimeout ends a request or a tunnel when no byte has moved for this long.
+	// StreamIdleTimeout ends a request or tunnel on which no byte moves.
 	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout" default:"5m" min:"1ms"`
-	// AbortOnClose says when a request is aborted because its HTTP/1 client closes its
-	// side of the connection. "late": if it does so more than 100 ms after its request; a
-	// client that closes sooner has merely sent everything, as nc does at the end of its
-	// input. "always": whenever it does, as nginx and HAProxy's abortonclose do. "never":
-	// only when it resets the connection. Over TLS a close_notify closes a side too. A
-	// reset, and the end of an HTTP/2 connection, always abort.
+	// AbortOnClose says when hopscope gives up a request because an HTTP/1 client closed
+	// its side of the connection. "late": if that was more than 100 ms after the request;
+	// a client that closes sooner has only sent all that it had to send, as nc does at the
+	// end of its input. "always": at once, as nginx does, and HAProxy with abortonclose.
+	// "never": only if the client resets the connection. Over TLS a close_notify closes a
+	// side, too. A reset always counts, and so does the end of an HTTP/2 connection.
 	AbortOnClose string `yaml:"abort_on_close" default:"late" enum:"late,always,never"`
 	// MaxConnectionAge is how long a connection may be open, give or take a tenth; 0 is
-	// for ever. After that, the next HTTP/1 response says "Connection: close", and the
-	// connection is closed if no request comes within 5 s. An HTTP/2 client gets a GOAWAY
-	// at once. Requests and tunnels go on. A connection whose client certificate is no
-	// longer trusted, because the files of client_ca or crl have changed, ends in the
-	// same way at any age, and is cut 10 s later.
+	// for ever. Then the next response over HTTP/1 says that it is the last, and the
+	// connection is closed if no request comes within 5 s; over HTTP/2 a GOAWAY says so at
+	// once. Requests and tunnels go on. If the files of client_ca or crl change, and a
+	// client's certificate is no longer trusted, its connection ends in the same way, and
+	// is cut 10 s later.
 	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0"`
-	// MaxConnectionAgeGrace is how long requests and tunnels may go on after
-	// MaxConnectionAge; then the connection is cut. 0 is for ever.
+	// MaxConnectionAgeGrace is how long requests and tunnels may go on after that. Then the
+	// connection is cut. 0 is for ever.
 	MaxConnectionAgeGrace time.Duration `yaml:"max_connection_age_grace" default:"0s" min:"0"`
-	// MaxConnections is how many connections may be open at once. For one more, the
-	// connection that has been idle for longest is closed; if none is idle, the new one
-	// waits. All listeners together have half of what the limit on open files (ulimit -n)
-	// leaves, or more if their max_connections say so. 0 is no other limit than that.
+	// MaxConnections is how many connections may be open at once. If one more comes, the
+	// one that has been idle for longest is closed; if none is idle, the new one waits. All
+	// listeners together have half of what the limit on open files (ulimit -n) leaves, or
+	// more if their max_connections ask for more. 0 is no other limit than that.
 	MaxConnections int `yaml:"max_connections" default:"0" min:"0"`
-	// MaxHeaderBytes is the largest request head, in bytes, including the target. A
-	// longer target is answered with 414, larger fields with 431.
+	// MaxHeaderBytes is the largest request head, in bytes, with its target. A larger one
+	// is answered with 431, or with 414 if the target alone is too large.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
 }
 
-// ListenerHTTP is what a listener does with requests. After a reload, the next request on
-// an open connection uses the new settings.
+// ListenerHTTP is what is done with a listener's requests. A reload that changes it
+// keeps connections: their next requests go by the new settings.
 type ListenerHTTP struct {
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
-	// Routes are tried in order; the first match wins.
+	// Routes are tried in order; the first that matches is taken.
 	Routes []Route `yaml:"routes"`
 	// Catalog serves every service of a catalog, after the routes. "consul" is Consul's:
-	// it routes by the request's host and by the services' tags. The top level's
+	// services are found by the request's host and by their tags. The top level's
 	// "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
-	// TrustedCallers are networks of clients. The proxy honours x-envoy- fields from
-	// these clients and removes them from all others. A client is trusted only if all
-	// addresses in X-Forwarded-For, X-Real-IP and Forwarded are in these networks too, so
-	// that a TLS terminator on the same host does not make strangers trusted.
+	// TrustedCallers are the networks of clients whose x-envoy- fields are believed.
+	// From all other clients every such field is removed. A client is trusted only if all
+	// addresses in X-Forwarded-For, X-Real-IP and Forwarded are in these networks too: a
+	// TLS terminator on the same host lends no trust to strangers.
 	// x-envoy-upstream-rq-timeout-ms, x-envoy-upstream-rq-per-try-timeout-ms and
 	// x-envoy-max-retries may ask for less than the route has, never for more.
-	// x-envoy-retry-on and x-envoy-retry-grpc-on apply if neither route nor cluster has
-	// "retry": for 2 attempts, or up to 3 with x-envoy-max-retries.
+	// x-envoy-retry-on and x-envoy-retry-grpc-on count if neither the route nor its cluster
+	// has "retry": for 2 attempts, or up to 3 with x-envoy-max-retries.
 	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
-	// ForwardProxy makes this a forward proxy: after the routes, requests in absolute
-	// form and CONNECT go to the destination that they name.
+	// ForwardProxy makes this a forward proxy: requests in absolute form and
+	// CONNECT go to the destination that they name, after the routes.
 	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
 	// GRPCWeb translates gRPC-Web, binary and text, to gRPC.
 	GRPCWeb bool `yaml:"grpc_web" default:"true"`
-	// Forwarded says what the endpoint is told about the client.
+	// Forwarded says what the endpoint is told of the client.
 	Forwarded Forwarded `yaml:"forwarded"`
-	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests, in
-	// Envoy's words: "sanitize" removes the field, "sanitize_set" sets it from the
-	// client's certificate, "append_forward" adds the client's certificate to the field,
-	// "forward_only" keeps the field. All of these remove it from clients without a
-	// verified certificate. "always_forward_only" keeps it from every client.
+	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests, in Envoy's
+	// words. "sanitize" removes the field, "sanitize_set" sets it from the client's
+	// certificate, "append_forward" adds the client's certificate to it, "forward_only"
+	// leaves it as it is. All of these remove it if the client has no verified certificate.
+	// "always_forward_only" leaves it as it is, from every client.
 	ForwardClientCert string `yaml:"forward_client_cert" default:"sanitize" enum:"sanitize,sanitize_set,append_forward,forward_only,always_forward_only"`
 	// Via appends to the Via field of requests and responses (RFC 9110
 	// section 7.6.3).
@@ -154,80 +154,82 @@ type ListenerHTTP struct {
 	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
 }
 
-// ListenerTLS encrypts a listener's connections. Files are in PEM. Their paths are
-// relative to the directory that the proxy is started in. The proxy reads them again when
-// they change.
+// ListenerTLS encrypts a listener's connections. Files are in PEM, their paths
+// relative to the directory that the proxy is started in; they are read again
+// when they change.
 type ListenerTLS struct {
-	// Certificates are chosen by the name that the client asks for (SNI): first an exact
-	// match, then a wildcard, then the first of the list.
+	// Certificates are chosen by the name that the client asks for (SNI): the
+	// whole name, then a wildcard, then the first of the list.
 	Certificates []Certificate `yaml:"certificates" required:"true"`
-	// ClientAuth says whether clients show a certificate: "none" does not ask for one,
-	// "request" also accepts clients without one, "require" refuses them.
+	// ClientAuth is whether clients show a certificate: "none" asks for none,
+	// "request" takes clients without one too, "require" refuses them.
 	ClientAuth string `yaml:"client_auth" default:"none" enum:"none,request,require"`
-	// ClientCA is the file of the authorities that sign the clients' certificates.
-	// ClientAuth "request" and "require" need it.
+	// ClientCA is the file of the authorities that sign the clients'
+	// certificates; with ClientAuth "request" or "require" it must be given.
 	ClientCA string `yaml:"client_ca" format:"file"`
-	// ClientSAN lists the names of clients that are accepted; a client's certificate must
-	// have one of them. A name is a DNS name, where a leading "*." stands for one label,
-	// or a SPIFFE id, where "/*" at the end stands for everything below. Without names,
-	// every certificate that the authorities signed is accepted.
+	// ClientSAN lists which clients are let in, by the names in their certificates: DNS
+	// names, where a leading "*." stands for one label, and SPIFFE ids, where "/*" at the
+	// end stands for all below. Without any, all clients with a certificate of the
+	// authorities are let in.
 	ClientSAN []string `yaml:"client_san" format:"san"`
 	// CRL is the file of the authorities' revocation lists, in PEM or DER.
 	CRL string `yaml:"crl" format:"file"`
-	// MinVersion is the oldest TLS version.
+	// MinVersion is the oldest version of TLS that is spoken.
 	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
-	// MaxVersion is the newest TLS version.
+	// MaxVersion is the newest.
 	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
 	// ALPN lists the protocols that clients may choose, the best first.
 	ALPN []string `yaml:"alpn" default:"h2,http/1.1" enum:"h2,http/1.1"`
-	// SessionTickets lets clients that reconnect resume their sessions. This saves both
-	// sides most of a handshake.
+	// SessionTickets lets returning clients resume their sessions, which saves both sides
+	// most of a handshake.
 	SessionTickets bool `yaml:"session_tickets" default:"true"`
-	// HandshakeTimeout is the timeout for the TLS handshake.
+	// HandshakeTimeout is the time for a handshake.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms"`
 }
 
 // Certificate is a certificate and its key.
 type Certificate struct {
-	// Cert is the file of the certificate, followed by its intermediate certificates.
+	// Cert is the file of the certificate, followed by those between it and
+	// its authority.
 	Cert string `yaml:"cert" required:"true" format:"file"`
-	// Key is the file of the certificate's private key.
+	// Key is the file of its private key.
 	Key string `yaml:"key" required:"true" format:"file"`
 }
 
-// HTTP2 limits HTTP/2 connections. A peer that exceeds MaxResets or MaxControlFrames
-// loses its connection (ENHANCE_YOUR_CALM).
+// HTTP2 limits connections that speak HTTP/2. A peer that goes beyond MaxResets
+// or MaxControlFrames loses its connection (ENHANCE_YOUR_CALM).
 type HTTP2 struct {
 	// MaxConcurrentStreams is how many requests one connection carries at once.
 	MaxConcurrentStreams int `yaml:"max_concurrent_streams" default:"100" min:"1" max:"1000000"`
-	// StreamWindow is how many unread bytes of content a peer may send on a stream.
+	// StreamWindow is how many bytes of content a peer may send on a stream before they
+	// are read.
 	StreamWindow int `yaml:"stream_window" default:"65536" min:"65535" max:"16777216"`
-	// KeepAlive sends a PING when no byte has arrived for this long; 0 is never.
+	// KeepAlive sends a PING when no byte has come for this long; 0 is never.
 	KeepAlive time.Duration `yaml:"keep_alive" default:"0s" min:"0"`
-	// KeepAliveTimeout closes a connection when a PING was not answered for this long.
+	// KeepAliveTimeout closes a connection whose PING is not answered for this long.
 	KeepAliveTimeout time.Duration `yaml:"keep_alive_timeout" default:"20s" min:"1ms"`
-	// MaxResets is how many streams a peer may open and reset at once within 10 s (rapid
-	// reset).
+	// MaxResets is how many streams a peer may reset, within 10 s, as soon as
+	// it has opened them (rapid reset).
 	MaxResets int `yaml:"max_resets" default:"200" min:"1"`
 	// MaxControlFrames is how many frames without content a peer may send within 10 s:
-	// SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA and the like.
+	// SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA and others.
 	MaxControlFrames int `yaml:"max_control_frames" default:"2000" min:"1"`
 }
 
-// ForwardProxy makes a listener a forward proxy for what the service calls. It connects
-// to exactly the address that it checked. It reaches loopback, link-local (such as
-// metadata services), unspecified and multicast addresses only if allow lists their
-// network, such as 127.0.0.0/8, even if a name resolves to them. Loopback clients may
-// also name a loopback address, or localhost, directly. The proxy's own admin API is
-// never reached.
+// ForwardProxy opens a listener to what the service calls. Hopscope connects to the
+// address that it has checked. Loopback, link-local (such as metadata services),
+// unspecified and multicast addresses can be reached only if allow has their network,
+// such as 127.0.0.0/8, whatever name leads there. Loopback clients may also ask for
+// localhost, or for a loopback address by itself. The proxy's own admin API can't be
+// reached.
 type ForwardProxy struct {
-	// Allow lists who may reach what. A request that no entry allows is answered with
-	// 403. Without entries, loopback clients may reach every destination.
+	// Allow lists who may reach what. A request that no entry allows gets 403. Without
+	// entries, loopback clients may reach every destination.
 	Allow []ForwardAllow `yaml:"allow"`
-	// Deny lists destinations that nobody may reach, written as in allow. A network
-	// covers every name that resolves into it. Deny comes before allow.
+	// Deny lists destinations that nobody may reach, written as in allow, which it comes
+	// before. A network covers every name that leads into it.
 	Deny []string `yaml:"deny" format:"destination"`
-	// ConnectTimeout is the timeout for connecting to the destination.
+	// ConnectTimeout is the time for a connection to the destination.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
@@ -238,64 +240,64 @@ type ForwardProxy struct {
 type ForwardAllow struct {
 	// Clients are the networks of the clients.
 	Clients []netip.Prefix `yaml:"clients" required:"true"`
-	// Destinations are the hosts that they may reach: a name, a name with a leading "*."
-	// for everything below it, a network, an IP address, or "*" for all. Append ":port"
-	// to allow only that port.
+	// Destinations are the hosts that they may reach: a name, a name with a
+	// leading "*." for everything below it, a network or an IP address, or "*"
+	// for all; each with ":port" behind it to allow that port alone.
 	Destinations []string `yaml:"destinations" required:"true" format:"destination"`
 }
 
-// Forwarded says what the endpoint is told about the client.
+// Forwarded says what the endpoint is told of the client.
 type Forwarded struct {
 	// TrustedProxies is how many proxies in front of this one are trusted to write
 	// X-Forwarded-For and X-Forwarded-Proto. The client's address is the entry that the
-	// first of them wrote. With 0 the client is the peer of the connection, and these
-	// fields from it are not believed.
+	// first of them wrote. With 0 the client is whoever opened the connection, and these
+	// fields are not believed.
 	TrustedProxies int `yaml:"trusted_proxies" default:"0" min:"0" max:"100"`
-	// XForwarded is what happens to X-Forwarded-For and X-Forwarded-Proto: "append" adds
-	// the peer's address and sets the scheme, "replace" starts a new list, "pass" leaves
-	// the fields as they came, "cut" removes them.
+	// XForwarded is what happens to X-Forwarded-For and X-Forwarded-Proto:
+	// "append" adds the peer's address and sets the scheme, "replace" starts
+	// anew, "pass" leaves them as they came, "cut" removes them.
 	XForwarded string `yaml:"x_forwarded" default:"append" enum:"append,replace,pass,cut"`
 	// RFC7239 is the same for the Forwarded field.
 	RFC7239 string `yaml:"rfc7239" default:"pass" enum:"append,replace,pass,cut"`
 }
 
-// Route sends matching requests to a cluster.
+// Route sends requests that match to a cluster.
 type Route struct {
-	// Name names the route in metrics and spans. The default is the path of its match, or
-	// "default".
+	// Name names the route in metrics and spans. Without one it is the
+	// match's path, or "default".
 	Name string `yaml:"name" format:"name"`
-	// Match is what a request must match; without it every request matches.
+	// Match is what a request must have; without one every request matches.
 	Match Match `yaml:"match"`
 	// Cluster is the cluster that requests go to.
 	Cluster string `yaml:"cluster" required:"true" ref:"clusters"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
-	// Retry repeats failed requests; the default is the cluster's.
+	// Retry sends requests again that failed; without it the cluster's counts.
 	Retry *Retry `yaml:"retry"`
-	// Hedge sends a slow request to a second endpoint as well; the default is the
-	// cluster's.
+	// Hedge sends a request that takes long to a second endpoint as well; without
+	// it the cluster's counts.
 	Hedge *Hedge `yaml:"hedge"`
-	// Subset is the metadata that endpoints must have, such as {version: v2}. Its keys
-	// must be those of a selector in the cluster's balance.subsets.
+	// Subset is the metadata that endpoints must have, such as {version: v2}; its
+	// keys are those of a selector of the cluster's balance.subsets.
 	Subset map[string]string `yaml:"subset"`
-	// Host is the Host field that the endpoint sees: a name, or "endpoint" for the
-	// endpoint's own address. The default is the client's.
+	// Host is the Host field that the endpoint sees: a name, or "endpoint" for
+	// the endpoint's own address. Without one it is the client's.
 	Host string `yaml:"host" format:"authority"`
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is the telemetry's.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"0s" min:"0"`
 }
 
-// Match is what a request must match. All given keys must match.
+// Match is what a request must have. All that is given must hold.
 type Match struct {
 	// Path is the whole path.
 	Path string `yaml:"path" format:"path"`
 	// PathPrefix is how the path begins.
 	PathPrefix string `yaml:"path_prefix" format:"path"`
-	// Hosts are the hosts, without port. Case and a dot at the end do not matter.
-	// "*.example.com" matches every name below example.com. IPv6 addresses are in
-	// brackets.
+	// Hosts are the hosts, without port, in any case, with or without a dot at
+	// their end; "*.example.com" matches every name below example.com. IPv6
+	// addresses are in brackets.
 	Hosts []string `yaml:"hosts" format:"host"`
 	// Methods are the methods.
 	Methods []string `yaml:"methods" format:"method"`
@@ -312,25 +314,25 @@ type Telemetry struct {
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is never.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"1s" min:"0"`
-	// Store is the memory of recent hops, for the admin API.
+	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
 }
 
 // Traces are the spans of each hop.
 type Traces struct {
-	// OTLP sends spans over OTLP gRPC. Without it and Zipkin no spans are sent.
+	// OTLP sends spans over OTLP gRPC; without it, and without Zipkin, none
+	// are sent.
 	OTLP *OTLP `yaml:"otlp"`
 	// Zipkin sends spans to a Zipkin v2 collector.
 	Zipkin *Zipkin `yaml:"zipkin"`
-	// Sample is the share of traces to export, 0 to 1, for traces that begin at this
-	// proxy. For others the caller's decision is kept. Failed and slow hops are always
-	// exported.
+	// Sample is the share of traces to export, from 0 to 1, if this proxy is the first to
+	// see them. A caller's decision is kept. Failed and slow hops are always exported.
 	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
-	// Extract lists the trace context formats to read: "w3c", "b3" (both of its forms).
-	// The first one present wins.
+	// Extract lists the formats of trace context to read: "w3c", "b3" (both of its forms).
+	// The first that a request has wins.
 	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3"`
 	// Inject lists the formats that are always sent: "w3c", "b3" (one header), "b3multi".
-	// The format that came in is sent as well.
+	// The format that came in goes out, too.
 	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi"`
 }
 
@@ -344,15 +346,16 @@ type OTLP struct {
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
 	// Compression is "none" or "gzip".
 	Compression string `yaml:"compression" default:"none" enum:"none,gzip"`
-	// TLS encrypts the connection, and verifies the collector with the system's
+	// TLS encrypts the connection and verifies the collector by the system's
 	// authorities.
 	TLS bool `yaml:"tls" default:"false"`
 }
 
 // Zipkin is a Zipkin v2 collector.
 type Zipkin struct {
-	// URL is where spans are posted, such as http://127.0.0.1:9411/api/v2/spans. Its
-	// user, password and query values are secrets.
+	// URL is where spans are posted, such as
+	// http://127.0.0.1:9411/api/v2/spans. User, password and the values of its
+	// query are secrets.
 	URL string `yaml:"url" required:"true" format:"url"`
 	// Timeout is the time for one export.
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
@@ -372,34 +375,35 @@ type Metrics struct {
 	NativeHistograms bool `yaml:"native_histograms" default:"true"`
 }
 
-// Store is the memory of recent hops.
+// Store keeps recent hops for the admin API.
 type Store struct {
-	// MaxBytes is how much memory the store may take, in bytes. Half of it is reserved
-	// for failed and slow hops. 0 turns the store off.
+	// MaxBytes is how much memory it may take, in bytes; half of it is for
+	// failed and slow hops alone. 0 turns it off.
 	MaxBytes int `yaml:"max_bytes" default:"16777216" min:"0"`
 }
 
-// Overload protects the proxy from running out of memory. A quarter of MaxMemoryBytes is
-// for what clients make the proxy hold: connections, streams, heads, and unread content.
-// When half of that quarter is used, HTTP/2 clients may send less ahead. At three
-// quarters, connections that hold much get no further stream (REFUSED_STREAM), and no
-// head may exceed 16 KiB. At nine tenths, the connections that hold most are closed.
-// Beyond it, new connections are closed, and requests are answered with 503 (OM). Go's
-// heap is kept within three quarters of MaxMemoryBytes, unless GOMEMLIMIT is set.
+// Overload says what the proxy does before it runs out of memory. A quarter of
+// MaxMemoryBytes is the budget for what clients make it hold: connections, streams,
+// heads, and content that waits to be read. When half of the budget is used, HTTP/2
+// clients may send less ahead. From three quarters on, connections that hold much get no
+// further stream (REFUSED_STREAM), and no head may be larger than 16 KiB. From nine tenths
+// on, the connections that hold most are closed. Beyond the budget, new connections are
+// closed, and requests get 503 (OM). Go's heap is kept within three quarters of
+// MaxMemoryBytes, unless GOMEMLIMIT is set.
 type Overload struct {
 	// MaxMemoryBytes is how much memory the process may use, at least 16777216. 0 is the
 	// smallest of its cgroup's limit, GOMEMLIMIT and the machine's memory.
 	MaxMemoryBytes int `yaml:"max_memory_bytes" default:"0" min:"0"`
 }
 
-// Drain says how the proxy shuts down.
+// Drain says how the proxy ends.
 type Drain struct {
-	// Timeout is how long requests in flight may take after SIGTERM; then they are cut.
+	// Timeout is how long requests in flight may take after SIGTERM. Then they are cut.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0"`
 }
 
 // Log is the proxy's own log, on standard error.
 type Log struct {
-	// Level is the lowest level that is logged.
+	// Level is the least level that is written.
 	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
 }

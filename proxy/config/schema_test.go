@@ -150,7 +150,7 @@ func TestSchemaDescribes(t *testing.T) {
 	if got := s.Properties["service"].Description; got != "service is the name of the service that this proxy stands in front of. It names the hop in every view." {
 		t.Error(got)
 	}
-	if got := s.Defs["CircuitBreaker"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending requests wait") || got.Default != 1024.0 {
+	if got := s.Defs["CircuitBreaker"].Properties["max_connections"]; !strings.Contains(got.Description, "up to max_pending more requests") || got.Default != 1024.0 {
 		t.Error(got)
 	}
 }

@@ -37,10 +37,9 @@ type Upstream func(x *filter.Exchange, a *hop.Attempt) error
 // lost reports whether the attempt is not wanted any more.
 func (a *attempt) lost() bool { return a.race != nil && a.race.Err() != nil }
 
-// try makes the attempt at an endpoint. If that turns out not to have begun to carry
-// the request out, the attempt is made again at once, on another connection: at
-// another endpoint, should there be one, as this one may be about to die, whose
-// connections are the first to tell.
+// try makes the attempt at an endpoint. If the endpoint can't have begun to carry the
+// request out, try makes the attempt again at once on a new connection. It prefers another
+// endpoint, since this one may be about to die: its connections are the first to go.
 func (a *attempt) try(e *cluster.Endpoint) (err error) {
 	d := a.d
 	defer d.f.rescue(a.x, "an attempt", &err)
@@ -65,8 +64,9 @@ func (a *attempt) try(e *cluster.Endpoint) (err error) {
 	}
 }
 
-// untouched reports whether the request may be sent once more at once, with no policy that
-// says so: the endpoint can't have begun to carry it out, or may do so twice.
+// untouched reports whether the request may be sent again at once, without any policy:
+// because the endpoint can't have begun to carry it out, or because the request is
+// idempotent.
 func (a *attempt) untouched(k fault.Kind) bool {
 	switch k {
 	case fault.UpstreamRefused: // RFC 9113 section 8.7
@@ -80,8 +80,8 @@ func (a *attempt) untouched(k fault.Kind) bool {
 	return false
 }
 
-// open begins the record of the attempt, and gets a connection to its endpoint. pooled
-// lets that be one that was used before.
+// open begins the record of the attempt, and gets a connection to its endpoint: a pooled
+// one if there is any, unless pooled is false.
 func (a *attempt) open(pooled bool) (err error) {
 	d, x := a.d, a.x
 	h, cl := x.Hop, d.target.Cluster

@@ -26,8 +26,7 @@ func (c content) whole() bool { return c.from == nil }
 // replayable reports whether a further attempt could send it from its beginning.
 func (c content) replayable() bool { return c.from == nil || c.from.complete() }
 
-// hold is replayable for an attempt that is about to be made: nothing is read any
-// more before it.
+// hold is replayable, and stops reading until the next attempt.
 func (c content) hold() bool { return c.from == nil || c.from.hold() }
 
 // ended is when the client had sent all of it, from the start of the Hop. ok is
@@ -144,8 +143,8 @@ func (s *source) arrive() {
 	}
 }
 
-// look reports whether all of the content is here, also where what came before its end
-// waits for the endpoint to take it.
+// look reports whether all of the content has arrived, even if it was not read yet
+// because the endpoint is slow to take what came before.
 func (s *source) look() bool {
 	if !s.body.Complete() {
 		return false
@@ -188,15 +187,15 @@ func (s *source) resume() {
 	s.holding = false
 }
 
-// uninvite forgets that the client waits to be asked for its content (RFC 9110
-// section 10.1.1): it was, or has sent it unasked.
+// uninvite drops Expect: 100-continue (RFC 9110 section 10.1.1), since the client was
+// told to go on, or has sent content without waiting.
 func uninvite(r *message.Head) {
 	r.Remove(message.Expect)
 	r.Expect = false
 }
 
-// cause is why an attempt failed that ended with err: the client's failure, if that
-// is what ended it.
+// cause is why the attempt failed with err: the client's failure if that was the reason,
+// else err.
 func (a *attempt) cause(err error) error {
 	if err == nil {
 		return nil

@@ -112,7 +112,7 @@ func (d *delivery) attempts() error {
 	}
 }
 
-// respond gets the head of a response: by an attempt, or by several that race.
+// respond gets the head of a response by one attempt, or by several that race.
 func (d *delivery) respond() error {
 	d.attempt = attempt{d: d, x: d.x}
 	e, err := d.pick(d.x)

@@ -52,9 +52,9 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 	return f.forward(x, action, target, fixed)
 }
 
-// permitted returns what guards the connections to a destination for the client. It
-// fails where it is clear by now that the client may not reach it; where that depends
-// on the address of a name, the guard says it of the connection.
+// permitted returns the guard of the client's connections to a destination. It fails if
+// the client may not reach the destination. Where that depends on the address behind a
+// name, the guard decides when the connection is made.
 func (f *Forwarder) permitted(x *filter.Exchange, authority string) (*upstream.Guard, error) {
 	info := x.Conn.Info()
 	host, portText, err := net.SplitHostPort(authority)

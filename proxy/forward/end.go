@@ -26,8 +26,8 @@ func (a *attempt) answer(now time.Duration, ok bool) {
 	}
 }
 
-// finish ends the attempt: its endpoint is judged by what the record says, and the
-// connection is given back.
+// finish ends the attempt: it judges the endpoint by the record, and gives the stream
+// back.
 func (a *attempt) finish(reusable bool) {
 	h := a.x.Hop
 	reusable = a.settle() && reusable
@@ -55,8 +55,8 @@ func (a *attempt) fail(why *fault.Error) {
 	}
 }
 
-// recordFailure writes a failure into the attempt that it ended. What the client did is
-// said, but does not count as a failure of the endpoint's.
+// recordFailure writes a failure into the attempt that it ended. A failure of the client's
+// does not count against the endpoint.
 func recordFailure(h *hop.Hop, why *fault.Error) {
 	a := h.LastAttempt()
 	if a == nil || a.End != 0 {
@@ -98,8 +98,8 @@ func (a *attempt) discard() {
 	a.finish(reusable)
 }
 
-// judge is what an attempt says of its endpoint; false where it says nothing, as
-// when the client went away, or the proxy itself gave up.
+// judge is what an attempt says about its endpoint. It is false where that is nothing: the
+// client went away, or the proxy itself gave up.
 func judge(a *hop.Attempt) (outlier.Result, bool) {
 	const own = hop.UpstreamOverflow | hop.Overload | hop.LocalReset | hop.ProxyPanic
 	switch {

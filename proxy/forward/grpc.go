@@ -17,8 +17,8 @@ func openCall(x *filter.Exchange) {
 	x.Hop.GRPC = r.Has(message.ContentType) && (grpc.IsCall(r) || grpc.IsWeb(r))
 }
 
-// expiry is when the time is up that the caller gave a gRPC call, from the start
-// of the Hop; 0 is never.
+// expiry is when a gRPC call's own timeout is over, from the start of the Hop; 0 is
+// never.
 func expiry(x *filter.Exchange) time.Duration {
 	if !x.Hop.GRPC {
 		return 0
@@ -34,7 +34,7 @@ func expiry(x *filter.Exchange) time.Duration {
 	return max(timeout, 1)
 }
 
-// shorten tells the endpoint how much is left of the time that the caller gave.
+// shorten tells the endpoint how much of the caller's timeout is left.
 func (d *delivery) shorten(x *filter.Exchange) error {
 	expires := d.limits.expires
 	if expires == 0 {
@@ -50,14 +50,13 @@ func (d *delivery) shorten(x *filter.Exchange) error {
 	return nil
 }
 
-// expired is how a call fails whose caller gave it no more time.
+// expired is the failure of a call whose own timeout is over.
 func expired(timeout time.Duration) *fault.Error {
 	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", timeout))
 }
 
-// late puts the caller's timeout in the place of what ended the call, where that
-// is what the timeout does: the endpoint, which was told of it, may see it first
-// and reset the stream.
+// late names the caller's timeout as the failure where that was the cause: the endpoint
+// knows the timeout, too, and may reset the stream a moment before the proxy gives up.
 func (d *delivery) late(err error) error {
 	expires := d.limits.expires
 	if err == nil || expires == 0 || d.now() < expires {
@@ -84,8 +83,7 @@ func called(x *filter.Exchange, from *message.Head) bool {
 	return true
 }
 
-// endCall closes a call with the trailers of its response: who made its failure,
-// if it is one, is said there.
+// endCall records the status of a call by its trailers, and who made its failure.
 func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 	h := x.Hop
 	if !h.GRPC || h.GRPCStatus != 0 { // it was in the head
@@ -109,8 +107,8 @@ func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 	}
 }
 
-// replyCall makes the response a gRPC client's: its status stands in the head,
-// and nothing follows.
+// replyCall makes the response one for a gRPC client: the status is in the head, and no
+// content follows.
 func (f *Forwarder) replyCall(x *filter.Exchange, a *fault.Answer) {
 	h, r := x.Hop, &x.Response
 	if h.GRPCStatus == 0 {
@@ -146,9 +144,9 @@ func (f *Forwarder) sayStatus(x *filter.Exchange, a *fault.Answer) {
 	r.AddSpan(message.GRPCMessage, "grpc-message", r.Keep(grpc.AppendMessage(r.Scratch(), text)))
 }
 
-// breakOff ends a call whose response has begun: the trailers say why, where a
-// reset would say nothing. A message that is not whole is no danger, since its
-// length went ahead of it. It reports whether the call could be ended so.
+// breakOff ends a call whose response has begun by trailers that say why; a reset would
+// say nothing. The client can't take a part of a message for the whole, since each
+// message begins with its length. breakOff reports whether it could end the call.
 func (f *Forwarder) breakOff(x *filter.Exchange, a *fault.Answer) bool {
 	h, r := x.Hop, &x.Response
 	if !h.GRPC || h.Version == hop.HTTP10 || r.Framing != message.Chunked {

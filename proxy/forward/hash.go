@@ -10,7 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// HashOn is a part of a request that its endpoint is chosen by.
+// HashOn is a part of a request that picks its endpoint.
 type HashOn struct {
 	// One of these says which part.
 	Header, Cookie, Query string
@@ -23,7 +23,7 @@ type HashOn struct {
 	Terminal bool
 }
 
-// choose makes what the choice of an endpoint depends on.
+// choose prepares the choice of an endpoint: its hash and its subset.
 func (d *delivery) choose() {
 	p := &d.x.Pick
 	p.Tried, p.Hash, p.Hashed = p.Tried[:0], 0, false
@@ -97,7 +97,7 @@ func parameter(query []byte, name string) ([]byte, bool) {
 	return nil, false
 }
 
-// giveCookie lets the client keep the endpoint that was chosen for it.
+// giveCookie sends the client a cookie that keeps it at the chosen endpoint.
 func (d *delivery) giveCookie(r *message.Head) {
 	on := d.setCookie
 	if on == nil {

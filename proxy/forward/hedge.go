@@ -12,8 +12,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// Hedge is a hedging policy: a request whose response has not begun after some time
-// is sent to another endpoint as well, up to Attempts times in all.
+// Hedge is a hedging policy. A request without a response after some time is sent to
+// another endpoint as well, up to Attempts times in all.
 type Hedge struct {
 	After    time.Duration
 	Attempts int
@@ -25,9 +25,9 @@ func (d *delivery) hedges() bool {
 	return d.target.Hedge != nil && d.content.whole() && d.fixed == nil && !r.Upgrade && r.Method != message.CONNECT
 }
 
-// race is several attempts of which the first acceptable response is taken. All of
-// it belongs to the exchange's goroutine; the runners have goroutines of their own,
-// and share nothing with each other but the delivery, which nobody changes meanwhile.
+// race is several attempts at once; the first acceptable response wins. The exchange's
+// goroutine runs the race. Each runner has a goroutine of its own, and shares only the
+// delivery with the others; nobody changes that during the race.
 type race struct {
 	*delivery
 
@@ -52,8 +52,8 @@ type runner struct {
 	err     error
 }
 
-// unwatched is the client's connection as a runner sees it: it is the race that looks
-// whether the client still waits.
+// unwatched is the client's connection as a runner sees it. The race itself watches the
+// client.
 type unwatched struct{ filter.Conn }
 
 func (unwatched) Gone() func() bool { return nil }
@@ -71,13 +71,13 @@ func (w shared) Interim(h *message.Head) error {
 	return w.Writer.Interim(h)
 }
 
-// lookAgain is how often it is looked, during a race, whether the client still
-// waits: as often as during any other attempt.
+// lookAgain is how often a race checks that the client is still there: as often as any
+// other attempt does.
 const lookAgain = 250 * time.Millisecond
 
-// race makes an attempt at the endpoint, and others while it takes long. What comes
-// of it is as if the best of them had been the only one, but for the Hop, which has
-// them all: that one is the last.
+// race makes an attempt at the endpoint, and more of them while it takes long. The best
+// becomes the delivery's attempt, as if it had been the only one. The Hop has all of them,
+// the best last.
 func (d *delivery) race(first *cluster.Endpoint) error {
 	r := race{delivery: d, ended: make(chan *runner)}
 	r.context, r.cancel = context.WithCancel(d.f.Context)
@@ -92,8 +92,7 @@ func (d *delivery) race(first *cluster.Endpoint) error {
 // start sends a runner to an endpoint.
 func (r *race) start(e *cluster.Endpoint, counted bool) {
 	c := &runner{counted: counted}
-	// It sees the attempts that came before as they are now: only their number
-	// matters to it.
+	// The record has as many attempts as there are now. Only their number matters.
 	record := r.x.Hop.Fork()
 	for range r.runners {
 		record.Attempt()
@@ -220,7 +219,7 @@ func (r *race) finish() error {
 	return r.best.err
 }
 
-// drop ends a runner whose outcome is not used.
+// drop ends a runner whose response is not used.
 func (c *runner) drop() {
 	if c.err != nil {
 		c.fail(fault.Of(c.err))
@@ -229,8 +228,8 @@ func (c *runner) drop() {
 	c.discard()
 }
 
-// lose ends a runner that another one outran, or that the client left to itself,
-// which is no failure of its endpoint's.
+// lose ends a runner that was slower than another, or whose client left. Its endpoint has
+// not failed.
 func (c *runner) lose() {
 	record := c.x.Hop.LastAttempt()
 	if why := fault.Of(c.err); why != nil && why.Kind.Side() == fault.Downstream || record.End != 0 {

@@ -14,10 +14,9 @@ import (
 // hour.
 const mostInterim = 100
 
-// final relays interim responses until the final response has come, or 101. Each of
-// them costs the endpoint little and the client more, so they are bounded: in number,
-// and all of them together by the size that one response head may have
-// (max_header_bytes).
+// final relays interim responses until the final response comes, or 101. An endpoint
+// could send them without end, so there is a limit on their number, and one on the bytes
+// of all of them together: max_header_bytes.
 func (a *attempt) final() error {
 	x, r := a.x, &a.x.Response
 	count, size, most := 0, 0, a.d.target.Cluster.Group.HeadBytes()

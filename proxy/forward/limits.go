@@ -60,8 +60,7 @@ func (l *limits) attemptBy(began time.Duration) time.Duration {
 	return by
 }
 
-// left is how long an attempt has that begins now, as its endpoint is told; 0 is no
-// limit.
+// left is how long an attempt that begins now has; 0 is no limit.
 func (l *limits) left(now time.Duration) time.Duration {
 	left := l.timeout
 	if l.until > 0 {
@@ -96,7 +95,7 @@ func (d *delivery) expect() {
 	}
 }
 
-// shorter is the shorter of two limits, of which 0 is none.
+// shorter is the shorter of two limits; 0 is no limit.
 func shorter(a, b time.Duration) time.Duration {
 	if a == 0 || b > 0 && b < a {
 		return b
@@ -114,8 +113,8 @@ func milliseconds(r *message.Head, id message.FieldID) (time.Duration, bool) {
 	return time.Duration(n) * time.Millisecond, err == nil
 }
 
-// tell says to the endpoint which attempt this is, and how long it may take, where
-// there is more to say than that it is the first.
+// tell tells the endpoint which attempt this is, and how long it has, if there is a retry
+// policy or a timeout of one attempt to tell of.
 func (d *delivery) tell(x *filter.Exchange) {
 	h, r := x.Hop, &x.Request
 	n := len(h.Attempts)
@@ -153,9 +152,9 @@ func (d *delivery) countTime() {
 	}
 }
 
-// await says when an attempt gives up: when the request's time is over, or its own, or
-// when the endpoint is silent for too long. While the client still sends its request,
-// the first two are not known; the upload sets them.
+// await sets when the attempt gives up: when the request's time or its own is over, or
+// when the endpoint is silent for too long. While the client still sends, the first two
+// are not known; the upload sets them later.
 func (a *attempt) await() {
 	d, record := a.d, a.x.Hop.LastAttempt()
 	d.countTime()
@@ -165,8 +164,8 @@ func (a *attempt) await() {
 	}
 }
 
-// answers lifts the time of one attempt, which was for its response to begin: the
-// rest has the request's.
+// answers lifts the time of one attempt, since its response has begun. The request's own
+// time goes on.
 func (a *attempt) answers() {
 	switch {
 	case a.d.limits.perTry == 0:

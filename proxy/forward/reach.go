@@ -10,17 +10,17 @@ import (
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// Rules are who may reach what through a forward proxy. What counts is the address
-// that a connection is made to, not only the name that a request has: whoever runs a
-// name decides where it leads, also to the services of this host, or of its cloud.
-// Requests under the same Rules share connections.
+// Rules say who may reach what through a forward proxy. They look at the address of the
+// connection as well as at the name in the request: the owner of a name can point it
+// anywhere, even at services of this host or of its cloud. Requests under the same Rules
+// share connections.
 type Rules struct {
 	// Allow says who may reach what; nil lets loopback clients reach all.
 	Allow []Allow
 	// Deny are destinations that nobody may reach, whatever is allowed.
 	Deny Destinations
-	// Own reports whether an address is a socket of this proxy, and which: of a forward
-	// proxy, of which it would be a loop, or of the admin API. Nil knows of none.
+	// Own reports whether an address is a socket of this process: loop for a forward
+	// proxy's, admin for the admin API's. Nil means that none is.
 	Own func(to netip.AddrPort) (loop, admin bool)
 
 	mu      sync.Mutex
@@ -50,9 +50,9 @@ func (d *Destinations) name(host string, port uint16) bool {
 	return d.Name != nil && d.Name(host, port)
 }
 
-// network reports whether an address is in one of the networks, and whether in one that
-// is meant to lead to what is special about it (see specialOf): 0.0.0.0/0 is all that is
-// anywhere, but not this host.
+// network reports whether one of the networks has an address. meant says that the network
+// was written for such special addresses (see specialOf): 0.0.0.0/0 has every address, but
+// does not mean this host.
 func (d *Destinations) network(ip netip.Addr, port uint16, special string) (in, meant bool) {
 	for _, n := range d.Networks {
 		if n.Contains(ip) && (n.Port == 0 || n.Port == port) {
@@ -63,8 +63,8 @@ func (d *Destinations) network(ip netip.Addr, port uint16, special string) (in, 
 	return in, meant
 }
 
-// reach is what some clients may reach: those that the same entries are for. Its guard
-// keeps their connections apart from those of others.
+// reach is what the clients with the same entries may reach. Its guard keeps their
+// connections apart from those of other clients.
 type reach struct {
 	upstream.Guard
 	rules    *Rules

@@ -6,11 +6,10 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// A panic costs the request that met it. It is caught close to what has to be cleaned up,
-// and becomes an error there: in try for an attempt, in relay for a response, in the
-// goroutines of uploads and tunnels, and in handle for everything else. Connections and
-// counters are then given back as after any other error. Locks that are held while other
-// code runs are released by defer.
+// A panic costs only its own request. It is caught close to what must be cleaned up, and
+// becomes an error there: in try for an attempt, in relay for a response, in the
+// goroutines of uploads and tunnels, and in handle for all else. After that it is handled
+// as any other error.
 
 // panicked makes an error of a panic, and counts it.
 func (f *Forwarder) panicked(p any, h *hop.Hop, during string) *fault.Error {
@@ -44,8 +43,8 @@ func (a *attempt) rescueRelay(err *error) {
 	a.fail(why)
 }
 
-// rescueUpload is deferred by the goroutine of an upload: the exchange is told by the end
-// of the connection, and asks why.
+// rescueUpload is deferred by the goroutine of an upload. It closes the stream; the
+// attempt then asks the upload why.
 func (f *Forwarder) rescueUpload(u *upload, h *hop.Hop) {
 	if p := recover(); p != nil {
 		u.failed.Store(f.panicked(p, h, "an upload"))

@@ -47,8 +47,8 @@ func (a *attempt) relay() (err error) {
 	return err
 }
 
-// copy takes the response's content to the client. What has been received is
-// sent before more is waited for.
+// copy takes the response's content to the client. It sends what it has before it waits
+// for more.
 func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 	h, w := x.Hop, x.Writer
 	a := h.LastAttempt()
@@ -97,8 +97,8 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 	return x.Writer.End(trailers)
 }
 
-// Decorate gives a response the fields that are the proxy's. The Hop knows when
-// the response began.
+// Decorate adds the proxy's own fields to a response: Date, Via, Proxy-Status and
+// Server-Timing. h.FirstByte is set by then.
 func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	h := x.Hop
 	f.note(h)
@@ -120,10 +120,9 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	}
 }
 
-// attribute finds out who made the failure that came back: a hop farther
-// upstream that says so in its Proxy-Status, or one that this service called
-// within the same trace, or the endpoint itself. r is the response's head, or the
-// trailers that a call's status was in.
+// attribute finds out who made the failure that came back: a hop farther upstream, if a
+// Proxy-Status names it; or a hop that this service called within the same trace; or the
+// endpoint itself. r is the response's head, or the trailers that had a call's status.
 func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
 	h := x.Hop
 	a := h.LastAttempt()

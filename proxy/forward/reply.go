@@ -16,8 +16,8 @@ import (
 )
 
 // reply writes an answer of the proxy's own: the one place where a failure becomes
-// a response. Where a response has begun it can only be cut, but for a call's. It
-// returns why the answer could not be sent, if it could not.
+// a response. A response that has begun is cut; only a gRPC call can still end with a
+// status in its trailers. The error says why the answer could not be sent.
 func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
 	blame(x.Hop, a)
 	h, w := x.Hop, x.Writer
@@ -76,8 +76,8 @@ func (f *Forwarder) body(x *filter.Exchange, a *fault.Answer) []byte {
 	return body
 }
 
-// text is what happened, for the person who sees it first. A listener that faces the
-// public says no more than the status.
+// text tells a person what happened. A listener that does not append to Proxy-Status
+// faces the public, and tells the status only.
 func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	h := x.Hop
 	b := strconv.AppendInt(nil, int64(h.Status), 10)
@@ -92,8 +92,8 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	return append(b, '\n')
 }
 
-// blame writes into the Hop why an answer is made, and a failure into the attempt that
-// it ended.
+// blame records in the Hop why the proxy answers itself. A failure is also recorded in
+// the attempt that it ended.
 func blame(h *hop.Hop, a *fault.Answer) {
 	why := a.Why
 	h.Flags |= a.Flag()
@@ -107,7 +107,7 @@ func blame(h *hop.Hop, a *fault.Answer) {
 		h.GRPCStatus = statusOf(a)
 	}
 	if side == fault.Downstream && h.Failure.Origin != hop.OriginNone {
-		return // what the client did not wait for is what failed
+		return // something failed before the client gave up: that is the failure
 	}
 	h.Details, h.ProxyError = a.Detail(), why.Kind.ProxyError()
 	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: h.Labels.Service, Reason: why.Error()}
@@ -116,8 +116,8 @@ func blame(h *hop.Hop, a *fault.Answer) {
 	}
 }
 
-// note remembers the failure of what this service called, for its inbound hops:
-// before the service gets to know of it, since it may answer at once.
+// note remembers that a call of this service failed, for its inbound hops. It comes
+// before the response goes out, since the service may answer its own caller at once.
 func (f *Forwarder) note(h *hop.Hop) {
 	if h.Labels.Direction == hop.Outbound && h.Failed() && f.Causes != nil {
 		f.Causes.Note(h.Trace, h.Failure, time.Now())

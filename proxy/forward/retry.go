@@ -84,9 +84,9 @@ func (r *Retry) plan() retryPlan {
 	return retryPlan{policy: r, on: r.On, attempts: r.Attempts}
 }
 
-// override takes what the caller says within the policy: it may ask for fewer
-// attempts than that has. Where there is no policy, it may say what is retried, and
-// ask for as many attempts as there are where none of them reaches an endpoint.
+// override applies what the caller asks for. With a policy, the caller can only lower
+// the number of attempts. Without one it may say what is retried, up to the default
+// number of attempts.
 func (p *retryPlan) override(r *message.Head) {
 	said, most := p.on, p.attempts
 	for _, id := range [...]message.FieldID{message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn} {
@@ -105,9 +105,9 @@ func (p *retryPlan) override(r *message.Head) {
 	}
 }
 
-// keepAlways is how many bytes of an upload are kept where no policy asks for it,
-// for an endpoint that refuses a stream: a call whose message came right behind its
-// head is no other than one whose message came with it.
+// keepAlways is how many bytes of an upload are kept without any policy. An endpoint may
+// refuse a stream, and then a small message must be there to be sent again, whether it
+// came with the head or just behind it.
 const keepAlways = 16 << 10
 
 // keep is how many bytes of an upload are kept for a retry.
@@ -140,8 +140,8 @@ func (t *tries) leave(c *cluster.Cluster) {
 	}
 }
 
-// repeats decides whether another attempt follows the last one, which failed, or
-// whose response has begun where why is nil. If not although it should, the Hop's
+// repeats decides whether another attempt follows. The last one failed with why, or has
+// a response if why is nil. Where the policy wants a retry that is not possible, the Hop's
 // flags say why.
 func (d *delivery) repeats(why *fault.Error) bool {
 	x, p, t, cl := d.x, &d.retry, &d.tries, d.target.Cluster
@@ -170,8 +170,8 @@ func (d *delivery) repeats(why *fault.Error) bool {
 		}
 		return false
 	}
-	// What no endpoint has seen is no more load for another than if there were
-	// no endpoint that can't be connected to.
+	// A request that no endpoint has seen is no extra load: it needs no budget and no
+	// wait.
 	t.at = 0
 	if unseen := why != nil && why.Kind.Connecting() && elsewhere; !unseen {
 		at := now + p.policy.backOff(t.n+1)
@@ -269,8 +269,7 @@ func (r *Retry) backOff(n int) time.Duration {
 	return rand.N(most + 1)
 }
 
-// lookEvery is how long the end of an upload is waited for at most, where it may be about
-// to come.
+// lookEvery is how long to wait for the end of an upload that may be about to come.
 const lookEvery = 25 * time.Millisecond
 
 // backOff waits until the next attempt is due, unless the client goes away.

@@ -12,10 +12,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/upstream"
 )
 
-// upload sends content to the endpoint of one attempt from a goroutine of its own,
-// while the attempt waits for the response: so it hears the response, the client and
-// the clock, whatever the endpoint takes. There is none where all of a request went
-// out with its head.
+// upload sends the content of one attempt from a goroutine of its own. The attempt
+// meanwhile waits for the response, the client and the clock, so a slow endpoint can't
+// make it deaf. An attempt whose content went out with the head has no upload.
 type upload struct {
 	first  []byte  // what is sent first
 	source *source // and what is read from then on; nil for nothing
@@ -55,9 +54,8 @@ func (a *attempt) startUpload(first []byte) {
 	}()
 }
 
-// run sends the content. The client's failure ends the attempt; an endpoint that
-// stopped reading may have answered nevertheless, and whoever waits for that sees it
-// fail.
+// run sends the content. A failure of the client's ends the attempt. A failure of the
+// endpoint's does not: it may have answered before it stopped reading.
 func (u *upload) run() {
 	err := u.copy()
 	var client *fault.Error
@@ -143,7 +141,7 @@ func (u *upload) whole() {
 	}
 }
 
-// answers is told that the response has begun, for which the attempt had its time.
+// answers lifts the time of one attempt, since its response has begun.
 func (u *upload) answers() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -159,8 +157,9 @@ func (u *upload) limit(by time.Duration) {
 	u.stream.Limit(by)
 }
 
-// cause is err, or the client's failure where that made the upload close the
-// connection, or made the endpoint wait in silence.
+// cause is the client's failure if that made the attempt fail with err: because the
+// upload then closed the stream, or because the endpoint waited for content in vain.
+// Otherwise it is err.
 func (u *upload) cause(err error) error {
 	if failed := u.failed.Load(); failed != nil {
 		return failed
@@ -171,9 +170,8 @@ func (u *upload) cause(err error) error {
 	return err
 }
 
-// stop ends the upload and waits for its end. If it was still going on, its
-// connection is closed; the content can be read on. It reports whether all of it was
-// sent.
+// stop ends the upload and waits for its end. It closes the stream of an upload that was
+// not done; the next attempt can read the content on. It reports whether all was sent.
 func (u *upload) stop() bool {
 	if u.all.Load() {
 		<-u.done

@@ -7,7 +7,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// Conn is a connection, of a server or of a client.
+// Conn is one HTTP/2 connection, of a server or of a client. Its methods are safe for
+// concurrent use unless they say otherwise.
 type Conn struct {
 	options Options
 	nio     *netio.Conn
@@ -32,17 +33,19 @@ type peerSettings struct {
 	extendedConnect bool // it takes extended CONNECT (RFC 8441)
 }
 
-// room is about whom to tell that a client may open streams again.
+// room is who to tell when a client may open streams again.
 type room struct {
 	onChange func() // see Conn.OnChange
 	wanted   bool   // somebody waits for a stream to end
 	due      bool   // onChange is to be called
 }
 
-// Server returns the server's side of a connection whose preface is not yet
-// read. accept is called by the goroutine of [Conn.Run] when the head of a request
-// is whole, or was refused ([Stream.Refused]); it must not block, but hand the
-// stream to a goroutine that closes it in the end.
+// Server returns the server's side of a connection on which no byte was read yet, not even
+// the client's preface.
+//
+// The goroutine of [Conn.Run] calls accept for each request, once its head is complete, and
+// also for one that was refused ([Stream.Refused]). accept must not block: it hands the
+// stream to a goroutine, which closes it in the end.
 func Server(nio *netio.Conn, o Options, accept func(*Stream)) *Conn {
 	c := newConn(nio, o)
 	c.server, c.accept = true, accept
@@ -52,8 +55,8 @@ func Server(nio *netio.Conn, o Options, accept func(*Stream)) *Conn {
 	return c
 }
 
-// Client returns the client's side of a connection. Streams may be opened at
-// once; what they write is sent when [Conn.Run] runs.
+// Client returns the client's side of a connection. Streams may be opened at once. What
+// they write is sent once [Conn.Run] runs.
 func Client(nio *netio.Conn, o Options) *Conn {
 	c := newConn(nio, o)
 	c.streams.nextID.Store(1)
@@ -79,9 +82,9 @@ func newConn(nio *netio.Conn, o Options) *Conn {
 	return c
 }
 
-// Run reads until the connection ends, and has a goroutine write; it is to be
-// called once. It returns nil for an orderly end, else a fault.Error that says
-// what the peer did. Every stream has failed by then.
+// Run reads until the connection ends, while a second goroutine writes. Call it once. It
+// returns nil when the connection ended in good order, else a fault.Error that says what
+// the peer did. Every stream has failed by then, and the writer has ended.
 func (c *Conn) Run() error {
 	c.nio.Account.Take(connSize)
 	defer c.nio.Account.Give(connSize)
@@ -113,7 +116,7 @@ func (c *Conn) Run() error {
 	return nil
 }
 
-// Abort ends the connection at once. Any goroutine may call it.
+// Abort closes the connection at once, without telling the peer.
 func (c *Conn) Abort() {
 	c.mu.Lock()
 	c.shutdown.decided, c.out.cut, c.shutdown.going = true, true, true
@@ -121,28 +124,28 @@ func (c *Conn) Abort() {
 	c.nio.Close()
 }
 
-// Active is how many streams are open.
+// Active returns how many streams are open.
 func (c *Conn) Active() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.streams.active
 }
 
-// Gone reports whether the connection has ended or is going to: whether new
-// streams can't be opened.
+// Gone reports whether no new stream can be opened: the connection has ended, or is about
+// to.
 func (c *Conn) Gone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.shutdown.going || c.shutdown.decided
 }
 
-// OnChange has f called whenever a client's connection may carry streams again
-// that could not before (see [Conn.Want]), when its server goes away, and when it
-// has ended. No lock is held then. It is to be set before [Conn.Run].
+// OnChange sets the function to call when a client's connection has room for streams again
+// (see [Conn.Want]), when its server goes away, and when it has ended. It is called without
+// any lock. Call OnChange before [Conn.Run].
 func (c *Conn) OnChange(f func()) { c.room.onChange = f }
 
-// Capacity is how many more streams a client may open now, 0 when the connection
-// is going away.
+// Capacity returns how many more streams a client may open now: 0 when the connection is
+// going away.
 func (c *Conn) Capacity() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +159,7 @@ func (c *Conn) capacity() int {
 	return max(c.most()-c.streams.active, 0)
 }
 
-// most is how many streams a client may have open.
+// most is how many streams a client may have open at once.
 func (c *Conn) most() int {
 	most := c.peer.maxStreams
 	if most < 0 {
@@ -165,24 +168,23 @@ func (c *Conn) most() int {
 	return min(most, c.options.MaxStreams)
 }
 
-// notice has a client told that there is room, if it found none before. It is called
-// when a stream has ended.
+// notice has onChange called if somebody waits for room. Call it when a stream has ended.
 func (c *Conn) notice() {
 	if c.room.wanted && !c.server && !c.shutdown.going {
 		c.room.due = true
 	}
 }
 
-// Want says whether the func of [Conn.OnChange] is to be called with each stream
-// that ends, as it is from when no stream could be opened.
+// Want says whether to call the function of [Conn.OnChange] for each stream that ends. Open
+// turns that on when it finds no room.
 func (c *Conn) Want(wanted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.room.wanted = wanted
 }
 
-// Open returns a new stream of a client, if there is room for one. Its identifier
-// is given to it when the head is written.
+// Open returns a new stream of a client, or false if there is no room for one. The stream
+// gets its identifier when its head is written.
 func (c *Conn) Open() (*Stream, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,7 +196,7 @@ func (c *Conn) Open() (*Stream, bool) {
 	return c.newStream(), true
 }
 
-// unlock unlocks, and tells that there is room where there is.
+// unlock releases the lock and calls onChange if that is due.
 func (c *Conn) unlock() {
 	tell := c.room.due && c.room.onChange != nil
 	c.room.due = false

@@ -8,14 +8,14 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// duplex is a stream as a tunnel's side.
+// duplex is a stream as one side of a tunnel.
 type duplex struct {
 	stream *Stream
 	piece  []byte // what is left of what was read last
 }
 
-// Duplex is the stream as a tunnel's side: of CONNECT (RFC 9113 section 8.5) or
-// of another protocol (RFC 8441).
+// Duplex returns the stream as one side of a tunnel, for CONNECT (RFC 9113 section 8.5) or
+// another protocol (RFC 8441).
 func (s *Stream) Duplex() netio.Duplex {
 	s.pipe.stream = s
 	return &s.pipe
@@ -36,8 +36,8 @@ func (d *duplex) Fill() error {
 	return err
 }
 
-// gaveUp reports whether a client has reset the stream when it had been sent all:
-// that is how many end their own side of a tunnel.
+// gaveUp reports whether a client has reset the stream after everything was sent to it:
+// many clients end their side of a tunnel that way.
 func (s *Stream) gaveUp() bool {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()

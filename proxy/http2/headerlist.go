@@ -16,8 +16,8 @@ type block struct {
 	wire []byte
 }
 
-// headerList is the header list that is being decoded. It goes on to its end whatever
-// is wrong with it, or the decoder would be out of step with its peer.
+// headerList is the header list that is being decoded. It is decoded to its end whatever is
+// wrong with it: else the decoder's table would no longer match the peer's.
 type headerList struct {
 	limits   Limits
 	name     string // the peer's
@@ -147,9 +147,8 @@ func (l *headerList) noteLength(value string) string {
 	return ""
 }
 
-// noteCookie joins the crumbs of a cookie, as HTTP/1 must have it (RFC 9113
-// section 8.2.3). It reports whether this is the first of them, which stands for
-// all.
+// noteCookie joins the crumbs of a cookie into one field, which HTTP/1 requires (RFC 9113
+// section 8.2.3). It reports whether this is the first crumb, whose field stands for all.
 func (l *headerList) noteCookie(value string) bool {
 	first := l.cookie < 0
 	if first {

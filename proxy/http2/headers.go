@@ -229,9 +229,9 @@ func (c *Conn) open(k *heading) error {
 	return nil
 }
 
-// awaitOwners keeps a client waiting that has reset many streams whose owners have
-// not noticed yet, as they do at every recheck: it does not open more than it may,
-// and need not know what goes on here. The lock is held, but not while it waits.
+// awaitOwners slows down a client that resets many streams: it waits until their owners
+// have noticed, which takes them up to a recheck. The client has not opened more than it
+// may, so it is not refused. The lock is held, but not during the wait.
 func (c *Conn) awaitOwners() {
 	if c.shutdown.final || c.streams.active >= c.options.MaxStreams || c.streams.held < 2*c.options.MaxStreams {
 		return

@@ -28,10 +28,10 @@ func overloaded(what string) *fault.Error {
 // short reports whether memory gets short.
 func (c *Conn) short() bool { return c.nio.Account.Level() >= overload.Shrink }
 
-// width is how much content the peer may send ahead on the connection. Where memory
-// gets short, that is little for a client, and what it has sent counts until it was
-// read: one that sends what nobody reads can send no more then. An endpoint's streams
-// are many clients', who are not to wait for each other.
+// width is how much content the peer may send ahead on the connection. Where memory gets
+// short, a client may send little, and what nobody has read yet counts against it: so a
+// client whose content nobody reads comes to a halt. An endpoint's streams belong to many
+// clients, who must not wait for each other, so it keeps its full window.
 func (c *Conn) width() int64 {
 	if c.server && c.short() {
 		return firstWindow
@@ -39,8 +39,7 @@ func (c *Conn) width() int64 {
 	return connWindow
 }
 
-// restore gives the peer its window on the connection back, where that is worth a
-// frame.
+// restore gives the peer its window on the connection back, once that is worth a frame.
 func (c *Conn) restore() {
 	if c.shutdown.decided || c.shutdown.ended {
 		return
@@ -168,16 +167,15 @@ func (s *Stream) countKept() {
 	s.holds = n
 }
 
-// Held is how much memory the connection holds, in bytes; how many of its streams have
-// ended well; and whether it is being closed by [Conn.Shed].
+// Held returns how much memory the connection holds, in bytes, how many of its streams have
+// ended well, and whether [Conn.Shed] is closing it.
 func (c *Conn) Held() (bytes int64, done uint64, shed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.nio.Account.Held(), c.streams.done, c.shutdown.shed
 }
 
-// Shed ends the connection, and with it all of its streams, for want of memory. Any
-// goroutine may call it.
+// Shed ends the connection and all its streams because memory is short.
 func (c *Conn) Shed() {
 	c.mu.Lock()
 	defer c.unlock()

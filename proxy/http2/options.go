@@ -13,76 +13,69 @@ const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 type Options struct {
 	// Shared is the proxy's clock.
 	Shared *netio.Shared
-	// Name is the peer's, for reasons: "the client" on the server side, the
-	// endpoint's address on the client side.
+	// Name is the peer's name in errors: "the client" for a server, the endpoint's address
+	// for a client.
 	Name string
-	// Cluster is what a client's peer is configured by, for reasons that say what to
-	// set.
+	// Cluster is the name of the cluster that a client's peer belongs to, for errors that
+	// name the setting to change.
 	Cluster string
-	// Scheme is the :scheme of the requests that a client sends, "http" where
-	// it is empty.
+	// Scheme is the :scheme of the requests that a client sends. Empty is "http".
 	Scheme string
-	// Limits bound header lists that are received.
+	// Limits bound the header lists that the peer sends.
 	Limits Limits
-	// MaxStreams is how many streams may be open at once: those that a client
-	// may open on a server's connection, or those that are opened on a client's
-	// whatever its server allows. 0 means 100.
+	// MaxStreams is how many streams may be open at once. A server tells its client; a
+	// client opens no more even if its server allows more. 0 is 100.
 	MaxStreams int
-	// StreamWindow is how many bytes of content a peer may send on a stream
-	// before they were read. 0 means 65536; less than 65535, which every peer
-	// may send before it has seen the setting, counts as that.
+	// StreamWindow is how many bytes of content the peer may send on a stream before they
+	// are read. 0 is 65536. Less than 65535 counts as 65535, which every peer may send
+	// before it has seen the setting.
 	StreamWindow int
-	// HeadTimeout is the time for the peer's first SETTINGS, and for a frame or
-	// a header block that was begun. 0 is for ever.
+	// HeadTimeout is the time the peer has for its first SETTINGS, and for a frame or
+	// header block that it has begun. 0 is no limit.
 	HeadTimeout time.Duration
-	// IdleTimeout ends a connection that carries no stream for so long. 0 is
-	// never.
+	// IdleTimeout ends a connection that has carried no stream for so long. 0 is never.
 	IdleTimeout time.Duration
-	// KeepAlive has a PING sent when no byte came for so long, and
-	// KeepAliveTimeout ends the connection when none came for so long after it.
-	// 0 is never, of either.
+	// KeepAlive is how long no byte may come before a PING is sent. KeepAliveTimeout is how
+	// long no byte may come after that PING before the connection ends. 0 is never, for
+	// each.
 	KeepAlive, KeepAliveTimeout time.Duration
-	// StreamIdle is how long a stream's write may wait for the peer to let it
-	// send, and the connection's for the socket, without a byte moving. 0 is
-	// for ever.
+	// StreamIdle is how long a stream's write may wait for the peer's window, and the
+	// connection's write for the socket, without a byte moving. 0 is no limit.
 	StreamIdle time.Duration
 	// Floods are the limits on hostile peers.
 	Floods Floods
 }
 
-// Limits bound what a peer can make the proxy hold of a header list, a head's or
-// a trailer section's. The zero value means the defaults.
+// Limits bound a header list: that of a head or of a trailer section. 0 is the default.
 type Limits struct {
-	// HeadBytes is the size of a list as RFC 9113 section 10.5.1 counts it:
-	// names and values in bytes, and 32 for each field. 0 means 61440. A request
-	// beyond it is refused, with 414 if it is so by its :path, else with 431; one
-	// beyond four times as much ends its connection.
+	// HeadBytes is the size of a header list as RFC 9113 section 10.5.1 counts it: the
+	// bytes of names and values, and 32 for each field. A larger request is refused with
+	// 414 if its :path makes it too large, else with 431. One four times as large ends the
+	// connection. 0 is 61440.
 	HeadBytes int
-	// Fields is the most fields, :authority among them, which is the Host field of
-	// HTTP/1, and the other pseudo-fields aside; the crumbs of a cookie are one. 0
-	// means 100.
+	// Fields is how many fields a header list may have. :authority counts, since it is
+	// HTTP/1's Host field; other pseudo-fields do not. All crumbs of a cookie are one
+	// field. 0 is 100.
 	Fields int
 }
 
-// Floods are how much of each thing an honest peer can need that costs it little
-// and its receiver more. Beyond them the connection ends with ENHANCE_YOUR_CALM.
-// The zero value means the defaults.
+// Floods bound what costs a peer little and its receiver more. Beyond one of them the
+// connection ends with ENHANCE_YOUR_CALM. 0 is the default, which is more than an honest
+// peer needs.
 type Floods struct {
-	// Resets is how many streams may end within 10 s because the client reset
-	// them as soon as it had opened them (within 100 ms), before they were
-	// answered, or made the server reset them. 0 means 200.
+	// Resets is how many streams may end within 10 s because the client reset them within
+	// 100 ms of opening them, unanswered, or because it made the server reset them. 0 is
+	// 200.
 	Resets int
-	// Control is how many frames that carry nothing of a message may come
-	// within 10 s: SETTINGS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE, empty
-	// DATA, frames of unknown types, and whatever comes for streams that have
-	// ended. Beyond it 4 more are allowed for each frame of DATA that was sent,
-	// and for each header list. 0 means 2000.
+	// Control is how many frames may come within 10 s that carry no part of a message:
+	// SETTINGS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE, empty DATA, frames of unknown
+	// types, and frames for streams that have ended. For each DATA frame sent, and for each
+	// header list, 4 more are allowed. 0 is 2000.
 	Control int
-	// Continuations is how many CONTINUATION frames a header block may have. 0
-	// means 16.
+	// Continuations is how many CONTINUATION frames a header block may have. 0 is 16.
 	Continuations int
-	// Replies is how many frames that answer the peer's may wait for it to
-	// read. 0 means 1000.
+	// Replies is how many answers to the peer's frames may wait to be sent because the peer
+	// does not read. 0 is 1000.
 	Replies int
 }
 

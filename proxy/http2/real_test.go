@@ -274,7 +274,7 @@ func TestTLS(t *testing.T) {
 	m := newMuch(8 << 20)
 	response, err := (&http.Client{Transport: tr}).Post("https://example.com/", "text/plain", struct{ io.Reader }{m})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v; the server ended with: %v", err, <-s.ends)
 	}
 	defer response.Body.Close()
 	sum := sha256.New()

@@ -22,14 +22,16 @@ type shutdown struct {
 	lastCall *time.Timer  // sends the last GOAWAY
 }
 
-// drainTime is how long a client is waited for that has been told to open no
-// more streams: what it has sent until then is served.
+// drainTime is how long a server serves new streams after it has told the client to open no
+// more: some are on their way.
 const drainTime = time.Second
 
-// Shutdown ends the connection once its streams have ended. A server tells its
-// client to open no more, and after a round trip, or a second, refuses those that
-// it opens all the same (RFC 9113 section 6.8); a client opens no more. It does
-// not wait; any goroutine may call it.
+// Shutdown lets the streams that are open end, and then ends the connection. It does not
+// wait.
+//
+// A server tells its client to open no more streams (GOAWAY, RFC 9113 section 6.8). After a
+// round trip, or a second, it refuses those that the client opens all the same. A client
+// simply opens no more.
 func (c *Conn) Shutdown() {
 	c.mu.Lock()
 	defer c.unlock()
@@ -69,12 +71,12 @@ func (c *Conn) endIfDone() {
 	}
 }
 
-// lingerTime is how long an end that was said to the peer is waited for.
+// lingerTime is how long a connection that has ended waits for the peer to read why.
 const lingerTime = time.Second
 
-// linger reads on for a while after the last word was sent: what the peer sends
-// meanwhile, unread, would have the kernel reset the connection, and the peer
-// might never see that word.
+// linger reads on for a while after the last frame was sent. If it left unread what the
+// peer still sends, the kernel would reset the connection, and the peer might never see
+// that frame.
 func (c *Conn) linger() {
 	if c.nio.CloseWrite() != nil {
 		return
@@ -92,9 +94,9 @@ func (c *Conn) linger() {
 	}
 }
 
-// finish fails what is still open. It reports whether the peer may still read,
-// and for how long what is unsent is worth waiting for: the last responses are, of
-// a good end.
+// finish fails the streams that are still open. It reports whether the peer may still be
+// reading, and how long to wait until what is unsent has gone out: long enough for the last
+// responses when the end is a good one.
 func (c *Conn) finish() (lingers bool, patience time.Duration) {
 	c.mu.Lock()
 	defer c.unlock()
@@ -116,7 +118,7 @@ func (c *Conn) finish() (lingers bool, patience time.Duration) {
 	return c.server && !c.out.cut && !c.shutdown.shed, patience
 }
 
-// streamFault is what the end of the connection is to a stream.
+// streamFault is the error of a stream whose connection has ended.
 func (c *Conn) streamFault(s *Stream) *fault.Error {
 	switch {
 	case c.shutdown.why != nil && c.shutdown.why.Kind == fault.UpstreamClosed, c.shutdown.why != nil && c.shutdown.why.Kind == fault.UpstreamReset:

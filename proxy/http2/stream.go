@@ -9,11 +9,11 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// Stream is one request and its response. Its methods block; they are for the
-// goroutine that serves it, but reads may be another's than writes. Those that
-// any goroutine may call say so. After [Stream.Close] none may be called.
+// Stream is one request and its response. Its methods block. They are for the goroutine
+// that serves the request; one goroutine may read while another writes. Methods that any
+// goroutine may call say so. Call none after [Stream.Close].
 //
-// Errors are fault.Errors, or those of netio where a wait was ended.
+// Errors are fault.Errors, or those of package netio where a wait was ended.
 type Stream struct {
 	conn *Conn
 	id   uint32
@@ -170,15 +170,15 @@ func (c *Conn) reset(s *Stream, code Code) {
 	c.closeStream(s, resetHere)
 }
 
-// ID is the stream's identifier, 0 for a client's before its head was written.
+// ID returns the stream's identifier. A client's stream has 0 until its head is written.
 func (s *Stream) ID() uint32 { return s.id }
 
-// TakeHead gives h the request that a server's stream came with, and keeps h's
-// storage for it. It borrows the stream: it is good until [Stream.Close].
+// TakeHead puts a server's request into h, and keeps h's storage in exchange. The head is
+// good until [Stream.Close].
 func (s *Stream) TakeHead(h *message.Head) { *h, s.head.head = s.head.head, *h }
 
-// Refused says what is wrong with the request, as a fault.Error, or nil where it
-// is in order. Whoever serves the stream answers it; Close resets it then.
+// Refused returns what is wrong with the request, as a fault.Error, or nil. Whoever serves
+// the stream still answers it; Close then resets it.
 func (s *Stream) Refused() error {
 	if s.refused == nil {
 		return nil
@@ -186,15 +186,15 @@ func (s *Stream) Refused() error {
 	return s.refused
 }
 
-// Gone reports whether the peer has reset the stream, or the connection has
-// ended. Any goroutine may call it.
+// Gone reports whether the peer has reset the stream or the connection has ended. Any
+// goroutine may call it.
 func (s *Stream) Gone() bool {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	return s.err != nil
 }
 
-// Err says how the stream failed, as a fault.Error; nil where it has not.
+// Err returns how the stream failed, as a fault.Error, or nil if it has not.
 func (s *Stream) Err() error {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
@@ -204,8 +204,7 @@ func (s *Stream) Err() error {
 	return s.err
 }
 
-// Reset ends the stream with RST_STREAM, and whatever waits for it. Any goroutine
-// may call it.
+// Reset sends RST_STREAM, and ends every wait on the stream. Any goroutine may call it.
 func (s *Stream) Reset(code Code) {
 	c := s.conn
 	c.mu.Lock()
@@ -217,9 +216,9 @@ func (s *Stream) Reset(code Code) {
 	c.reset(s, code)
 }
 
-// Close gives the stream up; it is the last call. A stream that has not ended is
-// reset: with NO_ERROR where a server has answered and needs no more of the
-// request, else with CANCEL by a client and with INTERNAL_ERROR by a server.
+// Close gives the stream up; it is the last call. A stream that has not ended is reset. A
+// server that has answered, and needs no more of the request, resets it with NO_ERROR, else
+// with INTERNAL_ERROR. A client resets it with CANCEL.
 func (s *Stream) Close() {
 	c := s.conn
 	c.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// ReadHead waits for the next head of a response to a client, interim or final.
-// It borrows the stream: it is good until the next call, or until [Stream.Close].
+// ReadHead waits for the next head of the response, interim or final. Only a client calls
+// it. The head is good until the next call or [Stream.Close].
 func (s *Stream) ReadHead(h *message.Head) error {
 	c := s.conn
 	c.mu.Lock()
@@ -32,7 +32,7 @@ func (s *Stream) ReadHead(h *message.Head) error {
 	}
 }
 
-// readable says why nothing can be waited for.
+// readable returns why it is of no use to wait, or nil.
 func (s *Stream) readable() error {
 	switch {
 	case s.stopped:
@@ -43,17 +43,16 @@ func (s *Stream) readable() error {
 	return nil
 }
 
-// Buffered returns the content that has been received, without taking it. ended
-// tells that it is all.
+// Buffered returns the content that was received, and leaves it there. ended reports that
+// no more follows.
 func (s *Stream) Buffered() (content []byte, ended bool) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	return s.in, s.remoteEnd
 }
 
-// Read waits for the next piece of content; it is good until the next call of
-// Read or TryRead, when the peer may send as much again. At the end it returns
-// [io.EOF].
+// Read waits for the next piece of content, and returns [io.EOF] at the end. The piece is
+// good until the next Read or TryRead, which lets the peer send as much again.
 func (s *Stream) Read() ([]byte, error) {
 	c := s.conn
 	c.mu.Lock()
@@ -77,8 +76,8 @@ func (s *Stream) Read() ([]byte, error) {
 	}
 }
 
-// TryRead is Read without waiting: an empty piece without ended means that there
-// is none yet. ended is true with the last piece, or after it.
+// TryRead is Read without waiting. An empty piece means that there is none yet, unless
+// ended is true. ended comes with the last piece, or after it.
 func (s *Stream) TryRead() (piece []byte, ended bool, err error) {
 	c := s.conn
 	c.mu.Lock()
@@ -102,8 +101,7 @@ func (s *Stream) takeIn() []byte {
 	return s.piece
 }
 
-// giveBack lets the peer send as much again as was taken, where that is worth a
-// frame.
+// giveBack lets the peer send as much again as was read, once that is worth a frame.
 func (s *Stream) giveBack() {
 	c := s.conn
 	s.piece = s.piece[:0]
@@ -119,7 +117,7 @@ func (s *Stream) giveBack() {
 	}
 }
 
-// Trailers are the trailers of content that has ended, nil for none. They are
+// Trailers returns the trailers once the content has ended, nil if there are none. They are
 // good until [Stream.Close].
 func (s *Stream) Trailers() *message.Head {
 	s.conn.mu.Lock()

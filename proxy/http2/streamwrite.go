@@ -9,9 +9,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// WriteHead writes the head of a request, or of a response, interim or final. end
-// tells that nothing follows it. Like all writes it is sent by [Stream.Flush], or
-// before.
+// WriteHead writes the head of a request, or of a response, interim or final. end says that
+// nothing follows. Like every write it may be sent at once, and is sent by [Stream.Flush].
 func (s *Stream) WriteHead(h *message.Head, end bool) error {
 	c := s.conn
 	if c.server {
@@ -42,9 +41,9 @@ func (s *Stream) WriteHead(h *message.Head, end bool) error {
 	return nil
 }
 
-// roomForHead waits until what is unsent is not too much, or says why nothing can
-// be written. Heads are under no flow control: a peer that asks and does not read
-// would have them pile up.
+// roomForHead waits until little enough is unsent, or returns why nothing can be written.
+// Flow control does not cover heads: without this, those for a peer that asks and does not
+// read would pile up.
 func (s *Stream) roomForHead() error {
 	c := s.conn
 	var idle time.Duration
@@ -84,7 +83,7 @@ func (c *Conn) begin(s *Stream, h *message.Head) error {
 	return nil
 }
 
-// writable says why nothing can be written.
+// writable returns why nothing can be written, or nil.
 func (s *Stream) writable() error {
 	c := s.conn
 	switch {
@@ -100,8 +99,8 @@ func (s *Stream) writable() error {
 	return nil
 }
 
-// Write writes content. It waits until the peer lets it be sent, and for room in
-// the connection's buffer; piece is copied.
+// Write writes content. It waits for the peer's window, and for room in the connection's
+// buffer. It copies piece.
 func (s *Stream) Write(piece []byte) error {
 	c := s.conn
 	c.mu.Lock()
@@ -130,9 +129,8 @@ func (s *Stream) Write(piece []byte) error {
 	return nil
 }
 
-// Offer writes as much of the content as the peer lets be sent now and as there is
-// room for, and returns how much that was. If it was all, it ends what is written,
-// as End does without trailers.
+// Offer writes as much of piece as the peer's window and the buffer take now, and returns
+// how much that was. If that was all of it, Offer also ends the content, as End(nil) does.
 func (s *Stream) Offer(piece []byte) (n int, err error) {
 	c := s.conn
 	c.mu.Lock()
@@ -162,7 +160,7 @@ func (s *Stream) endData() {
 	s.endLocal()
 }
 
-// End ends what is written, with trailers or nil for none.
+// End ends the content, with trailers, or without for nil.
 func (s *Stream) End(trailers *message.Head) error {
 	c := s.conn
 	if trailers != nil {
@@ -190,5 +188,5 @@ func (s *Stream) endLocal() {
 	}
 }
 
-// Flush has what was written sent.
+// Flush sends what was written.
 func (s *Stream) Flush() { s.conn.out.wake() }

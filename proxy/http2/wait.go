@@ -11,12 +11,12 @@ import (
 
 const never = int64(1<<63 - 1)
 
-// recheck is how often the func of [Stream.Watch] is asked.
+// recheck is how often a waiting read asks the function of [Stream.Watch].
 const recheck = 250 * time.Millisecond
 
-// Await tells the reads that follow when to give up: at deadline, on
-// netio.Shared's clock, 0 for never; so does the write of a request's head. now is
-// not needed, but for being the same as [netio.Conn.Await].
+// Await sets when later reads give up: at deadline, on the clock of netio.Shared; 0 is
+// never. Writing a request's head gives up then, too. The first argument is unused: it
+// makes Await the same as [netio.Conn.Await].
 func (s *Stream) Await(_, deadline time.Duration) {
 	by := int64(deadline)
 	if by == 0 {
@@ -25,9 +25,8 @@ func (s *Stream) Await(_, deadline time.Duration) {
 	s.deadline.Store(by)
 }
 
-// Limit ends every wait, of reads and of writes, the present ones and those to
-// come, at the latest at the given time, on netio.Shared's clock; 0 lifts it.
-// Any goroutine may call it.
+// Limit ends every wait, reading or writing, present or later, at the given time on the
+// clock of netio.Shared; 0 lifts it. Any goroutine may call it.
 func (s *Stream) Limit(at time.Duration) {
 	by := int64(at)
 	if by == 0 {
@@ -40,13 +39,12 @@ func (s *Stream) Limit(at time.Duration) {
 	s.writing.Signal()
 }
 
-// Watch has gone asked about four times a second while a read waits; when it
-// reports true the read ends with [netio.ErrGone]. It lasts until Watch(nil).
+// Watch has a waiting read call gone about four times a second. When gone reports true, the
+// read ends with [netio.ErrGone]. Watch(nil) ends that.
 func (s *Stream) Watch(gone func() bool) { s.watch = gone }
 
-// Stop makes a read that waits, and those that follow, return
-// [netio.ErrTimeout]; nothing that was received is lost. Stop(false) lets them wait
-// again. Any goroutine may call it.
+// Stop makes the read that waits, and those after it, return [netio.ErrTimeout]. Nothing
+// that was received is lost. Stop(false) lets them wait again. Any goroutine may call it.
 func (s *Stream) Stop(stopped bool) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
@@ -120,7 +118,7 @@ func (s *Stream) sleep(cond *sync.Cond, now time.Duration, by int64) {
 	cond.Wait()
 }
 
-// onTimer wakes who waits; they see whether their time is up.
+// onTimer wakes both waits; each looks whether its own time is up.
 func (s *Stream) onTimer() {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()

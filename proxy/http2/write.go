@@ -22,8 +22,8 @@ const (
 	idleBuffer = 16 << 10
 )
 
-// writer is the writing side of a connection: the buffer that the streams append to, and
-// what the goroutine that sends it needs.
+// writer is the writing side of a connection: the buffer that streams append to, and the
+// state of the goroutine that sends it.
 type writer struct {
 	buf        []byte // what is to be sent
 	generation uint64 // how many times buf was taken
@@ -65,8 +65,8 @@ func (w *writer) take(sent []byte) []byte {
 	return b
 }
 
-// write sends what the streams append. Woken, it lets every stream that is ready
-// run first, so that all that they append goes out in one call.
+// write sends what the streams append. When woken it first lets every other ready goroutine
+// run, so that what all streams append goes out in one call.
 func (c *Conn) write() {
 	defer close(c.out.ended)
 	var b []byte
@@ -86,8 +86,8 @@ func (c *Conn) write() {
 	}
 }
 
-// swap takes the buffer, and leaves the one that was sent. closing tells that
-// nothing comes after it.
+// swap returns the buffer to send, and puts the one that was sent in its place. closing
+// reports that nothing follows.
 func (c *Conn) swap(sent []byte) (b []byte, closing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,8 +98,8 @@ func (c *Conn) swap(sent []byte) (b []byte, closing bool) {
 	return b, c.out.closing
 }
 
-// trim gives up buffers that have grown large, and both where the connection is
-// idle, which is to cost little.
+// trim drops buffers that have grown large. On an idle connection it drops both, so that it
+// costs little.
 func (c *Conn) trim(sent []byte) []byte {
 	if cap(sent) > keptBuffer {
 		sent = nil
@@ -123,8 +123,8 @@ func (c *Conn) trim(sent []byte) []byte {
 	return sent
 }
 
-// stuck ends what can't go on when nothing can be sent any more. What was
-// received before is still read, if the peer has closed.
+// stuck ends what can't go on once nothing can be sent. If the peer has closed, what it
+// sent before is still read.
 func (c *Conn) stuck(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -134,11 +134,6 @@ func Expired(c *x509.Certificate) {
 	c.NotBefore, c.NotAfter = time.Now().Add(-3*time.Hour), time.Now().Add(-time.Hour)
 }
 
-// Usage makes a certificate that is good for one thing alone.
-func Usage(u x509.ExtKeyUsage) func(*x509.Certificate) {
-	return func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{u} }
-}
-
 // LeafOf is the certificate in a file.
 func LeafOf(t testing.TB, path string) *x509.Certificate {
 	t.Helper()

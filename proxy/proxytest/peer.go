@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Peer is one end of a connection, with deadlines on all that it does.
@@ -178,23 +177,6 @@ func Ask(t testing.TB, address string, request ...string) *http.Response {
 	defer p.Close()
 	p.Send(request...)
 	r, _ := p.ReadResponse(methodOf(request))
-	return r
-}
-
-// AskCut is ask where the response does not come whole.
-func AskCut(t testing.TB, address string, request ...string) *http.Response {
-	t.Helper()
-	p := Dial(t, address)
-	defer p.Close()
-	p.Send(request...)
-	p.SetReadDeadline(time.Now().Add(Patience))
-	r, err := http.ReadResponse(p.Reader, &http.Request{Method: methodOf(request)})
-	if err != nil {
-		t.Fatalf("reading a response's head: %v", err)
-	}
-	if b, err := io.ReadAll(r.Body); err == nil {
-		t.Errorf("the response seems whole: %.100q", b)
-	}
 	return r
 }
 

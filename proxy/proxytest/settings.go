@@ -3,9 +3,7 @@ package proxytest
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
-	"testing"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -92,14 +90,4 @@ func Retrying(attempts int, on ...string) *config.Retry {
 // stranger, which counts each of its requests.
 func OwnAddress() string {
 	return fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(254), rand.N(256), 1+rand.N(254))
-}
-
-// HostOf is the host of an address.
-func HostOf(t testing.TB, address string) string {
-	t.Helper()
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return host
 }

@@ -37,14 +37,14 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
-		// Half of what traffic leaves is for whoever asks how the proxy is.
+		// Half of the descriptors that traffic leaves are for the admin API.
 		return max(descriptors.Reserve(descriptors.Limit())/2, 4)
 	})
 	return nil
 }
 
-// adminPlace returns what the admin API accepts from, and copies of the sockets of
-// another process that this one replaces.
+// adminPlace returns the socket of the admin API, and copies of the sockets of another
+// process that it replaces.
 func (p *Proxy) adminPlace(address string) (socket net.Listener, replaces []net.Listener, err error) {
 	if socket = p.inherit(ofAdmin, "", address); socket != nil {
 		return socket, nil, nil
@@ -70,8 +70,8 @@ func (p *Proxy) adminPlace(address string) (socket net.Listener, replaces []net.
 	return socket, replaces, nil
 }
 
-// serveAdmin serves the admin API, for a time at the sockets that its own replaces,
-// too.
+// serveAdmin serves the admin API. For a time it also serves the sockets that its own
+// replaces.
 func (p *Proxy) serveAdmin() {
 	if p.adminServer == nil {
 		return
@@ -90,7 +90,7 @@ func (p *Proxy) serveAdmin() {
 	}
 }
 
-// requestDrain stops accepting at once, and tells whoever runs the proxy.
+// requestDrain stops accepting at once, and closes the channel of DrainRequested.
 func (p *Proxy) requestDrain() {
 	p.once.Do(func() {
 		for _, l := range p.stopReloading() {
@@ -124,8 +124,8 @@ func (p *Proxy) clustersState() any {
 	return all
 }
 
-// act does to an endpoint what a person asks the admin API for. The error says that
-// there is no such cluster or endpoint.
+// act does to an endpoint what somebody asked the admin API for. It fails if there is no
+// such cluster or endpoint.
 func (p *Proxy) act(name, address, action string) error {
 	for _, c := range p.current.Load().allClusters() {
 		if c.Name == name {

@@ -9,11 +9,10 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 )
 
-// apply has a generation run a set. It makes the clusters and secrets that are new,
-// and those that changed in the place of the ones of their name; it feeds clusters the
-// endpoints that changed, has listeners use the catalog's routes, and lets go of what
-// is gone. Where one can't be made, what was there in its place stays. The caller
-// holds Proxy.applying.
+// apply makes a generation run a set. It makes clusters and secrets that are new or
+// changed, passes on endpoints that changed, gives listeners the catalog's routes, and
+// drops what is gone. If a cluster or secret can't be made, the old one of its name
+// stays. The caller holds Proxy.applying.
 func (g *generation) apply(set *resources.Set) (mistakes []mistake) {
 	d := resources.Diff(g.set, set)
 	g.set = set
@@ -70,18 +69,18 @@ type mistake struct {
 	error
 }
 
-// concat are the names of both lists, in order.
+// concat returns the names of both lists, sorted.
 func concat[K any](a, b []K, compare func(a, b K) int) []K {
 	return slices.SortedFunc(slices.Values(slices.Concat(a, b)), compare)
 }
 
-// tableChanged reports whether there are other routes of the catalog.
+// tableChanged reports whether the catalog's routes changed.
 func tableChanged(d *resources.Difference[resources.ID]) bool {
 	return slices.Contains(d.Added, resources.CatalogTable) || slices.Contains(d.Changed, resources.CatalogTable)
 }
 
-// hold makes the TLS of a secret, or takes what the generation before has made of it
-// in the meantime.
+// hold returns the TLS of a secret. It makes it unless this generation has it, or the
+// generation before has made it in the meantime.
 func (a *application) hold(s *resources.Secret) (*credentials, error) {
 	own := a.secrets[s.SecretID]
 	if own != nil && own.of.Same(s) {
@@ -101,8 +100,8 @@ func (a *application) hold(s *resources.Secret) (*credentials, error) {
 	return c, nil
 }
 
-// run makes a cluster, or takes the one that the generation before has made of it in
-// the meantime.
+// run runs a cluster. It makes it unless this generation has it, or the generation before
+// has made it in the meantime.
 func (a *application) run(c *resources.Cluster) error {
 	own := a.clusters[c.ID]
 	switch {
@@ -133,7 +132,8 @@ func (a *application) run(c *resources.Cluster) error {
 	return nil
 }
 
-// newRunning makes a cluster in the place of another, nil for none.
+// newRunning makes a cluster. It takes over what it can from the one before, nil for
+// none.
 func (a *application) newRunning(c *resources.Cluster, before *running) (*running, error) {
 	r := &running{of: c}
 	n := newCluster{Cluster: c, before: before}
@@ -159,8 +159,8 @@ func (a *application) newRunning(c *resources.Cluster, before *running) (*runnin
 	return r, nil
 }
 
-// known is what is known of the answer to a question: by the generation before, or by
-// a process that was here before. It is nil where nothing is.
+// known returns what the generation before, or a process before this one, knows of the
+// answer to a question; nil for nothing.
 func (a *application) known(question string) *discovery.Known {
 	if question == "" {
 		return nil

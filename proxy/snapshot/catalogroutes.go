@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// catalogListeners are those that serve the catalog.
+// catalogListeners returns the listeners that serve the catalog.
 func (g *generation) catalogListeners() (all []*bound) {
 	for _, b := range g.listeners {
 		if b.config.Catalog == "consul" {
@@ -19,8 +19,8 @@ func (g *generation) catalogListeners() (all []*bound) {
 	return all
 }
 
-// routeCatalog has each listener that serves the catalog use its routes, if they are
-// known. The caller holds Proxy.applying.
+// routeCatalog gives the catalog's routes, if they are known, to the listeners that serve
+// it. The caller holds Proxy.applying.
 func (g *generation) routeCatalog(changed bool) {
 	table := g.set.Routes[resources.CatalogTable]
 	if table == nil || g.catalog == nil {
@@ -46,8 +46,8 @@ func (g *generation) routeCatalog(changed bool) {
 	}
 }
 
-// commit makes routes of the catalog the ones in use, and drops the series of
-// those that are gone once what ended by them was counted.
+// commit makes routes the ones in use. It drops the metrics of routes that are gone, once
+// the last requests of those have been counted.
 func (g *generation) commit(routes func() []*hop.Labels) {
 	g.mu.Lock() // nobody drops series that are being made
 	now := routes()

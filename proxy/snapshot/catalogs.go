@@ -26,9 +26,8 @@ type catalogView struct {
 	problems map[catalog.Problem]bool
 }
 
-// serveCatalog has the listeners serve the catalog, if any does so, and lets go of what
-// the old generation had of it, if none does any more. It goes on with what the old
-// generation's follows, where that asks the same.
+// serveCatalog serves the catalog if a listener does so. If none does, it drops what the
+// old generation had of it.
 func (g *generation) serveCatalog(old *generation) error {
 	if !g.base.ServesCatalog() {
 		g.applying.Lock()
@@ -56,8 +55,8 @@ func (g *generation) serveCatalog(old *generation) error {
 	return nil
 }
 
-// follower is what follows the catalog: the old generation's, or a new one, which
-// begins with what is known of the answer to the same question.
+// follower returns the old generation's follower if it asks the same agent the same, or a
+// new one. A new one begins with the answer to the same question if one is known.
 func (g *generation) follower(old *generation) (f *follower, isNew bool, err error) {
 	asked := g.config.ConsulFor(nil)
 	question := resources.CatalogQuestion(&asked)
@@ -79,7 +78,7 @@ func (g *generation) follower(old *generation) (f *follower, isNew bool, err err
 	return f, true, err
 }
 
-// learn takes what is known of the catalog. The caller holds Proxy.applying.
+// learn applies what is known of the catalog. The caller holds Proxy.applying.
 func (g *generation) learn(s *catalogState) {
 	c := g.catalog
 	if s.services == nil {
@@ -96,8 +95,8 @@ func (g *generation) learn(s *catalogState) {
 	}
 }
 
-// names reports whether a host, a name in lower case (message.Hostname), can be nothing but a
-// name of the catalog, also while it is not known which there are.
+// names reports whether a host, in lower case and without port, can only be a service of
+// the catalog. It works before the catalog is known.
 func (c *catalogView) names(host string) bool {
 	if !strings.ContainsAny(host, ".:") {
 		return true
@@ -107,8 +106,7 @@ func (c *catalogView) names(host string) bool {
 	})
 }
 
-// services are those that are served: neither Consul itself nor sidecars, which
-// are in the catalog too.
+// services returns the services to serve: all but Consul itself and sidecars.
 func services(all map[string][]consul.Instance) []catalog.Service {
 	var kept []catalog.Service
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -124,14 +122,14 @@ func services(all map[string][]consul.Instance) []catalog.Service {
 	return kept
 }
 
-// knownProblems are the problems that were told of.
+// knownProblems returns the problems that have been logged.
 func (g *generation) knownProblems() map[catalog.Problem]bool {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	return maps.Clone(g.catalog.problems)
 }
 
-// tellProblems logs the problems of a plan that are new.
+// tellProblems logs a plan's new problems.
 func (g *generation) tellProblems(plan *catalog.Plan) {
 	now := map[catalog.Problem]bool{}
 	for _, p := range plan.Problems {

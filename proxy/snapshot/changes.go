@@ -17,7 +17,7 @@ type Changes struct {
 	Settings []string `json:"settings"`
 }
 
-// Difference is what came, went and changed, by name.
+// Difference is what was added, removed and changed, by name.
 type Difference struct {
 	Added   []string `json:"added"`
 	Removed []string `json:"removed"`
@@ -63,10 +63,10 @@ func changes(d *resources.Delta) Changes {
 	}
 }
 
-// names are names that are not nil, for JSON.
+// names returns a copy that is not nil, for JSON.
 func names(all []string) []string { return append([]string{}, all...) }
 
-// configured are the names of resources that stand in the configuration, in order.
+// configured returns the names of the resources that the configuration has, sorted.
 func configured(lists ...[]resources.ID) []string {
 	all := []string{}
 	for _, id := range slices.Concat(lists...) {
@@ -78,7 +78,7 @@ func configured(lists ...[]resources.ID) []string {
 	return all
 }
 
-// unchangeable says which keys would have to change that can't.
+// unchangeable returns an error for each key that changed and can't.
 func unchangeable(d *resources.Delta) error {
 	var mistakes []error
 	for _, key := range d.Fixed {

@@ -24,9 +24,9 @@ func (p *Proxy) Close(ctx context.Context) error {
 	return p.closed
 }
 
-// Retire is Close for a proxy whose sockets another process serves already: the
-// admin API is left to that one, and so are, in Consul, the IDs that it has
-// registered. No client is to notice, see [listener.Listener.Retire].
+// Retire is Close for a proxy whose sockets another process serves already. It leaves
+// the admin API to that process, and the IDs that it has registered in Consul. Clients
+// do not notice: see [listener.Listener.Retire].
 func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 	p.closing.Do(func() {
 		p.stopBuilding()
@@ -59,7 +59,7 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	for _, g := range live {
 		g.release()
 	}
-	// The views have a moment of their own, also where ctx is long done.
+	// The views have time of their own, even if ctx is done.
 	flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
@@ -68,8 +68,8 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	return err
 }
 
-// stopReloading has no reload begin any more, and returns the listeners that have
-// to be drained.
+// stopReloading keeps further reloads from beginning, and returns the listeners to
+// drain.
 func (p *Proxy) stopReloading() []*listener.Listener {
 	p.reloading.Lock() // one that is under way ends first
 	defer p.reloading.Unlock()

@@ -16,8 +16,8 @@ type dialling struct {
 	notice descriptors.Notice
 }
 
-// dial opens a connection to an endpoint. Where descriptors lack, pooled connections
-// that nobody uses make room for it.
+// dial opens a connection to an endpoint. If there are no descriptors left, it closes
+// unused pooled connections to make room.
 func (p *Proxy) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := descriptors.Dialer(p.budget.Limit, p.budget.Unused)
 	nc, err := dialer.DialContext(ctx, network, address)
@@ -36,7 +36,7 @@ func (p *Proxy) dial(ctx context.Context, network, address string) (net.Conn, er
 	return nil, err
 }
 
-// reclaimed is how many pooled connections are closed at once where descriptors lack.
+// reclaimed is how many pooled connections are closed at once to make room.
 const reclaimed = 8
 
 // reclaim closes some pooled connections, and returns how many.
@@ -49,11 +49,11 @@ func (p *Proxy) reclaim() (closed int) {
 	return closed
 }
 
-// aFew are descriptors that come and go, or are opened once all runs.
+// aFew is the number of descriptors that come and go, or are opened later.
 const aFew = 4
 
-// plan has the budget of clients' connections go by a configuration, and by what is
-// open beside traffic: sockets that are listened on, logs, health checks, discovery.
+// plan sets the budget for clients' connections by a configuration, and by what is open
+// beside traffic: listening sockets, logs, health checks, discovery.
 func (p *Proxy) plan(c *config.Config) {
 	wanted := 0
 	for _, l := range c.Listeners {
@@ -71,7 +71,7 @@ func (p *Proxy) plan(c *config.Config) {
 	}
 }
 
-// measureDescriptors registers what the limit on open files leaves to whom.
+// measureDescriptors registers the metrics of how the limit on open files is divided.
 func (p *Proxy) measureDescriptors() {
 	service := p.current.Load().config.Service
 	read := func(name, help string, kind metrics.Kind, value func() float64) {

@@ -14,8 +14,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// follower follows a service catalog for all generations that serve it, and keeps
-// what it said last. It lives as long as one of them does.
+// follower follows a service catalog for all generations that serve it, and keeps its
+// last answer. It lives as long as one of them does.
 type follower struct {
 	asked config.Consul // the agent, and what it is asked for
 	watch *consul.Catalog
@@ -32,9 +32,9 @@ type follower struct {
 
 // catalogState is what is known of a catalog.
 type catalogState struct {
-	// services are what it said last; nil while it has never said anything.
+	// services are its last answer, nil before the first.
 	services map[string][]consul.Instance
-	// known is when that was last known to be so: now, while err is nil.
+	// known is when services were last known to be up to date: now, while err is nil.
 	known    time.Time
 	recalled bool  // it was said to another process, and not yet to this one
 	err      error // why it may be out of date
@@ -48,7 +48,7 @@ type catalogState struct {
 // errUnasked is why a catalog is not known at first.
 var errUnasked = errors.New("it has not answered yet")
 
-// newFollower makes a follower, which begins with what is known of before.
+// newFollower makes a follower that begins with an answer that is known, nil for none.
 func newFollower(client *consul.Client, asked config.Consul, known *cache.Catalog, mu *sync.Mutex, log *slog.Logger) (*follower, error) {
 	f := &follower{asked: asked, log: log, ready: make(chan struct{}), mu: mu}
 	f.source.err = errUnasked
@@ -64,7 +64,7 @@ func newFollower(client *consul.Client, asked config.Consul, known *cache.Catalo
 	return f, err
 }
 
-// begin begins to follow the catalog, until the last that it serves leaves.
+// begin follows the catalog until the last generation leaves.
 func (f *follower) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel = cancel
@@ -86,7 +86,7 @@ func (f *follower) wait(ctx context.Context) bool {
 	}
 }
 
-// join has a generation told of what is known now, and of what changes.
+// join tells a generation what is known now, and from then on what changes.
 func (f *follower) join(g *generation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +94,7 @@ func (f *follower) join(g *generation) {
 	g.learn(&f.source)
 }
 
-// leave ends that.
+// leave undoes join.
 func (f *follower) leave(g *generation) {
 	f.mu.Lock()
 	f.served = slices.DeleteFunc(f.served, func(other *generation) bool { return other == g })
@@ -106,7 +106,7 @@ func (f *follower) leave(g *generation) {
 	}
 }
 
-// update takes what the catalog says.
+// update takes an answer of the catalog, or the reason why there is none.
 func (f *follower) update(u consul.CatalogUpdate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,8 +120,8 @@ func (f *follower) update(u consul.CatalogUpdate) {
 	}
 }
 
-// note keeps what an update says, and tells the log once that the catalog can't be
-// asked, and once that it can again.
+// note keeps an update. It logs once that the catalog can't be asked, and once that it
+// can be again.
 func (f *follower) note(u consul.CatalogUpdate) {
 	s, now := &f.source, time.Now()
 	if u.Services != nil {
@@ -155,7 +155,7 @@ func (f *follower) note(u consul.CatalogUpdate) {
 	s.err = u.Err
 }
 
-// remembered is what is known of the catalog, nil for nothing.
+// remembered returns what is known of the catalog, nil for nothing.
 func (f *follower) remembered() *cache.Catalog {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,7 +170,7 @@ func (f *follower) remembered() *cache.Catalog {
 	return c
 }
 
-// unknown is why nothing is known of the catalog, "" if something is.
+// unknown returns why nothing is known of the catalog, "" if something is.
 func (f *follower) unknown() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

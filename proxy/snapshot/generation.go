@@ -18,9 +18,9 @@ import (
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
-// generation is all that was built of one configuration. Once it is in use, only what
-// comes from the catalog changes in it; what a reload leaves as it was is part of the
-// next one, too.
+// generation is what runs for one configuration. Once it is in use, only what comes
+// from the catalog changes in it. It shares with the next generation what a reload does
+// not change.
 type generation struct {
 	*Proxy
 	config    *config.Config
@@ -60,10 +60,10 @@ func (p *Proxy) nothing() *generation {
 	return &generation{Proxy: p, config: &config.Config{}, base: &resources.Set{}, set: &resources.Set{}}
 }
 
-// build makes the generation of a configuration, which says what is in base. It begins
-// with what the old one has, makes what is new, and waits for that. It changes nothing
-// of the old one, and on an error leaves nothing behind. The error has a line for each
-// mistake.
+// build makes the generation of a configuration, whose resources are base. It begins
+// with what the old generation has, makes what is new, and waits for that. It does not
+// change the old one, and leaves nothing behind if it fails. The error has a line for
+// each mistake.
 func (p *Proxy) build(c *config.Config, base *resources.Set, old *generation) (*generation, error) {
 	g := &generation{
 		Proxy: p, config: c, base: base, retries: map[string]*forward.Retry{},
@@ -89,13 +89,12 @@ func (p *Proxy) build(c *config.Config, base *resources.Set, old *generation) (*
 	return g, nil
 }
 
-// warmLimit is how long a configuration waits until its clusters know their
-// endpoints and how those are.
+// warmLimit is how long a new configuration waits until its clusters know their
+// endpoints and their health.
 const warmLimit = 5 * time.Second
 
-// warm waits for what is new, so that the first requests find endpoints. What is not
-// known by then is told when it is. It fails where the proxy is to end, which waits for
-// nothing.
+// warm waits for new clusters, so that the first requests find endpoints. After the
+// limit it goes on without them. It fails if the proxy begins to end.
 func (g *generation) warm() error {
 	ctx, cancel := context.WithTimeout(g.building, warmLimit)
 	defer cancel()
@@ -118,7 +117,7 @@ func (g *generation) warm() error {
 	return nil
 }
 
-// fresh are the clusters that the generation before has not.
+// fresh returns the clusters that the generation before does not have.
 func (g *generation) fresh() (all []*cluster.Cluster) {
 	g.applying.Lock()
 	defer g.applying.Unlock()
@@ -130,8 +129,8 @@ func (g *generation) fresh() (all []*cluster.Cluster) {
 	return all
 }
 
-// makeClusters makes what is new of the configuration's clusters and TLS. What the old
-// generation has of the catalog stays.
+// makeClusters makes the configuration's new clusters and their TLS. It keeps what the
+// old generation has of the catalog.
 func (g *generation) makeClusters(old *generation) error {
 	for name := range g.config.Clusters {
 		g.retries[name] = g.retriesOf(name, old)
@@ -153,7 +152,8 @@ func (g *generation) cluster(origin resources.Origin, name string) *cluster.Clus
 	return nil
 }
 
-// retriesOf is a cluster's retry policy, whose budget goes on where it is the same.
+// retriesOf returns a cluster's retry policy. If it is the same as before, so is its
+// budget.
 func (g *generation) retriesOf(name string, old *generation) *forward.Retry {
 	now := g.config.Clusters[name].Retry
 	if then, ok := old.config.Clusters[name]; ok && reflect.DeepEqual(now, then.Retry) {
@@ -200,8 +200,8 @@ func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 	return errors.Join(mistakes...)
 }
 
-// makeListener makes a listener, or takes the old one if the socket and how its
-// connections are read are the same. One whose place is to be bound last has none yet.
+// makeListener makes a listener, or takes the old one if its socket, and how connections
+// are read, are the same. A listener that has to be bound last is not made yet.
 func (g *generation) makeListener(lc *config.Listener, server *tlsconf.Server, f *forward.Forwarder, old *generation, places *places, d *resources.Delta) (*bound, error) {
 	b := &bound{config: lc, forwarder: f}
 	o := g.listening(lc, server)
@@ -234,8 +234,7 @@ func (g *generation) named(name string) *bound {
 	return nil
 }
 
-// uses returns what is bound to a listener, nil if this generation does not have
-// it.
+// uses returns the bound of a listener, nil if this generation does not have it.
 func (g *generation) uses(l *listener.Listener) *bound {
 	for _, b := range g.listeners {
 		if b.listener == l {
@@ -267,7 +266,7 @@ func (g *generation) clustersOf(origins ...resources.Origin) (all []*cluster.Clu
 	return all
 }
 
-// requests is how many are on their way through this generation's forwarders.
+// requests counts the requests under way in this generation's forwarders.
 func (g *generation) requests() (n int64) {
 	for _, b := range g.listeners {
 		n += b.forwarder.Active.Load()

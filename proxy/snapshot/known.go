@@ -98,7 +98,7 @@ func (p *Proxy) catalogState() any {
 	return s
 }
 
-// unknown is why the proxy does not know yet where requests go, "" if it does.
+// unknown returns why the proxy does not know yet where requests go, "" if it does.
 func (g *generation) unknown() string {
 	var all []string
 	if g.catalog != nil {
@@ -118,9 +118,9 @@ func (g *generation) unknown() string {
 	return strings.Join(all, "; ")
 }
 
-// ready reports whether the proxy takes traffic. It does not before it knows where
-// requests go; that a source which a reload added has not answered does not take the
-// others' traffic away.
+// ready reports whether the proxy takes traffic. It does so once it knows where requests
+// go, and then stays ready: a source that a reload adds, and that does not answer, takes
+// no traffic away from others.
 func (p *Proxy) ready() (bool, string) {
 	if p.draining.Load() {
 		return false, "draining"

@@ -5,8 +5,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
-// measureClusters registers what clusters know of their endpoints, their sources and
-// what is under way, to be read at each scrape.
+// measureClusters registers the metrics of clusters, which are read at each scrape: their
+// endpoints, their sources and what is under way.
 func (p *Proxy) measureClusters() {
 	each := func(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
 		p.metrics.Func(name, help, kind, append([]string{"service", "cluster"}, labels...), func(emit func(float64, ...string)) {
@@ -53,7 +53,7 @@ func (p *Proxy) measureClusters() {
 		})
 }
 
-// measureBuffers registers what streams take beyond the usual buffers.
+// measureBuffers registers the metric of what streams take beyond the usual buffers.
 func (p *Proxy) measureBuffers() {
 	p.metrics.Func("hopscope_large_buffers_bytes", "Read buffers above 16 KiB that are in use, by connections whose content streams fast; at most 67108864.", metrics.Gauge,
 		[]string{"service"}, func(emit func(float64, ...string)) {

@@ -14,8 +14,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 )
 
-// memory is what was known before the proxy started: by the process that it takes
-// over from, or by whichever wrote the cache. Nil is nothing.
+// memory is what was known before the proxy started, by the process that it takes over
+// from or by the one that wrote the cache. Nil is nothing.
 type memory struct {
 	// handed is what that process said, and kept what the cache holds.
 	handed, kept *cache.Contents
@@ -28,8 +28,7 @@ type handedOver struct {
 	Clusters  map[string]cluster.Memory `json:"clusters"`
 }
 
-// recollect reads what was known before. Nothing that is wrong with it keeps the
-// proxy from starting.
+// recollect reads what was known before. The proxy starts even if that can't be read.
 func (p *Proxy) recollect(d *config.Discovery) {
 	m := &memory{handed: &cache.Contents{}, kept: &cache.Contents{}}
 	if data := p.options.Memory; data != nil {
@@ -59,7 +58,7 @@ func (p *Proxy) recollect(d *config.Discovery) {
 	p.memory = m
 }
 
-// endpoints are those that were known, nil where none were.
+// endpoints returns the known answer to a question, nil for none.
 func (m *memory) endpoints(question string) *discovery.Known {
 	if m == nil {
 		return nil
@@ -72,7 +71,7 @@ func (m *memory) endpoints(question string) *discovery.Known {
 	return nil
 }
 
-// catalog is the catalog that was known, nil where none was.
+// catalog returns the known answer to a question about the catalog, nil for none.
 func (m *memory) catalog(question string) *cache.Catalog {
 	if m == nil {
 		return nil
@@ -85,7 +84,7 @@ func (m *memory) catalog(question string) *cache.Catalog {
 	return nil
 }
 
-// cluster is what was known of a cluster's endpoints, nil for nothing.
+// cluster returns what was known of a cluster's endpoints, nil for nothing.
 func (m *memory) cluster(name string) *cluster.Memory {
 	if m == nil {
 		return nil
@@ -96,7 +95,7 @@ func (m *memory) cluster(name string) *cluster.Memory {
 	return nil
 }
 
-// Memory is what this proxy knows, for [Options.Memory] of the process that takes
+// Memory returns what this proxy knows, for [Options.Memory] of the process that takes
 // over.
 func (p *Proxy) Memory() ([]byte, error) {
 	g := p.current.Load()
@@ -113,7 +112,7 @@ func (p *Proxy) Memory() ([]byte, error) {
 	return json.Marshal(h)
 }
 
-// remembered is what the sources of a generation said last.
+// remembered returns the last answers of a generation's sources.
 func (g *generation) remembered() *cache.Contents {
 	c := &cache.Contents{Sources: map[string]discovery.Known{}, Catalogs: map[string]cache.Catalog{}}
 	for question, source := range g.sources() {
@@ -148,9 +147,9 @@ type keeper struct {
 	successes, failures atomic.Uint64
 }
 
-// writeEvery is how often the cache is looked after, and renewals how often it is
-// written in the time after which it is of no use, if nothing changes: what is
-// known to be so is not to grow old.
+// writeEvery is how often to look whether the cache has to be written. If nothing
+// changes it is written so many times (renewals) within its maximum age, so that answers
+// that still hold do not grow old.
 const (
 	writeEvery = time.Second
 	renewals   = 24
@@ -170,7 +169,7 @@ func (p *Proxy) remember() {
 	}
 }
 
-// write writes the cache if there is news.
+// write writes the cache if something has changed.
 func (p *Proxy) write() {
 	k := &p.keeper
 	k.mu.Lock()

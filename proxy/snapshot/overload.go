@@ -24,15 +24,15 @@ func (p *Proxy) limitMemory(c *config.Config) {
 }
 
 const (
-	// relief is how long connections that are closed have, at least, to give their
-	// memory back before it is looked whether others have to be.
+	// relief is how long closed connections have, at least, to give back their memory
+	// before others are closed.
 	relief = 5 * time.Millisecond
-	// sayOverload is how often the log tells of it.
+	// sayOverload is how often the overload is logged.
 	sayOverload = 10 * time.Second
 )
 
-// relieve closes the connections that hold most where memory runs out, and tells the
-// log what was refused, until the proxy ends.
+// relieve closes the connections that hold most when memory runs out, and logs what was
+// refused, until the proxy ends.
 func (p *Proxy) relieve() {
 	b := p.shared.Memory
 	var told [len(overload.Refusals)]uint64
@@ -66,7 +66,7 @@ func (p *Proxy) relieve() {
 	}
 }
 
-// tellOverload tells the log what was refused since told, if anything was.
+// tellOverload logs what was refused since told, if anything was.
 func (p *Proxy) tellOverload(told *[len(overload.Refusals)]uint64) bool {
 	b := p.shared.Memory
 	args := []any{"used", b.Used(), "limit", b.Limit()}
@@ -99,8 +99,8 @@ func (p *Proxy) listeners() []*listener.Listener {
 	return all
 }
 
-// measureOverload registers what clients hold, and what was refused for want of
-// memory.
+// measureOverload registers the metrics of what clients hold, and of what was refused
+// because memory was short.
 func (p *Proxy) measureOverload() {
 	one := func(name, help string, read func() int64) {
 		p.metrics.Func(name, help, metrics.Gauge, []string{"service"}, func(emit func(float64, ...string)) {

@@ -21,8 +21,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// Taking a service out of Consul takes at most so long; others then have a moment to
-// hear of it, before the proxy stops accepting.
+// Taking a service out of Consul takes at most deregisterLimit. Then others have
+// deregisterGrace to hear of it before the proxy stops accepting.
 const (
 	deregisterLimit = 3 * time.Second
 	deregisterGrace = time.Second
@@ -41,7 +41,7 @@ type registration struct {
 	new       atomic.Bool // Consul did not know of it
 }
 
-// register begins to keep the service registered.
+// register keeps the service registered from now on.
 func register(what consul.Registration, asked config.Consul, a *agents, log *slog.Logger) (*registration, error) {
 	client, err := a.client(&asked)
 	if err != nil {
@@ -58,10 +58,10 @@ func register(what consul.Registration, asked config.Consul, a *agents, log *slo
 	return r, nil
 }
 
-// registerAnew registers what a configuration says in the place of what the one
-// before did, here or, where upgrade is true, in another process; where that is the
-// same, it goes on. What that one alone had is taken out of Consul when this passes its
-// checks there.
+// registerAnew registers what a configuration says, in place of the registration
+// before; if upgrade is true, that is another process's. A registration of this process
+// that is the same goes on. What only the old one had is taken out of Consul when the new
+// one passes its checks there.
 func (p *Proxy) registerAnew(c *config.Config, upgrade bool) error {
 	var now *registration
 	if rc := c.Register.Consul; rc != nil {
@@ -83,7 +83,7 @@ func (p *Proxy) registerAnew(c *config.Config, upgrade bool) error {
 	return nil
 }
 
-// Registered are the IDs that this proxy keeps registered in Consul, for the process
+// Registered returns the IDs that this proxy keeps registered in Consul, for the process
 // that it takes over from.
 func (p *Proxy) Registered() []string {
 	p.reloading.Lock()
@@ -91,7 +91,7 @@ func (p *Proxy) Registered() []string {
 	return p.registration.ids()
 }
 
-// deregister takes the service out of Consul, first of all when the proxy ends.
+// deregister takes the service out of Consul. It is the first step when the proxy ends.
 func (p *Proxy) deregister(ctx context.Context) {
 	r := p.registration
 	if r == nil {
@@ -120,7 +120,7 @@ func (r *registration) report(did consul.Outcome, err error) {
 	}
 }
 
-// await waits, for a time, until the service passes its checks where it is new.
+// await waits until the service, if it is new, passes its checks, and at most warmLimit.
 func (r *registration) await(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, warmLimit)
 	defer cancel()
@@ -140,8 +140,8 @@ func (r *registration) ids() []string {
 	return r.registrar.IDs()
 }
 
-// end stops keeping the service registered, and takes out of Consul what is not among
-// the IDs to keep: those are looked after by others now.
+// end stops keeping the service registered. It takes it out of Consul, except for the
+// IDs to keep, which others look after now.
 func (r *registration) end(ctx context.Context, keep []string) {
 	if r == nil {
 		return
@@ -160,10 +160,10 @@ func (r *registration) end(ctx context.Context, keep []string) {
 	}
 }
 
-// registered is what Consul is told of the service. Others come by the first
-// inbound listener, unless another port is said to be the service's. The agent looks
-// after what they come by: the listener, the application behind it, or both. The
-// sidecar is as well as the service is, so that both go together.
+// registered returns what to register. Others reach the service through the first
+// inbound listener, unless the configuration names another port. The agent checks what
+// they come through: the listener, the application behind it, or both. The sidecar is as
+// healthy as the service, so that both come and go together.
 func registered(c *config.Config, rc *config.RegisterConsul, asked *config.Consul, listening func(string) netip.AddrPort) consul.Registration {
 	in := firstInbound(c)
 	port, application, local := rc.Port, "", ""
@@ -210,7 +210,8 @@ func registered(c *config.Config, rc *config.RegisterConsul, asked *config.Consu
 	return r
 }
 
-// firstInbound is the listener that others reach the service by, nil for none.
+// firstInbound returns the listener through which others reach the service, nil for
+// none.
 func firstInbound(c *config.Config) *config.Listener {
 	for i := range c.Listeners {
 		if c.Listeners[i].Direction == "inbound" {
@@ -220,8 +221,8 @@ func firstInbound(c *config.Config) *config.Listener {
 	return nil
 }
 
-// firstEndpoint is the application behind a listener, as far as the configuration
-// itself names it.
+// firstEndpoint returns the address of the application behind a listener, "" if the
+// configuration does not name one.
 func firstEndpoint(c *config.Config, l *config.Listener) string {
 	for _, r := range l.Routes {
 		cc := c.Clusters[r.Cluster]
@@ -235,7 +236,7 @@ func firstEndpoint(c *config.Config, l *config.Listener) string {
 	return ""
 }
 
-// reachable is an address on this machine that leads to what is listened on.
+// reachable returns an address on this machine that leads to a listening socket.
 func reachable(a netip.AddrPort) string {
 	if !a.Addr().IsUnspecified() {
 		return a.String()

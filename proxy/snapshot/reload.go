@@ -13,21 +13,20 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// idleGrace is how long connections of HTTP/1 that are idle stay open at a
-// listener that is on its way out, for a request that may come: well within the
-// time after which they would be cut.
+// idleGrace is how long idle HTTP/1 connections stay open at a listener that retires,
+// in case a request is on its way. It is well within the drain timeout.
 func idleGrace(timeout time.Duration) time.Duration { return min(5*time.Second, timeout/2) }
 
 // errDraining is why there is no reload any more.
 var errDraining = errors.New("the proxy is draining: it takes no new configuration")
 
-// Reload goes over to another valid configuration, and says what that changed.
+// Reload changes to another valid configuration, and returns what that changed.
 //
-// What is the same in both stays as it is: clusters with their connections,
-// sockets, and, where a listener's own settings are, the connections of clients,
-// whose next requests go by the new routes. Requests that are under way end as
-// they began. Where it returns an error, which has a line for each mistake,
-// nothing has changed. One reload waits for another.
+// What is the same in both stays: clusters with their connections, sockets, and the
+// connections of clients if the listener's socket settings are the same. Their next
+// requests go by the new routes. Requests under way end as they began. If Reload
+// returns an error, nothing has changed; it has a line for each mistake. Reloads wait
+// for each other.
 func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
@@ -81,8 +80,8 @@ func (p *Proxy) adopt(g *generation) {
 	p.current.Store(g)
 }
 
-// serve has the current generation take the requests over from the old one, whose
-// listeners it has no use for retire.
+// serve hands requests over to the new generation. Listeners that only the old one has
+// retire.
 func (p *Proxy) serve(g, old *generation) {
 	for _, b := range g.listeners {
 		if old.uses(b.listener) != nil {
@@ -98,8 +97,7 @@ func (p *Proxy) serve(g, old *generation) {
 	}
 }
 
-// outlive drains what the next generation did not take over of an old one, and
-// forgets it.
+// outlive drains what only the old generation has, and then forgets it.
 func (p *Proxy) outlive(old, next *generation) {
 	ctx, cancel := context.WithTimeout(p.context, next.config.Drain.Timeout)
 	defer cancel()
@@ -121,9 +119,9 @@ func (p *Proxy) outlive(old, next *generation) {
 	p.retain()
 }
 
-// quiet waits until no request is on its way through this generation. One that
-// has got its forwarder counts itself there within the time between two looks; one
-// that lasts for days is looked at seldom.
+// quiet waits until no request is under way in this generation. It looks twice: a
+// request that has just got its forwarder is counted there by the second look. It looks
+// less and less often, since requests may last for days.
 func (g *generation) quiet(ctx context.Context) {
 	wait := 50 * time.Millisecond
 	for seen := 0; seen < 2; wait = min(2*wait, time.Second) {
@@ -138,7 +136,7 @@ func (g *generation) quiet(ctx context.Context) {
 	}
 }
 
-// retain drops the series of routes that no generation has any more.
+// retain drops the metrics of routes that no generation has any more.
 func (p *Proxy) retain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,8 +148,8 @@ func (p *Proxy) retain() {
 	p.metrics.Retain(labels)
 }
 
-// traffic is what a listener has to do, together with those of its name that
-// came before and have not drained.
+// traffic is what goes on at a listener, together with older ones of the same name that
+// have not drained.
 type traffic struct {
 	*listener.Counts
 	requests int64 // on their way

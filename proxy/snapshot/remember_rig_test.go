@@ -198,13 +198,16 @@ func grpcStatusFor(l *proxytest.Proxy, host string) (status int, grpc string) {
 	return response.StatusCode, grpc
 }
 
-// idles waits until a connection to a cluster of one endpoint is in the pool: a
-// client has its response a moment before. A cluster without any has nothing to wait
-// for.
+// idles waits until a connection to a cluster is in the pool: a client has its response a
+// moment before. A cluster without an endpoint has nothing to wait for.
 func idles(l *proxytest.Proxy, name string) {
 	l.T.Helper()
 	proxytest.Eventually(l.T, "the connections being in the pool", func() bool {
-		for _, e := range clusterNamed(l, name).Endpoints {
+		c := clusterNamed(l, name)
+		if c.Name == "" {
+			l.T.Fatalf("there is no cluster %s", name)
+		}
+		for _, e := range c.Endpoints {
 			if e.ActiveConnections > 0 {
 				return false
 			}

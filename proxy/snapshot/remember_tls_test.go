@@ -32,11 +32,11 @@ clusters: {web: {endpoints: [%q], tls: {ca: %q%s}%s}}
 	}
 	l := proxytest.StartYAML(t, text("", ""))
 	l.AwaitAnswer("tagged.test", "/", 200, "127.0.0.1")
-	idles(l, "payments@tagged.test/")
+	idles(l, "payments")
 	connections := func() string {
 		t.Helper()
 		all := ""
-		for _, of := range [][2]string{{"own.test", "web"}, {"tagged.test", "payments@tagged.test/"}} {
+		for _, of := range [][2]string{{"own.test", "web"}, {"tagged.test", "payments"}} {
 			host, cluster := of[0], of[1]
 			status, body := l.AskHost(host, "/")
 			if status != 200 {

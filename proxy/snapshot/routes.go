@@ -15,7 +15,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// compile makes the table that leads to routes.
+// compile makes the table of routes that requests are matched against.
 func compile(routes []resources.Route) *route.Table {
 	matches := make([]route.Match, len(routes))
 	for i := range routes {
@@ -25,7 +25,7 @@ func compile(routes []resources.Route) *route.Table {
 	return route.Compile(matches)
 }
 
-// route makes a route, to the cluster that runs for it. One without a cluster is closed.
+// route makes a route to its running cluster. A route without one is closed.
 func (g *generation) route(r *resources.Route, labels *hop.Labels) forward.Route {
 	c := g.running(r.Cluster)
 	if c == nil {
@@ -47,7 +47,7 @@ func (g *generation) route(r *resources.Route, labels *hop.Labels) forward.Route
 	}}
 }
 
-// closed is a route that takes nobody, because of a tag.
+// closed returns a route that refuses all requests, because of a tag.
 func closed(labels *hop.Labels) forward.Route {
 	why := fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", labels.Route, labels.Listener)
 	return forward.Route{Labels: labels, Action: &forward.Answer{Why: fault.New(fault.Forbidden, why)}}

@@ -9,7 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
-// running is a cluster that runs. Generations that have it alike share it.
+// running is a running cluster. Generations share it if it is the same in both.
 type running struct {
 	of      *resources.Cluster
 	cluster *cluster.Cluster
@@ -17,15 +17,15 @@ type running struct {
 	uses    int             // of generations; guarded by Proxy.applying
 }
 
-// feedWith passes on what is known of the endpoints, where the cluster is fed.
+// feedWith passes on what is known of the endpoints, if the cluster is fed.
 func (r *running) feedWith(e *resources.Endpoints) {
 	if r.feed != nil {
 		r.feed.Push(e.Update)
 	}
 }
 
-// credentials are the TLS of a cluster or a listener. Generations that have them alike
-// share them: sessions can be resumed, and pooled connections used on.
+// credentials are the TLS of a cluster or a listener. Generations share them if they are
+// the same in both, so that sessions can be resumed and pooled connections reused.
 type credentials struct {
 	of     *resources.Secret
 	client *tlsconf.Client // of a cluster
@@ -42,7 +42,7 @@ func (c *credentials) close() {
 	}
 }
 
-// fork has a generation begin with the clusters and secrets of another.
+// fork gives a new generation the clusters and secrets of the old one.
 func (g *generation) fork(old *generation) {
 	g.applying.Lock()
 	defer g.applying.Unlock()
@@ -64,7 +64,7 @@ func (g *generation) settle() {
 	g.before = nil
 }
 
-// asking are the clusters that ask a source, by the question.
+// asking returns the clusters that ask a source, by the question.
 func (g *generation) asking() map[string]*cluster.Cluster {
 	all := map[string]*cluster.Cluster{}
 	if g == nil {
@@ -78,7 +78,7 @@ func (g *generation) asking() map[string]*cluster.Cluster {
 	return all
 }
 
-// running is the cluster of a name, nil for none.
+// running returns the cluster of a name, nil for none.
 func (g *generation) running(id resources.ID) *running {
 	if g == nil {
 		return nil
@@ -86,7 +86,7 @@ func (g *generation) running(id resources.ID) *running {
 	return g.clusters[id]
 }
 
-// credential is the TLS of a name, nil for none.
+// credential returns the TLS of a name, nil for none.
 func (g *generation) credential(id resources.SecretID) *credentials {
 	if g == nil {
 		return nil
@@ -94,8 +94,8 @@ func (g *generation) credential(id resources.SecretID) *credentials {
 	return g.secrets[id]
 }
 
-// sorted are the clusters by their names: those of the configuration, of forward
-// proxies, and of the catalog.
+// sorted returns the clusters in order: those of the configuration, of forward proxies,
+// and of the catalog, each by name.
 func (g *generation) sorted() []*running {
 	all := make([]*running, 0, len(g.clusters))
 	for _, r := range g.clusters {
@@ -105,8 +105,7 @@ func (g *generation) sorted() []*running {
 	return all
 }
 
-// releases are clusters and TLS that a generation has no use for any more, and that no
-// other uses.
+// releases are clusters and TLS that no generation uses any more.
 type releases struct {
 	clusters []*cluster.Cluster
 	secrets  []*credentials
@@ -124,7 +123,7 @@ func (r *releases) credentials(c *credentials) {
 	}
 }
 
-// close closes them: clusters end with the requests that are under way to them.
+// close closes them. Requests under way to a cluster go on.
 func (r *releases) close() {
 	for _, c := range r.clusters {
 		c.Close()
@@ -134,7 +133,7 @@ func (r *releases) close() {
 	}
 }
 
-// releaseClusters lets go of the clusters, once.
+// releaseClusters ends this generation's use of its clusters. A second call does nothing.
 func (g *generation) releaseClusters() {
 	if g.catalog != nil {
 		g.catalog.follower.leave(g)
@@ -152,8 +151,8 @@ func (g *generation) releaseClusters() {
 	}
 }
 
-// releaseSecrets lets go of the TLS, once: requests that are under way still connect
-// by it.
+// releaseSecrets ends this generation's use of its TLS. It comes after its last request,
+// which may still connect with it.
 func (g *generation) releaseSecrets() {
 	var r releases
 	defer r.close()
@@ -165,7 +164,7 @@ func (g *generation) releaseSecrets() {
 	g.secrets = nil
 }
 
-// release lets go of all that the generation has.
+// release ends this generation's use of everything.
 func (g *generation) release() {
 	g.releaseClusters()
 	g.releaseSecrets()

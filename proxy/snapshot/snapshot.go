@@ -36,9 +36,8 @@ type Options struct {
 	// configuration read again and passed to [Proxy.Reload], and returns what
 	// that did, for encoding/json. Without it there is no /reload.
 	Reload func() (any, error)
-	// Inherited are the sockets that another process listened on before, to be
-	// used where the configuration has the same address. Start closes those that
-	// it has no use for, also where it fails.
+	// Inherited are the sockets of the process before. Start uses those whose address the
+	// configuration has too, and closes the others, even if it fails.
 	Inherited []handover.Socket
 	// Memory is what another process knew, by [Proxy.Memory]; nil for none.
 	Memory []byte
@@ -80,8 +79,8 @@ type Proxy struct {
 	informed    atomic.Bool   // it has known where requests go
 	live        []*generation // those that have not drained, the current one last
 
-	// context ends when the proxy stops waiting for anything, and building, which is
-	// below it, when it is to end: no configuration is waited for then.
+	// context ends when the proxy stops waiting for anything. building is its child and
+	// ends first, when the proxy begins to end: then no new configuration is waited for.
 	context, building    context.Context
 	cancel, stopBuilding context.CancelFunc
 
@@ -99,9 +98,8 @@ type Proxy struct {
 	served   sync.WaitGroup
 }
 
-// Start makes a proxy of a valid configuration: it binds every address and
-// serves. The error names the address that could not be bound. Whoever started
-// it closes it.
+// Start runs a valid configuration: it binds every address and serves. The error names
+// the address that can't be bound. The caller closes the proxy.
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
@@ -158,8 +156,8 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is the address that a listener is bound to, its port resolved; zero for
-// a name that there is not.
+// Addr is the address that a listener is bound to, with its actual port. It is zero if
+// there is no such listener.
 func (p *Proxy) Addr(name string) netip.AddrPort {
 	if b := p.current.Load().named(name); b != nil {
 		return b.listener.Addr()
@@ -167,7 +165,7 @@ func (p *Proxy) Addr(name string) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// AdminAddr is the address of the admin API, zero where it is off.
+// AdminAddr is the address of the admin API. It is zero if that is off.
 func (p *Proxy) AdminAddr() netip.AddrPort {
 	if p.adminSocket == nil {
 		return netip.AddrPort{}
@@ -175,16 +173,16 @@ func (p *Proxy) AdminAddr() netip.AddrPort {
 	return p.adminSocket.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Store is the memory of recent hops, nil where it is off.
+// Store keeps recent hops. It is nil if that is off.
 func (p *Proxy) Store() *store.Store { return p.store }
 
 // DrainRequested is closed when somebody asked for draining over the admin API.
 func (p *Proxy) DrainRequested() <-chan struct{} { return p.drain }
 
-// Flush returns when everything that has been recorded shows in the views.
+// Flush waits until everything that has been recorded shows in the views.
 func (p *Proxy) Flush(ctx context.Context) error { return p.recorder.Flush(ctx) }
 
-// ReopenLog opens the access log's file anew.
+// ReopenLog reopens the access log's file.
 func (p *Proxy) ReopenLog() error {
 	if p.log == nil {
 		return nil

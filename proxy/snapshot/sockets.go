@@ -50,20 +50,19 @@ func (p *Proxy) Sockets() (all []handover.Socket, err error) {
 	return all, nil
 }
 
-// places are where the listeners of a new generation accept from. What is in them
-// when they are closed was not used.
+// places are the sockets for the listeners of a new generation. Closing it closes those
+// that were not used.
 type places struct {
 	*generation
 	old *generation
-	// sockets are those that listeners have before any address is bound, by name.
+	// sockets are those that listeners inherit from another process, by name.
 	sockets map[string]net.Listener
-	// taken are the old listeners whose sockets go to a new one, which is named.
+	// taken has the old listeners whose sockets go to a new one, with that one's name.
 	taken map[*bound]string
 }
 
-// places gives each listener the socket of the listener that had its address before,
-// of whatever name, or of the process which did: those first whose addresses are
-// written alike.
+// places gives each listener the socket of the old listener, or of the process before,
+// that had its address, whatever its name. Addresses that are written alike come first.
 func (g *generation) places(old *generation) *places {
 	p := &places{g, old, map[string]net.Listener{}, map[*bound]string{}}
 	for i := range g.config.Listeners {
@@ -77,8 +76,8 @@ func (g *generation) places(old *generation) *places {
 	return p
 }
 
-// written is the listener that has an address in the same words: the one of that
-// name, or, where the address says it all, of any.
+// written returns the listener whose address is written in the same way. It must have
+// the same name if the port is for the system to choose.
 func (g *generation) written(lc *config.Listener) *bound {
 	if b := g.named(lc.Name); b != nil && b.config.Address == lc.Address {
 		return b
@@ -99,8 +98,8 @@ func (p *places) close() {
 	}
 }
 
-// take returns the socket of a listener. It is nil where it has to be bound last of
-// all, beside those that it replaces, of which the caller gets copies.
+// take returns the socket of a listener. It is nil if the address has to be bound last,
+// beside the sockets that it replaces; the caller gets copies of those.
 func (p *places) take(lc *config.Listener) (socket net.Listener, replaces []net.Listener, err error) {
 	if socket = p.sockets[lc.Name]; socket != nil {
 		delete(p.sockets, lc.Name)
@@ -117,8 +116,8 @@ func (p *places) take(lc *config.Listener) (socket net.Listener, replaces []net.
 	return socket, nil, err
 }
 
-// inUse is take for an address that is in use, in whole or in part. Where that is not
-// by this process, nor by the one that it takes over from, the error is err.
+// inUse is take for an address that is in use, in whole or in part. It returns err if
+// neither this process uses it nor the one that it takes over from.
 func (p *places) inUse(lc *config.Listener, err error) (socket net.Listener, replaces []net.Listener, _ error) {
 	for _, b := range p.old.listeners {
 		name, s := p.taken[b], b.listener.Socket()
@@ -173,20 +172,20 @@ func (p *places) copy(lc *config.Listener, of net.Listener) (net.Listener, error
 	return socket, nil
 }
 
-// late is a listener that is bound when all else is ready, since the sockets that it
-// replaces would lose connections to it from then on.
+// late is a listener that is bound when all else is ready: from then on it takes
+// connections away from the sockets that it replaces.
 type late struct {
 	*bound
 	options  listener.Options
 	replaces []net.Listener
 }
 
-// leaveGrace is how long another process may still accept from sockets that are
-// replaced here, after it was told that this one serves.
+// leaveGrace is how long another process may still accept from sockets that this one
+// replaces, after it was told that this one serves.
 const leaveGrace = time.Second
 
 // TookOver says that the process whose sockets were inherited was told to stop. Until
-// then they are accepted from there, too, also those that are replaced here.
+// then it accepts from them too, even from those that are replaced here.
 func (p *Proxy) TookOver() {
 	p.takenOver.Do(func() { time.AfterFunc(leaveGrace, func() { close(p.alone) }) })
 }
@@ -226,9 +225,8 @@ func closeSockets(all []net.Listener) {
 	}
 }
 
-// inherit takes the socket of an address from those that another process listened
-// on: that of the same name, or, where the address says it all, of any. It returns
-// nil if there is none.
+// inherit takes the socket of an address from those of the process before, nil if there
+// is none. It must have the same name if the port is for the system to choose.
 func (p *Proxy) inherit(kind, name, address string) net.Listener {
 	all := p.options.Inherited
 	i := slices.IndexFunc(all, func(s handover.Socket) bool {
@@ -245,9 +243,9 @@ func (p *Proxy) inherit(kind, name, address string) net.Listener {
 	return socket
 }
 
-// inheritBound takes the socket of that very address from those that another process
-// listened on, however it is written there. Else it returns those that overlap it,
-// which are not the caller's.
+// inheritBound takes the socket of the same address from those of the process before,
+// however it is written there. If there is none, it returns those that overlap it, which
+// are not the caller's.
 func (p *Proxy) inheritBound(address string) (socket net.Listener, overlapping []net.Listener) {
 	for i, s := range p.options.Inherited {
 		if same(address, s.Listener) {
@@ -269,6 +267,6 @@ func (p *Proxy) disinherit() {
 	p.options.Inherited = nil
 }
 
-// anyPort reports whether an address leaves the choice of the port to the system:
-// then it is another's for each name.
+// anyPort reports whether the system chooses an address's port. Then listeners with the
+// same address are not the same.
 func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }

@@ -12,8 +12,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// agents are the Consul agents that the proxy talks to, each of them by one client,
-// however many clusters ask it.
+// agents are the Consul agents that the proxy talks to. Each has one client, however many
+// clusters ask it.
 type agents struct {
 	mu      sync.Mutex
 	clients map[consul.Connection]*consul.Client
@@ -50,8 +50,8 @@ func (a *agents) close() {
 	}
 }
 
-// source is where a cluster's endpoints come from, and in words; nil for those that
-// the configuration itself names. known is what it said before, nil for nothing.
+// source returns the source of a cluster's endpoints, and its name; nil if the
+// configuration itself lists them. known is its last answer, nil for none.
 func (a *agents) source(cc *config.Cluster, known *discovery.Known) (source discovery.Source, from string, err error) {
 	switch {
 	case cc.Consul != nil:

@@ -118,8 +118,8 @@ func (p *Proxy) measureTLS() {
 // certificates expires.
 type tlsStats func() (reloads, failures uint64, notAfter time.Time)
 
-// eachTLS visits the TLS of the configuration: that of the clusters of a catalog has
-// the same files each time.
+// eachTLS visits the TLS of the configuration. It leaves out the clusters of a catalog,
+// which all have the same files.
 func (g *generation) eachTLS(visit func(kind, name string, s tlsStats)) {
 	g.applying.Lock()
 	defer g.applying.Unlock()

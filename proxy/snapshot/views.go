@@ -19,7 +19,7 @@ type dropper interface {
 	Dropped(emit func(value float64, labelValues ...string))
 }
 
-// startViews makes the views and the recorder that shows them each Hop.
+// startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	views := []record.View{p.metrics}
@@ -62,7 +62,7 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	return nil
 }
 
-// dropped is what each view has lost, by reason, and the sum of it as "total".
+// dropped returns what each view has lost, by reason, with the sum as "total".
 func (p *Proxy) dropped() map[string]map[string]uint64 {
 	all := map[string]map[string]uint64{}
 	for _, d := range p.droppers {
@@ -107,7 +107,7 @@ func exporters(t *config.Traces) ([]spans.Exporter, error) {
 // sink is where the n-th connection records its Hops.
 func (p *Proxy) sink(n uint64) hop.Sink { return p.recorder.Sink(int(n % (1 << 30))) }
 
-// measure registers what the data plane counts, to be read at each scrape.
+// measure registers the metrics of the data plane, which are read at each scrape.
 func (p *Proxy) measure() {
 	service := p.current.Load().config.Service
 	ofListeners := func(name, help string, kind metrics.Kind, read func(traffic) float64) {

@@ -9,8 +9,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// Alert finds the alert by which the other side ended a connection. crypto/tls
-// has it in a type of its own, which is told by its text.
+// Alert returns the alert by which the other side ended a connection. crypto/tls hides the
+// code in a type of its own, so Alert tells it by the error's text.
 func Alert(err error) (code tls.AlertError, ok bool) {
 	op, isOp := errors.AsType[*net.OpError](err)
 	if !isOp || op.Op != "remote error" || op.Err == nil {

@@ -18,26 +18,25 @@ import (
 type ClientOptions struct {
 	// Name is the cluster's, for the log.
 	Name string
-	// CA is the file of the authorities that sign the endpoints' certificates;
-	// "" is those of the system.
+	// CA is the file of the authorities that sign the endpoints' certificates. "" is the
+	// system's.
 	CA string
-	// SNI is the name to ask for, which the certificate must be for; "" is the
-	// endpoint's host. An IP address is verified, and not asked for.
+	// SNI is the server name to ask for; the certificate must be for it. "" is the
+	// endpoint's host. An IP address is verified, but not asked for.
 	SNI string
-	// Cert and Key are the files of the certificate to show to endpoints that
-	// ask for one; "" for none.
+	// Cert and Key are the files of the certificate to show to endpoints that ask for one;
+	// "" is none.
 	Cert, Key string
-	// SAN lists the names of which the certificate must have one, in place of
-	// the name that was asked for, in the manner of ServerOptions.ClientSAN.
+	// SAN lists names of which the certificate must have one, instead of the name that was
+	// asked for. They have the forms of ServerOptions.ClientSAN.
 	SAN []string
-	// SPKI lists pins: SHA-256 of public keys (SubjectPublicKeyInfo), in
-	// base64. If there are any, the endpoint's certificate, or one above it,
-	// must have one of them.
+	// SPKI lists pins: SHA-256 of a public key (SubjectPublicKeyInfo), in base64. If there
+	// are any, the endpoint's certificate, or one above it, must match one of them.
 	SPKI []string
 	// CRL is a file of revocation lists of the authorities in CA, in PEM or
 	// DER, "" for none. A list that is out of date is used, with a warning.
 	CRL string
-	// Insecure takes any certificate, but for pins.
+	// Insecure accepts any certificate; pins still count.
 	Insecure bool
 	// MinVersion and MaxVersion bound the versions of TLS, such as
 	// tls.VersionTLS12; 0 is 1.2 and the newest.
@@ -140,8 +139,8 @@ func (c *Client) loadFiles() (*contents, error) {
 	return found, nil
 }
 
-// Config is for connections to an endpoint of that host, a name or an IP
-// address without a port. It is the same until the next reload.
+// Config returns the configuration for connections to an endpoint of that host: a name, or
+// an IP address without a port. It returns the same one until the next reload.
 func (c *Client) Config(host string) *tls.Config {
 	host = message.LowerHost(host)
 	c.mu.Lock()

@@ -8,7 +8,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Describe tells what a handshake agreed on, and how long it took.
+// Describe returns what a handshake agreed on, and how long it took.
 func Describe(s *tls.ConnectionState, took time.Duration) *hop.TLS {
 	t := &hop.TLS{
 		Version:    strings.TrimPrefix(tls.VersionName(s.Version), "TLS "),

@@ -14,14 +14,14 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 )
 
-// ExplainServer says why a client's handshake failed, by the error of the
-// listener's side.
+// ExplainServer says why a client's handshake failed, given the error on the listener's
+// side.
 func ExplainServer(err error) *fault.Error { return aboutClient.explain(err) }
 
-// ExplainClient says why a handshake with an endpoint failed, by the error of
-// the cluster's side. It also knows the errors of reads and writes for which
-// [Alert] finds an alert: with TLS 1.3 an endpoint refuses a client certificate
-// when the handshake is over for the client.
+// ExplainClient says why a handshake with an endpoint failed, given the error on the
+// cluster's side. It also takes errors of reads and writes in which Alert finds an alert:
+// in TLS 1.3 the endpoint refuses a client certificate after the handshake is over for the
+// client.
 func ExplainClient(err error, endpoint string) *fault.Error {
 	p := aboutEndpoint
 	p.who = endpoint

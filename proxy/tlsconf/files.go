@@ -17,8 +17,8 @@ const maxFileBytes = 16 << 20
 
 func readFile(path string) ([]byte, error) { return filewatch.Read(path, maxFileBytes) }
 
-// Files are the paths of a certificate, with those between it and its authority
-// behind it, and of its private key, both in PEM.
+// Files are the paths of a certificate, followed by those between it and its authority, and
+// of its private key. Both are PEM.
 type Files struct{ Cert, Key string }
 
 // loadPair reads a certificate and its key, and warns of one that has expired.
@@ -66,8 +66,8 @@ func loadCertificates(path string) ([]*x509.Certificate, error) {
 	return all, nil
 }
 
-// loadAuthorities reads a bundle, and warns of those in it that have expired:
-// what they signed is refused as being of unknown origin.
+// loadAuthorities reads a bundle, and warns of expired certificates in it: what they signed
+// is refused as if its origin were unknown.
 func loadAuthorities(path string, now time.Time, c *contents) ([]*x509.Certificate, *x509.CertPool, error) {
 	all, err := loadCertificates(path)
 	if err != nil {
@@ -81,7 +81,7 @@ func loadAuthorities(path string, now time.Time, c *contents) ([]*x509.Certifica
 	return all, pool, nil
 }
 
-// outOfTime warns of a certificate that is not valid now.
+// outOfTime returns a warning if a certificate is not valid now.
 func outOfTime(path string, c *x509.Certificate, now time.Time) string {
 	if when := validity(c, now); when != "" {
 		return fmt.Sprintf("certificate %s in the file %q %s; it is in use all the same", words(c), path, when)

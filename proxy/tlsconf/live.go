@@ -16,7 +16,7 @@ import (
 // pollFiles is how often the files are looked at even if the system tells of no change.
 const pollFiles = 30 * time.Second
 
-// live keeps what is made of files up to date, and tells how that goes.
+// live keeps what was made of files up to date, and logs and counts how that goes.
 type live struct {
 	log     *slog.Logger
 	load    func() (*contents, error)
@@ -45,8 +45,8 @@ func (c *contents) warn(warning string) {
 	}
 }
 
-// open loads the files for the first time and watches them. load puts to use
-// what it returns. kind and name say whose files they are, in the log.
+// open loads the files for the first time and watches them. load puts to use what it
+// returns. kind and name say in the log whose files they are.
 func (l *live) open(log *slog.Logger, kind, name string, files []string, load func() (*contents, error)) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -117,9 +117,8 @@ func (l *live) use(c *contents) {
 	l.notAfter.Store(&first)
 }
 
-// Stats returns how often changed files were loaded, how often they were of no
-// use, and when the first of this side's own certificates expires: the zero
-// time where it has none.
+// Stats returns how often changed files were loaded, how often they were of no use, and
+// when the first of this side's own certificates expires: the zero time if it has none.
 func (l *live) Stats() (reloads, failures uint64, notAfter time.Time) {
 	return l.reloads.Load(), l.failures.Load(), *l.notAfter.Load()
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ClientAuth is whether clients show a certificate.
+// ClientAuth says whether clients have to show a certificate.
 type ClientAuth uint8
 
 const (
@@ -27,19 +27,19 @@ const (
 type ServerOptions struct {
 	// Name is the listener's, for the log.
 	Name string
-	// Certificates are chosen by the name that the client asks for (SNI): the
-	// whole name, then a wildcard, then the first. Where several are for a
-	// name, the first that the client can verify is taken.
+	// Certificates are chosen by the name that the client asks for (SNI): one for the whole
+	// name, then one with a wildcard, then the first. Of several for a name, the first that
+	// the client can verify is used.
 	Certificates []Files
-	// ClientAuth is whether clients show a certificate.
+	// ClientAuth says whether clients have to show a certificate.
 	ClientAuth ClientAuth
-	// ClientCA is the file of the authorities that sign the clients'
-	// certificates: needed unless ClientAuth is None.
+	// ClientCA is the file of the authorities that sign clients' certificates. It is needed
+	// unless ClientAuth is None.
 	ClientCA string
-	// ClientSAN lists who is let in, by DNS names ("*.example.com" is any one
-	// label in place of the "*"), SPIFFE ids, SPIFFE ids of which the last
-	// segment is "*" (any id below) and trust domains ("spiffe://mesh"); empty
-	// lets in whoever the authorities signed for.
+	// ClientSAN lists who is let in: DNS names ("*.example.com" is any one label in place
+	// of the "*"), SPIFFE ids, SPIFFE ids whose last segment is "*" (any id below), and
+	// trust domains ("spiffe://mesh"). Empty lets in everyone whose certificate the
+	// authorities signed.
 	ClientSAN []string
 	// CRL is a file of the authorities' revocation lists, in PEM or DER, ""
 	// for none. A list that is out of date is used, with a warning.
@@ -137,12 +137,12 @@ func NewServer(o ServerOptions) (*Server, error) {
 	return s, nil
 }
 
-// Config is for all connections of the listener: each handshake uses what was
-// loaded last. It is not to be cloned, since the keys of tickets are in it.
+// Config returns the configuration for all connections of the listener. Each handshake uses
+// what was loaded last. Don't clone it: it has the keys of session tickets.
 func (s *Server) Config() *tls.Config { return s.config }
 
-// URIs are those of the first certificate, such as a SPIFFE id: who this side
-// is, to a client that does not ask for a name.
+// URIs returns the URIs of the first certificate, such as a SPIFFE id: who this side is,
+// for a client that does not ask for a name.
 func (s *Server) URIs() []string {
 	var all []string
 	for _, u := range s.current.Load().first.URIs {

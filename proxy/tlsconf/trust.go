@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// Version changes whenever the files have been loaded anew.
+// Version returns a number that changes whenever the files were loaded anew.
 func (s *Server) Version() uint64 { return s.version.Load() }
 
-// Changed has f called, from a goroutine of the Server's own, whenever changed files
-// are in use, until stop is called; f may still be running then.
+// Changed has f called whenever changed files have come into use, until stop is called. f
+// runs in a goroutine of the Server's, and may still be running when stop returns.
 func (s *Server) Changed(f func()) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,10 +36,10 @@ func (s *Server) tell() {
 	}
 }
 
-// Trusts says why a client with this certificate would not be let in by what was loaded
-// last: its authority is none any more, it was revoked, or it has expired. The others
-// may lie between it and an authority. A client that showed none is trusted as before.
-// The error is one for [ExplainServer].
+// Trusts returns why a client with this certificate would not be let in now, by what was
+// loaded last: its authority is no longer trusted, it was revoked, or it has expired. nil
+// means that it would. others may link it to an authority. A client without a certificate
+// is as trusted as before. The error is one for [ExplainServer].
 func (s *Server) Trusts(leaf *x509.Certificate, others []*x509.Certificate) error {
 	current := s.current.Load()
 	if leaf == nil || current.config.ClientCAs == nil {

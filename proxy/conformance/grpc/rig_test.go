@@ -208,7 +208,7 @@ func callThrough(t *testing.T, w wiring, c *callee, change ...func(*proxytest.Se
 			s.Cluster.TLS.CA = c.ca.File
 		}
 		if w.down {
-			proxytest.ListenTLS(&s.Listener, x.ca.Issue(proxytest.HostOf(t, s.Listener.Address)))
+			proxytest.ListenTLS(&s.Listener, x.ca.Issue(hostOf(t, s.Listener.Address)))
 		}
 	}}, change...)...)
 	x.conn = dialCalls(t, x.Ingress(), x.ca)
@@ -320,3 +320,13 @@ func postCall(t *testing.T, c *http.Client, url string, content io.Reader, field
 
 // unaryPath is the path of UnaryCall.
 const unaryPath = "/grpc.testing.TestService/UnaryCall"
+
+// hostOf is the host of an address.
+func hostOf(t testing.TB, address string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
+}

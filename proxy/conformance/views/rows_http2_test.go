@@ -421,9 +421,7 @@ func endpointHTTP2Rows() []row {
 	add(late, each(func(*proxytest.HTTP2Peer, uint32) {}))
 	idle := fails("stalls within its content", fault.UpstreamIdle, 200, "SI", "sent nothing for 300ms")
 	idle.change = func(s *proxytest.Settings) { s.Listener.StreamIdleTimeout = proxytest.Soon }
-	idle.drive = func(l *proxytest.Proxy) *http.Response {
-		return proxytest.AskCut(l.T, l.Ingress(), proxytest.RowRequest)
-	}
+	idle.drive = askCut
 	add(idle, each(part))
 	older := fails("speaks HTTP/1.1", fault.UpstreamHTTP2, 502, "UPE", "speaks HTTP/1, but was sent HTTP/2: set protocol to http1 for cluster web")
 	older.endpoint = func(t testing.TB) string { return proxytest.Serve(t, proxytest.Echo) }

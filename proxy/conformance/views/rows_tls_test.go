@@ -100,7 +100,7 @@ func clientTLSRows() []row {
 				e.listener.CRL = e.ca.Revoke(files)
 			}),
 		clientTLSRow("a certificate for servers", fault.ClientCertUnsuitable, "not made for client authentication",
-			"bad certificate", func(e *edge) { e.show(e.ca.Issue("client.test", proxytest.Usage(x509.ExtKeyUsageServerAuth))) }),
+			"bad certificate", func(e *edge) { e.show(e.ca.Issue("client.test", usage(x509.ExtKeyUsageServerAuth))) }),
 	}, noHandshakeRows()...)
 }
 
@@ -267,7 +267,7 @@ func endpointTLSRows() []row {
 			i.with(func(c *config.ClusterTLS) { c.SPKI = []string{base64.StdEncoding.EncodeToString(sum[:])} })
 		}),
 		endpointTLSRow("a certificate for clients", fault.CertUnsuitable, "not made for server authentication", func(i *inside) {
-			i.present(i.ca.Issue("127.0.0.1", proxytest.Usage(x509.ExtKeyUsageClientAuth)))
+			i.present(i.ca.Issue("127.0.0.1", usage(x509.ExtKeyUsageClientAuth)))
 		}),
 	}, refusedByEndpointRows()...)
 }
@@ -316,4 +316,9 @@ func refusedByEndpointRows() []row {
 		of("refuses an expired one of the cluster's", fault.TLSAlert, "the cluster's client certificate has expired: renew it", old)
 	}
 	return rows
+}
+
+// usage makes a certificate that is good for one thing alone.
+func usage(u x509.ExtKeyUsage) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{u} }
 }
