@@ -3,6 +3,7 @@ package proxytest
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,11 @@ func unhurried(t testing.TB, unit time.Duration, test func(t testing.TB, unit ti
 		go func() {
 			defer close(ended)
 			defer trial.cleanUp()
+			defer func() {
+				if p := recover(); p != nil { // it took for granted what came too late
+					trial.fail(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+				}
+			}()
 			test(trial, scale*unit)
 		}()
 		<-ended

@@ -188,7 +188,7 @@ func TestEndsWithinAMessage(t *testing.T) {
 // What breaks off a stream on its way to a browser is in the trailers as well.
 func TestGRPCWebBreaksOff(t *testing.T) {
 	t.Parallel()
-	address, _ := neverAnswers(t)
+	address, _, _ := neverAnswers(t)
 	for _, text := range []bool{false, true} {
 		l := proxytest.StartWithViews(t, address, func(s *proxytest.Settings) {
 			s.Cluster.Protocol, s.Route.Timeout = "http2", 80*time.Millisecond

@@ -84,7 +84,7 @@ func TestReplyToCall(t *testing.T) {
 			code:   codes.Unavailable, flags: "UF", failed: "front", error: "tls_protocol_error", says: "127.0.0.1",
 		},
 		{
-			name: "time is up", endpoint: func(t testing.TB) string { address, _ := neverAnswers(t); return address },
+			name: "time is up", endpoint: func(t testing.TB) string { address, _, _ := neverAnswers(t); return address },
 			change: h2c, fields: []string{"Grpc-Timeout", "50m"},
 			code: codes.DeadlineExceeded, flags: "UT", failed: "front", error: "http_response_timeout", says: "grpc-timeout of 50ms",
 		},
