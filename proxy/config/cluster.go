@@ -10,21 +10,21 @@ type Cluster struct {
 	// Static lists endpoints with more than an address: weight, priority, zone,
 	// metadata.
 	Static []StaticEndpoint `yaml:"static"`
-	// Consul takes the endpoints from Consul's catalog, and follows it.
+	// Consul takes the endpoints from Consul's catalog, and follows its changes.
 	Consul *Consul `yaml:"consul"`
 	// DNS takes the endpoints from the addresses of a name, and keeps looking it up.
 	DNS *DNS `yaml:"dns"`
-	// File takes the endpoints from a file, which is watched.
+	// File takes the endpoints from a file, and watches it.
 	File *EndpointFile `yaml:"file"`
-	// Balance says which endpoint a request goes to.
+	// Balance chooses the endpoint of each request.
 	Balance Balance `yaml:"balance"`
 	// Retry sends failed requests again, for routes without a "retry" of their own. Without
 	// either, a request is sent again only if no endpoint can have seen anything of it.
 	Retry *Retry `yaml:"retry"`
-	// Hedge sends a request that takes long to a second endpoint as well, for
-	// routes without a "hedge" of their own.
+	// Hedge sends a slow request to a second endpoint as well, for routes without their
+	// own "hedge".
 	Hedge *Hedge `yaml:"hedge"`
-	// CircuitBreaker bounds what may be under way at once.
+	// CircuitBreaker limits concurrent connections, requests and retries.
 	CircuitBreaker CircuitBreaker `yaml:"circuit_breaker"`
 	// Outlier takes out endpoints that fail more than the others. Without it none are
 	// taken out.
@@ -37,69 +37,69 @@ type Cluster struct {
 	// "auto" for what ALPN agrees on. Without TLS, "auto" is HTTP/1.1 and "http2" is h2c
 	// with prior knowledge.
 	Protocol string `yaml:"protocol" default:"auto" enum:"http1,http2,auto"`
-	// TLS encrypts the connections to the endpoints; without it they are plain.
+	// TLS encrypts the connections to the endpoints; without it they are plain text.
 	TLS *ClusterTLS `yaml:"tls"`
-	// HTTP2 limits the connections that speak HTTP/2.
+	// HTTP2 limits HTTP/2 connections.
 	HTTP2 HTTP2 `yaml:"http2"`
-	// ConnectTimeout is the time for a connection to an endpoint, its TLS
-	// handshake included.
+	// ConnectTimeout is the timeout for connecting to an endpoint, TLS handshake
+	// included.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// IdleTimeout closes a pooled connection that has not been used for this long.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
 	// MaxIdle is how many unused connections are kept for each endpoint.
 	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
-	// MaxHeaderBytes is the largest response head, in bytes. The interim responses
-	// (1xx) to one request may have as many together, and there may be 100.
+	// MaxHeaderBytes is the largest response head, in bytes. All interim responses (1xx)
+	// to one request together may have as many bytes, and there may be 100 of them.
 	MaxHeaderBytes int `yaml:"max_header_bytes" default:"61440" min:"1024" max:"1048576"`
 	// MaxHeaderFields is the largest number of fields in a response head.
 	MaxHeaderFields int `yaml:"max_header_fields" default:"100" min:"1" max:"10000"`
 }
 
-// Template reports whether the cluster has no endpoints of its own: it is there for
-// catalog.like to name.
+// Template reports whether the cluster has no endpoints and only serves as the
+// catalog.like of others.
 func (c *Cluster) Template() bool {
 	return len(c.Endpoints) == 0 && len(c.Static) == 0 && c.Consul == nil && c.DNS == nil && c.File == nil
 }
 
-// ClusterTLS encrypts the connections to a cluster's endpoints. Files are in
-// PEM, their paths relative to the directory that the proxy is started in; they
-// are read again when they change.
+// ClusterTLS encrypts the connections to a cluster's endpoints. Files are in PEM. Their
+// paths are relative to the directory that the proxy is started in. The proxy reads them
+// again when they change.
 type ClusterTLS struct {
-	// CA is the file of the authorities that sign the endpoints' certificates;
-	// without one they are the system's.
+	// CA is the file of the authorities that sign the endpoints' certificates; the
+	// default is the system's authorities.
 	CA string `yaml:"ca" format:"file"`
 	// SNI is the name to ask endpoints for, and that their certificates must have. The
 	// default is the endpoint's host.
 	SNI string `yaml:"sni" format:"hostname"`
-	// Cert is the file of the certificate that the proxy shows to endpoints
-	// that ask for one, followed by those between it and its authority.
+	// Cert is the file of the certificate that the proxy shows to endpoints that ask for
+	// one, followed by its intermediate certificates.
 	Cert string `yaml:"cert" format:"file"`
-	// Key is the file of its private key.
+	// Key is the file of the certificate's private key.
 	Key string `yaml:"key" format:"file"`
-	// SAN lists the names of which an endpoint's certificate must have one, in
-	// place of the SNI: DNS names, with a leading "*." for one label in its
-	// place, and SPIFFE ids, with "/*" at the end for all below.
+	// SAN lists names; an endpoint's certificate must have one of them, instead of the
+	// SNI. A name is a DNS name, where a leading "*." stands for one label, or a SPIFFE
+	// id, where "/*" at the end stands for everything below.
 	SAN []string `yaml:"san" format:"san"`
-	// SPKI pins public keys: the endpoint's certificate, or one above it, must
-	// have one of them. Each is the SHA-256 of the key's
-	// SubjectPublicKeyInfo, in base64.
+	// SPKI pins public keys: the endpoint's certificate, or one above it in its chain,
+	// must have one of them. Each pin is the SHA-256 of the key's SubjectPublicKeyInfo,
+	// in base64.
 	SPKI []string `yaml:"spki" format:"spki"`
 	// CRL is the file of the authorities' revocation lists, in PEM or DER.
 	CRL string `yaml:"crl" format:"file"`
 	// InsecureSkipVerify accepts any certificate. Pins still count. It is for trying things
 	// out.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
-	// MinVersion is the oldest version of TLS that is spoken.
+	// MinVersion is the oldest TLS version.
 	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
-	// MaxVersion is the newest.
+	// MaxVersion is the newest TLS version.
 	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
 }
 
-// StaticEndpoint is an endpoint that the configuration itself names.
+// StaticEndpoint is an endpoint that the configuration lists.
 type StaticEndpoint struct {
 	// Address is host and port.
 	Address string `yaml:"address" required:"true" format:"address"`
-	// Weight is its share of requests beside the others' weights.
+	// Weight is its share of the requests, relative to the other weights.
 	Weight int `yaml:"weight" default:"1" min:"1" max:"1000000"`
 	// Priority is 0 for endpoints that are used first. Those of a higher number take over
 	// as far as those of lower numbers fail.
@@ -108,12 +108,11 @@ type StaticEndpoint struct {
 	Region string `yaml:"region"`
 	// Zone is the zone that it runs in, within its region.
 	Zone string `yaml:"zone"`
-	// Metadata is what subsets choose by, such as {version: v2}.
+	// Metadata is what subsets select by, such as {version: v2}.
 	Metadata map[string]string `yaml:"metadata"`
 }
 
-// Locality is where this proxy runs, which zone_aware compares with where
-// endpoints run.
+// Locality is where this proxy runs. zone_aware compares it with where endpoints run.
 type Locality struct {
 	// Region is the region, such as eu-west.
 	Region string `yaml:"region"`
@@ -121,7 +120,7 @@ type Locality struct {
 	Zone string `yaml:"zone"`
 }
 
-// CircuitBreaker bounds what may be under way to a cluster at once.
+// CircuitBreaker limits what a cluster carries at once.
 type CircuitBreaker struct {
 	// MaxConnections is how many connections to the cluster may be open at once. Beyond
 	// that, up to MaxPending more requests wait for one; all others get 503 (UO).
@@ -130,55 +129,52 @@ type CircuitBreaker struct {
 	MaxPending int `yaml:"max_pending" default:"1024" min:"0"`
 	// MaxRequests is how many requests may be under way. Any beyond those get 503 (UO).
 	MaxRequests int `yaml:"max_requests" default:"1024" min:"1"`
-	// MaxRetries is how many retries may be under way, unless the retry
-	// policy has a budget.
+	// MaxRetries is how many retries may be in flight, unless the retry policy has a
+	// budget.
 	MaxRetries int `yaml:"max_retries" default:"3" min:"0"`
 }
 
-// Balance says which endpoint a request goes to.
+// Balance chooses the endpoint of each request.
 type Balance struct {
-	// Policy is "round_robin" (in turn), "least_request" (of two that are drawn,
-	// or as many as "choices" says, the one with the fewest requests under way),
-	// "random", "ring_hash" or "maglev" (always the same endpoint for the same
-	// "hash"), or "peak_ewma" (of two that are drawn, the one that is expected to
-	// answer sooner). All of them hold weights.
+	// Policy is "round_robin" (in turn), "least_request" (draws two endpoints, or as many
+	// as "choices" says, and takes the one with the fewest requests in flight), "random",
+	// "ring_hash" or "maglev" (the same endpoint for the same "hash"), or "peak_ewma"
+	// (draws two and takes the one with the lower expected latency). All policies respect
+	// weights.
 	Policy string `yaml:"policy" default:"round_robin" enum:"round_robin,least_request,random,ring_hash,maglev,peak_ewma"`
-	// Hash lists the parts of a request that ring_hash and maglev go by, all
-	// together; a request that has none of them goes to any endpoint.
+	// Hash lists the parts of a request that ring_hash and maglev hash together. A
+	// request without any of them goes to a random endpoint.
 	Hash []HashOn `yaml:"hash"`
 	// Choices is how many endpoints least_request draws.
 	Choices int `yaml:"choices" default:"2" min:"2" max:"100"`
-	// ActiveRequestBias is how much requests under way count for least_request
-	// where weights differ: the weight is divided by one more than their number,
-	// to this power.
+	// ActiveRequestBias is how much requests in flight count for least_request when
+	// weights differ: the weight is divided by (requests in flight + 1) to this power.
 	ActiveRequestBias float64 `yaml:"active_request_bias" default:"1" min:"0" max:"10"`
-	// MinRingSize is the least number of entries in the ring of ring_hash.
+	// MinRingSize is the smallest number of entries in the ring of ring_hash.
 	MinRingSize int `yaml:"min_ring_size" default:"1024" min:"1" max:"8388608"`
 	// MaxRingSize is the largest number of entries in the ring of ring_hash.
 	MaxRingSize int `yaml:"max_ring_size" default:"8388608" min:"1" max:"8388608"`
 	// TableSize is the size of maglev's table, a prime number well above the
 	// number of endpoints.
 	TableSize int `yaml:"table_size" default:"65537" min:"2" max:"5000011"`
-	// BoundedLoad makes ring_hash and maglev pass endpoints over that have more
-	// than so many times the average of requests under way, such as 1.25; 0 is
-	// never.
+	// BoundedLoad makes ring_hash and maglev skip endpoints with more than this many
+	// times the average number of requests in flight, such as 1.25; 0 is never.
 	BoundedLoad float64 `yaml:"bounded_load" default:"0" min:"0" max:"100"`
 	// Decay is how fast peak_ewma forgets a slow answer.
 	Decay time.Duration `yaml:"decay" default:"10s" min:"1ms"`
-	// DefaultRTT is what peak_ewma expects of an endpoint that it knows nothing
-	// of.
+	// DefaultRTT is the latency that peak_ewma expects of an endpoint that has not
+	// answered yet.
 	DefaultRTT time.Duration `yaml:"default_rtt" default:"30ms" min:"1us"`
-	// PanicThreshold is the share of healthy endpoints, in per cent, below which
-	// all are used whatever their health checks and ejections say (a panic); 0 is
-	// never. What the source itself says is down is not used then either.
+	// PanicThreshold is the share of healthy endpoints, in per cent, below which all
+	// endpoints are used despite health checks and ejections (a panic); 0 is never.
+	// Endpoints that their source reports as down are not used even then.
 	PanicThreshold float64 `yaml:"panic_threshold" default:"50" min:"0" max:"100"`
-	// Overprovisioning is by how much a priority's or zone's healthy endpoints
-	// are taken to be more than enough: with 1.4 other priorities or zones take
-	// over a part of the requests when fewer than 1/1.4 of them (71 %) are
-	// healthy.
+	// Overprovisioning is how much spare capacity a priority or zone is assumed to have.
+	// With 1.4, other priorities or zones take over a part of the requests when fewer
+	// than 1/1.4 (71 %) of its endpoints are healthy.
 	Overprovisioning float64 `yaml:"overprovisioning" default:"1.4" min:"1" max:"100"`
-	// ZoneAware keeps requests within this proxy's zone as far as its endpoints
-	// suffice; locality.zone at the top level must be set.
+	// ZoneAware keeps requests within this proxy's zone as far as its endpoints can take
+	// them. It needs locality.zone at the top level.
 	ZoneAware bool `yaml:"zone_aware" default:"false"`
 	// MinZoneEndpoints is how many endpoints a cluster must have for ZoneAware.
 	MinZoneEndpoints int `yaml:"min_zone_endpoints" default:"6" min:"1"`
@@ -188,35 +184,34 @@ type Balance struct {
 	Subsets *Subsets `yaml:"subsets"`
 }
 
-// HashOn is a part of a request that its endpoint is chosen by: one of "header",
-// "cookie", "query", "source" and "path".
+// HashOn is a part of a request to hash: exactly one of "header", "cookie", "query",
+// "source" and "path".
 type HashOn struct {
 	// Header is the name of a header field.
 	Header string `yaml:"header" format:"field"`
-	// Cookie is the name of a cookie. A response to a request without it sets
-	// it, so that the client comes back to the same endpoint.
+	// Cookie is the name of a cookie. If a request lacks it, the response sets it, so
+	// that the client comes back to the same endpoint.
 	Cookie string `yaml:"cookie" format:"cookie"`
-	// CookieTTL is how long a cookie lives that is set; 0 is for the client's
-	// session.
+	// CookieTTL is the lifetime of a cookie that the proxy sets; 0 makes it a session
+	// cookie.
 	CookieTTL time.Duration `yaml:"cookie_ttl" default:"0s" min:"0"`
-	// CookiePath is the path of a cookie that is set.
+	// CookiePath is the path of a cookie that the proxy sets.
 	CookiePath string `yaml:"cookie_path" default:"/" format:"path"`
-	// Query is the name of a parameter in the query.
+	// Query is the name of a query parameter.
 	Query string `yaml:"query"`
-	// Source takes the client's address.
+	// Source uses the client's address.
 	Source bool `yaml:"source" default:"false"`
-	// Path takes the request's path, without its query.
+	// Path uses the request's path, without its query.
 	Path bool `yaml:"path" default:"false"`
-	// Terminal leaves the rest of the list out where the request has this part.
+	// Terminal skips the rest of the list if the request has this part.
 	Terminal bool `yaml:"terminal" default:"false"`
 }
 
 // SlowStart gives new and returning endpoints few requests at first.
 type SlowStart struct {
-	// Window is how long it takes until an endpoint has its whole share.
+	// Window is how long it takes until an endpoint gets its full share.
 	Window time.Duration `yaml:"window" default:"30s" min:"1ms"`
-	// Aggression is how fast the share grows: with 1 evenly, with more faster
-	// at first.
+	// Aggression is how fast the share grows: 1 is linear, more is faster at first.
 	Aggression float64 `yaml:"aggression" default:"1" min:"0.01" max:"100"`
 	// MinPercent is the share at the beginning, in per cent.
 	MinPercent float64 `yaml:"min_percent" default:"10" min:"1" max:"100"`
@@ -224,33 +219,32 @@ type SlowStart struct {
 
 // Subsets lets routes choose endpoints by their metadata.
 type Subsets struct {
-	// Selectors list the metadata keys by which subsets are made. A route's
-	// "subset" has the keys of one of them and no other.
+	// Selectors list the metadata keys that make subsets. A route's "subset" must have
+	// exactly the keys of one of them.
 	Selectors []Selector `yaml:"selectors" required:"true"`
-	// Fallback is where requests go whose subset has no endpoint: "any"
-	// endpoint, "none" (503), or the "default" subset.
+	// Fallback is where requests go when their subset has no endpoint: "any" endpoint,
+	// "none" (503), or the "default" subset.
 	Fallback string `yaml:"fallback" default:"any" enum:"any,none,default"`
 	// Default is the metadata of the default subset, such as {version: v1}.
 	Default map[string]string `yaml:"default"`
 }
 
-// Selector makes a subset of the endpoints that have the same values for some
-// keys.
+// Selector makes a subset of all endpoints with the same values for some keys.
 type Selector struct {
 	// Keys are the metadata keys, such as [version, stage].
 	Keys []string `yaml:"keys" required:"true"`
 }
 
-// Retry sends requests again that failed.
+// Retry repeats failed requests.
 type Retry struct {
-	// On lists what is retried, in Envoy's words: "5xx" (any answer of 500 and
-	// above, and no answer, but for the route's timeout), "gateway-error" (502,
-	// 503, 504), "reset" (no answer), "connect-failure" (nothing was sent),
-	// "refused-stream" (of HTTP/2), "retriable-4xx" (409),
-	// "retriable-status-codes" (those of "statuses"), "retriable-headers" (an
-	// answer with one of "headers"); and of gRPC calls "cancelled", "deadline-exceeded",
-	// "internal", "resource-exhausted", "unavailable", from response headers.
-	// It may be left out where Attempts is 1, which turns retries off.
+	// On lists what is retried, in Envoy's words: "5xx" (any answer of 500 and above, or
+	// no answer, except for the route's timeout), "gateway-error" (502, 503, 504),
+	// "reset" (no answer), "connect-failure" (nothing was sent), "refused-stream" (of
+	// HTTP/2), "retriable-4xx" (409), "retriable-status-codes" (those of "statuses"),
+	// "retriable-headers" (an answer with one of "headers"); and of gRPC calls
+	// "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+	// from response headers. It may be left out if Attempts is 1, which turns retries
+	// off.
 	On []string `yaml:"on" enum:"5xx,gateway-error,reset,connect-failure,refused-stream,retriable-4xx,retriable-status-codes,retriable-headers,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable"`
 	// Statuses are those of "retriable-status-codes", such as [429].
 	Statuses []int `yaml:"statuses" min:"100" max:"999"`
@@ -259,8 +253,8 @@ type Retry struct {
 	// Attempts is how often a request is sent at most, with the first time. 1 turns
 	// retries off, for a route whose cluster has them.
 	Attempts int `yaml:"attempts" default:"2" min:"1" max:"100"`
-	// PerTryTimeout is the time for each attempt until its response begins; 0 is
-	// none but the route's timeout, which is for all attempts together.
+	// PerTryTimeout is the timeout for each attempt until its response begins. 0 leaves
+	// only the route's timeout, which covers all attempts together.
 	PerTryTimeout time.Duration `yaml:"per_try_timeout" default:"0s" min:"0"`
 	// Backoff is the time before a retry.
 	Backoff RetryBackoff `yaml:"backoff"`
@@ -272,21 +266,21 @@ type Retry struct {
 	MaxBody int `yaml:"max_body" default:"65536" min:"0" max:"16777216"`
 }
 
-// RetryBackoff is the time before a retry: for the N-th, a random part of
-// (2^N - 1) times the base, and at most the max.
+// RetryBackoff is the wait before a retry: before the N-th it is random, up to 2^N-1
+// times the base and at most the max.
 type RetryBackoff struct {
 	// Base is the longest wait before the first retry.
 	Base time.Duration `yaml:"base" default:"25ms" min:"1ms"`
-	// Max is the longest wait before any.
+	// Max is the longest wait before any retry.
 	Max time.Duration `yaml:"max" default:"250ms" min:"1ms"`
 }
 
-// RetryBudget bounds retries by the requests under way.
+// RetryBudget limits retries to a share of the requests in flight.
 type RetryBudget struct {
-	// Percent is how many retries there may be for 100 requests that are under
-	// way or waiting.
+	// Percent is how many retries there may be for 100 requests that are in flight or
+	// waiting.
 	Percent float64 `yaml:"percent" default:"20" min:"0" max:"100"`
-	// Min is how many retries there may be at once in any case.
+	// Min is how many concurrent retries are always allowed.
 	Min int `yaml:"min" default:"3" min:"0"`
 }
 
@@ -296,45 +290,42 @@ type RetryBudget struct {
 type Hedge struct {
 	// After is how long a response may take to begin before the request is sent once more.
 	After time.Duration `yaml:"after" required:"true" min:"1ms"`
-	// Attempts is how often a request is sent at most, the first time included;
-	// 1 is no hedging, for a route whose cluster has it.
+	// Attempts is how often a request is sent at most, the first time included. 1 turns
+	// hedging off for a route when its cluster has it.
 	Attempts int `yaml:"attempts" default:"2" min:"1" max:"10"`
 }
 
 // Outlier takes out endpoints that fail more than the others. Formulas and defaults are
 // Envoy's.
 type Outlier struct {
-	// Consecutive5xx is how many answers of 500 and above in a row take an
-	// endpoint out; 0 is never. Connections that fail count as well, but for
-	// split_local_origin.
+	// Consecutive5xx is how many answers of 500 and above in a row eject an endpoint; 0
+	// is never. Failed connections count as well, unless split_local_origin is true.
 	Consecutive5xx int `yaml:"consecutive_5xx" default:"5" min:"0"`
-	// ConsecutiveGateway is the same for 502, 503, 504 and failed connections
-	// alone.
+	// ConsecutiveGateway is the same for 502, 503, 504 and failed connections only.
 	ConsecutiveGateway int `yaml:"consecutive_gateway" default:"0" min:"0"`
-	// ConsecutiveLocalOrigin is the same for connections that fail, time out or
-	// are reset; it counts with SplitLocalOrigin alone.
+	// ConsecutiveLocalOrigin is the same for connections that fail, time out or are
+	// reset. It applies only with SplitLocalOrigin.
 	ConsecutiveLocalOrigin int `yaml:"consecutive_local_origin" default:"5" min:"0"`
-	// SplitLocalOrigin counts failures of connections apart from answers.
+	// SplitLocalOrigin counts failed connections separately from answers.
 	SplitLocalOrigin bool `yaml:"split_local_origin" default:"false"`
-	// Interval is how often endpoints are looked at, and the window of rates.
+	// Interval is the window of rates, and how often endpoints are judged.
 	Interval time.Duration `yaml:"interval" default:"10s" min:"10ms"`
-	// BaseEjection is how long an endpoint is out the first time; the second time
-	// it is twice as long, and so on.
+	// BaseEjection is how long the first ejection of an endpoint lasts. The second lasts
+	// twice as long, and so on.
 	BaseEjection time.Duration `yaml:"base_ejection" default:"30s" min:"1ms"`
-	// MaxEjection is the longest time that an endpoint is out.
+	// MaxEjection is the longest ejection.
 	MaxEjection time.Duration `yaml:"max_ejection" default:"300s" min:"1ms"`
-	// MaxEjectedPercent is how many of the endpoints may be out at once, in per
-	// cent; one may be in any case.
+	// MaxEjectedPercent is the share of endpoints that may be ejected at once, in per
+	// cent. One always may be.
 	MaxEjectedPercent int `yaml:"max_ejected_percent" default:"10" min:"0" max:"100"`
-	// SuccessRate takes endpoints out whose rate of success is far below the
-	// others'.
+	// SuccessRate ejects endpoints with a success rate far below that of the others.
 	SuccessRate OutlierSuccessRate `yaml:"success_rate"`
 	// FailurePercentage takes endpoints out of whose requests too many fail.
 	FailurePercentage OutlierFailurePercentage `yaml:"failure_percentage"`
 }
 
-// OutlierSuccessRate takes endpoints out whose rate of success is below the mean
-// by more than StdevFactor standard deviations.
+// OutlierSuccessRate ejects endpoints with a success rate more than StdevFactor standard
+// deviations below the mean.
 type OutlierSuccessRate struct {
 	// Enabled turns it on.
 	Enabled bool `yaml:"enabled" default:"true"`
@@ -342,16 +333,15 @@ type OutlierSuccessRate struct {
 	MinEndpoints int `yaml:"min_endpoints" default:"5" min:"1"`
 	// MinRequests is how many requests an endpoint must have had in the window.
 	MinRequests int `yaml:"min_requests" default:"100" min:"1"`
-	// StdevFactor is by how many standard deviations: the lower, the sooner.
+	// StdevFactor is that number of standard deviations: a lower one ejects sooner.
 	StdevFactor float64 `yaml:"stdev_factor" default:"1.9" min:"0" max:"100"`
 }
 
-// OutlierFailurePercentage takes endpoints out of whose requests too many fail.
+// OutlierFailurePercentage ejects endpoints with too large a share of failed requests.
 type OutlierFailurePercentage struct {
 	// Enabled turns it on.
 	Enabled bool `yaml:"enabled" default:"false"`
-	// Threshold is the share of failures, in per cent, that takes an endpoint
-	// out.
+	// Threshold is the share of failures, in per cent, that ejects an endpoint.
 	Threshold int `yaml:"threshold" default:"85" min:"1" max:"100"`
 	// MinEndpoints is how many endpoints must have MinRequests.
 	MinEndpoints int `yaml:"min_endpoints" default:"5" min:"1"`
@@ -362,61 +352,58 @@ type OutlierFailurePercentage struct {
 // HealthCheck asks endpoints whether they are healthy: by one of "http", "tcp" and
 // "grpc".
 type HealthCheck struct {
-	// HTTP asks by a request.
+	// HTTP probes with a request.
 	HTTP *HTTPCheck `yaml:"http"`
-	// TCP asks by a connection.
+	// TCP probes with a connection.
 	TCP *TCPCheck `yaml:"tcp"`
-	// GRPC asks by grpc.health.v1.
+	// GRPC probes with grpc.health.v1.
 	GRPC *GRPCCheck `yaml:"grpc"`
-	// Port is asked in place of the endpoint's own; 0 is its own.
+	// Port is the port to probe; 0 is the endpoint's own.
 	Port int `yaml:"port" default:"0" min:"0" max:"65535"`
 	// Interval is the time from one check to the next.
 	Interval time.Duration `yaml:"interval" default:"5s" min:"10ms"`
 	// Timeout is the time for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"1s" min:"1ms"`
-	// UnhealthyThreshold is how many checks in a row must fail until an endpoint
-	// is unhealthy. An HTTP status that is not expected makes it so at once, and
-	// so does the first check of all.
+	// UnhealthyThreshold is how many checks in a row must fail until an endpoint is
+	// unhealthy. An unexpected HTTP status makes it unhealthy at once, and so does a
+	// failure of the very first check.
 	UnhealthyThreshold int `yaml:"unhealthy_threshold" default:"3" min:"1"`
 	// HealthyThreshold is how many must pass until an endpoint is healthy again.
 	HealthyThreshold int `yaml:"healthy_threshold" default:"2" min:"1"`
-	// NoTrafficInterval is the time from one check to the next in a cluster that
-	// had no request yet.
+	// NoTrafficInterval is the time from one check to the next while the cluster has had
+	// no request yet.
 	NoTrafficInterval time.Duration `yaml:"no_traffic_interval" default:"60s" min:"10ms"`
 }
 
-// HTTPCheck asks by a request.
+// HTTPCheck probes with a request.
 type HTTPCheck struct {
-	// Path is the request's path, with its query if it has one, such as
-	// /health?full=1.
+	// Path is the request's path, with a query if needed, such as /health?full=1.
 	Path string `yaml:"path" required:"true" format:"target"`
-	// Method is its method.
+	// Method is the request's method.
 	Method string `yaml:"method" default:"GET" format:"method"`
-	// Host is its Host field; without one it is the endpoint's address.
+	// Host is the request's Host field; the default is the endpoint's address.
 	Host string `yaml:"host" format:"authority"`
 	// Headers are further header fields; the values are secrets.
 	Headers map[string]string `yaml:"headers" secret:"true"`
 	// Statuses are the statuses of a healthy endpoint, single ones and ranges, such as
 	// [200-299, 404].
 	Statuses []string `yaml:"statuses" default:"200" format:"statuses"`
-	// Body is text that must be within the first KiB of the answer.
+	// Body is text that the first KiB of the answer must contain.
 	Body string `yaml:"body"`
 }
 
 // TCPCheck opens a connection. {} only opens it.
 type TCPCheck struct {
-	// Send is text that is sent; without it nothing is.
+	// Send is text to send; without it nothing is sent.
 	Send string `yaml:"send"`
-	// Receive is text that must come back; without it nothing need.
+	// Receive is text that must come back; without it nothing is expected.
 	Receive string `yaml:"receive"`
 }
 
-// GRPCCheck asks by grpc.health.v1.
+// GRPCCheck probes with grpc.health.v1.
 type GRPCCheck struct {
-	// Service is the name that is asked for; without one it is the server as a
-	// whole.
+	// Service is the service to ask for; the default is the server as a whole.
 	Service string `yaml:"service"`
-	// Authority is the call's :authority; without one it is the endpoint's
-	// address.
+	// Authority is the call's :authority; the default is the endpoint's address.
 	Authority string `yaml:"authority" format:"authority"`
 }

@@ -14,8 +14,7 @@ type Config struct {
 	Admin Admin `yaml:"admin"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
-	// Clusters are the groups of endpoints that routes send requests to, by
-	// name.
+	// Clusters are groups of endpoints, by name. Routes send requests to them.
 	Clusters map[string]Cluster `yaml:"clusters"`
 	// Consul is the Consul agent for clusters, the catalog and the registration. A cluster
 	// may have another.
@@ -24,15 +23,15 @@ type Config struct {
 	Catalog Catalog `yaml:"catalog"`
 	// Discovery says what to keep of the answers of sources of endpoints.
 	Discovery Discovery `yaml:"discovery"`
-	// Register puts the service into a catalog.
+	// Register registers the service in a catalog.
 	Register Register `yaml:"register"`
 	// Locality is where this proxy runs, for routing within a zone.
 	Locality Locality `yaml:"locality"`
 	// Telemetry says where the views of each hop go.
 	Telemetry Telemetry `yaml:"telemetry"`
-	// Overload says what the proxy does before it runs out of memory.
+	// Overload protects the proxy from running out of memory.
 	Overload Overload `yaml:"overload"`
-	// Drain says how the proxy ends.
+	// Drain says how the proxy shuts down.
 	Drain Drain `yaml:"drain"`
 	// Log is the proxy's own log, not the access log.
 	Log Log `yaml:"log"`
@@ -45,8 +44,8 @@ type Config struct {
 
 // Admin is the admin API.
 type Admin struct {
-	// Address is where the admin API listens; "off" for nowhere. It has no
-	// authentication: keep it on a loopback or a management network.
+	// Address is where the admin API listens, or "off". The API has no authentication:
+	// keep it on loopback or a management network.
 	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
 }
 
@@ -68,17 +67,17 @@ type ListenerSocket struct {
 	// connection is refused then, but one that is opened at that moment may take a second
 	// longer.
 	Address string `yaml:"address" required:"true" format:"listen"`
-	// TLS encrypts the listener's connections; without it they are plain.
+	// TLS encrypts the listener's connections; without it they are plain text.
 	TLS *ListenerTLS `yaml:"tls"`
-	// HTTP2 limits connections that speak HTTP/2: those that agree on h2 by
-	// ALPN, and those without TLS whose first bytes say so (h2c).
+	// HTTP2 limits HTTP/2 connections: those that agree on h2 by ALPN, and those without
+	// TLS that begin with the HTTP/2 preface (h2c).
 	HTTP2 HTTP2 `yaml:"http2"`
 	// RequestHeadTimeout is the time that a client has to send a whole head. It begins
 	// with the first byte, for the first request with the connection.
 	RequestHeadTimeout time.Duration `yaml:"request_head_timeout" default:"10s" min:"1ms"`
 	// IdleTimeout closes a connection that waits for its next request.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
-	// StreamIdleTimeout ends a request or tunnel on which no byte moves.
+	// StreamIdleTimeout ends a request or a tunnel when no byte has moved for this long.
 	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout" default:"5m" min:"1ms"`
 	// AbortOnClose says when hopscope gives up a request because an HTTP/1 client closed
 	// its side of the connection. "late": if that was more than 100 ms after the request;
@@ -115,7 +114,7 @@ type ListenerHTTP struct {
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
-	// Routes are tried in order; the first that matches is taken.
+	// Routes are tried in order; the first match wins.
 	Routes []Route `yaml:"routes"`
 	// Catalog serves every service of a catalog, after the routes. "consul" is Consul's:
 	// services are found by the request's host and by their tags. The top level's
@@ -130,12 +129,12 @@ type ListenerHTTP struct {
 	// x-envoy-retry-on and x-envoy-retry-grpc-on count if neither the route nor its cluster
 	// has "retry": for 2 attempts, or up to 3 with x-envoy-max-retries.
 	TrustedCallers []netip.Prefix `yaml:"trusted_callers" default:"127.0.0.0/8,::1/128"`
-	// ForwardProxy makes this a forward proxy: requests in absolute form and
-	// CONNECT go to the destination that they name, after the routes.
+	// ForwardProxy makes this a forward proxy: after the routes, requests in absolute
+	// form and CONNECT go to the destination that they name.
 	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
 	// GRPCWeb translates gRPC-Web, binary and text, to gRPC.
 	GRPCWeb bool `yaml:"grpc_web" default:"true"`
-	// Forwarded says what the endpoint is told of the client.
+	// Forwarded says what the endpoint is told about the client.
 	Forwarded Forwarded `yaml:"forwarded"`
 	// ForwardClientCert is what happens to X-Forwarded-Client-Cert in requests, in Envoy's
 	// words. "sanitize" removes the field, "sanitize_set" sets it from the client's
@@ -154,18 +153,18 @@ type ListenerHTTP struct {
 	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
 }
 
-// ListenerTLS encrypts a listener's connections. Files are in PEM, their paths
-// relative to the directory that the proxy is started in; they are read again
-// when they change.
+// ListenerTLS encrypts a listener's connections. Files are in PEM. Their paths are
+// relative to the directory that the proxy is started in. The proxy reads them again when
+// they change.
 type ListenerTLS struct {
-	// Certificates are chosen by the name that the client asks for (SNI): the
-	// whole name, then a wildcard, then the first of the list.
+	// Certificates are chosen by the name that the client asks for (SNI): first an exact
+	// match, then a wildcard, then the first of the list.
 	Certificates []Certificate `yaml:"certificates" required:"true"`
-	// ClientAuth is whether clients show a certificate: "none" asks for none,
-	// "request" takes clients without one too, "require" refuses them.
+	// ClientAuth says whether clients show a certificate: "none" does not ask for one,
+	// "request" also accepts clients without one, "require" refuses them.
 	ClientAuth string `yaml:"client_auth" default:"none" enum:"none,request,require"`
-	// ClientCA is the file of the authorities that sign the clients'
-	// certificates; with ClientAuth "request" or "require" it must be given.
+	// ClientCA is the file of the authorities that sign the clients' certificates.
+	// ClientAuth "request" and "require" need it.
 	ClientCA string `yaml:"client_ca" format:"file"`
 	// ClientSAN lists which clients are let in, by the names in their certificates: DNS
 	// names, where a leading "*." stands for one label, and SPIFFE ids, where "/*" at the
@@ -174,30 +173,29 @@ type ListenerTLS struct {
 	ClientSAN []string `yaml:"client_san" format:"san"`
 	// CRL is the file of the authorities' revocation lists, in PEM or DER.
 	CRL string `yaml:"crl" format:"file"`
-	// MinVersion is the oldest version of TLS that is spoken.
+	// MinVersion is the oldest TLS version.
 	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
-	// MaxVersion is the newest.
+	// MaxVersion is the newest TLS version.
 	MaxVersion string `yaml:"max_version" default:"1.3" enum:"1.2,1.3"`
 	// ALPN lists the protocols that clients may choose, the best first.
 	ALPN []string `yaml:"alpn" default:"h2,http/1.1" enum:"h2,http/1.1"`
 	// SessionTickets lets returning clients resume their sessions, which saves both sides
 	// most of a handshake.
 	SessionTickets bool `yaml:"session_tickets" default:"true"`
-	// HandshakeTimeout is the time for a handshake.
+	// HandshakeTimeout is the timeout for the TLS handshake.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"1ms"`
 }
 
 // Certificate is a certificate and its key.
 type Certificate struct {
-	// Cert is the file of the certificate, followed by those between it and
-	// its authority.
+	// Cert is the file of the certificate, followed by its intermediate certificates.
 	Cert string `yaml:"cert" required:"true" format:"file"`
-	// Key is the file of its private key.
+	// Key is the file of the certificate's private key.
 	Key string `yaml:"key" required:"true" format:"file"`
 }
 
-// HTTP2 limits connections that speak HTTP/2. A peer that goes beyond MaxResets
-// or MaxControlFrames loses its connection (ENHANCE_YOUR_CALM).
+// HTTP2 limits HTTP/2 connections. A peer that exceeds MaxResets or MaxControlFrames
+// loses its connection (ENHANCE_YOUR_CALM).
 type HTTP2 struct {
 	// MaxConcurrentStreams is how many requests one connection carries at once.
 	MaxConcurrentStreams int `yaml:"max_concurrent_streams" default:"100" min:"1" max:"1000000"`
@@ -208,8 +206,8 @@ type HTTP2 struct {
 	KeepAlive time.Duration `yaml:"keep_alive" default:"0s" min:"0"`
 	// KeepAliveTimeout closes a connection whose PING is not answered for this long.
 	KeepAliveTimeout time.Duration `yaml:"keep_alive_timeout" default:"20s" min:"1ms"`
-	// MaxResets is how many streams a peer may reset, within 10 s, as soon as
-	// it has opened them (rapid reset).
+	// MaxResets is how many streams a peer may open and reset at once within 10 s (rapid
+	// reset).
 	MaxResets int `yaml:"max_resets" default:"200" min:"1"`
 	// MaxControlFrames is how many frames without content a peer may send within 10 s:
 	// SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA and others.
@@ -229,7 +227,7 @@ type ForwardProxy struct {
 	// Deny lists destinations that nobody may reach, written as in allow, which it comes
 	// before. A network covers every name that leads into it.
 	Deny []string `yaml:"deny" format:"destination"`
-	// ConnectTimeout is the time for a connection to the destination.
+	// ConnectTimeout is the timeout for connecting to the destination.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
@@ -240,64 +238,64 @@ type ForwardProxy struct {
 type ForwardAllow struct {
 	// Clients are the networks of the clients.
 	Clients []netip.Prefix `yaml:"clients" required:"true"`
-	// Destinations are the hosts that they may reach: a name, a name with a
-	// leading "*." for everything below it, a network or an IP address, or "*"
-	// for all; each with ":port" behind it to allow that port alone.
+	// Destinations are the hosts that they may reach: a name, a name with a leading "*."
+	// for everything below it, a network, an IP address, or "*" for all. Append ":port"
+	// to allow only that port.
 	Destinations []string `yaml:"destinations" required:"true" format:"destination"`
 }
 
-// Forwarded says what the endpoint is told of the client.
+// Forwarded says what the endpoint is told about the client.
 type Forwarded struct {
 	// TrustedProxies is how many proxies in front of this one are trusted to write
 	// X-Forwarded-For and X-Forwarded-Proto. The client's address is the entry that the
 	// first of them wrote. With 0 the client is whoever opened the connection, and these
 	// fields are not believed.
 	TrustedProxies int `yaml:"trusted_proxies" default:"0" min:"0" max:"100"`
-	// XForwarded is what happens to X-Forwarded-For and X-Forwarded-Proto:
-	// "append" adds the peer's address and sets the scheme, "replace" starts
-	// anew, "pass" leaves them as they came, "cut" removes them.
+	// XForwarded is what happens to X-Forwarded-For and X-Forwarded-Proto: "append" adds
+	// the peer's address and sets the scheme, "replace" starts a new list, "pass" leaves
+	// the fields as they came, "cut" removes them.
 	XForwarded string `yaml:"x_forwarded" default:"append" enum:"append,replace,pass,cut"`
 	// RFC7239 is the same for the Forwarded field.
 	RFC7239 string `yaml:"rfc7239" default:"pass" enum:"append,replace,pass,cut"`
 }
 
-// Route sends requests that match to a cluster.
+// Route sends matching requests to a cluster.
 type Route struct {
-	// Name names the route in metrics and spans. Without one it is the
-	// match's path, or "default".
+	// Name names the route in metrics and spans. The default is the path of its match, or
+	// "default".
 	Name string `yaml:"name" format:"name"`
-	// Match is what a request must have; without one every request matches.
+	// Match is what a request must match; without it every request matches.
 	Match Match `yaml:"match"`
 	// Cluster is the cluster that requests go to.
 	Cluster string `yaml:"cluster" required:"true" ref:"clusters"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
-	// Retry sends requests again that failed; without it the cluster's counts.
+	// Retry repeats failed requests; the default is the cluster's.
 	Retry *Retry `yaml:"retry"`
-	// Hedge sends a request that takes long to a second endpoint as well; without
-	// it the cluster's counts.
+	// Hedge sends a slow request to a second endpoint as well; the default is the
+	// cluster's.
 	Hedge *Hedge `yaml:"hedge"`
-	// Subset is the metadata that endpoints must have, such as {version: v2}; its
-	// keys are those of a selector of the cluster's balance.subsets.
+	// Subset is the metadata that endpoints must have, such as {version: v2}. Its keys
+	// must be those of a selector in the cluster's balance.subsets.
 	Subset map[string]string `yaml:"subset"`
-	// Host is the Host field that the endpoint sees: a name, or "endpoint" for
-	// the endpoint's own address. Without one it is the client's.
+	// Host is the Host field that the endpoint sees: a name, or "endpoint" for the
+	// endpoint's own address. The default is the client's.
 	Host string `yaml:"host" format:"authority"`
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is the telemetry's.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"0s" min:"0"`
 }
 
-// Match is what a request must have. All that is given must hold.
+// Match is what a request must match. All given keys must match.
 type Match struct {
 	// Path is the whole path.
 	Path string `yaml:"path" format:"path"`
 	// PathPrefix is how the path begins.
 	PathPrefix string `yaml:"path_prefix" format:"path"`
-	// Hosts are the hosts, without port, in any case, with or without a dot at
-	// their end; "*.example.com" matches every name below example.com. IPv6
-	// addresses are in brackets.
+	// Hosts are the hosts, without port. Case and a dot at the end do not matter.
+	// "*.example.com" matches every name below example.com. IPv6 addresses are in
+	// brackets.
 	Hosts []string `yaml:"hosts" format:"host"`
 	// Methods are the methods.
 	Methods []string `yaml:"methods" format:"method"`
@@ -320,8 +318,7 @@ type Telemetry struct {
 
 // Traces are the spans of each hop.
 type Traces struct {
-	// OTLP sends spans over OTLP gRPC; without it, and without Zipkin, none
-	// are sent.
+	// OTLP sends spans over OTLP gRPC. Without it and Zipkin no spans are sent.
 	OTLP *OTLP `yaml:"otlp"`
 	// Zipkin sends spans to a Zipkin v2 collector.
 	Zipkin *Zipkin `yaml:"zipkin"`
@@ -346,16 +343,15 @@ type OTLP struct {
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
 	// Compression is "none" or "gzip".
 	Compression string `yaml:"compression" default:"none" enum:"none,gzip"`
-	// TLS encrypts the connection and verifies the collector by the system's
+	// TLS encrypts the connection, and verifies the collector with the system's
 	// authorities.
 	TLS bool `yaml:"tls" default:"false"`
 }
 
 // Zipkin is a Zipkin v2 collector.
 type Zipkin struct {
-	// URL is where spans are posted, such as
-	// http://127.0.0.1:9411/api/v2/spans. User, password and the values of its
-	// query are secrets.
+	// URL is where spans are posted, such as http://127.0.0.1:9411/api/v2/spans. Its
+	// user, password and query values are secrets.
 	URL string `yaml:"url" required:"true" format:"url"`
 	// Timeout is the time for one export.
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
@@ -377,8 +373,8 @@ type Metrics struct {
 
 // Store keeps recent hops for the admin API.
 type Store struct {
-	// MaxBytes is how much memory it may take, in bytes; half of it is for
-	// failed and slow hops alone. 0 turns it off.
+	// MaxBytes is how much memory the store may take, in bytes. Half of it is reserved
+	// for failed and slow hops. 0 turns the store off.
 	MaxBytes int `yaml:"max_bytes" default:"16777216" min:"0"`
 }
 
@@ -396,7 +392,7 @@ type Overload struct {
 	MaxMemoryBytes int `yaml:"max_memory_bytes" default:"0" min:"0"`
 }
 
-// Drain says how the proxy ends.
+// Drain says how the proxy shuts down.
 type Drain struct {
 	// Timeout is how long requests in flight may take after SIGTERM. Then they are cut.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0"`
@@ -404,6 +400,6 @@ type Drain struct {
 
 // Log is the proxy's own log, on standard error.
 type Log struct {
-	// Level is the least level that is written.
+	// Level is the lowest level that is logged.
 	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
 }

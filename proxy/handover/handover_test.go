@@ -382,7 +382,7 @@ func TestOddOffers(t *testing.T) {
 		"fewer":                 {`{"protocol":1,"sockets":[{},{}]}`, []int{fd}, "EOF"},
 		"a refusal":             {`{"error":"not today"}`, nil, "not today"},
 		"a refusal, with gifts": {`{"error":"not today"}`, []int{fd}, "not today"},
-		"no sense":              {`{"protocol":"x"}`, []int{fd}, "not understood"},
+		"no sense":              {`{"protocol":"x"}`, []int{fd}, "invalid message"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := files()

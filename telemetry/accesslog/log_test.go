@@ -321,7 +321,7 @@ func TestFIFOWithoutReader(t *testing.T) {
 	if err := l.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	if n := said.count("nobody reads the FIFO"); n != 1 { // opened again, it has a reader: the first one
+	if n := said.count("nobody reads the access log's FIFO"); n != 1 { // opened again, it has a reader: the first one
 		t.Errorf("%d warnings that nobody reads, want 1", n)
 	}
 	l.Observe(numbered(1))

@@ -10,21 +10,21 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Break is a place at which traces are cut.
+// Break is a place where traces are cut.
 type Break struct {
-	// Service is the one that cuts them, as far as can be told.
+	// Service is the service that cuts them, as far as is known.
 	Service string
 	// Count is how often it was seen.
 	Count int
-	// Reason says what was seen, and what would mend it.
+	// Reason says what was seen, and how to fix it.
 	Reason string
 }
 
 // String is the service and the reason.
 func (b Break) String() string { return b.Service + ": " + b.Reason }
 
-// cuts finds the hops of the trace whose caller is not there: those that had
-// to be put below the first root by their time, and those that had no place.
+// cuts finds the hops of the trace without their caller: those that were put below the
+// first root by their time, and those that had no place.
 func (t *Trace) cuts() []Break {
 	found := breaks{}
 	for _, root := range t.Roots {
@@ -54,11 +54,10 @@ func (n *Node) walk(visit func(*Node)) {
 	}
 }
 
-// lostContext finds the services that do not pass the context of a trace on: the
-// service makes a call that begins a new trace while it is answering a request of
-// this one. A call of its own accord, such as a timer's, may look the same when the
-// service is busy; one with a count near all of its calls does not copy the
-// headers. The worst comes first. hops are those of any traces.
+// lostContext finds services that do not pass the trace context on, the worst first: they
+// make a call that begins a new trace while they answer a request of this one. A call by
+// a timer may look the same in a busy service. But a service where nearly all calls look
+// like this does not copy the headers. hops may be of any traces.
 func lostContext(hops []*hop.Hop, id hop.TraceID) []Break {
 	serving := make(map[string][]*hop.Hop)
 	calls := make(map[string]int)
@@ -90,7 +89,7 @@ func lostContext(hops []*hop.Hop, id hop.TraceID) []Break {
 	})
 }
 
-// timeline is the inbound hops of a service by their start.
+// timeline has the inbound hops of a service by their start.
 type timeline struct {
 	hops []*hop.Hop
 	ends []time.Time // the latest end of the hops up to each
@@ -121,12 +120,12 @@ func (l *timeline) covers(call *hop.Hop) bool {
 	return false
 }
 
-// breaks counts what was found, by the service that cuts and the one beyond.
+// breaks counts cuts, by the service that cuts and the one beyond.
 type breaks map[[2]string]int
 
 func (b breaks) add(service, callee string) { b[[2]string{service, callee}]++ }
 
-// list words them, the most frequent first.
+// list describes them in words, the most frequent first.
 func (b breaks) list(words func(service, callee string, count int) (name, reason string)) (all []Break) {
 	for key, count := range b {
 		name, reason := words(key[0], key[1], count)

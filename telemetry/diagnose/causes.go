@@ -8,11 +8,10 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Causes remembers the failures of the outbound hops of this process by their
-// trace, so that the inbound hop whose application then answers with an error
-// can say that the failure was made farther on, and by whom. It holds a fixed
-// number of failures, the oldest of which goes first, and is touched by
-// failures only. It is safe for concurrent use.
+// Causes remembers failures of this process's outbound hops by their trace. When the
+// application then answers with an error, the inbound hop can say that the failure was
+// made farther upstream, and by whom. It holds a fixed number of failures and drops the
+// oldest first. Only failures use it. It is safe for concurrent use.
 type Causes struct {
 	mu      sync.Mutex
 	byTrace map[hop.TraceID]int // index into ring
@@ -29,16 +28,16 @@ type cause struct {
 // maxCauseText bounds the texts of a remembered failure, in bytes.
 const maxCauseText = 512
 
-// NewCauses returns a table of the given number of failures, at least 1; 1,024
-// of them take about half a megabyte when full.
+// NewCauses returns a table for size failures, at least 1. A full table of 1,024 takes
+// about half a megabyte.
 func NewCauses(size int) *Causes {
 	size = max(size, 1)
 	return &Causes{byTrace: make(map[hop.TraceID]int, size), ring: make([]cause, size)}
 }
 
-// Note remembers f, seen at now, for the trace. Of several failures in one
-// trace the latest counts: what an application did not recover from is
-// usually the last thing that it tried.
+// Note remembers f, seen at now, for the trace. If a trace has several failures, the
+// latest counts: the failure that an application did not recover from is usually the last
+// thing that it tried.
 func (c *Causes) Note(trace hop.TraceID, f hop.Failure, now time.Time) {
 	if trace.IsZero() {
 		return
@@ -58,10 +57,9 @@ func (c *Causes) Note(trace hop.TraceID, f hop.Failure, now time.Time) {
 	c.ring[i] = cause{trace, now, f}
 }
 
-// Find returns the failure that was noted for the trace at since or later.
-// Give it the start of the inbound hop: what failed before that can't be the
-// reason for its failure, so a trace that goes through a service more than
-// once does not mix them up.
+// Find returns the failure that was noted for the trace at since or later. Pass the start
+// of the inbound hop: an earlier failure can't be the reason, for example if a trace goes
+// through a service more than once.
 func (c *Causes) Find(trace hop.TraceID, since time.Time) (hop.Failure, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,5 +70,5 @@ func (c *Causes) Find(trace hop.TraceID, since time.Time) (hop.Failure, bool) {
 	return c.ring[i].failure, true
 }
 
-// keep is a copy of s that pins nothing else in memory.
+// keep returns a copy of s that keeps nothing else in memory.
 func keep(s string) string { return strings.Clone(s[:min(len(s), maxCauseText)]) }

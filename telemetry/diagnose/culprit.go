@@ -13,10 +13,10 @@ import (
 
 // Culprit is what made a trace fail, or slow.
 type Culprit struct {
-	// Node is the hop or attempt that says so.
+	// Node is the hop or attempt that shows it.
 	Node *Node
-	// Service is the one to look at. Where Edge is true it is the caller, and
-	// what failed is its way to Endpoint.
+	// Service is the service to look at. If Edge is true it is the caller, and its
+	// connection to Endpoint failed.
 	Service  string
 	Endpoint string
 	Edge     bool
@@ -25,8 +25,8 @@ type Culprit struct {
 	Reason string
 	// Took is the time that was spent there, for a slow trace.
 	Took time.Duration
-	// Unseen is true where the service's own hop is not among the hops, and
-	// others told of it.
+	// Unseen is true if the service's own hop is not among the hops, and only others
+	// reported it.
 	Unseen bool
 }
 
@@ -40,8 +40,8 @@ func (c *Culprit) String() string {
 	return s
 }
 
-// where is the service, or its way to what it called; the endpoint's address
-// is there only if the reason does not tell it.
+// where returns the service, or its connection to what it called. It has the endpoint's
+// address only if the reason lacks it.
 func (c *Culprit) where() string {
 	if !c.Edge || c.Endpoint == "" {
 		return c.Service
@@ -58,8 +58,8 @@ func (c *Culprit) where() string {
 	return c.Service + " -> " + name + " (" + c.Endpoint + ")"
 }
 
-// callee is a name for what an attempt called, if it has one that says more
-// than the service's own name or the endpoint's address.
+// callee returns a name for what an attempt called, if that says more than the service's
+// own name or the endpoint's address.
 func callee(n *Node) string {
 	name := n.Attempt.Cluster
 	if n.Hop.Labels.Direction == hop.Outbound {
@@ -90,8 +90,8 @@ func (t *Trace) blame() *Culprit {
 	return nil
 }
 
-// failed reports whether the node ended in an error. That a client went away,
-// or sent what it should not have, is none.
+// failed reports whether the node ended in an error. A client that went away, or sent
+// something invalid, does not count.
 func (n *Node) failed() bool {
 	if a := n.Attempt; a != nil {
 		return a.Status >= 500 || a.GRPCStatus.ServerError() || a.ProxyError != "" || a.Flags&hop.Failures != 0
@@ -105,8 +105,8 @@ func (n *Node) cutShort() bool {
 	return n.Hop.Status == 0 || n.Hop.Flags&(hop.DownstreamClosed|hop.DownstreamReset) != 0
 }
 
-// cause is the deepest node that made the failure of n: n itself, unless a
-// failed child explains it. It is nil where n did not fail.
+// cause returns the deepest node that made the failure of n: n itself, unless a failed
+// child explains it. It returns nil if n did not fail.
 func (n *Node) cause() *Node {
 	if !n.failed() && !n.cutShort() {
 		return nil
@@ -129,8 +129,8 @@ func (n *Node) cause() *Node {
 		}
 		return nil
 	}
-	// The last one that failed is what could not be made good; of those that
-	// ran beside it, the first to fail is what ended the others.
+	// The last failure is the one that nothing recovered. Among concurrent ones, the
+	// first failure ended the others.
 	last := slices.MaxFunc(all, func(a, b pair) int { return cmp.Compare(a.child.end(), b.child.end()) })
 	first := last
 	for _, p := range all {
@@ -141,8 +141,7 @@ func (n *Node) cause() *Node {
 	return first.cause
 }
 
-// recovered reports whether the application made the failed call again, and
-// then it went well.
+// recovered reports whether the application repeated the failed call with success.
 func recovered(c *Node, later []*Node) bool {
 	for _, l := range later {
 		if l.Attempt == nil && l.Start >= c.end() && !l.failed() && l.Hop.Status > 0 &&
@@ -172,7 +171,7 @@ func failure(n *Node) *Culprit {
 		c.Service, c.Endpoint, c.Unseen = f.Hop, "", true
 		c.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
 	case proxyError != "" || flags&hop.Failures != 0:
-		c.Edge = a != nil && flags&hop.Overload == 0 // what the proxy itself lacks is nobody else's fault
+		c.Edge = a != nil && flags&hop.Overload == 0 // a shortage in the proxy is nobody else's fault
 		c.Reason = cmp.Or(reason, strings.ReplaceAll(proxyError, "_", " "), c.Flags.Hint())
 		c.Reason += n.whatItWaitedFor()
 	case a != nil && h.Labels.Direction == hop.Outbound:
@@ -186,8 +185,8 @@ func failure(n *Node) *Culprit {
 	return c
 }
 
-// answer is the status that the node ended with: the gRPC status where there is
-// one, as "UNAVAILABLE (14)", else the HTTP status.
+// answer returns the status that the node ended with: the gRPC status if there is one,
+// such as "UNAVAILABLE (14)", else the HTTP status.
 func (n *Node) answer() string {
 	status, call := n.Hop.Status, n.Hop.GRPCStatus
 	if n.Attempt != nil {
@@ -196,8 +195,8 @@ func (n *Node) answer() string {
 	return cmp.Or(call.Describe(), strconv.Itoa(status))
 }
 
-// message is what the gRPC status came with, if that is how the node ended. Of
-// several attempts only the last one's message is known.
+// message returns the message of the gRPC status, if the node ended with one. Only the
+// last attempt's message is known.
 func (n *Node) message() string {
 	h := n.Hop
 	if n.Attempt != nil && (n.Attempt != h.LastAttempt() || n.Attempt.GRPCStatus != h.GRPCStatus) || h.GRPCMessage.Len() == 0 {
@@ -206,8 +205,7 @@ func (n *Node) message() string {
 	return ": " + h.String(h.GRPCMessage)
 }
 
-// whatItWaitedFor tells, of a timeout, where the time went, if hops under it
-// can tell.
+// whatItWaitedFor says where the time of a timeout went, if hops below it show that.
 func (n *Node) whatItWaitedFor() string {
 	if n.Attempt == nil || n.Attempt.Flags&hop.UpstreamTimeout == 0 {
 		return ""
@@ -225,7 +223,7 @@ func (n *Node) whatItWaitedFor() string {
 	return "; it waited for " + slow(top, took).String()
 }
 
-// destination is a name for what an outbound attempt called.
+// destination returns a name for what an outbound attempt called.
 func destination(n *Node) string {
 	name := n.Hop.Failure.Hop
 	if name == n.service() {
@@ -268,7 +266,7 @@ func slow(n *Node, took time.Duration) *Culprit {
 	return c
 }
 
-// duration is d with the digits that matter to a reader.
+// duration returns d with the significant digits.
 func duration(d time.Duration) string {
 	switch ms := float64(d) / float64(time.Millisecond); {
 	case ms < 100:

@@ -8,8 +8,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// tolerance is how far a callee may lie outside of its call before its clock
-// is taken to be wrong.
+// tolerance is how far a callee may lie outside of its call before its clock counts as
+// wrong.
 const tolerance = time.Millisecond
 
 // layout gives every node its place in time, callers first.
@@ -19,8 +19,8 @@ func (t *Trace) layout() {
 	}
 }
 
-// place puts the hop n at start, and everything below where it belongs then.
-// zero is the start of the trace, by the clock of the first root.
+// place puts the hop n at start, and everything below it relative to that. zero is the
+// start of the trace, by the clock of the first root.
 func (n *Node) place(zero time.Time, start time.Duration) {
 	n.Start, n.Duration = start, max(n.Hop.End, 0)
 	shift := start - n.Hop.Start.Sub(zero)
@@ -37,11 +37,11 @@ func (n *Node) place(zero time.Time, start time.Duration) {
 	}
 }
 
-// placeOf is the start of the hop that n called. raw is what its clock says,
-// shift the correction of n's own clock. What a service called is recorded by
-// the proxy that recorded the service, and needs the same correction. Another
-// proxy's clock is believed if the hop then lies within the call; if not, the
-// hop is put in the middle of it, as though both ways had taken as long.
+// placeOf returns the start of the hop that n called. raw is what its clock says, shift
+// the correction of n's own clock. The same proxy records a service and its calls, so
+// both need the same correction. Another proxy's clock is trusted if the hop then lies
+// within the call. If not, the hop is put in the middle of the call, as if both ways had
+// taken equally long.
 func (n *Node) placeOf(callee *Node, raw, shift time.Duration) time.Duration {
 	length := max(callee.Hop.End, 0)
 	if callee.Hop.Labels.Direction == hop.Outbound && callee.service() == n.service() {
@@ -56,9 +56,9 @@ func (n *Node) placeOf(callee *Node, raw, shift time.Duration) time.Duration {
 	return n.Start + max(n.Duration-length, 0)/2
 }
 
-// criticalPath walks back from until, a time within n, along what n was
-// waiting for, and tells each node's own share of it. Siblings that ran beside
-// the one that ended last are not on the path.
+// criticalPath walks back from until, a time within n, along what n was waiting for, and
+// calls share with each node's own time. Siblings that ran at the same time as the one
+// that ended last are not on the path.
 func (n *Node) criticalPath(until time.Duration, share func(*Node, time.Duration)) {
 	children := slices.SortedStableFunc(slices.Values(n.Children), func(a, b *Node) int {
 		return cmp.Compare(b.end(), a.end())

@@ -6,11 +6,11 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Part returns the hops of a trace that a picture of it needs most, in the order of
-// their start, where all of them are too many: those that failed or were slow, their
-// callers, and the earliest of the rest. most bounds hops and attempts together; hops
-// is returned as it is where it has no more. A caller can choose how many hops a trace
-// has, and the cost of [Build] grows with their square.
+// Part returns the most important hops of a large trace, in the order of their start:
+// those that failed or were slow, their callers, and the earliest of the rest. most
+// limits hops and attempts together; if there are no more, Part returns hops unchanged.
+// It is needed because clients decide how many hops a trace has, and the cost of [Build]
+// grows with their square.
 func Part(hops []*hop.Hop, most int) []*hop.Hop {
 	total := 0
 	for _, h := range hops {
@@ -48,7 +48,7 @@ type part struct {
 	left  int
 }
 
-// take reports whether there was room for h, and it was not there before.
+// take adds h. It reports false if there is no room, or if h is there already.
 func (p *part) take(h *hop.Hop) bool {
 	cost := 1 + len(h.Attempts)
 	if p.taken[h] || cost > p.left {
@@ -59,7 +59,7 @@ func (p *part) take(h *hop.Hop) bool {
 	return true
 }
 
-// takeWithCallers goes up from h until it meets what is there already.
+// takeWithCallers adds h and its callers, up to one that is there already.
 func (p *part) takeWithCallers(h *hop.Hop) {
 	for h != nil && p.take(h) {
 		h = p.spans[h.Parent]

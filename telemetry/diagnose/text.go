@@ -24,8 +24,8 @@ type TextOptions struct {
 // without colour.
 func (t *Trace) Text() string { return string(t.AppendText(nil, TextOptions{})) }
 
-// AppendText appends the drawing of the trace. What came from requests is
-// shown without control characters.
+// AppendText appends the drawing of the trace. It removes control characters from texts
+// of requests.
 func (t *Trace) AppendText(dst []byte, o TextOptions) []byte {
 	if o.Width == 0 {
 		o.Width = 100
@@ -46,8 +46,8 @@ func (t *Trace) AppendText(dst []byte, o TextOptions) []byte {
 	return p.dst
 }
 
-// foot tells what the connections are encrypted with, and explains what is not as
-// it should be.
+// foot describes the encryption of the connections, and explains inferred places and
+// cuts.
 func (p *painter) foot() {
 	p.encryption()
 	inferred := slices.ContainsFunc(p.rows, func(r row) bool { return r.node != nil && r.node.Inferred })
@@ -62,8 +62,8 @@ func (p *painter) foot() {
 	}
 }
 
-// encryption tells, in one line for each connection of a kind, of TLS between
-// the hops. A client's connection is its hop's, an endpoint's the attempt's.
+// encryption describes TLS between the hops, one line for each kind of connection. A
+// client's connection belongs to the hop, an endpoint's to the attempt.
 func (p *painter) encryption() {
 	var lines []string
 	for _, root := range p.trace.Roots {
@@ -82,7 +82,7 @@ func (p *painter) encryption() {
 			case t.Peer != "":
 				line += ", which is " + t.Peer
 			}
-			if n.Attempt != nil && !n.Attempt.Reused { // else it was no part of this trace
+			if n.Attempt != nil && !n.Attempt.Reused { // else the handshake was not part of this trace
 				line += ", handshake " + duration(t.Handshake)
 			}
 			if line = clean(line); !slices.Contains(lines, line) {
@@ -107,7 +107,7 @@ const (
 	bold   = "1"
 )
 
-// The most columns of a row's texts.
+// The maximum number of columns of a row's texts.
 const (
 	maxNameColumns    = 36
 	maxRequestColumns = 28
@@ -161,8 +161,8 @@ func plural(word string, n int) string {
 	return word + "s"
 }
 
-// collect makes the rows of n, a hop, and of what is below. A single attempt
-// has no row of its own.
+// collect makes the rows of the hop n and of all below it. A single attempt has no row of
+// its own.
 func (p *painter) collect(n *Node, lead, branch string) {
 	h := n.Hop
 	r := row{node: n, name: lead + branch + clean(n.service()), request: clean(request(h))}
@@ -204,7 +204,8 @@ func (p *painter) collect(n *Node, lead, branch string) {
 	}
 }
 
-// branchOf is what joins a row to its parent; a dotted line was inferred.
+// branchOf returns the line that joins a row to its parent, dotted if the parent was
+// inferred.
 func branchOf(n *Node, last bool) string {
 	switch {
 	case n.Inferred && last:
@@ -228,8 +229,8 @@ func indent(branch string) string {
 	return "  "
 }
 
-// stem is what stands on a row's second line: the branches that pass it by,
-// and its own on the way to its children.
+// stem returns the start of a row's second line: the branches that pass it, and its own
+// on the way to its children.
 func stem(lead string, children []*Node) string {
 	if len(children) == 0 {
 		return lead
@@ -245,8 +246,8 @@ func request(h *hop.Hop) string {
 	return strings.TrimSpace(method + " " + h.String(h.Path))
 }
 
-// annotate notes at the row what n has to do with the failure, or with the
-// slowness where nothing failed.
+// annotate notes in the row what n has to do with the failure, or with the slowness if
+// nothing failed.
 func (p *painter) annotate(r *row, n *Node) {
 	culprit, slowest := p.trace.Culprit, p.trace.Slowest
 	switch {
@@ -260,8 +261,8 @@ func (p *painter) annotate(r *row, n *Node) {
 	}
 }
 
-// note is a failure in the words of its own row, as far as a person reads: a reason
-// may be an endpoint's, of any length.
+// note returns a failure in words for its row. It cuts the reason, which may come from an
+// endpoint and be of any length.
 func note(c *Culprit) string {
 	text := clean(strings.TrimSpace(c.Flags.String() + " " + c.Reason))
 	return pad(text, min(columns(text), maxNoteColumns))
@@ -315,8 +316,8 @@ func (p *painter) draw(r *row) {
 	p.dst = append(trimRight(p.dst, first), '\n')
 }
 
-// bar is the node's place in the waterfall, and the column where it ends. An
-// attempt's is lighter than a hop's.
+// bar returns the node's bar in the waterfall, and the column where it ends. An attempt's
+// bar is lighter than a hop's.
 func (p *painter) bar(n *Node) (bar string, end int) {
 	cell := func(d time.Duration) int {
 		return int(int64(p.bars) * int64(max(d, 0)) / max(int64(p.until), 1))
@@ -330,8 +331,8 @@ func (p *painter) bar(n *Node) (bar string, end int) {
 	return strings.Repeat(" ", from) + strings.Repeat(block, to-from), to
 }
 
-// status is how the node ended, in a word: the name of the gRPC status where
-// there is one.
+// status returns in a word how the node ended: the name of the gRPC status if there is
+// one.
 func status(n *Node) string {
 	s, call := n.Hop.Status, n.Hop.GRPCStatus
 	if n.Attempt != nil {
@@ -380,7 +381,7 @@ func pad(s string, n int) string {
 	return string(slices.Concat([]rune(s)[:n-1], []rune{'…'}))
 }
 
-// clean replaces what a terminal might obey, or not show.
+// clean replaces characters that a terminal might interpret, or not show.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {

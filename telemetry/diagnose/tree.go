@@ -9,40 +9,38 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Trace is the hops of one trace, put together.
+// Trace has the hops of one trace as trees.
 type Trace struct {
 	ID hop.TraceID
 	// Roots are the trees, the earliest first: one, unless hops are missing.
 	Roots []*Node
 	// Hops is how many different hops there are.
 	Hops int
-	// Culprit made the trace fail; nil where no root failed. A failure that
-	// was made good, by a retry or by the application, has none.
+	// Culprit made the trace fail; nil if no root failed. A failure that a retry or the
+	// application recovered from has no culprit.
 	Culprit *Culprit
-	// Slowest is where most of the first root's time went; nil where there
-	// are no hops.
+	// Slowest is where most of the first root's time went; nil if there are no hops.
 	Slowest *Culprit
-	// Breaks are the places at which the trace is cut.
+	// Breaks are the places where the trace is cut.
 	Breaks []Break
 }
 
-// Node is a hop, or one of its attempts. A hop's children are its attempts;
-// those of an attempt are the hops that came of it: the endpoint's own, and
-// what the application behind it called.
+// Node is a hop, or one of its attempts. A hop's children are its attempts. An attempt's
+// children are the hops that it led to: the endpoint's own, and what the application
+// behind it called.
 type Node struct {
 	Hop *hop.Hop
-	// Attempt is nil where the node is the hop itself.
+	// Attempt is nil if the node is the hop itself.
 	Attempt  *hop.Attempt
 	Children []*Node
-	// Inferred is true where the parent was not named by the hop, but found
-	// by service and time.
+	// Inferred is true if the hop did not name its parent, and it was found by service
+	// and time.
 	Inferred bool
-	// Start is the time since the start of the trace, Duration how long it
-	// took. Clocks that disagree are corrected, so that what was called lies
-	// within the call.
+	// Start is the time since the start of the trace, Duration how long the node took.
+	// Clocks that disagree are corrected, so that a callee lies within its call.
 	Start, Duration time.Duration
-	// Exclusive is the time on the trace's critical path that this node, and
-	// none of its children, took; 0 off the path.
+	// Exclusive is the node's own time on the trace's critical path, without its
+	// children; 0 off the path.
 	Exclusive time.Duration
 
 	parent *Node
@@ -53,9 +51,8 @@ func (n *Node) end() time.Duration { return n.Start + n.Duration }
 // service is the name of the service whose proxy recorded the node.
 func (n *Node) service() string { return n.Hop.Labels.Service }
 
-// Build puts the hops of the trace together. Hops may repeat; hops of other
-// traces are looked at only for [Trace.Breaks]. It does not change the hops,
-// but its result points to them.
+// Build makes a Trace from hops. Hops may repeat; hops of other traces are used only for
+// [Trace.Breaks]. It does not change the hops, but its result points to them.
 func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
 	nodes := collect(id, hops)
 	link(nodes)
@@ -81,7 +78,7 @@ func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
 	return t
 }
 
-// collect makes a node of each hop of the trace and of each attempt, without
+// collect makes a node for each hop of the trace and for each attempt, without
 // repetitions, in the order of their start.
 func collect(id hop.TraceID, hops []*hop.Hop) []*Node {
 	seen := make(map[hop.SpanID]*Node)
@@ -113,7 +110,7 @@ func byStart(a, b *Node) int {
 	return cmp.Or(a.began().Compare(b.began()), bytes.Compare(a.Hop.Span[:], b.Hop.Span[:]))
 }
 
-// began and ended are the instants by the clock of the node's own proxy.
+// began and ended return the instants by the clock of the node's own proxy.
 func (n *Node) began() time.Time {
 	if n.Attempt != nil {
 		return n.Hop.Start.Add(n.Attempt.Start)
@@ -145,8 +142,8 @@ func link(nodes []*Node) {
 	}
 }
 
-// adopt makes child a child of parent, unless that closes a circle, which
-// only a broken record can.
+// adopt makes child a child of parent, unless that closes a cycle, which only broken
+// records can.
 func adopt(parent, child *Node, inferred bool) bool {
 	for n := parent; n != nil; n = n.parent {
 		if n == child {
@@ -158,10 +155,10 @@ func adopt(parent, child *Node, inferred bool) bool {
 	return true
 }
 
-// inferCallers finds the inbound hop behind an outbound one whose parent is a
-// span of the application's own tracer: it is of the same service, and was
-// running at the time; the one that began last, if several were. The clock is
-// the same, for it is one proxy that recorded both.
+// inferCallers finds the inbound hop for an outbound hop with a parent from the
+// application's own tracer: the hop of the same service that was running at the time, and
+// the last to begin if there are several. The clock is the same, since one proxy recorded
+// both.
 func inferCallers(nodes []*Node) {
 	inbound := make(map[string][]*Node)
 	for _, n := range nodes {
@@ -192,8 +189,8 @@ func inferCallers(nodes []*Node) {
 	}
 }
 
-// running is the attempt of the hop that was running when child began, or the
-// hop where none was.
+// running returns the attempt of the hop that was running when child began, or the hop if
+// none was.
 func (n *Node) running(child *Node) *Node {
 	at := n
 	for _, a := range n.Children {
@@ -204,9 +201,9 @@ func (n *Node) running(child *Node) *Node {
 	return at
 }
 
-// inferRest attaches hops whose parent is unknown still to the first root, if
-// they lie within it: they are of its trace, so it is how they came about,
-// though what is between may be missing.
+// inferRest attaches hops without a known parent to the first root, if they lie within
+// it. They belong to its trace, so the root led to them, though hops between may be
+// missing.
 func inferRest(nodes []*Node) {
 	var first *Node
 	for _, n := range nodes {

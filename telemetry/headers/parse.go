@@ -8,8 +8,7 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// The limits of a Proxy-Status that is read: bytes in all lines together, and
-// members.
+// The limits for reading a Proxy-Status: bytes in all lines together, and members.
 const (
 	MaxProxyStatusBytes   = 8 << 10
 	MaxProxyStatusMembers = 64
@@ -18,8 +17,8 @@ const (
 // ErrTooLarge is the error for a Proxy-Status over a limit.
 var ErrTooLarge = errors.New("headers: Proxy-Status is too large")
 
-// Member is what one proxy on the way said, ours or another's. The zero value
-// of a field means that it said nothing of the kind.
+// Member is what one proxy on the way said, ours or another. A zero field means that it
+// did not say.
 type Member struct {
 	Name           string
 	Error          string // the RFC 9209 error type
@@ -33,9 +32,9 @@ type Member struct {
 // member is of the proxy nearest to the origin. Parameters that are unknown or
 // of the wrong type are ignored (RFC 9209 section 2.1).
 //
-// Where a member is malformed, which would void the whole list, the others are
-// read all the same and returned with an error that quotes it. A list over a
-// limit is not read at all.
+// By the RFC a malformed member voids the whole list. ParseProxyStatus still returns the
+// other members, with an error that quotes the malformed one. A list over a limit is not
+// read at all.
 func ParseProxyStatus(lines [][]byte) ([]Member, error) {
 	size := 0
 	for _, line := range lines {
@@ -66,8 +65,8 @@ func ParseProxyStatus(lines [][]byte) ([]Member, error) {
 	return members, err
 }
 
-// piecewise reads a list that does not parse as a whole member by member; the
-// error is that of the first one that is malformed.
+// piecewise reads a list member by member, for one that does not parse as a whole. It
+// returns the error of the first malformed member.
 func piecewise(lines []string) (list httpsfv.List, first error) {
 	for _, line := range lines {
 		for rest := line; rest != ""; {
@@ -124,7 +123,7 @@ func read(item httpsfv.Item) (m Member, ok bool) {
 	return m, true
 }
 
-// text is the value of a Token or a String.
+// text returns the value of a Token or a String.
 func text(v any) (string, bool) {
 	switch v := v.(type) {
 	case httpsfv.Token:
@@ -135,10 +134,10 @@ func text(v any) (string, bool) {
 	return "", false
 }
 
-// Failure tells which hop made the failure of a response, and why. It is the
-// first member, which is the nearest to the origin, that says "error", or that
-// names the failed hop; all members after it only relayed the failure. ok is
-// false where no member says so: then the application itself answered.
+// Failure tells which hop made the failure of a response, and why. It looks for the first
+// member, so the one nearest to the origin, that says "error" or names the failed hop;
+// all members after it only relayed the failure. ok is false if there is none: then the
+// application itself answered.
 func Failure(members []Member) (failedHop, reason string, ok bool) {
 	for i := range members {
 		m := &members[i]

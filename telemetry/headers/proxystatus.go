@@ -12,7 +12,7 @@ import (
 // failure, as a String.
 const FailedHop = "hopscope-failed-hop"
 
-// maxText bounds a name and a text that go into a member, in bytes.
+// maxText limits a name and a text in a member, in bytes.
 const (
 	maxName = 128
 	maxText = 512
@@ -20,13 +20,13 @@ const (
 
 // ProxyStatus writes the Proxy-Status member of one service.
 type ProxyStatus struct {
-	name    any    // httpsfv.Token, or string where the name is no token
+	name    any    // httpsfv.Token, or string if the name is not a token
 	success []byte // the whole member of a hop on which nothing failed
 }
 
-// NewProxyStatus prepares the member of a service, which is done once, when a
-// configuration is built. A name that RFC 9651 can't have as a Token is sent
-// as a String, without what a String can't hold.
+// NewProxyStatus prepares the member of a service. Call it once, when a configuration is
+// built. A name that is not a Token of RFC 9651 is sent as a String, without characters
+// that a String can't hold.
 func NewProxyStatus(service string) *ProxyStatus {
 	p := &ProxyStatus{name: httpsfv.Token(service)}
 	text, err := httpsfv.Marshal(httpsfv.NewItem(p.name))
@@ -35,17 +35,16 @@ func NewProxyStatus(service string) *ProxyStatus {
 		p.name = name
 		text, err = httpsfv.Marshal(httpsfv.NewItem(name))
 	}
-	if err != nil { // not reached: ascii leaves nothing to object to
+	if err != nil { // not reached: ascii makes every value valid
 		text = `"hopscope"`
 	}
 	p.success = []byte(text)
 	return p
 }
 
-// Append appends this hop's member. Where nothing failed, that is the name
-// alone and allocates nothing. The hop's Status, Flags, ProxyError, Details,
-// Failure and Attempts must be known, which they are when the response's head
-// is sent.
+// Append appends this hop's member. If nothing failed, that is only the name, and Append
+// allocates nothing. Call it when the response's head is sent: the hop's Status, Flags,
+// ProxyError, Details, Failure and Attempts must be set.
 //
 // A failed hop says "error" only if this proxy made the failure, and
 // "received-status" only if a response came from upstream (RFC 9209 section
@@ -55,7 +54,7 @@ func (p *ProxyStatus) Append(dst []byte, h *hop.Hop) []byte {
 		return append(dst, p.success...)
 	}
 	text, err := httpsfv.Marshal(p.member(h))
-	if err != nil { // not reached: every value was made fit
+	if err != nil { // not reached: every value is valid
 		return append(dst, p.success...)
 	}
 	return append(dst, text...)
@@ -83,7 +82,7 @@ func (p *ProxyStatus) member(h *hop.Hop) httpsfv.Item {
 	return m
 }
 
-// details is "FLAGS details: reason", without the parts that are empty.
+// details returns "FLAGS details: reason", without empty parts.
 func details(h *hop.Hop) string {
 	head := strings.TrimSpace(h.Flags.String() + " " + h.Details)
 	switch {
@@ -95,11 +94,11 @@ func details(h *hop.Hop) string {
 	return head + reasonMark + h.Failure.Reason
 }
 
-// reasonMark stands between the codes and the sentence in our details.
+// reasonMark separates the codes from the sentence in our details.
 const reasonMark = ": "
 
-// ascii makes s fit for a String of RFC 9651 section 3.3.3: printable ASCII,
-// at most limit bytes.
+// ascii makes s valid as a String of RFC 9651 section 3.3.3: printable ASCII, at most
+// limit bytes.
 func ascii(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit-3] + "..."

@@ -7,10 +7,10 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// AppendServerTiming appends this hop's metric of Server-Timing: the service's
-// name, the milliseconds from the request's first byte until now, which is a
-// duration since the Hop's Start, and the hop's direction, which tells apart
-// the two hops that a service's proxy makes. It allocates nothing.
+// AppendServerTiming appends this hop's Server-Timing metric: the service's name, the
+// milliseconds from the request's first byte until now, and the hop's direction. now is a
+// duration since the Hop's Start. The direction distinguishes the two hops of a service's
+// proxy. It allocates nothing.
 //
 // See the W3C's Server Timing, section "The Server-Timing Header Field".
 func AppendServerTiming(dst []byte, h *hop.Hop, now time.Duration) []byte {
@@ -28,8 +28,8 @@ func AppendServerTiming(dst []byte, h *hop.Hop, now time.Duration) []byte {
 	return append(dst, h.Labels.Direction.String()...)
 }
 
-// appendToken appends name as a token of RFC 9110 section 5.6.2, with _ for
-// what a token can't hold; an empty name becomes "hop".
+// appendToken appends name as a token of RFC 9110 section 5.6.2, with _ for characters
+// that a token can't have; an empty name becomes "hop".
 func appendToken(dst []byte, name string) []byte {
 	if name == "" {
 		return append(dst, "hop"...)

@@ -6,8 +6,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// Ask says what the last attempt asks of its endpoint. What is the same as in the
-// request, as nearly all of it is, takes no room.
+// Ask records what the last attempt asks its endpoint for. Values that are the same as in
+// the request, which nearly all are, take no memory.
 func (h *Hop) Ask(scheme string, host, path, query []byte) {
 	a := h.LastAttempt()
 	a.Scheme = scheme
@@ -16,14 +16,14 @@ func (h *Hop) Ask(scheme string, host, path, query []byte) {
 	h.share(&a.Query, h.Query, query)
 }
 
-// AskHost is for an attempt that asks for another host than the request did.
+// AskHost records that the last attempt asks for another host than the request.
 func (h *Hop) AskHost(host string) {
 	if a := h.LastAttempt(); string(h.Bytes(a.Host)) != host {
 		h.SetString(&a.Host, host)
 	}
 }
 
-// share points t at b, which may be there as a piece already.
+// share points t at b, and reuses piece if it has the same bytes.
 func (h *Hop) share(t *Text, piece Text, b []byte) {
 	if bytes.Equal(h.Bytes(piece), b) {
 		*t = piece
@@ -32,8 +32,9 @@ func (h *Hop) share(t *Text, piece Text, b []byte) {
 	h.Set(t, b)
 }
 
-// AppendURL appends the URL that an attempt of h asked for, without a user's name and
-// with the query's credentials redacted; nothing where it has none, as a tunnel.
+// AppendURL appends the URL that an attempt of h asked for, without a user name and with
+// credentials in the query redacted. It appends nothing if there is no URL, as for a
+// tunnel.
 func AppendURL(dst []byte, h *Hop, a *Attempt) []byte {
 	host := WithoutUser(h.Bytes(a.Host))
 	if a.Path.Len() == 0 || a.Scheme == "" || len(host) == 0 {
@@ -47,14 +48,14 @@ func AppendURL(dst []byte, h *Hop, a *Attempt) []byte {
 	return dst
 }
 
-// WithoutUser cuts a user name and password off an authority (RFC 9110 section 4.2.4
-// has them refused or ignored; here they must not be shown).
+// WithoutUser cuts the user name and password off an authority. RFC 9110 section 4.2.4
+// has them refused or ignored; here they must not be shown.
 func WithoutUser(authority []byte) []byte {
 	return authority[bytes.LastIndexByte(authority, '@')+1:]
 }
 
-// Fork returns a copy of h for an attempt that is made at the same time as others: each
-// adds to a record of its own, and [Hop.Join] brings them together.
+// Fork returns a copy of h for an attempt that runs at the same time as others. Each adds
+// to its own copy, and [Hop.Join] merges them.
 func (h *Hop) Fork() *Hop {
 	c := *h
 	c.text = h.text[:len(h.text):len(h.text)]

@@ -2,8 +2,8 @@ package hop
 
 import "math/bits"
 
-// Flags is a set of response flags. They are Envoy's, with Envoy's meaning, so
-// that whoever knows its access log can read ours; but for PANIC, which is our own.
+// Flags is a set of response flags. They are Envoy's, with Envoy's meaning, so that
+// people who know its access log can read ours. Only PANIC is our own.
 type Flags uint64
 
 // The flags, in the order in which several are written.
@@ -38,9 +38,9 @@ const (
 	lastFlag
 )
 
-// Failures are the flags that make a hop a failed one whatever its status.
-// What a client did to itself (NR, DPE, IH, RL, UAEX) or chose (DC), and what
-// was injected as a mere delay, is none.
+// Failures are the flags that make a hop failed at any status. It has no flags for a
+// client's own mistakes (NR, DPE, IH, RL, UAEX) or choice (DC), nor for an injected
+// delay.
 const Failures = NoHealthyUpstream | UpstreamConnectionFailure | UpstreamOverflow |
 	NoCluster | RetriesExhausted | UpstreamTimeout | UpstreamConnectionClosed |
 	UpstreamReset | UpstreamProtocolError | DNSFailure | StreamIdleTimeout |
@@ -85,11 +85,11 @@ func All() []Flags {
 	return all
 }
 
-// First is the first flag of the set, or 0.
+// First returns the first flag of the set, or 0.
 func (f Flags) First() Flags { return f & -f }
 
-// Code is the code of the first flag of the set, "" where it is empty: a
-// metric label of bounded values, at no allocation.
+// Code returns the code of the first flag of the set, "" if it is empty. It is for metric
+// labels: it has few values, and allocates nothing.
 func (f Flags) Code() string {
 	if f == 0 {
 		return ""
@@ -97,8 +97,7 @@ func (f Flags) Code() string {
 	return flags[bits.TrailingZeros64(uint64(f))].code
 }
 
-// Hint says in words what the first flag of the set means, "" where it is
-// empty.
+// Hint says in words what the first flag of the set means, "" if it is empty.
 func (f Flags) Hint() string {
 	if f == 0 {
 		return ""
@@ -117,5 +116,5 @@ func (f Flags) Append(dst []byte) []byte {
 	return dst
 }
 
-// String is the codes joined by commas, "" for the empty set.
+// String returns the codes joined by commas, "" for the empty set.
 func (f Flags) String() string { return string(f.Append(nil)) }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// GRPCStatus is the status of a gRPC call: its code plus one, so that zero
-// means that there is none.
+// GRPCStatus is the status of a gRPC call: its code plus one. Zero means that there is
+// none.
 type GRPCStatus uint8
 
-// grpcNames are the codes' names, as gRPC's own documentation has them.
+// grpcNames are the codes' names in gRPC's documentation.
 var grpcNames = [...]string{
 	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
 	"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
@@ -17,8 +17,8 @@ var grpcNames = [...]string{
 	"UNAUTHENTICATED",
 }
 
-// GRPCStatusOf returns the status of a code; a code that is not known is
-// UNKNOWN, as gRPC's clients take it.
+// GRPCStatusOf returns the status for a code. An unknown code becomes UNKNOWN, as in
+// gRPC's clients.
 func GRPCStatusOf(code int) GRPCStatus {
 	if code < 0 || code >= len(grpcNames) {
 		code = 2
@@ -26,10 +26,10 @@ func GRPCStatusOf(code int) GRPCStatus {
 	return GRPCStatus(code + 1)
 }
 
-// Code is the code, 0 to 16; -1 where there is no status.
+// Code returns the code, 0 to 16; -1 if there is no status.
 func (s GRPCStatus) Code() int { return int(s) - 1 }
 
-// String is the code's name, such as "UNAVAILABLE"; "" where there is none.
+// String returns the code's name, such as "UNAVAILABLE"; "" if there is none.
 func (s GRPCStatus) String() string {
 	if s == 0 {
 		return ""
@@ -37,8 +37,8 @@ func (s GRPCStatus) String() string {
 	return grpcNames[s-1]
 }
 
-// Describe says the status in words, such as "UNAVAILABLE (14)"; "" where there
-// is none.
+// Describe returns the name and the code, such as "UNAVAILABLE (14)"; "" if there is
+// none.
 func (s GRPCStatus) Describe() string {
 	if s == 0 {
 		return ""
@@ -60,8 +60,8 @@ func (s GRPCStatus) ServerError() bool {
 	return false
 }
 
-// GRPCReason says how a gRPC call ended, such as "UNAVAILABLE (14): no backend";
-// "" where it has no status.
+// GRPCReason says how a gRPC call ended, such as "UNAVAILABLE (14): no backend"; "" if it
+// has no status.
 func (h *Hop) GRPCReason() string {
 	s := h.GRPCStatus.Describe()
 	if s != "" && h.GRPCMessage.Len() > 0 {
@@ -70,9 +70,9 @@ func (h *Hop) GRPCReason() string {
 	return s
 }
 
-// RPC takes the path of a gRPC call, "/package.Service/Method", apart. ok is
-// false where the path does not have that form. A service may have a slash in
-// it: the prefix under which it is served.
+// RPC splits the path of a gRPC call, "/package.Service/Method". ok is false if the path
+// does not have that form. The service may contain slashes, if it is served under a
+// prefix.
 func RPC(path []byte) (service, method []byte, ok bool) {
 	last := bytes.LastIndexByte(path, '/')
 	if last < 2 || last == len(path)-1 || path[0] != '/' {

@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// Hop is the record of one request passing through one proxy. It is flat and
-// pooled: the data plane takes one from its [Sink], fills it in without
-// allocating, and gives it back with [Sink.Record], after which it must not be
-// touched.
+// Hop is the record of one request passing through one proxy. It is flat and pooled: the
+// data plane takes one from its [Sink], fills it in without allocating, and gives it back
+// with [Sink.Record]. After that it must not touch the Hop.
 //
-// Instants are durations since Start on the monotonic clock; zero means that
-// the thing did not happen.
+// Instants are durations since Start on the monotonic clock; zero means that it did not
+// happen.
 type Hop struct {
-	// Labels is what the configuration says about the request. It is never
-	// nil; until a route is chosen it is the listener's.
+	// Labels is what the configuration says about the request. It is never nil; it is the
+	// listener's until a route is chosen.
 	Labels *Labels
 	// Kind tells requests from tunnels and from connections that ended
 	// before a request could be understood.
@@ -25,8 +24,8 @@ type Hop struct {
 	Trace  TraceID
 	Span   SpanID
 	Parent SpanID
-	// Sampled is the decision that was received or, at a root, made; it is
-	// what goes out. Keep says why the spans of this hop are exported.
+	// Sampled is the sampling decision that was received or, at a root, made; it is sent
+	// upstream. Keep says why the spans of this hop are exported.
 	Sampled bool
 	Keep    Keep
 
@@ -36,34 +35,33 @@ type Hop struct {
 	FirstByte time.Duration // first byte of the response sent downstream
 	End       time.Duration // last byte sent, or given up
 
-	// Method is the request's method where it is a known one, else "_OTHER".
+	// Method is the request's method if it is a known one, else "_OTHER".
 	Method string
 	// Version is the protocol spoken downstream.
 	Version Version
 	// Scheme is "http" or "https", as the client used it.
 	Scheme string
-	// Status is the status sent downstream, 0 where no response began.
+	// Status is the status sent downstream, 0 if no response began.
 	Status int
 	// Flags says what went wrong, if anything did.
 	Flags Flags
-	// ProxyError is the RFC 9209 section 2.3 error type, empty where this
-	// proxy made no error.
+	// ProxyError is the error type of RFC 9209 section 2.3, empty if this proxy made no
+	// error.
 	ProxyError string
 	// Details is a short machine-readable cause in Envoy's manner, such as
 	// "upstream_reset_before_response_started{connection_refused}" or
 	// "via_upstream".
 	Details string
-	// Failure says who made the failure; zero where nothing failed.
+	// Failure says who made the failure; zero if nothing failed.
 	Failure Failure
 
 	// BytesIn and BytesOut count the content received from and sent to the client, in
-	// bytes as its connection carries them: within the framing (chunks, frames),
-	// before a filter changes them on the way in and after on the way out. Of a
-	// tunnel they count all.
+	// bytes on its connection, without framing (chunks, frames): before filters on the
+	// way in, and after filters on the way out. For a tunnel they count all bytes.
 	BytesIn, BytesOut int64
 
-	// GRPC is true for a gRPC call, whose status is GRPCStatus and whose
-	// message is GRPCMessage, percent-decoded.
+	// GRPC is true for a gRPC call. GRPCStatus is its status, and GRPCMessage its
+	// message, percent-decoded.
 	GRPC        bool
 	GRPCStatus  GRPCStatus
 	GRPCMessage Text
@@ -76,8 +74,8 @@ type Hop struct {
 	// the address at the other end of the connection ("host:port").
 	Client, Peer string
 
-	// What the request said, kept in the Hop's own storage; read them with
-	// [Hop.String] or [Hop.Bytes].
+	// Texts of the request, in the Hop's own storage; read them with [Hop.String] or
+	// [Hop.Bytes].
 	MethodText  Text // the method as sent, only where Method is "_OTHER"
 	Host        Text
 	Path        Text
@@ -101,13 +99,12 @@ type Attempt struct {
 	// Endpoint is the address that was tried, "host:port"; Cluster is the
 	// cluster it was picked from.
 	Endpoint, Cluster string
-	// Reused is true where the connection came from the pool.
+	// Reused is true if the connection came from the pool.
 	Reused bool
 	// Version is the protocol spoken upstream.
 	Version Version
-	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint
-	// saw it: after rewrites, with a Host of its own where the route says so. They
-	// are set by [Hop.Ask].
+	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint saw
+	// it: after rewrites, and with the route's Host if it sets one. [Hop.Ask] sets them.
 	Scheme            string
 	Host, Path, Query Text
 
@@ -117,7 +114,7 @@ type Attempt struct {
 	FirstByte time.Duration // first byte of the response head received
 	End       time.Duration
 
-	// Status is the response's status, 0 where none came.
+	// Status is the response's status, 0 if none came.
 	Status int
 	// Flags and ProxyError say why the attempt failed, as on the Hop.
 	Flags      Flags
@@ -127,7 +124,7 @@ type Attempt struct {
 	Reason string
 
 	// BytesSent and BytesReceived count the content sent to and received from the
-	// endpoint in the same way, also of a response that was not used.
+	// endpoint in the same way, even for a response that was not used.
 	BytesSent, BytesReceived int64
 
 	// GRPCStatus is the status that the endpoint gave a gRPC call.
@@ -137,26 +134,24 @@ type Attempt struct {
 	TLS *TLS
 }
 
-// Labels is what the configuration fixes about a request before it arrives:
-// one value for each route, shared by all its Hops, never changed once built.
+// Labels is what the configuration says about requests of a route before they arrive. All
+// Hops of the route share one value, which never changes.
 type Labels struct {
 	Service   string
 	Direction Direction
 	Listener  string
-	// Route and Cluster are empty until a route has been chosen, or where
-	// none matched.
+	// Route and Cluster are empty until a route has been chosen, or if none matched.
 	Route, Cluster string
-	// Slow is the duration from which a hop is kept as slow; 0 means never.
+	// Slow is the duration from which a hop counts as slow; 0 means never.
 	Slow time.Duration
-	// Metrics is the metrics view's resolved series for these labels, made
-	// when the configuration is built and opaque to everybody else.
+	// Metrics has the metrics view's series for these labels, resolved when the
+	// configuration is built. It is opaque to all other code.
 	Metrics any
 }
 
-// Failure says which hop made a failure, and why. Whoever reads it needs no
-// other hop's record.
+// Failure says which hop made a failure, and why. A reader needs no other hop's record.
 type Failure struct {
-	// Origin tells a failure that was made here from one that was relayed.
+	// Origin says whether the failure was made here or relayed.
 	Origin Origin
 	// Hop is the name of the service whose hop made the failure.
 	Hop string
@@ -188,7 +183,7 @@ func (o Origin) String() string {
 	return [...]string{"", "downstream", "proxy", "endpoint", "relayed"}[o]
 }
 
-// Kind is what a Hop is the record of.
+// Kind is what a Hop records.
 type Kind uint8
 
 const (
@@ -200,7 +195,7 @@ const (
 	KindConnection
 )
 
-// Direction tells what comes in to a service from what it calls.
+// Direction tells requests to a service from requests that it makes.
 type Direction uint8
 
 const (
@@ -216,7 +211,7 @@ func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d
 type Version uint8
 
 const (
-	// VersionUnknown is used where nothing was understood.
+	// VersionUnknown means that nothing was understood.
 	VersionUnknown Version = iota
 	// HTTP10 is HTTP/1.0.
 	HTTP10
@@ -226,18 +221,18 @@ const (
 	HTTP2
 )
 
-// String is the form of access logs: "HTTP/1.1".
+// String returns the form of access logs: "HTTP/1.1".
 func (v Version) String() string { return [...]string{"", "HTTP/1.0", "HTTP/1.1", "HTTP/2"}[v] }
 
-// Number is OpenTelemetry's network.protocol.version: "1.1".
+// Number returns OpenTelemetry's network.protocol.version: "1.1".
 func (v Version) Number() string { return [...]string{"", "1.0", "1.1", "2"}[v] }
 
-// Keep is the reason for which a hop's spans are exported; its name is the
-// span attribute hopscope.sampled_by.
+// Keep is why a hop's spans are exported. Its name is the span attribute
+// hopscope.sampled_by.
 type Keep uint8
 
 const (
-	// KeepNot means that they are not.
+	// KeepNot means that they are not exported.
 	KeepNot Keep = iota
 	// KeepParent means that the caller had sampled the trace.
 	KeepParent
@@ -255,9 +250,8 @@ func (k Keep) String() string {
 	return [...]string{"", "parent", "ratio", "debug", "failed", "slow"}[k]
 }
 
-// Failed reports whether the hop counts as an error: a status of 500 and
-// above, a gRPC status that the server is to blame for, or a flag that means
-// one, unless the client made it.
+// Failed reports whether the hop counts as an error: a status of 500 and above, a gRPC
+// status that is the server's fault, or a flag of [Failures], unless the client made it.
 func (h *Hop) Failed() bool {
 	return h.Status >= 500 ||
 		(h.GRPCStatus.ServerError() || h.Flags&Failures != 0) && h.Failure.Origin != OriginDownstream
@@ -269,14 +263,13 @@ func (h *Hop) Slow() bool {
 	return h.Kind == KindRequest && h.Labels.Slow > 0 && h.End >= h.Labels.Slow
 }
 
-// Attempt opens one more attempt and returns it; the pointer is good until the
-// next call.
+// Attempt adds an attempt and returns it; the pointer is valid until the next call.
 func (h *Hop) Attempt() *Attempt {
 	h.Attempts = append(h.Attempts, Attempt{})
 	return &h.Attempts[len(h.Attempts)-1]
 }
 
-// LastAttempt is the latest attempt, or nil.
+// LastAttempt returns the latest attempt, or nil.
 func (h *Hop) LastAttempt() *Attempt {
 	if len(h.Attempts) == 0 {
 		return nil
@@ -284,7 +277,7 @@ func (h *Hop) LastAttempt() *Attempt {
 	return &h.Attempts[len(h.Attempts)-1]
 }
 
-// Sink takes finished Hops. Record never blocks and never fails; what can't be
+// Sink takes finished Hops. Record never blocks and never fails; a Hop that can't be
 // taken is dropped and counted.
 type Sink interface {
 	// Open returns an empty Hop.
@@ -304,7 +297,7 @@ func (p *Pool) Get() *Hop {
 	return &Hop{Attempts: make([]Attempt, 0, 1), text: make([]byte, 0, 512)}
 }
 
-// Put empties h and keeps it. A Hop that grew large is left to the collector.
+// Put empties h and keeps it. It leaves a Hop that grew large to the garbage collector.
 func (p *Pool) Put(h *Hop) {
 	if cap(h.text) > 4096 || cap(h.Attempts) > 8 {
 		return

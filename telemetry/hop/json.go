@@ -11,8 +11,8 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// document is the JSON form of a Hop. Durations are nanoseconds, so that a Hop
-// that another proxy sent is the one it recorded.
+// document is the JSON form of a Hop. Durations are nanoseconds, so that a Hop from
+// another proxy is exact.
 type document struct {
 	Service    string        `json:"service"`
 	Direction  string        `json:"direction"`
@@ -103,9 +103,9 @@ type tlsFacts struct {
 	HandshakeNS time.Duration `json:"handshake_ns"`
 }
 
-// MarshalJSON writes every fact of the Hop under the names of the access log,
-// durations as nanoseconds (_ns), and those of TLS in an object, tls. The query is redacted by
-// [redact.AppendQuery]; bytes that are no UTF-8 become U+FFFD.
+// MarshalJSON writes every fact of the Hop under the names of the access log, durations
+// as nanoseconds (_ns), and those of TLS in an object, tls. [redact.AppendQuery] redacts
+// the query; invalid UTF-8 becomes U+FFFD.
 func (h *Hop) MarshalJSON() ([]byte, error) {
 	l := h.Labels
 	if l == nil {
@@ -146,9 +146,8 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 	return json.Marshal(&d)
 }
 
-// UnmarshalJSON replaces h by what [Hop.MarshalJSON] wrote, with Labels of its
-// own. Words it does not know, which a newer proxy may send, count as absent;
-// an id that is malformed is an error.
+// UnmarshalJSON replaces h by what [Hop.MarshalJSON] wrote, with its own Labels. Unknown
+// words, which a newer proxy may send, count as absent; a malformed id is an error.
 func (h *Hop) UnmarshalJSON(data []byte) error {
 	var d document
 	if err := json.Unmarshal(data, &d); err != nil {
@@ -206,14 +205,14 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// setIf keeps a text that is not empty.
+// setIf sets a text that is not empty.
 func (h *Hop) setIf(t *Text, s string) {
 	if s != "" {
 		h.SetString(t, s)
 	}
 }
 
-// codeOf is the code of a status, nil where there is none.
+// codeOf returns the code of a status, nil if there is none.
 func codeOf(s GRPCStatus) *int {
 	if s == 0 {
 		return nil
@@ -251,8 +250,8 @@ func (f *tlsFacts) tls() *TLS {
 
 var kindNames = [...]string{"request", "tunnel", "connection"}
 
-// parse finds the value from first to last whose String is s; it is first
-// where there is none.
+// parse finds the value from first to last with the String s; it returns first if there
+// is none.
 func parse[T interface {
 	~uint8
 	String() string

@@ -1,11 +1,10 @@
 package hop
 
-// Text is a piece of a Hop's own storage: request bytes that outlive the
-// connection's buffer without an allocation each.
+// Text is a piece of a Hop's own storage. It keeps request bytes beyond the life of the
+// connection's buffer, without an allocation for each.
 type Text struct{ off, len uint32 }
 
-// MaxText is the longest piece that a Hop keeps, in bytes; what is longer is
-// cut.
+// MaxText is the longest piece that a Hop keeps, in bytes; longer texts are cut.
 const MaxText = 4096
 
 // Len is the length in bytes.
@@ -29,14 +28,14 @@ func (h *Hop) SetString(t *Text, s string) {
 	h.text = append(h.text, s...)
 }
 
-// Bytes returns the piece; it is good until the Hop is recorded.
+// Bytes returns the piece; it is valid until the Hop is recorded.
 func (h *Hop) Bytes(t Text) []byte { return h.text[t.off : t.off+t.len] }
 
 // String returns a copy of the piece.
 func (h *Hop) String(t Text) string { return string(h.Bytes(t)) }
 
-// Clone returns a copy of h that shares nothing with it but Labels and TLS,
-// which never change, sized to what it holds.
+// Clone returns a copy of h, no larger than needed. It shares only Labels and TLS with h,
+// which never change.
 func (h *Hop) Clone() *Hop {
 	c := *h
 	c.text = append(make([]byte, 0, len(h.text)), h.text...)
@@ -44,9 +43,8 @@ func (h *Hop) Clone() *Hop {
 	return &c
 }
 
-// Size is about how many bytes of memory a [Hop.Clone] of h takes. What it
-// shares with the other hops of a connection counts in full, since it may be
-// the last of them.
+// Size returns about how many bytes a [Hop.Clone] of h takes. What it shares with other
+// hops of the connection counts in full, since it may be the last of them.
 func (h *Hop) Size() int {
 	const fixed, attempt = 512, 264
 	shared := h.TLS.size()

@@ -2,8 +2,8 @@ package hop
 
 import "time"
 
-// TLS is what a connection is encrypted with. It is made once for each
-// connection and never changed, so that all its Hops share it.
+// TLS describes the encryption of a connection. It is made once for each connection and
+// never changed, so all its Hops share it.
 type TLS struct {
 	// Version is "1.2" or "1.3"; Cipher is the suite by its IANA name, such as
 	// "TLS_AES_128_GCM_SHA256".
@@ -11,13 +11,12 @@ type TLS struct {
 	// ServerName is the name that the client asked for (SNI), "" for none;
 	// Protocol is what ALPN agreed on, "" for nothing.
 	ServerName, Protocol string
-	// Peer is who the other side's certificate says that it is: its SPIFFE id
-	// where it has one, else its first DNS name, else its subject. It is ""
-	// where there was no certificate. PeerSubject is the subject, PeerExpires
-	// when the certificate does.
+	// Peer is the identity in the other side's certificate: its SPIFFE id if it has one,
+	// else its first DNS name, else its subject; "" without a certificate. PeerSubject is
+	// the subject, PeerExpires when the certificate expires.
 	Peer, PeerSubject string
 	PeerExpires       time.Time
-	// Resumed is true where the session was resumed.
+	// Resumed is true if the session was resumed.
 	Resumed bool
 	// Handshake is how long the handshake took.
 	Handshake time.Duration

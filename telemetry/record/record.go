@@ -12,22 +12,19 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// View is one way to see Hops. All its methods but Name are called from one
-// goroutine. A method that panics is counted and logged, and the view is
-// called again with the next Hop.
+// View receives finished Hops. One goroutine calls all its methods but Name. A panic of a
+// method is counted and logged, and the view still gets the next Hop.
 type View interface {
 	// Name is the view's name in metrics and logs: "spans", "access_log".
 	Name() string
-	// Observe shows one finished Hop, in the order in which a shard received
-	// them. The Hop, its texts and its attempts are reused afterwards: a
-	// view that keeps something clones it. Observe must not block, because
-	// while it does Hops pile up, and are dropped when a ring is full.
+	// Observe receives one finished Hop, in the order of its shard. The Hop, its texts
+	// and its attempts are reused afterwards: clone what you keep. Observe must not
+	// block: meanwhile Hops pile up, and are dropped when a ring is full.
 	Observe(h *hop.Hop)
-	// Tick is the moment to hand on what was buffered. It comes within a
-	// tenth of a second of every Observe, and never while nothing happens.
+	// Tick is the moment to pass on what the view has buffered. It comes within a tenth
+	// of a second of every Observe, and never while nothing happens.
 	Tick(now time.Time)
-	// Close hands on everything and ends the view, within ctx. No other call
-	// follows it.
+	// Close passes on everything and ends the view, within ctx. No other call follows it.
 	Close(ctx context.Context) error
 }
 
@@ -45,38 +42,37 @@ type Options struct {
 }
 
 const (
-	// watermark is how many Hops pile up in a ring before its producers wake
-	// a worker that lingers, and how many the worker takes from one ring
-	// before it goes on to the next.
+	// watermark is how many Hops pile up in a ring before a producer wakes a lingering
+	// worker. It is also how many Hops the worker takes from one ring before it goes to
+	// the next.
 	watermark = 64
-	// linger is how long the worker sleeps after work to let more of it
-	// gather.
+	// linger is how long the worker sleeps after work, so that more can gather.
 	linger = 5 * time.Millisecond
 	// tickEvery is the time between two Ticks while there is work.
 	tickEvery = 100 * time.Millisecond
 )
 
-// Recorder takes finished Hops from the data plane and shows them to the
-// views. Its methods may be called from any goroutine.
+// Recorder passes finished Hops from the data plane to the views. Any goroutine may call
+// its methods.
 type Recorder struct {
 	pool   hop.Pool
 	shards []shard
 	worker worker
 
 	wake chan struct{}      // one token: the worker has been called
-	ask  chan chan struct{} // of Flush; the answer is that it is closed
+	ask  chan chan struct{} // requests of Flush; the worker answers by closing the channel
 	quit chan struct{}      // closed by Close
 	done chan struct{}      // closed when the worker has ended
 
 	closing  sync.Once
-	quitting context.Context // of Close, for the views; set before quit is closed
+	quitting context.Context // Close's context for the views; set before quit is closed
 
 	_     [64]byte
 	state atomic.Uint32
 	_     [60]byte
 }
 
-// The worker's state, for producers to know whether to wake it.
+// The worker's state tells producers whether to wake it.
 const (
 	working   uint32 = iota // it will look at the rings again by itself
 	lingering               // it sleeps on a timer; a watermark wakes it
@@ -84,8 +80,8 @@ const (
 	closed                  // it has ended; Hops are dropped
 )
 
-// New starts a Recorder that shows each Hop to views in their order. The
-// caller ends it with [Recorder.Close], which closes the views.
+// New starts a Recorder that passes each Hop to the views in their order. Call
+// [Recorder.Close] in the end; it closes the views.
 func New(views []View, o Options) *Recorder {
 	if o.Shards <= 0 {
 		o.Shards = runtime.GOMAXPROCS(0)
@@ -113,15 +109,14 @@ func New(views []View, o Options) *Recorder {
 	return r
 }
 
-// Sink returns shard i modulo the number of shards. Goroutines may share one;
-// those that run on different cores had better not.
+// Sink returns shard i modulo the number of shards. Goroutines may share a shard, but
+// should not if they run on different cores.
 func (r *Recorder) Sink(i int) hop.Sink {
 	return &r.shards[uint(i)%uint(len(r.shards))]
 }
 
-// Flush returns when every Hop that was recorded before the call has been
-// observed and the views have been told to hand on what they hold. The error
-// is ctx's.
+// Flush returns when the views have observed every Hop that was recorded before the call,
+// and have passed on what they hold. The error is ctx's.
 func (r *Recorder) Flush(ctx context.Context) error {
 	answer := make(chan struct{})
 	select {
@@ -139,11 +134,10 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	}
 }
 
-// Close shows the views everything that was recorded so far, closes them with
-// ctx, and ends the worker. It returns the views' errors, or ctx's where a
-// view does not come back in time; the worker then ends when that view does.
-// Hops that are recorded later are dropped and counted. A second Close waits
-// for the first.
+// Close passes everything that was recorded so far to the views, closes them with ctx,
+// and ends the worker. It returns the views' errors, or ctx's if a view does not return
+// in time; the worker then ends when that view returns. Hops that are recorded later are
+// dropped and counted. A second Close waits for the first.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.closing.Do(func() {
 		r.quitting = ctx
@@ -157,9 +151,9 @@ func (r *Recorder) Close(ctx context.Context) error {
 	}
 }
 
-// Dropped tells emit how many Hops were lost so far, with the labels view and
-// reason: "all" with "ring_full" or "closed", and each view with "panic". It
-// has the form that a metric read at each scrape wants.
+// Dropped calls emit with the number of lost Hops so far, with the labels view and
+// reason: "all" with "ring_full" or "closed", and each view with "panic". It is for a
+// metric that is read at each scrape.
 func (r *Recorder) Dropped(emit func(value float64, labelValues ...string)) {
 	full, late := r.lost()
 	emit(float64(full), "all", "ring_full")
@@ -169,7 +163,7 @@ func (r *Recorder) Dropped(emit func(value float64, labelValues ...string)) {
 	}
 }
 
-// lost is how many Hops were dropped because a ring was full, and because the
+// lost returns how many Hops were dropped because a ring was full, and because the
 // Recorder was closed.
 func (r *Recorder) lost() (full, late uint64) {
 	for i := range r.shards {
@@ -179,8 +173,8 @@ func (r *Recorder) lost() (full, late uint64) {
 	return full, late
 }
 
-// call wakes the worker unless another producer has. The channel holds one
-// token and is never waited for.
+// call wakes the worker unless another producer has. It never waits: the channel holds
+// one token.
 func (r *Recorder) call(state uint32) {
 	if !r.state.CompareAndSwap(state, working) {
 		return
@@ -191,7 +185,7 @@ func (r *Recorder) call(state uint32) {
 	}
 }
 
-// shard is one ring and what was dropped before it.
+// shard is one ring, with counts of the Hops that it dropped.
 type shard struct {
 	ring     ring
 	recorder *Recorder
@@ -216,8 +210,8 @@ func (s *shard) Record(h *hop.Hop) {
 	case parked:
 		r.call(state)
 	case lingering:
-		// Once in so many pushes is as good as looking at the fill, and
-		// spares the producer the consumer's cache line.
+		// Counting pushes is as good as checking how full the ring is, and saves the
+		// producer the consumer's cache line.
 		if pos%watermark == watermark-1 {
 			r.call(state)
 		}
@@ -226,7 +220,7 @@ func (s *shard) Record(h *hop.Hop) {
 	}
 }
 
-// discard drops what came after the worker's last look.
+// discard drops Hops that came after the worker's last look.
 func (s *shard) discard() {
 	w := &s.recorder.worker
 	w.consume.Lock()

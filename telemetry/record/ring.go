@@ -14,9 +14,9 @@ import (
 // pos+1 holds the Hop for the pop at pos; popping sets it to pos+len(slots),
 // the push at the same slot one lap later.
 //
-// The two positions live on cache lines of their own: producers never touch
-// the consumer's. Slots do not, because neighbours are mostly pushed by the
-// same core, and a ring four times as large would cost more than it saves.
+// The two positions have their own cache lines: producers never touch the consumer's.
+// Slots share cache lines, because the same core mostly pushes neighbours, and a ring
+// four times as large would cost more than it saves.
 type ring struct {
 	slots []slot
 	mask  uint64
@@ -63,8 +63,8 @@ func (r *ring) push(h *hop.Hop) (uint64, bool) {
 	}
 }
 
-// pop returns the oldest Hop, or nil where there is none, or where the
-// producer of the oldest has not finished storing it.
+// pop returns the oldest Hop. It returns nil if there is none, or if its producer has not
+// finished storing it.
 func (r *ring) pop() *hop.Hop {
 	s := &r.slots[r.head&r.mask]
 	if s.seq.Load() != r.head+1 {

@@ -21,12 +21,12 @@ type worker struct {
 	panics   []atomic.Uint64 // of each view
 	log      *slog.Logger
 	logged   time.Time // when a panic was last logged
-	full     uint64    // Hops that found no room, as of the last report
-	reported time.Time // when that was
+	full     uint64    // Hops dropped by full rings, at the last report
+	reported time.Time // when the last report was
 	next     int       // the view to call next
 	err      error     // of the views' Close; read once done is closed
-	// consume is held to pop once the Recorder is closed: from then on the
-	// producers empty the rings themselves.
+	// consume guards pop once the Recorder is closed: then producers empty the rings
+	// themselves.
 	consume sync.Mutex
 }
 
@@ -35,9 +35,9 @@ func (w *worker) init(r *Recorder, views []View, log *slog.Logger) {
 	w.panics = make([]atomic.Uint64, len(views))
 }
 
-// run sweeps the rings while they have something. Then it sleeps for as long as
-// more is worth waiting for; when a sleep brought nothing and the
-// views hold nothing back, it sleeps until it is called.
+// run sweeps the rings while they have Hops. Then it lingers, to let more gather. When
+// that brought nothing and the views hold nothing back, it sleeps until a producer wakes
+// it.
 func (w *worker) run() {
 	r := w.recorder
 	defer close(r.done)
@@ -73,7 +73,7 @@ func (w *worker) run() {
 			r.state.Store(lingering)
 		default:
 			r.state.Store(parked)
-			if w.ready() { // pushed before its producer could see us park
+			if w.ready() { // its producer pushed before it could see us park
 				sleep = again
 			}
 		}
@@ -91,8 +91,8 @@ func (w *worker) run() {
 	}
 }
 
-// sweep observes what is in the rings, but only so much of each, and reports
-// whether there was anything and whether a ring may have more.
+// sweep observes up to watermark Hops of each ring. It reports whether there were any,
+// and whether a ring may have more.
 func (w *worker) sweep() (worked, more bool) {
 	shards := w.recorder.shards
 	for i := range shards {
@@ -110,8 +110,8 @@ func (w *worker) sweep() (worked, more bool) {
 	return worked, more
 }
 
-// catchUp observes everything that was pushed before the call. A producer
-// between taking its slot and filling it is waited for.
+// catchUp observes everything that was pushed before the call. It waits for producers
+// that have taken a slot but not filled it yet.
 func (w *worker) catchUp() {
 	for i := range w.recorder.shards {
 		ring := &w.recorder.shards[i].ring
@@ -135,8 +135,8 @@ func (w *worker) ready() bool {
 	return false
 }
 
-// close ends the Recorder: what producers pushed before they could see the
-// state is observed, what they push later they discard themselves.
+// close ends the Recorder. It observes what producers pushed before they could see the
+// new state; they discard later Hops themselves.
 func (w *worker) close(ctx context.Context) {
 	w.consume.Lock()
 	w.recorder.state.Store(closed)
@@ -151,7 +151,7 @@ func (w *worker) close(ctx context.Context) {
 	w.err = errors.Join(errs...)
 }
 
-// observe shows h to every view and gives it back.
+// observe passes h to every view and puts it back into the pool.
 func (w *worker) observe(h *hop.Hop) {
 	for w.next = 0; w.next < len(w.views); {
 		w.show(h)
@@ -159,7 +159,7 @@ func (w *worker) observe(h *hop.Hop) {
 	w.recorder.pool.Put(h)
 }
 
-// show calls the views from next on. It returns early where one panics.
+// show calls the views from next on. It returns early if one panics.
 func (w *worker) show(h *hop.Hop) {
 	defer w.rescue()
 	for w.next < len(w.views) {
@@ -174,10 +174,10 @@ func (w *worker) tick(now time.Time) {
 	w.report(now)
 }
 
-// reportEvery is the time between two reports of Hops that found no room.
+// reportEvery is the time between two reports of dropped Hops.
 const reportEvery = time.Minute
 
-// report says that Hops were dropped because the views are too slow for them.
+// report logs that Hops were dropped because the views are too slow.
 func (w *worker) report(now time.Time) {
 	if now.Sub(w.reported) < reportEvery {
 		return

@@ -1,11 +1,11 @@
-// Package store keeps recent Hops in memory, so that a trace can be looked up
-// where it passed, without a tracing backend.
+// Package store keeps recent Hops in memory, so that people can look up a trace at a
+// proxy that it passed, without a tracing backend.
 //
-// It is bounded by bytes. One half is for hops that failed, were slow or carry
-// a flag, which are always kept; the other is for a sample of the rest, chosen
-// by trace id so that every proxy of a mesh keeps the same traces. It is no
-// database: nothing outlives the process, and it knows one proxy's hops only;
-// package diagnose puts those of several proxies together.
+// Its size in bytes is limited. One half is for hops that failed, were slow or carry a
+// flag; these are always kept. The other half is for a sample of the rest, chosen by
+// trace id, so that every proxy of a mesh keeps the same traces. It is not a database:
+// nothing outlives the process, and it has only one proxy's hops. Package diagnose
+// combines those of several proxies.
 //
 // Start reading at [Store], then sample.go and query.go.
 package store

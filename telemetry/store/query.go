@@ -8,41 +8,41 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// defaultLimit is how many traces are returned where a Query does not say.
+// defaultLimit is how many traces are returned if a Query does not say.
 const defaultLimit = 100
 
-// Query says which traces are wanted. Every condition that is set must be met;
-// the zero value wants the latest hundred.
+// Query selects traces. A trace must meet every condition that is set; the zero value
+// selects the latest hundred.
 type Query struct {
-	// Failed and Slow want traces with a hop that failed or was slow; both
-	// together, with a hop that was either.
+	// Failed selects traces with a failed hop, Slow with a slow one. Both together select
+	// traces with either.
 	Failed, Slow bool
-	// Service and Route want traces with a hop of that service and route.
+	// Service and Route select traces with a hop of that service and route.
 	Service, Route string
-	// Since wants traces whose root-most hop started then or later.
+	// Since selects traces where the hop nearest to the root started then or later.
 	Since time.Time
-	// Limit is the most that are returned; default is 100.
+	// Limit is the maximum number of traces; default is 100.
 	Limit int
 }
 
 // Summary is one trace, as far as this proxy has seen it.
 type Summary struct {
 	Trace hop.TraceID
-	// Root is the hop nearest to the root; Start, Duration, Status and
-	// GRPCStatus are its.
+	// Root is the hop nearest to the root. Start, Duration, Status and GRPCStatus are
+	// that hop's.
 	Root       *hop.Hop
 	Start      time.Time
 	Duration   time.Duration
 	Status     int
 	GRPCStatus hop.GRPCStatus
-	// Flags are those of all hops together, and Failed and Slow report
-	// whether any hop was.
+	// Flags are the flags of all hops. Failed and Slow report whether any hop failed or
+	// was slow.
 	Flags        hop.Flags
 	Failed, Slow bool
-	// FailedHop and Reason say who made the failure and why, by the hop
-	// that is nearest to it; empty where nothing failed.
+	// FailedHop and Reason say who made the failure and why, according to the hop nearest
+	// to it; empty if nothing failed.
 	FailedHop, Reason string
-	// Hops is how many hops of it are here.
+	// Hops is how many hops of the trace are here.
 	Hops int
 }
 
@@ -81,8 +81,8 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// maxShown is how many bytes of a text a summary has: a list may be of a thousand, and
-// the hops have it whole.
+// maxShown is how many bytes of a text a summary has. A list may have a thousand
+// summaries; the hops have the whole text.
 const maxShown = 512
 
 func shown(h *hop.Hop, t hop.Text) string {
@@ -93,7 +93,7 @@ func shown(h *hop.Hop, t hop.Text) string {
 	return strings.ToValidUTF8(string(text[:maxShown]), "") + "…"
 }
 
-// Traces returns the traces that q wants, the one with the latest hop first.
+// Traces returns the traces that q selects, the one with the latest hop first.
 func (s *Store) Traces(q Query) []Summary {
 	if q.Limit <= 0 {
 		q.Limit = defaultLimit
@@ -112,12 +112,12 @@ func (s *Store) Traces(q Query) []Summary {
 	return found
 }
 
-// candidates returns the hops of the traces among which are those that q
-// wants, latest trace first. It is all that is done under the lock.
+// candidates returns the hops of traces that q may select, latest trace first. Only this
+// runs under the lock.
 func (s *Store) candidates(q Query) []*hop.Hop {
 	enough := q.Limit
 	if q.Service != "" || q.Route != "" || !q.Since.IsZero() {
-		enough = 0 // how many it takes is not known before they are looked at
+		enough = 0 // it is not known how many are needed before they are checked
 	}
 	all := !q.Failed && !q.Slow
 	var hops []*hop.Hop
@@ -133,8 +133,7 @@ func (s *Store) candidates(q Query) []*hop.Hop {
 	return hops
 }
 
-// wants reports whether the trace meets the conditions that candidates does
-// not look at.
+// wants reports whether the trace meets the conditions that candidates does not check.
 func (q *Query) wants(s Summary, hops []*hop.Hop) bool {
 	if s.Start.Before(q.Since) {
 		return false
@@ -147,8 +146,7 @@ func (q *Query) wants(s Summary, hops []*hop.Hop) bool {
 	return false
 }
 
-// summarize makes the summary of one trace's hops, of which there is at least
-// one.
+// summarize makes the summary of a trace with at least one hop.
 func summarize(hops []*hop.Hop) Summary {
 	root, culprit := hops[0], hops[0]
 	s := Summary{Trace: root.Trace, Hops: len(hops)}
@@ -176,8 +174,8 @@ func summarize(hops []*hop.Hop) Summary {
 	return s
 }
 
-// above reports whether h is nearer to the root than other: its parent is not
-// here while other's is, or else it started earlier.
+// above reports whether h is nearer to the root than other: h's parent is not here and
+// other's is, or else h started earlier.
 func above(h, other *hop.Hop, spans map[hop.SpanID]bool) bool {
 	if top, otherTop := !spans[h.Parent], !spans[other.Parent]; top != otherTop {
 		return top
@@ -185,9 +183,8 @@ func above(h, other *hop.Hop, spans map[hop.SpanID]bool) bool {
 	return h.Start.Before(other.Start)
 }
 
-// blame ranks hops by how much they know of a failure: one that made it more
-// than one that relayed it, and one that counts as failed more than one with,
-// say, a 404.
+// blame ranks hops by how much they know about a failure: a hop that made it ranks above
+// one that relayed it, and a failed hop above one with, say, a 404.
 func blame(h *hop.Hop) int {
 	switch {
 	case h.Failure == hop.Failure{}:

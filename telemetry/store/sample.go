@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// ordinaryPerSecond is about how many ordinary hops are kept a second
-	// at most. It bounds the work; at lower rates every hop is kept.
+	// ordinaryPerSecond is about the maximum number of ordinary hops that are kept in a
+	// second. It limits the work; at lower rates every hop is kept.
 	ordinaryPerSecond = 200
-	// maxLevel is where the sample gets no smaller: one trace in a million.
+	// maxLevel is the smallest sample: one trace in a million.
 	maxLevel = 20
 )
 
-// sample chooses ordinary hops by their trace id: at level n one trace in 2^n,
-// and those of a level are among those of every lower one. So the traces that
-// the busiest proxy of a mesh keeps are kept by every other too. The level rises within the second when more
-// come than are wanted, and falls at the end of one in which few did.
+// sample chooses ordinary hops by their trace id: at level n one trace in 2^n. The traces
+// of a level are a subset of those of every lower level, so every proxy keeps the traces
+// that the busiest proxy of a mesh keeps. The level rises within a second if too many
+// hops come, and falls at the end of a second with few.
 type sample struct {
 	level  uint
 	kept   int // in this second
@@ -39,9 +39,9 @@ func (s *sample) keep(id hop.TraceID) bool {
 	return true
 }
 
-// raise makes the sample half as large, or reports that it can't. The hop at
-// hand stays in: at each level of a second some hops come in, so that a burst
-// keeps a few times what a steady second does.
+// raise halves the sample, or reports that it can't. The present hop is still kept: each
+// level of a second keeps some hops, so a burst keeps a few times as many as a steady
+// second.
 func (s *sample) raise() bool {
 	if s.level == maxLevel {
 		return false
@@ -69,8 +69,8 @@ func (s *sample) roll(now time.Time) {
 	s.kept, s.budget, s.raised, s.since = 0, ordinaryPerSecond, false, now
 }
 
-// spread mixes the bits of a trace id (the finalizer of SplitMix64), because
-// not everybody's ids are random: some are 64 bits, some count up.
+// spread mixes the bits of a trace id (the finalizer of SplitMix64), because not all ids
+// are random: some have 64 bits, some count up.
 func spread(id hop.TraceID) uint64 {
 	x := binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -9,17 +9,16 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// overhead is about what the store needs for a hop beside the hop itself: its
-// entry, and its trace and that one's place in the index where it is the only
-// one.
+// overhead is about how many bytes the store needs for a hop besides the hop itself: its
+// entry, its trace, and the trace's place in the index.
 const overhead = 224
 
-// Store is the view that remembers. It implements record.View: its view
-// methods are called from one goroutine, Trace, Traces and Stats from any. The
-// hops it returns are shared and must not be changed.
+// Store is the view that keeps hops. It implements record.View: one goroutine calls its
+// view methods; any may call Trace, Traces and Stats. Do not change the hops that it
+// returns: they are shared.
 type Store struct {
 	maxBytes int
-	sample   sample // of the observing goroutine
+	sample   sample // used by the observing goroutine
 
 	mu     sync.Mutex
 	halves [2]half
@@ -31,7 +30,7 @@ type Store struct {
 	level                            atomic.Uint32 // sample.level, for Stats
 }
 
-// half is one of the two queues of hops, the first to come the first to go.
+// half is one of the two queues of hops, first in, first out.
 type half struct {
 	maxBytes, bytes int
 	hops            int
@@ -59,11 +58,11 @@ type entry struct {
 type trace struct {
 	id           hop.TraceID
 	first, last  *entry
-	failed, slow int // how many hops are
+	failed, slow int // how many hops failed or were slow
 	newer, older *trace
 }
 
-// New returns a store of at most about maxBytes bytes. With 0 it keeps nothing.
+// New returns a store of about maxBytes bytes at most. With 0 it keeps nothing.
 func New(maxBytes int) *Store {
 	s := &Store{
 		maxBytes: max(maxBytes, 0),
@@ -78,8 +77,7 @@ func New(maxBytes int) *Store {
 // Name implements record.View.
 func (s *Store) Name() string { return "store" }
 
-// Observe keeps a copy of the hop if it is notable or its trace is in the
-// sample, and has a trace at all.
+// Observe keeps a copy of the hop if it has a trace, and is notable or in the sample.
 func (s *Store) Observe(h *hop.Hop) {
 	if s.maxBytes == 0 || h.Trace.IsZero() {
 		return
@@ -96,7 +94,7 @@ func (s *Store) Observe(h *hop.Hop) {
 		s.tooLarge.Add(1)
 		return
 	}
-	e := &entry{hop: h.Clone(), size: size} // not under the lock: it is most of the work
+	e := &entry{hop: h.Clone(), size: size} // outside of the lock: it is most of the work
 	s.kept.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,11 +107,11 @@ func (s *Store) Tick(now time.Time) {
 	s.level.Store(uint32(s.sample.level))
 }
 
-// Close implements record.View. What is kept can still be asked for.
+// Close implements record.View. Kept hops can still be queried.
 func (s *Store) Close(context.Context) error { return nil }
 
-// Trace returns the hops of a trace that are still there, in order of arrival:
-// one that is called ends, and arrives, before its caller.
+// Trace returns the hops of a trace that are still here, in order of arrival: a callee
+// ends, and arrives, before its caller.
 func (s *Store) Trace(id hop.TraceID) []*hop.Hop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +122,7 @@ func (s *Store) Trace(id hop.TraceID) []*hop.Hop {
 	return t.appendHops(nil)
 }
 
-// Stats are what the store holds and what became of the hops that it saw.
+// Stats say what the store holds, and what became of the hops that it saw.
 type Stats struct {
 	MaxBytes int `json:"max_bytes"`
 	Bytes    int `json:"bytes"`
@@ -139,10 +137,9 @@ type Stats struct {
 	Skipped  uint64 `json:"skipped_total"`
 	Evicted  uint64 `json:"evicted_total"`
 	TooLarge uint64 `json:"too_large_total"`
-	// Sample is the share of ordinary traces that is kept now: 1 is all.
+	// Sample is the share of ordinary traces that are kept now: 1 is all.
 	Sample float64 `json:"sample"`
-	// Oldest is when the oldest hop that is still there started; zero where
-	// there is none.
+	// Oldest is when the oldest kept hop started; zero if there is none.
 	Oldest time.Time `json:"oldest"`
 }
 
@@ -202,7 +199,7 @@ func (s *Store) add(which int, e *entry) {
 	s.newest = t
 }
 
-// evict removes the oldest hop of h, and its trace where it was the last of it.
+// evict removes the oldest hop of h, and its trace if that has no other hop.
 func (s *Store) evict(h *half) {
 	e := h.first
 	h.first = e.next

@@ -2,8 +2,8 @@ package tracecontext
 
 import "github.com/hopscope/hopscope/telemetry/hop"
 
-// b3Single parses traceid-spanid[-state[-parentspanid]], or a state alone,
-// which is a decision without a context.
+// b3Single parses traceid-spanid[-state[-parentspanid]], or only a state: a decision
+// without a context.
 func (c *Carrier) b3Single(ctx *Context) bool {
 	v := c.B3
 	if len(v) == 1 {
@@ -66,8 +66,8 @@ func (c *Carrier) hasB3Multi() bool {
 		c.XB3Sampled != nil || c.XB3Flags != nil
 }
 
-// b3Multi parses the x-b3-* fields. A decision may come without ids; any field
-// that is malformed makes all of them so.
+// b3Multi parses the x-b3-* fields. A decision may come without ids. One malformed field
+// makes all of them malformed.
 func (c *Carrier) b3Multi(ctx *Context) bool {
 	decision, ok := c.b3Decision()
 	if !ok {
@@ -95,8 +95,7 @@ func (c *Carrier) b3Multi(ctx *Context) bool {
 	return true
 }
 
-// b3Decision reads x-b3-flags and x-b3-sampled; "true" and "false" are what
-// old tracers send.
+// b3Decision reads x-b3-flags and x-b3-sampled. Old tracers send "true" and "false".
 func (c *Carrier) b3Decision() (d Decision, ok bool) {
 	switch {
 	case c.XB3Flags == nil || string(c.XB3Flags) == "0":
@@ -132,9 +131,9 @@ func b3Span(v []byte) (s hop.SpanID, ok bool) {
 	return s, ok && !s.IsZero()
 }
 
-// AppendB3 appends the value of the single b3 field. id64 writes the trace id
-// with 16 digits, as [Context.TraceID64] has it. A parent that is zero is left
-// out, and so is a deferred decision, then with the parent.
+// AppendB3 appends the value of the single b3 field. id64 writes the trace id with 16
+// digits, see [Context.TraceID64]. It leaves out a zero parent, and a deferred decision
+// together with the parent.
 func AppendB3(dst []byte, trace hop.TraceID, id64 bool, span, parent hop.SpanID, d Decision) []byte {
 	dst = AppendB3TraceID(dst, trace, id64)
 	dst = append(dst, '-')
@@ -150,8 +149,8 @@ func AppendB3(dst []byte, trace hop.TraceID, id64 bool, span, parent hop.SpanID,
 	return parent.AppendHex(dst)
 }
 
-// AppendB3TraceID appends the value of x-b3-traceid. Those of x-b3-spanid and
-// x-b3-parentspanid are [hop.SpanID.AppendHex].
+// AppendB3TraceID appends the value of x-b3-traceid. Use [hop.SpanID.AppendHex] for
+// x-b3-spanid and x-b3-parentspanid.
 func AppendB3TraceID(dst []byte, trace hop.TraceID, id64 bool) []byte {
 	if !id64 {
 		return trace.AppendHex(dst)
@@ -159,8 +158,8 @@ func AppendB3TraceID(dst []byte, trace hop.TraceID, id64 bool) []byte {
 	return hop.SpanID(trace[8:]).AppendHex(dst)
 }
 
-// B3Sampled is the value of x-b3-sampled; where it is "" the field is not
-// sent, which for [Debug] means that "x-b3-flags: 1" is sent instead.
+// B3Sampled returns the value of x-b3-sampled. If it is "", do not send the field; for
+// [Debug] send "x-b3-flags: 1" instead.
 func (d Decision) B3Sampled() string {
 	switch d {
 	case Drop:

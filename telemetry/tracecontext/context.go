@@ -19,11 +19,11 @@ const (
 	B3 = B3Single | B3Multi
 )
 
-// Decision is what a caller said about sampling.
+// Decision is a caller's sampling decision.
 type Decision uint8
 
-// The decisions. Deferred leaves it to whoever comes next; Debug is B3's
-// "sample, and do not throttle".
+// The decisions. Deferred leaves it to the next hop; Debug is B3's "sample, and do not
+// throttle".
 const (
 	Deferred Decision = iota
 	Drop
@@ -42,9 +42,9 @@ const (
 	FlagRandom byte = 0x02
 )
 
-// Carrier holds the values of the request's trace fields, without the
-// whitespace around them. They are not copied. A field that is absent is nil;
-// one that is there and empty is not nil, and malformed.
+// Carrier holds the values of the request's trace fields, without the whitespace around
+// them. They are not copied. An absent field is nil. An empty field is not nil, and
+// malformed.
 type Carrier struct {
 	Traceparent []byte
 	// TraceparentCount is how many traceparent fields there were; more than
@@ -61,47 +61,46 @@ type Carrier struct {
 	XB3Flags        []byte
 }
 
-// Reset empties the carrier for the next request; the memory of Tracestate is
-// kept.
+// Reset empties the carrier for the next request, and keeps the memory of Tracestate.
 func (c *Carrier) Reset() {
 	clear(c.Tracestate)
 	*c = Carrier{Tracestate: c.Tracestate[:0]}
 }
 
-// Context is what came in.
+// Context is the trace context of a request.
 type Context struct {
-	// Trace and Parent are the caller's ids, zero where there is no valid
-	// context. Parent is the caller's own span.
+	// Trace and Parent are the caller's ids, zero if there is no valid context. Parent is
+	// the caller's own span.
 	Trace  hop.TraceID
 	Parent hop.SpanID
-	// Decision is the caller's. It may be there without ids ("b3: 0").
+	// Decision is the caller's. It may come without ids ("b3: 0").
 	Decision Decision
-	// Flags are the W3C flags to send on besides the sampled one: the random
-	// bit or nothing.
+	// Flags are the W3C flags to send besides the sampled flag: the random bit or
+	// nothing.
 	Flags byte
-	// Formats are those, among the ones that are read, whose fields were in
-	// the request, well formed or not.
+	// Formats are the formats that were found in the request, well formed or not, among
+	// those that are read.
 	Formats Format
-	// TraceID64 is true where the trace id came as B3's 16 hex digits; it
-	// goes out with as many in B3, and padded with zeros in W3C.
+	// TraceID64 is true if the trace id came as B3's 16 hex digits. It is sent with as
+	// many in B3, and padded with zeros in W3C.
 	TraceID64 bool
-	// Tracestate are the lines to send on, by [AppendTracestate]; nil unless
-	// the context came from traceparent. It points into the Carrier.
+	// Tracestate has the lines to send with [AppendTracestate]; nil unless the context
+	// came from traceparent. It points into the Carrier.
 	Tracestate [][]byte
 }
 
-// Propagation is the configured way in and out.
+// Propagation says which formats to read and to send.
 type Propagation struct {
-	// Order lists the formats that are read; the first that holds a valid
-	// context wins. Where an entry is [B3], the single form beats the other.
+	// Order lists the formats to read; the first with a valid context wins. In an entry
+	// [B3] the single form comes first.
 	Order []Format
-	// Inject are the formats that are sent always.
+	// Inject are the formats that are always sent.
 	Inject Format
 }
 
-// NewPropagation makes a Propagation of configuration words: "w3c" and "b3" in
-// extract, where "b3" means both of its forms; "w3c", "b3" and "b3multi" in
-// inject, where "b3" means the single form.
+// NewPropagation makes a Propagation from the words of the configuration. extract takes
+// "w3c" and "b3", both forms of B3. inject takes "w3c", "b3", the single form, and
+// "b3multi".
 func NewPropagation(extract, inject []string) (*Propagation, error) {
 	p := &Propagation{}
 	for _, word := range extract {
@@ -129,9 +128,9 @@ func NewPropagation(extract, inject []string) (*Propagation, error) {
 	return p, nil
 }
 
-// Extract fills ctx from c and reports whether there is a valid context. Where
-// there is none the caller starts a trace; ctx then has no ids, but keeps the
-// Formats that were seen and a Decision that came without ids.
+// Extract fills ctx from c and reports whether there is a valid context. If not, the
+// caller starts a trace; ctx then has no ids, but the Formats that were found, and a
+// Decision that came without ids.
 func (p *Propagation) Extract(c *Carrier, ctx *Context) bool {
 	*ctx = Context{}
 	found := false
@@ -150,7 +149,7 @@ func (p *Propagation) Extract(c *Carrier, ctx *Context) bool {
 		}
 		if f&B3Multi != 0 && c.hasB3Multi() {
 			ctx.Formats |= B3Multi
-			if !found && ctx.Decision == Deferred { // a lone "b3: 0" has spoken
+			if !found && ctx.Decision == Deferred { // a lone "b3: 0" counts
 				found = c.b3Multi(ctx)
 			}
 		}
@@ -158,8 +157,8 @@ func (p *Propagation) Extract(c *Carrier, ctx *Context) bool {
 	return found
 }
 
-// Outgoing is the set of formats to send for a request whose context was ctx:
-// what came in, and what is always sent. The fields of these formats replace
-// the request's own; in particular a tracestate without a valid traceparent is
-// dropped. Fields of other formats are none of the proxy's business.
+// Outgoing returns the formats to send for a request with context ctx: the formats that
+// came in, and those that are always sent. Their fields replace the request's own; in
+// particular a tracestate without a valid traceparent is dropped. The proxy does not
+// touch fields of other formats.
 func (p *Propagation) Outgoing(ctx *Context) Format { return p.Inject | ctx.Formats }

@@ -6,16 +6,14 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Sampler decides by the trace id, so that all who have the same ratio decide
-// alike without a word between them. It agrees with OpenTelemetry's
-// TraceIDRatioBased sampler, and a trace that is sampled at one ratio is
-// sampled at every greater one. The zero value samples nothing.
+// Sampler decides by the trace id, so all proxies with the same ratio decide alike. It
+// agrees with OpenTelemetry's TraceIDRatioBased sampler. A trace that is sampled at one
+// ratio is sampled at every greater one. The zero value samples nothing.
 type Sampler struct {
 	bound uint64 // exclusive, on the low 8 bytes without their last bit
 }
 
-// NewSampler returns the sampler of a ratio between 0 and 1; what is outside
-// counts as the nearest of them.
+// NewSampler returns the sampler for a ratio from 0 to 1; other values are clamped.
 func NewSampler(ratio float64) Sampler {
 	switch {
 	case ratio >= 1:
@@ -26,13 +24,13 @@ func NewSampler(ratio float64) Sampler {
 	return Sampler{}
 }
 
-// Sample reports whether the trace is among those to sample.
+// Sample reports whether to sample the trace.
 func (s Sampler) Sample(trace hop.TraceID) bool {
 	return binary.BigEndian.Uint64(trace[8:])>>1 < s.bound
 }
 
-// Decide is the whole rule: a caller's decision is kept, and only where there
-// is none the trace id decides. keep is the reason to export the spans.
+// Decide is the whole rule: it keeps a caller's decision, and lets the trace id decide if
+// there is none. keep is the reason to export the spans.
 func (s Sampler) Decide(d Decision, trace hop.TraceID) (sampled bool, keep hop.Keep) {
 	switch d {
 	case Drop:

@@ -2,9 +2,9 @@ package tracecontext
 
 import "bytes"
 
-// The limits of a tracestate that is sent on (W3C Trace Context level 2,
-// section 3.3.1): members in the list, bytes in all, bytes in a key or a
-// value, and the size of a member above which it is the first to go.
+// The limits of a tracestate that is sent on (W3C Trace Context level 2, section 3.3.1):
+// members in the list, bytes in all, bytes in a key or a value, and the size above which
+// a member is dropped first.
 const (
 	MaxTracestateMembers = 32
 	MaxTracestateBytes   = 512
@@ -12,12 +12,11 @@ const (
 	longTracestateMember = 128
 )
 
-// AppendTracestate appends the members of all lines as one list. It appends
-// nothing where the list can't be parsed (a member that is malformed, or more
-// than [MaxTracestateMembers] over all lines), or has no member: the field is then
-// not sent (section 3.3). A key that comes twice is no mistake. A list within
-// [MaxTracestateBytes] goes on byte by byte; a longer one loses whole members:
-// those over 128 bytes first, then from the right.
+// AppendTracestate appends the members of all lines as one list. It appends nothing if
+// the list can't be parsed (a malformed member, or more than [MaxTracestateMembers] in
+// all lines), or is empty: then do not send the field (section 3.3). A key may come
+// twice. A list within [MaxTracestateBytes] is sent unchanged. A longer one loses whole
+// members: first those over 128 bytes, then from the right.
 func AppendTracestate(dst []byte, lines [][]byte) []byte {
 	var members [MaxTracestateMembers][]byte
 	n, size := 0, max(len(lines)-1, 0)
@@ -52,7 +51,7 @@ func AppendTracestate(dst []byte, lines [][]byte) []byte {
 
 // appendShortened appends as many members as fit within [MaxTracestateBytes].
 func appendShortened(dst []byte, members [][]byte) []byte {
-	size := -1 // there is one comma less than members
+	size := -1 // there is one comma fewer than members
 	for _, member := range members {
 		size += len(member) + 1
 	}
@@ -77,15 +76,14 @@ func appendShortened(dst []byte, members [][]byte) []byte {
 	return dst
 }
 
-// nextMember cuts the first member, without the whitespace around it, off a
-// list.
+// nextMember cuts the first member off a list, and trims it.
 func nextMember(list []byte) (member, rest []byte) {
 	member, rest, _ = bytes.Cut(list, []byte{','})
 	return bytes.Trim(member, " \t"), rest
 }
 
-// memberOK checks key=value. The grammar of keys is that of level 2, where a digit
-// may come first, and an @ is a character as any other.
+// memberOK checks key=value. Keys follow the grammar of level 2: a digit may come first,
+// and @ is an ordinary character.
 func memberOK(m []byte) bool {
 	eq := bytes.IndexByte(m, '=')
 	if eq < 1 || eq > maxTracestatePart || len(m)-eq-1 < 1 || len(m)-eq-1 > maxTracestatePart {

@@ -5,8 +5,8 @@ import "github.com/hopscope/hopscope/telemetry/hop"
 // TraceparentLen is the length of a traceparent of version 00, in bytes.
 const TraceparentLen = 55
 
-// traceparent parses version-traceid-parentid-flags. A version after 00 may be
-// longer, and is understood as 00 (W3C Trace Context level 2, section 4.3).
+// traceparent parses version-traceid-parentid-flags. A later version may be longer, and
+// is read like 00 (W3C Trace Context level 2, section 4.3).
 func (c *Carrier) traceparent(ctx *Context) bool {
 	v := c.Traceparent
 	if c.TraceparentCount > 1 || len(v) < TraceparentLen ||
@@ -54,21 +54,21 @@ func AppendTraceparent(dst []byte, trace hop.TraceID, span hop.SpanID, flags byt
 
 const digits = "0123456789abcdef"
 
-// putHex writes src as lower-case digits to dst, which has room for them.
+// putHex writes src as lower-case digits to dst, which must have room for them.
 func putHex(dst, src []byte) {
 	for i, b := range src {
 		dst[2*i], dst[2*i+1] = digits[b>>4], digits[b&15]
 	}
 }
 
-// Which digits unhex takes.
+// The digits that unhex accepts.
 const (
 	lowerHex byte = 0x10
 	anyHex   byte = 0x20
 )
 
-// nibbles maps a digit to its value in the low half, and to the kinds of hex
-// it is good for in the high half; everything else is 0.
+// nibbles maps a digit to its value, in the low half, and to the kinds of hex that it
+// belongs to, in the high half; everything else is 0.
 var nibbles = [256]byte{
 	'0': 0x30, '1': 0x31, '2': 0x32, '3': 0x33, '4': 0x34,
 	'5': 0x35, '6': 0x36, '7': 0x37, '8': 0x38, '9': 0x39,

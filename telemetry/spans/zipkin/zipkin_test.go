@@ -277,10 +277,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	for _, tt := range []struct{ url, want string }{
 		{"http://127.0.0.1:9411", ""},
 		{"https://me:s3cret@zipkin.example/some/where", ""},
-		{"", "no http or https URL"},
+		{"", "not an http or https URL"},
 		{"127.0.0.1:9411", "can't be parsed"},
-		{"zipkin:9411", "no http or https URL"},
-		{"ftp://me:s3cret@host/", "no http or https URL"},
+		{"zipkin:9411", "not an http or https URL"},
+		{"ftp://me:s3cret@host/", "not an http or https URL"},
 		{"http://me:s3cret@ho st/", "can't be parsed"},
 	} {
 		e, err := New(Options{URL: tt.url})
