@@ -46,7 +46,7 @@ func (f *Forwarder) deliver(x *filter.Exchange, action *Forward, target *Target,
 		x.Scratch = d
 	}
 	*d = delivery{f: f, x: x, action: action, target: target, fixed: fixed}
-	d.attempt = attempt{d: d, x: x}
+	d.attempt.d, d.attempt.x = d, x
 	return d
 }
 
@@ -54,7 +54,7 @@ func (f *Forwarder) deliver(x *filter.Exchange, action *Forward, target *Target,
 func (f *Forwarder) forward(x *filter.Exchange, action *Forward, target *Target, fixed *upstream.Endpoint) error {
 	d := f.deliver(x, action, target, fixed)
 	err := d.run()
-	*d = delivery{} // it keeps nothing alive
+	d.content = content{} // it keeps no buffer alive
 	return err
 }
 
@@ -114,7 +114,6 @@ func (d *delivery) attempts() error {
 
 // respond gets the head of a response by one attempt, or by several that race.
 func (d *delivery) respond() error {
-	d.attempt = attempt{d: d, x: d.x}
 	e, err := d.pick(d.x)
 	switch {
 	case err != nil:

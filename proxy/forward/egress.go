@@ -92,7 +92,6 @@ func (f *Forwarder) connect(x *filter.Exchange, action *Forward, target *Target,
 	h := x.Hop
 	h.Kind = hop.KindTunnel
 	d := f.deliver(x, action, target, fixed)
-	defer func() { *d = delivery{} }() // it keeps nothing alive
 	a := &d.attempt
 	if err := a.open(false); err != nil {
 		return err
