@@ -25,7 +25,7 @@ type consulAgent struct {
 	client  *http.Client
 }
 
-// startConsul runs an agent, on any core, until its catalogue can be read. The caller
+// startConsul runs an agent, on any core, until its catalog can be read. The caller
 // must stop it.
 func (r *rig) startConsul(ctx context.Context) (*consulAgent, error) {
 	flags := []string{"http", "serf-lan", "serf-wan", "server"}
@@ -48,7 +48,7 @@ func (r *rig) startConsul(ctx context.Context) (*consulAgent, error) {
 		return nil, err
 	}
 	if err = a.awaitListen(ctx, a.address); err == nil {
-		err = a.awaitCatalogue(ctx)
+		err = a.awaitCatalog(ctx)
 	}
 	if err != nil {
 		a.stop()
@@ -72,9 +72,9 @@ func (a *consulAgent) stop() {
 	a.process.stop()
 }
 
-// awaitCatalogue waits until the agent has a leader, which writes itself into it.
-func (a *consulAgent) awaitCatalogue(ctx context.Context) error {
-	return a.poll(ctx, "has no catalogue", func() (bool, error) {
+// awaitCatalog waits until the agent has a leader, which writes itself into it.
+func (a *consulAgent) awaitCatalog(ctx context.Context) error {
+	return a.poll(ctx, "has no catalog", func() (bool, error) {
 		answer, err := a.ask(ctx, http.MethodGet, "/v1/catalog/service/consul", nil)
 		return err == nil && string(bytes.TrimSpace(answer)) != "[]", err
 	})

@@ -15,7 +15,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// host asks for a service of a catalogue over and over.
+// host asks for a service of a catalog over and over.
 func (c *clients) host(url, host string) {
 	client := &http.Client{Transport: &http.Transport{}}
 	c.t.Cleanup(client.CloseIdleConnections)

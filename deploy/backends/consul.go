@@ -34,7 +34,7 @@ type ConsulOptions struct {
 	HCL        string        // more of the agent's configuration
 }
 
-// Consul starts a Consul agent for the test. It is ready when its catalogue has a
+// Consul starts a Consul agent for the test. It is ready when its catalog has a
 // leader and its own node, and, with Join, when each datacentre knows of the other.
 func Consul(tb testing.TB, o ConsulOptions) *ConsulServer {
 	tb.Helper()
@@ -156,7 +156,7 @@ func (c *ConsulServer) ready(ctx context.Context) error {
 	}
 	instances, _, err := client.Catalog().Service("consul", "", (&api.QueryOptions{}).WithContext(ctx))
 	if err == nil && len(instances) == 0 {
-		err = errors.New("its catalogue is still empty")
+		err = errors.New("its catalog is still empty")
 	}
 	return err
 }

@@ -74,7 +74,7 @@ type Routing struct {
 	Table  *route.Table
 	Routes []Route
 	// Unknown says why it is not known yet which routes there are, "" if it is. Names
-	// then reports whether a host can be nothing but a name of the catalogue.
+	// then reports whether a host can be nothing but a name of the catalog.
 	Unknown string
 	Names   func(host string) bool
 }

@@ -43,7 +43,7 @@ func (f *Forwarder) miss(x *filter.Exchange) error {
 }
 
 // match finds a request's route, nil for none: those of the configuration come
-// before those of a catalogue.
+// before those of a catalog.
 func (f *Forwarder) match(r *message.Head) *Route {
 	if r.Method == message.CONNECT {
 		return nil

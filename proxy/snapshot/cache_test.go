@@ -11,7 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// cached is a proxy of a catalogue, of a service in Consul and of a file of
+// cached is a proxy of a catalog, of a service in Consul and of a file of
 // endpoints, with a cache of what they say.
 func cached(a *backends.ConsulServer, endpoints, cache string) string {
 	return `
@@ -41,7 +41,7 @@ func TestRestartWhileSourcesAreAway(t *testing.T) {
 		l.AwaitAnswer(host, "/cart", 200, "")
 	}
 	if s := catalogSource(l); s.Remembered || s.Stale {
-		t.Errorf("the catalogue is %+v", s)
+		t.Errorf("the catalog is %+v", s)
 	}
 	proxytest.Eventually(t, "the cache being written", func() bool {
 		data, err := os.ReadFile(path)
@@ -72,9 +72,9 @@ func TestRestartWhileSourcesAreAway(t *testing.T) {
 			}
 		}
 		if s := clusterNamed(l, "payments").Source; !s.Known || !s.Stale {
-			t.Errorf("round %d: the source of a service of the catalogue is %+v", round, s)
+			t.Errorf("round %d: the source of a service of the catalog is %+v", round, s)
 		}
-		metric(l, `hopscope_discovery_stale{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
+		metric(l, `hopscope_discovery_stale{cluster="",service="mesh",source="the catalog of Consul"} 1`)
 		if round == 0 {
 			l.Stop()
 		}

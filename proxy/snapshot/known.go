@@ -43,8 +43,8 @@ type catalogProblem struct {
 // Where a catalog comes from, and the endpoints of its clusters. Both are values of
 // the label "source" of metrics, and keep their old spelling for that.
 const (
-	fromConsulCatalog = "the catalogue of Consul"
-	fromCatalog       = "the catalogue"
+	fromConsulCatalog = "the catalog of Consul"
+	fromCatalog       = "the catalog"
 )
 
 // status tells of the catalog's source.

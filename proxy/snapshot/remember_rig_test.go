@@ -75,7 +75,7 @@ func clusterNamed(l *proxytest.Proxy, name string) shown {
 	return shown{}
 }
 
-// catalogSource is the source of the catalogue as the admin API shows it.
+// catalogSource is the source of the catalog as the admin API shows it.
 func catalogSource(l *proxytest.Proxy) (s cluster.SourceStatus) {
 	l.T.Helper()
 	l.AdminJSON("/catalog", &s)
@@ -152,11 +152,11 @@ func countingOpened(t *testing.T) (address string, opened *atomic.Int64) {
 	return l.Addr().String(), opened
 }
 
-// served is a client that asks for the service "a" of a catalogue.
+// served is a client that asks for the service "a" of a catalog.
 func (l *clients) served() {
 	client := &http.Client{Transport: &http.Transport{}}
 	l.t.Cleanup(client.CloseIdleConnections)
-	l.each("a service of the catalogue", func(int) error {
+	l.each("a service of the catalog", func(int) error {
 		r, err := http.NewRequestWithContext(l.t.Context(), "POST", "http://"+l.address+"/", strings.NewReader("body"))
 		if err != nil {
 			return err

@@ -9,10 +9,10 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// A reload changes nothing of what is known of a catalogue that can't be asked: its
+// A reload changes nothing of what is known of a catalog that can't be asked: its
 // routes stay, and, where the settings that they depend on do, the connections, and
 // what was done to endpoints by hand.
-func TestReloadKeepsTheCatalogue(t *testing.T) {
+func TestReloadKeepsTheCatalog(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart strip=/cart")
@@ -79,12 +79,12 @@ clusters: {template: {` + like + `}}
 		}
 		connections = opened.Load()
 		if s := catalogSource(l); !s.Known || !s.Stale {
-			t.Errorf("%s changed: the catalogue is %+v", tt.name, s)
+			t.Errorf("%s changed: the catalog is %+v", tt.name, s)
 		}
 	}
-	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
-	metric(l, `hopscope_discovery_stale{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
-	metric(l, `hopscope_discovery_stale{cluster="counted",service="mesh",source="the catalogue"} 1`)
+	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalog of Consul"} 1`)
+	metric(l, `hopscope_discovery_stale{cluster="",service="mesh",source="the catalog of Consul"} 1`)
+	metric(l, `hopscope_discovery_stale{cluster="counted",service="mesh",source="the catalog"} 1`)
 	l.Settle()
 	proxytest.Same(t, "requests to counted are counted", l.Scrape().Has("hopscope_requests_total", "cluster", "counted"), true)
 
@@ -100,8 +100,8 @@ clusters: {template: {` + like + `}}
 	l.AwaitAnswer("later", "/", 404, "(NR)")
 }
 
-// No request is lost by reloads of any kind while the catalogue's source is away.
-func TestReloadOfTheCatalogueUnderLoad(t *testing.T) {
+// No request is lost by reloads of any kind while the catalog's source is away.
+func TestReloadOfTheCatalogUnderLoad(t *testing.T) {
 	proxytest.NoLeaks(t)
 	var l *proxytest.Proxy
 	text := func(extra, like string) string {
@@ -132,9 +132,9 @@ clusters: {template: {` + like + `}}
 	}
 }
 
-// Routes of the catalogue that are there before the proxy has started, as when another
+// Routes of the catalog that are there before the proxy has started, as when another
 // source keeps it waiting, are counted like all others.
-func TestCatalogueBeforeTheStartIsCounted(t *testing.T) {
+func TestCatalogBeforeTheStartIsCounted(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	proxytest.Offer(t, a.Register, "payments")
@@ -192,7 +192,7 @@ clusters: {` + name + `: {consul: {service: payments` + settings + `}}
 
 // What nobody has ever said is not known, which is another answer than that there is
 // nothing: a client may try again, and a balancer in front may wait.
-func TestCatalogueThatWasNeverReached(t *testing.T) {
+func TestCatalogThatWasNeverReached(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	a.Kill()
@@ -226,7 +226,7 @@ clusters: {own: {endpoints: ["`+own+`"]}, asked: {consul: {service: payments}}}
 	}
 	notReady(l, "catalog of Consul")
 	notReady(l, "cluster asked")
-	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalogue of Consul"} 0`)
+	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalog of Consul"} 0`)
 	metric(l, `hopscope_discovery_known{cluster="asked",service="mesh",source="Consul"} 0`)
 	metric(l, `hopscope_discovery_known{cluster="own",service="mesh",source="the configuration"} 1`)
 	if s := catalogSource(l); s.Known || !s.Stale || s.Error == "" {
@@ -239,7 +239,7 @@ clusters: {own: {endpoints: ["`+own+`"]}, asked: {consul: {service: payments}}}
 	l.AwaitAnswer("asked.test", "/", 200, "payments")
 	l.AwaitAnswer("shop.test", "/", 404, "(NR)")
 	becomesReady(l)
-	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalogue of Consul"} 1`)
+	metric(l, `hopscope_discovery_known{cluster="",service="mesh",source="the catalog of Consul"} 1`)
 	a.Kill()
 	proxytest.Eventually(t, "Consul being missed", func() bool { return catalogSource(l).Stale })
 	becomesReady(l) // what is known is enough

@@ -12,7 +12,7 @@ import (
 )
 
 // Encrypted connections stay, with what they are encrypted by, when other settings of
-// their cluster change, be it of the configuration or of the catalogue.
+// their cluster change, be it of the configuration or of the catalog.
 func TestReloadKeepsSecureConnections(t *testing.T) {
 	proxytest.NoLeaks(t)
 	ca := proxytest.NewAuthority(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// A template has settings and no endpoints: services of the catalogue have them, and
+// A template has settings and no endpoints: services of the catalog have them, and
 // it is no cluster itself.
-func TestTemplateOfTheCatalogue(t *testing.T) {
+func TestTemplateOfTheCatalog(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
