@@ -33,7 +33,7 @@ func (p *pair) ratio() (ratio, low, high float64) {
 	return median(ratios), low, high
 }
 
-// confidence is how likely an interval holds what it is about.
+// confidence is the probability that an interval contains the true ratio.
 const confidence = 0.95
 
 // interval is where the median lies of what the values are a sample of, by the bootstrap:

@@ -105,7 +105,7 @@ func TestRunFlagsOfTLS(t *testing.T) {
 	}
 }
 
-// TestRunTLS has TLS on both sides, each of which negotiates its own protocol.
+// TestRunTLS has TLS on both sides. Each side negotiates its own protocol.
 func TestRunTLS(t *testing.T) {
 	t.Parallel()
 	backend := secureServer(t)

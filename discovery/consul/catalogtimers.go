@@ -6,7 +6,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 )
 
-// date is when something is to be done; the zero value is never.
+// date is the time of something to do. The zero value means never.
 type date struct{ at time.Time }
 
 func (d date) due(now time.Time) bool { return !d.at.IsZero() && !now.Before(d.at) }

@@ -63,12 +63,24 @@ func (x *Exchange) over(gone func() bool) error {
 	case x.Context.Err() != nil:
 		return fault.New(fault.Draining, "the proxy is shutting down")
 	case gone != nil && gone():
-		if left := x.Conn.Left(); left != nil {
-			return left
-		}
-		return fault.New(fault.ClientClosed, "the client closed the connection while its request waited")
+		return x.left()
 	case x.Until > 0 && time.Since(x.Hop.Start) >= x.Until:
 		return fault.New(fault.UpstreamTimeout, "the request's time was over while it waited")
 	}
 	return nil
+}
+
+// Gone is how the client went away, as a fault.Error; nil while it is there.
+func (x *Exchange) Gone() error {
+	if gone := x.Conn.Gone(); gone == nil || !gone() {
+		return nil
+	}
+	return x.left()
+}
+
+func (x *Exchange) left() error {
+	if left := x.Conn.Left(); left != nil {
+		return left
+	}
+	return fault.New(fault.ClientClosed, "the client closed the connection before it had a response")
 }

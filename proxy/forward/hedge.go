@@ -134,7 +134,7 @@ func (r *race) run() {
 				more.Reset(r.target.Hedge.After)
 			}
 		case <-look.C:
-			r.why = gone(r.x, "before it had a response")
+			r.why = r.x.Gone()
 		}
 	}
 }
@@ -243,15 +243,4 @@ func (c *runner) lose() {
 	}
 	record.End = now(c.x.Hop)
 	c.finish(false)
-}
-
-// gone is how the client went away, nil while it is there.
-func gone(x *filter.Exchange, when string) error {
-	if !x.Conn.Gone()() {
-		return nil
-	}
-	if left := x.Conn.Left(); left != nil {
-		return left
-	}
-	return fault.New(fault.ClientClosed, "the client closed the connection "+when)
 }

@@ -9,11 +9,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 )
 
-// ConnHandler serves connections of one kind. ServeConn owns the connection and its place
-// among the listener's connections, and returns when the connection has ended.
-type ConnHandler interface {
-	ServeConn(*arrival)
-}
+// connHandler serves connections of one kind. It owns the connection and its place among
+// the listener's connections, and returns when the connection has ended.
+type connHandler func(*arrival)
 
 // detected is what the first bytes tell about a connection.
 type detected struct {
@@ -21,26 +19,26 @@ type detected struct {
 	preface bool   // it begins as HTTP/2 does (RFC 9113 section 3.4)
 }
 
-// handler returns the handler for a connection of that kind. Nothing else decides this.
-func (l *Listener) handler(detected) ConnHandler { return webHandler{} }
-
-// webHandler serves every version of HTTP.
-type webHandler struct{}
-
-// ServeConn is part of [ConnHandler].
-func (webHandler) ServeConn(a *arrival) {
-	l := a.listener
-	if a.alpn == "h2" || a.preface {
-		c := newHTTP2(l, a.nio, a.info)
-		a.become(c)
-		c.serve()
-		return
+// handler returns the handler for such a connection. Nothing else decides this.
+func (d *detected) handler() connHandler {
+	if d.alpn == "h2" || d.preface {
+		return serveHTTP2
 	}
-	c := newHTTP1(l, a.nio, a.info)
+	return serveHTTP1
+}
+
+func serveHTTP2(a *arrival) {
+	c := newHTTP2(a.listener, a.nio, a.info)
+	a.become(c)
+	c.serve()
+}
+
+func serveHTTP1(a *arrival) {
+	c := newHTTP1(a.listener, a.nio, a.info)
 	c.headBy = a.headBy
 	a.become(c)
 	c.serve()
-	l.forget(c)
+	a.listener.forget(c)
 }
 
 // arrival is a connection whose protocol is not known yet. It makes the TLS handshake if
@@ -65,7 +63,7 @@ func (a *arrival) serve() {
 		a.nio.Done()
 		return
 	}
-	l.handler(a.detected).ServeConn(a)
+	a.handler()(a)
 }
 
 // become gives the arrival's place among the listener's connections to c.
