@@ -371,6 +371,23 @@ func TestDeadReader(t *testing.T) {
 	}
 }
 
+// TestSignalsToTheLast: signals that come until the process is gone don't kill it.
+func TestSignalsToTheLast(t *testing.T) {
+	t.Parallel()
+	p := start(t, proxyArgs(serve(t, hello))...)
+	p.url()
+	go func() {
+		for p.running() {
+			for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGINT} {
+				_ = p.cmd.Process.Signal(s) // it may have ended
+			}
+		}
+	}()
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
 // TestDrainTimeout: a drain cuts the requests that take longer than its timeout.
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()

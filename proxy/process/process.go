@@ -47,7 +47,6 @@ func Run(ctx context.Context, o Options) error {
 	level := new(slog.LevelVar)
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // the configuration is valid
 	p := &process{source: o.Source, version: o.Version, log: NewLog(lines, level), signals: listenToSignals()}
-	defer p.signals.stop()
 
 	var before *predecessor
 	if o.Upgrade {

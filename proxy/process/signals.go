@@ -15,6 +15,8 @@ type signals struct {
 	reopen chan os.Signal // SIGUSR1
 }
 
+// listenToSignals listens until the process is gone: by default each of these signals would
+// kill it, and one that comes while it ends must not turn a good end into a bad one.
 func listenToSignals() *signals {
 	s := &signals{make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1)}
 	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
@@ -22,10 +24,4 @@ func listenToSignals() *signals {
 	signal.Notify(s.reopen, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the logs is no reason to end
 	return s
-}
-
-func (s *signals) stop() {
-	signal.Stop(s.end)
-	signal.Stop(s.reload)
-	signal.Stop(s.reopen)
 }
