@@ -135,8 +135,7 @@ func (f *Forwarder) fromUpstream(h *hop.Hop, r *message.Head) (hop.Failure, bool
 	h.Set(&h.UpstreamHop, bytes.Join(lines, []byte(", ")))
 	// Members that could be read count, whatever is wrong with others.
 	members, _ := headers.ParseProxyStatus(lines)
-	name, reason, ok := headers.Failure(members)
-	return hop.Failure{Origin: hop.OriginRelayed, Hop: name, Reason: reason}, ok
+	return headers.Failure(members)
 }
 
 // answered says that an endpoint answered with a failure.

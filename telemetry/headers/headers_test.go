@@ -63,6 +63,10 @@ func TestProxyStatusAppend(t *testing.T) {
 			`;details="via_upstream: connection refused by 127.0.0.1:4003";hopscope-failed-hop="payments"`},
 		{"no route", "web", notFound, `web;error=destination_not_found` +
 			`;details="NR route_not_found: no route matched GET /x";hopscope-failed-hop="web"`},
+		{"every parameter", "web", whole(), `web;received-status=503;next-hop="127.0.0.1:3000"` +
+			`;details="via_upstream: connection refused by 127.0.0.1:4003";hopscope-failed-hop="bank"` +
+			`;hopscope-failed-part=network;hopscope-failed-kind=connect_refused` +
+			`;hopscope-failed-caller="payments";hopscope-failed-endpoint="127.0.0.1:4003"`},
 		{"failed and nothing known", "web", &hop.Hop{Labels: labels, Status: 500}, `web`},
 		{"text that a String can't hold", "web", odd, `web;error=connection_refused;next-hop="127.0.0.1:4003"` +
 			`;details="UF upstream_reset_before_response_started{connection_refused}: a??b\\` + strings.Repeat("x", 441) + `..."` +
@@ -79,6 +83,14 @@ func TestProxyStatusAppend(t *testing.T) {
 			}
 		})
 	}
+}
+
+// whole returns a hop that relayed a failure of which everything is known.
+func whole() *hop.Hop {
+	h := relayed("web")
+	f := &h.Failure
+	f.Hop, f.Part, f.Kind, f.Caller, f.Endpoint = "bank", hop.PartNetwork, "connect_refused", "payments", "127.0.0.1:4003"
+	return h
 }
 
 // TestCallerCanTell is the promise of the view: three proxies, one failure,
@@ -100,13 +112,13 @@ func TestCallerCanTell(t *testing.T) {
 			t.Errorf("%s: it made the failure is %t", m.Name, made)
 		}
 	}
-	failed, reason, ok := Failure(members)
-	if !ok || failed != "payments" || reason != "connection refused by 127.0.0.1:4003" {
-		t.Errorf("Failure = %q, %q, %t", failed, reason, ok)
+	f, ok := Failure(members)
+	if !ok || f.Hop != "payments" || f.Reason != "connection refused by 127.0.0.1:4003" {
+		t.Errorf("Failure = %+v, %t", f, ok)
 	}
 	// A proxy that got only the outer members still knows.
-	if failed, reason, ok = Failure(members[1:]); !ok || failed != "payments" || reason != "connection refused by 127.0.0.1:4003" {
-		t.Errorf("of the relaying ones: Failure = %q, %q, %t", failed, reason, ok)
+	if f, ok = Failure(members[1:]); !ok || f.Hop != "payments" || f.Reason != "connection refused by 127.0.0.1:4003" {
+		t.Errorf("of the relaying ones: Failure = %+v, %t", f, ok)
 	}
 }
 
@@ -143,7 +155,7 @@ func TestParseProxyStatus(t *testing.T) {
 		{name: "nearest to the origin wins", lines: []string{`a;error=dns_error;details="1", b;error=connection_refused;details="2"`},
 			want: []Member{{Name: "a", Error: "dns_error", Details: "1"}, {Name: "b", Error: "connection_refused", Details: "2"}}, failed: "a", reason: "1"},
 		{name: "failed hop of an application's own call", lines: []string{`orders;received-status=500;hopscope-failed-hop="payments"`},
-			want: []Member{{Name: "orders", ReceivedStatus: 500, FailedHop: "payments"}}, failed: "payments"},
+			want: []Member{{Name: "orders", ReceivedStatus: 500, Failure: hop.Failure{Hop: "payments"}}}, failed: "payments"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -161,9 +173,9 @@ func TestParseProxyStatus(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Error(diff)
 			}
-			failed, reason, ok := Failure(got)
-			if failed != tc.failed || reason != tc.reason || ok != (tc.failed != "") {
-				t.Errorf("Failure = %q, %q, %t; want %q, %q", failed, reason, ok, tc.failed, tc.reason)
+			f, ok := Failure(got)
+			if f.Hop != tc.failed || f.Reason != tc.reason || ok != (tc.failed != "") {
+				t.Errorf("Failure = %+v, %t; want %q, %q", f, ok, tc.failed, tc.reason)
 			}
 		})
 	}
@@ -174,16 +186,20 @@ func FuzzParseProxyStatus(f *testing.F) {
 	f.Add(NewProxyStatus("web").Append(nil, refused()), []byte(`(a b), 5`), "ü")
 	f.Fuzz(func(t *testing.T, one, two []byte, name string) {
 		members, _ := ParseProxyStatus([][]byte{one, two})
-		failed, reason, _ := Failure(members)
 		h := relayed(name)
-		h.Failure = hop.Failure{Origin: hop.OriginRelayed, Hop: failed, Reason: reason}
+		h.Failure, _ = Failure(members)
 		out := NewProxyStatus(name).Append(nil, h)
 		back, err := ParseProxyStatus([][]byte{out})
 		if err != nil || len(back) != 1 {
 			t.Fatalf("%q: %v, %v", out, back, err)
 		}
-		if back[0].FailedHop != ascii(failed, maxName) {
-			t.Fatalf("%q went out as %q", failed, back[0].FailedHop)
+		want := h.Failure
+		want.Origin, want.Reason = hop.OriginNone, ""
+		for _, s := range []*string{&want.Hop, &want.Caller, &want.Endpoint} {
+			*s = ascii(*s, maxName)
+		}
+		if back[0].Failure != want {
+			t.Fatalf("%+v went out as %+v", h.Failure, back[0].Failure)
 		}
 	})
 }

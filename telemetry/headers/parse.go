@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/dunglas/httpsfv"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // The limits for reading a Proxy-Status: bytes in all lines together, and members.
@@ -25,7 +27,7 @@ type Member struct {
 	Details        string
 	ReceivedStatus int
 	NextHop        string
-	FailedHop      string // the parameter hopscope-failed-hop
+	Failure        hop.Failure // our own parameters; its Reason is in Details
 }
 
 // ParseProxyStatus reads the Proxy-Status lines of a response: the first
@@ -114,13 +116,25 @@ func read(item httpsfv.Item) (m Member, ok bool) {
 	m.Error = param("error")
 	m.Details = param("details")
 	m.NextHop = param("next-hop")
-	m.FailedHop = param(FailedHop)
+	m.Failure = hop.Failure{
+		Hop: param(FailedHop), Part: hop.ParsePart(param(FailedPart)), Kind: word(param(FailedKind)),
+		Caller: param(FailedCaller), Endpoint: param(FailedEndpoint),
+	}
 	if v, there := item.Params.Get("received-status"); there {
 		if status, isInt := v.(int64); isInt && status >= 100 && status <= 999 {
 			m.ReceivedStatus = int(status)
 		}
 	}
 	return m, true
+}
+
+// word returns s if it can be a kind of failure, so that an upstream can't invent long or
+// odd ones.
+func word(s string) string {
+	if len(s) > 40 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || s != "" && (s[0] < 'a' || s[0] > 'z') {
+		return ""
+	}
+	return s
 }
 
 // text returns the value of a Token or a String.
@@ -134,28 +148,29 @@ func text(v any) (string, bool) {
 	return "", false
 }
 
-// Failure tells which hop made the failure of a response, and why. It looks for the first
-// member, so the one nearest to the origin, that says "error" or names the failed hop;
+// Failure tells who is at fault for the failure of a response, and why. It looks for the
+// first member, so the one nearest to the origin, that says "error" or names the failed hop;
 // all members after it only relayed the failure. ok is false if there is none: then the
 // application itself answered.
-func Failure(members []Member) (failedHop, reason string, ok bool) {
+func Failure(members []Member) (f hop.Failure, ok bool) {
 	for i := range members {
 		m := &members[i]
 		switch {
-		case m.FailedHop != "":
-			failedHop, reason = m.FailedHop, m.Details
+		case m.Failure.Hop != "":
+			f, f.Reason = m.Failure, m.Details
 			if _, sentence, found := strings.Cut(m.Details, reasonMark); found {
-				reason = sentence
+				f.Reason = sentence
 			}
 		case m.Error != "":
-			failedHop, reason = m.Name, m.Details
+			f = hop.Failure{Hop: m.Name, Reason: m.Details}
 		default:
 			continue
 		}
-		if reason == "" {
-			reason = strings.ReplaceAll(m.Error, "_", " ")
+		if f.Reason == "" {
+			f.Reason = strings.ReplaceAll(m.Error, "_", " ")
 		}
-		return failedHop, reason, true
+		f.Origin = hop.OriginRelayed
+		return f, true
 	}
-	return "", "", false
+	return hop.Failure{}, false
 }

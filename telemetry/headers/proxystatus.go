@@ -8,9 +8,14 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// FailedHop is our own parameter: the name of the service whose hop made the
-// failure, as a String.
-const FailedHop = "hopscope-failed-hop"
+// Our own parameters say who is at fault, as in [hop.Failure].
+const (
+	FailedHop      = "hopscope-failed-hop"      // the service, a String
+	FailedPart     = "hopscope-failed-part"     // the part of it, a Token
+	FailedKind     = "hopscope-failed-kind"     // what happened, a Token
+	FailedCaller   = "hopscope-failed-caller"   // the service that met it, a String
+	FailedEndpoint = "hopscope-failed-endpoint" // the instance's address, a String
+)
 
 // maxText limits a name and a text in a member, in bytes.
 const (
@@ -76,9 +81,21 @@ func (p *ProxyStatus) member(h *hop.Hop) httpsfv.Item {
 	if text := details(h); text != "" {
 		m.Params.Add("details", ascii(text, maxText))
 	}
-	if h.Failure.Hop != "" {
-		m.Params.Add(FailedHop, ascii(h.Failure.Hop, maxName))
+	f := &h.Failure
+	text := func(name, value string) {
+		if value != "" {
+			m.Params.Add(name, ascii(value, maxName))
+		}
 	}
+	text(FailedHop, f.Hop)
+	if f.Part != hop.PartUnknown {
+		m.Params.Add(FailedPart, httpsfv.Token(f.Part.String()))
+	}
+	if f.Kind != "" {
+		m.Params.Add(FailedKind, httpsfv.Token(f.Kind))
+	}
+	text(FailedCaller, f.Caller)
+	text(FailedEndpoint, f.Endpoint)
 	return m
 }
 

@@ -54,6 +54,10 @@ type Hop struct {
 	Details string
 	// Failure says who made the failure; zero if nothing failed.
 	Failure Failure
+	// Template is the route that was learned from the request's path, such as
+	// "/product/{id}". It is empty until the Hop is recorded, and where the
+	// configuration itself names a template.
+	Template string
 
 	// BytesIn and BytesOut count the content received from and sent to the client, in
 	// bytes on its connection, without framing (chunks, frames): before filters on the
@@ -122,6 +126,9 @@ type Attempt struct {
 	Details    string
 	// Reason says the same in words, such as "connection refused".
 	Reason string
+	// Evidence is what else was found out about an attempt that failed or was slow, in
+	// words, such as what the kernel says of its connection. It is empty for others.
+	Evidence string
 
 	// BytesSent and BytesReceived count the content sent to and received from the
 	// endpoint in the same way, even for a response that was not used.
@@ -147,40 +154,6 @@ type Labels struct {
 	// Metrics has the metrics view's series for these labels, resolved when the
 	// configuration is built. It is opaque to all other code.
 	Metrics any
-}
-
-// Failure says which hop made a failure, and why. A reader needs no other hop's record.
-type Failure struct {
-	// Origin says whether the failure was made here or relayed.
-	Origin Origin
-	// Hop is the name of the service whose hop made the failure.
-	Hop string
-	// Reason is a sentence for a person: what happened, to which endpoint.
-	Reason string
-}
-
-// Origin is where a failure was made.
-type Origin uint8
-
-const (
-	// OriginNone means that nothing failed.
-	OriginNone Origin = iota
-	// OriginDownstream means that the client made it: it went away, or sent
-	// what can't be understood.
-	OriginDownstream
-	// OriginProxy means that this proxy made the response: no route, no
-	// healthy endpoint, connection refused, timeout.
-	OriginProxy
-	// OriginEndpoint means that the application behind this proxy answered
-	// with the failure.
-	OriginEndpoint
-	// OriginRelayed means that a hop farther upstream made it, and this one
-	// passed it on.
-	OriginRelayed
-)
-
-func (o Origin) String() string {
-	return [...]string{"", "downstream", "proxy", "endpoint", "relayed"}[o]
 }
 
 // Kind is what a Hop records.

@@ -19,6 +19,7 @@ type document struct {
 	Kind       string        `json:"kind"`
 	Listener   string        `json:"listener,omitempty"`
 	Route      string        `json:"route,omitempty"`
+	Template   string        `json:"template,omitempty"`
 	Cluster    string        `json:"cluster,omitempty"`
 	SlowNS     time.Duration `json:"slow_ns,omitempty"`
 	TraceID    string        `json:"trace_id,omitempty"`
@@ -59,9 +60,13 @@ type document struct {
 }
 
 type failure struct {
-	Origin string `json:"origin"`
-	Hop    string `json:"hop,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Origin   string `json:"origin"`
+	Hop      string `json:"hop,omitempty"`
+	Part     string `json:"part,omitempty"`
+	Kind     string `json:"kind,omitempty"`
+	Caller   string `json:"caller,omitempty"`
+	Endpoint string `json:"endpoint,omitempty"`
+	Reason   string `json:"reason,omitempty"`
 }
 
 type attempt struct {
@@ -84,6 +89,7 @@ type attempt struct {
 	ProxyError    string        `json:"proxy_error,omitempty"`
 	Details       string        `json:"details,omitempty"`
 	Reason        string        `json:"reason,omitempty"`
+	Evidence      string        `json:"evidence,omitempty"`
 	BytesSent     int64         `json:"bytes_sent"`
 	BytesReceived int64         `json:"bytes_received"`
 	GRPCStatus    *int          `json:"grpc_status,omitempty"`
@@ -113,7 +119,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 	}
 	d := document{
 		Service: l.Service, Direction: l.Direction.String(), Kind: kindNames[h.Kind],
-		Listener: l.Listener, Route: l.Route, Cluster: l.Cluster, SlowNS: l.Slow,
+		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, SlowNS: l.Slow,
 		TraceID: idText(h.Trace[:]), SpanID: idText(h.Span[:]), ParentID: idText(h.Parent[:]),
 		Sampled: h.Sampled, SampledBy: h.Keep.String(),
 		Start: h.Start.UTC(), RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
@@ -129,7 +135,8 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
 	}
 	if h.Failure != (Failure{}) {
-		d.Failure = &failure{h.Failure.Origin.String(), h.Failure.Hop, h.Failure.Reason}
+		f := &h.Failure
+		d.Failure = &failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Reason}
 	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
@@ -138,7 +145,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 			Version: a.Version.String(), Scheme: a.Scheme, Host: h.String(a.Host), Path: h.String(a.Path),
 			Query: string(redact.AppendQuery(nil, h.Bytes(a.Query))), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
 			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
-			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason,
+			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason, Evidence: a.Evidence,
 			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived,
 			GRPCStatus: codeOf(a.GRPCStatus), GRPCName: a.GRPCStatus.String(), TLS: factsOf(a.TLS),
 		})
@@ -164,7 +171,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),
 		ProxyError: d.ProxyError, Details: d.Details,
 		BytesIn: d.BytesIn, BytesOut: d.BytesOut, Client: d.Client, Peer: d.Peer,
-		GRPC: d.GRPC, GRPCStatus: statusOf(d.GRPCStatus), TLS: d.TLS.tls(),
+		GRPC: d.GRPC, GRPCStatus: statusOf(d.GRPCStatus), TLS: d.TLS.tls(), Template: d.Template,
 	}
 	for k, name := range kindNames {
 		if d.Kind == name {
@@ -172,7 +179,10 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		}
 	}
 	if d.Failure != nil {
-		h.Failure = Failure{parse(d.Failure.Origin, OriginNone, OriginRelayed), d.Failure.Hop, d.Failure.Reason}
+		f := d.Failure
+		h.Failure = Failure{
+			parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Reason,
+		}
 	}
 	err := errors.Join(parseID(h.Trace[:], "trace_id", d.TraceID),
 		parseID(h.Span[:], "span_id", d.SpanID), parseID(h.Parent[:], "parent_id", d.ParentID))
@@ -194,7 +204,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 			Start: from.StartNS, Connected: from.ConnectedNS, Sent: from.SentNS,
 			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,
 			Flags: parseFlags(from.Flags), ProxyError: from.ProxyError, Details: from.Details,
-			Reason: from.Reason, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
+			Reason: from.Reason, Evidence: from.Evidence, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
 			GRPCStatus: statusOf(from.GRPCStatus), TLS: from.TLS.tls(),
 		}
 		h.setIf(&a.Host, from.Host)

@@ -20,8 +20,11 @@ func example() *Hop {
 		Method: "_OTHER", Version: HTTP11, Scheme: "http", Status: 503,
 		Flags: UpstreamConnectionFailure | RetriesExhausted, ProxyError: "connection_refused",
 		Details: "upstream_reset_before_response_started{connection_refused}",
-		Failure: Failure{OriginRelayed, "payments", "connection refused by 127.0.0.1:4003"},
-		BytesIn: 3, BytesOut: 4, Client: "192.0.2.1", Peer: "127.0.0.1:555",
+		Failure: Failure{
+			OriginRelayed, "payments", PartProxy, "connect_refused", "web", "127.0.0.1:4003", "connection refused by 127.0.0.1:4003",
+		},
+		Template: "/charge/{id}",
+		BytesIn:  3, BytesOut: 4, Client: "192.0.2.1", Peer: "127.0.0.1:555",
 		GRPC: true, GRPCStatus: GRPCStatusOf(14),
 		TLS: &TLS{
 			Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "web.test", Protocol: "h2",
@@ -42,7 +45,7 @@ func example() *Hop {
 		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Version: HTTP2, Scheme: "https",
 		Start: 1, Connected: 2, Sent: 3, FirstByte: 4, End: 5, Status: 503,
 		Flags: UpstreamConnectionFailure, ProxyError: "connection_refused", Details: "d",
-		Reason: "connection refused", BytesSent: 6, BytesReceived: 7,
+		Reason: "connection refused", Evidence: "nothing listens", BytesSent: 6, BytesReceived: 7,
 		GRPCStatus: GRPCStatusOf(0), TLS: &TLS{Version: "1.2", Peer: "payments", Handshake: 1},
 	}
 	h.SetString(&h.Attempts[0].Host, "pay.test")

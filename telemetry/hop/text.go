@@ -46,11 +46,12 @@ func (h *Hop) Clone() *Hop {
 // Size returns about how many bytes a [Hop.Clone] of h takes. What it shares with other
 // hops of the connection counts in full, since it may be the last of them.
 func (h *Hop) Size() int {
-	const fixed, attempt = 512, 264
+	const fixed, attempt = 592, 280
 	shared := h.TLS.size()
 	for i := range h.Attempts {
-		shared += h.Attempts[i].TLS.size()
+		shared += h.Attempts[i].TLS.size() + len(h.Attempts[i].Evidence)
 	}
 	return fixed + shared + len(h.text) + attempt*len(h.Attempts) +
-		len(h.Failure.Hop) + len(h.Failure.Reason) + len(h.Details)
+		len(h.Failure.Hop) + len(h.Failure.Reason) + len(h.Failure.Caller) + len(h.Failure.Endpoint) +
+		len(h.Details) + len(h.Template)
 }

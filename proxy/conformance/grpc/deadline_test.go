@@ -100,9 +100,9 @@ func TestDeadlineIsTheProxys(t *testing.T) {
 			proxytest.Same(t, "HTTP status", r.StatusCode, 200)
 			proxytest.Same(t, "grpc-status", end.Get("Grpc-Status"), "4")
 			proxytest.Reason(t, "grpc-message", end.Get("Grpc-Message"), tt.says)
-			failed, why, _ := headers.Failure(parseMembers(t, end))
-			proxytest.Same(t, "who failed by the response", failed, "front")
-			proxytest.Reason(t, "why by the response", why, tt.says)
+			failed, _ := headers.Failure(parseMembers(t, end))
+			proxytest.Same(t, "who failed by the response", failed.Hop, "front")
+			proxytest.Reason(t, "why by the response", failed.Reason, tt.says)
 			select {
 			case <-asked:
 				proxytest.AwaitClosed(t, "the endpoint heard that the call is off", gave)

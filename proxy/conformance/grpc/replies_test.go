@@ -127,9 +127,9 @@ func TestReplyToCall(t *testing.T) {
 			}
 			proxytest.Same(t, "Proxy-Status: name", said[0].Name, "front")
 			proxytest.Same(t, "Proxy-Status: error", said[0].Error, tt.error)
-			failed, why, _ := headers.Failure(said)
-			proxytest.Same(t, "who failed by the response", failed, tt.failed)
-			proxytest.Reason(t, "why by the response", why, tt.says)
+			failed, _ := headers.Failure(said)
+			proxytest.Same(t, "who failed by the response", failed.Hop, tt.failed)
+			proxytest.Reason(t, "why by the response", failed.Reason, tt.says)
 			if n > 1 {
 				return
 			}
@@ -277,9 +277,9 @@ func TestChainNamesWhoFailedACall(t *testing.T) {
 				wantCode(t, "the call", err, tt.code)
 				proxytest.Reason(t, "message", "answered INTERNAL: "+status.Convert(err).Message(), tt.says)
 				said := parseMembers(t, http.Header{"Proxy-Status": md.Get("proxy-status")})
-				failed, why, _ := headers.Failure(said)
-				proxytest.Same(t, "who failed by the response", failed, tt.failed)
-				proxytest.Reason(t, "why by the response", why, tt.says)
+				failed, _ := headers.Failure(said)
+				proxytest.Same(t, "who failed by the response", failed.Hop, tt.failed)
+				proxytest.Reason(t, "why by the response", failed.Reason, tt.says)
 				conn.Close()
 				for i, l := range []*proxytest.Proxy{front, inner} {
 					v := l.End(1)

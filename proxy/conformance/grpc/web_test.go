@@ -230,8 +230,8 @@ func (c *webClient) failed(t *testing.T, a *webAnswer, as *pb.EchoStatus) {
 	t.Helper()
 	proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), fmt.Sprint(as.Code))
 	proxytest.Same(t, "grpc-message", a.end.Get("Grpc-Message"), "n%C3%B6")
-	failed, _, _ := headers.Failure(parseMembers(t, a.end))
-	proxytest.Same(t, "who failed by the response", failed, "web")
+	failed, _ := headers.Failure(parseMembers(t, a.end))
+	proxytest.Same(t, "who failed by the response", failed.Hop, "web")
 }
 
 // A response of a stream is with the client before the next is sent.
@@ -255,8 +255,8 @@ func TestGRPCWebReply(t *testing.T) {
 		proxytest.Same(t, "the status was in the head", a.inHead, true)
 		proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), "12")
 		proxytest.Reason(t, "grpc-message", a.end.Get("Grpc-Message"), "no route of listener ingress")
-		failed, _, _ := headers.Failure(proxytest.ProxyStatus(t, a.Response))
-		proxytest.Same(t, "who failed by the response", failed, "front")
+		failed, _ := headers.Failure(proxytest.ProxyStatus(t, a.Response))
+		proxytest.Same(t, "who failed by the response", failed.Hop, "front")
 		one := l.End(1).Lines[0]
 		proxytest.Same(t, "flags", one.Text("flags"), "NR")
 		proxytest.Same(t, "grpc_status_name", one.Text("grpc_status_name"), "UNIMPLEMENTED")

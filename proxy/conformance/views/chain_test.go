@@ -81,9 +81,9 @@ func TestChainNamesWhoFailed(t *testing.T) {
 			if len(said) != len(labs) {
 				t.Fatalf("Proxy-Status has %d members, want %d: %+v", len(said), len(labs), said)
 			}
-			failed, why, _ := headers.Failure(said)
-			proxytest.Same(t, "failed hop by the response", failed, tt.failed)
-			proxytest.Reason(t, "reason by the response", why, tt.reason)
+			failed, _ := headers.Failure(said)
+			proxytest.Same(t, "failed hop by the response", failed.Hop, tt.failed)
+			proxytest.Reason(t, "reason by the response", failed.Reason, tt.reason)
 			for i := range labs {
 				m := said[len(said)-1-i] // the nearest to the origin is the first
 				proxytest.Same(t, "member", m.Name, names[i])
@@ -197,8 +197,8 @@ func TestInboundNamesWhatOutboundFoundOut(t *testing.T) {
 			proxytest.Same(t, "inbound: failed_hop", in.Text("failed_hop"), failed)
 			proxytest.Reason(t, "inbound: reason", in.Text("failure_reason"), tt.why)
 			proxytest.Same(t, "inbound: trace", in.Text("trace_id"), out.Text("trace_id"))
-			told, _, _ := headers.Failure(proxytest.ProxyStatus(t, r))
-			proxytest.Same(t, "response: failed hop", told, failed)
+			told, _ := headers.Failure(proxytest.ProxyStatus(t, r))
+			proxytest.Same(t, "response: failed hop", told.Hop, failed)
 			if tt.recovers || failed == "web" {
 				return
 			}
@@ -249,8 +249,8 @@ func TestInboundNamesAnOutboundFailureThatIsNotOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			io.Copy(io.Discard, r.Body)
-			failed, _, _ := headers.Failure(proxytest.ProxyStatus(t, r))
-			proxytest.Same(t, "response: failed hop", failed, tt.failed)
+			failed, _ := headers.Failure(proxytest.ProxyStatus(t, r))
+			proxytest.Same(t, "response: failed hop", failed.Hop, tt.failed)
 			v := l.End(2)
 			proxytest.Same(t, "inbound: failed_hop", v.By("direction", "inbound").Text("failed_hop"), tt.failed)
 		})

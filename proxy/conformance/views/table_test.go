@@ -355,10 +355,10 @@ func (r *row) checkResponse(t *testing.T, resp *http.Response) {
 	if r.error != "" && !strings.HasPrefix(param("details"), r.flags+" ") {
 		t.Errorf("response: details %q do not begin with %s", param("details"), r.flags)
 	}
-	hop, why, told := headers.Failure(proxytest.ProxyStatus(t, resp))
-	proxytest.Same(t, "response alone: failed hop", hop, r.hop)
+	hop, told := headers.Failure(proxytest.ProxyStatus(t, resp))
+	proxytest.Same(t, "response alone: failed hop", hop.Hop, r.hop)
 	proxytest.Same(t, "response alone: told", told, r.hop != "")
-	proxytest.Reason(t, "response alone: reason", why, r.reason)
+	proxytest.Reason(t, "response alone: reason", hop.Reason, r.reason)
 }
 
 // began reports whether the response had begun, in good order, when it failed.
