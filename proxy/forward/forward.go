@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
@@ -55,6 +56,8 @@ type Options struct {
 	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.
 	Causes *diagnose.Causes
+	// Kernel is asked about attempts that failed or were slow; nil asks nothing.
+	Kernel *evidence.Kernel
 	Shared *netio.Shared
 	// Context ends when the proxy stops waiting for anything.
 	Context context.Context

@@ -63,7 +63,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
-		Causes: g.causes, Panics: g.panics, Shared: g.shared, Context: g.context,
+		Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
 	via := ""
 	if lc.Via {

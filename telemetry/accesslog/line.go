@@ -145,6 +145,7 @@ func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte
 	dst = appendGRPCStatus(dst, a.GRPCStatus)
 	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
 	dst = appendText(append(dst, `,"reason":`...), a.Reason)
+	dst = appendText(append(dst, `,"evidence":`...), a.Evidence)
 	dst = strconv.AppendInt(append(dst, `,"bytes_sent":`...), a.BytesSent, 10)
 	dst = strconv.AppendInt(append(dst, `,"bytes_received":`...), a.BytesReceived, 10)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), a.End-a.Start)
