@@ -58,6 +58,9 @@ type Hop struct {
 	// "/product/{id}". It is empty until the Hop is recorded, and where the
 	// configuration itself names a template.
 	Template string
+	// Timeout is how long the response may take by the configuration of the route, all
+	// attempts together; 0 is no limit. The caller may allow less.
+	Timeout time.Duration
 
 	// BytesIn and BytesOut count the content received from and sent to the client, in
 	// bytes on its connection, without framing (chunks, frames): before filters on the
