@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/accuracy/fault"
+	"github.com/hopscope/hopscope/accuracy/mesh"
+)
+
+// row is what came of one fault in one mesh, or in several.
+type row struct {
+	Fault    string            `json:"fault"`
+	Missing  string            `json:"missing,omitempty"`
+	Meshes   int               `json:"meshes"`
+	Requests int               `json:"requests"`
+	Failed   int               `json:"failed"` // of them
+	Scores   map[string]*score `json:"scores"` // by view
+	Misses   []string          `json:"misses,omitempty"`
+}
+
+func newRow(f *fault.Fault) *row {
+	r := &row{Fault: f.Name, Missing: f.Missing, Scores: map[string]*score{}}
+	for _, v := range views {
+		r.Scores[v.name] = &score{}
+	}
+	return r
+}
+
+// wrong is how many wrong names the views of hopscope gave.
+func (r *row) wrong() (n int) {
+	for _, v := range views[:3] {
+		n += r.Scores[v.name].Wrong
+	}
+	return n
+}
+
+// maxMisses is how many misses of a row are told.
+const maxMisses = 8
+
+func (r *row) miss(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); len(r.Misses) < maxMisses && !slices.Contains(r.Misses, text) {
+		r.Misses = append(r.Misses, text)
+	}
+}
+
+// runner injects faults into meshes.
+type runner struct {
+	hopscope string
+	requests int
+	log      io.Writer
+}
+
+// errNoPlace means that a graph has no place for a fault.
+var errNoPlace = errors.New("no place for the fault")
+
+// run injects one fault into a mesh of the graph that generate makes, and adds to the
+// row what came of it.
+func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate func() *mesh.Graph, into *row) error {
+	g := generate()
+	at, ok := f.Find(r, g)
+	if !ok {
+		return errNoPlace
+	}
+	if f.Graph != nil {
+		f.Graph(g, at)
+	}
+	m, err := x.start(ctx, f, g, at)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	target := &fault.Target{Mesh: m, Place: at}
+	if f.Inject != nil {
+		if err := warm(ctx, m); err != nil {
+			return err
+		}
+		if err := f.Inject(target); err != nil {
+			return err
+		}
+	}
+	method, atOnce := f.Method, f.AtOnce
+	if method == "" {
+		method = "GET"
+	}
+	if atOnce == 0 {
+		atOnce = 4
+	}
+	results := m.Requests(ctx, method, x.requests, atOnce)
+	m.Collect(ctx, results)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	into.Meshes++
+	x.judge(f, g, at, results, into)
+	return nil
+}
+
+// start runs a mesh, again if another process was faster to take a port.
+func (x *runner) start(ctx context.Context, f *fault.Fault, g *mesh.Graph, at fault.Place) (*mesh.Mesh, error) {
+	for try := 1; ; try++ {
+		p, err := mesh.NewPlan(g)
+		if err != nil {
+			return nil, err
+		}
+		if f.Plan != nil {
+			if err := f.Plan(p, at); err != nil {
+				return nil, err
+			}
+		}
+		m, err := mesh.Start(ctx, p, x.hopscope)
+		if !errors.Is(err, mesh.ErrPortTaken) || try == 5 {
+			return m, err
+		}
+	}
+}
+
+// warm sends a few requests, all of which have to succeed, so that there are connections
+// that can die.
+func warm(ctx context.Context, m *mesh.Mesh) error {
+	for range 3 {
+		if r := m.Request(ctx, "GET"); r.Failed() {
+			return fmt.Errorf("the mesh fails without a fault: status %d, %s", r.Status, r.ProxyStatus)
+		}
+	}
+	return nil
+}
+
+// judge compares what the views say of each request with the truth.
+func (x *runner) judge(f *fault.Fault, g *mesh.Graph, at fault.Place, results []*mesh.Result, into *row) {
+	truth := f.Truth(at)
+	for _, r := range results {
+		into.Requests++
+		if r.Failed() {
+			into.Failed++
+		}
+		for _, v := range views {
+			if v.ofFailures && (truth.Slow || !r.Failed() && len(truth.Services) > 0) || !anyFailed(r) && len(truth.Services) > 0 && !truth.Slow {
+				continue
+			}
+			said, right := v.of(r, truth), truth
+			if right.Begun && v.name == "header" {
+				right.Parts = nil
+			}
+			s := judge(said, right)
+			into.Scores[v.name].add(s)
+			if s.Whole == 0 && v.name != "deepest" {
+				into.miss("%s: %s -> %s, %s: said %q %s %s (%s), right is %s %v %v", g.Shape, at.Caller, at.Target, v.name,
+					said.service, said.part, said.kind, said.text, strings.Join(right.Services, "|"), right.Parts, right.Kinds)
+			}
+		}
+	}
+}
+
+// anyFailed reports whether any hop of the request failed, if only within.
+func anyFailed(r *mesh.Result) bool {
+	if r.Failed() {
+		return true
+	}
+	for _, h := range r.Hops {
+		if h.Failed() {
+			return true
+		}
+	}
+	return false
+}
