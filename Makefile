@@ -70,7 +70,8 @@ attack: build ## attack hopscope and HAProxy with little memory and few descript
 
 .PHONY: accuracy
 accuracy: build ## inject faults into meshes of real processes, and count how often the right service is blamed
-	go run ./accuracy -hopscope bin/hopscope $(ACCURACY_FLAGS)
+	consul=$$(deploy/backends/setup consul | cut -f2) || true; \
+	go run ./accuracy -hopscope bin/hopscope -consul "$$consul" $(ACCURACY_FLAGS)
 
 .PHONY: soak
 soak: ## ten minutes of all protocols, streams and resets at once, with the race detector (SOAK=10m)

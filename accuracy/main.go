@@ -38,7 +38,7 @@ func main() {
 
 // options are the command's flags.
 type options struct {
-	hopscope          string
+	hopscope, consul  string
 	seed              uint64
 	meshes, requests  int
 	smallest, largest int
@@ -51,6 +51,7 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("accuracy", flag.ContinueOnError)
 	fs.SetOutput(complaints)
 	fs.StringVar(&o.hopscope, "hopscope", "bin/hopscope", "the `program` of the sidecars")
+	fs.StringVar(&o.consul, "consul", "", "the `program` of Consul; without one its faults are left out")
 	fs.Uint64Var(&o.seed, "seed", 1, "the `number` that the meshes are made from")
 	fs.IntVar(&o.meshes, "meshes", 4, "how many meshes each fault is injected into")
 	fs.IntVar(&o.requests, "requests", 20, "how many requests each mesh gets with each fault")
@@ -84,13 +85,13 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if unknown != "" {
 		return fmt.Errorf("there is no fault %q", unknown)
 	}
-	x := &runner{hopscope: o.hopscope, requests: o.requests, log: log}
+	x := &runner{hopscope: o.hopscope, consul: o.consul, requests: o.requests, log: log}
 	var rows []*row
 	for _, f := range faults {
 		into := newRow(f)
 		for i := range o.meshes {
 			err := x.run(ctx, f, source(o.seed, i), func() *mesh.Graph { return o.graph(i) }, into)
-			if err != nil && !errors.Is(err, errNoPlace) {
+			if err != nil && !errors.Is(err, errNoPlace) && !errors.Is(err, fault.ErrCannot) {
 				return fmt.Errorf("%s in mesh %d: %w", f.Name, i, err)
 			}
 		}

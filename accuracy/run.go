@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ type row struct {
 	Requests int               `json:"requests"`
 	Failed   int               `json:"failed"` // of them
 	Scores   map[string]*score `json:"scores"` // by view
-	Misses   []string          `json:"misses,omitempty"`
+	Misses   []*miss           `json:"misses,omitempty"`
 }
 
 func newRow(f *fault.Fault) *row {
@@ -40,18 +41,60 @@ func (r *row) wrong() (n int) {
 	return n
 }
 
-// maxMisses is how many misses of a row are told.
-const maxMisses = 8
+// miss is a verdict that is not right, and how often it was said.
+type miss struct {
+	View  string `json:"view"`
+	Said  string `json:"said"`
+	Right string `json:"right"`
+	Count int    `json:"count"`
+	// Example is the first of them in full.
+	Example string `json:"example"`
+}
 
-func (r *row) miss(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); len(r.Misses) < maxMisses && !slices.Contains(r.Misses, text) {
-		r.Misses = append(r.Misses, text)
+func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string) {
+	m := miss{
+		View: view, Said: strings.TrimSpace(fmt.Sprintf("%s %s %s", role(said.service, at), said.part, said.kind)),
+		Right: strings.TrimSpace(fmt.Sprintf("%s %v %v", roles(right.Services, at), right.Parts, right.Kinds)), Count: 1,
 	}
+	for _, known := range r.Misses {
+		if known.View == m.View && known.Said == m.Said && known.Right == m.Right {
+			known.Count++
+			return
+		}
+	}
+	m.Example = fmt.Sprintf("%s, %s -> %s: %.300s", shape, at.Caller, at.Target, said.text)
+	r.Misses = append(r.Misses, &m)
+}
+
+// role says what a service is to the fault, since names differ from mesh to mesh.
+func role(service string, at fault.Place) string {
+	switch {
+	case service == "":
+		return "nobody"
+	case service == at.Target:
+		return "target"
+	case service == at.Caller:
+		return "caller"
+	case slices.Contains(at.Callers, service):
+		return "another caller"
+	case service == at.Other:
+		return "the other fault"
+	}
+	return service
+}
+
+func roles(services []string, at fault.Place) string {
+	var all []string
+	for _, s := range services {
+		all = append(all, role(s, at))
+	}
+	return cmp.Or(strings.Join(all, " or "), "nobody")
 }
 
 // runner injects faults into meshes.
 type runner struct {
 	hopscope string
+	consul   string // the program; empty if there is none
 	requests int
 	log      io.Writer
 }
@@ -75,7 +118,7 @@ func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate
 		return err
 	}
 	defer m.Close()
-	target := &fault.Target{Mesh: m, Place: at}
+	target := &fault.Target{Mesh: m, Place: at, Context: ctx}
 	if f.Inject != nil {
 		if err := warm(ctx, m); err != nil {
 			return err
@@ -104,20 +147,42 @@ func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate
 // start runs a mesh, again if another process was faster to take a port.
 func (x *runner) start(ctx context.Context, f *fault.Fault, g *mesh.Graph, at fault.Place) (*mesh.Mesh, error) {
 	for try := 1; ; try++ {
-		p, err := mesh.NewPlan(g)
-		if err != nil {
-			return nil, err
-		}
-		if f.Plan != nil {
-			if err := f.Plan(p, at); err != nil {
-				return nil, err
-			}
-		}
-		m, err := mesh.Start(ctx, p, x.hopscope)
+		m, err := x.startOnce(ctx, f, g, at)
 		if !errors.Is(err, mesh.ErrPortTaken) || try == 5 {
 			return m, err
 		}
 	}
+}
+
+func (x *runner) startOnce(ctx context.Context, f *fault.Fault, g *mesh.Graph, at fault.Place) (m *mesh.Mesh, err error) {
+	p, err := mesh.NewPlan(g)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if m == nil {
+			p.Close()
+		}
+	}()
+	if f.Consul {
+		if x.consul == "" {
+			return nil, fault.ErrCannot
+		}
+		agent, err := mesh.StartConsul(ctx, x.consul)
+		if err != nil {
+			return nil, err
+		}
+		p.OnClose(agent.Kill)
+		if err := p.UseConsul(agent); err != nil {
+			return nil, err
+		}
+	}
+	if f.Plan != nil {
+		if err := f.Plan(p, at); err != nil {
+			return nil, err
+		}
+	}
+	return mesh.Start(ctx, p, x.hopscope)
 }
 
 // warm sends a few requests, all of which have to succeed, so that there are connections
@@ -150,8 +215,7 @@ func (x *runner) judge(f *fault.Fault, g *mesh.Graph, at fault.Place, results []
 			s := judge(said, right)
 			into.Scores[v.name].add(s)
 			if s.Whole == 0 && v.name != "deepest" {
-				into.miss("%s: %s -> %s, %s: said %q %s %s (%s), right is %s %v %v", g.Shape, at.Caller, at.Target, v.name,
-					said.service, said.part, said.kind, said.text, strings.Join(right.Services, "|"), right.Parts, right.Kinds)
+				into.miss(v.name, said, right, at, g.Shape)
 			}
 		}
 	}

@@ -107,7 +107,7 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if trouble == Large {
-		_, _ = w.Write(make([]byte, 4<<20)) // an error means that the caller went away
+		_, _ = w.Write(make([]byte, 8<<20)) // an error means that the caller went away
 		return
 	}
 	_, _ = io.WriteString(w, a.Name+" is well\n")

@@ -10,7 +10,7 @@ import (
 
 // All returns every fault.
 func All() []*Fault {
-	return slices.Concat(ofApplications(), ofProxies(), ofTraces())
+	return slices.Concat(ofApplications(), ofProxies(), ofNetworks(), ofConsul(), ofTraces())
 }
 
 // trouble makes the target's application misbehave.

@@ -1,8 +1,12 @@
 package fault
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/hopscope/hopscope/accuracy/mesh"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -37,7 +41,28 @@ type Fault struct {
 type Target struct {
 	*mesh.Mesh
 	Place
-	Consul *Consul // nil without one
+	Context context.Context
+}
+
+// ErrCannot means that this system can't make the fault.
+var ErrCannot = errors.New("this system can't make the fault")
+
+// await sends requests until a response's Proxy-Status has one of the texts, or for some
+// seconds: until the sidecars have heard of a change.
+func (m *Target) await(texts ...string) error {
+	ctx, cancel := context.WithTimeout(m.Context, 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		r := m.Request(ctx, "GET")
+		for _, line := range r.ProxyStatus {
+			for _, text := range texts {
+				if bytes.Contains(line, []byte(text+" ")) {
+					return nil
+				}
+			}
+		}
+	}
+	return m.Context.Err() // they may not have to say so: an application may swallow it
 }
 
 // Where is a set of services; a service has to meet all of it.

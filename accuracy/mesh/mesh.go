@@ -149,7 +149,7 @@ func (m *Mesh) awaitSidecar(ctx context.Context, name string) error {
 		resp, err := m.get(ctx, "http://"+m.addresses[name].admin+"/ready")
 		if err == nil {
 			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
+			if resp.StatusCode == http.StatusOK || m.NeverReady[name] {
 				return nil
 			}
 		}
@@ -197,9 +197,7 @@ func (m *Mesh) Close() {
 	}
 	gone.Wait()
 	m.client.CloseIdleConnections()
-	for _, f := range m.cleanups {
-		f()
-	}
+	m.Plan.Close()
 	os.RemoveAll(m.dir)
 }
 

@@ -20,8 +20,13 @@ type Plan struct {
 	Bypassed map[string]bool
 	// OwnProcess has the applications that run as processes of their own.
 	OwnProcess map[string]bool
-	addresses  map[string]addresses
-	cleanups   []func()
+	// NeverReady has the services whose sidecars will not say that they are ready.
+	NeverReady map[string]bool
+	// Consul is the agent that endpoints come from; nil if they are listed.
+	Consul *Consul
+
+	addresses map[string]addresses
+	cleanups  []func()
 }
 
 // addresses are where a sidecar listens.
@@ -33,7 +38,10 @@ func NewPlan(g *Graph) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Graph: g, Sidecars: map[string]Config{}, OwnProcess: map[string]bool{}, Bypassed: map[string]bool{}, addresses: map[string]addresses{}}
+	p := &Plan{
+		Graph: g, Sidecars: map[string]Config{}, OwnProcess: map[string]bool{}, Bypassed: map[string]bool{},
+		NeverReady: map[string]bool{}, addresses: map[string]addresses{},
+	}
 	for i, s := range g.Services {
 		p.addresses[s.Name] = addresses{free[3*i], free[3*i+1], free[3*i+2]}
 	}
@@ -85,7 +93,11 @@ func cluster(grpc bool, endpoint string) Config {
 // Cluster is what a service's sidecar knows of a callee; of its own application with
 // "app".
 func (p *Plan) Cluster(service, callee string) Config {
-	return p.Sidecars[service]["clusters"].(Config)[callee].(Config)
+	clusters := p.Sidecars[service]["clusters"].(Config)
+	if c, ok := clusters[alias(callee)].(Config); ok {
+		return c
+	}
+	return clusters[callee].(Config)
 }
 
 // Inbound is the listener of a service's sidecar that takes requests to it.
@@ -114,6 +126,14 @@ func (p *Plan) Address(service string) string { return p.addresses[service].in }
 
 // OnClose calls f when the mesh has ended.
 func (p *Plan) OnClose(f func()) { p.cleanups = append(p.cleanups, f) }
+
+// Close undoes what was made for the plan. The mesh does it if there is one.
+func (p *Plan) Close() {
+	for _, f := range p.cleanups {
+		f()
+	}
+	p.cleanups = nil
+}
 
 // freeAddresses returns n loopback addresses that nobody listened on a moment ago.
 func freeAddresses(n int) ([]string, error) {
