@@ -42,13 +42,15 @@ func ofNetworks() []*Fault {
 		}},
 		{Name: "dns_no_answer", OnEdge: true, Plan: lookUp(dns.RcodeServerFailure), Truth: edge(hop.PartResolution, "dns_failed", "undiscovered", "no_healthy")},
 		{Name: "dns_no_name", OnEdge: true, Plan: lookUp(dns.RcodeNameError), Truth: edge(hop.PartResolution, "dns_failed", "undiscovered", "no_healthy", "no_cluster")},
-		{Name: "certificate_expired", Plan: certificates(func(a *authority, at Place) (mesh.Config, error) {
+		{Name: "certificate_expired", Plan: certificates(false, func(a *authority, at Place) (mesh.Config, error) {
 			return a.issue(at.Target, time.Now().Add(-24*time.Hour))
 		}), Truth: onTheWay(hop.PartCertificate, "cert_expired")},
-		{Name: "certificate_name", Plan: certificates(func(a *authority, at Place) (mesh.Config, error) {
+		{Name: "certificate_name", Plan: certificates(false, func(a *authority, at Place) (mesh.Config, error) {
 			return a.issue("other", time.Now().Add(time.Hour))
 		}), Truth: onTheWay(hop.PartCertificate, "cert_name")},
-		{Name: "certificate_unknown", Plan: certificates(nil), Truth: onTheWay(hop.PartCertificate, "cert_unknown")},
+		{Name: "certificate_unknown", Plan: certificates(true, func(a *authority, at Place) (mesh.Config, error) {
+			return a.issue(at.Target, time.Now().Add(time.Hour))
+		}), Truth: onTheWay(hop.PartCertificate, "cert_unknown")},
 		{Name: "client_certificate_expired", OnEdge: true, Plan: clientCertificate, Truth: ofCaller(hop.PartCertificate,
 			"tls_alert", "tls_cert_missing", "cert_expired", "tls_failed")},
 	}
@@ -90,20 +92,17 @@ func lookUp(code int) func(*mesh.Plan, Place) error {
 }
 
 // certificates puts TLS between the target's sidecar and its callers'. The target shows
-// what issue makes; without it, a certificate of an authority that nobody knows.
-func certificates(issue func(*authority, Place) (mesh.Config, error)) func(*mesh.Plan, Place) error {
+// what issue makes. If unknown is true, the callers do not know its authority.
+func certificates(unknown bool, issue func(*authority, Place) (mesh.Config, error)) func(*mesh.Plan, Place) error {
 	return func(p *mesh.Plan, at Place) error {
 		known, err := newAuthority(p)
 		if err != nil {
 			return err
 		}
 		signer := known
-		if issue == nil {
+		if unknown {
 			if signer, err = newAuthority(p); err != nil {
 				return err
-			}
-			issue = func(a *authority, at Place) (mesh.Config, error) {
-				return a.issue(at.Target, time.Now().Add(time.Hour))
 			}
 		}
 		cert, err := issue(signer, at)

@@ -33,10 +33,11 @@ func StartConsul(ctx context.Context, program string) (*Consul, error) {
 }
 
 func startConsul(ctx context.Context, program string) (*Consul, error) {
-	free, err := freeAddresses(5)
+	free, release, err := freeAddresses(5)
 	if err != nil {
 		return nil, err
 	}
+	release()
 	args := []string{
 		"-dev", "-log-level=warn", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=accuracy",
 		"-grpc-port=-1", "-grpc-tls-port=-1", "-hcl=disable_update_check = true",
@@ -71,7 +72,7 @@ func (c *Consul) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-c.exited:
-			if strings.Contains(c.output.String(), "address already in use") {
+			if strings.Contains(c.output.String(), "already in use") {
 				return ErrPortTaken
 			}
 			return fmt.Errorf("consul has ended:\n%s", c.output.String())

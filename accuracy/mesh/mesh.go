@@ -57,6 +57,7 @@ func (m *Mesh) start(ctx context.Context, hopscope string) (err error) {
 			return err
 		}
 	}
+	m.release()
 	for name, config := range m.Sidecars {
 		file := filepath.Join(m.dir, name+".yaml")
 		text, err := json.MarshalIndent(config, "", "  ") // YAML includes JSON
@@ -155,7 +156,7 @@ func (m *Mesh) awaitSidecar(ctx context.Context, name string) error {
 		}
 		select {
 		case <-p.exited:
-			if strings.Contains(p.output.String(), "address already in use") {
+			if strings.Contains(p.output.String(), "already in use") {
 				return ErrPortTaken
 			}
 			return fmt.Errorf("the sidecar of %s has ended:\n%s", name, p.output.String())

@@ -26,6 +26,7 @@ type Plan struct {
 	Consul *Consul
 
 	addresses map[string]addresses
+	release   func() // lets go of the addresses, for the sidecars
 	cleanups  []func()
 }
 
@@ -34,12 +35,13 @@ type addresses struct{ in, out, admin string }
 
 // NewPlan chooses addresses and writes the configurations.
 func NewPlan(g *Graph) (*Plan, error) {
-	free, err := freeAddresses(3 * len(g.Services))
+	free, release, err := freeAddresses(3 * len(g.Services))
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{
-		Graph: g, Sidecars: map[string]Config{}, OwnProcess: map[string]bool{}, Bypassed: map[string]bool{},
+		release: release,
+		Graph:   g, Sidecars: map[string]Config{}, OwnProcess: map[string]bool{}, Bypassed: map[string]bool{},
 		NeverReady: map[string]bool{}, addresses: map[string]addresses{},
 	}
 	for i, s := range g.Services {
@@ -129,22 +131,29 @@ func (p *Plan) OnClose(f func()) { p.cleanups = append(p.cleanups, f) }
 
 // Close undoes what was made for the plan. The mesh does it if there is one.
 func (p *Plan) Close() {
+	p.release()
 	for _, f := range p.cleanups {
 		f()
 	}
 	p.cleanups = nil
 }
 
-// freeAddresses returns n loopback addresses that nobody listened on a moment ago.
-func freeAddresses(n int) ([]string, error) {
-	all := make([]string, 0, n)
+// freeAddresses returns n loopback addresses, and keeps them until release.
+func freeAddresses(n int) (all []string, release func(), err error) {
+	var held []net.Listener
+	release = func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return nil, fmt.Errorf("no free port: %w", err)
+			release()
+			return nil, nil, fmt.Errorf("no free port: %w", err)
 		}
-		defer l.Close() // all stay open until all are chosen, so that they differ
+		held = append(held, l)
 		all = append(all, l.Addr().String())
 	}
-	return all, nil
+	return all, release, nil
 }

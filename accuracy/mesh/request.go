@@ -70,19 +70,30 @@ func (m *Mesh) Requests(ctx context.Context, method string, n, atOnce int) []*Re
 // hopsLimit is how long sidecars may take to have all hops.
 const hopsLimit = 10 * time.Second
 
-// Collect asks all sidecars for the hops of the results. Hops come late, so it asks until
-// two answers in a row are the same and have the root's.
+// A sidecar may take 100 ms to show a hop. Three answers that are the same, with that time
+// between, are all that there will be.
+const (
+	askEvery   = 100 * time.Millisecond
+	sameBefore = 2
+)
+
+// Collect asks all sidecars for the hops of the results, until they have the root's and
+// no more come.
 func (m *Mesh) Collect(ctx context.Context, results []*Result) {
 	ctx, cancel := context.WithTimeout(ctx, hopsLimit)
 	defer cancel()
-	ticker := time.NewTicker(50 * time.Millisecond)
+	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
-	for before := -1; ; {
+	for before, same := -1, 0; ; {
 		total, complete := m.collect(ctx, results)
-		if complete && total == before {
+		if total == before {
+			same++
+		} else {
+			before, same = total, 0
+		}
+		if complete && same >= sameBefore {
 			return
 		}
-		before = total
 		select {
 		case <-ctx.Done():
 			return
