@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if unknown != "" {
 		return fmt.Errorf("there is no fault %q", unknown)
 	}
-	x := &runner{hopscope: o.hopscope, consul: o.consul, requests: o.requests, log: log}
+	x := &runner{hopscope: o.hopscope, consul: o.consul, requests: o.requests}
 	var rows []*row
 	for _, f := range faults {
 		into := newRow(f)

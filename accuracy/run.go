@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -96,7 +95,6 @@ type runner struct {
 	hopscope string
 	consul   string // the program; empty if there is none
 	requests int
-	log      io.Writer
 }
 
 // errNoPlace means that a graph has no place for a fault.
@@ -140,8 +138,25 @@ func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate
 		return err
 	}
 	into.Meshes++
-	x.judge(f, g, at, results, into)
+	truth := f.Truth(at)
+	if !anyFailure(results) && mustFail(f, g, at, truth) {
+		return fmt.Errorf("%s -> %s: no request failed: the fault was not one", at.Caller, at.Target)
+	}
+	judgeAll(truth, g, at, results, into)
 	return nil
+}
+
+func anyFailure(results []*mesh.Result) bool {
+	return slices.ContainsFunc(results, (*mesh.Result).Failed)
+}
+
+// mustFail reports whether the root's applications let the fault through.
+func mustFail(f *fault.Fault, g *mesh.Graph, at fault.Place, truth fault.Truth) bool {
+	caller := ""
+	if f.OnEdge {
+		caller = at.Caller
+	}
+	return len(truth.Services) > 0 && !truth.Slow && !g.Caches() && g.FailsRoot(caller, at.Target)
 }
 
 // start runs a mesh, again if another process was faster to take a port.
@@ -196,16 +211,15 @@ func warm(ctx context.Context, m *mesh.Mesh) error {
 	return nil
 }
 
-// judge compares what the views say of each request with the truth.
-func (x *runner) judge(f *fault.Fault, g *mesh.Graph, at fault.Place, results []*mesh.Result, into *row) {
-	truth := f.Truth(at)
+// judgeAll compares what the views say of each request with the truth.
+func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.Result, into *row) {
 	for _, r := range results {
 		into.Requests++
 		if r.Failed() {
 			into.Failed++
 		}
 		for _, v := range views {
-			if v.ofFailures && (truth.Slow || !r.Failed() && len(truth.Services) > 0) || !anyFailed(r) && len(truth.Services) > 0 && !truth.Slow {
+			if !applies(v, r, truth) {
 				continue
 			}
 			said, right := v.of(r, truth), truth
@@ -219,6 +233,19 @@ func (x *runner) judge(f *fault.Fault, g *mesh.Graph, at fault.Place, results []
 			}
 		}
 	}
+}
+
+// applies reports whether the view has anything to say of the result.
+func applies(v view, r *mesh.Result, truth fault.Truth) bool {
+	switch {
+	case truth.Slow:
+		return !v.ofFailures
+	case len(truth.Services) == 0: // it must say nothing
+		return true
+	case v.ofFailures:
+		return r.Failed()
+	}
+	return anyFailed(r)
 }
 
 // anyFailed reports whether any hop of the request failed, if only within.

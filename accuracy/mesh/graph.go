@@ -75,17 +75,25 @@ func (g *Graph) FailsRoot(caller, callee string) bool {
 	return fails[g.Root()]
 }
 
-// calls counts the calls of one request in which nothing fails.
-func (g *Graph) calls() int {
-	total, of := 0, make(map[string]int)
-	of[g.Root()] = 1
+// Caches reports whether any application keeps answers.
+func (g *Graph) Caches() bool {
 	for _, s := range g.Services {
-		total += of[s.Name]
+		if slices.ContainsFunc(s.Calls, func(c app.Call) bool { return c.CacheFor > 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
+// calls counts how often each service is called for one request in which nothing fails.
+func (g *Graph) calls() map[string]int {
+	of := map[string]int{g.Root(): 1}
+	for _, s := range g.Services {
 		for _, c := range s.Calls {
 			of[c.To] += of[s.Name] * max(c.Times, 1)
 		}
 	}
-	return total
+	return of
 }
 
 // Shapes are the kinds of graphs that [Generate] makes.
@@ -98,8 +106,8 @@ var names = []string{
 	"loyalty", "wishlist", "notifications", "templates", "audit", "geo", "weather", "translations", "features", "tokens",
 }
 
-// maxCalls bounds the calls that one request leads to.
-const maxCalls = 60
+// maxCalls is how often a service may be called for one request.
+const maxCalls = 6
 
 // Options say what a graph may have.
 type Options struct {
@@ -157,8 +165,10 @@ func callersOf(r *rand.Rand, shape string, i, n int) []int {
 	}
 }
 
-// connect makes caller call callee, as far as the graph has room for the calls.
+// connect makes caller call callee, unless the callee has a caller and is called often
+// enough.
 func (g *Graph) connect(r *rand.Rand, o Options, caller, callee int) {
+	s := g.Services[caller]
 	c := app.Call{To: g.Services[callee].Name, GRPC: g.Services[callee].GRPC, Times: 1, OnFailure: app.Fail}
 	if r.IntN(6) == 0 {
 		c.Times = 2 + r.IntN(4)
@@ -176,14 +186,12 @@ func (g *Graph) connect(r *rand.Rand, o Options, caller, callee int) {
 			c.CacheFor = 2 + r.IntN(3)
 		}
 	}
-	s := g.Services[caller]
-	s.Calls = append(s.Calls, c)
-	if g.calls() <= maxCalls {
-		return
+	of := g.calls()
+	if of[s.Name]*c.Times > maxCalls {
+		c.Times = 1
 	}
-	s.Calls[len(s.Calls)-1].Times = 1
-	if g.calls() > maxCalls && len(g.Callers(c.To)) > 1 {
-		s.Calls = s.Calls[:len(s.Calls)-1]
+	if of[c.To] == 0 || of[c.To]+of[s.Name]*c.Times <= maxCalls {
+		s.Calls = append(s.Calls, c)
 	}
 }
 
