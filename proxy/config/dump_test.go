@@ -404,6 +404,11 @@ telemetry:
   slow_threshold: 0s
   store:
     max_bytes: 0
+deadlines:
+  enabled: false
+  margin_percent: 2.5
+  margin_min: 20ms
+  inherit: false
 overload:
   max_memory_bytes: 67108864
 drain:

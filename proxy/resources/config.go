@@ -105,6 +105,7 @@ func settings(c *config.Config) []Setting {
 		{Key: "telemetry.metrics", Value: t.Metrics, Fixed: true},
 		{Key: "telemetry.slow_threshold", Value: t.SlowThreshold},
 		{Key: "telemetry.store", Value: t.Store, Fixed: true},
+		{Key: "deadlines", Value: c.Deadlines},
 		{Key: "overload", Value: c.Overload},
 		{Key: "drain", Value: c.Drain},
 		{Key: "log", Value: c.Log},

@@ -19,6 +19,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -57,6 +58,7 @@ type Proxy struct {
 	budget   *listener.Budget // of clients' connections
 	dialling dialling
 	causes   *diagnose.Causes
+	active   *active.Table // the hops under way
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
@@ -103,7 +105,7 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
 	p.budget.Reclaim = p.reclaim
