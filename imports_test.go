@@ -23,7 +23,7 @@ const module = "github.com/hopscope/hopscope"
 // layers is the order of the data plane, the lowest first. A package, and what lies in
 // folders below it, imports its own layer and those under it, nothing of those above.
 var layers = [][]string{
-	{"proxy/message", "proxy/fault", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/healthcheck", "proxy/handover"},
+	{"proxy/message", "proxy/fault", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/evidence", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/healthcheck", "proxy/handover"},
 	{"proxy/http1", "proxy/http2", "proxy/grpc"},
 	{"proxy/filter", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream"},
 	{"proxy/listener", "proxy/forward", "proxy/stream", "proxy/admin"},
@@ -40,7 +40,7 @@ var forTests = []string{"proxy/proxytest", "proxy/conformance", "cmd/clitest", "
 // pure are the packages that touch neither socket nor file. They import each other,
 // package discovery, and of the standard library what does not reach outside.
 var pure = []string{
-	"telemetry/hop", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active",
+	"telemetry/hop", "telemetry/words", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active",
 	"proxy/message", "proxy/fault", "proxy/http1", "proxy/grpc", "proxy/route", "proxy/catalog", "proxy/balance", "proxy/outlier",
 	"proxy/resources",
 }
@@ -59,6 +59,7 @@ var apart = []struct{ from, to string }{
 	{"discovery", "proxy"},
 	{"proxy", "bench"},
 	{"proxy", "attack"},
+	{"proxy", "accuracy"},
 	{"proxy", "deploy"},
 	{"telemetry", "deploy"},
 	{"discovery", "deploy"},
@@ -209,7 +210,7 @@ func allowedInPure(to string) bool {
 // isOurs tells the module's top folders from those of the standard library, neither of
 // which has a dot in its name.
 func isOurs(first string) bool {
-	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack"}, first)
+	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack", "accuracy"}, first)
 }
 
 // within returns a predicate: is folder the given parent or somewhere below it?

@@ -89,6 +89,7 @@ func (l *limits) left(now time.Duration) time.Duration {
 func (d *delivery) expect() {
 	l, r := &d.limits, &d.x.Request
 	d.retry = d.target.Retry.plan()
+	d.x.Hop.Timeout = d.action.Timeout
 	*l = limits{timeout: d.action.Timeout}
 	if l.called = callTimeout(d.x); l.called > 0 {
 		l.expires = d.f.Deadlines.within(l.called)

@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
+	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/listener"
@@ -59,6 +60,7 @@ type Proxy struct {
 	dialling dialling
 	causes   *diagnose.Causes
 	active   *active.Table // the hops under way
+	kernel   *evidence.Kernel
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
@@ -105,7 +107,7 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
 	p.budget.Reclaim = p.reclaim
