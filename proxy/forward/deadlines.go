@@ -45,7 +45,7 @@ func (d *delivery) note(span hop.SpanID, endpoint string, at time.Duration) {
 func (d *delivery) enter(t *active.Table, span hop.SpanID, endpoint string) {
 	l, x := &d.limits, d.x
 	d.entered = true
-	by, ok := t.Enter(&x.Active, x.Hop, l.known(), span, endpoint)
+	by, ok := t.Enter(&x.Active, x.Hop, l.known(), d.target, span, endpoint)
 	if k := d.f.Deadlines; ok && k != nil && k.Inherit && x.Hop.Kind == hop.KindRequest {
 		routed := x.Hop.Routed
 		l.answer = shorter(l.answer, routed+k.within(by-routed))

@@ -39,6 +39,7 @@ type Entry struct {
 	hop        *hop.Hop // of which nothing is read that changes while it is under way
 	kind       hop.Kind
 	path, host []byte // of the Hop
+	to         any
 	tries      int
 	attempt    hop.SpanID // the latest
 	endpoint   string     // its address
@@ -64,17 +65,17 @@ func (l Limits) by(begun bool) time.Duration {
 // Enter puts the hop into the table. Its route is known, and its identity, method, path and
 // host do not change any more. It has to leave before it is recorded. span and endpoint are
 // those of its first attempt, which waits for a connection; both are zero if it has not
-// begun.
+// begun. to is where the request goes, for the caller's own use.
 //
 // For an outbound hop, Enter finds the inbound hop of the same trace that it is for: the
 // one with an attempt that is its parent. If there is none, since the application has made
 // spans of its own, it is the one with the most time left. ok is false if no inbound hop
 // bounds it. by is when nobody will take the response any more, from the start of the
 // outbound hop: because the time of the inbound hop is over then. It may have passed.
-func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, span hop.SpanID, endpoint string) (by time.Duration, ok bool) {
+func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.SpanID, endpoint string) (by time.Duration, ok bool) {
 	b := t.bucket(h.Trace)
 	e.hop, e.kind, e.path, e.host = h, h.Kind, h.Bytes(h.Path), h.Bytes(h.Host)
-	e.tries, e.attempt, e.endpoint, e.limits = 0, span, endpoint, limits
+	e.to, e.tries, e.attempt, e.endpoint, e.limits = to, 0, span, endpoint, limits
 	wait := pack(Route, h.Routed)
 	if endpoint != "" {
 		e.tries, wait = 1, pack(Connection, h.Routed)
@@ -134,7 +135,7 @@ func (e *Entry) Leave() {
 	} else {
 		b.first = e.next
 	}
-	e.next, e.prev, e.hop, e.path, e.host = nil, nil, nil, nil, nil
+	e.next, e.prev, e.hop, e.path, e.host, e.to = nil, nil, nil, nil, nil, nil
 	b.mu.Unlock()
 	e.in = nil
 }

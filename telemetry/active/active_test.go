@@ -21,7 +21,7 @@ func under(t *Table, l *hop.Labels, trace, span, parent byte, start time.Time, l
 	h.SetString(&h.Path, "/items")
 	h.SetString(&h.Host, "stock")
 	e := new(Entry)
-	t.Enter(e, h, limits, hop.SpanID{}, "")
+	t.Enter(e, h, limits, nil, hop.SpanID{}, "")
 	return e
 }
 
@@ -161,7 +161,7 @@ func TestCrowdedBucket(t *testing.T) {
 	for range farthest + 1 {
 		under(table, inbound, 1, 1, 0, start, Limits{Whole: time.Second})
 	}
-	if _, ok := table.Enter(new(Entry), &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Start: start}, Limits{}, hop.SpanID{}, ""); ok {
+	if _, ok := table.Enter(new(Entry), &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Start: start}, Limits{}, nil, hop.SpanID{}, ""); ok {
 		t.Error("a search went through all of them")
 	}
 }
@@ -169,7 +169,7 @@ func TestCrowdedBucket(t *testing.T) {
 func TestAllocatesNothing(t *testing.T) {
 	table, e, h := new(Table), new(Entry), &hop.Hop{Labels: outbound, Start: time.Now()}
 	if n := testing.AllocsPerRun(100, func() {
-		table.Enter(e, h, Limits{}, hop.SpanID{}, "127.0.0.1:1")
+		table.Enter(e, h, Limits{}, nil, hop.SpanID{}, "127.0.0.1:1")
 		e.Wait(FirstByte, 2)
 		e.Leave()
 	}); n > 0 {
@@ -180,7 +180,7 @@ func TestAllocatesNothing(t *testing.T) {
 func BenchmarkHop(b *testing.B) {
 	table, e, h := new(Table), new(Entry), &hop.Hop{Labels: inbound, Start: time.Now()}
 	for b.Loop() {
-		table.Enter(e, h, Limits{}, hop.SpanID{}, "127.0.0.1:1")
+		table.Enter(e, h, Limits{}, nil, hop.SpanID{}, "127.0.0.1:1")
 		e.Wait(FirstByte, 2)
 		e.Leave()
 	}

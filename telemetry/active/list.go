@@ -25,6 +25,8 @@ type Hop struct {
 	Attempts int
 	Attempt  hop.SpanID
 	Endpoint string
+	// To is what Enter was given of where the request goes.
+	To any
 	// Waits is what the hop waits for, and Since from when on; Since is zero if that is
 	// not known.
 	Waits Phase
@@ -97,7 +99,7 @@ func (e *Entry) look() Hop {
 	h := Hop{
 		Labels: r.Labels, Kind: e.kind, GRPC: r.GRPC, Trace: r.Trace, Span: r.Span, Parent: r.Parent, Start: r.Start,
 		Method: r.Method, Host: clip(e.host), Path: clip(e.path),
-		Attempts: e.tries, Attempt: e.attempt, Endpoint: e.endpoint, Waits: p,
+		Attempts: e.tries, Attempt: e.attempt, Endpoint: e.endpoint, To: e.to, Waits: p,
 	}
 	if since > 0 {
 		h.Since = r.Start.Add(since)
