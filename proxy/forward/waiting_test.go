@@ -67,6 +67,7 @@ func TestWhatIsWaitedFor(t *testing.T) {
 					go serve(hop.Outbound, 5*time.Second, does, new(caller), tt.call)
 				}
 				time.Sleep(8 * time.Second)
+				synctest.Wait()
 				got := request.hop.Failure
 				for _, text := range []*string{&got.Endpoint, &got.Reason} {
 					*text = address.ReplaceAllString(*text, "ADDRESS") // whichever was picked
