@@ -406,6 +406,11 @@ telemetry:
   learn_routes: false
   store:
     max_bytes: 0
+deadlines:
+  enabled: false
+  margin_percent: 2.5
+  margin_min: 20ms
+  inherit: false
 overload:
   max_memory_bytes: 67108864
 drain:

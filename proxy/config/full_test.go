@@ -210,6 +210,7 @@ telemetry:
   slow_threshold: 0s
   learn_routes: false
   store: {max_bytes: 0}
+deadlines: {enabled: false, margin_percent: 2.5, margin_min: 20ms, inherit: false}
 overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
@@ -278,7 +279,8 @@ func TestParseFull(t *testing.T) {
 			},
 			AccessLog: AccessLog{Path: "/var/log/hop.log"},
 		},
-		Overload: Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
+		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
+		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
 	}
 	if d := diff(want, mustParse(t, full)); d != "" {
 		t.Error(d)

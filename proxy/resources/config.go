@@ -109,6 +109,7 @@ func settings(c *config.Config) []Setting {
 		{Key: "telemetry.slow_threshold", Value: t.SlowThreshold},
 		{Key: "telemetry.learn_routes", Value: t.LearnRoutes},
 		{Key: "telemetry.store", Value: t.Store, Fixed: true},
+		{Key: "deadlines", Value: c.Deadlines},
 		{Key: "overload", Value: c.Overload},
 		{Key: "drain", Value: c.Drain},
 		{Key: "log", Value: c.Log},

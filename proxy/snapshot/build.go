@@ -64,6 +64,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
+		Deadlines: deadlines(&g.config.Deadlines), UnderWay: g.active,
 		Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
 	via := ""
@@ -93,6 +94,14 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		o.Egress = g.forwardProxy(lc)
 	}
 	return o
+}
+
+// deadlines are the settings of what goes from hop to hop, nil where that is off.
+func deadlines(c *config.Deadlines) *forward.Deadlines {
+	if !c.Enabled {
+		return nil
+	}
+	return &forward.Deadlines{Share: c.MarginPercent / 100, Least: c.MarginMin, Inherit: c.Inherit}
 }
 
 // forwardProxy makes what a forward-proxy listener needs.

@@ -21,6 +21,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -59,6 +60,7 @@ type Proxy struct {
 	budget   *listener.Budget // of clients' connections
 	dialling dialling
 	causes   *diagnose.Causes
+	active   *active.Table // the hops under way
 	kernel   *evidence.Kernel
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
@@ -106,7 +108,7 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
 	p.budget.Reclaim = p.reclaim
