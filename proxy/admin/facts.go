@@ -183,6 +183,7 @@ func attemptFacts(n *diagnose.Node) []fact {
 	a := n.Attempt
 	var f facts
 	f.add("reason", a.Reason)
+	f.add("evidence", a.Evidence)
 	f.add("flags", flagsInWords(a.Flags))
 	f.add("proxy error", a.ProxyError)
 	f.add("details", a.Details)

@@ -135,6 +135,7 @@ listeners:
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
+    peer_service: payments
     balance:
       policy: ring_hash
       hash:

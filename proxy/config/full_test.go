@@ -146,6 +146,7 @@ clusters:
         no_traffic_interval: 30s
       - tcp: {send: PING, receive: PONG}
       - grpc: {service: web, authority: web.internal}
+    peer_service: payments
     max_idle: 0
     max_header_bytes: 2048
     max_header_fields: 2

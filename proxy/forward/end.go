@@ -30,6 +30,7 @@ func (a *attempt) answer(now time.Duration, ok bool) {
 // back.
 func (a *attempt) finish(reusable bool) {
 	h := a.x.Hop
+	a.examine()
 	reusable = a.settle() && reusable
 	record := h.LastAttempt()
 	at := a.d.f.clock(h, record.End)

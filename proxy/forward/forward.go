@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
@@ -26,6 +27,8 @@ type Options struct {
 	// Routes are what Table's matches lead to, in the same order.
 	Routes []Route
 	Table  *route.Table
+	// Hosts are the names that the routes ask for, for an error to tell the nearest.
+	Hosts []string
 	// Catalog holds routes that change while the forwarder runs; it comes after
 	// Table. Nil is none.
 	Catalog *atomic.Pointer[Routing]
@@ -53,6 +56,8 @@ type Options struct {
 	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.
 	Causes *diagnose.Causes
+	// Kernel is asked about attempts that failed or were slow; nil asks nothing.
+	Kernel *evidence.Kernel
 	Shared *netio.Shared
 	// Context ends when the proxy stops waiting for anything.
 	Context context.Context
@@ -73,6 +78,8 @@ const (
 type Routing struct {
 	Table  *route.Table
 	Routes []Route
+	// Hosts are the names that the routes ask for, for an error to tell the nearest.
+	Hosts []string
 	// Unknown says why it is not known yet which routes there are, "" if it is. Names
 	// then reports whether a host can be nothing but a name of the catalog.
 	Unknown string
@@ -148,7 +155,7 @@ func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.E
 	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 	h.Sampled, h.Keep = f.Sampler.Decide(tracecontext.Deferred, h.Trace)
 	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
-	blame(h, &fault.Answer{Why: why})
+	f.blame(h, nil, &fault.Answer{Why: why})
 	h.End = now(h)
 	f.record(h, info.Sink)
 	f.Active.Add(-1)
@@ -162,7 +169,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		blame(h, fault.AnswerTo(err))
+		f.blame(h, f.target(x), fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)

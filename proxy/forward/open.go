@@ -58,6 +58,9 @@ func (f *Forwarder) extract(x *filter.Exchange) {
 	}
 	if known {
 		h.Trace, h.Parent = x.Trace.Trace, x.Trace.Parent
+		if c := f.Causes; c != nil && f.Labels.Direction == hop.Outbound && !c.Passes.Load() {
+			c.Passes.Store(true)
+		}
 	} else {
 		h.Trace = tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 		x.Trace.Flags |= tracecontext.FlagRandom

@@ -20,6 +20,7 @@ func (a *attempt) relay() (err error) {
 		return a.tunnel()
 	}
 	a.answers()
+	a.learn(r)
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
@@ -118,31 +119,4 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	case Cut:
 		r.Remove(message.ServerTiming)
 	}
-}
-
-// attribute finds out who made the failure that came back: a hop farther upstream, if a
-// Proxy-Status names it; or a hop that this service called within the same trace; or the
-// endpoint itself. r is the response's head, or the trailers that had a call's status.
-func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
-	h := x.Hop
-	a := h.LastAttempt()
-	h.Details = "via_upstream"
-	if r.Has(message.ProxyStatus) {
-		if failure, ok := f.fromUpstream(h, r); ok {
-			h.Failure = failure
-			return
-		}
-	}
-	if h.Labels.Direction == hop.Inbound && f.Causes != nil {
-		if failure, ok := f.Causes.Find(h.Trace, h.Start); ok {
-			failure.Origin = hop.OriginRelayed
-			h.Failure = failure
-			return
-		}
-	}
-	name := a.Cluster
-	if h.Labels.Direction == hop.Outbound {
-		name = string(h.Bytes(h.Host))
-	}
-	h.Failure = hop.Failure{Origin: hop.OriginEndpoint, Hop: name, Reason: answered(h)}
 }

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"net"
 	"sync"
 	"time"
 
@@ -123,6 +124,9 @@ func (c *Conn) Abort() {
 	c.mu.Unlock()
 	c.nio.Close()
 }
+
+// NetConn returns the connection below; see [netio.Conn.NetConn].
+func (c *Conn) NetConn() net.Conn { return c.nio.NetConn() }
 
 // Active returns how many streams are open.
 func (c *Conn) Active() int {

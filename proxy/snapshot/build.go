@@ -63,7 +63,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
-		Causes: g.causes, Panics: g.panics, Shared: g.shared, Context: g.context,
+		Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
 	via := ""
 	if lc.Via {
@@ -82,9 +82,9 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	routes := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: lc.Name}].Routes
 	for i := range routes {
 		labels := g.labels(lc, routes[i].Name, routes[i].Cluster.Name, routes[i].Slow)
-		o.Routes = append(o.Routes, g.route(&routes[i], labels))
+		o.Routes = append(o.Routes, g.route(&routes[i], lc, labels))
 	}
-	o.Table = compile(routes)
+	o.Table, o.Hosts = compile(routes), hostsOf(routes)
 	if lc.Catalog == "consul" {
 		o.Catalog = new(atomic.Pointer[forward.Routing])
 	}
@@ -99,8 +99,8 @@ func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
 	fc, cl := lc.ForwardProxy, g.cluster(resources.ForwardProxy, lc.Name)
 	e := &forward.Egress{
 		Rules:    &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
-		Requests: &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl}}, Timeout: fc.Timeout},
-		Tunnels:  &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl}}},
+		Requests: &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Open: true}}, Timeout: fc.Timeout},
+		Tunnels:  &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl, Open: true}}},
 	}
 	for _, a := range fc.Allow {
 		e.Allow = append(e.Allow, forward.Allow{Clients: a.Clients, Destinations: destinations(a.Destinations)})

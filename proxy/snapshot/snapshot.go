@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
+	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/listener"
@@ -57,6 +58,7 @@ type Proxy struct {
 	budget   *listener.Budget // of clients' connections
 	dialling dialling
 	causes   *diagnose.Causes
+	kernel   *evidence.Kernel
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
@@ -103,7 +105,7 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
 	p.budget.Reclaim = p.reclaim

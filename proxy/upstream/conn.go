@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -45,6 +46,9 @@ func (c *Conn) Version() hop.Version { return hop.HTTP11 }
 
 // TLS describes the connection's encryption; nil for plain text.
 func (c *Conn) TLS() *hop.TLS { return c.tls }
+
+// NetConn returns the socket; over TLS it carries the records.
+func (c *Conn) NetConn() net.Conn { return c.nio.NetConn() }
 
 // Duplex returns the socket.
 func (c *Conn) Duplex() netio.Duplex { return c.nio }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ func (c *stream2) Reused() bool         { return c.reused }
 func (c *stream2) Version() hop.Version { return hop.HTTP2 }
 func (c *stream2) TLS() *hop.TLS        { return c.session.tls }
 func (c *stream2) Duplex() netio.Duplex { return c.stream.Duplex() }
+func (c *stream2) NetConn() net.Conn    { return c.session.conn.NetConn() }
 
 func (c *stream2) Await(now, deadline, idle time.Duration) {
 	c.deadline, c.idle = deadline, idle

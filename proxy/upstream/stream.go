@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"net"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/message"
@@ -60,6 +61,9 @@ type Stream interface {
 	// Trailers returns the trailers of content that is done, nil if it had none.
 	Trailers() *message.Head
 
+	// NetConn returns the connection below, to ask the system about it. Other streams may
+	// use it at the same time.
+	NetConn() net.Conn
 	// Duplex returns the stream as one side of a tunnel.
 	Duplex() netio.Duplex
 	// Close ends the stream and all waits on it. Release must still be called.

@@ -58,6 +58,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = appendFlags(append(dst, `,"flags":`...), h.Flags)
 	dst = appendText(append(dst, `,"failed_hop":`...), h.Failure.Hop)
 	dst = appendText(append(dst, `,"failure_reason":`...), h.Failure.Reason)
+	dst = appendFailure(dst, &h.Failure)
 	dst = strconv.AppendInt(append(dst, `,"bytes_in":`...), h.BytesIn, 10)
 	dst = strconv.AppendInt(append(dst, `,"bytes_out":`...), h.BytesOut, 10)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), h.End)
@@ -144,6 +145,7 @@ func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte
 	dst = appendGRPCStatus(dst, a.GRPCStatus)
 	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
 	dst = appendText(append(dst, `,"reason":`...), a.Reason)
+	dst = appendText(append(dst, `,"evidence":`...), a.Evidence)
 	dst = strconv.AppendInt(append(dst, `,"bytes_sent":`...), a.BytesSent, 10)
 	dst = strconv.AppendInt(append(dst, `,"bytes_received":`...), a.BytesReceived, 10)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), a.End-a.Start)
@@ -172,6 +174,18 @@ func appendGRPCStatus(dst []byte, s hop.GRPCStatus) []byte {
 		return append(dst, "null"...)
 	}
 	return strconv.AppendInt(dst, int64(s.Code()), 10)
+}
+
+func appendFailure(dst []byte, f *hop.Failure) []byte {
+	if f.Origin == hop.OriginNone {
+		return append(dst, `,"failure":null`...)
+	}
+	dst = appendText(append(dst, `,"failure":{"origin":`...), f.Origin.String())
+	dst = appendText(append(dst, `,"part":`...), f.Part.String())
+	dst = appendText(append(dst, `,"kind":`...), f.Kind)
+	dst = appendText(append(dst, `,"caller":`...), f.Caller)
+	dst = appendText(append(dst, `,"endpoint":`...), f.Endpoint)
+	return append(strconv.AppendBool(append(dst, `,"inferred":`...), f.Inferred), '}')
 }
 
 func appendTLS(dst []byte, t *hop.TLS) []byte {

@@ -67,6 +67,7 @@ type failure struct {
 	Kind     string `json:"kind,omitempty"`
 	Caller   string `json:"caller,omitempty"`
 	Endpoint string `json:"endpoint,omitempty"`
+	Inferred bool   `json:"inferred,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 }
 
@@ -137,7 +138,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 	}
 	if h.Failure != (Failure{}) {
 		f := &h.Failure
-		d.Failure = &failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Reason}
+		d.Failure = &failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
 	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
@@ -182,7 +183,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	if d.Failure != nil {
 		f := d.Failure
 		h.Failure = Failure{
-			parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Reason,
+			parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason,
 		}
 	}
 	err := errors.Join(parseID(h.Trace[:], "trace_id", d.TraceID),

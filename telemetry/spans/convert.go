@@ -125,6 +125,7 @@ func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 	b = e.appendFlags(b, a.Flags)
 	b = appendString(b, "hopscope.details", a.Details)
 	b = appendString(b, "hopscope.failure_reason", a.Reason)
+	b = appendString(b, "hopscope.evidence", a.Evidence)
 
 	if a.Connected > 0 && !a.Reused {
 		b = appendEvent(b, h, "connected", a.Connected)

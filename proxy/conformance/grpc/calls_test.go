@@ -248,10 +248,10 @@ func TestStatusInEveryView(t *testing.T) {
 			status := strings.Join(said[k][of].Get("proxy-status"), ", ")
 			if bad {
 				proxytest.Same(t, name+": error.type of the SERVER span", server.Attributes["error.type"], name)
-				proxytest.Same(t, name+": failed_hop", one.Text("failed_hop"), "web")
+				proxytest.Same(t, name+": failed_hop", one.Text("failed_hop"), "front")
 				proxytest.Reason(t, name+": failure_reason", one.Text("failure_reason"), "answered "+name+": "+text)
 				proxytest.Same(t, name+": origin", server.Attributes["hopscope.failure_origin"], "endpoint")
-				proxytest.Reason(t, name+": Proxy-Status", status, `hopscope-failed-hop="web"`)
+				proxytest.Reason(t, name+": Proxy-Status", status, `hopscope-failed-hop="front"`)
 			} else {
 				proxytest.Same(t, name+": failed_hop", one["failed_hop"], nil)
 				proxytest.Same(t, name+": error.type of the SERVER span", server.Attributes["error.type"], "")

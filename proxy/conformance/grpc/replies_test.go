@@ -240,11 +240,11 @@ func TestChainNamesWhoFailedACall(t *testing.T) {
 	}{
 		{
 			name: "the application, at once", server: plain, code: codes.Internal,
-			failed: "web", says: "answered INTERNAL: out of paper", origins: [2]string{"relayed", "endpoint"},
+			failed: "inner", says: "answered INTERNAL: out of paper", origins: [2]string{"relayed", "endpoint"},
 		},
 		{
 			name: "the application, at last", server: plain, stream: true, code: codes.Internal,
-			failed: "web", says: "answered INTERNAL: out of paper", origins: [2]string{"relayed", "endpoint"},
+			failed: "inner", says: "answered INTERNAL: out of paper", origins: [2]string{"relayed", "endpoint"},
 		},
 		{
 			name: "the second proxy, at once", server: nobody, code: codes.Unavailable,

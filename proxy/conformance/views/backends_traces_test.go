@@ -64,7 +64,7 @@ func checkTree(t *testing.T, spans map[string]stored, first, second proxytest.Li
 	server := map[string]string{
 		"http.route": "default", "url.path": "/row", "url.query": "page=2&token=REDACTED", "url.scheme": "http",
 		"client.address": "127.0.0.1", "user_agent.original": "test/1", "hopscope.direction": "inbound",
-		"hopscope.failed_hop": "web", "hopscope.details": "via_upstream", "hopscope.sampled_by": "ratio",
+		"hopscope.failed_hop": "inner", "hopscope.details": "via_upstream", "hopscope.sampled_by": "ratio",
 		"hopscope.request_id": first.Text("request_id"),
 	}
 	want := []struct {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/proxytest"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -52,6 +53,10 @@ type row struct {
 	// certificate is the one that the reason has to tell of, nil for none.
 	certificate func() *x509.Certificate
 }
+
+// asked is the hop of a row whose request names its endpoint, such as a forward proxy's:
+// nothing else is known of it.
+const asked = "the address that was asked for"
 
 // try is an attempt, as the views show it.
 type try struct {
@@ -119,6 +124,9 @@ func (r *row) run(t *testing.T) {
 	}
 	r.method = cmp.Or(r.method, "GET")
 	this := r.line(v)
+	if r.hop == asked {
+		r.hop = this.Text("upstream")
+	}
 	r.checkLine(t, this)
 	r.checkSpans(t, v, this)
 	r.checkMetrics(t, v)
@@ -217,6 +225,8 @@ func (r *row) checkRecord(t *testing.T, l *proxytest.Proxy, this proxytest.Line)
 		if h.Span.String() == this.Text("span_id") {
 			proxytest.Same(t, "store: RFC 9209 error", h.ProxyError, r.kind.ProxyError())
 			proxytest.Same(t, "store: details", h.Details, r.kind.Details())
+			proxytest.Same(t, "store: failed kind", h.Failure.Kind, r.kind.String())
+			proxytest.Same(t, "store: a part is at fault", h.Failure.Part != hop.PartUnknown, r.kind.Side() != fault.Downstream)
 			proxytest.Same(t, "store: is a connection", h.Kind == hop.KindConnection, r.connection())
 			return
 		}
@@ -351,6 +361,18 @@ func (r *row) checkResponse(t *testing.T, resp *http.Response) {
 	proxytest.Same(t, "response: received-status", param("received-status"), received)
 	proxytest.Same(t, "response: next-hop", param("next-hop") != "", next != "")
 	proxytest.Same(t, "response: failed hop", param(headers.FailedHop), r.hop)
+	if r.origin != "relayed" { // else it is another proxy's word
+		kind, caller := r.kind.String(), ""
+		if r.origin == "endpoint" {
+			kind = diagnose.ErrorResponse
+		}
+		if r.origin == "proxy" && r.hop != "front" {
+			caller = "front"
+		}
+		proxytest.Same(t, "response: failed kind", param(headers.FailedKind), kind)
+		proxytest.Same(t, "response: failed caller", param(headers.FailedCaller), caller)
+		proxytest.Same(t, "response: a part failed", param(headers.FailedPart) != "", r.origin == "proxy" || r.origin == "endpoint")
+	}
 	proxytest.Reason(t, "response: details", param("details"), r.reason)
 	if r.error != "" && !strings.HasPrefix(param("details"), r.flags+" ") {
 		t.Errorf("response: details %q do not begin with %s", param("details"), r.flags)
