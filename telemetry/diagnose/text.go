@@ -145,13 +145,63 @@ func (p *painter) head() {
 	}
 	root := t.Roots[0]
 	p.print("", fmt.Sprintf("  %s in %s, %d %s\n", status(root), duration(root.Duration), t.Hops, plural("hop", t.Hops)))
-	if t.Culprit != nil {
-		p.print(red, "culprit: "+clean(t.Culprit.String())+"\n")
+	p.verdict("culprit: ", t.Culprit, red)
+	if t.Inner != nil {
+		outcome := " (did not fail the request)"
+		if root.Hop.Status >= 400 {
+			outcome = ""
+		}
+		p.verdict("inside"+outcome+": ", t.Inner, yellow)
 	}
 	if t.Slowest != nil && (t.Culprit == nil || root.Hop.Slow()) {
-		p.print("", "slowest: "+clean(t.Slowest.String())+"\n")
+		p.verdict("slowest: ", t.Slowest, "")
 	}
 	p.dst = append(p.dst, '\n')
+}
+
+// verdict says who is at fault, and below it what speaks for that.
+func (p *painter) verdict(title string, c *Culprit, tint string) {
+	if c == nil {
+		return
+	}
+	if c.Unproven {
+		title, tint = strings.Replace(title, "culprit", "unproven", 1), yellow
+	}
+	p.print(tint, title+clean(c.String())+"\n")
+	if c.Kind != slowKind && (c.Caller != "" || c.Part != hop.PartApplication) && c.Part != hop.PartUnknown {
+		p.wrapped("at fault: " + c.Service + ", " + partWords[c.Part])
+	}
+	for _, line := range c.Evidence {
+		p.wrapped(line)
+	}
+}
+
+// partWords are the parts of a service in a sentence.
+var partWords = map[hop.Part]string{
+	hop.PartApplication:   "its application",
+	hop.PartProxy:         "its proxy",
+	hop.PartNetwork:       "the network on the way to it",
+	hop.PartConfiguration: "its configuration",
+	hop.PartCertificate:   "its certificate",
+	hop.PartCapacity:      "a limit of its own",
+	hop.PartResolution:    "how its addresses are found",
+}
+
+// wrapped prints a sentence below the verdict, on as many lines as it takes.
+func (p *painter) wrapped(text string) {
+	const margin = "  "
+	line := margin
+	for _, word := range strings.Fields(clean(text)) {
+		if line != margin && line != margin+margin && columns(line)+1+columns(word) > p.width {
+			p.print("", line+"\n")
+			line = margin + margin
+		}
+		if strings.TrimLeft(line, " ") != "" {
+			line += " "
+		}
+		line += word
+	}
+	p.print("", line+"\n")
 }
 
 func plural(word string, n int) string {
@@ -254,8 +304,8 @@ func (p *painter) annotate(r *row, n *Node) {
 	case r.note != "":
 	case culprit != nil && culprit.Node == n:
 		r.note, r.tint = "✗ "+note(culprit), red
-	case n.failed() && n.cause() == n:
-		r.note, r.tint = "! "+note(failure(n)), yellow
+	case n.failed() && n.cause().node == n:
+		r.note, r.tint = "! "+note(p.trace.charge(n)), yellow
 	case culprit == nil && slowest != nil && slowest.Node == n && p.trace.Roots[0].Hop.Slow():
 		r.note, r.tint = "◆ "+clean(slowest.Reason), yellow
 	}
