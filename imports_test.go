@@ -59,6 +59,7 @@ var apart = []struct{ from, to string }{
 	{"discovery", "proxy"},
 	{"proxy", "bench"},
 	{"proxy", "attack"},
+	{"proxy", "accuracy"},
 	{"proxy", "deploy"},
 	{"telemetry", "deploy"},
 	{"discovery", "deploy"},
@@ -209,7 +210,7 @@ func allowedInPure(to string) bool {
 // isOurs tells the module's top folders from those of the standard library, neither of
 // which has a dot in its name.
 func isOurs(first string) bool {
-	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack"}, first)
+	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack", "accuracy"}, first)
 }
 
 // within returns a predicate: is folder the given parent or somewhere below it?
