@@ -41,6 +41,7 @@ const (
 	forAnswer // of a service whose hops are not there
 	onTheWay
 	inFailedTry
+	forReader // to take the content of a response that the callee had sent
 )
 
 // spent returns the shares of the critical path of n up to an instant, the largest first:
@@ -71,7 +72,11 @@ func spent(n *Node, until time.Duration) []*share {
 		if connecting > 0 {
 			bill(place{m.callee(), m.service(), forConnection}, m, connecting)
 		}
-		bill(m.at(), m, own-connecting)
+		reading := min(m.reading(), own-connecting)
+		if reading > 0 {
+			bill(place{m.service(), "", forReader}, m, reading)
+		}
+		bill(m.at(), m, own-connecting-reading)
 	})
 	slices.SortStableFunc(all, func(a, b *share) int { return cmp.Compare(b.took, a.took) })
 	return all
@@ -102,6 +107,16 @@ func (n *Node) connecting() time.Duration {
 	default:
 		return max(a.Connected-a.Start, 0)
 	}
+}
+
+// reading is for how long the attempt went on after its response had begun, and the callee
+// had sent all of it.
+func (n *Node) reading() time.Duration {
+	callee := n.pair()
+	if callee == nil || n.Attempt.FirstByte == 0 {
+		return 0
+	}
+	return max(n.end()-max(callee.end(), n.Start+n.Attempt.FirstByte-n.Attempt.Start), 0)
 }
 
 // slowest finds where most of the first root's time went, and notes each node's share.
@@ -152,6 +167,9 @@ func (t *Trace) slow(s *share, total time.Duration) *Culprit {
 	case onTheWay:
 		c.Part = hop.PartNetwork
 		c.Reason = took + " on the way"
+	case forReader:
+		c.Part, c.Endpoint = hop.PartApplication, ""
+		c.Reason = took + " to take a response of " + s.node.callee() + readerOrNetwork
 	case inFailedTry:
 		c.Part = t.charge(s.node).Part
 		c.Reason = took + " in a try that failed"
@@ -161,6 +179,8 @@ func (t *Trace) slow(s *share, total time.Duration) *Culprit {
 	}
 	return c
 }
+
+const readerOrNetwork = " that had been sent: its application reads slowly, or the network is slow"
 
 // counted says the same of several calls.
 func (s *share) counted(total time.Duration) string {
@@ -177,6 +197,8 @@ func (s *share) counted(total time.Duration) string {
 		return calls + of + " to get a connection"
 	case onTheWay:
 		return calls + of + " on the way"
+	case forReader:
+		return fmt.Sprintf("%s to take %d responses of %s%s", of, s.calls, s.node.callee(), readerOrNetwork)
 	case inFailedTry:
 		return fmt.Sprintf("%d tries of %s that failed took %s", s.calls, s.service, of)
 	}

@@ -273,6 +273,12 @@ func calls(n int, each, first float64, proxied bool) []*hop.Hop {
 	return hops
 }
 
+// begun makes the hop one whose response began after so many milliseconds.
+func begun(h *hop.Hop, after float64) *hop.Hop {
+	h.LastAttempt().FirstByte = millis(after)
+	return h
+}
+
 // TestSlowCallee: what a service spends in several calls of another is the other's.
 func TestSlowCallee(t *testing.T) {
 	tried := out("web", "stock", 3, 2, 1, 99, 200)
@@ -289,6 +295,8 @@ func TestSlowCallee(t *testing.T) {
 		{"five calls", calls(5, 1200, 1200, true), "stock", "5 calls to stock took 6.00 of 6.03 s, in its application"},
 		{"without a proxy", calls(5, 1200, 1200, false), "web -> stock", "5 calls to stock took 6.00 of 6.03 s"},
 		{"cold at first", calls(4, 10, 900, true), "stock", "4 calls to stock took 929 of 954 ms, in its application; the first one took 900 ms, as after a cold start"},
+		{"a slow reader", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), in("stock", 5, 4, 2, 8, 200)},
+			"web", "90.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
 		{"a try that failed", []*hop.Hop{in("web", 1, 0, 0, 100, 200), tried}, "web -> stock", "69.0 ms in a try that failed"},
 	}
 	for _, tc := range cases {
