@@ -370,10 +370,10 @@ func (p *painter) draw(r *row) {
 // bar is lighter than a hop's.
 func (p *painter) bar(n *Node) (bar string, end int) {
 	cell := func(d time.Duration) int {
-		return int(int64(p.bars) * int64(max(d, 0)) / max(int64(p.until), 1))
+		return int(float64(p.bars) * (float64(max(d, 0)) / float64(max(p.until, 1))))
 	}
-	from := min(cell(n.Start), p.bars-1)
-	to := min(max(cell(n.end()), from+1), p.bars)
+	from := max(min(cell(n.Start), p.bars-1), 0)
+	to := max(min(cell(n.end()), p.bars), from+1)
 	block := "█"
 	if n.Attempt != nil {
 		block = "▒"
