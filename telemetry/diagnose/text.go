@@ -167,12 +167,12 @@ func (p *painter) verdict(title string, c *Culprit, tint string) {
 	if c.Unproven {
 		title, tint = strings.Replace(title, "culprit", "unproven", 1), yellow
 	}
-	p.print(tint, title+clean(c.String())+"\n")
+	p.wrapped(tint, title+c.String(), "")
 	if c.Kind != slowKind && (c.Caller != "" || c.Part != hop.PartApplication) && c.Part != hop.PartUnknown {
-		p.wrapped("at fault: " + c.Service + ", " + partWords[c.Part])
+		p.wrapped("", "at fault: "+c.Service+", "+partWords[c.Part], "  ")
 	}
 	for _, line := range c.Evidence {
-		p.wrapped(line)
+		p.wrapped("", line, "  ")
 	}
 }
 
@@ -187,21 +187,21 @@ var partWords = map[hop.Part]string{
 	hop.PartResolution:    "how its addresses are found",
 }
 
-// wrapped prints a sentence below the verdict, on as many lines as it takes.
-func (p *painter) wrapped(text string) {
-	const margin = "  "
+// wrapped prints a sentence on as many lines as it takes, the first after the margin.
+func (p *painter) wrapped(tint, text, margin string) {
 	line := margin
-	for _, word := range strings.Fields(clean(text)) {
-		if line != margin && line != margin+margin && columns(line)+1+columns(word) > p.width {
-			p.print("", line+"\n")
-			line = margin + margin
+	empty := true
+	for word := range strings.FieldsSeq(clean(text)) {
+		if !empty && columns(line)+1+columns(word) > p.width {
+			p.print(tint, line+"\n")
+			line, empty = margin+"  ", true
 		}
-		if strings.TrimLeft(line, " ") != "" {
+		if !empty {
 			line += " "
 		}
-		line += word
+		line, empty = line+word, false
 	}
-	p.print("", line+"\n")
+	p.print(tint, line+"\n")
 }
 
 func plural(word string, n int) string {
