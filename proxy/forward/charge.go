@@ -70,8 +70,8 @@ func nameOf(host []byte) string {
 }
 
 // learn remembers what the service behind the cluster calls itself, by the members that
-// its own proxy adds to responses. Another proxy's Proxy-Status is not taken for it: only
-// ours also says in Server-Timing that it is the service's inbound one.
+// its own proxy adds to responses. Any proxy on the way may add one. Ours is known by its
+// own parameters, by its metric in Server-Timing, or by a name that we expect.
 func (a *attempt) learn(r *message.Head) {
 	if a.endpoint == nil || !r.Has(message.ProxyStatus) {
 		return
@@ -86,7 +86,8 @@ func (a *attempt) learn(r *message.Head) {
 		return
 	}
 	m := &members[len(members)-1] // the nearest
-	if m.Failure.Hop != "" || headers.Inbound(last(r, message.ServerTiming), m.Name) {
+	expected := m.Name == cmp.Or(cl.Service(), cl.Name)
+	if expected || m.Failure.Hop != "" || headers.Inbound(last(r, message.ServerTiming), m.Name) {
 		cl.Named(m.Name, status)
 	}
 }

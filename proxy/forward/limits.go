@@ -75,6 +75,7 @@ func (l *limits) left(now time.Duration) time.Duration {
 func (d *delivery) expect() {
 	l, r := &d.limits, &d.x.Request
 	d.retry = d.target.Retry.plan()
+	d.x.Hop.Timeout = d.action.Timeout
 	*l = limits{timeout: d.action.Timeout, expires: expiry(d.x)}
 	if d.target.Retry != nil {
 		l.perTry = d.target.Retry.PerTry

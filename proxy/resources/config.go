@@ -1,6 +1,9 @@
 package resources
 
-import "github.com/hopscope/hopscope/proxy/config"
+import (
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
 
 // FromConfig returns what a valid configuration says. It shares the configuration's
 // memory: neither is changed afterwards.
@@ -63,7 +66,7 @@ func routeName(r *config.Route) string {
 	case r.Match.PathPrefix != "":
 		return r.Match.PathPrefix
 	}
-	return "default"
+	return hop.UnnamedRoute
 }
 
 // madeOf is what is written of a cluster without what its routes go by.

@@ -207,7 +207,7 @@ func appendIdentity(dst []byte, h *hop.Hop) []byte {
 	} else {
 		dst = append(h.Trace.AppendHex(append(dst, '"')), '"')
 	}
-	dst = appendSpan(append(dst, `,"span_id":`...), h.Span)
+	dst = appendSpan(append(dst, `,"span_id":`...), h.ExportedSpan())
 	dst = appendSpan(append(dst, `,"parent_id":`...), h.Parent)
 	return strconv.AppendBool(append(dst, `,"sampled":`...), h.Sampled)
 }

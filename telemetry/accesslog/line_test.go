@@ -39,7 +39,7 @@ func success() *hop.Hop {
 	h := request()
 	h.SetString(&h.Query, "page=2&token=secret")
 	h.Status, h.BytesIn, h.BytesOut, h.End = 200, 12, 98, 4500600*time.Nanosecond
-	h.Attempts = []hop.Attempt{{Endpoint: "10.0.0.3:3000", Cluster: "api", Reused: true, Status: 200,
+	h.Attempts = []hop.Attempt{{Span: hop.SpanID{5, 7: 6}, Endpoint: "10.0.0.3:3000", Cluster: "api", Reused: true, Status: 200,
 		Start: 100 * time.Microsecond, Connected: 101 * time.Microsecond, FirstByte: 4200 * time.Microsecond, End: 4400 * time.Microsecond}}
 	return h
 }
@@ -124,7 +124,7 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
 			`"attempts":[{"endpoint":"10.0.0.3:3000","url":null,"status":200,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":4.300,"connect_ms":0.001,"reused":true,"tls":null}],` +
-			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0500000000000006","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"relayed failure", relayed(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +

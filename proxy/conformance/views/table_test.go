@@ -222,7 +222,7 @@ func (r *row) checkRecord(t *testing.T, l *proxytest.Proxy, this proxytest.Line)
 		t.Fatal(err)
 	}
 	for _, h := range l.Store().Trace(trace) {
-		if h.Span.String() == this.Text("span_id") {
+		if h.ExportedSpan().String() == this.Text("span_id") {
 			proxytest.Same(t, "store: RFC 9209 error", h.ProxyError, r.kind.ProxyError())
 			proxytest.Same(t, "store: details", h.Details, r.kind.Details())
 			proxytest.Same(t, "store: failed kind", h.Failure.Kind, r.kind.String())
@@ -239,27 +239,39 @@ func (r *row) connection() bool { return r.nowhere && r.untimed }
 
 func (r *row) checkSpans(t *testing.T, v *proxytest.Views, this proxytest.Line) {
 	var server proxytest.Span
-	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_SERVER) {
+	kind, failed := tracepb.Span_SPAN_KIND_SERVER, r.failed
+	if this.Text("direction") == "outbound" { // to the client, 4xx is an error too
+		kind = tracepb.Span_SPAN_KIND_CLIENT
+		if r.status >= 400 {
+			failed = cmp.Or(failed, r.error, strconv.Itoa(r.status))
+		}
+	}
+	for _, s := range v.Kind(kind) {
 		if fmt.Sprintf("%x", s.SpanId) == this.Text("span_id") {
 			server = s
 		}
 	}
 	if server.Span == nil {
-		t.Fatalf("no SERVER span %s", this.Text("span_id"))
+		t.Fatalf("no %s span %s", kind, this.Text("span_id"))
 	}
 	name := r.method
 	if name == "_OTHER" {
 		name = "HTTP"
 	}
-	proxytest.Same(t, "span: name", server.Name, strings.TrimSpace(name+" "+r.route))
+	route := r.route
+	if route == hop.UnnamedRoute {
+		route = ""
+	}
+	proxytest.Same(t, "span: name", server.Name, strings.TrimSpace(name+" "+route))
+	proxytest.Same(t, "span: http.route", server.Attributes["http.route"], route)
 	proxytest.Same(t, "span: trace", fmt.Sprintf("%x", server.TraceId), this.Text("trace_id"))
 	proxytest.Same(t, "span: parent", fmt.Sprintf("%x", server.ParentSpanId), this.Text("parent_id"))
 	proxytest.Same(t, "span: service", server.Service, "front")
-	proxytest.Same(t, "span: is an error", server.Failed(), r.failed != "")
+	proxytest.Same(t, "span: is an error", server.Failed(), failed != "")
 	a := server.Attributes
 	proxytest.Same(t, "span: method", a["http.request.method"], r.method)
 	proxytest.Same(t, "span: status", a["http.response.status_code"], proxytest.AttributeOf(r.status))
-	proxytest.Same(t, "span: error.type", a["error.type"], r.failed)
+	proxytest.Same(t, "span: error.type", a["error.type"], failed)
 	proxytest.Same(t, "span: flags", a["hopscope.flags"], r.flags)
 	proxytest.Same(t, "span: failed_hop", a["hopscope.failed_hop"], r.hop)
 	proxytest.Same(t, "span: failure_origin", a["hopscope.failure_origin"], r.origin)
@@ -269,15 +281,16 @@ func (r *row) checkSpans(t *testing.T, v *proxytest.Views, this proxytest.Line) 
 }
 
 func (r *row) checkClientSpans(t *testing.T, v *proxytest.Views, server proxytest.Span) {
-	var clients []proxytest.Span
-	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_CLIENT) {
-		if slices.Equal(s.TraceId, server.TraceId) {
-			clients = append(clients, s)
-		}
+	attempts := v.Attempts(server)
+	proxytest.Same(t, "spans: of attempts", len(attempts), len(r.tries))
+	if len(attempts) == 1 && len(r.tries) == 1 { // the hop is the same span
+		a, try := server.Attributes, r.tries[0]
+		proxytest.Same(t, "span: status of the attempt", a["hopscope.upstream.status_code"], proxytest.Differs(strconv.Itoa(try.status), strconv.Itoa(r.status)))
+		proxytest.Same(t, "span: flags of the attempt", a["hopscope.upstream.flags"], proxytest.Differs(try.flags, r.flags))
+		return
 	}
-	proxytest.Same(t, "spans: CLIENT spans", len(clients), len(r.tries))
-	for i := range min(len(clients), len(r.tries)) {
-		s, try, what := clients[i], r.tries[i], fmt.Sprintf("span of attempt %d: ", i)
+	for i := range min(len(attempts), len(r.tries)) {
+		s, try, what := attempts[i], r.tries[i], fmt.Sprintf("span of attempt %d: ", i)
 		proxytest.Same(t, what+"parent", fmt.Sprintf("%x", s.ParentSpanId), fmt.Sprintf("%x", server.SpanId))
 		proxytest.Same(t, what+"name", s.Name, server.Name)
 		proxytest.Same(t, what+"is an error", s.Failed(), try.failed != "")
