@@ -39,16 +39,9 @@ var short = []string{
 
 // notYet has what is known not to be right yet: a fault, a view and the reason.
 var notYet = map[[2]string]string{
-	{"black_hole", "header"}:       "the outermost timer runs out first",
-	{"sidecar_killed", "header"}:   part,
-	{"sidecar_killed", "nearest"}:  part,
-	{"sidecar_killed", "all hops"}: part,
-	{"no_route", "header"}:         "a 404 of the proxy's own is not taken for the application's failure",
-	{"no_route", "all hops"}:       "a 404 of the proxy's own is not taken for the application's failure",
-	{"slow", "all hops"}:           "the culprit of a slow trace has no part",
+	{"black_hole", "header"}: "the outermost timer runs out first",
+	{"slow", "all hops"}:     "the culprit of a slow trace has no part",
 }
-
-const part = "a proxy that never said so is not known to be one"
 
 // TestVerdicts is the short form of make accuracy: one small mesh, a few faults, and every
 // name, part and kind has to be right.
