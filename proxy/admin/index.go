@@ -21,6 +21,7 @@ type indexPage struct {
 	Uptime, Host string
 	Off          bool // no hops are kept
 	Failed, Slow traceList
+	Active       []activeRow // the hops under way for longest
 	Endpoints    []endpointRow
 }
 
@@ -57,6 +58,7 @@ func (a *api) index(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
+	page.Active = a.activeRows(now)
 	page.Failed = traceList{Blame: "failing hop", None: "No request has failed."}
 	page.Slow = traceList{Blame: "slow hop", None: "No request has been slow."}
 	if page.Off = a.Traces == nil || a.Trace == nil; !page.Off {
