@@ -314,6 +314,11 @@ type Telemetry struct {
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is never.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"1s" min:"0"`
+	// LearnRoutes names the requests of routes that have neither a name nor a path of
+	// their own after templates that are learned from their paths, such as /product/{id}:
+	// at most 100 for each service, and "other" beyond. Without it they have the route's
+	// prefix for a name.
+	LearnRoutes bool `yaml:"learn_routes" default:"true"`
 	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
 }

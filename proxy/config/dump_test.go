@@ -403,6 +403,7 @@ telemetry:
   metrics:
     native_histograms: false
   slow_threshold: 0s
+  learn_routes: false
   store:
     max_bytes: 0
 deadlines:

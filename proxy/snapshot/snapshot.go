@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -195,20 +196,21 @@ func (p *Proxy) ReopenLog() error {
 }
 
 // labels makes the labels of a route, with its series.
-func (g *generation) labels(lc *config.Listener, route, cluster string, slow time.Duration) *hop.Labels {
-	l := g.label(lc, route, cluster, slow)
+func (g *generation) labels(lc *config.Listener, r *resources.Route) *hop.Labels {
+	l := g.label(lc, r)
 	g.labelled = append(g.labelled, l)
 	return l
 }
 
 // label is labels for a route that comes and goes.
-func (g *generation) label(lc *config.Listener, route, cluster string, slow time.Duration) *hop.Labels {
-	l := &hop.Labels{Service: g.config.Service, Listener: lc.Name, Route: route, Cluster: cluster, Slow: slow}
+func (g *generation) label(lc *config.Listener, r *resources.Route) *hop.Labels {
+	t := &g.config.Telemetry
+	l := &hop.Labels{
+		Service: g.config.Service, Listener: lc.Name, Route: r.Name, Cluster: r.Cluster.Name,
+		Slow: cmp.Or(r.Slow, t.SlowThreshold), Learn: r.Unnamed && t.LearnRoutes,
+	}
 	if lc.Direction == "outbound" {
 		l.Direction = hop.Outbound
-	}
-	if slow == 0 {
-		l.Slow = g.config.Telemetry.SlowThreshold
 	}
 	l.Metrics = g.metrics.Series(l)
 	return l
