@@ -26,6 +26,7 @@ type indexPage struct {
 	Uptime, Host string
 	Off          bool // no hops are kept
 	Failed, Slow traceList
+	Active       []activeRow // the hops under way for longest
 	Endpoints    []endpointRow
 }
 
@@ -64,6 +65,7 @@ func (a *api) index(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
+	page.Active = a.activeRows(now)
 	page.Failed = traceList{Blame: "failing hop", None: "No request has failed."}
 	page.Slow = traceList{Blame: "slow hop", None: "No request has been slow."}
 	if page.Off = a.Traces == nil || a.Trace == nil; !page.Off {
