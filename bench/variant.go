@@ -63,9 +63,9 @@ type variant struct {
 	routes    int // that it has; 0: one
 }
 
-// traced is the spans a request at a sample of 1 %: a sampled hop is two, SERVER, and
-// CLIENT for its one attempt.
-const traced = 0.02
+// traced is the spans a request at a sample of 1 %: a sampled hop is one, with its one
+// attempt.
+const traced = 0.01
 
 // variants lists the rows in the order they are reported, a group after the other.
 func variants() []variant {
@@ -76,7 +76,7 @@ func variants() []variant {
 		{name: "haproxy-dressed-stdout", group: groupHTTP1, program: "haproxy", config: "haproxy-dressed-stdout.cfg", stdoutLog: true, traceparent: true},
 		{name: "nginx-plain", group: groupHTTP1, program: "nginx", config: "nginx-plain.conf"},
 		fullyViewed(hopscopeFull, groupHTTP1, "hopscope-full.yaml", traced),
-		fullyViewed(hopscopeTraces, groupHTTP1, "hopscope-traces-100.yaml", 2),
+		fullyViewed(hopscopeTraces, groupHTTP1, "hopscope-traces-100.yaml", 1),
 		{name: hopscopeOff, group: groupHTTP1, program: "hopscope", config: "hopscope-off.yaml"},
 
 		{name: haproxyH2, group: groupH2, program: "haproxy", config: "haproxy-h2.cfg"},

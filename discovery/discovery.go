@@ -18,6 +18,9 @@ type Endpoint struct {
 	Locality Locality
 	// Health is what the source says of the endpoint's health.
 	Health Health
+	// Why says why it is not healthy, in the source's words and a few hundred bytes at
+	// most; empty where there are none.
+	Why string `json:",omitempty"`
 	// Metadata is for subsets, and for people. Nil is none.
 	Metadata map[string]string
 }

@@ -10,7 +10,7 @@ import (
 func Equal(a, b []Endpoint) bool {
 	return slices.EqualFunc(a, b, func(a, b Endpoint) bool {
 		return a.Address == b.Address && a.Weight == b.Weight && a.Priority == b.Priority &&
-			a.Locality == b.Locality && a.Health == b.Health && maps.Equal(a.Metadata, b.Metadata)
+			a.Locality == b.Locality && a.Health == b.Health && a.Why == b.Why && maps.Equal(a.Metadata, b.Metadata)
 	})
 }
 

@@ -79,7 +79,7 @@ func TestRunFlagsOverFile(t *testing.T) {
 		}
 	}
 	p.drained()
-	if sampled || len(c.of(trace)) > 0 || len(c.of(failed)) != 2 {
+	if sampled || len(c.of(trace)) > 0 || len(c.of(failed)) != 1 {
 		t.Errorf("sampled: %t, spans %v and of the one that failed %v", sampled, c.of(trace), c.of(failed))
 	}
 	if lines := accessLines(p.stderr.String()); len(lines) != 3 || p.stdout.String() != "" {

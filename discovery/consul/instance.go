@@ -2,6 +2,7 @@ package consul
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // Instance is an endpoint with what only Consul says of it.
@@ -94,6 +96,7 @@ func (v view) instance(entry *api.ServiceEntry) (instance Instance, ok bool) {
 			Priority: v.priority,
 			Locality: locality(entry, metadata),
 			Health:   health,
+			Why:      why(entry.Checks, health),
 			Metadata: metadata,
 		},
 		ID:   entry.Service.ID,
@@ -124,7 +127,7 @@ func presume(before, now []Instance) {
 	}
 	for k := range now {
 		if health, ok := known[now[k].Address]; ok && now[k].unchecked && health < now[k].Health {
-			now[k].Health = health
+			now[k].Health, now[k].Why = health, ""
 		}
 	}
 }
@@ -164,6 +167,34 @@ func (v view) health(entry *api.ServiceEntry) (discovery.Health, int) {
 		return discovery.Healthy, weights.Passing
 	}
 	return discovery.Unhealthy, weights.Passing
+}
+
+// maxWhy bounds what is told of a check, in bytes: its output may be a whole page.
+const maxWhy = 150
+
+// why quotes the check that decides on the health of an instance: its name, its state and
+// its output.
+func why(all api.HealthChecks, health discovery.Health) string {
+	if health == discovery.Healthy {
+		return ""
+	}
+	all = checks(all)
+	worst := all.AggregatedStatus()
+	for _, c := range all {
+		if c.Status != worst && (worst != api.HealthMaint || !strings.HasPrefix(c.CheckID, "_node_maintenance") && !strings.HasPrefix(c.CheckID, "_service_maintenance")) {
+			continue
+		}
+		text := fmt.Sprintf("check %q is %s", cmp.Or(c.Name, c.CheckID), c.Status)
+		said := cmp.Or(c.Output, c.Notes)
+		if said = strings.Join(strings.Fields(said), " "); said != "" {
+			text += ": " + redact.Text(said)
+		}
+		if len(text) > maxWhy {
+			text = strings.ToValidUTF8(text[:maxWhy], "") + "..."
+		}
+		return text
+	}
+	return ""
 }
 
 // checks drops those that are null, which the library would fall over.

@@ -24,6 +24,8 @@ type Options struct {
 	From   string
 	// Fed says that whoever feeds the source writes to the log about it.
 	Fed bool
+	// Service is the name of the service behind the cluster; "" if that is not known.
+	Service string
 	// Balance picks the endpoint for each request.
 	Balance balance.Options
 	// Decay is how fast a slow answer is forgotten. 0 is peak EWMA's default.
@@ -75,9 +77,10 @@ type Cluster struct {
 	checker  *healthcheck.Checker // nil where none is checked
 	state    atomic.Pointer[state]
 	counts   *counts
-	used     atomic.Bool   // a request has come
-	ready    chan struct{} // closed when Ready is to return
-	changed  chan struct{} // wakes rebuildOnChange
+	naming   atomic.Pointer[naming] // nil while the service has not named itself
+	used     atomic.Bool            // a request has come
+	ready    chan struct{}          // closed when Ready is to return
+	changed  chan struct{}          // wakes rebuildOnChange
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 

@@ -84,9 +84,9 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 	case e.drained:
 		return balance.Excluded, "drained by hand"
 	case e.given.Health == discovery.Draining:
-		return balance.Excluded, "taken out of service in " + c.from()
+		return balance.Excluded, "taken out of service in " + c.from() + e.said()
 	case e.given.Health == discovery.Unhealthy:
-		return balance.Excluded, "unhealthy in " + c.from()
+		return balance.Excluded, "unhealthy in " + c.from() + e.said()
 	case e.given.Weight == 0:
 		return balance.Excluded, "of weight 0 in " + c.from()
 	case e.byHand:
@@ -100,9 +100,17 @@ func (e *Endpoint) health() (h balance.Health, why string) {
 	case e.check == healthcheck.Degraded:
 		return balance.Degraded, "degraded: " + e.why
 	case e.given.Health == discovery.Degraded:
-		return balance.Degraded, "degraded in " + c.from()
+		return balance.Degraded, "degraded in " + c.from() + e.said()
 	}
 	return balance.Healthy, ""
+}
+
+// said quotes why the source calls the endpoint unwell, if it says.
+func (e *Endpoint) said() string {
+	if e.given.Why == "" {
+		return ""
+	}
+	return " (" + e.given.Why + ")"
 }
 
 // weight is the endpoint's share, or a part of it during a slow start. warming reports that

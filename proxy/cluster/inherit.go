@@ -24,6 +24,7 @@ func (c *Cluster) takeOver(before *Cluster) {
 	if o := c.options.Outlier; o != nil && reflect.DeepEqual(o, before.options.Outlier) {
 		c.detector = before.detector
 	}
+	c.naming.Store(before.naming.Load())
 	if before.used.Load() {
 		c.hasTraffic()
 	}

@@ -16,6 +16,12 @@ type Cluster struct {
 	DNS *DNS `yaml:"dns"`
 	// File takes the endpoints from a file, and watches it.
 	File *EndpointFile `yaml:"file"`
+	// PeerService is the name of the service behind the cluster, as it calls itself: the one
+	// that is said to be at fault when it fails. The default is the service's name in
+	// Consul, or else what its own proxy calls it, or else, of the only cluster and of
+	// clusters on this machine, the proxy's own "service" for a listener of the direction
+	// "inbound", and the cluster's name for others.
+	PeerService string `yaml:"peer_service"`
 	// Balance chooses the endpoint of each request.
 	Balance Balance `yaml:"balance"`
 	// Retry sends failed requests again, for routes without a "retry" of their own. Without

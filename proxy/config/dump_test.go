@@ -136,6 +136,7 @@ listeners:
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
+    peer_service: payments
     balance:
       policy: ring_hash
       hash:
@@ -404,8 +405,14 @@ telemetry:
   metrics:
     native_histograms: false
   slow_threshold: 0s
+  learn_routes: false
   store:
     max_bytes: 0
+deadlines:
+  enabled: false
+  margin_percent: 2.5
+  margin_min: 20ms
+  inherit: false
 overload:
   max_memory_bytes: 67108864
 drain:

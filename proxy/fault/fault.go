@@ -132,6 +132,8 @@ const (
 	TLSALPN        // no application protocol in common
 	TLSAlert       // the endpoint refused, with an alert
 	TLSCertMissing // the endpoint requires a client certificate
+	// TLSCertRejected is that the endpoint refused the client certificate, with an alert.
+	TLSCertRejected
 	CertExpired    // the endpoint's certificate is not valid at this time
 	CertUnknown    // no authority that is known has signed it
 	CertName       // it is for another name
@@ -221,18 +223,19 @@ var kinds = [lastKind]kind{
 	UpstreamRefused:   {"upstream_refused", Upstream, 503, hop.UpstreamReset, "connection_terminated", "upstream_reset_before_response_started{refused_stream}"},
 	UpstreamHTTP2:     {"upstream_http2", Upstream, 502, hop.UpstreamProtocolError, "http_protocol_error", "upstream_reset_before_response_started{http2_protocol_error}"},
 
-	TLSFailed:      {"tls_failed", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error"},
-	TLSTimeout:     {"tls_timeout", Upstream, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_tls_error{timeout}"},
-	TLSVersion:     {"tls_version", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{protocol_version}"},
-	TLSALPN:        {"tls_alpn", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{no_application_protocol}"},
-	TLSAlert:       {"tls_alert", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{alert_received}"},
-	TLSCertMissing: {"tls_cert_missing", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{certificate_required}"},
-	CertExpired:    {"cert_expired", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_expired}"},
-	CertUnknown:    {"cert_unknown", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{unknown_authority}"},
-	CertName:       {"cert_name", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{name_mismatch}"},
-	CertRevoked:    {"cert_revoked", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_revoked}"},
-	CertPin:        {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
-	CertUnsuitable: {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
+	TLSFailed:       {"tls_failed", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error"},
+	TLSTimeout:      {"tls_timeout", Upstream, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_tls_error{timeout}"},
+	TLSVersion:      {"tls_version", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{protocol_version}"},
+	TLSALPN:         {"tls_alpn", Upstream, 503, hop.UpstreamConnectionFailure, "tls_protocol_error", "upstream_tls_error{no_application_protocol}"},
+	TLSAlert:        {"tls_alert", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{alert_received}"},
+	TLSCertMissing:  {"tls_cert_missing", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{certificate_required}"},
+	TLSCertRejected: {"tls_cert_rejected", Upstream, 503, hop.UpstreamConnectionFailure, "tls_alert_received", "upstream_tls_error{certificate_rejected}"},
+	CertExpired:     {"cert_expired", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_expired}"},
+	CertUnknown:     {"cert_unknown", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{unknown_authority}"},
+	CertName:        {"cert_name", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{name_mismatch}"},
+	CertRevoked:     {"cert_revoked", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{certificate_revoked}"},
+	CertPin:         {"cert_pin", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{pin_mismatch}"},
+	CertUnsuitable:  {"cert_unsuitable", Upstream, 503, hop.UpstreamConnectionFailure, "tls_certificate_error", "upstream_tls_error{bad_certificate}"},
 
 	Overload:       {"overload", Proxy, 503, hop.Overload, "proxy_internal_response", "overload"},
 	Exhausted:      {"exhausted", Proxy, 503, hop.Overload, "proxy_internal_error", "local_resources_exhausted"},

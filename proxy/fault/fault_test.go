@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -73,6 +74,15 @@ func TestKinds(t *testing.T) {
 		}
 		if side == fault.Upstream && k.Flag()&hop.Failures == 0 {
 			t.Errorf("%s: %s does not count as a failure", name, k.Flag())
+		}
+	}
+}
+
+// TestCharged: it is clear who is at fault for every kind but those of a client.
+func TestCharged(t *testing.T) {
+	for _, k := range fault.All() {
+		if charged := diagnose.Charged(k.String()); charged != (k.Side() != fault.Downstream) {
+			t.Errorf("%s, of side %d: diagnose has a rule for it: %t", k, k.Side(), charged)
 		}
 	}
 }

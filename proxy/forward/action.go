@@ -56,6 +56,11 @@ type Target struct {
 	Labels *hop.Labels
 	// Cluster is where the endpoints are.
 	Cluster *cluster.Cluster
+	// Own says that the cluster is the service's own application, unless the service
+	// behind it turns out to be another.
+	Own bool
+	// Open says that the requests themselves name their endpoints.
+	Open bool
 	// Retry says what is sent again; nil is what can't have reached an endpoint.
 	Retry *Retry
 	// Hedge sends a request to a second endpoint that takes long; nil is off.

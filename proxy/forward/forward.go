@@ -14,6 +14,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -27,6 +28,8 @@ type Options struct {
 	// Routes are what Table's matches lead to, in the same order.
 	Routes []Route
 	Table  *route.Table
+	// Hosts are the names that the routes ask for, for an error to tell the nearest.
+	Hosts []string
 	// Catalog holds routes that change while the forwarder runs; it comes after
 	// Table. Nil is none.
 	Catalog *atomic.Pointer[Routing]
@@ -47,6 +50,10 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
+	// Deadlines says how the time that is left goes from hop to hop; nil is off.
+	Deadlines *Deadlines
+	// UnderWay is the table of the hops under way; nil is none.
+	UnderWay *active.Table
 	// Callers are the networks of clients whose x-envoy- fields are believed; see
 	// [Forwarder.screen].
 	Callers []netip.Prefix
@@ -76,6 +83,8 @@ const (
 type Routing struct {
 	Table  *route.Table
 	Routes []Route
+	// Hosts are the names that the routes ask for, for an error to tell the nearest.
+	Hosts []string
 	// Unknown says why it is not known yet which routes there are, "" if it is. Names
 	// then reports whether a host can be nothing but a name of the catalog.
 	Unknown string
@@ -151,7 +160,7 @@ func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.E
 	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 	h.Sampled, h.Keep = f.Sampler.Decide(tracecontext.Deferred, h.Trace)
 	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
-	blame(h, &fault.Answer{Why: why})
+	f.blame(h, nil, &fault.Answer{Why: why})
 	h.End = now(h)
 	f.record(h, info.Sink)
 	f.Active.Add(-1)
@@ -165,12 +174,13 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		blame(h, fault.AnswerTo(err))
+		f.blame(h, f.target(x), fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)
 	}
 	x.Finished = f.clock(h, h.End)
+	x.Active.Leave()
 	x.Hop = nil
 	x.Finish()
 	f.record(h, x.Conn.Info().Sink)

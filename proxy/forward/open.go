@@ -58,6 +58,9 @@ func (f *Forwarder) extract(x *filter.Exchange) {
 	}
 	if known {
 		h.Trace, h.Parent = x.Trace.Trace, x.Trace.Parent
+		if c := f.Causes; c != nil && f.Labels.Direction == hop.Outbound && !c.Passes.Load() {
+			c.Passes.Store(true)
+		}
 	} else {
 		h.Trace = tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 		x.Trace.Flags |= tracecontext.FlagRandom
@@ -116,8 +119,8 @@ func (f *Forwarder) requestID(x *filter.Exchange) {
 	h.Set(&h.RequestID, r.Bytes(id))
 }
 
-// inject puts the attempt's context into the request: the endpoint sees its
-// CLIENT span as the parent.
+// inject puts the attempt's context into the request: the endpoint sees span, the
+// attempt's, as its parent.
 func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
 	r, h := &x.Request, x.Hop
 	formats := f.Propagation.Outgoing(&x.Trace)
@@ -143,6 +146,11 @@ func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
 
 func (f *Forwarder) injectB3(x *filter.Exchange, span hop.SpanID, formats tracecontext.Format) {
 	r, h, id64 := &x.Request, x.Hop, x.Trace.TraceID64
+	// The first attempt is one span with the hop; others are its children.
+	parent := h.Parent
+	if len(h.Attempts) > 1 {
+		parent = h.Span
+	}
 	decision := tracecontext.Drop
 	switch {
 	case x.Trace.Decision == tracecontext.Debug:
@@ -152,7 +160,7 @@ func (f *Forwarder) injectB3(x *filter.Exchange, span hop.SpanID, formats tracec
 	}
 	if formats&tracecontext.B3Single != 0 {
 		r.Remove(message.B3)
-		r.AddSpan(message.B3, "b3", r.Keep(tracecontext.AppendB3(r.Scratch(), h.Trace, id64, span, h.Span, decision)))
+		r.AddSpan(message.B3, "b3", r.Keep(tracecontext.AppendB3(r.Scratch(), h.Trace, id64, span, parent, decision)))
 	}
 	if formats&tracecontext.B3Multi == 0 {
 		return
@@ -162,7 +170,9 @@ func (f *Forwarder) injectB3(x *filter.Exchange, span hop.SpanID, formats tracec
 	}
 	r.AddSpan(message.XB3TraceID, "x-b3-traceid", r.Keep(tracecontext.AppendB3TraceID(r.Scratch(), h.Trace, id64)))
 	r.AddSpan(message.XB3SpanID, "x-b3-spanid", r.Keep(span.AppendHex(r.Scratch())))
-	r.AddSpan(message.XB3ParentSpanID, "x-b3-parentspanid", r.Keep(h.Span.AppendHex(r.Scratch())))
+	if !parent.IsZero() {
+		r.AddSpan(message.XB3ParentSpanID, "x-b3-parentspanid", r.Keep(parent.AppendHex(r.Scratch())))
+	}
 	if decision == tracecontext.Debug {
 		r.Add(message.XB3Flags, "x-b3-flags", "1")
 	} else {

@@ -6,6 +6,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -20,6 +21,7 @@ func (a *attempt) relay() (err error) {
 		return a.tunnel()
 	}
 	a.answers()
+	a.learn(r)
 	h.Status = r.Status
 	if h.GRPC {
 		called(x, r)
@@ -76,11 +78,14 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 			c.Hurry()
 		}
 		hurried = true
-		c.AwaitMore(f.clock(h, now(h)))
+		at := now(h)
+		c.AwaitMore(f.clock(h, at))
+		x.Active.Wait(active.Content, at)
 		ended, err := c.More()
 		if err != nil {
 			return err
 		}
+		x.Active.Wait(active.Client, 0)
 		if ended {
 			return f.close(x, c.Trailers())
 		}
@@ -118,31 +123,4 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	case Cut:
 		r.Remove(message.ServerTiming)
 	}
-}
-
-// attribute finds out who made the failure that came back: a hop farther upstream, if a
-// Proxy-Status names it; or a hop that this service called within the same trace; or the
-// endpoint itself. r is the response's head, or the trailers that had a call's status.
-func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
-	h := x.Hop
-	a := h.LastAttempt()
-	h.Details = "via_upstream"
-	if r.Has(message.ProxyStatus) {
-		if failure, ok := f.fromUpstream(h, r); ok {
-			h.Failure = failure
-			return
-		}
-	}
-	if h.Labels.Direction == hop.Inbound && f.Causes != nil {
-		if failure, ok := f.Causes.Find(h.Trace, h.Start); ok {
-			failure.Origin = hop.OriginRelayed
-			h.Failure = failure
-			return
-		}
-	}
-	name := a.Cluster
-	if h.Labels.Direction == hop.Outbound {
-		name = string(h.Bytes(h.Host))
-	}
-	h.Failure = hop.Failure{Origin: hop.OriginEndpoint, Hop: name, Reason: answered(h)}
 }

@@ -1,7 +1,7 @@
 package forward
 
 import (
-	"bytes"
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,7 +11,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -19,7 +18,7 @@ import (
 // a response. A response that has begun is cut; only a gRPC call can still end with a
 // status in its trailers. The error says why the answer could not be sent.
 func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
-	blame(x.Hop, a)
+	f.blame(x.Hop, f.target(x), a)
 	h, w := x.Hop, x.Writer
 	status := a.HTTPStatus()
 	if w.Began() || status == 0 {
@@ -83,7 +82,7 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	b := strconv.AppendInt(nil, int64(h.Status), 10)
 	b = append(append(b, ' '), http.StatusText(h.Status)...)
 	if f.ProxyStatusMode == Append {
-		b = append(append(b, "\n"...), h.Labels.Service...)
+		b = append(append(b, "\n"...), cmp.Or(h.Failure.Edge(), h.Labels.Service)...)
 		b = append(append(b, ": "...), why.Reason...)
 		b = append(append(b, " ("...), h.Flags.String()...)
 		b = append(b, ")\ntrace "...)
@@ -92,61 +91,11 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	return append(b, '\n')
 }
 
-// blame records in the Hop why the proxy answers itself. A failure is also recorded in
-// the attempt that it ended.
-func blame(h *hop.Hop, a *fault.Answer) {
-	why := a.Why
-	h.Flags |= a.Flag()
-	if why == nil {
-		h.Details = a.Detail()
-		return
-	}
-	side := why.Kind.Side()
-	recordFailure(h, why)
-	if h.GRPC && h.GRPCStatus == 0 {
-		h.GRPCStatus = statusOf(a)
-	}
-	if side == fault.Downstream && h.Failure.Origin != hop.OriginNone {
-		return // something failed before the client gave up: that is the failure
-	}
-	h.Details, h.ProxyError = a.Detail(), why.Kind.ProxyError()
-	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: h.Labels.Service, Reason: why.Error()}
-	if side == fault.Downstream {
-		h.Failure.Origin, h.Failure.Hop = hop.OriginDownstream, "client"
-	}
-}
-
 // note remembers that a call of this service failed, for its inbound hops. It comes
 // before the response goes out, since the service may answer its own caller at once.
 func (f *Forwarder) note(h *hop.Hop) {
-	if h.Labels.Direction == hop.Outbound && h.Failed() && f.Causes != nil {
-		f.Causes.Note(h.Trace, h.Failure, time.Now())
+	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy // a call without a route is no failure by its status
+	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
+		f.Causes.Note(h, time.Now())
 	}
-}
-
-// fromUpstream reads who made the failure in the Proxy-Status that came back.
-func (f *Forwarder) fromUpstream(h *hop.Hop, r *message.Head) (hop.Failure, bool) {
-	var lines [][]byte
-	for i := range r.Fields {
-		if field := &r.Fields[i]; field.ID == message.ProxyStatus && !field.Removed {
-			lines = append(lines, r.Bytes(field.Value))
-		}
-	}
-	h.Set(&h.UpstreamHop, bytes.Join(lines, []byte(", ")))
-	// Members that could be read count, whatever is wrong with others.
-	members, _ := headers.ParseProxyStatus(lines)
-	return headers.Failure(members)
-}
-
-// answered says that an endpoint answered with a failure.
-func answered(h *hop.Hop) string {
-	a := h.LastAttempt()
-	if a.GRPCStatus.ServerError() {
-		text := a.Endpoint + " answered " + a.GRPCStatus.String()
-		if h.GRPCMessage.Len() > 0 {
-			text += ": " + h.String(h.GRPCMessage)
-		}
-		return text
-	}
-	return strings.TrimSpace(a.Endpoint + " answered " + strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 }

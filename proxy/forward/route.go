@@ -3,10 +3,13 @@ package forward
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // Route finds the route that the request matches, and has it served by that: a
@@ -39,7 +42,29 @@ func (f *Forwarder) miss(x *filter.Exchange) error {
 	if r.Method == message.CONNECT {
 		return fault.New(fault.NotFound, "CONNECT is for forward proxies, and this listener is none")
 	}
-	return fault.New(fault.NotFound, fmt.Sprintf("no route of listener %s matches host %q and path %q", h.Labels.Listener, clip(r.Host()), clip(r.Path())))
+	return fault.New(fault.NotFound, fmt.Sprintf("no route of listener %s matches host %q and path %q%s", h.Labels.Listener, clip(r.Host()), clip(r.Path()), f.nearest(h)))
+}
+
+// mostHosts is among how many names the nearest is looked for.
+const mostHosts = 200
+
+// nearest names the host that a call of this service was most likely for, if a route has
+// one. Clients of the service may ask for anything, and are told nothing.
+func (f *Forwarder) nearest(h *hop.Hop) string {
+	if h.Labels.Direction != hop.Outbound {
+		return ""
+	}
+	hosts := f.Hosts
+	if f.Catalog != nil {
+		if c := f.Catalog.Load(); c != nil {
+			hosts = slices.Concat(hosts, c.Hosts)
+		}
+	}
+	asked := string(message.Hostname(h.Bytes(h.Host)))
+	if near := strictyaml.Nearest(asked, hosts[:min(len(hosts), mostHosts)]); near != "" && near != asked {
+		return "; the nearest name that has one is " + near
+	}
+	return ""
 }
 
 // match finds a request's route, nil for none: those of the configuration come

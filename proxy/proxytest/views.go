@@ -48,9 +48,9 @@ func (p *Proxy) EndExported(n, exported int) *Views {
 	if p.Collector != nil {
 		v.Spans = p.Collector.All()
 	}
-	if servers := v.Kind(tracepb.Span_SPAN_KIND_SERVER); len(v.Lines) != n || v.Metrics.Sum("hopscope_requests_total") != float64(n) ||
-		p.Collector != nil && len(servers) != exported {
-		p.T.Fatalf("%d lines, %d SERVER spans, %g counted; want %d, and %d spans", len(v.Lines), len(servers), v.Metrics.Sum("hopscope_requests_total"), n, exported)
+	if hops := v.Hops(); len(v.Lines) != n || v.Metrics.Sum("hopscope_requests_total") != float64(n) ||
+		p.Collector != nil && len(hops) != exported {
+		p.T.Fatalf("%d lines, %d spans of hops, %g counted; want %d, and %d spans", len(v.Lines), len(hops), v.Metrics.Sum("hopscope_requests_total"), n, exported)
 	}
 	return v
 }
@@ -68,6 +68,41 @@ func (v *Views) By(key, value string) Line {
 		v.T.Fatalf("%d lines with %s %s, want 1: %v", len(found), key, value, v.Lines)
 	}
 	return found[0]
+}
+
+// Hops are the spans of hops, not those of their attempts.
+func (v *Views) Hops() []Span {
+	var all []Span
+	for _, s := range v.Spans {
+		if s.Attributes["hopscope.direction"] != "" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Attempts are the spans of a hop's attempts: its children, or itself where it had one
+// attempt alone.
+func (v *Views) Attempts(hop Span) []Span {
+	if hop.Attributes["hopscope.upstream.endpoint"] != "" || hop.Kind == tracepb.Span_SPAN_KIND_CLIENT && hop.Attributes["network.peer.address"] != "" {
+		return []Span{hop}
+	}
+	var all []Span
+	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_CLIENT) {
+		if bytes.Equal(s.TraceId, hop.TraceId) && bytes.Equal(s.ParentSpanId, hop.SpanId) && s.Attributes["hopscope.direction"] == "" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Differs is the attribute that says how an attempt ended where its hop is the same span:
+// none where the hop ended alike.
+func Differs(attempt, hop string) string {
+	if attempt == hop {
+		return ""
+	}
+	return attempt
 }
 
 // Kind are the spans of a kind.
@@ -125,7 +160,7 @@ func (l Line) Of(key string) Line {
 // and tlsKeys of either where there is TLS.
 var (
 	LineKeys = strings.Fields(`time service direction client host method path route cluster upstream protocol status
-	grpc_status grpc_status_name grpc_message flags failed_hop failure_reason bytes_in bytes_out duration_ms upstream_ms
+	grpc_status grpc_status_name grpc_message flags failed_hop failure_reason failure bytes_in bytes_out duration_ms upstream_ms
 	attempts trace_id span_id parent_id sampled request_id user_agent tls`)
 	AttemptKeys = strings.Fields(`endpoint url status grpc_status flags reason evidence bytes_sent bytes_received duration_ms connect_ms
 	reused tls`)

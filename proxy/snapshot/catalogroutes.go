@@ -26,15 +26,15 @@ func (g *generation) routeCatalog(changed bool) {
 	if table == nil || g.catalog == nil {
 		return
 	}
-	compiled := compile(table.Routes)
+	compiled, hosts := compile(table.Routes), hostsOf(table.Routes)
 	g.commit(func() (labels []*hop.Labels) {
 		for _, b := range g.catalogListeners() {
-			routing := &forward.Routing{Table: compiled}
+			routing := &forward.Routing{Table: compiled, Hosts: hosts}
 			for i := range table.Routes {
 				r := &table.Routes[i]
-				l := g.label(b.config, r.Name, r.Cluster.Name, r.Slow)
+				l := g.label(b.config, r)
 				labels = append(labels, l)
-				routing.Routes = append(routing.Routes, g.route(r, l))
+				routing.Routes = append(routing.Routes, g.route(r, b.config, l))
 			}
 			b.forwarder.Catalog.Store(routing)
 		}

@@ -42,7 +42,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 		},
 		Balance: balanceOptions(&c.Balance, n.Zone), Decay: c.Balance.Decay,
 		Limits: cluster.Limits{MaxRequests: c.CircuitBreaker.MaxRequests, MaxRetries: c.CircuitBreaker.MaxRetries},
-		Log:    g.options.Log,
+		Log:    g.options.Log, Service: serviceOf(n.Cluster),
 	}
 	if s := c.Balance.SlowStart; s != nil {
 		o.SlowStart = &cluster.SlowStart{Window: s.Window, Aggression: s.Aggression, MinPercent: s.MinPercent}
@@ -69,6 +69,19 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 		o.Before, o.SameChecks = b.cluster, reflect.DeepEqual(b.of.Settings.HealthChecks, c.HealthChecks)
 	}
 	return cluster.New(n.Name, staticEndpoints(c), o, g.shared), nil
+}
+
+// serviceOf is the name of the service behind a cluster, "" if that is not known.
+func serviceOf(c *resources.Cluster) string {
+	switch cc := c.Settings; {
+	case c.Origin == resources.Catalog:
+		return c.Name
+	case cc.PeerService != "":
+		return cc.PeerService
+	case cc.Consul != nil:
+		return cc.Consul.Service
+	}
+	return ""
 }
 
 // staticEndpoints are those that the configuration itself names.

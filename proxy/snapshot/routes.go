@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -25,13 +27,22 @@ func compile(routes []resources.Route) *route.Table {
 	return route.Compile(matches)
 }
 
+// hostsOf are the names that routes ask for, each once.
+func hostsOf(routes []resources.Route) (all []string) {
+	for i := range routes {
+		all = append(all, routes[i].Match.Hosts...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // route makes a route to its running cluster. A route without one is closed.
-func (g *generation) route(r *resources.Route, labels *hop.Labels) forward.Route {
+func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.Labels) forward.Route {
 	c := g.running(r.Cluster)
 	if c == nil {
 		return closed(labels)
 	}
-	t := forward.Target{Labels: labels, Cluster: c.cluster, Hash: hashOn(r.Policy.Hash)}
+	t := forward.Target{Labels: labels, Cluster: c.cluster, Own: g.own(lc, r.Cluster), Hash: hashOn(r.Policy.Hash)}
 	if t.Retry = g.retries[r.Shares]; r.Shares == "" {
 		t.Retry = retryPolicy(r.Policy.Retry)
 	}
@@ -45,6 +56,35 @@ func (g *generation) route(r *resources.Route, labels *hop.Labels) forward.Route
 		Targets: []forward.Target{t}, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}}
+}
+
+// own reports whether a cluster is taken for the service's own application: a listener for
+// requests to the service sends them there, and it is on this machine or the only cluster
+// that such listeners have.
+func (g *generation) own(lc *config.Listener, id resources.ID) bool {
+	if lc.Direction != "inbound" || id.Origin != resources.Configuration {
+		return false
+	}
+	only, local := true, true
+	for i := range g.config.Listeners {
+		l := &g.config.Listeners[i]
+		for k := range l.Routes {
+			only = only && (l.Direction != "inbound" || l.Routes[k].Cluster == id.Name)
+		}
+	}
+	cc := g.config.Clusters[id.Name]
+	all := staticEndpoints(&cc)
+	for _, e := range all {
+		local = local && loopback(e.Address)
+	}
+	return only || local && len(all) > 0
+}
+
+// loopback reports whether an address, host and port, is one of this machine alone.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, invalid := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || invalid == nil && ip.Unmap().IsLoopback())
 }
 
 // closed returns a route that refuses all requests, because of a tag.

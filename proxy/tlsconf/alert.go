@@ -67,7 +67,7 @@ func (p *party) alerted(a tls.AlertError) *fault.Error {
 		meaning = "it has no service of the name that it was asked for: set sni"
 	default:
 		if meaning = alerts[a]; meaning != "" {
-			meaning = fmt.Sprintf(meaning, p.ours)
+			kind, meaning = p.rejected, fmt.Sprintf(meaning, p.ours)
 		} else {
 			meaning = "look at what it says"
 		}

@@ -37,21 +37,21 @@ type party struct {
 	ca    string // where its authorities are listed
 	usage string // what its certificate has to be made for
 
-	failed, version, alpn, alert, missing               fault.Kind
+	failed, version, alpn, alert, missing, rejected     fault.Kind
 	expired, unknown, wrongName, revoked, wrongPin, bad fault.Kind
 }
 
 var aboutClient = party{
 	who: "the client", ours: "the listener's certificate", names: "client_san", ca: "client_ca", usage: "client authentication",
 	failed: fault.ClientTLS, version: fault.ClientTLSVersion, alpn: fault.ClientTLSALPN, alert: fault.ClientTLSAlert,
-	missing: fault.ClientCertMissing, expired: fault.ClientCertExpired, unknown: fault.ClientCertUnknown,
+	missing: fault.ClientCertMissing, rejected: fault.ClientTLSAlert, expired: fault.ClientCertExpired, unknown: fault.ClientCertUnknown,
 	wrongName: fault.ClientCertName, revoked: fault.ClientCertRevoked, bad: fault.ClientCertUnsuitable,
 }
 
 var aboutEndpoint = party{
 	ours: "the cluster's client certificate", names: "san", ca: "ca", usage: "server authentication",
 	failed: fault.TLSFailed, version: fault.TLSVersion, alpn: fault.TLSALPN, alert: fault.TLSAlert,
-	missing: fault.TLSCertMissing, expired: fault.CertExpired, unknown: fault.CertUnknown,
+	missing: fault.TLSCertMissing, rejected: fault.TLSCertRejected, expired: fault.CertExpired, unknown: fault.CertUnknown,
 	wrongName: fault.CertName, revoked: fault.CertRevoked, wrongPin: fault.CertPin, bad: fault.CertUnsuitable,
 }
 

@@ -216,7 +216,7 @@ func clientRefused(t *testing.T, ca, other *authority, me issued) []expectation 
 	betweenRevoked := ca.revoke(filepath.Join(t.TempDir(), "crl.pem"), issued{cert: between.cert})
 	refused := func(name string, auth tlsconf.ClientAuth, show issued, kind fault.Kind, change func(*tlsconf.ServerOptions), alert string, says ...string) expectation {
 		return expectation{
-			name: name, atServer: kind, atClient: fault.TLSAlert, serverSays: append(says, "the client"),
+			name: name, atServer: kind, atClient: fault.TLSCertRejected, serverSays: append(says, "the client"),
 			clientSays: []string{fmt.Sprintf("alert %q", alert), "the cluster's client certificate"},
 			server: func(o *tlsconf.ServerOptions) {
 				o.ClientAuth, o.ClientCA = auth, ca.File

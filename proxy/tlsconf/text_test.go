@@ -121,6 +121,9 @@ func TestTexts(t *testing.T) {
 func TestAlerts(t *testing.T) {
 	client := newClient(t, tlsconf.ClientOptions{}).Config("web.test")
 	kinds := map[tls.AlertError]fault.Kind{70: fault.TLSVersion, 116: fault.TLSCertMissing, 120: fault.TLSALPN}
+	for _, rejected := range []tls.AlertError{42, 43, 44, 45, 46, 48, 49} {
+		kinds[rejected] = fault.TLSCertRejected
+	}
 	for code := 1; code < 256; code++ {
 		want := tls.AlertError(code)
 		down, up := connect(t)

@@ -29,7 +29,7 @@ type formatter struct {
 }
 
 // fixed is the part of a line that is the same for all hops with the same labels.
-type fixed struct{ head, route []byte }
+type fixed struct{ head, route, cluster []byte }
 
 // maxKnown limits the remembered labels, and so how much of old configurations stays in
 // memory.
@@ -50,7 +50,12 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 		dst = appendText(dst, h.Method)
 	}
 	dst = f.appendPath(append(dst, `,"path":`...), h)
-	dst = append(dst, f.fixed.route...)
+	if h.Template == "" {
+		dst = append(dst, f.fixed.route...)
+	} else {
+		dst = appendText(append(dst, `,"route":`...), h.Template)
+	}
+	dst = append(dst, f.fixed.cluster...)
 	dst = appendUpstream(dst, h)
 	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(h.Status), 10)
@@ -58,6 +63,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = appendFlags(append(dst, `,"flags":`...), h.Flags)
 	dst = appendText(append(dst, `,"failed_hop":`...), h.Failure.Hop)
 	dst = appendText(append(dst, `,"failure_reason":`...), h.Failure.Reason)
+	dst = appendFailure(dst, &h.Failure)
 	dst = strconv.AppendInt(append(dst, `,"bytes_in":`...), h.BytesIn, 10)
 	dst = strconv.AppendInt(append(dst, `,"bytes_out":`...), h.BytesOut, 10)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), h.End)
@@ -84,8 +90,8 @@ func (f *formatter) turnTo(l *hop.Labels) {
 		}
 		fx.head = appendText([]byte(`,"service":`), l.Service)
 		fx.head = appendText(append(fx.head, `,"direction":`...), l.Direction.String())
-		fx.route = appendText([]byte(`,"route":`), l.Route)
-		fx.route = appendText(append(fx.route, `,"cluster":`...), l.Cluster)
+		fx.route = appendText([]byte(`,"route":`), (&hop.Hop{Labels: l}).RouteName())
+		fx.cluster = appendText([]byte(`,"cluster":`), l.Cluster)
 		f.known[l] = fx
 	}
 	f.labels, f.fixed = l, fx
@@ -175,6 +181,18 @@ func appendGRPCStatus(dst []byte, s hop.GRPCStatus) []byte {
 	return strconv.AppendInt(dst, int64(s.Code()), 10)
 }
 
+func appendFailure(dst []byte, f *hop.Failure) []byte {
+	if f.Origin == hop.OriginNone {
+		return append(dst, `,"failure":null`...)
+	}
+	dst = appendText(append(dst, `,"failure":{"origin":`...), f.Origin.String())
+	dst = appendText(append(dst, `,"part":`...), f.Part.String())
+	dst = appendText(append(dst, `,"kind":`...), f.Kind)
+	dst = appendText(append(dst, `,"caller":`...), f.Caller)
+	dst = appendText(append(dst, `,"endpoint":`...), f.Endpoint)
+	return append(strconv.AppendBool(append(dst, `,"inferred":`...), f.Inferred), '}')
+}
+
 func appendTLS(dst []byte, t *hop.TLS) []byte {
 	if t == nil {
 		return append(dst, `,"tls":null`...)
@@ -194,7 +212,7 @@ func appendIdentity(dst []byte, h *hop.Hop) []byte {
 	} else {
 		dst = append(h.Trace.AppendHex(append(dst, '"')), '"')
 	}
-	dst = appendSpan(append(dst, `,"span_id":`...), h.Span)
+	dst = appendSpan(append(dst, `,"span_id":`...), h.ExportedSpan())
 	dst = appendSpan(append(dst, `,"parent_id":`...), h.Parent)
 	return strconv.AppendBool(append(dst, `,"sampled":`...), h.Sampled)
 }

@@ -39,7 +39,7 @@ func success() *hop.Hop {
 	h := request()
 	h.SetString(&h.Query, "page=2&token=secret")
 	h.Status, h.BytesIn, h.BytesOut, h.End = 200, 12, 98, 4500600*time.Nanosecond
-	h.Attempts = []hop.Attempt{{Endpoint: "10.0.0.3:3000", Cluster: "api", Reused: true, Status: 200,
+	h.Attempts = []hop.Attempt{{Span: hop.SpanID{5, 7: 6}, Endpoint: "10.0.0.3:3000", Cluster: "api", Reused: true, Status: 200,
 		Start: 100 * time.Microsecond, Connected: 101 * time.Microsecond, FirstByte: 4200 * time.Microsecond, End: 4400 * time.Microsecond}}
 	return h
 }
@@ -60,7 +60,10 @@ func unconnected() *hop.Hop {
 	h.Parent, h.Sampled = hop.SpanID{}, false
 	h.Status, h.End = 503, 7*time.Millisecond
 	h.Flags = hop.UpstreamConnectionFailure | hop.RetriesExhausted
-	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "web", Reason: "connecting to 10.0.0.4:3000: connection refused"}
+	h.Failure = hop.Failure{
+		Origin: hop.OriginProxy, Hop: "web", Part: hop.PartProxy, Kind: "connect_refused", Caller: "front",
+		Endpoint: "10.0.0.4:3000", Inferred: true, Reason: "connecting to 10.0.0.4:3000: connection refused",
+	}
 	h.Attempts = []hop.Attempt{
 		{Endpoint: "10.0.0.3:3000", Flags: hop.UpstreamConnectionFailure, Reason: "connection refused", Evidence: "nobody listens at 10.0.0.3:3000",
 			Start: time.Millisecond, End: 2 * time.Millisecond},
@@ -119,14 +122,15 @@ func TestAppendLine(t *testing.T) {
 		{"success", success(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items?page=2&token=REDACTED",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
-			`"failed_hop":null,"failure_reason":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
+			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
 			`"attempts":[{"endpoint":"10.0.0.3:3000","url":null,"status":200,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":4.300,"connect_ms":0.001,"reused":true,"tls":null}],` +
-			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
+			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0500000000000006","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"relayed failure", relayed(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":"stock","failure_reason":"stock could not connect to \"db:5432\": connection refused",` +
+			`"failure":{"origin":"relayed","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,` +
 			`"attempts":[{"endpoint":"10.0.0.3:3000","url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":5,"bytes_received":6,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
@@ -135,6 +139,7 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"UF,URX",` +
 			`"failed_hop":"web","failure_reason":"connecting to 10.0.0.4:3000: connection refused",` +
+			`"failure":{"origin":"proxy","part":"proxy","kind":"connect_refused","caller":"front","endpoint":"10.0.0.4:3000","inferred":true},` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"attempts":[` +
 			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","evidence":"nobody listens at 10.0.0.3:3000","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
 			`{"endpoint":"10.0.0.4:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":1.500,"connect_ms":null,"reused":false,"tls":null}],` +
@@ -143,7 +148,7 @@ func TestAppendLine(t *testing.T) {
 		{"tunnel", tunnel(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"outbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"CONNECT","path":null,` +
 			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
-			`"failed_hop":null,"failure_reason":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
+			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
 			`"attempts":[{"endpoint":"198.51.100.1:443","url":null,"status":0,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
@@ -151,7 +156,7 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"POST","path":"/api/items",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/2","status":200,` +
 			`"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no \"backend\"","flags":null,` +
-			`"failed_hop":null,"failure_reason":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
+			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
 			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UR","reason":"refused the stream","evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
 			`{"endpoint":"10.0.0.4:3000","url":null,"status":200,"grpc_status":14,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` +
 			`"tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","sni":null,"peer":null,"resumed":true,"handshake_ms":0.000}}],` +
@@ -161,12 +166,12 @@ func TestAppendLine(t *testing.T) {
 		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
-			`"failed_hop":"web","failure_reason":"bare CR in the request line","bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
 			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null` + noTLS},
 		{"parse error", garbage(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
-			`"failed_hop":"web","failure_reason":"bare CR in the request line","bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
 			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null` + noTLS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -316,9 +321,10 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, tail, _ := strings.Cut(string(text), "Each attempt has these:")
+	head, tail, _ := strings.Cut(string(text), "A `failure` has these:")
+	failure, tail, _ := strings.Cut(tail, "Each attempt has these:")
 	middle, tail, _ := strings.Cut(tail, "Each `tls` has these:")
-	lines, inner := documented(head), map[string][]string{"attempts": documented(middle), "tls": documented(tail)}
+	lines, inner := documented(head), map[string][]string{"failure": documented(failure), "attempts": documented(middle), "tls": documented(tail)}
 	if len(lines) < 30 || len(inner["attempts"]) < 10 || len(inner["tls"]) < 6 {
 		t.Fatalf("the documentation has %d keys, and %v", len(lines), inner)
 	}

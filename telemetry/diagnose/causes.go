@@ -3,26 +3,40 @@ package diagnose
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Causes remembers failures of this process's outbound hops by their trace. When the
-// application then answers with an error, the inbound hop can say that the failure was
-// made farther upstream, and by whom. It holds a fixed number of failures and drops the
-// oldest first. Only failures use it. It is safe for concurrent use.
+// Causes remembers failures of this process's outbound hops. When the application then
+// answers with an error, the inbound hop can say that the failure was made farther
+// upstream, and by whom. It holds a fixed number of failures and drops the oldest first.
+// Only failures use it. It is safe for concurrent use.
 type Causes struct {
+	// Passes is set once an outbound request has come with a trace context: then the
+	// application passes it on, and [Causes.Find] goes by it alone.
+	Passes atomic.Bool
+
 	mu      sync.Mutex
 	byTrace map[hop.TraceID]int // index into ring
 	ring    []cause
 	next    int
+	lost    [32]lost
+	nextOut int // index into lost
 }
 
 type cause struct {
 	trace   hop.TraceID
 	at      time.Time
 	failure hop.Failure
+}
+
+// lost is a failure of an outbound request that came without a trace context.
+type lost struct {
+	service   string
+	start, at time.Time
+	failure   hop.Failure
 }
 
 // maxCauseText bounds the texts of a remembered failure, in bytes.
@@ -35,39 +49,63 @@ func NewCauses(size int) *Causes {
 	return &Causes{byTrace: make(map[hop.TraceID]int, size), ring: make([]cause, size)}
 }
 
-// Note remembers f, seen at now, for the trace. If a trace has several failures, the
-// latest counts: the failure that an application did not recover from is usually the last
-// thing that it tried.
-func (c *Causes) Note(trace hop.TraceID, f hop.Failure, now time.Time) {
-	if trace.IsZero() {
+// Note remembers the failure of an outbound hop, as it is at now. If a trace has several
+// failures, the latest counts: the failure that an application did not recover from is
+// usually the last thing that it tried.
+func (c *Causes) Note(h *hop.Hop, now time.Time) {
+	if h.Trace.IsZero() {
 		return
 	}
-	f.Hop, f.Reason = keep(f.Hop), keep(f.Reason)
+	f := h.Failure
+	for _, text := range []*string{&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason} {
+		*text = keep(*text)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, known := c.byTrace[trace]
+	i, known := c.byTrace[h.Trace]
 	if !known {
 		i = c.next
 		c.next = (c.next + 1) % len(c.ring)
 		if old := c.ring[i].trace; !old.IsZero() {
 			delete(c.byTrace, old)
 		}
-		c.byTrace[trace] = i
+		c.byTrace[h.Trace] = i
 	}
-	c.ring[i] = cause{trace, now, f}
+	c.ring[i] = cause{h.Trace, now, f}
+	if h.Parent.IsZero() {
+		at := &c.lost[c.nextOut]
+		if at.start != h.Start { // else it is noted again
+			c.nextOut = (c.nextOut + 1) % len(c.lost)
+			at = &c.lost[c.nextOut]
+		}
+		*at = lost{h.Labels.Service, h.Start, now, f}
+	}
 }
 
-// Find returns the failure that was noted for the trace at since or later. Pass the start
-// of the inbound hop: an earlier failure can't be the reason, for example if a trace goes
-// through a service more than once.
-func (c *Causes) Find(trace hop.TraceID, since time.Time) (hop.Failure, bool) {
+// Find returns the failure that explains an inbound hop that has not ended: the latest
+// that was noted for its trace since it started. An earlier failure can't be the reason,
+// for example if a trace goes through a service more than once.
+//
+// An application that passes no trace context on begins a trace with each of its calls.
+// Then the latest that failed while the inbound hop was under way is taken, and said to be
+// inferred.
+func (c *Causes) Find(h *hop.Hop) (hop.Failure, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, known := c.byTrace[trace]
-	if !known || c.ring[i].at.Before(since) {
+	if i, known := c.byTrace[h.Trace]; known && !c.ring[i].at.Before(h.Start) {
+		return c.ring[i].failure, true
+	}
+	var latest *lost
+	for i := range c.lost {
+		l := &c.lost[i]
+		if l.service == h.Labels.Service && !l.start.Before(h.Start) && (latest == nil || l.at.After(latest.at)) {
+			latest = l
+		}
+	}
+	if latest == nil || c.Passes.Load() {
 		return hop.Failure{}, false
 	}
-	return c.ring[i].failure, true
+	return Lost(latest.failure, h.Labels.Service), true
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

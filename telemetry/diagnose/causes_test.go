@@ -15,15 +15,18 @@ func TestCauses(t *testing.T) {
 	id := func(n byte) hop.TraceID { return hop.TraceID{15: n} }
 	by := func(name string) hop.Failure { return hop.Failure{Origin: hop.OriginProxy, Hop: name} }
 	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
+	noteOf := func(n byte, f hop.Failure, now float64) {
+		c.Note(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Parent: hop.SpanID{1}, Failure: f}, at(now))
+	}
 	find := func(n byte, since float64) string {
-		f, ok := c.Find(id(n), at(since))
+		f, ok := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Start: at(since)})
 		if ok != (f != hop.Failure{}) {
 			t.Errorf("trace %d: found is %t, %+v", n, ok, f)
 		}
 		return f.Hop
 	}
 
-	c.Note(id(1), by("a"), at(10))
+	noteOf(1, by("a"), 10)
 	if got := find(1, 10); got != "a" {
 		t.Errorf("found %q, want a", got)
 	}
@@ -33,32 +36,32 @@ func TestCauses(t *testing.T) {
 	if got := find(2, 0); got != "" {
 		t.Errorf("found %q for another trace", got)
 	}
-	c.Note(id(1), by("b"), at(11))
+	noteOf(1, by("b"), 11)
 	if got := find(1, 0); got != "b" {
 		t.Errorf("found %q, want the latest", got)
 	}
-	c.Note(hop.TraceID{}, by("nobody"), at(12))
+	noteOf(0, by("nobody"), 12)
 	if got := find(0, 0); got != "" {
 		t.Errorf("found %q for no trace", got)
 	}
 
-	c.Note(id(2), by("c"), at(12))
-	c.Note(id(3), by("d"), at(13))
-	c.Note(id(4), by("e"), at(14)) // the fourth: the first has to go
+	noteOf(2, by("c"), 12)
+	noteOf(3, by("d"), 13)
+	noteOf(4, by("e"), 14) // the fourth: the first has to go
 	for n, want := range map[byte]string{1: "", 2: "c", 3: "d", 4: "e"} {
 		if got := find(n, 0); got != want {
 			t.Errorf("trace %d: %q, want %q", n, got, want)
 		}
 	}
 	for n := byte(10); n < 60; n++ {
-		c.Note(id(n), by("x"), at(15))
+		noteOf(n, by("x"), 15)
 	}
 	if len(c.byTrace) != 3 {
 		t.Errorf("%d traces are remembered, want 3", len(c.byTrace))
 	}
 
-	c.Note(id(9), hop.Failure{Hop: "a", Reason: strings.Repeat("x", 1<<20)}, at(16))
-	if f, _ := c.Find(id(9), at(0)); len(f.Reason) != maxCauseText {
+	noteOf(9, hop.Failure{Hop: "a", Reason: strings.Repeat("x", 1<<20)}, 16)
+	if f, _ := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: id(9), Start: at(0)}); len(f.Reason) != maxCauseText {
 		t.Errorf("a reason of %d bytes was kept", len(f.Reason))
 	}
 }
@@ -71,12 +74,52 @@ func TestCausesTogether(t *testing.T) {
 			for i := range 500 {
 				id := hop.TraceID{0: byte(g), 15: byte(i%4 + 1)}
 				want := fmt.Sprint(g)
-				c.Note(id, hop.Failure{Hop: want}, epoch)
-				if f, ok := c.Find(id, epoch); ok && f.Hop != want {
+				h := &hop.Hop{Labels: &hop.Labels{}, Trace: id, Parent: hop.SpanID{1}, Start: epoch, Failure: hop.Failure{Hop: want}}
+				c.Note(h, epoch)
+				if f, ok := c.Find(h); ok && f.Hop != want {
 					t.Errorf("found the failure of %s, want %s", f.Hop, want)
 				}
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// TestCausesWithoutContext: an application that passes no trace context on begins a trace
+// with each call. What failed while it served a request is taken for the reason, and said
+// to be inferred, unless the application is known to pass the context on.
+func TestCausesWithoutContext(t *testing.T) {
+	c := NewCauses(8)
+	labels, other := &hop.Labels{Service: "web"}, &hop.Labels{Service: "orders"}
+	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
+	lost := func(n byte, l *hop.Labels, start, end float64, callee string) {
+		h := &hop.Hop{Labels: l, Trace: hop.TraceID{n}, Start: at(start), Failure: hop.Failure{Hop: callee, Reason: "refused"}}
+		c.Note(h, at(end))
+		c.Note(h, at(end)) // as when it is noted again
+	}
+	find := func(start float64) hop.Failure {
+		f, _ := c.Find(&hop.Hop{Labels: labels, Trace: hop.TraceID{200}, Start: at(start)})
+		return f
+	}
+	lost(1, labels, 1, 5, "early")
+	lost(2, other, 12, 13, "another service's")
+	if f := find(10); f != (hop.Failure{}) {
+		t.Errorf("found %+v, though nothing failed in that time", f)
+	}
+	lost(3, labels, 12, 14, "payments")
+	lost(4, labels, 11, 13, "stock")
+	want := hop.Failure{Hop: "payments", Inferred: true, Reason: "refused (inferred from the time: web does not pass the trace context on)"}
+	if f := find(10); f != want {
+		t.Errorf("found %+v, want the latest: %+v", f, want)
+	}
+	for n := range 100 { // only so many are kept
+		lost(byte(n), labels, 20, 21, "stock")
+	}
+	if f := find(10); f.Hop != "stock" {
+		t.Errorf("found %+v", f)
+	}
+	c.Passes.Store(true)
+	if f := find(10); f != (hop.Failure{}) {
+		t.Errorf("found %+v, though the application passes the context on", f)
+	}
 }

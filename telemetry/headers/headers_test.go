@@ -66,7 +66,7 @@ func TestProxyStatusAppend(t *testing.T) {
 		{"every parameter", "web", whole(), `web;received-status=503;next-hop="127.0.0.1:3000"` +
 			`;details="via_upstream: connection refused by 127.0.0.1:4003";hopscope-failed-hop="bank"` +
 			`;hopscope-failed-part=network;hopscope-failed-kind=connect_refused` +
-			`;hopscope-failed-caller="payments";hopscope-failed-endpoint="127.0.0.1:4003"`},
+			`;hopscope-failed-caller="payments";hopscope-failed-endpoint="127.0.0.1:4003";hopscope-failed-inferred`},
 		{"failed and nothing known", "web", &hop.Hop{Labels: labels, Status: 500}, `web`},
 		{"text that a String can't hold", "web", odd, `web;error=connection_refused;next-hop="127.0.0.1:4003"` +
 			`;details="UF upstream_reset_before_response_started{connection_refused}: a??b\\` + strings.Repeat("x", 441) + `..."` +
@@ -90,6 +90,7 @@ func whole() *hop.Hop {
 	h := relayed("web")
 	f := &h.Failure
 	f.Hop, f.Part, f.Kind, f.Caller, f.Endpoint = "bank", hop.PartNetwork, "connect_refused", "payments", "127.0.0.1:4003"
+	f.Inferred = true
 	return h
 }
 

@@ -120,6 +120,9 @@ func read(item httpsfv.Item) (m Member, ok bool) {
 		Hop: param(FailedHop), Part: hop.ParsePart(param(FailedPart)), Kind: word(param(FailedKind)),
 		Caller: param(FailedCaller), Endpoint: param(FailedEndpoint),
 	}
+	if v, _ := item.Params.Get(FailedInferred); v == true {
+		m.Failure.Inferred = true
+	}
 	if v, there := item.Params.Get("received-status"); there {
 		if status, isInt := v.(int64); isInt && status >= 100 && status <= 999 {
 			m.ReceivedStatus = int(status)

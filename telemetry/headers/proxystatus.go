@@ -15,6 +15,7 @@ const (
 	FailedKind     = "hopscope-failed-kind"     // what happened, a Token
 	FailedCaller   = "hopscope-failed-caller"   // the service that met it, a String
 	FailedEndpoint = "hopscope-failed-endpoint" // the instance's address, a String
+	FailedInferred = "hopscope-failed-inferred" // a Boolean: it is no fact
 )
 
 // maxText limits a name and a text in a member, in bytes.
@@ -96,6 +97,9 @@ func (p *ProxyStatus) member(h *hop.Hop) httpsfv.Item {
 	}
 	text(FailedCaller, f.Caller)
 	text(FailedEndpoint, f.Endpoint)
+	if f.Inferred {
+		m.Params.Add(FailedInferred, true)
+	}
 	return m
 }
 

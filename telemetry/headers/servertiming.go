@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -26,6 +27,16 @@ func AppendServerTiming(dst []byte, h *hop.Hop, now time.Duration) []byte {
 	}
 	dst = append(dst, ";desc="...)
 	return append(dst, h.Labels.Direction.String()...)
+}
+
+// Inbound reports whether a Server-Timing has the metric of a service's inbound hop.
+func Inbound(serverTiming []byte, service string) bool {
+	_, rest, found := bytes.Cut(serverTiming, append(appendToken(nil, service), ";dur="...))
+	if !found {
+		return false
+	}
+	_, rest, found = bytes.Cut(rest, []byte(";desc="))
+	return found && bytes.HasPrefix(rest, []byte("inbound"))
 }
 
 // appendToken appends name as a token of RFC 9110 section 5.6.2, with _ for characters

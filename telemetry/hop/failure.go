@@ -19,6 +19,9 @@ type Failure struct {
 	Caller string
 	// Endpoint is the address of the instance at fault, "host:port"; empty if there is none.
 	Endpoint string
+	// Inferred is true if it was found by times, without ids that were passed on, and so is
+	// no fact.
+	Inferred bool
 	// Reason is a sentence for a person: what happened, to which endpoint.
 	Reason string
 }

@@ -28,13 +28,14 @@ type histogram struct {
 // exemplar is a trace to look at for a bucket.
 type exemplar struct {
 	trace hop.TraceID
+	span  hop.SpanID
 	value float64 // seconds
 	at    int64   // Unix nanoseconds; 0 means that there is none
 }
 
-// observe adds d, which ended at the instant end of h. A hop whose spans are
-// exported becomes the bucket's exemplar.
-func (g *histogram) observe(d time.Duration, h *hop.Hop, end time.Duration) {
+// observe adds d, which ended at the instant end of h. If the spans of h are exported,
+// span, which is one of them, becomes the bucket's exemplar.
+func (g *histogram) observe(d time.Duration, h *hop.Hop, span hop.SpanID, end time.Duration) {
 	seconds := float64(max(d, 0)) / float64(time.Second)
 	i := 0
 	for i < len(bounds) && seconds > bounds[i] {
@@ -49,7 +50,7 @@ func (g *histogram) observe(d time.Duration, h *hop.Hop, end time.Duration) {
 		if g.exemplars == nil {
 			g.exemplars = new([len(bounds) + 1]exemplar)
 		}
-		g.exemplars[i] = exemplar{h.Trace, seconds, h.Start.UnixNano() + int64(end)}
+		g.exemplars[i] = exemplar{h.Trace, span, seconds, h.Start.UnixNano() + int64(end)}
 	}
 }
 
@@ -83,7 +84,10 @@ func (g *histogram) read() *dto.Metric {
 
 func (e *exemplar) read() *dto.Exemplar {
 	return &dto.Exemplar{
-		Label:     []*dto.LabelPair{{Name: ptr("trace_id"), Value: ptr(e.trace.String())}},
+		Label: []*dto.LabelPair{
+			{Name: ptr("trace_id"), Value: ptr(e.trace.String())},
+			{Name: ptr("span_id"), Value: ptr(e.span.String())},
+		},
 		Value:     ptr(e.value),
 		Timestamp: timestamppb.New(time.Unix(0, e.at)),
 	}

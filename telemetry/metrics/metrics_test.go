@@ -239,8 +239,8 @@ func TestExemplars(t *testing.T) {
 	m := New(Options{})
 	l := labels("/", "app")
 	kept := &hop.Hop{Labels: l, Method: "GET", Status: 200, Start: began, End: 20 * time.Second,
-		Trace: hop.TraceID{0xab, 15: 1}, Keep: hop.KeepSlow,
-		Attempts: []hop.Attempt{{Status: 200, Start: time.Second, End: 1100 * time.Millisecond}}}
+		Trace: hop.TraceID{0xab, 15: 1}, Span: hop.SpanID{0xac}, Keep: hop.KeepSlow,
+		Attempts: []hop.Attempt{{Span: hop.SpanID{0xad}, Status: 200, Start: time.Second, End: 1100 * time.Millisecond}}}
 	m.Observe(kept)
 	m.Observe(&hop.Hop{Labels: l, Method: "GET", Status: 200, Start: began, End: time.Millisecond, Trace: hop.TraceID{0xcd}})
 	body, contentType := get(t, m, "application/openmetrics-text;version=1.0.0")
@@ -257,7 +257,7 @@ func TestExemplars(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	const id = `{trace_id="ab000000000000000000000000000001"}`
+	const id = `{trace_id="ab000000000000000000000000000001",span_id="ad00000000000000"}`
 	want := []string{
 		"http_client_request_duration_seconds_bucket le=0.1 " + id + " 0.1 1.7726007681e+09",
 		"http_server_request_duration_seconds_bucket le=+Inf " + id + " 20.0 1.772600787e+09",

@@ -146,14 +146,14 @@ func (m *Metrics) count(s *series, h *hop.Hop) {
 	// request: neither tells how fast requests are.
 	timed := h.Kind == hop.KindRequest
 	if timed {
-		c.duration.observe(h.End, h, h.End)
+		c.duration.observe(h.End, h, h.ExportedSpan(), h.End)
 	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
 		c := m.attemptCell(s, h, a)
 		c.attempts.n++
 		if timed {
-			c.duration.observe(a.End-a.Start, h, a.End)
+			c.duration.observe(a.End-a.Start, h, a.Span, a.End)
 		}
 	}
 }

@@ -17,11 +17,10 @@ func appendCall(b []byte, h *hop.Hop, status hop.GRPCStatus) []byte {
 }
 
 // callName returns "{package.Service}/{Method}", the span name by the conventions, or
-// nil. It comes from the path, where a client could invent any number of names. So it is
-// used only if the endpoint's answer shows that the method exists, and only if it is a
-// valid protobuf name.
+// nil. It comes from the path, so a client can invent it; where too many were invented,
+// the Hop's Template says so. It has to be a valid protobuf name.
 func callName(h *hop.Hop) []byte {
-	if !h.GRPC || !implemented(h) {
+	if !h.GRPC || h.Template == hop.OtherRoute {
 		return nil
 	}
 	path := h.Bytes(h.Path)
@@ -39,16 +38,3 @@ func callName(h *hop.Hop) []byte {
 
 // maxCallName is the longest path that becomes a name, in bytes.
 const maxCallName = 256
-
-// implemented reports whether the endpoint answered with gRPC (HTTP status 200), and not
-// that it lacks the method. UNKNOWN without a message stands for an answer that was not
-// gRPC.
-func implemented(h *hop.Hop) bool {
-	const unknown, unimplemented = 2, 12
-	a := h.LastAttempt()
-	if a == nil || a.Status != 200 || a.GRPCStatus == 0 {
-		return false
-	}
-	code := a.GRPCStatus.Code()
-	return code != unimplemented && (code != unknown || h.GRPCMessage.Len() > 0)
-}

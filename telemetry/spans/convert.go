@@ -2,9 +2,6 @@ package spans
 
 import (
 	"cmp"
-	"strconv"
-	"strings"
-	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -13,79 +10,179 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// encoder writes Hops as spans: repeated fields ScopeSpans.spans in wire form. Only this
-// file, connection.go and call.go know the semantic conventions (OpenTelemetry's stable
-// ones for HTTP spans, and those for gRPC and TLS) and hopscope's own attributes.
+// encoder writes Hops as spans: repeated fields ScopeSpans.spans in wire form. Only
+// convert.go, attributes.go, connection.go and call.go know the semantic conventions
+// (OpenTelemetry's stable ones for HTTP spans, and those for gRPC and TLS) and hopscope's
+// own attributes.
 type encoder struct {
 	out     []byte
 	spans   int    // how many spans are in out
 	scratch []byte // for composed values
 }
 
-// hop appends the spans of h. h must have a trace id and a span id.
+// hop appends the spans of h. h must have a trace id and a span id. A hop and its only
+// attempt are one span; several attempts are its children.
 func (e *encoder) hop(h *hop.Hop) {
-	e.server(h)
+	if a := h.Only(); a != nil {
+		e.whole(h, a)
+		return
+	}
+	e.whole(h, nil)
 	for i := range h.Attempts {
-		e.client(h, &h.Attempts[i], i)
+		if !h.Attempts[i].Span.IsZero() {
+			e.attempt(h, &h.Attempts[i], i)
+		}
 	}
 }
 
-// server appends the SERVER span: what the client of this proxy saw.
-func (e *encoder) server(h *hop.Hop) {
+// whole appends the span of the hop: CLIENT for a request that the service makes, SERVER
+// for one to it. a is the hop's only attempt, or nil.
+func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 	b, start := begin(e.out, tagScopeSpansSpan)
-	b = appendIdentity(b, h, h.Span, h.Parent)
+	b = appendIdentity(b, h, h.ExportedSpan(), h.Parent)
 	b = appendName(b, h)
-	b = append(b, tagSpanKind, byte(tracepb.Span_SPAN_KIND_SERVER))
+	outbound := h.Labels.Direction == hop.Outbound
+	if outbound {
+		b = append(b, tagSpanKind, byte(tracepb.Span_SPAN_KIND_CLIENT))
+	} else {
+		b = append(b, tagSpanKind, byte(tracepb.Span_SPAN_KIND_SERVER))
+	}
 	b = appendTimes(b, h, 0, h.End)
-
 	b = appendMethod(b, h)
-	b = appendString(b, "http.route", h.Labels.Route)
+	b = appendString(b, "http.route", h.RouteName())
+	client, _ := splitHostPort(h.Client)
+	b = appendString(b, "client.address", client)
+	b = appendString(b, "user_agent.original", h.Bytes(h.UserAgent))
+	b = appendResponse(b, h.Status)
+	if outbound {
+		b = e.appendClient(b, h, a)
+	} else {
+		b = e.appendServer(b, h, a)
+	}
+	if h.GRPC {
+		b = appendCall(b, h, h.GRPCStatus)
+		b = appendString(b, "hopscope.grpc_message", h.Bytes(h.GRPCMessage))
+	}
+	failed := h.Failed() // a 4xx, or the like in gRPC, leaves a SERVER span's status unset
+	if outbound {
+		failed = failed || h.Status >= 400 || h.GRPCStatus.Failed() && h.Failure.Origin != hop.OriginDownstream ||
+			a != nil && attemptFailed(a)
+	}
+	cluster, proxyError, reason := h.Labels.Cluster, h.ProxyError, h.Failure.Reason
+	if a != nil {
+		cluster = cmp.Or(a.Cluster, cluster)
+		if outbound {
+			proxyError, reason = cmp.Or(proxyError, a.ProxyError), cmp.Or(reason, a.Reason)
+		}
+	}
+	if failed {
+		b = appendString(b, "error.type", errorType(proxyError, h.GRPCStatus, h.Status, h.Flags))
+	}
+	b = appendString(b, "hopscope.direction", h.Labels.Direction.String())
+	b = appendString(b, "hopscope.cluster", cluster)
+	b = appendString(b, "hopscope.sampled_by", h.Keep.String())
+	b = appendString(b, "hopscope.request_id", h.Bytes(h.RequestID))
+	b = e.appendFlags(b, "hopscope.flags", h.Flags)
+	b = appendString(b, "hopscope.details", h.Details)
+	b = appendFailure(b, &h.Failure)
+	if a != nil {
+		b = e.appendResult(b, h, a)
+		b = appendConnection(b, h, a)
+	}
+	if failed {
+		b = appendError(b, cmp.Or(reason, h.GRPCReason()))
+	}
+	e.close(b, start, h, !h.Parent.IsZero())
+}
+
+// appendServer appends what the client of an inbound hop asked for, by the conventions
+// for SERVER spans, and under hopscope.upstream what its only attempt did otherwise.
+func (e *encoder) appendServer(b []byte, h *hop.Hop, a *hop.Attempt) []byte {
 	b = appendString(b, "url.scheme", h.Scheme)
 	b = appendString(b, "url.path", h.Bytes(h.Path))
 	if h.Query.Len() > 0 {
 		e.scratch = redact.AppendQuery(e.scratch[:0], h.Bytes(h.Query))
 		b = appendString(b, "url.query", e.scratch)
 	}
-	b = appendServerAddress(b, h)
-	client, _ := splitHostPort(h.Client)
-	b = appendString(b, "client.address", client)
+	host, port := splitHostPort(hop.WithoutUser(h.Bytes(h.Host)))
+	b = appendAddress(b, "server.address", host, "server.port", port)
 	b = appendPeer(b, h.Peer)
 	b = appendString(b, "network.protocol.version", h.Version.Number())
-	b = appendString(b, "user_agent.original", h.Bytes(h.UserAgent))
-	b = appendResponse(b, h.Status)
 	b = appendBodySizes(b, h.Kind, h.BytesIn, h.BytesOut)
-	if h.GRPC {
-		b = appendCall(b, h, h.GRPCStatus)
-		b = appendString(b, "hopscope.grpc_message", h.Bytes(h.GRPCMessage))
+	b = e.appendTLS(b, h.TLS, &ofClient)
+	if a == nil {
+		return b
 	}
-	b = e.appendTLS(b, h.TLS, "tls.client.subject", "tls.client.not_after")
-	if h.Failed() {
-		b = appendString(b, "error.type", errorType(h.ProxyError, h.GRPCStatus, h.Status, h.Flags))
+	b = appendString(b, "hopscope.upstream.endpoint", a.Endpoint)
+	if rewritten(h, a) {
+		e.scratch = hop.AppendURL(e.scratch[:0], h, a)
+		b = appendString(b, "hopscope.upstream.url", e.scratch)
 	}
-
-	b = appendString(b, "hopscope.direction", h.Labels.Direction.String())
-	b = appendString(b, "hopscope.cluster", h.Labels.Cluster)
-	b = appendString(b, "hopscope.sampled_by", h.Keep.String())
-	b = appendString(b, "hopscope.request_id", h.Bytes(h.RequestID))
-	b = e.appendFlags(b, h.Flags)
-	b = appendString(b, "hopscope.details", h.Details)
-	if h.Failure != (hop.Failure{}) {
-		b = appendString(b, "hopscope.failed_hop", h.Failure.Hop)
-		b = appendString(b, "hopscope.failure_reason", h.Failure.Reason)
-		b = appendString(b, "hopscope.failure_origin", h.Failure.Origin.String())
+	if a.Version != h.Version {
+		b = appendString(b, "hopscope.upstream.protocol_version", a.Version.Number())
 	}
-	if h.Failed() { // a 4xx, or the like in gRPC, leaves a SERVER span's status unset
-		b = appendError(b, cmp.Or(h.Failure.Reason, h.GRPCReason()))
+	if a.BytesSent != h.BytesIn {
+		b = appendInt(b, "hopscope.upstream.request_size", a.BytesSent)
 	}
-	e.close(b, start, h, !h.Parent.IsZero())
+	if a.BytesReceived != h.BytesOut {
+		b = appendInt(b, "hopscope.upstream.response_size", a.BytesReceived)
+	}
+	return e.appendTLS(b, a.TLS, &ofUpstream)
 }
 
-// client appends the CLIENT span of one attempt: what this proxy saw of the
-// endpoint, which in turn sees this span as its parent.
-func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
-	if a.Span.IsZero() {
-		return // no attempt was made
+// appendClient appends what the only attempt of an outbound hop asked for, by the
+// conventions for CLIENT spans, and under hopscope.downstream what the application asked
+// otherwise. Without an attempt it is what the application asked for.
+func (e *encoder) appendClient(b []byte, h *hop.Hop, a *hop.Attempt) []byte {
+	if a == nil {
+		asked := asked(h)
+		b = e.appendAsked(b, h, &asked)
+		b = appendString(b, "network.protocol.version", h.Version.Number())
+		b = appendBodySizes(b, h.Kind, h.BytesIn, h.BytesOut)
+		return e.appendTLS(b, h.TLS, &ofDownstream)
 	}
+	b = e.appendAttempt(b, h, a)
+	if rewritten(h, a) {
+		asked := asked(h)
+		e.scratch = hop.AppendURL(e.scratch[:0], h, &asked)
+		b = appendString(b, "hopscope.downstream.url", e.scratch)
+	}
+	if a.Version != h.Version {
+		b = appendString(b, "hopscope.downstream.protocol_version", h.Version.Number())
+	}
+	if a.BytesSent != h.BytesIn {
+		b = appendInt(b, "hopscope.downstream.request_size", h.BytesIn)
+	}
+	if a.BytesReceived != h.BytesOut {
+		b = appendInt(b, "hopscope.downstream.response_size", h.BytesOut)
+	}
+	return e.appendTLS(b, h.TLS, &ofDownstream)
+}
+
+// appendResult appends how the only attempt of a hop ended, as far as the hop itself
+// ended otherwise.
+func (e *encoder) appendResult(b []byte, h *hop.Hop, a *hop.Attempt) []byte {
+	if a.Status != h.Status { // 0 where no response came
+		b = appendInt(b, "hopscope.upstream.status_code", int64(a.Status))
+	}
+	if a.GRPCStatus != 0 && a.GRPCStatus != h.GRPCStatus {
+		b = appendInt(b, "hopscope.upstream.grpc_status_code", int64(a.GRPCStatus.Code()))
+	}
+	if a.Flags != h.Flags {
+		b = e.appendFlags(b, "hopscope.upstream.flags", a.Flags)
+	}
+	if a.Details != h.Details {
+		b = appendString(b, "hopscope.upstream.details", a.Details)
+	}
+	if a.Reason != h.Failure.Reason {
+		b = appendString(b, "hopscope.upstream.failure_reason", a.Reason)
+	}
+	return b
+}
+
+// attempt appends the CLIENT span of one attempt of several. The endpoint sees it as its
+// parent.
+func (e *encoder) attempt(h *hop.Hop, a *hop.Attempt, resend int) {
 	b, start := begin(e.out, tagScopeSpansSpan)
 	b = appendIdentity(b, h, a.Span, h.Span)
 	b = appendName(b, h)
@@ -95,48 +192,69 @@ func (e *encoder) client(h *hop.Hop, a *hop.Attempt, resend int) {
 		ended = h.End
 	}
 	b = appendTimes(b, h, a.Start, ended)
-
 	b = appendMethod(b, h)
-	e.scratch = hop.AppendURL(e.scratch[:0], h, a)
-	b = appendString(b, "url.full", e.scratch)
-	host, port := splitHostPort(hop.WithoutUser(h.Bytes(a.Host)))
-	if port == 0 {
-		port = defaultPort(a.Scheme)
-	}
-	b = appendAddress(b, "server.address", host, "server.port", port)
-	b = appendPeer(b, a.Endpoint)
-	b = appendString(b, "network.protocol.version", a.Version.Number())
+	b = e.appendAttempt(b, h, a)
 	b = appendResponse(b, a.Status)
-	b = appendBodySizes(b, h.Kind, a.BytesSent, a.BytesReceived)
 	if resend > 0 {
 		b = appendInt(b, "http.request.resend_count", int64(resend))
 	}
 	if h.GRPC {
 		b = appendCall(b, h, a.GRPCStatus)
 	}
-	b = e.appendTLS(b, a.TLS, "tls.server.subject", "tls.server.not_after")
-	failed := a.Status >= 400 || a.GRPCStatus.Failed() || a.Flags&hop.Failures != 0 || a.ProxyError != ""
+	failed := attemptFailed(a)
 	if failed {
 		b = appendString(b, "error.type", errorType(a.ProxyError, a.GRPCStatus, a.Status, a.Flags))
 	}
-
 	b = appendString(b, "hopscope.cluster", a.Cluster)
-	b = appendTrue(b, "hopscope.connection_reused", a.Reused)
-	b = e.appendFlags(b, a.Flags)
+	b = e.appendFlags(b, "hopscope.flags", a.Flags)
 	b = appendString(b, "hopscope.details", a.Details)
 	b = appendString(b, "hopscope.failure_reason", a.Reason)
-	b = appendString(b, "hopscope.evidence", a.Evidence)
+	b = appendConnection(b, h, a)
+	if failed {
+		b = appendError(b, cmp.Or(a.Reason, a.GRPCStatus.Describe()))
+	}
+	e.close(b, start, h, false)
+}
 
+// appendAttempt appends what an attempt asked for and over which connection, by the
+// conventions for CLIENT spans.
+func (e *encoder) appendAttempt(b []byte, h *hop.Hop, a *hop.Attempt) []byte {
+	b = e.appendAsked(b, h, a)
+	b = appendPeer(b, a.Endpoint)
+	b = appendString(b, "network.protocol.version", a.Version.Number())
+	b = appendBodySizes(b, h.Kind, a.BytesSent, a.BytesReceived)
+	return e.appendTLS(b, a.TLS, &ofEndpoint)
+}
+
+// appendConnection appends what there is to know of an attempt's connection, with the
+// instants of the attempt as events.
+func appendConnection(b []byte, h *hop.Hop, a *hop.Attempt) []byte {
+	b = appendTrue(b, "hopscope.connection_reused", a.Reused)
+	b = appendString(b, "hopscope.evidence", a.Evidence)
 	if a.Connected > 0 && !a.Reused {
 		b = appendEvent(b, h, "connected", a.Connected)
 	}
 	if a.FirstByte > 0 {
 		b = appendEvent(b, h, "first_byte", a.FirstByte)
 	}
-	if failed {
-		b = appendError(b, cmp.Or(a.Reason, a.GRPCStatus.Describe()))
-	}
-	e.close(b, start, h, false)
+	return b
+}
+
+// attemptFailed reports whether a CLIENT span counts the attempt as an error: 4xx and
+// every gRPC status but OK are, too.
+func attemptFailed(a *hop.Attempt) bool {
+	return a.Status >= 400 || a.GRPCStatus.Failed() || a.Flags&hop.Failures != 0 || a.ProxyError != ""
+}
+
+// asked is what the client of h asked for, as an attempt.
+func asked(h *hop.Hop) hop.Attempt {
+	return hop.Attempt{Scheme: h.Scheme, Host: h.Host, Path: h.Path, Query: h.Query}
+}
+
+// rewritten reports whether the attempt asked for something else than the client. Texts
+// that are the same are one piece of the Hop's storage.
+func rewritten(h *hop.Hop, a *hop.Attempt) bool {
+	return a.Host != h.Host || a.Path != h.Path || a.Query != h.Query
 }
 
 // appendIdentity appends the first fields of a Span: its ids and its parent's.
@@ -166,146 +284,4 @@ func (e *encoder) close(b []byte, start int, h *hop.Hop, parentIsRemote bool) {
 	b = protowire.AppendFixed32(b, flags)
 	e.out = end(b, start)
 	e.spans++
-}
-
-// appendName appends "{method} {http.route}", or a gRPC call's name if callName knows
-// one. It never uses the path, since there are too many paths.
-func appendName(b []byte, h *hop.Hop) []byte {
-	if call := callName(h); call != nil {
-		return appendText(b, tagSpanName, call)
-	}
-	method := method(h)
-	if method == otherMethod {
-		method = "HTTP"
-	}
-	route := strings.ToValidUTF8(h.Labels.Route, replacement)
-	n := len(method)
-	if route != "" {
-		n += 1 + len(route)
-	}
-	b = protowire.AppendVarint(append(b, tagSpanName), uint64(n))
-	b = append(b, method...)
-	if route != "" {
-		b = append(append(b, ' '), route...)
-	}
-	return b
-}
-
-// appendTimes appends when the span started and ended, given as on the Hop.
-func appendTimes(b []byte, h *hop.Hop, from, to time.Duration) []byte {
-	start := h.Start.UnixNano()
-	b = appendFixed64(b, tagSpanStart, uint64(start+int64(from)))
-	return appendFixed64(b, tagSpanEnd, uint64(start+int64(max(from, to))))
-}
-
-// appendEvent appends an event without attributes. Names are shorter than 100
-// bytes.
-func appendEvent(b []byte, h *hop.Hop, name string, at time.Duration) []byte {
-	b = append(b, tagSpanEvent, byte(1+8+2+len(name)))
-	b = appendFixed64(b, tagEventTime, uint64(h.Start.UnixNano()+int64(at)))
-	b = append(b, tagEventName, byte(len(name)))
-	return append(b, name...)
-}
-
-const otherMethod = "_OTHER"
-
-// method returns the method for http.request.method, from a fixed set.
-func method(h *hop.Hop) string {
-	if h.Method == "" { // the request was not understood
-		return otherMethod
-	}
-	return h.Method
-}
-
-func appendMethod(b []byte, h *hop.Hop) []byte {
-	m := method(h)
-	b = appendString(b, "http.request.method", m)
-	if m == otherMethod {
-		b = appendString(b, "http.request.method_original", h.Bytes(h.MethodText))
-	}
-	return b
-}
-
-func appendResponse(b []byte, status int) []byte {
-	if status == 0 {
-		return b
-	}
-	return appendInt(b, "http.response.status_code", int64(status))
-}
-
-// appendBodySizes appends the sizes of the bodies. A tunnel has no bodies.
-func appendBodySizes(b []byte, kind hop.Kind, request, response int64) []byte {
-	switch kind {
-	case hop.KindTunnel:
-		b = appendInt(b, "hopscope.tunnel.bytes_in", request)
-		b = appendInt(b, "hopscope.tunnel.bytes_out", response)
-	case hop.KindRequest:
-		b = appendInt(b, "http.request.body.size", request)
-		b = appendInt(b, "http.response.body.size", response)
-	}
-	return b
-}
-
-// appendServerAddress appends the address that the client asked for.
-func appendServerAddress(b []byte, h *hop.Hop) []byte {
-	host, port := splitHostPort(hop.WithoutUser(h.Bytes(h.Host)))
-	return appendAddress(b, "server.address", host, "server.port", port)
-}
-
-// appendPeer appends the address at the other end of the connection.
-func appendPeer(b []byte, address string) []byte {
-	host, port := splitHostPort(address)
-	return appendAddress(b, "network.peer.address", host, "network.peer.port", port)
-}
-
-func appendAddress[T string | []byte](b []byte, hostName string, host T, portName string, port int64) []byte {
-	b = appendString(b, hostName, host)
-	if port > 0 {
-		b = appendInt(b, portName, port)
-	}
-	return b
-}
-
-// defaultPort is the scheme's default port. A CLIENT span must have a port.
-func defaultPort(scheme string) int64 {
-	switch scheme {
-	case "http":
-		return 80
-	case "https":
-		return 443
-	}
-	return 0
-}
-
-func (e *encoder) appendFlags(b []byte, flags hop.Flags) []byte {
-	if flags == 0 {
-		return b
-	}
-	e.scratch = flags.Append(e.scratch[:0])
-	return appendString(b, "hopscope.flags", e.scratch)
-}
-
-// errorType returns the value of error.type: the most precise of the few possible ones.
-func errorType(proxyError string, grpc hop.GRPCStatus, status int, flags hop.Flags) string {
-	switch {
-	case proxyError != "":
-		return proxyError
-	case grpc.Failed():
-		return grpc.String()
-	case status >= 400:
-		return strconv.Itoa(status)
-	case flags != 0:
-		return flags.Code()
-	}
-	return otherMethod
-}
-
-// appendError sets the span's status to error.
-func appendError(b []byte, message string) []byte {
-	b, start := begin(b, tagSpanStatus)
-	if message != "" {
-		b = appendText(b, tagStatusMessage, message)
-	}
-	b = append(b, tagStatusCode, byte(tracepb.Status_STATUS_CODE_ERROR))
-	return end(b, start)
 }

@@ -26,7 +26,9 @@ func FuzzHopIsReadable(f *testing.F) {
 			h.SetString(&h.Query, query)
 			h.SetString(&h.UserAgent, agent)
 			h.SetString(&h.TraceState, state)
-			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: method, Reason: reason}
+			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: method, Reason: reason, Kind: host, Caller: agent, Endpoint: peer}
+			h.Labels.Direction = hop.Direction(flags >> 62 & 1)
+			h.Template = state
 			h.Attempts[0].Reason, h.Attempts[0].Endpoint, h.Attempts[0].Flags = reason, peer, h.Flags
 			h.GRPC = flags&(1<<63) != 0
 			h.GRPCStatus, h.Attempts[0].GRPCStatus = hop.GRPCStatusOf(status), hop.GRPCStatusOf(status)
@@ -37,7 +39,7 @@ func FuzzHopIsReadable(f *testing.F) {
 		var b Batch
 		b.resource = newResource(method, Options{HostName: host})
 		b.hop(h)
-		b.hop(h)
+		b.hop(retried(h))
 		wire, err := proto.Marshal(b.ResourceSpans())
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +66,9 @@ func FuzzHopIsReadable(f *testing.F) {
 
 func BenchmarkHop(b *testing.B) {
 	for name, change := range map[string]func(*hop.Hop){
-		"http": nil,
+		"http":     nil,
+		"outbound": func(h *hop.Hop) { h.Labels.Direction = hop.Outbound },
+		"retried":  func(h *hop.Hop) { h.Attempts = append(h.Attempts, hop.Attempt{Span: hop.SpanID{1}, Status: 503}) },
 		"grpc+tls": func(h *hop.Hop) {
 			grpc(h, 0, 0)
 			h.TLS = &hop.TLS{Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "shop.example", Protocol: "h2",
@@ -92,5 +96,7 @@ func benchmarkHop(b *testing.B, h *hop.Hop) {
 			batch.out, batch.spans = batch.out[:0], 0
 		}
 	}
-	b.ReportMetric(float64(len(batch.out))/float64(max(batch.spans/2, 1)), "bytes/hop")
+	batch.out = batch.out[:0]
+	batch.hop(h)
+	b.ReportMetric(float64(len(batch.out)), "bytes/hop")
 }

@@ -118,6 +118,9 @@ func (s *Spans) crowded() bool {
 // spansOf is how many spans a hop is.
 func spansOf(h *hop.Hop) int {
 	n := 1
+	if h.Only() != nil {
+		return n
+	}
 	for i := range h.Attempts {
 		if !h.Attempts[i].Span.IsZero() {
 			n++

@@ -261,21 +261,18 @@ func (x *callRig) endExported(n, exported int) *proxytest.Views {
 	return x.Proxy.EndExported(n, exported)
 }
 
-// spansOf are the SERVER span of a line, and its attempts' spans.
-func spansOf(v *proxytest.Views, one proxytest.Line) (server proxytest.Span, clients []proxytest.Span) {
+// spansOf are the SERVER span of a line, and its attempts' spans: itself, where it had one.
+func spansOf(v *proxytest.Views, one proxytest.Line) (server proxytest.Span, attempts []proxytest.Span) {
 	v.T.Helper()
-	for _, s := range v.Spans {
-		switch {
-		case fmt.Sprintf("%x", s.SpanId) == one.Text("span_id"):
+	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_SERVER) {
+		if fmt.Sprintf("%x", s.SpanId) == one.Text("span_id") {
 			server = s
-		case s.Kind == tracepb.Span_SPAN_KIND_CLIENT && fmt.Sprintf("%x", s.ParentSpanId) == one.Text("span_id"):
-			clients = append(clients, s)
 		}
 	}
 	if server.Span == nil {
 		v.T.Fatalf("no SERVER span %s", one.Text("span_id"))
 	}
-	return server, clients
+	return server, v.Attempts(server)
 }
 
 // h2Client is net/http's client speaking HTTP/2 alone, in plain text or over TLS:

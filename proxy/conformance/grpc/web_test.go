@@ -218,7 +218,7 @@ func TestGRPCWeb(t *testing.T) {
 		for _, one := range v.Lines {
 			got[fmt.Sprint(one.Text("grpc_status_name"), " ", one.Text("failed_hop"))]++
 		}
-		if want := map[string]int{"OK ": 6, "UNAVAILABLE web": 2, "UNIMPLEMENTED web": 1}; !maps.Equal(got, want) {
+		if want := map[string]int{"OK ": 6, "UNAVAILABLE front": 2, "UNIMPLEMENTED front": 1}; !maps.Equal(got, want) {
 			t.Errorf("log: %v, want %v", got, want)
 		}
 		proxytest.Same(t, "OK calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "OK"), 6)
@@ -231,7 +231,7 @@ func (c *webClient) failed(t *testing.T, a *webAnswer, as *pb.EchoStatus) {
 	proxytest.Same(t, "grpc-status", a.end.Get("Grpc-Status"), fmt.Sprint(as.Code))
 	proxytest.Same(t, "grpc-message", a.end.Get("Grpc-Message"), "n%C3%B6")
 	failed, _ := headers.Failure(parseMembers(t, a.end))
-	proxytest.Same(t, "who failed by the response", failed.Hop, "web")
+	proxytest.Same(t, "who failed by the response", failed.Hop, "front")
 }
 
 // A response of a stream is with the client before the next is sent.

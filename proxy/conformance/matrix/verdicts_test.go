@@ -18,7 +18,7 @@ func TestStatusesFrom600(t *testing.T) {
 		x.client.CloseIdleConnections()
 		v := x.End(1)
 		one := v.Lines[0]
-		if one.Number("status") != 999 || one.Text("failed_hop") != "web" || !strings.HasSuffix(one.Text("failure_reason"), " answered 999") {
+		if one.Number("status") != 999 || one.Text("failed_hop") != "front" || !strings.HasSuffix(one.Text("failure_reason"), " answered 999") {
 			t.Errorf("the access log says %v", one)
 		}
 		for _, s := range v.Spans {

@@ -151,7 +151,7 @@ func (x *cross) checkSpans(o *outcome, l proxytest.Line, v *proxytest.Views) {
 	}
 	failed := o.status >= 500 || o.origin != "" && o.origin != "downstream"
 	a := server.Attributes
-	proxytest.Same(t, at+"name", server.Name, o.method+" default")
+	proxytest.Same(t, at+"name", server.Name, o.method)
 	proxytest.Same(t, at+"trace", fmt.Sprintf("%x", server.TraceId), l.Text("trace_id"))
 	proxytest.Same(t, at+"method", a["http.request.method"], o.method)
 	proxytest.Same(t, at+"network.protocol.version", a["network.protocol.version"], x.down.Number())
@@ -162,37 +162,35 @@ func (x *cross) checkSpans(o *outcome, l proxytest.Line, v *proxytest.Views) {
 	proxytest.Same(t, at+"error.type", a["error.type"] != "", failed)
 	proxytest.Same(t, at+"flags", a["hopscope.flags"], o.flags)
 	proxytest.Same(t, at+"failure_origin", a["hopscope.failure_origin"], o.origin)
-	x.checkSpanTLS(at, a, x.down, x.alpn)
+	x.checkSpanTLS(at, a, "", x.down, x.alpn)
 
-	at = o.path + ": CLIENT span: "
-	var client proxytest.Span
-	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_CLIENT) {
-		if slices.Equal(s.ParentSpanId, server.SpanId) {
-			client = s
-		}
-	}
-	if client.Span == nil {
+	at = o.path + ": its attempt: "
+	if len(v.Attempts(server)) != 1 {
 		t.Errorf("%sthere is none", at)
 		return
 	}
-	a = client.Attributes
-	proxytest.Same(t, at+"trace", fmt.Sprintf("%x", client.TraceId), l.Text("trace_id"))
-	proxytest.Same(t, at+"network.protocol.version", a["network.protocol.version"], x.up.Number())
-	proxytest.Same(t, at+"status", a["http.response.status_code"], proxytest.AttributeOf(o.answered))
-	proxytest.Same(t, at+"flags", a["hopscope.flags"], o.tried)
-	x.checkSpanTLS(at, a, x.up, x.up.ALPN())
+	proxytest.Same(t, at+"network.protocol.version", a["hopscope.upstream.protocol_version"], proxytest.Differs(x.up.Number(), x.down.Number()))
+	proxytest.Same(t, at+"status", a["hopscope.upstream.status_code"], proxytest.Differs(strconv.Itoa(o.answered), strconv.Itoa(o.status)))
+	proxytest.Same(t, at+"flags", a["hopscope.upstream.flags"], proxytest.Differs(o.tried, o.flags))
+	x.checkSpanTLS(at, a, "hopscope.upstream.tls.", x.up, x.up.ALPN())
 }
 
-func (x *cross) checkSpanTLS(at string, a map[string]string, s proxytest.Side, alpn string) {
+// checkSpanTLS looks at the connection of the client, or of the attempt, whose attributes
+// have a prefix.
+func (x *cross) checkSpanTLS(at string, a map[string]string, prefix string, s proxytest.Side, alpn string) {
 	t := x.T
 	t.Helper()
+	version, next, handshake := prefix+"version", prefix+"next_protocol", prefix+"handshake_ns"
+	if prefix == "" {
+		version, next, handshake = "tls.protocol.version", "tls.next_protocol", "hopscope.tls.handshake_ns"
+	}
 	if !s.TLS {
-		proxytest.Same(t, at+"tls.protocol.version", a["tls.protocol.version"], "")
+		proxytest.Same(t, at+version, a[version], "")
 		return
 	}
-	proxytest.Same(t, at+"tls.protocol.version", a["tls.protocol.version"], "1.3")
-	proxytest.Same(t, at+"tls.next_protocol", a["tls.next_protocol"], alpn)
-	proxytest.Same(t, at+"hopscope.tls.handshake_ns", a["hopscope.tls.handshake_ns"] != "", true)
+	proxytest.Same(t, at+version, a[version], "1.3")
+	proxytest.Same(t, at+next, a[next], alpn)
+	proxytest.Same(t, at+handshake, a[handshake] != "", true)
 }
 
 func (x *cross) checkMetrics(v *proxytest.Views) {

@@ -85,12 +85,12 @@ func TestTLSUpstreamVerification(t *testing.T) {
 			if a.Of("tls").Number("handshake_ms") <= 0 || a.Number("connect_ms") < a.Of("tls").Number("handshake_ms") {
 				t.Errorf("log: tls_handshake_ms %v, connect_ms %v", a.Of("tls")["handshake_ms"], a["connect_ms"])
 			}
-			client := v.Kind(tracepb.Span_SPAN_KIND_CLIENT)[0].Attributes
+			span := v.Kind(tracepb.Span_SPAN_KIND_SERVER)[0].Attributes
 			leaf := proxytest.LeafOf(t, tt.shown.Cert)
-			proxytest.Same(t, "span: hopscope.tls.peer", client["hopscope.tls.peer"], tt.peer)
-			proxytest.Same(t, "span: tls.server.subject", client["tls.server.subject"], leaf.Subject.String())
-			proxytest.Same(t, "span: tls.server.not_after", client["tls.server.not_after"], leaf.NotAfter.UTC().Format(time.RFC3339))
-			proxytest.Same(t, "span: tls.protocol.version", client["tls.protocol.version"], "1.3")
+			proxytest.Same(t, "span: hopscope.upstream.tls.peer", span["hopscope.upstream.tls.peer"], tt.peer)
+			proxytest.Same(t, "span: hopscope.upstream.tls.subject", span["hopscope.upstream.tls.subject"], leaf.Subject.String())
+			proxytest.Same(t, "span: hopscope.upstream.tls.not_after", span["hopscope.upstream.tls.not_after"], leaf.NotAfter.UTC().Format(time.RFC3339))
+			proxytest.Same(t, "span: hopscope.upstream.tls.version", span["hopscope.upstream.tls.version"], "1.3")
 		})
 	}
 }
@@ -189,8 +189,14 @@ func TestTLSUpstreamProtocolByALPN(t *testing.T) {
 			wg.Wait()
 			v := l.End(n)
 			version := strings.TrimSuffix(strings.TrimPrefix(tt.spoken, "HTTP/"), ".0")
-			for _, s := range v.Kind(tracepb.Span_SPAN_KIND_CLIENT) {
-				proxytest.Same(t, "span: network.protocol.version", s.Attributes["network.protocol.version"], version)
+			for _, s := range v.Hops() {
+				for _, a := range v.Attempts(s) {
+					spoken := a.Attributes["network.protocol.version"]
+					if own := a.Attributes["hopscope.upstream.protocol_version"]; own != "" {
+						spoken = own
+					}
+					proxytest.Same(t, "span: protocol spoken with the endpoint", spoken, version)
+				}
 			}
 		})
 	}

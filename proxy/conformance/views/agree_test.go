@@ -79,7 +79,12 @@ func TestViewsAgree(t *testing.T) {
 		list, _ := one["attempts"].([]any)
 		attempts += len(list)
 	}
-	proxytest.Same(t, "CLIENT spans", len(v.Kind(tracepb.Span_SPAN_KIND_CLIENT)), attempts)
+	tried := 0
+	for _, s := range v.Hops() {
+		tried += len(v.Attempts(s))
+	}
+	proxytest.Same(t, "attempts in spans", tried, attempts)
+	proxytest.Same(t, "CLIENT spans, where no request had more than one attempt", len(v.Kind(tracepb.Span_SPAN_KIND_CLIENT)), 0)
 	proxytest.Same(t, "attempts counted", v.Metrics.Sum("hopscope_attempts_total"), float64(attempts))
 }
 
@@ -94,10 +99,10 @@ func TestExemplarsLeadToTraces(t *testing.T) {
 	for _, name := range []string{"http_server_request_duration_seconds_bucket", "http_client_request_duration_seconds_bucket"} {
 		found := false
 		for metric := range strings.Lines(text) {
-			found = found || strings.HasPrefix(metric, name) && strings.Contains(metric, fmt.Sprintf("# {trace_id=%q", one.Text("trace_id")))
+			found = found || strings.HasPrefix(metric, name) && strings.Contains(metric, fmt.Sprintf("# {trace_id=%q,span_id=%q}", one.Text("trace_id"), one.Text("span_id")))
 		}
 		if !found {
-			t.Errorf("no exemplar of %s names trace %s", name, one.Text("trace_id"))
+			t.Errorf("no exemplar of %s names trace %s and span %s", name, one.Text("trace_id"), one.Text("span_id"))
 		}
 	}
 }

@@ -64,21 +64,38 @@ func TestSpansSayWhatWasAsked(t *testing.T) {
 }
 
 // TestSpansSayThatAnAttemptIsEncrypted: the client asked in plain text, and named a port
-// that is not the endpoint's.
+// that is not the endpoint's. A SERVER span says what the client asked, a CLIENT span what
+// the attempt did, and each the other beside it.
 func TestSpansSayThatAnAttemptIsEncrypted(t *testing.T) {
 	ca := proxytest.NewAuthority(t)
 	endpoint := proxytest.ServeTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Load(ca.Issue("127.0.0.1"))}}, false, proxytest.Echo)
-	l := proxytest.StartWithViews(t, endpoint, func(s *proxytest.Settings) {
-		s.Route.Host = "up.test"
-		proxytest.UseTLS(s, ca.File)
-	})
-	proxytest.Ask(t, l.Ingress(), "GET /a HTTP/1.1\r\nHost: shop.test:8080\r\n\r\n")
-	v := l.End(1)
-	a := v.Kind(tracepb.Span_SPAN_KIND_CLIENT)[0].Attributes
-	proxytest.Same(t, "url.full", a["url.full"], "https://up.test/a")
-	proxytest.Same(t, "server.address", a["server.address"], "up.test")
-	proxytest.Same(t, "server.port", a["server.port"], "443")
-	proxytest.Same(t, "log: url", attemptOf(v.Lines[0], 0).Text("url"), "https://up.test/a")
+	for direction, want := range map[string]map[string]string{
+		"inbound": {
+			"url.full": "", "url.path": "/a", "url.scheme": "http", "server.address": "shop.test", "server.port": "8080",
+			"hopscope.upstream.url": "https://up.test/a", "hopscope.upstream.tls.version": "1.3", "tls.protocol.version": "",
+			"hopscope.upstream.endpoint": endpoint,
+		},
+		"outbound": {
+			"url.full": "https://up.test/a", "server.address": "up.test", "server.port": "443", "tls.protocol.version": "1.3",
+			"hopscope.downstream.url": "http://shop.test:8080/a", "hopscope.downstream.tls.version": "",
+		},
+	} {
+		t.Run(direction, func(t *testing.T) {
+			l := proxytest.StartWithViews(t, endpoint, func(s *proxytest.Settings) {
+				s.Listener.Direction = direction
+				s.Route.Host = "up.test"
+				proxytest.UseTLS(s, ca.File)
+			})
+			proxytest.Ask(t, l.Ingress(), "GET /a HTTP/1.1\r\nHost: shop.test:8080\r\n\r\n")
+			v := l.End(1)
+			kind := map[string]tracepb.Span_SpanKind{"inbound": tracepb.Span_SPAN_KIND_SERVER, "outbound": tracepb.Span_SPAN_KIND_CLIENT}[direction]
+			a := v.Kind(kind)[0].Attributes
+			for name, value := range want {
+				proxytest.Same(t, name, a[name], value)
+			}
+			proxytest.Same(t, "log: url", attemptOf(v.Lines[0], 0).Text("url"), "https://up.test/a")
+		})
+	}
 }
 
 // TestHedgesSayWhatTheyAsked: attempts that race write into records of their own.

@@ -31,7 +31,7 @@ func TestChainNamesWhoFailed(t *testing.T) {
 	}{
 		{
 			name: "the application", endpoint: proxytest.Always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
-			status: 500, failed: "web", reason: "answered 500", origins: [3]string{"relayed", "relayed", "endpoint"},
+			status: 500, failed: "inner", reason: "answered 500", origins: [3]string{"relayed", "relayed", "endpoint"},
 		},
 		{
 			name: "the innermost", endpoint: nobody, status: 503, failed: "inner", reason: "connection refused",
@@ -106,14 +106,14 @@ func checkChain(t *testing.T, labs []*proxytest.Proxy, names []string, failed st
 			proxytest.Same(t, names[i]+": trace", one.Text("trace_id"), trace)
 		}
 		trace = one.Text("trace_id")
-		server, client := v.Kind(tracepb.Span_SPAN_KIND_SERVER)[0], v.Kind(tracepb.Span_SPAN_KIND_CLIENT)[0]
+		server := v.Kind(tracepb.Span_SPAN_KIND_SERVER)[0]
 		proxytest.Same(t, names[i]+": failed_hop of the span", server.Attributes["hopscope.failed_hop"], failed)
 		proxytest.Same(t, names[i]+": origin", server.Attributes["hopscope.failure_origin"], origins[i])
 		proxytest.Same(t, names[i]+": span is an error", server.Failed(), failed != "")
 		if origins[i] != "" {
 			proxytest.Same(t, names[i]+": failures counted", v.Metrics.Sum("hopscope_failures_total", "origin", origins[i]), 1)
 		}
-		caller = fmt.Sprintf("%x", client.SpanId)
+		caller = fmt.Sprintf("%x", server.SpanId)
 	}
 }
 
@@ -166,14 +166,14 @@ func TestInboundNamesWhatOutboundFoundOut(t *testing.T) {
 			},
 			failed: "payments", why: "connection refused by",
 		},
-		{name: "nobody was there", backend: proxytest.RefusingAddress, failed: "front", why: "connection refused by"},
+		{name: "nobody was there", backend: proxytest.RefusingAddress, failed: "HOST", why: "connection refused by"},
 		{
 			name:    "the other application failed",
 			backend: proxytest.Always("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
 			failed:  "HOST", why: "answered 503",
 		},
 		{name: "it got over it", backend: proxytest.RefusingAddress, recovers: true},
-		{name: "it failed by itself", backend: proxytest.Always(proxytest.OKResponse), failed: "web", why: "answered 500"},
+		{name: "it failed by itself", backend: proxytest.Always(proxytest.OKResponse), failed: "front", why: "answered 500"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,15 +199,19 @@ func TestInboundNamesWhatOutboundFoundOut(t *testing.T) {
 			proxytest.Same(t, "inbound: trace", in.Text("trace_id"), out.Text("trace_id"))
 			told, _ := headers.Failure(proxytest.ProxyStatus(t, r))
 			proxytest.Same(t, "response: failed hop", told.Hop, failed)
-			if tt.recovers || failed == "web" {
+			if tt.recovers || tt.name == "it failed by itself" {
 				return
 			}
 			proxytest.Same(t, "outbound: failed_hop", out.Text("failed_hop"), failed)
-			for _, s := range v.Kind(tracepb.Span_SPAN_KIND_SERVER) {
-				if s.Attributes["hopscope.direction"] == "inbound" {
-					proxytest.Same(t, "inbound: origin", s.Attributes["hopscope.failure_origin"], "relayed")
-				}
+			servers, clients := v.Kind(tracepb.Span_SPAN_KIND_SERVER), v.Kind(tracepb.Span_SPAN_KIND_CLIENT)
+			if len(servers) != 1 || len(clients) != 1 {
+				t.Fatalf("%d SERVER spans and %d CLIENT spans, want one for what was asked of the service, and one for what it asked", len(servers), len(clients))
 			}
+			proxytest.Same(t, "SERVER span: direction", servers[0].Attributes["hopscope.direction"], "inbound")
+			proxytest.Same(t, "SERVER span: origin", servers[0].Attributes["hopscope.failure_origin"], "relayed")
+			proxytest.Same(t, "CLIENT span: direction", clients[0].Attributes["hopscope.direction"], "outbound")
+			proxytest.Same(t, "CLIENT span: failed_hop", clients[0].Attributes["hopscope.failed_hop"], failed)
+			proxytest.Same(t, "CLIENT span: parent", fmt.Sprintf("%x", clients[0].ParentSpanId), fmt.Sprintf("%x", servers[0].SpanId))
 		})
 	}
 }

@@ -80,7 +80,7 @@ func TestSampling(t *testing.T) {
 				proxytest.Same(t, "spans", len(v.Spans), 0)
 				return
 			}
-			proxytest.Same(t, "spans", len(v.Spans), 2)
+			proxytest.Same(t, "spans", len(v.Spans), 1)
 			server := v.Kind(tracepb.Span_SPAN_KIND_SERVER)[0]
 			proxytest.Same(t, "sampled_by", server.Attributes["hopscope.sampled_by"], tt.exported)
 			proxytest.Same(t, "sampled flag of the span", server.Flags&1 == 1, tt.sampled)
@@ -88,8 +88,8 @@ func TestSampling(t *testing.T) {
 	}
 }
 
-// What the endpoint receives: its parent is the CLIENT span, in every format
-// that the caller speaks.
+// What the endpoint receives: its parent is the span of the hop and its only attempt, in
+// every format that the caller speaks. B3 also says whose child that span is.
 func TestContextReachesTheEndpoint(t *testing.T) {
 	const trace64 = "a3ce929d0e0e4736"
 	b3multi := "X-B3-TraceId: " + traceA + "\r\nX-B3-SpanId: " + spanA + "\r\n"
@@ -99,7 +99,7 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 		inject []string // beside the default
 		trace  string   // "" for a new one
 		parent string   // of the SERVER span
-		// want is what the endpoint gets, where TRACE, CLIENT and SERVER stand
+		// want is what the endpoint gets, where TRACE, CLIENT and PARENT stand
 		// for ids; "-" is a field that must be absent.
 		want map[string]string
 	}{
@@ -126,15 +126,15 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 		},
 		{
 			name: "B3 single", fields: "b3: " + traceA + "-" + spanA + "-1\r\n", trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": "TRACE-CLIENT-1-SERVER", "x-b3-traceid": "-"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": "TRACE-CLIENT-1-PARENT", "x-b3-traceid": "-"},
 		},
 		{
 			name: "B3 single of 64 bits", fields: "b3: " + trace64 + "-" + spanA + "-1\r\n", trace: strings.Repeat("0", 16) + trace64, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": trace64 + "-CLIENT-1-SERVER"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": trace64 + "-CLIENT-1-PARENT"},
 		},
 		{
 			name: "B3 multi", fields: b3multi + "X-B3-Sampled: 0\r\n", trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-00", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT", "x-b3-parentspanid": "SERVER", "x-b3-sampled": "0", "x-b3-flags": "-", "b3": "-"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-00", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT", "x-b3-parentspanid": "PARENT", "x-b3-sampled": "0", "x-b3-flags": "-", "b3": "-"},
 		},
 		{
 			name: "B3 multi that debugs", fields: b3multi + "X-B3-Flags: 1\r\n", trace: traceA, parent: spanA,
@@ -142,15 +142,15 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 		},
 		{
 			name: "B3 single beats multi", fields: "b3: " + traceA + "-" + spanA + "-1\r\nX-B3-TraceId: " + strings.Repeat("1", 32) + "\r\nX-B3-SpanId: " + strings.Repeat("2", 16) + "\r\n", trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": "TRACE-CLIENT-1-SERVER", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": "TRACE-CLIENT-1-PARENT", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT"},
 		},
 		{
 			name: "W3C beats B3", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\nb3: " + strings.Repeat("1", 32) + "-" + strings.Repeat("2", 16) + "-0\r\n", trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": "TRACE-CLIENT-1-SERVER"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "b3": "TRACE-CLIENT-1-PARENT"},
 		},
 		{
 			name: "B3 by configuration", inject: []string{"b3", "b3multi"},
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "b3": "TRACE-CLIENT-1-SERVER", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "b3": "TRACE-CLIENT-1", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT", "x-b3-parentspanid": "-"},
 		},
 		{
 			name: "baggage and request id", fields: "Baggage: user=7,cart=x%20y;ttl=3\r\nbaggage: more=1\r\nX-Request-Id: my own\r\n",
@@ -178,13 +178,11 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 			}
 			v := l.EndExported(1, spans)
 			one := v.Lines[0]
-			client := "not exported"
+			client := one.Text("span_id")
 			if !unexported {
-				client = fmt.Sprintf("%x", v.Kind(tracepb.Span_SPAN_KIND_CLIENT)[0].SpanId)
-			} else if parts := strings.Split(proxytest.Field(fields, "traceparent"), "-"); len(parts) == 4 {
-				client = parts[2]
+				proxytest.Same(t, "span", fmt.Sprintf("%x", v.Hops()[0].SpanId), client)
 			}
-			ids := strings.NewReplacer("TRACE", one.Text("trace_id"), "CLIENT", client, "SERVER", one.Text("span_id"))
+			ids := strings.NewReplacer("TRACE", one.Text("trace_id"), "CLIENT", client, "PARENT", one.Text("parent_id"))
 			for name, want := range tt.want {
 				if want = ids.Replace(want); want == "-" {
 					want = ""

@@ -63,13 +63,13 @@ func answeredRows() []row {
 		},
 		{
 			name: "answered 500", drive: proxytest.Get, endpoint: proxytest.Always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
-			status: 500, failed: "500", origin: "endpoint", hop: "web", reason: "answered 500 Internal Server Error",
+			status: 500, failed: "500", origin: "endpoint", hop: "front", reason: "answered 500 Internal Server Error",
 			tries: []try{{status: 500, failed: "500"}},
 		},
 		{
 			name: "answered 502 in a chunked body", drive: proxytest.Get,
 			endpoint: proxytest.Always("HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"),
-			status:   502, failed: "502", origin: "endpoint", hop: "web", reason: "answered 502 Bad Gateway",
+			status:   502, failed: "502", origin: "endpoint", hop: "front", reason: "answered 502 Bad Gateway",
 			tries: []try{{status: 502, failed: "502"}},
 		},
 		{
@@ -216,7 +216,7 @@ func goneRows() []row {
 
 	failure := within // the one that it did not stay to hear of to its end
 	failure.name, failure.status, failure.failed = "client gone within a failure", 500, "500"
-	failure.origin, failure.hop, failure.reason = "endpoint", "web", "answered 500"
+	failure.origin, failure.hop, failure.reason = "endpoint", "front", "answered 500"
 	failure.tries = []try{{status: 500, flags: "DC", failed: "500"}}
 	failure.endpoint = silent("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\npart")
 

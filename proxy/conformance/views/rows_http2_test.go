@@ -57,7 +57,7 @@ func answeredHTTP2Rows() []row {
 		secure,
 		{
 			name: "answered 500", drive: getRow, endpoint: proxytest.Always("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
-			status: 500, failed: "500", origin: "endpoint", hop: "web", reason: "answered 500 Internal Server Error",
+			status: 500, failed: "500", origin: "endpoint", hop: "front", reason: "answered 500 Internal Server Error",
 			tries: []try{{status: 500, failed: "500"}},
 		},
 		{

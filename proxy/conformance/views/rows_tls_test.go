@@ -312,8 +312,8 @@ func refusedByEndpointRows() []row {
 				i.http2 = true
 			})
 		}
-		of("does not know the authority of the cluster's", fault.TLSAlert, "does not know the authority that signed the cluster's client certificate", unknown)
-		of("refuses an expired one of the cluster's", fault.TLSAlert, "the cluster's client certificate has expired: renew it", old)
+		of("does not know the authority of the cluster's", fault.TLSCertRejected, "does not know the authority that signed the cluster's client certificate", unknown)
+		of("refuses an expired one of the cluster's", fault.TLSCertRejected, "the cluster's client certificate has expired: renew it", old)
 	}
 	return rows
 }

@@ -30,7 +30,7 @@ func connectRows() []row {
 
 	egress := unconnected("connection refused to the forward proxy", fault.ConnectRefused, "UF", "connection_refused", "connection refused by 127.0.0.1:", nil)
 	egress.drive = func(l *proxytest.Proxy) *http.Response { return viaEgress(proxytest.RefusingAddress(l.T))(l) }
-	egress.route, egress.cluster = "forward", "egress"
+	egress.route, egress.cluster, egress.hop = "forward", "egress", asked
 
 	tunnel := egress
 	tunnel.name, tunnel.route, tunnel.method, tunnel.untimed = "connection refused to a tunnel", "connect", "CONNECT", true
@@ -233,7 +233,7 @@ func tunnelRows() []row {
 	}
 
 	cut.name, cut.kind, cut.flags, cut.failed = "tunnel reset by the endpoint", fault.UpstreamReset, "UR", "connection_terminated"
-	cut.origin, cut.hop, cut.reason, cut.tries = "proxy", "front", "reset the tunnel", []try{{flags: "UR", failed: "connection_terminated"}}
+	cut.origin, cut.hop, cut.reason, cut.tries = "proxy", asked, "reset the tunnel", []try{{flags: "UR", failed: "connection_terminated"}}
 	cut.drive = func(l *proxytest.Proxy) *http.Response {
 		p := connect(l, proxytest.Endpoint(l.T, func(_ int, p *proxytest.Peer) {
 			p.ReadN(1)
@@ -247,7 +247,7 @@ func tunnelRows() []row {
 	}
 
 	idle.name, idle.kind, idle.flags, idle.failed = "tunnel idle", fault.UpstreamIdle, "SI", "http_response_timeout"
-	idle.origin, idle.hop, idle.reason, idle.tries = "proxy", "front", "no byte moved through the tunnel for 300ms", []try{{flags: "SI", failed: "http_response_timeout"}}
+	idle.origin, idle.hop, idle.reason, idle.tries = "proxy", asked, "no byte moved through the tunnel for 300ms", []try{{flags: "SI", failed: "http_response_timeout"}}
 	idle.change = func(s *proxytest.Settings) { s.Egress.StreamIdleTimeout = proxytest.Soon }
 	idle.drive = func(l *proxytest.Proxy) *http.Response {
 		p := connect(l, echo(l.T))

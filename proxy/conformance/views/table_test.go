@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/proxytest"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -52,6 +53,10 @@ type row struct {
 	// certificate is the one that the reason has to tell of, nil for none.
 	certificate func() *x509.Certificate
 }
+
+// asked is the hop of a row whose request names its endpoint, such as a forward proxy's:
+// nothing else is known of it.
+const asked = "the address that was asked for"
 
 // try is an attempt, as the views show it.
 type try struct {
@@ -119,6 +124,9 @@ func (r *row) run(t *testing.T) {
 	}
 	r.method = cmp.Or(r.method, "GET")
 	this := r.line(v)
+	if r.hop == asked {
+		r.hop = this.Text("upstream")
+	}
 	r.checkLine(t, this)
 	r.checkSpans(t, v, this)
 	r.checkMetrics(t, v)
@@ -154,7 +162,11 @@ func (r *row) checkLine(t *testing.T, l proxytest.Line) {
 	proxytest.Same(t, "log: flags", l.Text("flags"), r.flags)
 	proxytest.Same(t, "log: failed_hop", l.Text("failed_hop"), r.hop)
 	proxytest.Reason(t, "log: failure_reason", l.Text("failure_reason"), r.reason)
-	proxytest.Same(t, "log: route", l.Text("route"), r.route)
+	route := r.route
+	if route == hop.UnnamedRoute {
+		route = ""
+	}
+	proxytest.Same(t, "log: route", l.Text("route"), route)
 	proxytest.Same(t, "log: cluster", l.Text("cluster"), r.cluster)
 	if r.protocol != "" {
 		proxytest.Same(t, "log: protocol", l.Text("protocol"), r.protocol)
@@ -214,9 +226,11 @@ func (r *row) checkRecord(t *testing.T, l *proxytest.Proxy, this proxytest.Line)
 		t.Fatal(err)
 	}
 	for _, h := range l.Store().Trace(trace) {
-		if h.Span.String() == this.Text("span_id") {
+		if h.ExportedSpan().String() == this.Text("span_id") {
 			proxytest.Same(t, "store: RFC 9209 error", h.ProxyError, r.kind.ProxyError())
 			proxytest.Same(t, "store: details", h.Details, r.kind.Details())
+			proxytest.Same(t, "store: failed kind", h.Failure.Kind, r.kind.String())
+			proxytest.Same(t, "store: a part is at fault", h.Failure.Part != hop.PartUnknown, r.kind.Side() != fault.Downstream)
 			proxytest.Same(t, "store: is a connection", h.Kind == hop.KindConnection, r.connection())
 			return
 		}
@@ -229,27 +243,39 @@ func (r *row) connection() bool { return r.nowhere && r.untimed }
 
 func (r *row) checkSpans(t *testing.T, v *proxytest.Views, this proxytest.Line) {
 	var server proxytest.Span
-	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_SERVER) {
+	kind, failed := tracepb.Span_SPAN_KIND_SERVER, r.failed
+	if this.Text("direction") == "outbound" { // to the client, 4xx is an error too
+		kind = tracepb.Span_SPAN_KIND_CLIENT
+		if r.status >= 400 {
+			failed = cmp.Or(failed, r.error, strconv.Itoa(r.status))
+		}
+	}
+	for _, s := range v.Kind(kind) {
 		if fmt.Sprintf("%x", s.SpanId) == this.Text("span_id") {
 			server = s
 		}
 	}
 	if server.Span == nil {
-		t.Fatalf("no SERVER span %s", this.Text("span_id"))
+		t.Fatalf("no %s span %s", kind, this.Text("span_id"))
 	}
 	name := r.method
 	if name == "_OTHER" {
 		name = "HTTP"
 	}
-	proxytest.Same(t, "span: name", server.Name, strings.TrimSpace(name+" "+r.route))
+	route := r.route
+	if route == hop.UnnamedRoute {
+		route = ""
+	}
+	proxytest.Same(t, "span: name", server.Name, strings.TrimSpace(name+" "+route))
+	proxytest.Same(t, "span: http.route", server.Attributes["http.route"], route)
 	proxytest.Same(t, "span: trace", fmt.Sprintf("%x", server.TraceId), this.Text("trace_id"))
 	proxytest.Same(t, "span: parent", fmt.Sprintf("%x", server.ParentSpanId), this.Text("parent_id"))
 	proxytest.Same(t, "span: service", server.Service, "front")
-	proxytest.Same(t, "span: is an error", server.Failed(), r.failed != "")
+	proxytest.Same(t, "span: is an error", server.Failed(), failed != "")
 	a := server.Attributes
 	proxytest.Same(t, "span: method", a["http.request.method"], r.method)
 	proxytest.Same(t, "span: status", a["http.response.status_code"], proxytest.AttributeOf(r.status))
-	proxytest.Same(t, "span: error.type", a["error.type"], r.failed)
+	proxytest.Same(t, "span: error.type", a["error.type"], failed)
 	proxytest.Same(t, "span: flags", a["hopscope.flags"], r.flags)
 	proxytest.Same(t, "span: failed_hop", a["hopscope.failed_hop"], r.hop)
 	proxytest.Same(t, "span: failure_origin", a["hopscope.failure_origin"], r.origin)
@@ -259,15 +285,16 @@ func (r *row) checkSpans(t *testing.T, v *proxytest.Views, this proxytest.Line) 
 }
 
 func (r *row) checkClientSpans(t *testing.T, v *proxytest.Views, server proxytest.Span) {
-	var clients []proxytest.Span
-	for _, s := range v.Kind(tracepb.Span_SPAN_KIND_CLIENT) {
-		if slices.Equal(s.TraceId, server.TraceId) {
-			clients = append(clients, s)
-		}
+	attempts := v.Attempts(server)
+	proxytest.Same(t, "spans: of attempts", len(attempts), len(r.tries))
+	if len(attempts) == 1 && len(r.tries) == 1 { // the hop is the same span
+		a, try := server.Attributes, r.tries[0]
+		proxytest.Same(t, "span: status of the attempt", a["hopscope.upstream.status_code"], proxytest.Differs(strconv.Itoa(try.status), strconv.Itoa(r.status)))
+		proxytest.Same(t, "span: flags of the attempt", a["hopscope.upstream.flags"], proxytest.Differs(try.flags, r.flags))
+		return
 	}
-	proxytest.Same(t, "spans: CLIENT spans", len(clients), len(r.tries))
-	for i := range min(len(clients), len(r.tries)) {
-		s, try, what := clients[i], r.tries[i], fmt.Sprintf("span of attempt %d: ", i)
+	for i := range min(len(attempts), len(r.tries)) {
+		s, try, what := attempts[i], r.tries[i], fmt.Sprintf("span of attempt %d: ", i)
 		proxytest.Same(t, what+"parent", fmt.Sprintf("%x", s.ParentSpanId), fmt.Sprintf("%x", server.SpanId))
 		proxytest.Same(t, what+"name", s.Name, server.Name)
 		proxytest.Same(t, what+"is an error", s.Failed(), try.failed != "")
@@ -351,6 +378,18 @@ func (r *row) checkResponse(t *testing.T, resp *http.Response) {
 	proxytest.Same(t, "response: received-status", param("received-status"), received)
 	proxytest.Same(t, "response: next-hop", param("next-hop") != "", next != "")
 	proxytest.Same(t, "response: failed hop", param(headers.FailedHop), r.hop)
+	if r.origin != "relayed" { // else it is another proxy's word
+		kind, caller := r.kind.String(), ""
+		if r.origin == "endpoint" {
+			kind = diagnose.ErrorResponse
+		}
+		if r.origin == "proxy" && r.hop != "front" {
+			caller = "front"
+		}
+		proxytest.Same(t, "response: failed kind", param(headers.FailedKind), kind)
+		proxytest.Same(t, "response: failed caller", param(headers.FailedCaller), caller)
+		proxytest.Same(t, "response: a part failed", param(headers.FailedPart) != "", r.origin == "proxy" || r.origin == "endpoint")
+	}
 	proxytest.Reason(t, "response: details", param("details"), r.reason)
 	if r.error != "" && !strings.HasPrefix(param("details"), r.flags+" ") {
 		t.Errorf("response: details %q do not begin with %s", param("details"), r.flags)

@@ -1,6 +1,7 @@
 package views_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"testing"
@@ -37,8 +38,8 @@ func TestLiveUnavailable(t *testing.T) {
 	}
 	for _, r := range []row{
 		{name: "no instance passes", kind: fault.NoHealthy, change: of("web"), flags: "UH",
-			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul", address)},
-		{name: "no such service", kind: fault.NoCluster, change: of("nobody"), flags: "NC",
+			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul (check \"Service 'web' check\" is critical)", address)},
+		{name: "no such service", kind: fault.NoCluster, hop: "front", change: of("nobody"), flags: "NC",
 			reason: "there is no such service in Consul"},
 		{name: "nobody has ever said", kind: fault.Undiscovered, flags: "UH", reason: "has no endpoint", change: func(s *proxytest.Settings) {
 			of("web")(s)
@@ -48,7 +49,8 @@ func TestLiveUnavailable(t *testing.T) {
 		if r.drive == nil {
 			r.drive = answered
 		}
-		r.status, r.error, r.failed, r.origin, r.hop = 503, "destination_unavailable", "destination_unavailable", "proxy", "front"
+		r.status, r.error, r.failed, r.origin = 503, "destination_unavailable", "destination_unavailable", "proxy"
+		r.hop = cmp.Or(r.hop, "web") // the service that has no instance; that nobody has its name is the caller's mistake
 		t.Run(r.name, r.run)
 	}
 }

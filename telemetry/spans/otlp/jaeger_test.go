@@ -2,8 +2,12 @@ package otlp
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -131,5 +135,76 @@ func TestJaeger(t *testing.T) {
 			tags(process.Tags)["host.name"] == "" {
 			t.Errorf("process %+v", process)
 		}
+	}
+}
+
+// An edge between two services is two spans in a real Jaeger, the caller's CLIENT span and
+// the callee's SERVER span, and each service lists its own operations alone.
+func TestJaegerListsOperationsOfTheCallerAndTheCallee(t *testing.T) {
+	j := backends.Jaeger(t)
+	s := newSpans(t, Options{Endpoint: j.OTLPgRPC})
+	trace, start := hop.TraceID{9, 15: 9}, time.Now()
+	hopOf := func(service, route string, direction hop.Direction, span, parent, attempt byte) {
+		h := aHop(0)
+		h.Trace, h.Span, h.Start, h.End = trace, hop.SpanID{7: span}, start, 10*time.Millisecond
+		if parent != 0 {
+			h.Parent = hop.SpanID{7: parent}
+		}
+		h.Labels = &hop.Labels{Service: service, Direction: direction, Route: route, Cluster: "next"}
+		*h.Attempt() = hop.Attempt{Span: hop.SpanID{7: attempt}, Endpoint: "127.0.0.1:4000", Status: 200, End: time.Millisecond}
+		s.Observe(h)
+	}
+	hopOf("shop", "/checkout", hop.Inbound, 1, 0, 2)
+	hopOf("shop", "payments", hop.Outbound, 3, 2, 4)
+	hopOf("payments", "/pay/{id}", hop.Inbound, 5, 4, 6)
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ Data []jaegerTrace }
+	backends.Await(t, 20*time.Second, func() error {
+		if err := backends.Get(j.Query+"/api/traces/"+trace.String(), &answer); err != nil {
+			return err
+		}
+		if len(answer.Data) != 1 || len(answer.Data[0].Spans) != 3 {
+			return fmt.Errorf("not one trace of three spans yet: %+v", answer.Data)
+		}
+		return nil
+	})
+	got := map[string]string{}
+	for _, span := range answer.Data[0].Spans {
+		parent := ""
+		if len(span.References) > 0 {
+			parent = span.References[0].SpanID
+		}
+		service := answer.Data[0].Processes[span.ProcessID].ServiceName
+		got[span.SpanID] = fmt.Sprintf("%s: %s of %s under %q", service, tags(span.Tags)["span.kind"], span.OperationName, parent)
+		if len(span.Warnings) > 0 {
+			t.Errorf("span %s: warnings %q", span.SpanID, span.Warnings)
+		}
+	}
+	want := map[string]string{
+		"0000000000000002": `shop: server of GET /checkout under ""`,
+		"0000000000000004": `shop: client of GET payments under "0000000000000002"`,
+		"0000000000000006": `payments: server of GET /pay/{id} under "0000000000000004"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
+	}
+	type operation struct{ Name, SpanKind string }
+	for service, want := range map[string][]operation{
+		"shop":     {{"GET /checkout", "server"}, {"GET payments", "client"}},
+		"payments": {{"GET /pay/{id}", "server"}},
+	} {
+		backends.Await(t, 20*time.Second, func() error {
+			var listed struct{ Data []operation }
+			if err := backends.Get(j.Query+"/api/operations?service="+service, &listed); err != nil {
+				return err
+			}
+			slices.SortFunc(listed.Data, func(a, b operation) int { return strings.Compare(a.Name, b.Name) })
+			if diff := cmp.Diff(want, listed.Data); diff != "" {
+				return fmt.Errorf("operations of %s (-want +got):\n%s", service, diff)
+			}
+			return nil
+		})
 	}
 }
