@@ -207,6 +207,7 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 			}
 			if n > 0 {
 				c.nio.Consume(n)
+				c.idled = 0 // the endpoint had not closed it
 				break
 			}
 		}

@@ -174,6 +174,9 @@ func (g *Group) Remove(e *Endpoint) {
 type EndpointState struct {
 	Address      string
 	Active, Idle int
+	// ClosesAfter is after how long the endpoint closes idle connections, as was learned;
+	// 0 is not known.
+	ClosesAfter time.Duration
 	// Removed is true for an endpoint that is kept only until its connections end.
 	Removed bool
 }
@@ -199,7 +202,7 @@ func (e *Endpoint) State() EndpointState {
 
 func (e *Endpoint) state() EndpointState {
 	unused := e.unused()
-	return EndpointState{e.Address, e.active - unused, len(e.idle) + unused, e.removed}
+	return EndpointState{e.Address, e.active - unused, len(e.idle) + unused, e.times.limit, e.removed}
 }
 
 // Stats returns the group's counters.

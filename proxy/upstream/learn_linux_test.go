@@ -69,13 +69,6 @@ func (g *Group) closesAfter(t *testing.T, s *server, e *Endpoint, age time.Durat
 	}
 }
 
-// learned is what the pool has learned of e.
-func (g *Group) learned(e *Endpoint) time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return e.times.limit
-}
-
 // TestLearnsIdleTimeout: a pool learns from what the endpoint closes, does not use what is
 // about to be closed, and forgets what does not hold any more.
 func TestLearnsIdleTimeout(t *testing.T) {
@@ -83,12 +76,12 @@ func TestLearnsIdleTimeout(t *testing.T) {
 	g := newTestGroup(t, func(o *Options) { o.LearnIdleTimeout = true })
 	e := g.Endpoint(s.address)
 	for range enoughCloses {
-		if limit := g.learned(e); limit != 0 {
+		if limit := e.State().ClosesAfter; limit != 0 {
 			t.Fatalf("learned %v too soon", limit)
 		}
 		g.closesAfter(t, s, e, time.Hour/2)
 	}
-	limit := g.learned(e)
+	limit := e.State().ClosesAfter
 	if limit < time.Hour/2 || limit > time.Hour/2+patience {
 		t.Fatalf("learned %v", limit)
 	}
@@ -110,7 +103,7 @@ func TestLearnsIdleTimeout(t *testing.T) {
 	e.idle[0].idleSince -= limit / 2
 	g.mu.Unlock()
 	g.sweep()
-	if limit := g.learned(e); limit != 0 {
+	if limit := e.State().ClosesAfter; limit != 0 {
 		t.Errorf("still %v, though a connection was idle for longer and is open", limit)
 	}
 	if c = g.get(t, e); !c.reused {
@@ -209,5 +202,31 @@ func TestIdleRace(t *testing.T) {
 			}
 			conn.Release(g.shared.Now(), false)
 		}
+	}
+}
+
+// TestNoIdleRace: an endpoint that has begun to answer had not closed the connection.
+func TestNoIdleRace(t *testing.T) {
+	s := newServer(t)
+	g := newTestGroup(t, nil)
+	e := g.Endpoint(s.address)
+	g.rest(t, e, time.Minute)
+	c := g.get(t, e)
+	defer func() { c.Release(g.shared.Now(), false) }()
+	if _, err := c.Send(request()); err != nil {
+		t.Fatal(err)
+	}
+	s.accepts(t)
+	s.mu.Lock()
+	s.conns[0].Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	s.mu.Unlock()
+	var response message.Head
+	c.Await(g.shared.Now(), 0, 0)
+	if err := c.ReadHead(message.GET, &response); err != nil || response.Status != 100 {
+		t.Fatal(response.Status, err)
+	}
+	s.resetAll()
+	if f := fault.Of(c.ReadHead(message.GET, &response)); f == nil || f.Evidence != "" {
+		t.Errorf("%+v", f)
 	}
 }
