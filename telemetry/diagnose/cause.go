@@ -158,6 +158,5 @@ func (n *Node) abandoned(c *Node) bool {
 	if a == nil || a.FirstByte == 0 || c.failed() {
 		return false
 	}
-	answered := n.Start + a.FirstByte - a.Start
-	return c.end() > answered && c.Duration <= n.Duration/2
+	return c.end() > n.answered() && c.Duration <= n.Duration/2
 }

@@ -297,6 +297,10 @@ func TestSlowCallee(t *testing.T) {
 		{"cold at first", calls(4, 10, 900, true), "stock", "4 calls to stock took 929 of 954 ms, in its application; the first one took 900 ms, as after a cold start"},
 		{"a slow reader", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), in("stock", 5, 4, 2, 8, 200)},
 			"web", "90.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
+		{"a slow reader of a large response", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 90, 200), 4)},
+			"web", "92.8 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
+		{"an application that sends slowly", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 98, 200), 4)},
+			"stock", "95.8 ms in the application at 127.0.0.1:3000"},
 		{"a try that failed", []*hop.Hop{in("web", 1, 0, 0, 100, 200), tried}, "web -> stock", "69.0 ms in a try that failed"},
 	}
 	for _, tc := range cases {
