@@ -52,7 +52,7 @@ func ofNetworks() []*Fault {
 			return a.issue(at.Target, time.Now().Add(time.Hour))
 		}), Truth: onTheWay(hop.PartCertificate, "cert_unknown")},
 		{Name: "client_certificate_expired", OnEdge: true, Plan: clientCertificate, Truth: ofCaller(hop.PartCertificate,
-			"tls_alert", "tls_cert_missing", "cert_expired", "tls_failed")},
+			"tls_cert_rejected")},
 	}
 }
 

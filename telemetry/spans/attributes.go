@@ -139,6 +139,7 @@ func appendFailure(b []byte, f *hop.Failure) []byte {
 	b = appendString(b, "hopscope.failed_caller", f.Caller)
 	b = appendString(b, "hopscope.failed_endpoint", f.Endpoint)
 	b = appendString(b, "hopscope.failure_reason", f.Reason)
+	b = appendTrue(b, "hopscope.failure_inferred", f.Inferred)
 	return appendString(b, "hopscope.failure_origin", f.Origin.String())
 }
 

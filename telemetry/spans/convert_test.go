@@ -300,13 +300,14 @@ func TestConventions(t *testing.T) {
 		change: func(h *hop.Hop) {
 			h.Status, h.Attempts[0].Status = 503, 200
 			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "stock", Part: hop.PartNetwork, Kind: "connect_timeout",
-				Caller: "web", Endpoint: "10.0.0.9:80", Reason: "no answer"}
+				Caller: "web", Endpoint: "10.0.0.9:80", Reason: "no answer", Inferred: true}
 			h.Attempts[0].Reason, h.Attempts[0].Evidence = "no SYN-ACK", "3 retransmits"
 			h.Attempts[0].Details, h.Attempts[0].BytesReceived = "connect{timeout}", 0
 		},
 		server: want{name: "GET /api/", status: failed, message: "no answer", attrs: map[string]any{
 			"hopscope.failed_hop": "stock", "hopscope.failed_part": "network", "hopscope.failed_kind": "connect_timeout",
 			"hopscope.failed_caller": "web", "hopscope.failed_endpoint": "10.0.0.9:80", "hopscope.failure_reason": "no answer",
+			"hopscope.failure_inferred": true,
 		}},
 		client: want{name: "GET /api/", attrs: map[string]any{
 			"hopscope.evidence": "3 retransmits", "hopscope.failure_reason": "no SYN-ACK", "hopscope.details": "connect{timeout}"}},
