@@ -111,7 +111,7 @@ func (n *Node) cause() *finding {
 	last := slices.MaxFunc(all, func(a, b pair) int { return cmp.Compare(a.child.end(), b.child.end()) })
 	first := last
 	for _, p := range all {
-		if p.child.end() > last.child.Start && p.child.end() < first.child.end() {
+		if p.child.end() > last.child.Start && p.child.end() < first.child.end() && !n.wentOn(p.child) {
 			first = p
 		}
 	}
@@ -135,6 +135,12 @@ func (n *Node) broke() bool {
 		flags, proxyError = n.Attempt.Flags, n.Attempt.ProxyError
 	}
 	return proxyError != "" && flags&outOfTime == 0
+}
+
+// wentOn reports whether the application made another call after the call c had failed: it
+// did not give up for that.
+func (n *Node) wentOn(c *Node) bool {
+	return slices.ContainsFunc(n.Children, func(other *Node) bool { return other.Attempt == nil && other.Start > c.end() })
 }
 
 // recovered reports whether the application repeated the failed call with success.

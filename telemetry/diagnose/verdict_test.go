@@ -157,7 +157,7 @@ func TestVerdict(t *testing.T) {
 		{"a black hole: the inner hops are under way", chain(timedOut, underWay, underWay, underWay, underWay),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered", ""},
 		{"a black hole: the inner hops are not there yet", chain(timedOut, cut, nil, nil, nil),
-			"web -> orders", hop.PartApplication, "upstream_timeout", "it had not answered after 97.8 ms, when web gave up", "-"},
+			"web -> orders", hop.PartApplication, "upstream_timeout", "it had not answered after 97.8 ms, when web gave up", "no hop of orders is there: what it waited for itself is not known"},
 		{"a black hole: the application gave up on its own", chain(answers500, answers500, answers500, cut, cut),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered after 91.8 ms, when orders gave up", ""},
 		{"an application that is slow by itself", chain(timedOut, cut, func(h *hop.Hop) *hop.Hop { return cut(h) }, func(h *hop.Hop) *hop.Hop {
