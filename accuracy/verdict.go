@@ -71,6 +71,9 @@ func fromTrace(r *mesh.Result, truth fault.Truth) verdict {
 	if truth.Slow {
 		c = t.Slowest
 	}
+	if c == nil && len(truth.Services) > 0 {
+		c = t.Inner // an application went on without it
+	}
 	if c == nil || c.Unproven {
 		return verdict{}
 	}
