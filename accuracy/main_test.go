@@ -34,13 +34,12 @@ func TestMain(m *testing.M) {
 // short are the faults of the short form.
 var short = []string{
 	"refused", "killed", "black_hole", "error_leaf", "error_middle", "reset_before_head", "cut_body", "wrong_protocol",
-	"sidecar_killed", "no_route", "open_circuit", "certificate_expired", "retries_recovered", "slow",
+	"sidecar_killed", "no_route", "open_circuit", "certificate_expired", "retries_recovered",
 }
 
 // notYet has what is known not to be right yet: a fault, a view and the reason.
 var notYet = map[[2]string]string{
 	{"black_hole", "header"}: "the outermost timer runs out first",
-	{"slow", "all hops"}:     "the culprit of a slow trace has no part",
 }
 
 // TestVerdicts is the short form of make accuracy: one small mesh, a few faults, and every

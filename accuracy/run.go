@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hopscope/hopscope/accuracy/fault"
 	"github.com/hopscope/hopscope/accuracy/mesh"
@@ -97,6 +98,9 @@ type runner struct {
 	requests int
 }
 
+// patience is the timeout of all routes for a fault that may run into none.
+const patience = 30 * time.Second
+
 // errNoPlace means that a graph has no place for a fault.
 var errNoPlace = errors.New("no place for the fault")
 
@@ -110,6 +114,11 @@ func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate
 	}
 	if f.Graph != nil {
 		f.Graph(g, at)
+	}
+	for _, s := range g.Services {
+		if f.Patient {
+			s.Timeout = patience
+		}
 	}
 	m, err := x.start(ctx, f, g, at)
 	if err != nil {
@@ -242,6 +251,8 @@ func applies(v view, r *mesh.Result, truth fault.Truth) bool {
 		return !v.ofFailures
 	case len(truth.Services) == 0: // it must say nothing
 		return true
+	case v.name == "nearest" && len(truth.Near) == 0:
+		return false
 	case v.ofFailures:
 		return r.Failed()
 	}
