@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/hopscope/hopscope/accuracy/fault"
@@ -72,15 +71,10 @@ func fromTrace(r *mesh.Result, truth fault.Truth) verdict {
 	if truth.Slow {
 		c = t.Slowest
 	}
-	if c == nil {
+	if c == nil || c.Unproven {
 		return verdict{}
 	}
-	f := c.Node.Hop.Failure
-	v := verdict{c.Service, f.Part, f.Kind, c.String()}
-	if c.Edge {
-		v.service = cmp.Or(f.Hop, c.Service)
-	}
-	return v
+	return verdict{c.Service, c.Part, c.Kind, c.String()}
 }
 
 // fromDeepest is the simple rule: the deepest hop that ended with an error. Of a slow

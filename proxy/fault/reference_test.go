@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/words"
 )
 
@@ -15,6 +16,18 @@ func TestEveryKindIsExplained(t *testing.T) {
 		}
 		if _, ok := words.ErrorType(k.ProxyError()); !ok && k.ProxyError() != "" {
 			t.Errorf("the error type of %s, %s, is none of RFC 9209", k, k.ProxyError())
+		}
+	}
+}
+
+// TestKindsInDiagnoses: a trace's diagnosis finds the kind of a failure by its detail.
+func TestKindsInDiagnoses(t *testing.T) {
+	for _, k := range All() {
+		if k.Side() == Downstream {
+			continue
+		}
+		if got := diagnose.KindOf(k.Details(), k.ProxyError(), k.Flag()); got != k.String() {
+			t.Errorf("%s is found as %q", k, got)
 		}
 	}
 }

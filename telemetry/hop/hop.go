@@ -151,6 +151,9 @@ type Labels struct {
 	Listener  string
 	// Route and Cluster are empty until a route has been chosen, or if none matched.
 	Route, Cluster string
+	// Learn says that the configuration names no template for the route, so that the views
+	// may learn it from the paths.
+	Learn bool
 	// Slow is the duration from which a hop counts as slow; 0 means never.
 	Slow time.Duration
 	// Metrics has the metrics view's series for these labels, resolved when the
