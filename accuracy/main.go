@@ -43,7 +43,7 @@ type options struct {
 	meshes, requests  int
 	smallest, largest int
 	faults            string
-	json              bool
+	json, traces      bool
 	timeout           time.Duration
 }
 
@@ -59,6 +59,7 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	fs.IntVar(&o.largest, "largest", 40, "the largest `number` of services of a mesh, 40 at most")
 	fs.StringVar(&o.faults, "fault", "", "the `names` of the faults, with commas; all without one")
 	fs.BoolVar(&o.json, "json", false, "print JSON")
+	fs.BoolVar(&o.traces, "traces", false, "print the trace of an example for each kind of verdict that is not right")
 	fs.DurationVar(&o.timeout, "timeout", 2*time.Second, "the `time` limit of every route")
 	if err = fs.Parse(args); err != nil {
 		return o, err
@@ -127,7 +128,7 @@ func report(o options, rows []*row, out io.Writer) error {
 	} else {
 		printTable(out, rows)
 		fmt.Fprintln(out)
-		printMisses(out, rows)
+		printMisses(out, rows, o.traces)
 	}
 	wrong := 0
 	for _, r := range rows {

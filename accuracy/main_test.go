@@ -67,7 +67,7 @@ func TestVerdicts(t *testing.T) {
 			}
 			if t.Failed() {
 				var text bytes.Buffer
-				printMisses(&text, []*row{into})
+				printMisses(&text, []*row{into}, true)
 				t.Log(text.String())
 			}
 		})

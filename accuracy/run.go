@@ -12,6 +12,8 @@ import (
 
 	"github.com/hopscope/hopscope/accuracy/fault"
 	"github.com/hopscope/hopscope/accuracy/mesh"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // row is what came of one fault in one mesh, or in several.
@@ -47,11 +49,12 @@ type miss struct {
 	Said  string `json:"said"`
 	Right string `json:"right"`
 	Count int    `json:"count"`
-	// Example is the first of them in full.
+	// Example is the first of them in full, Trace all of its hops as text.
 	Example string `json:"example"`
+	Trace   string `json:"trace"`
 }
 
-func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string) {
+func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string, result *mesh.Result) {
 	m := miss{
 		View: view, Said: strings.TrimSpace(fmt.Sprintf("%s %s %s", role(said.service, at), said.part, said.kind)),
 		Right: strings.TrimSpace(fmt.Sprintf("%s %v %v", roles(right.Services, at), right.Parts, right.Kinds)), Count: 1,
@@ -63,6 +66,7 @@ func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place,
 		}
 	}
 	m.Example = fmt.Sprintf("%s, %s -> %s: %.300s", shape, at.Caller, at.Target, said.text)
+	m.Trace = diagnose.Build(result.Trace, result.Hops).Text()
 	r.Misses = append(r.Misses, &m)
 }
 
@@ -232,13 +236,16 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 				continue
 			}
 			said, right := v.of(r, truth), truth
-			if right.Begun && v.name == "header" {
+			switch {
+			case right.Begun && v.name == "header":
 				right.Parts = nil
+			case !r.Failed() && len(truth.Inner) > 0:
+				right = fault.Truth{Services: truth.Inner}
 			}
 			s := judge(said, right)
 			into.Scores[v.name].add(s)
 			if s.Whole == 0 && v.name != "deepest" {
-				into.miss(v.name, said, right, at, g.Shape)
+				into.miss(v.name, said, right, at, g.Shape, r)
 			}
 		}
 	}
@@ -247,8 +254,8 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 // applies reports whether the view has anything to say of the result.
 func applies(v view, r *mesh.Result, truth fault.Truth) bool {
 	switch {
-	case truth.Slow:
-		return !v.ofFailures
+	case truth.Slow: // unless a cache kept the request from what is slow
+		return !v.ofFailures && slices.ContainsFunc(r.Hops, (*hop.Hop).Slow)
 	case len(truth.Services) == 0: // it must say nothing
 		return true
 	case v.name == "nearest" && len(truth.Near) == 0:

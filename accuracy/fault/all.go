@@ -97,7 +97,11 @@ func ofApplications() []*Fault {
 			m.App(m.Other).Close()
 			m.App(m.Target).Misbehave(app.Error)
 			return nil
-		}, Truth: application("error_response")},
+		}, Truth: func(at Place) Truth {
+			t := application("error_response")(at)
+			t.Inner = []string{at.Target, at.Other}
+			return t
+		}},
 		{Name: "retries_exhausted", Where: HTTP, AtOnce: 2, Plan: retries, Inject: trouble(app.Error), Truth: application("error_response")},
 		{Name: "retries_recovered", Where: HTTP, AtOnce: 2, Plan: retries, Inject: trouble(app.Flaky), Truth: func(Place) Truth { return Truth{} }},
 	}

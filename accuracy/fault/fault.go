@@ -101,6 +101,9 @@ type Truth struct {
 	// side of the proxy that meets it. There are none if the trace does not have its hop.
 	Near      []string
 	Direction hop.Direction
+	// Inner has the services that are right to name for a request that did not fail, since
+	// an application recovered from a failure; the same as Services if it is empty.
+	Inner []string
 	// Begun is true if the target's response had begun, so that the header of the root's
 	// response can't tell the part.
 	Begun bool
