@@ -25,6 +25,8 @@ BASE ?= main
 CHECK_FLAGS ?=
 # Any flags of the attacks: go run ./attack/run -help.
 ATTACK_FLAGS ?=
+# Any flags of the measurement of accuracy: go run ./accuracy -help.
+ACCURACY_FLAGS ?=
 SOAK ?= 10m
 # A count, not a time: with a time, Go before 1.27 now and then fails a good run at
 # its very end (go.dev/issue/75804).
@@ -65,6 +67,11 @@ bench-check: ## fail if a request costs more CPU than in another revision (BASE=
 attack: build ## attack hopscope and HAProxy with little memory and few descriptors (ATTACK_FLAGS=-help)
 	deploy/backends/setup haproxy >/dev/null
 	go run ./attack/run -hopscope bin/hopscope $(ATTACK_FLAGS)
+
+.PHONY: accuracy
+accuracy: build ## inject faults into meshes of real processes, and count how often the right service is blamed
+	consul=$$(deploy/backends/setup consul | cut -f2) || true; \
+	go run ./accuracy -hopscope bin/hopscope -consul "$$consul" $(ACCURACY_FLAGS)
 
 .PHONY: soak
 soak: ## ten minutes of all protocols, streams and resets at once, with the race detector (SOAK=10m)

@@ -40,7 +40,7 @@ var forTests = []string{"proxy/proxytest", "proxy/conformance", "cmd/clitest", "
 // pure are the packages that touch neither socket nor file. They import each other,
 // package discovery, and of the standard library what does not reach outside.
 var pure = []string{
-	"telemetry/hop", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact",
+	"telemetry/hop", "telemetry/words", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active",
 	"proxy/message", "proxy/fault", "proxy/http1", "proxy/grpc", "proxy/route", "proxy/catalog", "proxy/balance", "proxy/outlier",
 	"proxy/resources",
 }
@@ -59,6 +59,7 @@ var apart = []struct{ from, to string }{
 	{"discovery", "proxy"},
 	{"proxy", "bench"},
 	{"proxy", "attack"},
+	{"proxy", "accuracy"},
 	{"proxy", "deploy"},
 	{"telemetry", "deploy"},
 	{"discovery", "deploy"},
@@ -209,7 +210,7 @@ func allowedInPure(to string) bool {
 // isOurs tells the module's top folders from those of the standard library, neither of
 // which has a dot in its name.
 func isOurs(first string) bool {
-	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack"}, first)
+	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack", "accuracy"}, first)
 }
 
 // within returns a predicate: is folder the given parent or somewhere below it?

@@ -46,7 +46,7 @@ func Strangers(ctx context.Context, address string) (passed []string, err error)
 	defer response.Body.Close()
 	names, err := io.ReadAll(response.Body)
 	for name := range strings.FieldsSeq(string(names)) {
-		if strings.HasPrefix(name, "x-envoy-") && name != "x-envoy-attempt-count" {
+		if strings.HasPrefix(name, "x-envoy-") && name != "x-envoy-attempt-count" && name != "x-envoy-expected-rq-timeout-ms" {
 			passed = append(passed, name)
 		}
 	}

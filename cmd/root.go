@@ -15,13 +15,18 @@ import (
 )
 
 // Execute runs the command that the process was started with, and returns its exit code:
-// 0, or 1 after it has printed an error. version is the program's own.
+// 0, or 1 after it has printed an error; 2 if that is about a word that explain does not
+// know. version is the program's own.
 func Execute(version string) int {
-	if err := newRoot(version).ExecuteContext(context.Background()); err != nil {
-		complain(os.Stderr, err)
-		return 1
+	err := newRoot(version).ExecuteContext(context.Background())
+	if err == nil {
+		return 0
 	}
-	return 0
+	complain(os.Stderr, err)
+	if _, unknown := errors.AsType[unknownWords](err); unknown {
+		return 2
+	}
+	return 1
 }
 
 // complain prints why a command failed. The mistakes of a configuration file begin with
@@ -62,7 +67,7 @@ With a configuration file:
 	}
 	root.SetVersionTemplate(versionText(version))
 	root.SetFlagErrorFunc(misuse)
-	root.AddCommand(newRun(version), newDemo(version), newCheck(), newConfig(), newVersion(version))
+	root.AddCommand(newRun(version), newDemo(version), newCheck(), newExplain(), newConfig(), newVersion(version))
 	return root
 }
 

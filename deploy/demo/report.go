@@ -113,12 +113,11 @@ func count(tallies map[string]tally, name string, took time.Duration) {
 // blame is the culprit by the names of the graph and without addresses, the
 // same for every trace that failed so: "payments -> bank (connection refused)".
 func blame(c *diagnose.Culprit) string {
-	a := c.Node.Attempt
-	if !c.Edge || a == nil {
-		return fmt.Sprintf("%s (%s)", c.Service, c.Reason)
+	reason := c.Reason
+	if a := c.Node.Attempt; a != nil {
+		reason = cmp.Or(strings.ReplaceAll(a.ProxyError, "_", " "), reason)
 	}
-	reason := cmp.Or(strings.ReplaceAll(a.ProxyError, "_", " "), c.Reason)
-	return fmt.Sprintf("%s -> %s (%s)", c.Service, cmp.Or(a.Cluster, c.Endpoint), reason)
+	return fmt.Sprintf("%s (%s)", c.Edge(), reason)
 }
 
 // summary prints what was found so far, the most frequent first.

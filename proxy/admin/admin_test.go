@@ -279,8 +279,8 @@ func TestTraceAsJSON(t *testing.T) {
 		if err := json.Unmarshal([]byte(got.body), &doc); err != nil {
 			t.Fatal(err)
 		}
-		if doc.TraceID != failedTrace || len(doc.Hops) != 2 || doc.Culprit.Service != "payments" ||
-			doc.Culprit.Flags != "UF" || !doc.Culprit.Edge || doc.Culprit.SpanID != "0500000000000000" {
+		if doc.TraceID != failedTrace || len(doc.Hops) != 2 || doc.Culprit.Service != "bank" ||
+			doc.Culprit.Caller != "payments" || doc.Culprit.Flags != "UF" || doc.Culprit.Kind != "connect_refused" || doc.Culprit.SpanID != "0500000000000000" {
 			t.Errorf("%v: %s", how, got.body)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/redact"
+	"github.com/hopscope/hopscope/telemetry/words"
 )
 
 // maxIndent bounds how far the tree is indented; a trace that goes around in
@@ -127,8 +128,24 @@ type facts []fact
 
 func (f *facts) add(name, value string) {
 	if value != "" {
-		*f = append(*f, fact{name, shown(value)})
+		*f = append(*f, fact{Name: name, Value: shown(value)})
 	}
+}
+
+// flags adds the flags of a set with what they mean, and what to do about them.
+func (f *facts) flags(set hop.Flags) {
+	if set != 0 {
+		*f = append(*f, fact{"flags", flagsInWords(set), help(set)})
+	}
+}
+
+// proxyError adds an error type of RFC 9209.
+func (f *facts) proxyError(name string) {
+	if name == "" {
+		return
+	}
+	e, _ := words.ErrorType(name)
+	*f = append(*f, fact{"proxy error", name, e.Meaning})
 }
 
 // at adds an instant of the hop, unless it was never reached.
@@ -144,8 +161,8 @@ func hopFacts(n *diagnose.Node) []fact {
 	var f facts
 	f.add("failure", h.Failure.Reason)
 	f.add("made by", cmp.Or(h.Failure.Hop, h.Failure.Origin.String()))
-	f.add("flags", flagsInWords(h.Flags))
-	f.add("proxy error", h.ProxyError)
+	f.flags(h.Flags)
+	f.proxyError(h.ProxyError)
 	f.add("details", h.Details)
 	f.add("direction", l.Direction.String())
 	f.add("host", h.String(h.Host))
@@ -161,6 +178,9 @@ func hopFacts(n *diagnose.Node) []fact {
 	f.add("user agent", h.String(h.UserAgent))
 	f.add("bytes", strconv.FormatInt(h.BytesIn, 10)+" in, "+strconv.FormatInt(h.BytesOut, 10)+" out")
 	f.add("started", h.Start.UTC().Format(time.RFC3339Nano))
+	if h.Timeout > 0 {
+		f.add("timeout", short(h.Timeout))
+	}
 	f.at("route chosen", h.Routed)
 	f.at("first byte sent", h.FirstByte)
 	f.at("ended", h.End)
@@ -184,8 +204,8 @@ func attemptFacts(n *diagnose.Node) []fact {
 	var f facts
 	f.add("reason", a.Reason)
 	f.add("evidence", a.Evidence)
-	f.add("flags", flagsInWords(a.Flags))
-	f.add("proxy error", a.ProxyError)
+	f.flags(a.Flags)
+	f.proxyError(a.ProxyError)
 	f.add("details", a.Details)
 	f.add("endpoint", a.Endpoint)
 	f.add("url", string(hop.AppendURL(nil, n.Hop, a)))
@@ -221,4 +241,10 @@ func flagsInWords(set hop.Flags) string {
 		words += set.Code() + ": " + set.Hint()
 	}
 	return words
+}
+
+// help is what usually causes the first flag of the set, and what to look at next.
+func help(set hop.Flags) string {
+	e := words.Flag(set)
+	return words.Plain(e.Word + ": usual causes: " + strings.Join(e.Causes, " ") + " Look next at: " + strings.Join(e.Next, " "))
 }

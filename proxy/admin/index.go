@@ -31,7 +31,7 @@ type traceList struct {
 
 type traceRow struct {
 	ID, Short, At, Ago, Request, Took string
-	Status, Class, Hop, Reason        string
+	Status, Class, Hop, Reason, Help  string
 }
 
 type endpointRow struct {
@@ -85,23 +85,26 @@ func (a *api) traceRow(s store.Summary, now time.Time, failed bool) traceRow {
 	t := diagnose.Build(s.Trace, diagnose.Part(a.Trace(s.Trace), maxNodes))
 	culprit := t.Slowest
 	if failed {
-		culprit = t.Culprit
+		culprit = cmp.Or(t.Culprit, t.Inner)
+	}
+	if culprit != nil && culprit.Flags != 0 {
+		row.Help = help(culprit.Flags)
 	}
 	if culprit != nil {
 		row.Hop, row.Reason = shown(edge(culprit)), shown(reason(culprit))
 	}
+	if failed && t.Culprit == nil && t.Inner != nil {
+		row.Reason += "; did not fail the request"
+	}
 	return row
 }
 
-// edge names the culprit: a service, or the connection from it to what it called.
+// edge names the culprit, and who met it on the way there.
 func edge(c *diagnose.Culprit) string {
-	if !c.Edge || c.Endpoint == "" {
+	if c.Caller == "" {
 		return c.Service
 	}
-	if h := c.Node.Hop; h.Labels.Direction == hop.Outbound {
-		return c.Service + " → " + cmp.Or(h.String(h.Host), c.Endpoint)
-	}
-	return c.Service + " → " + c.Endpoint
+	return c.Caller + " → " + c.Service
 }
 
 // reason is the culprit's, with its flags.

@@ -60,6 +60,36 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestFlagsAreExplained: where a page shows a flag, it says what usually causes it.
+func TestFlagsAreExplained(t *testing.T) {
+	f := newFixture(t, nil)
+	const words = "UF: usual causes: Nothing listens at the address"
+	for path, want := range map[string]string{
+		"/":                      `<td class="why" title="` + words,
+		"/traces/" + failedTrace: `<dd title="` + words,
+	} {
+		if got := f.do("GET", path, "Accept: text/html"); !strings.Contains(got.body, want) {
+			t.Errorf("%s: no %q in\n%s", path, want, got.body)
+		}
+	}
+	if got := f.do("GET", "/traces/"+failedTrace, "Accept: text/html"); !strings.Contains(got.body, "<p>"+words) {
+		t.Errorf("the verdict has no causes:\n%s", got.body)
+	}
+}
+
+// TestInnerFailure: a page tells a failure that did not fail the request from one that did.
+func TestInnerFailure(t *testing.T) {
+	hops := failingHops(time.Now())
+	web := hops[1]
+	web.Status, web.Attempts[0].Status, web.Failure = 200, 200, hop.Failure{}
+	p := newTracePage("web", diagnose.Build(trace(failedTrace), hops), hops, 0, "")
+	notes := strings.Join(p.Notes, "\n")
+	if p.Class != "" || p.Title != "Nothing failed the request" ||
+		!strings.Contains(notes, "Did not fail the request: payments → bank: connection refused") {
+		t.Errorf("class %q, title %q, notes %s", p.Class, p.Title, notes)
+	}
+}
+
 // TestDeepTrace is a trace that went around a thousand times.
 func TestDeepTrace(t *testing.T) {
 	var hops []*hop.Hop

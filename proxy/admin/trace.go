@@ -50,7 +50,8 @@ type group struct {
 	Facts []fact
 }
 
-type fact struct{ Name, Value string }
+// fact is a name and a value; Help explains the value.
+type fact struct{ Name, Value, Help string }
 
 // trace answers /traces/ID as a page, as JSON or as text.
 func (a *api) trace(w http.ResponseWriter, r *http.Request) {
@@ -103,23 +104,29 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 
 // verdict is a culprit in JSON.
 type verdict struct {
-	Text     string `json:"text"`
-	Service  string `json:"service"`
-	Endpoint string `json:"endpoint,omitempty"`
-	Edge     bool   `json:"edge"`
-	Flags    string `json:"flags,omitempty"`
-	Reason   string `json:"reason"`
-	SpanID   string `json:"span_id"`
-	Unseen   bool   `json:"unseen"`
-	TookNS   int64  `json:"took_ns,omitempty"`
+	Text     string   `json:"text"`
+	Service  string   `json:"service"`
+	Part     string   `json:"part,omitempty"`
+	Kind     string   `json:"kind,omitempty"`
+	Caller   string   `json:"caller,omitempty"`
+	Endpoint string   `json:"endpoint,omitempty"`
+	Flags    string   `json:"flags,omitempty"`
+	Reason   string   `json:"reason"`
+	Evidence []string `json:"evidence,omitempty"`
+	SpanID   string   `json:"span_id"`
+	Unseen   bool     `json:"unseen"`
+	Inferred bool     `json:"inferred,omitempty"`
+	Unproven bool     `json:"unproven,omitempty"`
+	TookNS   int64    `json:"took_ns,omitempty"`
+	Calls    int      `json:"calls,omitempty"`
 }
 
 func newVerdict(c *diagnose.Culprit) *verdict {
 	if c == nil {
 		return nil
 	}
-	return &verdict{c.String(), c.Service, c.Endpoint, c.Edge, c.Flags.String(), c.Reason,
-		spanOf(c.Node).String(), c.Unseen, int64(c.Took)}
+	return &verdict{c.String(), c.Service, c.Part.String(), c.Kind, c.Caller, c.Endpoint, c.Flags.String(), c.Reason, c.Evidence,
+		spanOf(c.Node).String(), c.Unseen, c.Inferred, c.Unproven, int64(c.Took), c.Calls}
 }
 
 func spanOf(n *diagnose.Node) hop.SpanID {
@@ -137,12 +144,13 @@ func writeTrace(w http.ResponseWriter, t *diagnose.Trace, hops []*hop.Hop, from 
 		TraceID string   `json:"trace_id"`
 		Slow    bool     `json:"slow"`
 		Culprit *verdict `json:"culprit,omitempty"`
+		Inner   *verdict `json:"inner,omitempty"`
 		Slowest *verdict `json:"slowest,omitempty"`
 		Breaks  []string `json:"breaks,omitempty"`
 		Partial string   `json:"partial,omitempty"`
 		Total   int      `json:"hops_total"`
 		Next    string   `json:"next,omitempty"`
-	}{TraceID: t.ID.String(), Slow: anySlow(hops), Culprit: newVerdict(t.Culprit), Slowest: newVerdict(t.Slowest), Partial: partial, Total: len(hops)}
+	}{TraceID: t.ID.String(), Slow: anySlow(hops), Culprit: newVerdict(t.Culprit), Inner: newVerdict(t.Inner), Slowest: newVerdict(t.Slowest), Partial: partial, Total: len(hops)}
 	if next > 0 {
 		out.Next = fmt.Sprintf("/traces/%s?format=json&from=%d", t.ID, next)
 	}
@@ -184,6 +192,9 @@ func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int, 
 	switch {
 	case t.Culprit != nil:
 		p.Class, p.Title, blamed = "failed", shown(edge(t.Culprit)+": "+reason(t.Culprit)), t.Culprit
+		if t.Culprit.Unproven {
+			p.Title = "The trace ends at " + p.Title
+		}
 		if t.Culprit.Flags != 0 {
 			p.Notes = append(p.Notes, flagsInWords(t.Culprit.Flags))
 		}
@@ -192,6 +203,19 @@ func newTracePage(service string, t *diagnose.Trace, hops []*hop.Hop, from int, 
 		}
 	case slow:
 		p.Class, p.Title, blamed = "slow", shown(edge(t.Slowest)+": "+reason(t.Slowest)), t.Slowest
+	case t.Inner != nil:
+		p.Title, blamed = "Nothing failed the request", t.Inner
+	}
+	if blamed != nil {
+		for _, line := range blamed.Evidence {
+			p.Notes = append(p.Notes, shown(line))
+		}
+	}
+	if blamed != nil && blamed.Flags != 0 {
+		p.Notes = append(p.Notes, help(blamed.Flags))
+	}
+	if t.Inner != nil {
+		p.Notes = append(p.Notes, "Did not fail the request: "+shown(edge(t.Inner)+": "+reason(t.Inner)))
 	}
 	for _, b := range t.Breaks {
 		p.Notes = append(p.Notes, "Cut at "+b.String())

@@ -29,6 +29,8 @@ type Config struct {
 	Locality Locality `yaml:"locality"`
 	// Telemetry says where the views of each hop go.
 	Telemetry Telemetry `yaml:"telemetry"`
+	// Deadlines says how the time that is left for a request goes from hop to hop.
+	Deadlines Deadlines `yaml:"deadlines"`
 	// Overload protects the proxy from running out of memory.
 	Overload Overload `yaml:"overload"`
 	// Drain says how the proxy shuts down.
@@ -312,6 +314,11 @@ type Telemetry struct {
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is never.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"1s" min:"0"`
+	// LearnRoutes names the requests of routes that have neither a name nor a path of
+	// their own after templates that are learned from their paths, such as /product/{id}:
+	// at most 100 for each service, and "other" beyond. Without it they have the route's
+	// prefix for a name.
+	LearnRoutes bool `yaml:"learn_routes" default:"true"`
 	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
 }
@@ -376,6 +383,27 @@ type Store struct {
 	// MaxBytes is how much memory the store may take, in bytes. Half of it is reserved
 	// for failed and slow hops. 0 turns the store off.
 	MaxBytes int `yaml:"max_bytes" default:"16777216" min:"0"`
+}
+
+// Deadlines says how the time that is left for a request goes from hop to hop. Each hop
+// tells the next how long it waits, in x-envoy-expected-rq-timeout-ms and, for gRPC calls,
+// in grpc-timeout, and gives up a little before its own caller does. So the hop that is
+// nearest to a failure answers first, and says what failed. What a caller tells only ever
+// shortens the timeout of a route; x-envoy-expected-rq-timeout-ms counts only if it comes
+// from one of the listener's trusted_callers, and only until the response begins.
+type Deadlines struct {
+	// Enabled hands deadlines on. Without it, only the grpc-timeout of a caller is kept
+	// to, to its end, and handed on.
+	Enabled bool `yaml:"enabled" default:"true"`
+	// MarginPercent is the share of the caller's time that a hop keeps back, in per cent.
+	MarginPercent float64 `yaml:"margin_percent" default:"5" min:"0" max:"50"`
+	// MarginMin is the least that a hop keeps back, but never more than half of the time.
+	MarginMin time.Duration `yaml:"margin_min" default:"10ms" min:"0"`
+	// Inherit bounds a request that the service makes by what is left for the request to
+	// the service in the same trace, even if the application does not pass a deadline on.
+	// Turn it off if the application does work in a request's trace that goes on after the
+	// request has ended, and that may take longer than the request.
+	Inherit bool `yaml:"inherit" default:"true"`
 }
 
 // Overload says what the proxy does before it runs out of memory. A quarter of

@@ -403,8 +403,14 @@ telemetry:
   metrics:
     native_histograms: false
   slow_threshold: 0s
+  learn_routes: false
   store:
     max_bytes: 0
+deadlines:
+  enabled: false
+  margin_percent: 2.5
+  margin_min: 20ms
+  inherit: false
 overload:
   max_memory_bytes: 67108864
 drain:

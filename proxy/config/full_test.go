@@ -208,7 +208,9 @@ telemetry:
   access_log: {path: /var/log/hop.log}
   metrics: {native_histograms: false}
   slow_threshold: 0s
+  learn_routes: false
   store: {max_bytes: 0}
+deadlines: {enabled: false, margin_percent: 2.5, margin_min: 20ms, inherit: false}
 overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
@@ -277,7 +279,8 @@ func TestParseFull(t *testing.T) {
 			},
 			AccessLog: AccessLog{Path: "/var/log/hop.log"},
 		},
-		Overload: Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
+		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
+		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
 	}
 	if d := diff(want, mustParse(t, full)); d != "" {
 		t.Error(d)
@@ -329,7 +332,7 @@ func fullCluster() Cluster {
 			MinVersion: "1.2", MaxVersion: "1.2"},
 		HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
 			MaxResets: 200, MaxControlFrames: 2000},
-		IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 2},
+		PeerService: "payments", IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 2},
 		MaxHeaderBytes: 2048, MaxHeaderFields: 2,
 		Balance: Balance{
 			Policy: "ring_hash",

@@ -50,19 +50,85 @@ type connection struct {
 	sent, heard time.Duration
 }
 
-// say puts what the kernel knows into words; empty is nothing worth saying.
-func (a *Attempt) say(c *connection) string {
+// farEnd is what this machine's kernel knows of the other end of a connection, if that is
+// on this machine, too.
+type farEnd struct {
+	// accepted is false as long as no process has taken the connection.
+	accepted bool
+	// unread counts the bytes that the kernel has received, and nobody has read.
+	unread int
+}
+
+// listeners is who listens at an address: how many sockets, how many connections wait for
+// them to be accepted, and how many may.
+type listeners struct{ sockets, waiting, limit int }
+
+// say puts what the kernel knows into words; empty is nothing worth saying. far and l are
+// nil if they are not known.
+func (a *Attempt) say(near *connection, far *farEnd, l *listeners) string {
+	var text string
 	switch {
-	case a.Outcome == Slow:
-		return fmt.Sprintf("the connection's round-trip time is %s, and %s", span(c.rtt), retransmitted(c.allRetransmits))
 	case a.Outcome == Broke:
-		return a.sayEnded(c)
-	case c.gone || c.ended: // before it was noticed
-		return ""
-	case c.unacked > 0:
-		return a.sayUnacked(c)
+		text = a.sayEnded(near)
+		if l != nil && l.sockets == 0 {
+			text = Join(text, "nobody listens at its address any more")
+		}
+	case a.Outcome == Slow && l == nil:
+		text = fmt.Sprintf("the connection's round-trip time is %s, and %s", Duration(near.rtt), retransmitted(near.allRetransmits))
+	case a.Outcome == Slow, near.gone, near.ended: // on this machine; or before it was noticed
+	case far != nil && !far.accepted:
+		text = fmt.Sprintf("the kernel took the connection, but %s has not accepted it%s", a.Who, far.waiting())
+	case far != nil && far.unread > 0:
+		text = fmt.Sprintf("the kernel took the request, but %s has left %s unread for %s", a.Who, count(far.unread, "byte", "bytes"), Duration(near.sent))
+	case near.unacked > 0:
+		text = a.sayUnacked(near)
+	case far != nil:
+		text = fmt.Sprintf("%s has read %s, and %s", a.Who, a.request(), a.silence(near))
+	default:
+		text = fmt.Sprintf("the endpoint has acknowledged %s, and %s", a.request(), a.silence(near))
 	}
-	return fmt.Sprintf("the endpoint has acknowledged %s, and %s", a.request(), a.silence(c))
+	return Join(text, l.queue())
+}
+
+// waiting says how much waits for a process that has yet to take the connection.
+func (f *farEnd) waiting() string {
+	switch f.unread {
+	case 0:
+		return ""
+	case 1:
+		return " (1 byte waits)"
+	}
+	return fmt.Sprintf(" (%d bytes wait)", f.unread)
+}
+
+// say says who listens at an address that did not take a connection.
+func (l *listeners) say(address string) string {
+	switch {
+	case l.sockets == 0:
+		return "nobody listens at " + address
+	case l.waiting == 0:
+		return "somebody listens at " + address + " now, and no connection waits to be accepted"
+	}
+	return "somebody listens at " + address + "; " + l.queue()
+}
+
+// queue says how many connections wait to be accepted; empty is none.
+func (l *listeners) queue() string {
+	switch {
+	case l == nil || l.waiting == 0:
+		return ""
+	case l.waiting == 1:
+		return fmt.Sprintf("1 connection waits to be accepted (the limit is %d)", l.limit)
+	}
+	return fmt.Sprintf("%d connections wait to be accepted (the limit is %d)", l.waiting, l.limit)
+}
+
+// Join puts two statements into one sentence; either may be empty.
+func Join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // sayEnded is said of a connection that the other side has closed. After a reset the
@@ -82,11 +148,11 @@ func (a *Attempt) sayUnacked(c *connection) string {
 	waiting := count(c.unacked, "byte", "bytes") + " unacknowledged"
 	switch {
 	case c.retransmits > 0:
-		return fmt.Sprintf("the endpoint acknowledges nothing: %s, %s, nothing received for %s", count(c.retransmits, "retransmit", "retransmits"), waiting, span(c.heard))
+		return fmt.Sprintf("the endpoint acknowledges nothing: %s, %s, nothing received for %s", count(c.retransmits, "retransmit", "retransmits"), waiting, Duration(c.heard))
 	case c.probes > 0 || c.unsent > 0:
 		return fmt.Sprintf("the endpoint takes no more: it has left %s, %d of them not sent yet, and %s", waiting, c.unsent, a.silence(c))
 	}
-	return fmt.Sprintf("the endpoint has left %s for %s", waiting, span(c.sent))
+	return fmt.Sprintf("the endpoint has left %s for %s", waiting, Duration(c.sent))
 }
 
 // request is what was sent of the request.
@@ -102,11 +168,11 @@ func (a *Attempt) request() string {
 func (a *Attempt) silence(c *connection) string {
 	switch {
 	case a.Answered:
-		return "sent nothing more for " + span(c.heard)
+		return "sent nothing more for " + Duration(c.heard)
 	case c.heard+tolerance < a.Waited:
-		return fmt.Sprintf("sent no response for %s, but its connection is alive: it sent something %s ago", span(a.Waited), span(c.heard))
+		return fmt.Sprintf("sent no response for %s, but its connection is alive: it sent something %s ago", Duration(a.Waited), Duration(c.heard))
 	}
-	return "sent nothing for " + span(a.Waited)
+	return "sent nothing for " + Duration(a.Waited)
 }
 
 // retransmitted says how many segments were sent again in a connection's life.
@@ -129,8 +195,8 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// span writes a duration for a person: "15 s", "14.9 s", "120 ms", "0.3 ms".
-func span(d time.Duration) string {
+// Duration writes a duration for a person: "15 s", "14.9 s", "120 ms", "0.3 ms".
+func Duration(d time.Duration) string {
 	value, unit := float64(d)/float64(time.Second), " s"
 	if d < time.Second {
 		value, unit = float64(d)/float64(time.Millisecond), " ms"

@@ -43,19 +43,51 @@ func TestSay(t *testing.T) {
 		{"slow", slow, connection{rtt: 300 * time.Microsecond}, "the connection's round-trip time is 0.3 ms, and nothing was retransmitted"},
 		{"slow on the way", slow, connection{rtt: 150 * ms, allRetransmits: 3}, "the connection's round-trip time is 150 ms, and 3 segments were retransmitted in its life"},
 	} {
-		if got := c.attempt.say(&c.kernel); got != c.want {
+		if got := c.attempt.say(&c.kernel, nil, nil); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }
 
-func TestSpan(t *testing.T) {
+func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 ms", 40 * time.Microsecond: "0 ms", 60 * time.Microsecond: "0.1 ms", 1234 * time.Microsecond: "1.2 ms",
 		120 * ms: "120 ms", 999 * ms: "999 ms", s: "1 s", 14949 * ms: "14.9 s", 15 * s: "15 s", 3 * time.Hour: "10800 s",
 	} {
-		if got := span(d); got != want {
+		if got := Duration(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestSayWithinThisMachine(t *testing.T) {
+	waited := Attempt{Who: "the application", Sent: true, Waited: 15 * s}
+	broke, slow := waited, waited
+	broke.Outcome, slow.Outcome = Broke, Slow
+	near := connection{heard: 16 * s, sent: 15 * s}
+	nobody, free, full := &listeners{}, &listeners{sockets: 1, limit: 128}, &listeners{sockets: 1, waiting: 128, limit: 128}
+	for _, c := range []struct {
+		name    string
+		attempt Attempt
+		near    connection
+		far     *farEnd
+		l       *listeners
+		want    string
+	}{
+		{"not accepted", waited, near, &farEnd{unread: 118}, full, "the kernel took the connection, but the application has not accepted it (118 bytes wait); 128 connections wait to be accepted (the limit is 128)"},
+		{"not accepted, and nothing sent", waited, near, &farEnd{}, free, "the kernel took the connection, but the application has not accepted it"},
+		{"not accepted, and one byte sent", waited, near, &farEnd{unread: 1}, nil, "the kernel took the connection, but the application has not accepted it (1 byte waits)"},
+		{"not read", waited, near, &farEnd{accepted: true, unread: 118}, free, "the kernel took the request, but the application has left 118 bytes unread for 15 s"},
+		{"read", waited, near, &farEnd{accepted: true}, free, "the application has read the whole request, and sent nothing for 15 s"},
+		{"not arrived", waited, connection{unacked: 118, sent: s}, &farEnd{accepted: true}, free, "the endpoint has left 118 bytes unacknowledged for 1 s"},
+		{"not found", waited, near, nil, free, "the endpoint has acknowledged the whole request, and sent nothing for 15 s"},
+		{"the queue alone is known", slow, near, nil, full, "128 connections wait to be accepted (the limit is 128)"},
+		{"slow, and no reason is seen", slow, near, nil, free, ""},
+		{"reset, and gone", broke, connection{gone: true}, nil, nobody, "nobody listens at its address any more"},
+		{"reset, and still there", broke, connection{gone: true}, nil, free, ""},
+	} {
+		if got := c.attempt.say(&c.near, c.far, c.l); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -14,6 +14,9 @@ type Error struct {
 	Reason string
 	// Cause is the underlying error, or nil.
 	Cause error
+	// Evidence is what else was found out, in words: by the kernel, or by the connection
+	// pool. It is empty in most errors.
+	Evidence string
 }
 
 // New returns an Error of the kind with its reason.

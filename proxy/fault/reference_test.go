@@ -4,30 +4,42 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/words"
 )
 
-// TestReferenceIsWhole: every flag that the proxy sets has a row with advice, and no other.
-func TestReferenceIsWhole(t *testing.T) {
-	set := map[hop.Flags]bool{hop.RetriesExhausted: true} // set beside the flag of a failure
+// TestEveryKindIsExplained: there are words for each kind and for its error type.
+func TestEveryKindIsExplained(t *testing.T) {
 	for _, k := range All() {
-		set[k.Flag()] = true
-	}
-	for f := range set {
-		if a := advices[f]; a.causes == "" || a.next == "" {
-			t.Errorf("%s has no advice", f)
+		if words.Kind(k.String()) == "" {
+			t.Errorf("%s has no words in telemetry/words", k)
+		}
+		if _, ok := words.ErrorType(k.ProxyError()); !ok && k.ProxyError() != "" {
+			t.Errorf("the error type of %s, %s, is none of RFC 9209", k, k.ProxyError())
 		}
 	}
-	for f := range advices {
-		if !set[f] {
-			t.Errorf("%s has advice, though nothing sets it", f)
+}
+
+// TestKindsInDiagnoses: a trace's diagnosis finds the kind of a failure by its detail.
+func TestKindsInDiagnoses(t *testing.T) {
+	for _, k := range All() {
+		if k.Side() == Downstream {
+			continue
+		}
+		if got := diagnose.KindOf(k.Details(), k.ProxyError(), k.Flag()); got != k.String() {
+			t.Errorf("%s is found as %q", k, got)
 		}
 	}
+}
+
+func TestReference(t *testing.T) {
 	page := string(Reference())
 	for _, want := range []string{
 		"\n| UF | the connection to the endpoint could not be made | Nothing listens",
-		"\n| DC | `downstream_remote_disconnect` | none |  |\n",
-		"\n| UT | `response_timeout` | 504 | http_response_timeout |\n",
+		"\n| DC | `downstream_remote_disconnect` | client_closed | the client went away | none |  |\n",
+		"\n| UT | `response_timeout` | upstream_timeout | the response did not come in time | 504 | http_response_timeout |\n",
+		"\n| dns_timeout | the name of the next hop was not resolved in time | The DNS server",
+		"\nNothing sets these flags yet: UMSDR, LH, DI, FI, RL, RLSE.\n",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)

@@ -7,6 +7,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -21,8 +22,9 @@ type Exchange struct {
 	Request message.Head
 	// Response is the response as it came back.
 	Response message.Head
-	// Hop is the record of this exchange.
-	Hop *hop.Hop
+	// Hop is the record of this exchange, and Active its place among those under way.
+	Hop    *hop.Hop
+	Active active.Entry
 	// Trace is the context that came in, and Carrier what it was read from.
 	Trace   tracecontext.Context
 	Carrier tracecontext.Carrier

@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -100,6 +101,7 @@ func (a *attempt) open(pooled bool) (err error) {
 	if host := d.hostOf(record.Endpoint); host != "" {
 		h.AskHost(host)
 	}
+	d.note(record.Span, endpoint.Address, record.Start)
 	a.count(d.f.clock(h, record.Start))
 	ctx := a.race
 	if ctx == nil {
@@ -158,6 +160,7 @@ func (a *attempt) exchange() error {
 	}
 	a.stream.Watch(x.Conn.Gone())
 	record.Sent = record.Connected
+	d.x.Active.Wait(active.FirstByte, record.Sent)
 	err := a.send()
 	if err == nil {
 		err = a.final()

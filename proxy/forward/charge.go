@@ -46,17 +46,27 @@ func (f *Forwarder) charge(h *hop.Hop, t *Target, kind, reason string) hop.Failu
 	switch {
 	case t == nil:
 	case t.Open:
-		m.Callee = nameOf(h.Bytes(h.Host))
+		m.Callee = t.callee(h.Bytes(h.Host))
 		if kind == fault.DNSFailed.String() {
 			m.Reason += f.nearest(h)
 		}
 	default:
-		m.Callee, m.Proxied = t.Cluster.Service(), t.Cluster.Proxied()
-		if m.Callee == "" && !t.Own {
-			m.Callee = t.Cluster.Name
-		}
+		m.Callee, m.Proxied = t.callee(nil), t.Cluster.Proxied()
 	}
 	return diagnose.Charge(m)
+}
+
+// callee is the name of the service that the target leads to, "" if that is not known.
+// host is what the request asks for.
+func (t *Target) callee(host []byte) string {
+	if t.Open {
+		return nameOf(host)
+	}
+	name := t.Cluster.Service()
+	if name == "" && !t.Own {
+		name = t.Cluster.Name
+	}
+	return name
 }
 
 // nameOf names a service after the host that it was asked for by: without the port,
@@ -70,8 +80,8 @@ func nameOf(host []byte) string {
 }
 
 // learn remembers what the service behind the cluster calls itself, by the members that
-// its own proxy adds to responses. Another proxy's Proxy-Status is not taken for it: only
-// ours also says in Server-Timing that it is the service's inbound one.
+// its own proxy adds to responses. Any proxy on the way may add one. Ours is known by its
+// own parameters, by its metric in Server-Timing, or by a name that we expect.
 func (a *attempt) learn(r *message.Head) {
 	if a.endpoint == nil || !r.Has(message.ProxyStatus) {
 		return
@@ -86,7 +96,8 @@ func (a *attempt) learn(r *message.Head) {
 		return
 	}
 	m := &members[len(members)-1] // the nearest
-	if m.Failure.Hop != "" || headers.Inbound(last(r, message.ServerTiming), m.Name) {
+	expected := m.Name == cmp.Or(cl.Service(), cl.Name)
+	if expected || m.Failure.Hop != "" || headers.Inbound(last(r, message.ServerTiming), m.Name) {
 		cl.Named(m.Name, status)
 	}
 }
@@ -173,7 +184,12 @@ func (f *Forwarder) blame(h *hop.Hop, t *Target, a *fault.Answer) {
 	}
 	h.Details, h.ProxyError = a.Detail(), why.Kind.ProxyError()
 	if side == fault.Downstream {
-		h.Failure = hop.Failure{Origin: hop.OriginDownstream, Hop: "client", Kind: why.Kind.String(), Reason: why.Error()}
+		h.Failure = hop.Failure{Origin: hop.OriginDownstream, Hop: "client", Kind: why.Kind.String(), Reason: why.Error() + f.waitsFor(h)}
+		return
+	}
+	// The application may have answered nothing because it waits itself: see waiting.go.
+	if failure, ok := f.blameWaited(h, why); ok {
+		h.Failure = failure
 		return
 	}
 	h.Failure = f.charge(h, t, why.Kind.String(), why.Error())

@@ -33,6 +33,8 @@ type delivery struct {
 	cookie    string
 	// nameless is true where the request names no host, and the route none for it.
 	nameless bool
+	// entered is true once the hop is in the table of those under way.
+	entered bool
 	// attempt is the present one, or the best of those that raced.
 	attempt attempt
 }

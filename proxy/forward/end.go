@@ -64,7 +64,7 @@ func recordFailure(h *hop.Hop, why *fault.Error) {
 		return
 	}
 	a.End = now(h)
-	a.Details, a.Reason = why.Kind.Details(), why.Error()
+	a.Details, a.Reason, a.Evidence = why.Kind.Details(), why.Error(), why.Evidence
 	if why.Kind.Side() == fault.Downstream {
 		a.Flags |= why.Kind.Flag() &^ hop.Failures
 		return

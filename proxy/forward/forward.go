@@ -14,6 +14,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -49,6 +50,10 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
+	// Deadlines says how the time that is left goes from hop to hop; nil is off.
+	Deadlines *Deadlines
+	// UnderWay is the table of the hops under way; nil is none.
+	UnderWay *active.Table
 	// Callers are the networks of clients whose x-envoy- fields are believed; see
 	// [Forwarder.screen].
 	Callers []netip.Prefix
@@ -175,6 +180,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		h.End = now(h)
 	}
 	x.Finished = f.clock(h, h.End)
+	x.Active.Leave()
 	x.Hop = nil
 	x.Finish()
 	f.record(h, x.Conn.Info().Sink)

@@ -17,9 +17,8 @@ func openCall(x *filter.Exchange) {
 	x.Hop.GRPC = r.Has(message.ContentType) && (grpc.IsCall(r) || grpc.IsWeb(r))
 }
 
-// expiry is when a gRPC call's own timeout is over, from the start of the Hop; 0 is
-// never.
-func expiry(x *filter.Exchange) time.Duration {
+// callTimeout is a gRPC call's own timeout; 0 is none.
+func callTimeout(x *filter.Exchange) time.Duration {
 	if !x.Hop.GRPC {
 		return 0
 	}
@@ -34,15 +33,21 @@ func expiry(x *filter.Exchange) time.Duration {
 	return max(timeout, 1)
 }
 
-// shorten tells the endpoint how much of the caller's timeout is left.
+// shorten tells the endpoint of a call how much of its time is left: of the caller's
+// timeout, and of the route's once that runs. While a client still sends, the route's does
+// not.
 func (d *delivery) shorten(x *filter.Exchange) error {
-	expires := d.limits.expires
-	if expires == 0 {
+	l := &d.limits
+	by := l.expires
+	if d.f.Deadlines != nil {
+		by = l.by()
+	}
+	if !x.Hop.GRPC || by == 0 {
 		return nil
 	}
-	left := expires - now(x.Hop)
-	if left <= 0 {
-		return expired(expires)
+	left := by - now(x.Hop)
+	if left <= 0 && by == l.expires {
+		return expired(l.called)
 	}
 	r := &x.Request
 	r.Remove(message.GRPCTimeout)
@@ -58,13 +63,13 @@ func expired(timeout time.Duration) *fault.Error {
 // late names the caller's timeout as the failure where that was the cause: the endpoint
 // knows the timeout, too, and may reset the stream a moment before the proxy gives up.
 func (d *delivery) late(err error) error {
-	expires := d.limits.expires
-	if err == nil || expires == 0 || d.now() < expires {
+	l := &d.limits
+	if err == nil || l.expires == 0 || d.now() < l.expires {
 		return err
 	}
 	switch fault.Of(err).Kind {
 	case fault.UpstreamTimeout, fault.UpstreamReset:
-		return expired(expires)
+		return expired(l.called)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // Hedge is a hedging policy. A request without a response after some time is sent to
@@ -82,6 +83,9 @@ func (d *delivery) race(first *cluster.Endpoint) error {
 	r := race{delivery: d, ended: make(chan *runner)}
 	r.context, r.cancel = context.WithCancel(d.f.Context)
 	defer r.cancel()
+	if t := d.f.UnderWay; t != nil && !d.entered {
+		d.enter(t, hop.SpanID{}, "") // before there is more than one goroutine
+	}
 	r.start(first, false)
 	r.run()
 	err := r.finish()

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // callerFields are what trusted callers say of a request, in Envoy's words.
 var callerFields = message.SetOf(message.XEnvoyRetryOn, message.XEnvoyRetryGRPCOn, message.XEnvoyMaxRetries,
-	message.XEnvoyTimeout, message.XEnvoyPerTryTimeout)
+	message.XEnvoyTimeout, message.XEnvoyPerTryTimeout, message.XEnvoyExpectedTimeout)
 
 // limits are how long a request may take. All times are from the start of the Hop.
 type limits struct {
@@ -21,11 +22,19 @@ type limits struct {
 	timeout time.Duration
 	// perTry is the time that each attempt has for its response to begin; 0 is none.
 	perTry time.Duration
+	// expected is the time that the caller waits for the response to begin, less the
+	// margin; 0 is not known. It runs as timeout does.
+	expected time.Duration
 	// until is when timeout is over; 0 is never, or not known before the request's
 	// content has ended.
 	until time.Duration
-	// expires is when the caller's own timeout is over; 0 is never.
-	expires time.Duration
+	// expires is when the grpc-timeout of the caller is over, less the margin; 0 is never.
+	// called is that grpc-timeout.
+	expires, called time.Duration
+	// answer is when the response has to have begun, as nobody waits for it any longer:
+	// by expected, or by what the inbound hop of the same trace has left. 0 is never, or
+	// not known.
+	answer time.Duration
 	// told is true where the caller said how long the request may take.
 	told bool
 }
@@ -35,52 +44,64 @@ func (l *limits) begin(at time.Duration) {
 	if l.timeout > 0 {
 		l.until = at + l.timeout
 	}
+	if l.expected > 0 {
+		l.answer = shorter(l.answer, at+l.expected)
+	}
 }
 
 // by is when the request's time is over, or that of its caller; 0 is never.
-func (l *limits) by() time.Duration {
-	if l.until == 0 || l.expires > 0 && l.expires < l.until {
-		return l.expires
-	}
-	return l.until
-}
+func (l *limits) by() time.Duration { return shorter(l.until, l.expires) }
+
+// beginBy is when it is too late for the response to begin; 0 is never.
+func (l *limits) beginBy() time.Duration { return shorter(l.by(), l.answer) }
 
 // over reports whether that is past.
 func (l *limits) over(now time.Duration) bool {
-	by := l.by()
+	by := l.beginBy()
 	return by > 0 && now >= by
 }
 
+// toBegin reports whether there is a limit for the response to begin that is not one for
+// all of it.
+func (l *limits) toBegin() bool { return l.perTry > 0 || l.answer > 0 }
+
 // attemptBy is when the time of an attempt is up that began then; 0 is never.
 func (l *limits) attemptBy(began time.Duration) time.Duration {
-	by := l.by()
-	if l.perTry > 0 && (by == 0 || began+l.perTry < by) {
-		by = began + l.perTry
+	by := l.beginBy()
+	if l.perTry > 0 {
+		by = shorter(by, began+l.perTry)
 	}
 	return by
 }
 
 // left is how long an attempt that begins now has; 0 is no limit.
 func (l *limits) left(now time.Duration) time.Duration {
-	left := l.timeout
-	if l.until > 0 {
-		left = max(l.until-now, time.Millisecond)
+	left := shorter(l.perTry, shorter(l.timeout, l.expected))
+	if by := l.beginBy(); by > 0 {
+		left = shorter(left, max(by-now, time.Millisecond))
 	}
-	return shorter(l.perTry, left)
+	return left
 }
 
 // expect finds out how long the request may take and what is sent again: as the
 // route has it, and within that as the caller does. What a caller says who is not
-// trusted is gone by now; see [Forwarder.screen].
+// trusted is gone by now, but for grpc-timeout; see [Forwarder.screen].
 func (d *delivery) expect() {
 	l, r := &d.limits, &d.x.Request
 	d.retry = d.target.Retry.plan()
-	*l = limits{timeout: d.action.Timeout, expires: expiry(d.x)}
+	d.x.Hop.Timeout = d.action.Timeout
+	*l = limits{timeout: d.action.Timeout}
+	if l.called = callTimeout(d.x); l.called > 0 {
+		l.expires = d.f.Deadlines.within(l.called)
+	}
 	if d.target.Retry != nil {
 		l.perTry = d.target.Retry.PerTry
 	}
 	if !r.HasAny(callerFields) {
 		return
+	}
+	if t, ok := milliseconds(r, message.XEnvoyExpectedTimeout); ok && t > 0 && d.f.Deadlines != nil {
+		l.expected = d.f.Deadlines.within(t)
 	}
 	if t, ok := milliseconds(r, message.XEnvoyTimeout); ok {
 		l.timeout, l.told = shorter(t, l.timeout), true
@@ -113,8 +134,8 @@ func milliseconds(r *message.Head, id message.FieldID) (time.Duration, bool) {
 	return time.Duration(n) * time.Millisecond, err == nil
 }
 
-// tell tells the endpoint which attempt this is, and how long it has, if there is a retry
-// policy or a timeout of one attempt to tell of.
+// tell tells the endpoint which attempt this is, if there is a retry policy, and how long
+// it has.
 func (d *delivery) tell(x *filter.Exchange) {
 	h, r := x.Hop, &x.Request
 	n := len(h.Attempts)
@@ -122,12 +143,14 @@ func (d *delivery) tell(x *filter.Exchange) {
 		r.Remove(message.XEnvoyAttemptCount)
 		r.AddSpan(message.XEnvoyAttemptCount, "x-envoy-attempt-count", r.Keep(strconv.AppendInt(r.Scratch(), int64(n), 10)))
 	}
-	if !d.limits.told && d.limits.perTry == 0 {
+	if d.f.Deadlines == nil && !d.limits.told && d.limits.perTry == 0 {
 		return
 	}
-	r.Remove(message.XEnvoyExpectedTimeout)
-	if left := d.limits.left(now(h)); left > 0 {
-		r.AddSpan(message.XEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", r.Keep(strconv.AppendInt(r.Scratch(), left.Milliseconds(), 10)))
+	if r.Has(message.XEnvoyExpectedTimeout) {
+		r.Remove(message.XEnvoyExpectedTimeout)
+	}
+	if left := d.limits.left(h.LastAttempt().Connected); left > 0 {
+		r.AddSpan(message.XEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", r.Keep(strconv.AppendInt(r.Scratch(), max(left.Milliseconds(), 1), 10)))
 	}
 }
 
@@ -159,28 +182,33 @@ func (a *attempt) await() {
 	d, record := a.d, a.x.Hop.LastAttempt()
 	d.countTime()
 	a.stream.Await(d.onClock(record.Sent), d.onClock(d.limits.by()), d.f.StreamIdleTimeout)
-	if _, ended := d.content.ended(); ended && d.limits.perTry > 0 {
+	if _, ended := d.content.ended(); ended && d.limits.toBegin() {
 		a.stream.Limit(d.deadline(record.Start))
 	}
 }
 
-// answers lifts the time of one attempt, since its response has begun. The request's own
-// time goes on.
+// answers lifts the time that the response had to begin. The request's own time goes on.
 func (a *attempt) answers() {
 	switch {
-	case a.d.limits.perTry == 0:
 	case a.upload != nil:
 		a.upload.answers()
-	default:
+	case a.d.limits.toBegin():
 		a.stream.Limit(0)
 	}
 }
 
-// timedOut tells an attempt's time being up from the request's.
+// timedOut tells the times of an attempt, of its caller and of the route apart.
 func (a *attempt) timedOut(err error) error {
 	l := &a.d.limits
-	if err == nil || l.perTry == 0 || fault.Of(err).Kind != fault.UpstreamTimeout || l.over(now(a.x.Hop)) {
+	if err == nil || fault.Of(err).Kind != fault.UpstreamTimeout {
 		return err
 	}
-	return fault.New(fault.PerTryTimeout, a.x.Hop.LastAttempt().Endpoint+" did not answer within the "+l.perTry.String()+" of one attempt")
+	at, endpoint := now(a.x.Hop), a.x.Hop.LastAttempt().Endpoint
+	switch {
+	case l.answer > 0 && at >= l.answer && l.answer == l.beginBy():
+		return fault.New(fault.UpstreamTimeout, fmt.Sprintf("%s did not answer within %s, which is what the caller waits, less a margin", endpoint, l.answer.Round(time.Millisecond)))
+	case l.perTry > 0 && !l.over(at):
+		return fault.New(fault.PerTryTimeout, endpoint+" did not answer within the "+l.perTry.String()+" of one attempt")
+	}
+	return err
 }

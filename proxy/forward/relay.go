@@ -6,6 +6,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -77,11 +78,14 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 			c.Hurry()
 		}
 		hurried = true
-		c.AwaitMore(f.clock(h, now(h)))
+		at := now(h)
+		c.AwaitMore(f.clock(h, at))
+		x.Active.Wait(active.Content, at)
 		ended, err := c.More()
 		if err != nil {
 			return err
 		}
+		x.Active.Wait(active.Client, 0)
 		if ended {
 			return f.close(x, c.Trailers())
 		}

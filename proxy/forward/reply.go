@@ -94,7 +94,8 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 // note remembers that a call of this service failed, for its inbound hops. It comes
 // before the response goes out, since the service may answer its own caller at once.
 func (f *Forwarder) note(h *hop.Hop) {
-	if h.Labels.Direction == hop.Outbound && h.Failed() && f.Causes != nil {
+	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy // a call without a route is no failure by its status
+	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
 		f.Causes.Note(h, time.Now())
 	}
 }

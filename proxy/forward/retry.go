@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/grpc"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -275,8 +276,10 @@ const lookEvery = 25 * time.Millisecond
 // backOff waits until the next attempt is due, unless the client goes away.
 func (d *delivery) backOff() error {
 	x := d.x
-	x.Until = d.limits.by()
-	if left := d.tries.at - d.now(); left > 0 {
+	x.Until = d.limits.beginBy()
+	at := d.now()
+	x.Active.Wait(active.Retry, at)
+	if left := d.tries.at - at; left > 0 {
 		if err := x.Wait(left); err != nil {
 			return err
 		}

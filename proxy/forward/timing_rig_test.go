@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type behaviour struct {
 	after   time.Duration // the wait before it does the rest
 	status  int           // what it answers with; 0 closes the connection
 	silent  bool          // it never answers
+	content time.Duration // how long after the head the content comes, a byte; 0 for none
 }
 
 // inBubble is a forwarder whose endpoints are scripts at the other end of pipes, for tests
@@ -44,6 +46,9 @@ type inBubble struct {
 	dialled   atomic.Int32
 	change    func(*Forwarder) // before it serves; nil for nothing
 	script    []behaviour      // of the connections, in their order; the last for all others
+
+	mu  sync.Mutex
+	got http.Header // of the last request
 }
 
 func newInBubble(t *testing.T, script ...behaviour) *inBubble {
@@ -75,17 +80,25 @@ func (b *inBubble) dial(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("connection refused")
 	}
 	near, far := net.Pipe()
-	go does.serve(far)
+	go does.serve(far, b.note)
 	return near, nil
 }
 
-func (does behaviour) serve(c net.Conn) {
+// note keeps the head of a request.
+func (b *inBubble) note(r *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = r.Header
+}
+
+func (does behaviour) serve(c net.Conn, note func(*http.Request)) {
 	defer c.Close()
 	for {
 		r, err := http.ReadRequest(bufio.NewReader(c))
 		if err != nil {
 			return
 		}
+		note(r)
 		io.Copy(io.Discard, r.Body)
 		if does.silent {
 			io.Copy(io.Discard, c)
@@ -95,7 +108,13 @@ func (does behaviour) serve(c net.Conn) {
 		if does.status == 0 {
 			return
 		}
-		fmt.Fprintf(c, "HTTP/1.1 %d Said\r\nContent-Length: 0\r\n\r\n", does.status)
+		if does.content == 0 {
+			fmt.Fprintf(c, "HTTP/1.1 %d Said\r\nContent-Length: 0\r\n\r\n", does.status)
+			continue
+		}
+		fmt.Fprintf(c, "HTTP/1.1 %d Said\r\nContent-Length: 1\r\n\r\n", does.status)
+		time.Sleep(does.content)
+		fmt.Fprint(c, "x")
 	}
 }
 

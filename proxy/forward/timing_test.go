@@ -73,6 +73,9 @@ func TestTimes(t *testing.T) {
 				if n := len(c.hop.Attempts); n != tt.attempts || c.hop.Flags != tt.flags {
 					t.Errorf("%d attempts, flags %s, want %d, %s", n, c.hop.Flags, tt.attempts, tt.flags)
 				}
+				if c.hop.Timeout != tt.timeout {
+					t.Errorf("the Hop says that the timeout is %s, not %s", c.hop.Timeout, tt.timeout)
+				}
 				if c.hop.End != took {
 					t.Errorf("the Hop took %s, the request %s", c.hop.End, took)
 				}

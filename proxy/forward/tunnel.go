@@ -5,6 +5,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/stream"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -30,6 +31,7 @@ func (a *attempt) tunnel() (err error) {
 	if err := x.Writer.Flush(); err != nil {
 		return err
 	}
+	x.Active.Wait(active.Tunnel, h.FirstByte)
 	c.Watch(nil)
 	cut := make(chan struct{})
 	stop := context.AfterFunc(f.Context, func() {

@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/active"
 )
 
 // upload sends the content of one attempt from a goroutine of its own. The attempt
@@ -22,6 +23,7 @@ type upload struct {
 	shared *netio.Shared
 	start  time.Time     // the Hop's
 	idle   time.Duration // how long both sides may be silent
+	entry  *active.Entry // of the hop
 
 	done   chan struct{}               // closed when it has ended
 	all    atomic.Bool                 // all was sent
@@ -29,10 +31,10 @@ type upload struct {
 	asking atomic.Bool                 // it waits for the client
 	sent   int64                       // bytes of content; after done
 
-	mu              sync.Mutex    // guards the stream's Limit, and what follows
-	timeout, perTry time.Duration // the request's, and the attempt's, from the end of the content
-	until           time.Duration // when the request's time is up, from start; 0 is never, or not known yet
-	answered        bool          // the time of the attempt does not matter any more
+	mu       sync.Mutex    // guards the stream's Limit, and what follows
+	limits   limits        // a copy of the delivery's
+	end      time.Duration // of the content, from start; 0 is not yet
+	answered bool          // the response has begun
 }
 
 // startUpload begins to send first, and then what is still read from the client.
@@ -41,7 +43,7 @@ func (a *attempt) startUpload(first []byte) {
 	f := d.f
 	u := &upload{
 		first: first, source: s, sent: h.LastAttempt().BytesSent, stream: a.stream, shared: f.Shared, start: h.Start,
-		idle: f.StreamIdleTimeout, done: make(chan struct{}), timeout: d.limits.timeout, perTry: d.limits.perTry,
+		idle: f.StreamIdleTimeout, done: make(chan struct{}), limits: d.limits, entry: &d.x.Active,
 	}
 	if s != nil {
 		s.resume()
@@ -83,12 +85,12 @@ func (u *upload) copy() error {
 		return u.stream.Finish(nil)
 	}
 	for !u.source.ended() {
-		u.asking.Store(true)
+		u.asks(true)
 		piece, err := u.source.next()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err // and it still waits for the client
 		}
-		u.asking.Store(false)
+		u.asks(false)
 		if err == nil {
 			err = u.write(piece)
 		} else {
@@ -100,6 +102,20 @@ func (u *upload) copy() error {
 		}
 	}
 	return u.stream.Finish(u.source.trailers())
+}
+
+// asks notes that the upload waits for the client, or does so no more.
+func (u *upload) asks(client bool) {
+	u.asking.Store(client)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.answered:
+	case client:
+		u.entry.Wait(active.Upload, 0)
+	default:
+		u.entry.Wait(active.FirstByte, 0)
+	}
 }
 
 // write sends a piece; as long as content moves, the endpoint is not idle.
@@ -126,27 +142,38 @@ func (u *upload) watch(gone func() bool) func() bool {
 // whole begins the request's time, and that of the attempt, since all of the request
 // is here.
 func (u *upload) whole() {
+	end, _ := content{from: u.source}.ended()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	end, _ := content{from: u.source}.ended()
-	if u.timeout > 0 {
-		u.until = end + u.timeout
+	u.limits.begin(end)
+	if u.end == 0 {
+		u.entry.Limit(u.limits.known())
 	}
-	by := u.until
-	if u.perTry > 0 && !u.answered && (by == 0 || end+u.perTry < by) {
-		by = end + u.perTry
-	}
-	if by > 0 {
+	u.end = end
+	if by := u.by(); by > 0 {
 		u.limit(by)
 	}
 }
 
-// answers lifts the time of one attempt, since its response has begun.
+// answers lifts the time that the response had to begin.
 func (u *upload) answers() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.answered = true
-	u.limit(u.until)
+	if u.limits.toBegin() {
+		u.limit(u.by())
+	}
+}
+
+// by is when the attempt's time is up; 0 is never, or not known yet.
+func (u *upload) by() time.Duration {
+	switch {
+	case u.end == 0:
+		return 0
+	case u.answered:
+		return u.limits.until
+	}
+	return u.limits.attemptBy(u.end)
 }
 
 // limit bounds the attempt: by is from start, 0 for no bound.

@@ -19,6 +19,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -111,7 +112,8 @@ func inMemory(b testing.TB, all bool) func() {
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
-		Shared:      shared, Context: context.Background(),
+		Deadlines:   &forward.Deadlines{Share: 0.05, Least: 10 * time.Millisecond, Inherit: true}, UnderWay: new(active.Table),
+		Shared: shared, Context: context.Background(),
 	})
 	l := New(Options{
 		Name: "ingress", HeadTimeout: time.Minute, IdleTimeout: time.Hour, Limits: http1.Limits{},

@@ -186,11 +186,25 @@ func (w *worker) Flush() error {
 
 // End ends the response.
 func (w *worker) End(trailers *message.Head) error {
+	if h := w.head; h != nil && trailers == nil {
+		return w.endWithHead(h)
+	}
 	if err := w.sendHead(); err != nil {
 		return err
 	}
 	w.ended = true
 	if err := w.stream.End(trailers); err != nil {
+		return w.explain(err)
+	}
+	w.stream.Flush()
+	return nil
+}
+
+// endWithHead sends a response that is nothing but a head, as one frame that also ends the
+// stream. gRPC clients take a call's status from a head only if it does.
+func (w *worker) endWithHead(h *message.Head) error {
+	w.head, w.began, w.ended = nil, true, true
+	if err := w.stream.WriteHead(h, true); err != nil {
 		return w.explain(err)
 	}
 	w.stream.Flush()

@@ -30,6 +30,7 @@ func newSettings(endpoint string) *Settings {
 	}
 	s.Egress.Direction, s.Egress.ForwardProxy = "outbound", config.NewForwardProxy()
 	s.Config.Service, s.Config.Admin.Address, s.Config.Telemetry.AccessLog.Path = "web", "off", "off"
+	s.Config.Telemetry.LearnRoutes = false // each test has a path of its own
 	return s
 }
 

@@ -59,6 +59,7 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 	r := t.route
 	m := &from.Match
 	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
+	r.Unnamed = m.Path == ""
 	r.Match = config.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
 	r.Strip, r.Prepend, r.Host = from.Strip, from.Prepend, from.HostRewrite
 	return r

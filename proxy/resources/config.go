@@ -46,7 +46,7 @@ func (s *Set) listener(c *config.Config, lc *config.Listener) {
 func routeOf(c *config.Config, rc *config.Route) Route {
 	cc := c.Clusters[rc.Cluster]
 	r := Route{
-		Name: routeName(rc), Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
+		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
 		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold,
 		Policy: Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
 	}
@@ -107,7 +107,9 @@ func settings(c *config.Config) []Setting {
 		{Key: "telemetry.access_log", Value: t.AccessLog, Fixed: true},
 		{Key: "telemetry.metrics", Value: t.Metrics, Fixed: true},
 		{Key: "telemetry.slow_threshold", Value: t.SlowThreshold},
+		{Key: "telemetry.learn_routes", Value: t.LearnRoutes},
 		{Key: "telemetry.store", Value: t.Store, Fixed: true},
+		{Key: "deadlines", Value: c.Deadlines},
 		{Key: "overload", Value: c.Overload},
 		{Key: "drain", Value: c.Drain},
 		{Key: "log", Value: c.Log},

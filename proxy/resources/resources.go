@@ -93,6 +93,8 @@ type Route struct {
 	// Name is the route's in metrics and spans.
 	Name  string
 	Match config.Match
+	// Unnamed says that the name is no template of the requests' paths, but was made up.
+	Unnamed bool
 	// Cluster is where requests go. Without a name the route is closed: its requests
 	// are refused.
 	Cluster ID

@@ -16,6 +16,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/headers"
+	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
@@ -59,10 +60,11 @@ func clientCert(lc *config.Listener, server *tlsconf.Server) clientcert.Options 
 // none.
 func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
 	o := forward.Options{
-		Labels:      g.labels(lc, "", "", 0),
+		Labels:      g.labels(lc, &resources.Route{}),
 		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
+		Deadlines: deadlines(&g.config.Deadlines), UnderWay: g.active,
 		Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
 	via := ""
@@ -81,7 +83,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	}
 	routes := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: lc.Name}].Routes
 	for i := range routes {
-		labels := g.labels(lc, routes[i].Name, routes[i].Cluster.Name, routes[i].Slow)
+		labels := g.labels(lc, &routes[i])
 		o.Routes = append(o.Routes, g.route(&routes[i], lc, labels))
 	}
 	o.Table, o.Hosts = compile(routes), hostsOf(routes)
@@ -94,13 +96,24 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 	return o
 }
 
+// deadlines are the settings of what goes from hop to hop, nil where that is off.
+func deadlines(c *config.Deadlines) *forward.Deadlines {
+	if !c.Enabled {
+		return nil
+	}
+	return &forward.Deadlines{Share: c.MarginPercent / 100, Least: c.MarginMin, Inherit: c.Inherit}
+}
+
 // forwardProxy makes what a forward-proxy listener needs.
 func (g *generation) forwardProxy(lc *config.Listener) *forward.Egress {
 	fc, cl := lc.ForwardProxy, g.cluster(resources.ForwardProxy, lc.Name)
+	labels := func(route string) *hop.Labels {
+		return g.labels(lc, &resources.Route{Name: route, Cluster: resources.ID{Name: lc.Name}})
+	}
 	e := &forward.Egress{
 		Rules:    &forward.Rules{Deny: destinations(fc.Deny), Own: g.ownSocket},
-		Requests: &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "forward", lc.Name, 0), Cluster: cl, Open: true}}, Timeout: fc.Timeout},
-		Tunnels:  &forward.Forward{Targets: []forward.Target{{Labels: g.labels(lc, "connect", lc.Name, 0), Cluster: cl, Open: true}}},
+		Requests: &forward.Forward{Targets: []forward.Target{{Labels: labels("forward"), Cluster: cl, Open: true}}, Timeout: fc.Timeout},
+		Tunnels:  &forward.Forward{Targets: []forward.Target{{Labels: labels("connect"), Cluster: cl, Open: true}}},
 	}
 	for _, a := range fc.Allow {
 		e.Allow = append(e.Allow, forward.Allow{Clients: a.Clients, Destinations: destinations(a.Destinations)})

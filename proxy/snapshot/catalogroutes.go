@@ -32,7 +32,7 @@ func (g *generation) routeCatalog(changed bool) {
 			routing := &forward.Routing{Table: compiled, Hosts: hosts}
 			for i := range table.Routes {
 				r := &table.Routes[i]
-				l := g.label(b.config, r.Name, r.Cluster.Name, r.Slow)
+				l := g.label(b.config, r)
 				labels = append(labels, l)
 				routing.Routes = append(routing.Routes, g.route(r, b.config, l))
 			}

@@ -36,8 +36,8 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 		Upstream: upstream.Options{
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
-			Head:     http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
-			Dial:     g.dial,
+			Head: http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
+			Dial: g.dial, Kernel: g.kernel,
 			Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 		},
 		Balance: balanceOptions(&c.Balance, n.Zone), Decay: c.Balance.Decay,

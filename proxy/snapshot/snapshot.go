@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -58,6 +60,7 @@ type Proxy struct {
 	budget   *listener.Budget // of clients' connections
 	dialling dialling
 	causes   *diagnose.Causes
+	active   *active.Table // the hops under way
 	kernel   *evidence.Kernel
 	panics   *panics.Counter
 	metrics  *metrics.Metrics
@@ -105,7 +108,7 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
 	}
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
 	p.budget.Reclaim = p.reclaim
@@ -196,20 +199,21 @@ func (p *Proxy) ReopenLog() error {
 }
 
 // labels makes the labels of a route, with its series.
-func (g *generation) labels(lc *config.Listener, route, cluster string, slow time.Duration) *hop.Labels {
-	l := g.label(lc, route, cluster, slow)
+func (g *generation) labels(lc *config.Listener, r *resources.Route) *hop.Labels {
+	l := g.label(lc, r)
 	g.labelled = append(g.labelled, l)
 	return l
 }
 
 // label is labels for a route that comes and goes.
-func (g *generation) label(lc *config.Listener, route, cluster string, slow time.Duration) *hop.Labels {
-	l := &hop.Labels{Service: g.config.Service, Listener: lc.Name, Route: route, Cluster: cluster, Slow: slow}
+func (g *generation) label(lc *config.Listener, r *resources.Route) *hop.Labels {
+	t := &g.config.Telemetry
+	l := &hop.Labels{
+		Service: g.config.Service, Listener: lc.Name, Route: r.Name, Cluster: r.Cluster.Name,
+		Slow: cmp.Or(r.Slow, t.SlowThreshold), Learn: r.Unnamed && t.LearnRoutes,
+	}
 	if lc.Direction == "outbound" {
 		l.Direction = hop.Outbound
-	}
-	if slow == 0 {
-		l.Slow = g.config.Telemetry.SlowThreshold
 	}
 	l.Metrics = g.metrics.Series(l)
 	return l

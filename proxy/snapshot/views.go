@@ -7,6 +7,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
+	"github.com/hopscope/hopscope/telemetry/paths"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/spans"
 	"github.com/hopscope/hopscope/telemetry/spans/otlp"
@@ -19,10 +20,13 @@ type dropper interface {
 	Dropped(emit func(value float64, labelValues ...string))
 }
 
+// mostRoutes is how many routes are learned of a service.
+const mostRoutes = 100
+
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	views := []record.View{p.metrics}
+	views := []record.View{paths.New(mostRoutes), p.metrics}
 	if t.AccessLog.Path != "off" {
 		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/descriptors"
+	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
@@ -32,7 +33,8 @@ func (g *Group) dial(ctx context.Context, e *Endpoint, giveUp time.Duration) (St
 		case ctx.Err() != nil:
 			why = nil // other waiters may dial themselves
 		case left < g.options.ConnectTimeout && late(err):
-			why, err = nil, fault.New(fault.UpstreamTimeout, fmt.Sprintf("%s did not accept a connection before the request timed out", e.Address))
+			found := fault.Of(err).Evidence
+			why, err = nil, &fault.Error{Kind: fault.UpstreamTimeout, Reason: e.Address + " did not accept a connection before the request timed out", Evidence: found}
 		}
 		g.undialled(e, why)
 		return nil, err
@@ -72,7 +74,11 @@ func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS
 	}
 	start := g.shared.Now()
 	by, _ := ctx.Deadline()
-	stop := context.AfterFunc(ctx, func() { nio.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) { // else the handshake ends by itself, and can be examined
+			nio.Close()
+		}
+	})
 	state, err := nio.StartTLS(g.options.TLS.Config(host), false, start+time.Until(by))
 	if !stop() && err == nil { // ctx ended at the last moment, and closes it
 		err = ctx.Err()
@@ -83,7 +89,10 @@ func (g *Group) connect(ctx context.Context, e *Endpoint) (*netio.Conn, *hop.TLS
 	case errors.Is(ctx.Err(), context.Canceled):
 		err = g.explain(e, ctx.Err())
 	case errors.Is(err, os.ErrDeadlineExceeded), ctx.Err() != nil:
-		err = fault.New(fault.TLSTimeout, fmt.Sprintf("%s did not end the TLS handshake within %s", e.Address, g.options.ConnectTimeout))
+		err = &fault.Error{
+			Kind: fault.TLSTimeout, Reason: fmt.Sprintf("%s did not end the TLS handshake within %s", e.Address, g.options.ConnectTimeout),
+			Evidence: g.options.Kernel.Connection(nc, evidence.Attempt{Who: "the endpoint", Waited: took}),
+		}
 	default:
 		err = tlsconf.ExplainClient(err, e.Address)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/descriptors"
+	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/http2"
@@ -17,7 +18,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
-// Options are a group's limits. All of them must be set.
+// Options are a group's limits. All of them must be set, but for those that say what
+// nothing means.
 type Options struct {
 	ConnectTimeout time.Duration
 	IdleTimeout    time.Duration // of a pooled connection
@@ -34,6 +36,8 @@ type Options struct {
 	TLS *tlsconf.Client
 	// Dial opens a connection; nil uses [descriptors.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Kernel is asked about connections that don't come about; nil asks nothing.
+	Kernel *evidence.Kernel
 }
 
 // Group holds what the endpoints of one cluster share. Use [NewGroup].

@@ -29,7 +29,7 @@ type formatter struct {
 }
 
 // fixed is the part of a line that is the same for all hops with the same labels.
-type fixed struct{ head, route []byte }
+type fixed struct{ head, route, cluster []byte }
 
 // maxKnown limits the remembered labels, and so how much of old configurations stays in
 // memory.
@@ -50,7 +50,12 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 		dst = appendText(dst, h.Method)
 	}
 	dst = f.appendPath(append(dst, `,"path":`...), h)
-	dst = append(dst, f.fixed.route...)
+	if h.Template == "" {
+		dst = append(dst, f.fixed.route...)
+	} else {
+		dst = appendText(append(dst, `,"route":`...), h.Template)
+	}
+	dst = append(dst, f.fixed.cluster...)
 	dst = appendUpstream(dst, h)
 	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(h.Status), 10)
@@ -85,8 +90,8 @@ func (f *formatter) turnTo(l *hop.Labels) {
 		}
 		fx.head = appendText([]byte(`,"service":`), l.Service)
 		fx.head = appendText(append(fx.head, `,"direction":`...), l.Direction.String())
-		fx.route = appendText([]byte(`,"route":`), l.Route)
-		fx.route = appendText(append(fx.route, `,"cluster":`...), l.Cluster)
+		fx.route = appendText([]byte(`,"route":`), (&hop.Hop{Labels: l}).RouteName())
+		fx.cluster = appendText([]byte(`,"cluster":`), l.Cluster)
 		f.known[l] = fx
 	}
 	f.labels, f.fixed = l, fx

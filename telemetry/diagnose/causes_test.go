@@ -74,7 +74,7 @@ func TestCausesTogether(t *testing.T) {
 			for i := range 500 {
 				id := hop.TraceID{0: byte(g), 15: byte(i%4 + 1)}
 				want := fmt.Sprint(g)
-				h := &hop.Hop{Labels: &hop.Labels{}, Trace: id, Start: epoch, Failure: hop.Failure{Hop: want}}
+				h := &hop.Hop{Labels: &hop.Labels{}, Trace: id, Parent: hop.SpanID{1}, Start: epoch, Failure: hop.Failure{Hop: want}}
 				c.Note(h, epoch)
 				if f, ok := c.Find(h); ok && f.Hop != want {
 					t.Errorf("found the failure of %s, want %s", f.Hop, want)
@@ -98,7 +98,7 @@ func TestCausesWithoutContext(t *testing.T) {
 		c.Note(h, at(end)) // as when it is noted again
 	}
 	find := func(start float64) hop.Failure {
-		f, _ := c.Find(&hop.Hop{Labels: labels, Trace: hop.TraceID{99}, Start: at(start)})
+		f, _ := c.Find(&hop.Hop{Labels: labels, Trace: hop.TraceID{200}, Start: at(start)})
 		return f
 	}
 	lost(1, labels, 1, 5, "early")

@@ -2,8 +2,6 @@ package diagnose
 
 import (
 	"cmp"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,64 +9,221 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// Culprit is what made a trace fail, or slow.
+// Culprit is what made a trace fail, or slow: a part of a service.
 type Culprit struct {
 	// Node is the hop or attempt that shows it.
 	Node *Node
-	// Service is the service to look at. If Edge is true it is the caller, and its
-	// connection to Endpoint failed.
+	// Service is the service at fault, Part the part of it, Endpoint the address of the
+	// instance; empty if there is none.
 	Service  string
+	Part     hop.Part
 	Endpoint string
-	Edge     bool
-	Flags    hop.Flags
+	// Kind is what happened, as in [hop.Failure], or "slow".
+	Kind string
+	// Caller is the service that met it on its way to Service; empty if it is within
+	// Service itself.
+	Caller string
+	Flags  hop.Flags
 	// Reason says what happened, in words.
 	Reason string
-	// Took is the time that was spent there, for a slow trace.
-	Took time.Duration
+	// Evidence is what else speaks for it, a sentence each, the most telling first.
+	Evidence []string
+	// Took is the time that was spent there, if it is about time, and Calls in how many
+	// calls.
+	Took  time.Duration
+	Calls int
 	// Unseen is true if the service's own hop is not among the hops, and only others
 	// reported it.
 	Unseen bool
+	// Inferred is true if the proxy that named it went by times, without ids that were
+	// passed on.
+	Inferred bool
+	// Unproven is true if Service is only where the trace ends: it makes calls that are not
+	// in the trace, so that one of those may be at fault.
+	Unproven bool
 }
 
 // String is a line such as
 // "payments -> bank: connection refused by 127.0.0.1:4003 (UF)".
 func (c *Culprit) String() string {
-	s := c.where() + ": " + c.Reason
+	s := c.Edge()
+	if c.Unproven {
+		s = "the trace ends at " + s
+	}
+	if c.Endpoint != "" && !strings.Contains(c.Reason, c.Endpoint) && !strings.HasPrefix(c.Endpoint+":", c.Service+":") {
+		s += " (" + c.Endpoint + ")"
+	}
+	s += ": " + c.Reason
 	if c.Flags != 0 {
 		s += " (" + c.Flags.String() + ")"
 	}
 	return s
 }
 
-// where returns the service, or its connection to what it called. It has the endpoint's
-// address only if the reason lacks it.
-func (c *Culprit) where() string {
-	if !c.Edge || c.Endpoint == "" {
-		return c.Service
-	}
-	name, told := callee(c.Node), strings.Contains(c.Reason, c.Endpoint)
-	switch {
-	case name == "" && told:
-		return c.Service
-	case name == "":
-		return c.Service + " -> " + c.Endpoint
-	case told:
-		return c.Service + " -> " + name
-	}
-	return c.Service + " -> " + name + " (" + c.Endpoint + ")"
+// Edge is where it happened: "checkout -> payments", or the service alone.
+func (c *Culprit) Edge() string {
+	return (&hop.Failure{Hop: c.Service, Caller: c.Caller}).Edge()
 }
 
-// callee returns a name for what an attempt called, if that says more than the service's
-// own name or the endpoint's address.
-func callee(n *Node) string {
-	name := n.Attempt.Cluster
-	if n.Hop.Labels.Direction == hop.Outbound {
-		name = cmp.Or(host(n.Hop), name)
+// convict describes a finding.
+func (t *Trace) convict(f *finding) *Culprit {
+	var c *Culprit
+	if f.waiting == nil || f.waiting == f.node && f.node.failed() {
+		c = t.charge(f.node)
+	} else {
+		c = t.late(f)
 	}
-	if name == n.service() || strings.HasPrefix(n.Attempt.Endpoint+":", name+":") {
-		return ""
+	t.testify(c, f)
+	return c
+}
+
+// late describes what an attempt waited for until it ended.
+func (t *Trace) late(f *finding) *Culprit {
+	c := t.slow(f.share, f.waiting.Duration)
+	c.Kind = "upstream_timeout"
+	if f.share.what == forConnection {
+		c.Kind = "connect_timeout"
 	}
-	return name
+	c.Flags = cmp.Or(f.waiting.Attempt.Flags, f.waiting.Hop.Flags)
+	a := f.node.Attempt
+	if c.Calls < 2 && a != nil && (a.Status == 0 || f.node.end() > f.waiting.end()) {
+		switch f.share.what {
+		case inApplication:
+			c.Reason = "the application at " + a.Endpoint + " had not answered after " + duration(c.Took)
+		case forAnswer:
+			c.Reason = "it had not answered after " + duration(c.Took)
+		}
+	}
+	if f.node != f.waiting {
+		c.Reason += ", when " + f.waiting.service() + " gave up"
+	}
+	return c
+}
+
+// charge describes a node that failed by itself.
+func (t *Trace) charge(n *Node) *Culprit {
+	h := n.Hop
+	f := t.failure(n)
+	c := &Culprit{
+		Node: n, Service: f.Hop, Part: f.Part, Kind: f.Kind, Caller: f.Caller, Endpoint: f.Endpoint, Reason: f.Reason,
+		Flags: h.Flags, Inferred: f.Inferred,
+		Unseen: f.Hop != n.service() && t.seen[f.Hop] == 0,
+	}
+	if n.Attempt != nil {
+		c.Flags = cmp.Or(n.Attempt.Flags, h.Flags)
+	}
+	return c
+}
+
+// failure says who is at fault for a node that failed by itself, and why. What the proxy
+// recorded that met it counts, but for what the other hops know better: the name of the
+// service that was called, and whether a proxy stands in front of it.
+func (t *Trace) failure(n *Node) hop.Failure {
+	f, last := n.Hop.Failure, n.Attempt == nil || n.Attempt == n.Hop.LastAttempt()
+	if last && f.Origin == hop.OriginRelayed && f.Hop != "" && !n.recoveredAll() {
+		f.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
+		return f
+	}
+	m := Met{Service: n.service(), Kind: n.kind(), Reason: n.reason()}
+	if n.Attempt != nil {
+		m.Endpoint = n.Attempt.Endpoint
+	}
+	if last && f.Kind != "" && f.Origin != hop.OriginRelayed {
+		m.Kind, m.Endpoint = f.Kind, cmp.Or(f.Endpoint, m.Endpoint)
+		if f.Kind != ErrorResponse {
+			m.Reason = strings.TrimPrefix(f.Reason, rules[f.Kind].words)
+		}
+	}
+	if n.Attempt != nil || n.Hop.Labels.Direction == hop.Outbound {
+		m.Callee = n.callee()
+	}
+	if m.Kind == "" {
+		return hop.Failure{Hop: m.Service, Reason: m.Reason}
+	}
+	m.Proxied = t.seen[m.Callee] > 0 || last && f.Part == hop.PartProxy
+	return Charge(m)
+}
+
+// recoveredAll reports whether the calls of the application are among the hops, and none
+// of their failures explains that of n.
+func (n *Node) recoveredAll() bool {
+	for _, c := range n.Children {
+		if c.Attempt == nil && c.failed() {
+			return true
+		}
+	}
+	return false
+}
+
+// kind is the kind of the node's failure, "" if it is not known.
+func (n *Node) kind() string {
+	details, proxyError, flags, status, call := n.Hop.Details, n.Hop.ProxyError, n.Hop.Flags, n.Hop.Status, n.Hop.GRPCStatus
+	if a := n.Attempt; a != nil {
+		details, proxyError, flags, status, call = a.Details, a.ProxyError, a.Flags, a.Status, a.GRPCStatus
+	}
+	kind := ""
+	if proxyError != "" || flags&hop.Failures != 0 {
+		kind = KindOf(details, proxyError, flags)
+	}
+	if kind == "" && n.Attempt != nil && (status >= 500 || call.ServerError()) {
+		kind = ErrorResponse
+	}
+	return kind
+}
+
+// reason says in words why the node failed, or what it answered.
+func (n *Node) reason() string {
+	h, a := n.Hop, n.Attempt
+	if a == nil {
+		if h.ProxyError != "" || h.Flags&hop.Failures != 0 {
+			return cmp.Or(h.Failure.Reason, strings.ReplaceAll(h.ProxyError, "_", " "), h.Flags.Hint())
+		}
+		return cmp.Or(h.Failure.Reason, "answered "+n.answer()+n.message())
+	}
+	if a.ProxyError != "" || a.Flags&hop.Failures != 0 {
+		reason := a.Reason
+		if reason == "" && a == h.LastAttempt() {
+			reason = h.Failure.Reason
+		}
+		return cmp.Or(reason, strings.ReplaceAll(a.ProxyError, "_", " "), a.Flags.Hint())
+	}
+	if h.Labels.Direction == hop.Outbound {
+		return "answered " + n.answer() + n.message()
+	}
+	return "the application at " + a.Endpoint + " answered " + n.answer() + n.message()
+}
+
+// callee names the service that an attempt called, or that a hop without an attempt would
+// have called. The hop of that service knows its name best; what this one's proxy knows
+// comes next. Toward its own application it is the service itself.
+func (n *Node) callee() string {
+	h := n.Hop
+	for _, c := range n.Children {
+		if h.Labels.Direction == hop.Outbound && c.Attempt == nil && c.Hop.Labels.Direction == hop.Inbound && !c.Inferred {
+			return c.service()
+		}
+	}
+	f, cluster, endpoint := &h.Failure, h.Labels.Cluster, ""
+	if n.Attempt != nil {
+		cluster, endpoint = n.Attempt.Cluster, n.Attempt.Endpoint
+	}
+	switch {
+	case f.Origin != hop.OriginRelayed && f.Kind != "" && f.Caller == n.service():
+		return f.Hop
+	case h.Labels.Direction == hop.Outbound && f.Origin == hop.OriginEndpoint && f.Hop != n.service() && f.Hop != "":
+		return f.Hop
+	case h.Labels.Direction == hop.Outbound:
+		return cmp.Or(host(h), cluster, endpoint, n.service())
+	case n.Attempt == nil || f.Kind != "" || local(endpoint):
+		return n.service()
+	}
+	return cmp.Or(cluster, n.service()) // a gateway
+}
+
+// local reports whether an address is on this machine, so that the service itself is
+// behind it.
+func local(endpoint string) bool {
+	return endpoint == "" || strings.HasPrefix(endpoint, "127.") || strings.HasPrefix(endpoint, "[::1]:")
 }
 
 // host is the request's host, without the port.
@@ -78,111 +233,6 @@ func host(h *hop.Hop) string {
 		name = name[:colon]
 	}
 	return name
-}
-
-// blame finds the culprit of the first root that failed.
-func (t *Trace) blame() *Culprit {
-	for _, root := range t.Roots {
-		if root.failed() {
-			return failure(root.cause())
-		}
-	}
-	return nil
-}
-
-// failed reports whether the node ended in an error. A client that went away, or sent
-// something invalid, does not count.
-func (n *Node) failed() bool {
-	if a := n.Attempt; a != nil {
-		return a.Status >= 500 || a.GRPCStatus.ServerError() || a.ProxyError != "" || a.Flags&hop.Failures != 0
-	}
-	return n.Hop.Failed()
-}
-
-// cutShort reports whether the caller went away before the hop was done. Such
-// a hop has not failed, but what failed under it may be why it took too long.
-func (n *Node) cutShort() bool {
-	return n.Hop.Status == 0 || n.Hop.Flags&(hop.DownstreamClosed|hop.DownstreamReset) != 0
-}
-
-// cause returns the deepest node that made the failure of n: n itself, unless a failed
-// child explains it. It returns nil if n did not fail.
-func (n *Node) cause() *Node {
-	if !n.failed() && !n.cutShort() {
-		return nil
-	}
-	type pair struct{ child, cause *Node }
-	var all []pair
-	for i, c := range n.Children {
-		switch {
-		case c.Attempt != nil && c.Attempt != n.Hop.LastAttempt(): // it was tried again
-		case c.Attempt == nil && recovered(c, n.Children[i+1:]):
-		default:
-			if why := c.cause(); why != nil {
-				all = append(all, pair{c, why})
-			}
-		}
-	}
-	if len(all) == 0 {
-		if n.failed() {
-			return n
-		}
-		return nil
-	}
-	// The last failure is the one that nothing recovered. Among concurrent ones, the
-	// first failure ended the others.
-	last := slices.MaxFunc(all, func(a, b pair) int { return cmp.Compare(a.child.end(), b.child.end()) })
-	first := last
-	for _, p := range all {
-		if p.child.end() > last.child.Start && p.child.end() < first.child.end() {
-			first = p
-		}
-	}
-	return first.cause
-}
-
-// recovered reports whether the application repeated the failed call with success.
-func recovered(c *Node, later []*Node) bool {
-	for _, l := range later {
-		if l.Attempt == nil && l.Start >= c.end() && !l.failed() && l.Hop.Status > 0 &&
-			l.service() == c.service() && l.Hop.Method == c.Hop.Method &&
-			l.Hop.String(l.Hop.Host) == c.Hop.String(c.Hop.Host) &&
-			l.Hop.String(l.Hop.Path) == c.Hop.String(c.Hop.Path) {
-			return true
-		}
-	}
-	return false
-}
-
-// failure describes a node that made a failure.
-func failure(n *Node) *Culprit {
-	h, a := n.Hop, n.Attempt
-	c := &Culprit{Node: n, Service: n.service(), Flags: h.Flags}
-	flags, proxyError, reason := h.Flags, h.ProxyError, h.Failure.Reason
-	if a != nil {
-		c.Endpoint = a.Endpoint
-		flags, proxyError = a.Flags, a.ProxyError
-		c.Flags = cmp.Or(flags, h.Flags)
-		reason = cmp.Or(a.Reason, reason)
-	}
-	f := h.Failure
-	switch {
-	case f.Origin == hop.OriginRelayed && f.Hop != "":
-		c.Service, c.Endpoint, c.Unseen = f.Hop, "", true
-		c.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
-	case proxyError != "" || flags&hop.Failures != 0:
-		c.Edge = a != nil && flags&hop.Overload == 0 // a shortage in the proxy is nobody else's fault
-		c.Reason = cmp.Or(reason, strings.ReplaceAll(proxyError, "_", " "), c.Flags.Hint())
-		c.Reason += n.whatItWaitedFor()
-	case a != nil && h.Labels.Direction == hop.Outbound:
-		c.Service, c.Unseen = destination(n), true
-		c.Reason = "answered " + n.answer() + " to " + n.service() + n.message()
-	case a != nil:
-		c.Reason = "the application at " + a.Endpoint + " answered " + n.answer() + n.message()
-	default:
-		c.Reason = cmp.Or(reason, "answered "+n.answer()+n.message())
-	}
-	return c
 }
 
 // answer returns the status that the node ended with: the gRPC status if there is one,
@@ -203,77 +253,4 @@ func (n *Node) message() string {
 		return ""
 	}
 	return ": " + h.String(h.GRPCMessage)
-}
-
-// whatItWaitedFor says where the time of a timeout went, if hops below it show that.
-func (n *Node) whatItWaitedFor() string {
-	if n.Attempt == nil || n.Attempt.Flags&hop.UpstreamTimeout == 0 {
-		return ""
-	}
-	var top *Node
-	var took time.Duration
-	n.criticalPath(n.end(), func(m *Node, own time.Duration) {
-		if top == nil || own > took {
-			top, took = m, own
-		}
-	})
-	if top == n {
-		return ""
-	}
-	return "; it waited for " + slow(top, took).String()
-}
-
-// destination returns a name for what an outbound attempt called.
-func destination(n *Node) string {
-	name := n.Hop.Failure.Hop
-	if name == n.service() {
-		name = ""
-	}
-	return cmp.Or(name, host(n.Hop), n.Attempt.Cluster, n.Attempt.Endpoint)
-}
-
-// slow describes a node that took long.
-func slow(n *Node, took time.Duration) *Culprit {
-	c := &Culprit{Node: n, Service: n.service(), Took: took}
-	if n.Attempt == nil {
-		c.Reason = duration(took) + " in its proxy, before and after its attempts"
-		if len(n.Hop.Attempts) == 0 {
-			c.Reason = duration(took) + " in its proxy, and no attempt"
-		}
-		return c
-	}
-	c.Endpoint = n.Attempt.Endpoint
-	connecting := n.Attempt.Connected - n.Attempt.Start
-	if n.Attempt.Connected == 0 && n.Attempt.Status == 0 && n.Attempt.Sent == 0 {
-		connecting = n.Duration
-	}
-	switch {
-	case connecting > took/2:
-		c.Edge = true
-		c.Reason = duration(connecting) + " to get a connection"
-		if t := n.Attempt.TLS; t != nil && !n.Attempt.Reused && t.Handshake > 0 {
-			c.Reason += ", " + duration(t.Handshake) + " of it for TLS"
-		}
-	case n.Hop.Labels.Direction == hop.Inbound:
-		c.Reason = duration(took) + " in the application at " + c.Endpoint
-	case len(n.Children) > 0:
-		c.Edge = true
-		c.Reason = duration(took) + " on the way"
-	default:
-		c.Service, c.Unseen = destination(n), true
-		c.Reason = duration(took) + " to answer " + n.service()
-	}
-	return c
-}
-
-// duration returns d with the significant digits.
-func duration(d time.Duration) string {
-	switch ms := float64(d) / float64(time.Millisecond); {
-	case ms < 100:
-		return fmt.Sprintf("%.1f ms", ms)
-	case ms < 1000:
-		return fmt.Sprintf("%.0f ms", ms)
-	default:
-		return fmt.Sprintf("%.2f s", ms/1000)
-	}
 }

@@ -23,6 +23,9 @@ func (t *Trace) layout() {
 // start of the trace, by the clock of the first root.
 func (n *Node) place(zero time.Time, start time.Duration) {
 	n.Start, n.Duration = start, max(n.Hop.End, 0)
+	if n.Hop.End == 0 && n.parent != nil { // it has not ended: it lasts at least as long as its caller
+		n.Duration = max(n.parent.end()-start, 0)
+	}
 	shift := start - n.Hop.Start.Sub(zero)
 	for _, c := range n.Children {
 		if c.Attempt == nil {
@@ -31,6 +34,9 @@ func (n *Node) place(zero time.Time, start time.Duration) {
 		}
 		c.Start = start + max(c.Attempt.Start, 0)
 		c.Duration = max(c.ended().Sub(c.began()), 0)
+		if c.Attempt.End == 0 {
+			c.Duration = max(n.end()-c.Start, 0)
+		}
 		for _, g := range c.Children {
 			g.place(zero, c.placeOf(g, g.Hop.Start.Sub(zero), shift))
 		}
@@ -74,17 +80,4 @@ func (n *Node) criticalPath(until time.Duration, share func(*Node, time.Duration
 		until = begin
 	}
 	share(n, own+max(until-n.Start, 0))
-}
-
-// slowest notes the shares of the critical path under root, and returns the
-// largest.
-func slowest(root *Node) *Culprit {
-	var top *Node
-	root.criticalPath(root.end(), func(n *Node, own time.Duration) {
-		n.Exclusive = own
-		if top == nil || own > top.Exclusive {
-			top = n
-		}
-	})
-	return slow(top, top.Exclusive)
 }

@@ -145,13 +145,63 @@ func (p *painter) head() {
 	}
 	root := t.Roots[0]
 	p.print("", fmt.Sprintf("  %s in %s, %d %s\n", status(root), duration(root.Duration), t.Hops, plural("hop", t.Hops)))
-	if t.Culprit != nil {
-		p.print(red, "culprit: "+clean(t.Culprit.String())+"\n")
+	p.verdict("culprit: ", t.Culprit, red)
+	if t.Inner != nil {
+		outcome := " (did not fail the request)"
+		if root.Hop.Status >= 400 {
+			outcome = ""
+		}
+		p.verdict("inside"+outcome+": ", t.Inner, yellow)
 	}
 	if t.Slowest != nil && (t.Culprit == nil || root.Hop.Slow()) {
-		p.print("", "slowest: "+clean(t.Slowest.String())+"\n")
+		p.verdict("slowest: ", t.Slowest, "")
 	}
 	p.dst = append(p.dst, '\n')
+}
+
+// verdict says who is at fault, and below it what speaks for that.
+func (p *painter) verdict(title string, c *Culprit, tint string) {
+	if c == nil {
+		return
+	}
+	if c.Unproven {
+		title, tint = strings.Replace(title, "culprit", "unproven", 1), yellow
+	}
+	p.wrapped(tint, title+c.String(), "")
+	if c.Kind != slowKind && (c.Caller != "" || c.Part != hop.PartApplication) && c.Part != hop.PartUnknown {
+		p.wrapped("", "at fault: "+c.Service+", "+partWords[c.Part], "  ")
+	}
+	for _, line := range c.Evidence {
+		p.wrapped("", line, "  ")
+	}
+}
+
+// partWords are the parts of a service in a sentence.
+var partWords = map[hop.Part]string{
+	hop.PartApplication:   "its application",
+	hop.PartProxy:         "its proxy",
+	hop.PartNetwork:       "the network on the way to it",
+	hop.PartConfiguration: "its configuration",
+	hop.PartCertificate:   "its certificate",
+	hop.PartCapacity:      "a limit of its own",
+	hop.PartResolution:    "how its addresses are found",
+}
+
+// wrapped prints a sentence on as many lines as it takes, the first after the margin.
+func (p *painter) wrapped(tint, text, margin string) {
+	line := margin
+	empty := true
+	for word := range strings.FieldsSeq(clean(text)) {
+		if !empty && columns(line)+1+columns(word) > p.width {
+			p.print(tint, line+"\n")
+			line, empty = margin+"  ", true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	p.print(tint, line+"\n")
 }
 
 func plural(word string, n int) string {
@@ -254,8 +304,8 @@ func (p *painter) annotate(r *row, n *Node) {
 	case r.note != "":
 	case culprit != nil && culprit.Node == n:
 		r.note, r.tint = "✗ "+note(culprit), red
-	case n.failed() && n.cause() == n:
-		r.note, r.tint = "! "+note(failure(n)), yellow
+	case n.failed() && n.cause().node == n:
+		r.note, r.tint = "! "+note(p.trace.charge(n)), yellow
 	case culprit == nil && slowest != nil && slowest.Node == n && p.trace.Roots[0].Hop.Slow():
 		r.note, r.tint = "◆ "+clean(slowest.Reason), yellow
 	}
@@ -320,10 +370,10 @@ func (p *painter) draw(r *row) {
 // bar is lighter than a hop's.
 func (p *painter) bar(n *Node) (bar string, end int) {
 	cell := func(d time.Duration) int {
-		return int(int64(p.bars) * int64(max(d, 0)) / max(int64(p.until), 1))
+		return int(float64(p.bars) * (float64(max(d, 0)) / float64(max(p.until, 1))))
 	}
-	from := min(cell(n.Start), p.bars-1)
-	to := min(max(cell(n.end()), from+1), p.bars)
+	from := max(min(cell(n.Start), p.bars-1), 0)
+	to := max(min(cell(n.end()), p.bars), from+1)
 	block := "█"
 	if n.Attempt != nil {
 		block = "▒"

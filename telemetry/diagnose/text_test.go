@@ -97,9 +97,8 @@ func TestText(t *testing.T) {
 func TestTextWidthAndColor(t *testing.T) {
 	trace := Build(traceID, drawings()["sidecars"])
 	for _, width := range []int{1, 60, 80, 100, 200} {
-		tree := strings.SplitAfterN(string(trace.AppendText(nil, TextOptions{Width: width})), "\n\n", 2)[1]
-		for _, line := range strings.Split(tree, "\n") {
-			if n := utf8.RuneCountInString(line); n > max(width, 80) {
+		for line := range strings.Lines(string(trace.AppendText(nil, TextOptions{Width: width}))) {
+			if n := -1 + utf8.RuneCountInString(line); n > max(width, 80) {
 				t.Errorf("width %d: a line of %d columns: %s", width, n, line)
 			}
 		}

@@ -16,13 +16,21 @@ type Trace struct {
 	Roots []*Node
 	// Hops is how many different hops there are.
 	Hops int
-	// Culprit made the trace fail; nil if no root failed. A failure that a retry or the
-	// application recovered from has no culprit.
+	// Culprit made the trace fail; nil if no root failed.
 	Culprit *Culprit
+	// Inner is a failure that did not fail the request: no root failed, but a hop or an
+	// attempt below did, and a retry or the application recovered from it. It is nil if
+	// there is none, or if there is a Culprit.
+	Inner *Culprit
 	// Slowest is where most of the first root's time went; nil if there are no hops.
 	Slowest *Culprit
 	// Breaks are the places where the trace is cut.
 	Breaks []Break
+
+	seen  map[string]int  // how many inbound hops each service has
+	calls map[string]int  // how many outbound ones
+	lost  map[string]bool // the services that make calls without the trace's context
+	all   []*hop.Hop      // of any trace; only while the trace is built
 }
 
 // Node is a hop, or one of its attempts. A hop's children are its attempts. An attempt's
@@ -51,16 +59,21 @@ func (n *Node) end() time.Duration { return n.Start + n.Duration }
 // service is the name of the service whose proxy recorded the node.
 func (n *Node) service() string { return n.Hop.Labels.Service }
 
-// Build makes a Trace from hops. Hops may repeat; hops of other traces are used only for
-// [Trace.Breaks]. It does not change the hops, but its result points to them.
+// Build makes a Trace from hops. Hops may repeat. Hops of other traces are used only to
+// find services that do not pass the trace context on. It does not change the hops, but its result points to them.
 func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
 	nodes := collect(id, hops)
 	link(nodes)
 	inferCallers(nodes)
 	inferRest(nodes)
 
-	t := &Trace{ID: id, Hops: len(nodes)}
+	t := &Trace{ID: id, Hops: len(nodes), all: hops, seen: make(map[string]int), calls: make(map[string]int), lost: make(map[string]bool)}
 	for _, n := range nodes {
+		if n.Hop.Labels.Direction == hop.Inbound {
+			t.seen[n.service()]++
+		} else {
+			t.calls[n.service()]++
+		}
 		slices.SortStableFunc(n.Children, byStart)
 		for _, a := range n.Children {
 			slices.SortStableFunc(a.Children, byStart)
@@ -70,11 +83,16 @@ func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
 		}
 	}
 	t.layout()
-	if len(t.Roots) > 0 {
-		t.Slowest = slowest(t.Roots[0])
+	lost := lostContext(hops, func(h *hop.Hop) bool { return h.Trace == id })
+	for _, b := range lost {
+		t.lost[b.Service] = true
 	}
-	t.Culprit = t.blame()
-	t.Breaks = append(t.cuts(), lostContext(hops, id)...)
+	t.Slowest = t.slowest()
+	if t.Culprit = t.blame(); t.Culprit == nil {
+		t.Inner = t.inner()
+	}
+	t.Breaks = append(t.cuts(), lost...)
+	t.all = nil
 	return t
 }
 

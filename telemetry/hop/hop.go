@@ -58,6 +58,9 @@ type Hop struct {
 	// "/product/{id}". It is empty until the Hop is recorded, and where the
 	// configuration itself names a template.
 	Template string
+	// Timeout is how long the response may take by the configuration of the route, all
+	// attempts together; 0 is no limit. The caller may allow less.
+	Timeout time.Duration
 
 	// BytesIn and BytesOut count the content received from and sent to the client, in
 	// bytes on its connection, without framing (chunks, frames): before filters on the
@@ -148,6 +151,9 @@ type Labels struct {
 	Listener  string
 	// Route and Cluster are empty until a route has been chosen, or if none matched.
 	Route, Cluster string
+	// Learn says that the configuration names no template for the route, so that the views
+	// may learn it from the paths.
+	Learn bool
 	// Slow is the duration from which a hop counts as slow; 0 means never.
 	Slow time.Duration
 	// Metrics has the metrics view's series for these labels, resolved when the

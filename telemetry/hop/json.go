@@ -28,6 +28,7 @@ type document struct {
 	Sampled    bool          `json:"sampled"`
 	SampledBy  string        `json:"sampled_by,omitempty"`
 	Start      time.Time     `json:"start"`
+	TimeoutNS  time.Duration `json:"timeout_ns,omitempty"`
 	RoutedNS   time.Duration `json:"routed_ns,omitempty"`
 	FirstByte  time.Duration `json:"first_byte_ns,omitempty"`
 	EndNS      time.Duration `json:"end_ns"`
@@ -123,7 +124,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, SlowNS: l.Slow,
 		TraceID: idText(h.Trace[:]), SpanID: idText(h.Span[:]), ParentID: idText(h.Parent[:]),
 		Sampled: h.Sampled, SampledBy: h.Keep.String(),
-		Start: h.Start.UTC(), RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
+		Start: h.Start.UTC(), TimeoutNS: h.Timeout, RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
 		Method: h.Method, MethodText: h.String(h.MethodText), Version: h.Version.String(),
 		Scheme: h.Scheme, Status: h.Status, Flags: h.Flags.String(),
 		ProxyError: h.ProxyError, Details: h.Details,
@@ -167,7 +168,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Slow: d.SlowNS,
 		},
 		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepSlow),
-		Start: d.Start, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,
+		Start: d.Start, Timeout: d.TimeoutNS, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,
 		Method: d.Method, Version: parse(d.Version, VersionUnknown, HTTP2),
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),
 		ProxyError: d.ProxyError, Details: d.Details,

@@ -23,8 +23,8 @@ func example() *Hop {
 		Failure: Failure{
 			OriginRelayed, "payments", PartProxy, "connect_refused", "web", "127.0.0.1:4003", true, "connection refused by 127.0.0.1:4003",
 		},
-		Template: "/charge/{id}",
-		BytesIn:  3, BytesOut: 4, Client: "192.0.2.1", Peer: "127.0.0.1:555",
+		Template: "/charge/{id}", Timeout: 15 * time.Second,
+		BytesIn: 3, BytesOut: 4, Client: "192.0.2.1", Peer: "127.0.0.1:555",
 		GRPC: true, GRPCStatus: GRPCStatusOf(14),
 		TLS: &TLS{
 			Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "web.test", Protocol: "h2",

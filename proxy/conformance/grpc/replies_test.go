@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	pb "google.golang.org/grpc/interop/grpc_testing"
@@ -315,4 +316,25 @@ func failing(t *testing.T, c pb.TestServiceClient, stream bool, as *pb.EchoStatu
 	close(had)
 	_, err = s.Recv()
 	return s.Trailer(), err
+}
+
+// TestAnAnswerOfAHeadEndsItsStream: the head that has a call's status also ends the
+// stream, however many calls fail at once. A client takes a status from no other head.
+func TestAnAnswerOfAHeadEndsItsStream(t *testing.T) {
+	const rounds, atOnce = 20, 90
+	hangs := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) { io.Copy(io.Discard, p.TCPConn) })
+	p := proxytest.Start(t, hangs, func(s *proxytest.Settings) { s.Cluster.Retry = nil })
+	f := proxytest.DialHTTP2(t, p.Ingress())
+	for range rounds {
+		for range atOnce {
+			f.Ask(true, "POST", "/a.B/C", "content-type: application/grpc", "grpc-timeout: 40m")
+		}
+		for range atOnce {
+			frame := f.Until("an answer", func(http2.Frame) bool { return true })
+			head, ok := frame.(*http2.MetaHeadersFrame)
+			if !ok || !head.StreamEnded() {
+				t.Fatalf("the proxy sent %v", frame)
+			}
+		}
+	}
 }

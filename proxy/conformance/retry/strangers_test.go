@@ -3,6 +3,7 @@ package retry_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,9 @@ var envoys = []string{
 	"x-envoy-upstream-rq-timeout-ms: 1", "x-envoy-upstream-rq-per-try-timeout-ms: 1",
 }
 
+// expected is a field that the proxy itself writes.
+const expected = "X-Envoy-Expected-Rq-Timeout-Ms"
+
 // TestEnvoysFieldsOfStrangers: nothing that a stranger says in Envoy's words reaches an
 // endpoint or has an effect, whatever protocol it speaks. Who is trusted is passed on.
 func TestEnvoysFieldsOfStrangers(t *testing.T) {
@@ -28,13 +32,17 @@ func TestEnvoysFieldsOfStrangers(t *testing.T) {
 		p := proxytest.StartScript(t, up, 1, proxytest.Respond(503))
 		x := p.Start(down, up, func(s *proxytest.Settings) { s.Listener.TrustedCallers = nil })
 		x.Ask("GET", nil, envoys...).Want(t, 503, "", "503")
-		if names := p.Requests()[0].Said(); len(names) > 0 {
+		got := p.Requests()[0]
+		if names := got.Said(); !slices.Equal(names, []string{expected}) {
 			t.Errorf("the endpoint got %q", names)
+		}
+		if value := got.Header.Get(expected); value == "9" {
+			t.Error("the endpoint is told the time of a stranger")
 		}
 
 		p = proxytest.StartScript(t, up, 1, proxytest.Respond(200))
 		p.Start(down, up).Ask("GET", nil, "x-envoy-internal: true", "x-envoy-something-new: x").Want(t, 200, "", "200")
-		if names := p.Requests()[0].Said(); len(names) != 2 {
+		if names := p.Requests()[0].Said(); len(names) != 3 {
 			t.Errorf("the endpoint got %q from a caller that is trusted", names)
 		}
 	})

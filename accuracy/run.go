@@ -1,0 +1,262 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/accuracy/fault"
+	"github.com/hopscope/hopscope/accuracy/mesh"
+)
+
+// row is what came of one fault in one mesh, or in several.
+type row struct {
+	Fault    string            `json:"fault"`
+	Missing  string            `json:"missing,omitempty"`
+	Meshes   int               `json:"meshes"`
+	Requests int               `json:"requests"`
+	Failed   int               `json:"failed"` // of them
+	Scores   map[string]*score `json:"scores"` // by view
+	Misses   []*miss           `json:"misses,omitempty"`
+}
+
+func newRow(f *fault.Fault) *row {
+	r := &row{Fault: f.Name, Missing: f.Missing, Scores: map[string]*score{}}
+	for _, v := range views {
+		r.Scores[v.name] = &score{}
+	}
+	return r
+}
+
+// wrong is how many wrong names the views of hopscope gave.
+func (r *row) wrong() (n int) {
+	for _, v := range views[:3] {
+		n += r.Scores[v.name].Wrong
+	}
+	return n
+}
+
+// miss is a verdict that is not right, and how often it was said.
+type miss struct {
+	View  string `json:"view"`
+	Said  string `json:"said"`
+	Right string `json:"right"`
+	Count int    `json:"count"`
+	// Example is the first of them in full.
+	Example string `json:"example"`
+}
+
+func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string) {
+	m := miss{
+		View: view, Said: strings.TrimSpace(fmt.Sprintf("%s %s %s", role(said.service, at), said.part, said.kind)),
+		Right: strings.TrimSpace(fmt.Sprintf("%s %v %v", roles(right.Services, at), right.Parts, right.Kinds)), Count: 1,
+	}
+	for _, known := range r.Misses {
+		if known.View == m.View && known.Said == m.Said && known.Right == m.Right {
+			known.Count++
+			return
+		}
+	}
+	m.Example = fmt.Sprintf("%s, %s -> %s: %.300s", shape, at.Caller, at.Target, said.text)
+	r.Misses = append(r.Misses, &m)
+}
+
+// role says what a service is to the fault, since names differ from mesh to mesh.
+func role(service string, at fault.Place) string {
+	switch {
+	case service == "":
+		return "nobody"
+	case service == at.Target:
+		return "target"
+	case service == at.Caller:
+		return "caller"
+	case slices.Contains(at.Callers, service):
+		return "another caller"
+	case service == at.Other:
+		return "the other fault"
+	}
+	return service
+}
+
+func roles(services []string, at fault.Place) string {
+	var all []string
+	for _, s := range services {
+		all = append(all, role(s, at))
+	}
+	return cmp.Or(strings.Join(all, " or "), "nobody")
+}
+
+// runner injects faults into meshes.
+type runner struct {
+	hopscope string
+	consul   string // the program; empty if there is none
+	requests int
+}
+
+// errNoPlace means that a graph has no place for a fault.
+var errNoPlace = errors.New("no place for the fault")
+
+// run injects one fault into a mesh of the graph that generate makes, and adds to the
+// row what came of it.
+func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate func() *mesh.Graph, into *row) error {
+	g := generate()
+	at, ok := f.Find(r, g)
+	if !ok {
+		return errNoPlace
+	}
+	if f.Graph != nil {
+		f.Graph(g, at)
+	}
+	m, err := x.start(ctx, f, g, at)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	target := &fault.Target{Mesh: m, Place: at, Context: ctx}
+	if f.Inject != nil {
+		if err := warm(ctx, m); err != nil {
+			return err
+		}
+		if err := f.Inject(target); err != nil {
+			return err
+		}
+	}
+	method, atOnce := f.Method, f.AtOnce
+	if method == "" {
+		method = "GET"
+	}
+	if atOnce == 0 {
+		atOnce = 4
+	}
+	results := m.Requests(ctx, method, x.requests, atOnce)
+	m.Collect(ctx, results)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	into.Meshes++
+	truth := f.Truth(at)
+	if !anyFailure(results) && mustFail(f, g, at, truth) {
+		return fmt.Errorf("%s -> %s: no request failed: the fault was not one", at.Caller, at.Target)
+	}
+	judgeAll(truth, g, at, results, into)
+	return nil
+}
+
+func anyFailure(results []*mesh.Result) bool {
+	return slices.ContainsFunc(results, (*mesh.Result).Failed)
+}
+
+// mustFail reports whether the root's applications let the fault through.
+func mustFail(f *fault.Fault, g *mesh.Graph, at fault.Place, truth fault.Truth) bool {
+	caller := ""
+	if f.OnEdge {
+		caller = at.Caller
+	}
+	return len(truth.Services) > 0 && !truth.Slow && !g.Caches() && g.FailsRoot(caller, at.Target)
+}
+
+// start runs a mesh, again if another process was faster to take a port.
+func (x *runner) start(ctx context.Context, f *fault.Fault, g *mesh.Graph, at fault.Place) (*mesh.Mesh, error) {
+	for try := 1; ; try++ {
+		m, err := x.startOnce(ctx, f, g, at)
+		if !errors.Is(err, mesh.ErrPortTaken) || try == 5 {
+			return m, err
+		}
+	}
+}
+
+func (x *runner) startOnce(ctx context.Context, f *fault.Fault, g *mesh.Graph, at fault.Place) (m *mesh.Mesh, err error) {
+	p, err := mesh.NewPlan(g)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if m == nil {
+			p.Close()
+		}
+	}()
+	if f.Consul {
+		if x.consul == "" {
+			return nil, fault.ErrCannot
+		}
+		agent, err := mesh.StartConsul(ctx, x.consul)
+		if err != nil {
+			return nil, err
+		}
+		p.OnClose(agent.Kill)
+		if err := p.UseConsul(agent); err != nil {
+			return nil, err
+		}
+	}
+	if f.Plan != nil {
+		if err := f.Plan(p, at); err != nil {
+			return nil, err
+		}
+	}
+	return mesh.Start(ctx, p, x.hopscope)
+}
+
+// warm sends a few requests, all of which have to succeed, so that there are connections
+// that can die.
+func warm(ctx context.Context, m *mesh.Mesh) error {
+	for range 3 {
+		if r := m.Request(ctx, "GET"); r.Failed() {
+			return fmt.Errorf("the mesh fails without a fault: status %d, %s", r.Status, r.ProxyStatus)
+		}
+	}
+	return nil
+}
+
+// judgeAll compares what the views say of each request with the truth.
+func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.Result, into *row) {
+	for _, r := range results {
+		into.Requests++
+		if r.Failed() {
+			into.Failed++
+		}
+		for _, v := range views {
+			if !applies(v, r, truth) {
+				continue
+			}
+			said, right := v.of(r, truth), truth
+			if right.Begun && v.name == "header" {
+				right.Parts = nil
+			}
+			s := judge(said, right)
+			into.Scores[v.name].add(s)
+			if s.Whole == 0 && v.name != "deepest" {
+				into.miss(v.name, said, right, at, g.Shape)
+			}
+		}
+	}
+}
+
+// applies reports whether the view has anything to say of the result.
+func applies(v view, r *mesh.Result, truth fault.Truth) bool {
+	switch {
+	case truth.Slow:
+		return !v.ofFailures
+	case len(truth.Services) == 0: // it must say nothing
+		return true
+	case v.ofFailures:
+		return r.Failed()
+	}
+	return anyFailed(r)
+}
+
+// anyFailed reports whether any hop of the request failed, if only within.
+func anyFailed(r *mesh.Result) bool {
+	if r.Failed() {
+		return true
+	}
+	for _, h := range r.Hops {
+		if h.Failed() {
+			return true
+		}
+	}
+	return false
+}

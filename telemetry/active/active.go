@@ -1,0 +1,164 @@
+package active
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// buckets is how many locks the table has, a power of two.
+const buckets = 512
+
+// farthest is how many hops of a bucket a search looks at. Clients choose trace ids, so
+// they can fill a bucket; nobody then waits for a search that is long.
+const farthest = 256
+
+// Table has the hops under way. The zero value is ready. All its methods may be called from
+// any goroutine, and none waits for anything but a lock that is held for a moment.
+type Table struct{ buckets [buckets]bucket }
+
+// bucket has the hops of some traces.
+type bucket struct {
+	mu    sync.Mutex
+	first *Entry
+	_     [48]byte // a cache line for each
+}
+
+func (t *Table) bucket(trace hop.TraceID) *bucket {
+	return &t.buckets[(uint(trace[14])<<8|uint(trace[15]))%buckets]
+}
+
+// Entry is the place of a hop in a table. The zero value is in no table; its methods then
+// do nothing.
+type Entry struct {
+	in         *bucket // nil for none; of the goroutine that enters and leaves
+	next, prev *Entry  // guarded by the bucket's lock, as is all that follows but wait
+
+	hop        *hop.Hop // of which nothing is read that changes while it is under way
+	kind       hop.Kind
+	path, host []byte // of the Hop
+	to         any
+	tries      int
+	attempt    hop.SpanID // the latest
+	endpoint   string     // its address
+	limits     Limits
+
+	wait atomic.Uint64 // what the hop waits for, and above that since when
+}
+
+// Limits are when the time of a hop is over, from its start; 0 is never, or not known yet.
+type Limits struct {
+	// Whole is for all of the response, Begin for its beginning.
+	Whole, Begin time.Duration
+}
+
+// by is when the time is over of a hop whose response has begun, or not.
+func (l Limits) by(begun bool) time.Duration {
+	if begun || l.Begin == 0 || l.Whole > 0 && l.Whole < l.Begin {
+		return l.Whole
+	}
+	return l.Begin
+}
+
+// Enter puts the hop into the table. Its route is known, and its identity, method, path and
+// host do not change any more. It has to leave before it is recorded. span and endpoint are
+// those of its first attempt, which waits for a connection; both are zero if it has not
+// begun. to is where the request goes, for the caller's own use.
+//
+// For an outbound hop, Enter finds the inbound hop of the same trace that it is for: the
+// one with an attempt that is its parent. If there is none, since the application has made
+// spans of its own, it is the one with the most time left. ok is false if no inbound hop
+// bounds it. by is when nobody will take the response any more, from the start of the
+// outbound hop: because the time of the inbound hop is over then. It may have passed.
+func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.SpanID, endpoint string) (by time.Duration, ok bool) {
+	b := t.bucket(h.Trace)
+	e.hop, e.kind, e.path, e.host = h, h.Kind, h.Bytes(h.Path), h.Bytes(h.Host)
+	e.to, e.tries, e.attempt, e.endpoint, e.limits = to, 0, span, endpoint, limits
+	wait := pack(Route, h.Routed)
+	if endpoint != "" {
+		e.tries, wait = 1, pack(Connection, h.Routed)
+	}
+	e.wait.Store(wait)
+	e.in = b
+	b.mu.Lock()
+	if h.Labels.Direction == hop.Outbound && b.first != nil {
+		by, ok = b.bound(h)
+	}
+	if e.next = b.first; e.next != nil {
+		e.next.prev = e
+	}
+	b.first = e
+	b.mu.Unlock()
+	return by, ok
+}
+
+// bound finds when the time is over of the inbound hop that an outbound one is for.
+func (b *bucket) bound(out *hop.Hop) (at time.Duration, ok bool) {
+	n := 0
+	for in := b.first; in != nil; in = in.next {
+		if n++; n > farthest {
+			return 0, false
+		}
+		if in.hop.Trace != out.Trace || in.hop.Labels.Direction != hop.Inbound || in.kind != hop.KindRequest {
+			continue
+		}
+		by := in.limits.by(in.begun())
+		over := forever
+		if by > 0 {
+			over = in.hop.Start.Add(by).Sub(out.Start)
+		}
+		if in.attempt == out.Parent && !out.Parent.IsZero() {
+			return over, over != forever
+		}
+		at = max(at, over) // which is before the start only if it is too late in any case
+		ok = true
+	}
+	return at, ok && at != forever
+}
+
+const forever time.Duration = 1<<63 - 1
+
+// Leave takes the hop out of the table. What Enter was given may be reused after.
+func (e *Entry) Leave() {
+	b := e.in
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	if e.next != nil {
+		e.next.prev = e.prev
+	}
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		b.first = e.next
+	}
+	e.next, e.prev, e.hop, e.path, e.host, e.to = nil, nil, nil, nil, nil, nil
+	b.mu.Unlock()
+	e.in = nil
+}
+
+// Try notes that another attempt begins, at the given time from the hop's start: it waits for a
+// connection.
+func (e *Entry) Try(span hop.SpanID, endpoint string, at time.Duration) {
+	b := e.in
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	e.tries++
+	e.attempt, e.endpoint = span, endpoint
+	b.mu.Unlock()
+	e.wait.Store(pack(Connection, at))
+}
+
+// Limit notes when the hop's time is over, where that was not known when it entered.
+func (e *Entry) Limit(l Limits) {
+	if b := e.in; b != nil {
+		b.mu.Lock()
+		e.limits = l
+		b.mu.Unlock()
+	}
+}

@@ -1,0 +1,33 @@
+package active
+
+import (
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// Waiting returns the outbound hop that an inbound hop waits for: of those of its trace
+// that are under way, began after since, and have no response yet, the oldest. A hop whose
+// parent is the attempt of the inbound hop comes before all others. ok is false if the
+// inbound hop waits for none that is known.
+func (t *Table) Waiting(trace hop.TraceID, attempt hop.SpanID, since time.Time) (h Hop, ok bool) {
+	b := t.bucket(trace)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var found *Entry
+	own, n := false, 0
+	for e := b.first; e != nil && n < farthest; e = e.next {
+		n++
+		if e.hop.Trace != trace || e.hop.Labels.Direction != hop.Outbound || e.kind != hop.KindRequest || e.begun() || e.hop.Start.Before(since) {
+			continue
+		}
+		child := e.hop.Parent == attempt && !attempt.IsZero()
+		if found == nil || child && !own || child == own && e.hop.Start.Before(found.hop.Start) {
+			found, own = e, child
+		}
+	}
+	if found == nil {
+		return Hop{}, false
+	}
+	return found.look(), true
+}

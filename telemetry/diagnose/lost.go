@@ -1,0 +1,128 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// LostContext finds services that do not pass the trace context on, the worst first: they
+// make calls that begin a new trace while they answer a request. hops are of many traces,
+// as in a proxy's store; those of a single trace show nothing. A call by a timer may look
+// the same in a busy service. But a service where nearly all calls look like this does not
+// copy the headers.
+func LostContext(hops []*hop.Hop) []Break {
+	return lostContext(hops, func(*hop.Hop) bool { return true })
+}
+
+// lostContext does the same for the requests that count.
+func lostContext(hops []*hop.Hop, counts func(*hop.Hop) bool) []Break {
+	serving := make(map[string][]*hop.Hop)
+	calls := make(map[string]int)
+	for _, h := range hops {
+		switch {
+		case h == nil || h.Labels == nil:
+		case h.Labels.Direction == hop.Outbound:
+			calls[h.Labels.Service]++
+		case counts(h):
+			serving[h.Labels.Service] = append(serving[h.Labels.Service], h)
+		}
+	}
+	busy := make(map[string]*timeline, len(serving))
+	for service, inbound := range serving {
+		busy[service] = newTimeline(inbound)
+	}
+	found := breaks{}
+	for _, h := range hops {
+		if !startsTrace(h) {
+			continue
+		}
+		if line := busy[h.Labels.Service]; line != nil && line.covers(h) {
+			found.add(h.Labels.Service, "")
+		}
+	}
+	return found.list(func(service, _ string, count int) (string, string) {
+		text := fmt.Sprintf("%d of its %d calls began a trace of their own while it answered a request: "+copyHeaders, count, calls[service])
+		if 2*count < calls[service] {
+			text += "; calls that it makes by itself, as by a timer, look the same"
+		}
+		return service, text
+	})
+}
+
+const copyHeaders = "have the application copy traceparent and tracestate, or b3, to what it calls"
+
+// startsTrace reports whether h is a call that began a trace.
+func startsTrace(h *hop.Hop) bool {
+	return h != nil && h.Labels != nil && h.Labels.Direction == hop.Outbound && h.Parent.IsZero()
+}
+
+// timeline has the inbound hops of a service by their start.
+type timeline struct {
+	hops   []*hop.Hop
+	latest []int // the one that ended last of the hops up to each
+}
+
+func newTimeline(hops []*hop.Hop) *timeline {
+	slices.SortFunc(hops, func(a, b *hop.Hop) int { return a.Start.Compare(b.Start) })
+	line := &timeline{hops, make([]int, len(hops))}
+	for i := range hops {
+		line.latest[i] = i
+		if i > 0 && !endOf(hops[line.latest[i-1]]).Before(endOf(hops[i])) {
+			line.latest[i] = line.latest[i-1]
+		}
+	}
+	return line
+}
+
+func endOf(h *hop.Hop) time.Time { return h.Start.Add(h.End) }
+
+// covers reports whether the call lies within a request of another trace.
+func (l *timeline) covers(call *hop.Hop) bool {
+	end := endOf(call)
+	i := sort.Search(len(l.hops), func(i int) bool { return l.hops[i].Start.After(call.Start) }) - 1
+	if i < 0 {
+		return false
+	}
+	h := l.hops[l.latest[i]]
+	return h.Trace != call.Trace && !endOf(h).Before(end)
+}
+
+// doubt says that the trace ends at the culprit, if it does: what its application called
+// may not be in the trace. Where hops of other traces show that it does call others, it is
+// not proven to be at fault.
+func (t *Trace) doubt(c *Culprit) {
+	n := c.Node
+	if c.Part != hop.PartApplication || c.Caller != "" || n.Attempt == nil || c.Service != n.service() ||
+		n.Hop.Labels.Direction != hop.Inbound || t.calls[c.Service] > 0 || len(n.Children) > 0 ||
+		n.Attempt.ProxyError != "" && n.Attempt.Flags&outOfTime == 0 {
+		return
+	}
+	if !t.lost[c.Service] {
+		c.say(fmt.Sprintf("the trace ends at %s: if it calls others, %s", c.Service, copyHeaders))
+		return
+	}
+	c.Unproven = true
+	c.Reason += "; what it called is not in the trace"
+	c.say(t.failedMeanwhile(n))
+	c.say(copyHeaders)
+}
+
+// failedMeanwhile finds a call without the trace's context that failed while the service
+// answered the request.
+func (t *Trace) failedMeanwhile(n *Node) string {
+	for _, h := range t.all {
+		if !startsTrace(h) || h.Labels.Service != n.service() || !h.Failed() || h.Start.Before(n.Hop.Start) || endOf(h).After(endOf(n.Hop)) {
+			continue
+		}
+		reason := h.Failure.Reason
+		if reason == "" {
+			reason = "it ended with " + (&Node{Hop: h}).answer()
+		}
+		return fmt.Sprintf("meanwhile its call of %s failed, in trace %s: %s (inferred from the time)", host(h), h.Trace, reason)
+	}
+	return ""
+}

@@ -1,0 +1,94 @@
+package diagnose
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+func TestLostContext(t *testing.T) {
+	const mend = "have the application copy traceparent and tracestate, or b3, to what it calls"
+	broken := []*hop.Hop{
+		in("orders", 1, 0, 0, 40, 200), of(out("orders", "stock", 3, 0, 5, 10, 200), 8), of(out("orders", "payments", 5, 0, 11, 20, 200), 9),
+		out("orders", "log", 7, 2, 30, 31, 200),
+	}
+	cases := []struct {
+		name string
+		hops []*hop.Hop
+		want []Break
+	}{
+		{"none", nil, nil},
+		{"a service that copies", []*hop.Hop{in("orders", 1, 0, 0, 40, 200), out("orders", "stock", 3, 2, 5, 10, 200)}, nil},
+		{"a service that does not", broken,
+			[]Break{{"orders", 2, "2 of its 3 calls began a trace of their own while it answered a request: " + mend}}},
+		{"a call of its own accord", []*hop.Hop{in("orders", 1, 0, 0, 40, 200), of(out("orders", "stock", 3, 0, 50, 60, 200), 8)}, nil},
+		{"a call that ends later", []*hop.Hop{in("orders", 1, 0, 0, 40, 200), of(out("orders", "stock", 3, 0, 5, 60, 200), 8)}, nil},
+		{"a call of another service", []*hop.Hop{in("orders", 1, 0, 0, 40, 200), of(out("web", "stock", 3, 0, 5, 10, 200), 8)}, nil},
+		{"within a long one that began before short ones", []*hop.Hop{
+			in("orders", 1, 0, 0, 100, 200), in("orders", 3, 0, 1, 2, 200), in("orders", 5, 0, 3, 4, 200), of(out("orders", "stock", 7, 0, 50, 60, 200), 8)},
+			[]Break{{"orders", 1, "1 of its 1 calls began a trace of their own while it answered a request: " + mend}}},
+		{"the worst first", append([]*hop.Hop{in("web", 11, 0, 0, 40, 200), of(out("web", "orders", 13, 0, 5, 10, 200), 7), nil}, broken...),
+			[]Break{
+				{"orders", 2, "2 of its 3 calls began a trace of their own while it answered a request: " + mend},
+				{"web", 1, "1 of its 1 calls began a trace of their own while it answered a request: " + mend},
+			}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, LostContext(tc.hops)); diff != "" {
+				t.Error("(-want +got):\n" + diff)
+			}
+		})
+	}
+
+	if got := Build(traceID, broken).Breaks; len(got) != 1 || got[0].Service != "orders" || got[0].Count != 2 {
+		t.Errorf("the trace that is cut has the breaks %v", got)
+	}
+	if got := Build(hop.TraceID{15: 8}, broken).Breaks; got != nil {
+		t.Errorf("a trace that nothing was cut from has the breaks %v", got)
+	}
+}
+
+// TestTheTraceEnds: a service whose calls are not in the trace is not said to be at fault
+// for what it answered.
+func TestTheTraceEnds(t *testing.T) {
+	failing := answers500(in("web", 1, 0, 0, 40, 500))
+	cases := []struct {
+		name     string
+		hops     []*hop.Hop
+		verdict  string
+		says     string
+		unproven bool
+	}{
+		{"perhaps it calls nobody", []*hop.Hop{failing}, "web: the application at 127.0.0.1:3000 answered 500",
+			"the trace ends at web: if it calls others, have the application copy traceparent", false},
+		{"it calls others", []*hop.Hop{failing, of(out("web", "stock", 3, 0, 5, 10, 200), 8)},
+			"the trace ends at web: the application at 127.0.0.1:3000 answered 500; what it called is not in the trace", "have the application copy", true},
+		{"one of the others failed", []*hop.Hop{failing, of(refused(out("web", "stock", 3, 0, 5, 10, 503), "10.0.0.9:80"), 8)},
+			"the trace ends at web: the application at 127.0.0.1:3000 answered 500; what it called is not in the trace",
+			"meanwhile its call of stock failed, in trace 00000000000000000000000000000008: connection refused by 10.0.0.9:80 (inferred from the time)", true},
+		{"it passes the context on to some", []*hop.Hop{failing, out("web", "log", 5, 2, 3, 4, 200), of(out("web", "stock", 3, 0, 5, 10, 200), 8)},
+			"web: the application at 127.0.0.1:3000 answered 500", "", false},
+		{"nothing listens", []*hop.Hop{refused(in("web", 1, 0, 0, 40, 503), "127.0.0.1:1"), of(out("web", "stock", 3, 0, 5, 10, 200), 8)},
+			"web: connection refused by 127.0.0.1:1 (UF)", "", false},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			trace := Build(traceID, tc.hops)
+			c := trace.Culprit
+			got := strings.Join(c.Evidence, "\n")
+			if c.String() != tc.verdict || c.Unproven != tc.unproven || c.Service != "web" {
+				t.Errorf("%s, unproven is %t", c, c.Unproven)
+			}
+			if !strings.Contains(got, tc.says) || tc.says == "" && got != "" {
+				t.Errorf("the evidence is %q, want %q", got, tc.says)
+			}
+			if text := trace.Text(); strings.Contains(text, "\nculprit: ") == tc.unproven {
+				t.Errorf("it is called the culprit:\n%s", text)
+			}
+		})
+	}
+}

@@ -1,0 +1,225 @@
+package diagnose
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// share is a share of the time on a critical path: what was spent in one place, over all
+// calls of it.
+type share struct {
+	place
+	took  time.Duration
+	calls int
+	// node is the call that took the most, and longest how much.
+	node    *Node
+	longest time.Duration
+	// earliest is the first of the calls, and first how long it took.
+	earliest *Node
+	first    time.Duration
+}
+
+// place is where time can be spent.
+type place struct {
+	service string
+	caller  string // the service that waited, if it is not the same
+	what    waitFor
+}
+
+// waitFor is what time can be spent with.
+type waitFor uint8
+
+const (
+	inApplication waitFor = iota
+	inProxy
+	forConnection
+	forAnswer // of a service whose hops are not there
+	onTheWay
+	inFailedTry
+	forReader // to take the content of a response that the callee had sent
+)
+
+// spent returns the shares of the critical path of n up to an instant, the largest first:
+// at least one.
+func spent(n *Node, until time.Duration) []*share {
+	var all []*share
+	byPlace := make(map[place]*share)
+	bill := func(p place, m *Node, took time.Duration) {
+		s := byPlace[p]
+		if s == nil {
+			s = &share{place: p, node: m, longest: took}
+			byPlace[p] = s
+			all = append(all, s)
+		}
+		s.took += took
+		if took > 0 {
+			s.calls++
+		}
+		if took > s.longest {
+			s.node, s.longest = m, took
+		}
+		if s.earliest == nil || m.Start < s.earliest.Start {
+			s.earliest, s.first = m, took
+		}
+	}
+	n.criticalPath(until, func(m *Node, own time.Duration) {
+		connecting := min(m.connecting(), own)
+		if connecting > 0 {
+			bill(place{m.callee(), m.service(), forConnection}, m, connecting)
+		}
+		reading := min(m.reading(), own-connecting)
+		if reading > 0 {
+			bill(place{m.service(), "", forReader}, m, reading)
+		}
+		bill(m.at(), m, own-connecting-reading)
+	})
+	slices.SortStableFunc(all, func(a, b *share) int { return cmp.Compare(b.took, a.took) })
+	return all
+}
+
+// at is where the node's own time is spent, without that for a connection.
+func (n *Node) at() place {
+	switch {
+	case n.Attempt == nil:
+		return place{n.service(), "", inProxy}
+	case n.failed() && n.Attempt != n.Hop.LastAttempt():
+		return place{n.callee(), n.service(), inFailedTry}
+	case n.Hop.Labels.Direction == hop.Inbound:
+		return place{n.service(), "", inApplication}
+	case len(n.Children) > 0:
+		return place{n.callee(), n.service(), onTheWay}
+	}
+	return place{n.callee(), n.service(), forAnswer}
+}
+
+// connecting is how long the attempt waited for a connection.
+func (n *Node) connecting() time.Duration {
+	switch a := n.Attempt; {
+	case a == nil:
+		return 0
+	case a.Connected == 0 && a.Status == 0 && a.Sent == 0:
+		return n.Duration
+	default:
+		return max(a.Connected-a.Start, 0)
+	}
+}
+
+// reading is for how long the attempt went on after its response had begun, and the callee
+// had sent all of it.
+func (n *Node) reading() time.Duration {
+	callee := n.pair()
+	if callee == nil || n.Attempt.FirstByte == 0 {
+		return 0
+	}
+	return max(n.end()-max(callee.end(), n.Start+n.Attempt.FirstByte-n.Attempt.Start), 0)
+}
+
+// slowest finds where most of the first root's time went, and notes each node's share.
+func (t *Trace) slowest() *Culprit {
+	if len(t.Roots) == 0 {
+		return nil
+	}
+	root := t.Roots[0]
+	root.criticalPath(root.end(), func(n *Node, own time.Duration) { n.Exclusive = own })
+	c := t.slow(spent(root, root.end())[0], root.Duration)
+	c.Evidence = noted(c.Node)
+	t.doubt(c)
+	return c
+}
+
+// slowKind is the kind of a culprit that is slow, and did not fail.
+const slowKind = "slow"
+
+// slow describes a share of the time total.
+func (t *Trace) slow(s *share, total time.Duration) *Culprit {
+	c := &Culprit{Node: s.node, Service: s.service, Caller: s.caller, Took: s.took, Calls: s.calls, Kind: slowKind}
+	if s.caller == s.service {
+		c.Caller = ""
+	}
+	took := duration(s.took)
+	if s.node.Attempt != nil {
+		c.Endpoint = s.node.Attempt.Endpoint
+	}
+	switch s.what {
+	case inApplication:
+		c.Part = hop.PartApplication
+		c.Reason = took + " in the application at " + c.Endpoint
+	case inProxy:
+		c.Part = hop.PartProxy
+		c.Reason = took + " in its proxy, before and after its attempts"
+		if len(s.node.Hop.Attempts) == 0 {
+			c.Reason = took + " in its proxy, and no attempt"
+		}
+	case forConnection:
+		c.Part = hop.PartNetwork
+		c.Reason = took + " to get a connection"
+		if tls := s.node.Attempt.TLS; tls != nil && !s.node.Attempt.Reused && tls.Handshake > 0 {
+			c.Reason += ", " + duration(tls.Handshake) + " of it for TLS"
+		}
+	case forAnswer:
+		c.Part, c.Unseen = hop.PartApplication, t.seen[s.service] == 0
+		c.Reason = took + " to answer"
+	case onTheWay:
+		c.Part = hop.PartNetwork
+		c.Reason = took + " on the way"
+	case forReader:
+		c.Part, c.Endpoint = hop.PartApplication, ""
+		c.Reason = took + " to take a response of " + s.node.callee() + readerOrNetwork
+	case inFailedTry:
+		c.Part = t.charge(s.node).Part
+		c.Reason = took + " in a try that failed"
+	}
+	if s.calls > 1 {
+		c.Reason = s.counted(total)
+	}
+	return c
+}
+
+const readerOrNetwork = " that had been sent: its application reads slowly, or the network is slow"
+
+// counted says the same of several calls.
+func (s *share) counted(total time.Duration) string {
+	calls := fmt.Sprintf("%d calls to %s took ", s.calls, s.service)
+	took, all := duration(s.took), duration(total)
+	if number, unit, _ := strings.Cut(took, " "); strings.HasSuffix(all, " "+unit) {
+		took = number
+	}
+	of := took + " of " + all
+	switch s.what {
+	case inProxy:
+		return fmt.Sprintf("%d requests took %s in its proxy", s.calls, of)
+	case forConnection:
+		return calls + of + " to get a connection"
+	case onTheWay:
+		return calls + of + " on the way"
+	case forReader:
+		return fmt.Sprintf("%s to take %d responses of %s%s", of, s.calls, s.node.callee(), readerOrNetwork)
+	case inFailedTry:
+		return fmt.Sprintf("%d tries of %s that failed took %s", s.calls, s.service, of)
+	}
+	text := calls + of
+	if s.what == inApplication {
+		text += ", in its application"
+	}
+	if s.calls > 2 && s.first > s.took/2 {
+		text += "; the first one took " + duration(s.first) + ", as after a cold start"
+	}
+	return text
+}
+
+// duration returns d with the significant digits.
+func duration(d time.Duration) string {
+	switch ms := float64(d) / float64(time.Millisecond); {
+	case ms < 100:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0f ms", ms)
+	default:
+		return fmt.Sprintf("%.2f s", ms/1000)
+	}
+}
