@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	Trace func(hop.TraceID) []*hop.Hop
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
+	// Active has the hops under way; nil if that is not known.
+	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
 	Ready func() (ok bool, why string)
 	// Clusters, Listeners and Store return state that encoding/json can

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,8 +13,12 @@ import (
 	"github.com/hopscope/hopscope/telemetry/store"
 )
 
-// latest is how many failed and how many slow traces the index shows.
-const latest = 10
+// latest is how many failed and how many slow traces the index looks at. It shows them
+// by their culprit, mostCulprits at most.
+const (
+	latest       = 100
+	mostCulprits = 10
+)
 
 // indexPage is what the index template shows.
 type indexPage struct {
@@ -21,6 +26,7 @@ type indexPage struct {
 	Uptime, Host string
 	Off          bool // no hops are kept
 	Failed, Slow traceList
+	Active       []activeRow // the hops under way for longest
 	Endpoints    []endpointRow
 }
 
@@ -29,7 +35,9 @@ type traceList struct {
 	Rows        []traceRow
 }
 
+// traceRow is the latest of Count traces that have the same culprit.
 type traceRow struct {
+	Count                             int
 	ID, Short, At, Ago, Request, Took string
 	Status, Class, Hop, Reason, Help  string
 }
@@ -57,31 +65,48 @@ func (a *api) index(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
+	page.Active = a.activeRows(now)
 	page.Failed = traceList{Blame: "failing hop", None: "No request has failed."}
 	page.Slow = traceList{Blame: "slow hop", None: "No request has been slow."}
 	if page.Off = a.Traces == nil || a.Trace == nil; !page.Off {
-		for _, s := range a.Traces(store.Query{Failed: true, Limit: latest}) {
-			page.Failed.Rows = append(page.Failed.Rows, a.traceRow(s, now, true))
-		}
-		for _, s := range a.Traces(store.Query{Slow: true, Limit: latest}) {
-			page.Slow.Rows = append(page.Slow.Rows, a.traceRow(s, now, false))
-		}
+		page.Failed.Rows = a.byCulprit(store.Query{Failed: true, Limit: latest}, now)
+		page.Slow.Rows = a.byCulprit(store.Query{Slow: true, Limit: latest}, now)
 	}
 	a.page(w, http.StatusOK, "index", page)
 }
 
-// traceRow is one line about a trace, with the culprit of its failure, or of
-// its slowness.
-func (a *api) traceRow(s store.Summary, now time.Time, failed bool) traceRow {
+// byCulprit has a row for each culprit of the traces that a query finds: the one that was
+// seen last comes first.
+func (a *api) byCulprit(q store.Query, now time.Time) (rows []traceRow) {
+	place := map[string]int{}
+	for _, s := range a.Traces(q) {
+		row, of := a.traceRow(s, now, q.Failed)
+		if at, ok := place[of]; ok {
+			rows[at].Count++
+			continue
+		}
+		place[of] = len(rows)
+		rows = append(rows, row)
+	}
+	return rows[:min(len(rows), mostCulprits)]
+}
+
+// traceRow is one line about a trace, with the culprit of its failure, or of its
+// slowness. of is the same for traces with the same culprit.
+func (a *api) traceRow(s store.Summary, now time.Time, failed bool) (row traceRow, of string) {
 	id := s.Trace.String()
-	row := traceRow{
-		ID: id, Short: id[:12] + "…", At: s.Start.UTC().Format(time.RFC3339Nano),
+	row = traceRow{
+		Count: 1, ID: id, Short: id[:12] + "…", At: s.Start.UTC().Format(time.RFC3339Nano),
 		Ago: ago(now.Sub(s.Start)), Request: shown(requestLine(s.Root)), Took: short(s.Duration),
 		Status: status(s.Status), Class: "good", Hop: shown(s.FailedHop), Reason: shown(s.Reason),
 	}
-	if s.Status >= 500 || s.Status == 0 {
+	if s.GRPCStatus != 0 {
+		row.Status = s.GRPCStatus.String()
+	}
+	if s.Status >= 500 || s.Status == 0 || s.GRPCStatus.ServerError() {
 		row.Class = "bad"
 	}
+	of = row.Hop + row.Reason
 	t := diagnose.Build(s.Trace, diagnose.Part(a.Trace(s.Trace), maxNodes))
 	culprit := t.Slowest
 	if failed {
@@ -92,11 +117,13 @@ func (a *api) traceRow(s store.Summary, now time.Time, failed bool) traceRow {
 	}
 	if culprit != nil {
 		row.Hop, row.Reason = shown(edge(culprit)), shown(reason(culprit))
+		of = fmt.Sprint(edge(culprit), culprit.Part, cmp.Or(culprit.Kind, culprit.Flags.String(), row.Status))
 	}
 	if failed && t.Culprit == nil && t.Inner != nil {
 		row.Reason += "; did not fail the request"
+		of += " recovered"
 	}
-	return row
+	return row, of
 }
 
 // edge names the culprit, and who met it on the way there.
@@ -118,6 +145,9 @@ func reason(c *diagnose.Culprit) string {
 // requestLine is the service, method and path of a hop.
 func requestLine(h *hop.Hop) string {
 	path := h.String(h.Path)
+	if _, _, ok := hop.RPC(h.Bytes(h.Path)); ok && h.GRPC {
+		return h.Labels.Service + " " + strings.Join(strings.Fields(path[1:]), " ")
+	}
 	if h.Kind == hop.KindTunnel && path == "" {
 		path = h.String(h.Host)
 	}

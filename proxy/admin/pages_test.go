@@ -12,6 +12,7 @@ import (
 
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/store"
 )
 
 // TestPages reads the pages as a browser would: nothing that came from a
@@ -87,6 +88,42 @@ func TestInnerFailure(t *testing.T) {
 	if p.Class != "" || p.Title != "Nothing failed the request" ||
 		!strings.Contains(notes, "Did not fail the request: payments → bank: connection refused") {
 		t.Errorf("class %q, title %q, notes %s", p.Class, p.Title, notes)
+	}
+}
+
+// TestGroupedByCulprit: the page has a line for each culprit, with how often it was that
+// and the latest trace; a gRPC call shows its method and its status.
+func TestGroupedByCulprit(t *testing.T) {
+	s := store.New(1 << 20)
+	cart := &hop.Labels{Service: "cart", Cluster: "app"}
+	for i := range 20 {
+		h := &hop.Hop{
+			Labels: cart, Trace: hop.TraceID{byte(i + 1)}, Span: hop.SpanID{1}, Start: time.Now().Add(time.Duration(i-20) * time.Second),
+			End: 1, Method: "POST", Status: 200, GRPC: true, GRPCStatus: hop.GRPCStatusOf(14),
+			Failure: hop.Failure{
+				Origin: hop.OriginEndpoint, Hop: "cart", Part: hop.PartApplication, Kind: diagnose.ErrorResponse,
+				Reason: fmt.Sprintf("its application at 127.0.0.1:%d answered UNAVAILABLE", 4000+i),
+			},
+		}
+		h.SetString(&h.Path, "/shop.Cart/Add")
+		if i == 7 {
+			h.Failure.Hop, h.Failure.Caller, h.Failure.Kind = "redis", "cart", "connect_refused"
+			h.Failure.Origin = hop.OriginRelayed
+		}
+		s.Observe(h)
+	}
+	f := newFixture(t, func(o *Options) { o.Trace, o.Traces = s.Trace, s.Traces })
+	page := f.do("GET", "/", "Accept: text/html").body
+	for _, want := range []string{
+		`<td class="num">19</td>`, `<td class="num">1</td>`, `<td class="num bad">UNAVAILABLE</td>`, "cart shop.Cart/Add",
+		`/traces/` + hop.TraceID{20}.String(), `/traces/` + hop.TraceID{8}.String(), "<b>cart → redis</b>",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	if n := strings.Count(page, `href="/traces/`); n != 2 {
+		t.Errorf("%d lines, want one for each culprit", n)
 	}
 }
 

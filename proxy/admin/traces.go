@@ -42,8 +42,12 @@ func (a *api) traces(w http.ResponseWriter, r *http.Request) {
 
 // hops answers /hops?trace=ID: the hops of a trace that are known here. The list may be
 // empty, which a peer that asks wants to know. If there are too many for one answer, the
-// Link field leads to the next ones.
+// Link field leads to the next ones. With active=1 it is another list: see activeHops.
 func (a *api) hops(w http.ResponseWriter, r *http.Request) {
+	if a.Active != nil && r.URL.Query().Get("active") == "1" {
+		a.activeHops(w, r)
+		return
+	}
 	if !a.kept(w) {
 		return
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/outlier"
@@ -22,6 +24,9 @@ type Options struct {
 	// name for people, such as "Consul".
 	Source discovery.Source
 	From   string
+	// Missing is the kind of failure when the source knows that there is no such service;
+	// the default is [fault.NoCluster].
+	Missing fault.Kind
 	// Fed says that whoever feeds the source writes to the log about it.
 	Fed bool
 	// Service is the name of the service behind the cluster; "" if that is not known.
@@ -103,6 +108,7 @@ func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.S
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Missing = cmp.Or(o.Missing, fault.NoCluster)
 	c := &Cluster{
 		Name: name, options: o, shared: shared, log: o.Log,
 		endpoints: map[string]*Endpoint{}, ready: make(chan struct{}), changed: make(chan struct{}, 1),

@@ -35,7 +35,7 @@ func (c *Cluster) Pick(r *balance.Request) (*Endpoint, error) {
 func (c *Cluster) nothing(s *state, how balance.Outcome) error {
 	switch {
 	case s.missing:
-		return fault.New(fault.NoCluster, fmt.Sprintf("cluster %s: %s", c.Name, s.why))
+		return fault.New(c.options.Missing, fmt.Sprintf("cluster %s: %s", c.Name, s.why))
 	case s.unknown:
 		return fault.New(fault.Undiscovered, fmt.Sprintf("cluster %s %s", c.Name, s.why))
 	case how&balance.SubsetFallback != 0:

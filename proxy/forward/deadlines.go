@@ -28,6 +28,12 @@ func (k *Deadlines) within(left time.Duration) time.Duration {
 	return max(left-min(margin, left/2), 1)
 }
 
+// spent reports whether nothing but the margin is left of a time at the given instant. An
+// endpoint that gave up for want of time answers then, and there is none for another.
+func (k *Deadlines) spent(by, at time.Duration) bool {
+	return k != nil && by > 0 && at >= k.within(by)
+}
+
 // note puts the hop into the table of those under way when its first attempt begins, and
 // notes each other one.
 func (d *delivery) note(span hop.SpanID, endpoint string, at time.Duration) {

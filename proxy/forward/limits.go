@@ -35,6 +35,8 @@ type limits struct {
 	// by expected, or by what the inbound hop of the same trace has left. 0 is never, or
 	// not known.
 	answer time.Duration
+	// quiet is true where the endpoint is not told of perTry.
+	quiet bool
 	// told is true where the caller said how long the request may take.
 	told bool
 }
@@ -74,9 +76,12 @@ func (l *limits) attemptBy(began time.Duration) time.Duration {
 	return by
 }
 
-// left is how long an attempt that begins now has; 0 is no limit.
+// left is how long the endpoint is told that an attempt has that begins now; 0 is no limit.
 func (l *limits) left(now time.Duration) time.Duration {
-	left := shorter(l.perTry, shorter(l.timeout, l.expected))
+	left := shorter(l.timeout, l.expected)
+	if !l.quiet {
+		left = shorter(left, l.perTry)
+	}
 	if by := l.beginBy(); by > 0 {
 		left = shorter(left, max(by-now, time.Millisecond))
 	}
@@ -97,9 +102,15 @@ func (d *delivery) expect() {
 	if d.target.Retry != nil {
 		l.perTry = d.target.Retry.PerTry
 	}
-	if !r.HasAny(callerFields) {
-		return
+	if r.HasAny(callerFields) {
+		d.heed(r)
 	}
+	l.quiet = d.f.Deadlines != nil && !d.retry.repeatsLate(d.x.Hop.GRPC)
+}
+
+// heed finds out what the caller says.
+func (d *delivery) heed(r *message.Head) {
+	l := &d.limits
 	if t, ok := milliseconds(r, message.XEnvoyExpectedTimeout); ok && t > 0 && d.f.Deadlines != nil {
 		l.expected = d.f.Deadlines.within(t)
 	}

@@ -176,7 +176,7 @@ func (d *delivery) repeats(why *fault.Error) bool {
 	t.at = 0
 	if unseen := why != nil && why.Kind.Connecting() && elsewhere; !unseen {
 		at := now + p.policy.backOff(t.n+1)
-		if d.limits.over(at) {
+		if d.limits.over(at) || d.f.Deadlines.spent(d.limits.beginBy(), at) {
 			return false // what there is now is better than nothing then
 		}
 		if !cl.EnterRetry(p.policy.Budget, d.onClock(now)) {
@@ -209,6 +209,17 @@ func (p *retryPlan) failure(why *fault.Error) bool {
 		return p.on&OnRefusedStream != 0
 	}
 	return false
+}
+
+// repeatsLate reports whether an endpoint that answers that its time was over is asked
+// again if one is that does not answer in an attempt's time. Else the endpoint is not told
+// of that time: it would give up a little earlier, and its answer would be the last.
+func (p *retryPlan) repeatsLate(call bool) bool {
+	silent, answer := On5xx|OnGatewayError|OnReset, On5xx|OnGatewayError
+	if call {
+		answer = OnDeadlineExceeded
+	}
+	return p.on&silent == 0 || p.on&answer != 0
 }
 
 // response reports whether the response that has begun is retried.

@@ -25,7 +25,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	}
 	o := admin.Options{
 		Service: c.Service, Version: p.options.Version, Started: p.started,
-		Log: p.options.Log, Level: p.options.Level,
+		Log: p.options.Log, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },

@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/healthcheck"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/outlier"
@@ -46,6 +47,9 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 	}
 	if s := c.Balance.SlowStart; s != nil {
 		o.SlowStart = &cluster.SlowStart{Window: s.Window, Aggression: s.Aggression, MinPercent: s.MinPercent}
+	}
+	if c.DNS != nil {
+		o.Missing = fault.DNSFailed
 	}
 	if c.Outlier != nil {
 		o.Outlier = outlierOptions(c.Outlier)

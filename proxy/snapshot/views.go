@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -128,6 +129,10 @@ func (p *Proxy) measure() {
 		func(t traffic) float64 { return float64(t.Accepted.Load()) })
 	ofListeners("hopscope_downstream_connections_distrusted_total", "Connections that had to end since the client's certificate is not trusted any more.", metrics.Counter,
 		func(t traffic) float64 { return float64(t.Distrusted.Load()) })
+	p.metrics.Func("hopscope_slow_requests_active", "Requests on their way that have already taken their route's slow threshold; absent while none is on its way.", metrics.Gauge,
+		[]string{"service", "direction"}, func(emit func(float64, ...string)) {
+			p.active.Slow(time.Now(), func(service string, d hop.Direction, n int) { emit(float64(n), service, d.String()) })
+		})
 	p.metrics.Func("hopscope_upstream_connections", "Connections to a cluster's endpoints, by state.", metrics.Gauge,
 		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
 			for _, c := range p.current.Load().measured() {

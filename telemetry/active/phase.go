@@ -29,6 +29,12 @@ func (p Phase) String() string {
 	return [...]string{"route", "connection", "first_byte", "retry", "content", "client", "upload", "tunnel"}[p]
 }
 
+// Words says the same to a person.
+func (p Phase) Words() string {
+	return [...]string{"its first attempt", "a connection", "the endpoint's first byte", "the next attempt", "more of the endpoint's response",
+		"the client to read", "the client to send", "bytes of the tunnel"}[p]
+}
+
 // begun reports whether the response has begun.
 func (p Phase) begun() bool { return p == Content || p == Client || p == Tunnel }
 

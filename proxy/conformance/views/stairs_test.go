@@ -17,7 +17,7 @@ import (
 // chained is a service with an application that passes each request on to the next, by way
 // of its own sidecar. pass makes the head of the call from that of the request. Every
 // timeout of the sidecar is the same.
-func chained(t testing.TB, name, next string, timeout time.Duration, pass func(from, to http.Header)) *proxytest.Proxy {
+func chained(t testing.TB, name, next string, timeout time.Duration, pass func(from, to http.Header), change ...func(*proxytest.Settings)) *proxytest.Proxy {
 	var egress atomic.Pointer[url.URL] // known when the sidecar runs
 	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return egress.Load(), nil }}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -35,15 +35,14 @@ func chained(t testing.TB, name, next string, timeout time.Duration, pass func(f
 		w.WriteHeader(resp.StatusCode)
 		io.Copy(w, resp.Body)
 	})
-	p := sidecar(t, name, app, timeout)
+	p := sidecar(t, name, app, timeout, change...)
 	egress.Store(&url.URL{Scheme: "http", Host: p.Egress()})
 	return p
 }
 
-func sidecar(t testing.TB, name, app string, timeout time.Duration) *proxytest.Proxy {
-	return proxytest.StartWithViews(t, app, proxytest.ServiceName(name), func(s *proxytest.Settings) {
-		s.Route.Timeout, s.Egress.ForwardProxy.Timeout = timeout, timeout
-	})
+func sidecar(t testing.TB, name, app string, timeout time.Duration, change ...func(*proxytest.Settings)) *proxytest.Proxy {
+	equal := func(s *proxytest.Settings) { s.Route.Timeout, s.Egress.ForwardProxy.Timeout = timeout, timeout }
+	return proxytest.StartWithViews(t, app, append([]func(*proxytest.Settings){proxytest.ServiceName(name), equal}, change...)...)
 }
 
 // TestTheNearestNamesABlackHole: three services in a row with the same timeout everywhere,
