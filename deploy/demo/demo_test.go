@@ -86,7 +86,7 @@ func TestWhileItRuns(t *testing.T) {
 		"":                                      {"demo mesh", "payments → bank", "/traces/"},
 		"traces/" + failed:                      {"payments → bank: connection refused", "14 hops"},
 		"traces/" + failed + "?format=json":     {`"service": "payments"`, `"flags": "UF"`},
-		"traces?failed=1&service=inventory":     {`"failed_hop": "payments"`, `"service": "web"`, `"hops": 14`},
+		"traces?failed=1&service=inventory":     {`"failed_hop": "bank"`, `"service": "web"`, `"hops": 14`},
 		"server_info":                           {`"version": "1.2.3"`},
 		"listeners":                             {`"recommendations": {`, `"outbound"`},
 		"clusters":                              {`"bank"`},

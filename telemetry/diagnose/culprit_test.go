@@ -90,6 +90,9 @@ func TestCulprit(t *testing.T) {
 		{"fan-out, two fail side by side: the first one ends it", []*hop.Hop{
 			in("web", 1, 0, 0, 40, 500), in("a", 11, 2, 1, 30, 500), in("b", 21, 2, 1, 20, 500)},
 			"web(a b)", "b: the application at 127.0.0.1:3000 answered 500"},
+		{"fan-out, and one fails that the application went on without", []*hop.Hop{
+			in("web", 1, 0, 0, 40, 500), in("log", 11, 2, 1, 2, 500), in("a", 21, 2, 1, 30, 500), in("b", 31, 2, 3, 5, 200)},
+			"web(log a b)", "a: the application at 127.0.0.1:3000 answered 500"},
 		{"two fail in turn: the last one is what was not made good", []*hop.Hop{
 			in("web", 1, 0, 0, 40, 500), in("a", 11, 2, 1, 10, 500), in("b", 21, 2, 12, 20, 500)},
 			"web(a b)", "b: the application at 127.0.0.1:3000 answered 500"},

@@ -31,6 +31,9 @@ func (t *Trace) testify(c *Culprit, f *finding) {
 	}
 	c.say(f.inversion())
 	t.doubt(c)
+	if c.Unseen && f.waiting != nil {
+		c.say(fmt.Sprintf("no hop of %s is there: what it waited for itself is not known", c.Service))
+	}
 	for n := c.Node.parent; n != nil; n = n.parent {
 		if callee := n.pair(); callee != nil {
 			line, _ := compare(n, callee)

@@ -22,6 +22,7 @@ type share struct {
 	// earliest is the first of the calls, and first how long it took.
 	earliest *Node
 	first    time.Duration
+	last     *Node // the one that was counted last
 }
 
 // place is where time can be spent.
@@ -57,8 +58,9 @@ func spent(n *Node, until time.Duration) []*share {
 			all = append(all, s)
 		}
 		s.took += took
-		if took > 0 {
+		if took > 0 && s.last != m {
 			s.calls++
+			s.last = m
 		}
 		if took > s.longest {
 			s.node, s.longest = m, took
@@ -72,9 +74,10 @@ func spent(n *Node, until time.Duration) []*share {
 		if connecting > 0 {
 			bill(place{m.callee(), m.service(), forConnection}, m, connecting)
 		}
-		reading := min(m.reading(), own-connecting)
+		call, reading := m.reader()
+		reading = max(min(reading, own-connecting), 0)
 		if reading > 0 {
-			bill(place{m.service(), "", forReader}, m, reading)
+			bill(place{call.service(), "", forReader}, call, reading)
 		}
 		bill(m.at(), m, own-connecting-reading)
 	})
@@ -109,15 +112,30 @@ func (n *Node) connecting() time.Duration {
 	}
 }
 
-// reading is for how long the attempt went on after its response had begun, and the callee
-// had sent all of it.
-func (n *Node) reading() time.Duration {
-	callee := n.pair()
-	if callee == nil || n.Attempt.FirstByte == 0 {
-		return 0
+// reader returns the call whose response was taken too slowly, if that is what the attempt
+// spent time with, and how much.
+func (n *Node) reader() (call *Node, took time.Duration) {
+	if n.Attempt == nil || n.Attempt.FirstByte == 0 {
+		return nil, 0
 	}
-	return max(n.end()-max(callee.end(), n.Start+n.Attempt.FirstByte-n.Attempt.Start), 0)
+	if callee := n.pair(); callee != nil { // it went on after the callee had sent all
+		return n, max(n.end()-max(callee.end(), n.answered()), 0)
+	}
+	call = n.parent.parent
+	if n.Hop.Labels.Direction != hop.Inbound || call == nil || call.pair() != n.parent {
+		return nil, 0
+	}
+	// An application that is slow to send ends when its caller does. If the caller has
+	// still much to take when all has been sent, what lies between was full.
+	_, left := call.reader()
+	if took = n.end() - n.answered(); left < time.Millisecond || left < took/20 {
+		return nil, 0
+	}
+	return call, took
 }
+
+// answered is when the attempt's response began.
+func (n *Node) answered() time.Duration { return n.Start + n.Attempt.FirstByte - n.Attempt.Start }
 
 // slowest finds where most of the first root's time went, and notes each node's share.
 func (t *Trace) slowest() *Culprit {

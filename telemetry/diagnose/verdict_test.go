@@ -157,7 +157,7 @@ func TestVerdict(t *testing.T) {
 		{"a black hole: the inner hops are under way", chain(timedOut, underWay, underWay, underWay, underWay),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered", ""},
 		{"a black hole: the inner hops are not there yet", chain(timedOut, cut, nil, nil, nil),
-			"web -> orders", hop.PartApplication, "upstream_timeout", "it had not answered after 97.8 ms, when web gave up", "-"},
+			"web -> orders", hop.PartApplication, "upstream_timeout", "it had not answered after 97.8 ms, when web gave up", "no hop of orders is there: what it waited for itself is not known"},
 		{"a black hole: the application gave up on its own", chain(answers500, answers500, answers500, cut, cut),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered after 91.8 ms, when orders gave up", ""},
 		{"an application that is slow by itself", chain(timedOut, cut, func(h *hop.Hop) *hop.Hop { return cut(h) }, func(h *hop.Hop) *hop.Hop {
@@ -297,6 +297,10 @@ func TestSlowCallee(t *testing.T) {
 		{"cold at first", calls(4, 10, 900, true), "stock", "4 calls to stock took 929 of 954 ms, in its application; the first one took 900 ms, as after a cold start"},
 		{"a slow reader", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), in("stock", 5, 4, 2, 8, 200)},
 			"web", "90.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
+		{"a slow reader of a large response", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 90, 200), 4)},
+			"web", "92.8 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
+		{"an application that sends slowly", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 98, 200), 4)},
+			"stock", "95.8 ms in the application at 127.0.0.1:3000"},
 		{"a try that failed", []*hop.Hop{in("web", 1, 0, 0, 100, 200), tried}, "web -> stock", "69.0 ms in a try that failed"},
 	}
 	for _, tc := range cases {

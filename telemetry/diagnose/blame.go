@@ -111,7 +111,7 @@ func (n *Node) cause() *finding {
 	last := slices.MaxFunc(all, func(a, b pair) int { return cmp.Compare(a.child.end(), b.child.end()) })
 	first := last
 	for _, p := range all {
-		if p.child.end() > last.child.Start && p.child.end() < first.child.end() {
+		if p.child.end() > last.child.Start && p.child.end() < first.child.end() && !n.wentOn(p.child) {
 			first = p
 		}
 	}
@@ -137,6 +137,12 @@ func (n *Node) broke() bool {
 	return proxyError != "" && flags&outOfTime == 0
 }
 
+// wentOn reports whether the application made another call after the call c had failed: it
+// did not give up for that.
+func (n *Node) wentOn(c *Node) bool {
+	return slices.ContainsFunc(n.Children, func(other *Node) bool { return other.Attempt == nil && other.Start > c.end() })
+}
+
 // recovered reports whether the application repeated the failed call with success.
 func recovered(c *Node, later []*Node) bool {
 	for _, l := range later {
@@ -158,6 +164,5 @@ func (n *Node) abandoned(c *Node) bool {
 	if a == nil || a.FirstByte == 0 || c.failed() {
 		return false
 	}
-	answered := n.Start + a.FirstByte - a.Start
-	return c.end() > answered && c.Duration <= n.Duration/2
+	return c.end() > n.answered() && c.Duration <= n.Duration/2
 }
