@@ -96,15 +96,18 @@ fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: docs/config.md, docs/flags.md
+generate: ## write the generated files: docs/config.md, docs/flags.md, docs/metrics.md
 	go run . config reference >docs/config.md.new
 	mv docs/config.md.new docs/config.md
 	go run ./docs/generate >docs/flags.md.new
 	mv docs/flags.md.new docs/flags.md
+	go run ./docs/generate metrics >docs/metrics.md.new
+	mv docs/metrics.md.new docs/metrics.md
 
 .PHONY: check-generated
 check-generated: ## fail if a generated file is not what make generate writes
-	@go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - || \
+	@go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
+		go run ./docs/generate metrics | diff -u docs/metrics.md - || \
 		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }
 
 .PHONY: cross

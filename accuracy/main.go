@@ -43,7 +43,7 @@ type options struct {
 	meshes, requests  int
 	smallest, largest int
 	faults            string
-	json              bool
+	json, traces      bool
 	timeout           time.Duration
 }
 
@@ -56,9 +56,10 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	fs.IntVar(&o.meshes, "meshes", 4, "how many meshes each fault is injected into")
 	fs.IntVar(&o.requests, "requests", 20, "how many requests each mesh gets with each fault")
 	fs.IntVar(&o.smallest, "smallest", 3, "the least `number` of services of a mesh")
-	fs.IntVar(&o.largest, "largest", 12, "the largest `number` of services of a mesh, 40 at most")
+	fs.IntVar(&o.largest, "largest", 40, "the largest `number` of services of a mesh, 40 at most")
 	fs.StringVar(&o.faults, "fault", "", "the `names` of the faults, with commas; all without one")
 	fs.BoolVar(&o.json, "json", false, "print JSON")
+	fs.BoolVar(&o.traces, "traces", false, "print the trace of an example for each kind of verdict that is not right")
 	fs.DurationVar(&o.timeout, "timeout", 2*time.Second, "the `time` limit of every route")
 	if err = fs.Parse(args); err != nil {
 		return o, err
@@ -104,13 +105,13 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 // source is the random source of the i-th mesh.
 func source(seed uint64, i int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(i))) }
 
-// graph makes the i-th graph: the shapes take turns, and every second one speaks gRPC,
-// too.
+// graph makes the i-th graph. The sizes go from the smallest to the largest, the shapes
+// take turns, and every second one speaks gRPC, too.
 func (o options) graph(i int) *mesh.Graph {
 	r := source(o.seed, i)
 	return mesh.Generate(r, mesh.Options{
 		Shape:    mesh.Shapes[i%len(mesh.Shapes)],
-		Services: o.smallest + r.IntN(o.largest-o.smallest+1),
+		Services: o.smallest + (o.largest-o.smallest)*i/max(o.meshes-1, 1),
 		GRPC:     i%2 == 1, Reactions: i > 0, Timeout: o.timeout,
 	})
 }
@@ -127,7 +128,7 @@ func report(o options, rows []*row, out io.Writer) error {
 	} else {
 		printTable(out, rows)
 		fmt.Fprintln(out)
-		printMisses(out, rows)
+		printMisses(out, rows, o.traces)
 	}
 	wrong := 0
 	for _, r := range rows {

@@ -8,9 +8,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hopscope/hopscope/accuracy/fault"
 	"github.com/hopscope/hopscope/accuracy/mesh"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // row is what came of one fault in one mesh, or in several.
@@ -46,11 +49,12 @@ type miss struct {
 	Said  string `json:"said"`
 	Right string `json:"right"`
 	Count int    `json:"count"`
-	// Example is the first of them in full.
+	// Example is the first of them in full, Trace all of its hops as text.
 	Example string `json:"example"`
+	Trace   string `json:"trace"`
 }
 
-func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string) {
+func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string, result *mesh.Result) {
 	m := miss{
 		View: view, Said: strings.TrimSpace(fmt.Sprintf("%s %s %s", role(said.service, at), said.part, said.kind)),
 		Right: strings.TrimSpace(fmt.Sprintf("%s %v %v", roles(right.Services, at), right.Parts, right.Kinds)), Count: 1,
@@ -62,6 +66,7 @@ func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place,
 		}
 	}
 	m.Example = fmt.Sprintf("%s, %s -> %s: %.300s", shape, at.Caller, at.Target, said.text)
+	m.Trace = diagnose.Build(result.Trace, result.Hops).Text()
 	r.Misses = append(r.Misses, &m)
 }
 
@@ -97,6 +102,9 @@ type runner struct {
 	requests int
 }
 
+// patience is the timeout of all routes for a fault that may run into none.
+const patience = 30 * time.Second
+
 // errNoPlace means that a graph has no place for a fault.
 var errNoPlace = errors.New("no place for the fault")
 
@@ -110,6 +118,11 @@ func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate
 	}
 	if f.Graph != nil {
 		f.Graph(g, at)
+	}
+	for _, s := range g.Services {
+		if f.Patient {
+			s.Timeout = patience
+		}
 	}
 	m, err := x.start(ctx, f, g, at)
 	if err != nil {
@@ -223,13 +236,16 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 				continue
 			}
 			said, right := v.of(r, truth), truth
-			if right.Begun && v.name == "header" {
+			switch {
+			case right.Begun && v.name == "header":
 				right.Parts = nil
+			case !r.Failed() && len(truth.Inner) > 0:
+				right = fault.Truth{Services: truth.Inner}
 			}
 			s := judge(said, right)
 			into.Scores[v.name].add(s)
 			if s.Whole == 0 && v.name != "deepest" {
-				into.miss(v.name, said, right, at, g.Shape)
+				into.miss(v.name, said, right, at, g.Shape, r)
 			}
 		}
 	}
@@ -238,10 +254,12 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 // applies reports whether the view has anything to say of the result.
 func applies(v view, r *mesh.Result, truth fault.Truth) bool {
 	switch {
-	case truth.Slow:
-		return !v.ofFailures
+	case truth.Slow: // unless a cache kept the request from what is slow
+		return !v.ofFailures && slices.ContainsFunc(r.Hops, (*hop.Hop).Slow)
 	case len(truth.Services) == 0: // it must say nothing
 		return true
+	case v.name == "nearest" && len(truth.Near) == 0:
+		return false
 	case v.ofFailures:
 		return r.Failed()
 	}

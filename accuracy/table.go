@@ -29,11 +29,15 @@ func printTable(w io.Writer, rows []*row) {
 	fmt.Fprintln(w, "\n* something of the mesh is missing, so that not every verdict can be right")
 }
 
-// printMisses prints what was said and what is right, where they differ.
-func printMisses(w io.Writer, rows []*row) {
+// printMisses prints what was said and what is right, where they differ, and the trace of
+// an example if that is wanted.
+func printMisses(w io.Writer, rows []*row, traces bool) {
 	for _, r := range rows {
 		for _, m := range r.Misses {
 			fmt.Fprintf(w, "%s, %s, %d times: %s; right is %s\n    %s\n", r.Fault, m.View, m.Count, m.Said, m.Right, m.Example)
+			if traces {
+				fmt.Fprintln(w, m.Trace)
+			}
 		}
 	}
 }

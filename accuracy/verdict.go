@@ -64,12 +64,16 @@ func fromNearest(r *mesh.Result, truth fault.Truth) verdict {
 	return ofFailure(last.Failure)
 }
 
-// fromTrace puts all hops together.
+// fromTrace puts all hops together. If something has to be blamed, a failure that an
+// application recovered from counts, too.
 func fromTrace(r *mesh.Result, truth fault.Truth) verdict {
 	t := diagnose.Build(r.Trace, r.Hops)
 	c := t.Culprit
-	if truth.Slow {
+	switch {
+	case truth.Slow:
 		c = t.Slowest
+	case c == nil && len(truth.Services) > 0:
+		c = t.Inner
 	}
 	if c == nil && len(truth.Services) > 0 {
 		c = t.Inner // an application went on without it

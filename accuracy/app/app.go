@@ -31,9 +31,9 @@ type App struct {
 	once     sync.Once
 }
 
-// Start serves on a free port of loopback until Close.
+// Start serves on a free port of its host until Close.
 func Start(s Spec) (*App, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(s.Host, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("application %s: %w", s.Name, err)
 	}

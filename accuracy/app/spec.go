@@ -5,6 +5,8 @@ import "time"
 // Spec is what an application is and does.
 type Spec struct {
 	Name string
+	// Host is the loopback address that it listens on.
+	Host string
 	// GRPC makes it a gRPC server; otherwise it speaks HTTP/1.
 	GRPC bool
 	// Out is the address of the sidecar's outbound listener, which takes its calls.
@@ -71,4 +73,4 @@ const (
 )
 
 // slowness is how late a [Slow] answer is.
-const slowness = 500 * time.Millisecond
+const slowness = time.Second

@@ -88,7 +88,7 @@ func ofApplications() []*Fault {
 		{Name: "wrong_protocol", Where: HTTP, Inject: trouble(app.Garbage), Truth: application("upstream_protocol")},
 		{Name: "large_head", Where: HTTP, Inject: trouble(app.HugeHead), Truth: application("upstream_header")},
 		{Name: "idle_race", Where: HTTP, Method: "POST", Inject: trouble(app.CloseReused), Truth: application(died...)},
-		{Name: "slow", Inject: trouble(app.Slow), Truth: slow(application())},
+		{Name: "slow", Patient: true, AtOnce: 10, Inject: trouble(app.Slow), Truth: slow(application())},
 		{Name: "two_faults", Where: Beside, Graph: func(g *mesh.Graph, at Place) {
 			for _, caller := range g.Callers(at.Other) {
 				g.Call(caller, at.Other).OnFailure = app.Swallow
@@ -97,7 +97,11 @@ func ofApplications() []*Fault {
 			m.App(m.Other).Close()
 			m.App(m.Target).Misbehave(app.Error)
 			return nil
-		}, Truth: application("error_response")},
+		}, Truth: func(at Place) Truth {
+			t := application("error_response")(at)
+			t.Inner = []string{at.Target, at.Other}
+			return t
+		}},
 		{Name: "retries_exhausted", Where: HTTP, AtOnce: 2, Plan: retries, Inject: trouble(app.Error), Truth: application("error_response")},
 		{Name: "retries_recovered", Where: HTTP, AtOnce: 2, Plan: retries, Inject: trouble(app.Flaky), Truth: func(Place) Truth { return Truth{} }},
 	}
@@ -139,11 +143,11 @@ func ofProxies() []*Fault {
 			p.Route(at.Caller, at.Target)["match"] = mesh.Config{"hosts": []string{at.Target + "-v1"}}
 			return nil
 		}, Truth: ofCaller(hop.PartConfiguration, "not_found")},
-		{Name: "open_circuit", OnEdge: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
+		{Name: "open_circuit", Patient: true, OnEdge: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
 			p.Cluster(at.Caller, at.Target)["circuit_breaker"] = mesh.Config{"max_requests": 1}
 			return nil
 		}, Inject: trouble(app.Slow), Truth: ofCaller(hop.PartCapacity, "overflow")},
-		{Name: "own_limit", AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
+		{Name: "own_limit", Patient: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
 			p.Cluster(at.Target, "app")["circuit_breaker"] = mesh.Config{"max_requests": 1}
 			return nil
 		}, Inject: trouble(app.Slow), Truth: func(at Place) Truth {
@@ -183,6 +187,10 @@ func ofTraces() []*Fault {
 			for _, caller := range at.Callers {
 				g.Service(caller).DropHeaders = true
 			}
-		}, Inject: trouble(app.Error), Truth: application("error_response")},
+		}, Inject: trouble(app.Error), Truth: func(at Place) Truth {
+			t := application("error_response")(at)
+			t.Near = nil // its hop is of another trace
+			return t
+		}},
 	}
 }

@@ -23,6 +23,8 @@ type Fault struct {
 	Method string
 	// AtOnce is how many requests are under way; the default is 4.
 	AtOnce int
+	// Patient is true if no request may run into a timeout.
+	Patient bool
 	// Missing says what of the mesh is missing: then a verdict can't always be right.
 	Missing string
 	// Consul is true if endpoints come from Consul.
@@ -95,9 +97,13 @@ type Truth struct {
 	Services []string
 	Parts    []hop.Part
 	Kinds    []string
-	// Near is the proxy nearest to the fault, and the side of it that meets it.
+	// Near has the services whose proxies may be the nearest to the fault, and Direction the
+	// side of the proxy that meets it. There are none if the trace does not have its hop.
 	Near      []string
 	Direction hop.Direction
+	// Inner has the services that are right to name for a request that did not fail, since
+	// an application recovered from a failure; the same as Services if it is empty.
+	Inner []string
 	// Begun is true if the target's response had begun, so that the header of the root's
 	// response can't tell the part.
 	Begun bool

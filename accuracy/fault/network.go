@@ -11,18 +11,18 @@ import (
 )
 
 // networkDelay is that of a slow network, each way.
-const networkDelay = 250 * time.Millisecond
+const networkDelay = 500 * time.Millisecond
 
 // ofNetworks are the faults of names, of the network and of certificates.
 func ofNetworks() []*Fault {
 	return []*Fault{
-		{Name: "slow_network", OnEdge: true, Plan: slowNetwork, Truth: slow(func(at Place) Truth {
+		{Name: "slow_network", Patient: true, AtOnce: 10, OnEdge: true, Plan: slowNetwork, Truth: slow(func(at Place) Truth {
 			t := onTheWay(hop.PartNetwork)(at)
 			t.Services = append(t.Services, at.Caller) // either end of the way
 			return t
 		})},
-		{Name: "slow_reader", Where: HTTP, OnEdge: true, Graph: func(g *mesh.Graph, at Place) {
-			g.Call(at.Caller, at.Target).ReadSlowly = 600 * time.Millisecond
+		{Name: "slow_reader", Patient: true, AtOnce: 10, Where: HTTP, OnEdge: true, Graph: func(g *mesh.Graph, at Place) {
+			g.Call(at.Caller, at.Target).ReadSlowly = 2 * time.Second
 		}, Inject: trouble(app.Large), Truth: slow(func(at Place) Truth {
 			return Truth{Services: []string{at.Caller}, Parts: parts(hop.PartApplication)}
 		})},

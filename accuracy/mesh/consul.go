@@ -33,13 +33,14 @@ func StartConsul(ctx context.Context, program string) (*Consul, error) {
 }
 
 func startConsul(ctx context.Context, program string) (*Consul, error) {
-	free, release, err := freeAddresses(5)
+	host := loopback()
+	free, release, err := freeAddresses(host, 5)
 	if err != nil {
 		return nil, err
 	}
 	release()
 	args := []string{
-		"-dev", "-log-level=warn", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=accuracy",
+		"-dev", "-log-level=warn", "-bind=" + host, "-client=" + host, "-node=accuracy",
 		"-grpc-port=-1", "-grpc-tls-port=-1", "-hcl=disable_update_check = true",
 	}
 	for i, name := range []string{"http", "dns", "serf-wan", "serf-lan", "server"} {

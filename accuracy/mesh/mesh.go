@@ -85,7 +85,7 @@ func (m *Mesh) start(ctx context.Context, hopscope string) (err error) {
 func (m *Mesh) startApplication(s *Service) error {
 	at := m.addresses[s.Name]
 	spec := app.Spec{
-		Name: s.Name, GRPC: s.GRPC, Out: at.out, Calls: s.Calls, Concurrent: s.Concurrent,
+		Name: s.Name, Host: m.Host, GRPC: s.GRPC, Out: at.out, Calls: s.Calls, Concurrent: s.Concurrent,
 		DropHeaders: s.DropHeaders, FailStatus: s.FailStatus,
 	}
 	var address string
@@ -142,29 +142,42 @@ func startChild(spec app.Spec) (*Process, string, error) {
 	return p, strings.TrimSpace(line), nil
 }
 
+// awaitSidecar waits until a sidecar is ready. Another process may answer at its address,
+// and it may have ended for that reason.
 func (m *Mesh) awaitSidecar(ctx context.Context, name string) error {
 	p := m.sidecars[name]
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		resp, err := m.get(ctx, "http://"+m.addresses[name].admin+"/ready")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK || m.NeverReady[name] {
-				return nil
-			}
-		}
+		status, err := m.status(ctx, name)
 		select {
 		case <-p.exited:
 			if strings.Contains(p.output.String(), "already in use") {
 				return ErrPortTaken
 			}
 			return fmt.Errorf("the sidecar of %s has ended:\n%s", name, p.output.String())
+		default:
+		}
+		if status == http.StatusOK || status != 0 && m.NeverReady[name] {
+			return nil
+		}
+		select {
+		case <-p.exited:
 		case <-ctx.Done():
 			return fmt.Errorf("the sidecar of %s is not ready: %w\n%s", name, errors.Join(err, ctx.Err()), p.output.String())
 		case <-ticker.C:
 		}
 	}
+}
+
+// status is what a sidecar answers if it is asked whether it is ready.
+func (m *Mesh) status(ctx context.Context, name string) (int, error) {
+	resp, err := m.get(ctx, "http://"+m.addresses[name].admin+"/ready")
+	if err != nil {
+		return 0, err
+	}
+	resp.Body.Close()
+	return resp.StatusCode, nil
 }
 
 func (m *Mesh) get(ctx context.Context, url string) (*http.Response, error) {

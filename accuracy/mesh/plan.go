@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 )
 
@@ -12,6 +13,9 @@ type Config = map[string]any
 // fault changes it before [Start].
 type Plan struct {
 	*Graph
+	// Host is the loopback address that all of the mesh listens on. It is the mesh's own
+	// where the system allows it, so that no other process takes a port that was let go.
+	Host string
 	// Sidecars are the configurations, by service. A service without one has no sidecar,
 	// and others call its application; it can't call anyone.
 	Sidecars map[string]Config
@@ -35,13 +39,14 @@ type addresses struct{ in, out, admin string }
 
 // NewPlan chooses addresses and writes the configurations.
 func NewPlan(g *Graph) (*Plan, error) {
-	free, release, err := freeAddresses(3 * len(g.Services))
+	host := loopback()
+	free, release, err := freeAddresses(host, 3*len(g.Services))
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{
-		release: release,
-		Graph:   g, Sidecars: map[string]Config{}, OwnProcess: map[string]bool{}, Bypassed: map[string]bool{},
+		Host: host, release: release,
+		Graph: g, Sidecars: map[string]Config{}, OwnProcess: map[string]bool{}, Bypassed: map[string]bool{},
 		NeverReady: map[string]bool{}, addresses: map[string]addresses{},
 	}
 	for i, s := range g.Services {
@@ -138,8 +143,20 @@ func (p *Plan) Close() {
 	p.cleanups = nil
 }
 
-// freeAddresses returns n loopback addresses, and keeps them until release.
-func freeAddresses(n int) (all []string, release func(), err error) {
+// loopback returns an address of 127.0.0.0/8 that hardly anyone else listens on, or
+// 127.0.0.1 if the system has no other.
+func loopback() string {
+	host := fmt.Sprintf("127.%d.%d.%d", 64+rand.IntN(64), rand.IntN(256), 1+rand.IntN(254))
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		return "127.0.0.1"
+	}
+	l.Close()
+	return host
+}
+
+// freeAddresses returns n addresses with free ports, and keeps them until release.
+func freeAddresses(host string, n int) (all []string, release func(), err error) {
 	var held []net.Listener
 	release = func() {
 		for _, l := range held {
@@ -147,7 +164,7 @@ func freeAddresses(n int) (all []string, release func(), err error) {
 		}
 	}
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", host+":0")
 		if err != nil {
 			release()
 			return nil, nil, fmt.Errorf("no free port: %w", err)

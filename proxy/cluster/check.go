@@ -50,6 +50,9 @@ func (c *Cluster) logCheck(e *Endpoint, r healthcheck.Report) {
 	c.log.Log(context.Background(), level, "endpoint is "+r.Health.String(), "cluster", c.Name, "endpoint", e.Address, "because", r.Detail)
 }
 
+// Used reports whether a request has come to the cluster.
+func (c *Cluster) Used() bool { return c.used.Load() }
+
 // hasTraffic tells the checks that requests come, with the first of them: until
 // then they are made seldom.
 func (c *Cluster) hasTraffic() {

@@ -67,6 +67,8 @@ type EndpointStatus struct {
 	SuccessPercent    *float64 `json:"success_percent,omitempty"`
 	ActiveConnections int      `json:"connections_active"`
 	IdleConnections   int      `json:"connections_idle"`
+	// ClosesIdleMS is after how long it closes idle connections, as the pool has learned.
+	ClosesIdleMS float64 `json:"closes_idle_after_ms,omitempty"`
 }
 
 // Status returns what there is to say about the cluster now.
@@ -111,6 +113,7 @@ func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus 
 		Metadata: shown(e.given.Metadata), Health: host.Health.String(), Why: why, Check: redact.Text(e.why),
 		Active: e.Load.Active(), LatencyMS: float64(e.Load.Latency(now).Microseconds()) / 1000,
 		ActiveConnections: pool.Active, IdleConnections: pool.Idle,
+		ClosesIdleMS: float64(pool.ClosesAfter.Microseconds()) / 1000,
 	}
 	if e.record == nil {
 		return s

@@ -52,6 +52,11 @@ type Cluster struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms"`
 	// IdleTimeout closes a pooled connection that has not been used for this long.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"1h" min:"1ms"`
+	// LearnIdleTimeout does not use a pooled HTTP/1 connection any more when its endpoint
+	// is about to close it. The proxy learns after how long an endpoint does that: at least
+	// three closes, at different times, must agree, and it forgets what does not hold any
+	// more. Linux only.
+	LearnIdleTimeout bool `yaml:"learn_idle_timeout" default:"true"`
 	// MaxIdle is how many unused connections are kept for each endpoint.
 	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
 	// MaxHeaderBytes is the largest response head, in bytes. All interim responses (1xx)

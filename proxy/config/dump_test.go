@@ -40,6 +40,7 @@ const dumpOfDefaults = `    balance:
       max_control_frames: 2000
     connect_timeout: 5s
     idle_timeout: 1h
+    learn_idle_timeout: true
     max_idle: 256
     max_header_bytes: 61440
     max_header_fields: 100
@@ -279,6 +280,7 @@ clusters:
       max_control_frames: 2000
     connect_timeout: "1.5s"
     idle_timeout: 4s
+    learn_idle_timeout: false
     max_idle: 0
     max_header_bytes: 2048
     max_header_fields: 2

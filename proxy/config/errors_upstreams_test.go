@@ -4,7 +4,7 @@ import "strings"
 
 const (
 	clusterKeys = "endpoints, static, consul, dns, file, peer_service, balance, retry, hedge, circuit_breaker, outlier, health_checks, protocol, " +
-		"tls, http2, connect_timeout, idle_timeout, max_idle, max_header_bytes, max_header_fields"
+		"tls, http2, connect_timeout, idle_timeout, learn_idle_timeout, max_idle, max_header_bytes, max_header_fields"
 	balanceKeys = "policy, hash, choices, active_request_bias, min_ring_size, max_ring_size, table_size, bounded_load, decay, " +
 		"default_rtt, panic_threshold, overprovisioning, zone_aware, min_zone_endpoints, slow_start, subsets"
 	consulKeys = "address, token, token_file, tls, datacenter, namespace, partition, stale, wait, service, query, tags, filter, " +

@@ -118,6 +118,7 @@ clusters:
     http2: {max_concurrent_streams: 1000000, keep_alive: 0}
     connect_timeout: 1.5s
     idle_timeout: 4s
+    learn_idle_timeout: false
     circuit_breaker: {max_connections: 1, max_pending: 0, max_requests: 2, max_retries: 0}
     outlier:
       consecutive_5xx: 0

@@ -35,7 +35,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 	o := cluster.Options{
 		Known: n.known, Memory: g.memory.cluster(n.Name),
 		Upstream: upstream.Options{
-			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
+			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout, LearnIdleTimeout: c.LearnIdleTimeout,
 			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
 			Head: http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
 			Dial: g.dial, Kernel: g.kernel,

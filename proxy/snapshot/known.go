@@ -148,7 +148,7 @@ func (p *Proxy) measureDiscovery() {
 					emit(value, append([]string{g.config.Service, cluster, s.From}, labels...)...)
 				})
 			}
-			for _, c := range g.allClusters() {
+			for _, c := range g.measured() {
 				tell(c.Name, c.SourceStatus())
 			}
 			if g.catalog != nil {

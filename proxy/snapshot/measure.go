@@ -1,7 +1,10 @@
 package snapshot
 
 import (
+	"slices"
+
 	"github.com/hopscope/hopscope/proxy/cluster"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
@@ -11,7 +14,7 @@ func (p *Proxy) measureClusters() {
 	each := func(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
 		p.metrics.Func(name, help, kind, append([]string{"service", "cluster"}, labels...), func(emit func(float64, ...string)) {
 			service := p.current.Load().config.Service
-			for _, c := range p.current.Load().allClusters() {
+			for _, c := range p.current.Load().measured() {
 				read(c, func(value float64, labels ...string) {
 					emit(value, append([]string{service, c.Name}, labels...)...)
 				})
@@ -51,6 +54,13 @@ func (p *Proxy) measureClusters() {
 			emit(float64(u.RefusedRetries), "retries")
 			emit(float64(c.Group.Stats().Overflow), "connections")
 		})
+}
+
+// measured are the clusters that have metrics: those of the configuration, and those of
+// the catalog that a request has come to. Most services of a catalog are never called, and
+// a series for each of them in each proxy would be too many.
+func (g *generation) measured() []*cluster.Cluster {
+	return append(g.configured(), slices.DeleteFunc(g.clustersOf(resources.Catalog), func(c *cluster.Cluster) bool { return !c.Used() })...)
 }
 
 // measureBuffers registers the metric of what streams take beyond the usual buffers.

@@ -152,7 +152,8 @@ func (p *Proxy) retain() {
 // have not drained.
 type traffic struct {
 	*listener.Counts
-	requests int64 // on their way
+	direction string
+	requests  int64 // on their way
 }
 
 // traffic is that of all listeners, by name.
@@ -163,7 +164,7 @@ func (p *Proxy) traffic() map[string]traffic {
 	for _, g := range p.live {
 		for _, b := range g.listeners {
 			t := all[b.config.Name]
-			t.Counts = b.listener.Counts
+			t.Counts, t.direction = b.listener.Counts, b.config.Direction
 			t.requests += b.forwarder.Active.Load()
 			all[b.config.Name] = t
 		}

@@ -184,6 +184,9 @@ func (p *Proxy) Store() *store.Store { return p.store }
 // DrainRequested is closed when somebody asked for draining over the admin API.
 func (p *Proxy) DrainRequested() <-chan struct{} { return p.drain }
 
+// Metrics says what each metric of the proxy is.
+func (p *Proxy) Metrics() []metrics.Description { return p.metrics.Describe() }
+
 // Flush waits until everything that has been recorded shows in the views.
 func (p *Proxy) Flush(ctx context.Context) error { return p.recorder.Flush(ctx) }
 

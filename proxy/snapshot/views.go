@@ -116,9 +116,9 @@ func (p *Proxy) sink(n uint64) hop.Sink { return p.recorder.Sink(int(n % (1 << 3
 func (p *Proxy) measure() {
 	service := p.current.Load().config.Service
 	ofListeners := func(name, help string, kind metrics.Kind, read func(traffic) float64) {
-		p.metrics.Func(name, help, kind, []string{"service", "listener"}, func(emit func(float64, ...string)) {
+		p.metrics.Func(name, help, kind, []string{"service", "direction", "listener"}, func(emit func(float64, ...string)) {
 			for name, t := range p.traffic() {
-				emit(read(t), service, name)
+				emit(read(t), service, t.direction, name)
 			}
 		})
 	}
@@ -135,7 +135,7 @@ func (p *Proxy) measure() {
 		})
 	p.metrics.Func("hopscope_upstream_connections", "Connections to a cluster's endpoints, by state.", metrics.Gauge,
 		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().allClusters() {
+			for _, c := range p.current.Load().measured() {
 				s := c.Group.Stats()
 				emit(float64(s.Active), service, c.Name, "active")
 				emit(float64(s.Idle), service, c.Name, "idle")
@@ -143,13 +143,13 @@ func (p *Proxy) measure() {
 		})
 	p.metrics.Func("hopscope_upstream_requests_pending", "Requests that wait for a connection.", metrics.Gauge,
 		[]string{"service", "cluster"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().allClusters() {
+			for _, c := range p.current.Load().measured() {
 				emit(float64(c.Group.Stats().Pending), service, c.Name)
 			}
 		})
 	p.metrics.Func("hopscope_upstream_connections_total", "Connections handed to requests, by where they came from.", metrics.Counter,
 		[]string{"service", "cluster", "source"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().allClusters() {
+			for _, c := range p.current.Load().measured() {
 				s := c.Group.Stats()
 				emit(float64(s.Dialled), service, c.Name, "dialled")
 				emit(float64(s.Reused), service, c.Name, "pool")

@@ -33,6 +33,7 @@ type Conn struct {
 	owed      []byte // the rest of the head, or of the last chunk, that is not sent yet
 	suspect   bool   // the last response had no content by its head; some endpoints send content all the same
 	idleSince time.Duration
+	idled     time.Duration // how long it had been idle before the present request
 
 	deadline, idle time.Duration
 	limit          atomic.Int64 // set by Limit
@@ -98,7 +99,7 @@ func (c *Conn) RoundTrip(r *message.Head, content []byte, response *message.Head
 	sent = c.sent(n, head, body)
 	switch {
 	case err != nil:
-		return nil, sent, c.explain(err, true)
+		return nil, sent, c.unanswered(err)
 	case sent == All:
 		return nil, All, c.readFirst(r.Method, response)
 	}
@@ -154,7 +155,7 @@ func (c *Conn) Send(r *message.Head) (sent Sent, err error) {
 	n, err := c.nio.Offer(head, nil)
 	sent = c.sent(n, head, nil)
 	if err != nil {
-		return sent, c.explain(err, true)
+		return sent, c.unanswered(err)
 	}
 	return sent, nil
 }
@@ -206,6 +207,7 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 			}
 			if n > 0 {
 				c.nio.Consume(n)
+				c.idled = 0 // the endpoint had not closed it
 				break
 			}
 		}
@@ -213,7 +215,7 @@ func (c *Conn) ReadHead(method message.Method, response *message.Head) error {
 			if other := c.mistaken(); other != nil && !errors.Is(err, netio.ErrGone) {
 				return other
 			}
-			return c.explain(err, true)
+			return c.unanswered(err)
 		}
 	}
 	c.suspect = response.Framing == message.NoBody

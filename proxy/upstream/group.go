@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/descriptors"
@@ -23,10 +24,13 @@ import (
 type Options struct {
 	ConnectTimeout time.Duration
 	IdleTimeout    time.Duration // of a pooled connection
-	MaxConnections int           // open at once, to all endpoints
-	MaxPending     int           // callers waiting for a connection
-	MaxIdle        int           // pooled connections of one endpoint
-	Head           http1.Limits  // of a response
+	// LearnIdleTimeout keeps a connection's idle time also below the time after which its
+	// endpoint closes it, as far as that is known.
+	LearnIdleTimeout bool
+	MaxConnections   int          // open at once, to all endpoints
+	MaxPending       int          // callers waiting for a connection
+	MaxIdle          int          // pooled connections of one endpoint
+	Head             http1.Limits // of a response
 	// Protocol is the protocol to speak to the endpoints. HTTP2 has the settings of
 	// HTTP/2 connections; the group itself fills in Shared, Name, Cluster, Scheme and
 	// IdleTimeout.
@@ -79,7 +83,10 @@ type Endpoint struct {
 	dialling int        // connections that are being dialled
 	active   int        // connections in use, being dialled, or of HTTP/2
 	dynamic  bool
-	removed  bool // it was removed from the cluster
+	removed  bool      // it was removed from the cluster
+	times    idleTimes // after how long it closes idle connections
+
+	doubt atomic.Int64 // times.doubt, or never; 0 at first
 }
 
 // sweepEvery is how often idle connections are checked.
@@ -167,6 +174,9 @@ func (g *Group) Remove(e *Endpoint) {
 type EndpointState struct {
 	Address      string
 	Active, Idle int
+	// ClosesAfter is after how long the endpoint closes idle connections, as was learned;
+	// 0 is not known.
+	ClosesAfter time.Duration
 	// Removed is true for an endpoint that is kept only until its connections end.
 	Removed bool
 }
@@ -192,7 +202,7 @@ func (e *Endpoint) State() EndpointState {
 
 func (e *Endpoint) state() EndpointState {
 	unused := e.unused()
-	return EndpointState{e.Address, e.active - unused, len(e.idle) + unused, e.removed}
+	return EndpointState{e.Address, e.active - unused, len(e.idle) + unused, e.times.limit, e.removed}
 }
 
 // Stats returns the group's counters.
@@ -230,8 +240,19 @@ func (g *Group) usable(c *Conn, now time.Duration, careful bool) bool {
 	if since >= g.options.IdleTimeout {
 		return false
 	}
+	c.idled = since
 	c.nio.Doubt()
-	return !careful && !c.suspect && since < checkAfter || c.nio.Quiet()
+	if !careful && !c.suspect && since < checkAfter {
+		return true
+	}
+	if !c.nio.Quiet() {
+		g.noteClosed(c)
+		return false
+	}
+	if int64(since) > c.endpoint.doubt.Load() {
+		g.noteOpen(c, since)
+	}
+	return true
 }
 
 // Fresh is Acquire without pooled HTTP/1 connections: it returns a new connection, or a
@@ -246,7 +267,7 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 		inTurn = now + g.options.ConnectTimeout
 	}
 	for again := false; ; again = true {
-		s, mayDial, w := g.take(e, fresh, again)
+		s, mayDial, w := g.take(e, now, fresh, again)
 		if w != nil {
 			t, err := g.wait(ctx, w, inTurn)
 			switch {
@@ -274,14 +295,14 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 // take returns a stream or a pooled connection, permission to dial, a place in the queue,
 // or none of these. again is true for a caller that was in the queue and was told to ask
 // again.
-func (g *Group) take(e *Endpoint, fresh, again bool) (s Stream, mayDial bool, w *waiter) {
+func (g *Group) take(e *Endpoint, now time.Duration, fresh, again bool) (s Stream, mayDial bool, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s := g.open2(e); s != nil {
 		g.reused++
 		return s, false, nil
 	}
-	if n := len(e.idle); n > 0 && !fresh {
+	if n := len(e.idle); n > 0 && !fresh && !g.stale(e.idle[n-1], now) {
 		c := e.idle[n-1]
 		e.idle[n-1] = nil
 		e.idle = e.idle[:n-1]
@@ -323,10 +344,7 @@ func (g *Group) room() bool {
 	}
 	for e := range g.endpoints {
 		if len(e.idle) > 0 {
-			c := e.idle[0]
-			e.idle = append(e.idle[:0], e.idle[1:]...)
-			g.open--
-			c.nio.Done()
+			g.closeOldest(e)
 			g.forget(e)
 			return true
 		}
@@ -335,6 +353,14 @@ func (g *Group) room() bool {
 		}
 	}
 	return false
+}
+
+// closeOldest closes the connection to e that has been idle for longest.
+func (g *Group) closeOldest(e *Endpoint) {
+	c := e.idle[0]
+	e.idle = append(e.idle[:0], e.idle[1:]...)
+	g.open--
+	c.nio.Done()
 }
 
 // freed gives the room of a connection to e that was closed, or could not be opened, to
@@ -374,6 +400,9 @@ func (g *Group) put(c *Conn) {
 		w.turn <- turn{conn: c}
 		return
 	}
+	if n := len(e.idle); n > 0 && n >= g.options.MaxIdle && g.stale(e.idle[0], c.idleSince) {
+		g.closeOldest(e)
+	}
 	if len(g.waiters) > 0 || g.closed || e.removed || len(e.idle) >= g.options.MaxIdle {
 		g.mu.Unlock()
 		g.discard(c)
@@ -405,9 +434,15 @@ func (g *Group) sweep() {
 	for e := range g.endpoints {
 		keep := e.idle[:0]
 		for _, c := range e.idle {
-			if now-c.idleSince < g.options.IdleTimeout && c.nio.Quiet() {
+			since := now - c.idleSince
+			quiet := c.nio.Quiet()
+			if quiet && since < g.options.IdleTimeout {
+				e.open(since)
 				keep = append(keep, c)
 				continue
+			}
+			if !quiet {
+				e.closed(c, now)
 			}
 			c.nio.Done()
 			g.open--

@@ -12,6 +12,7 @@ import (
 // family is the metrics of one name, by label values. It is guarded by
 // Metrics.mu.
 type family struct {
+	Description
 	desc     *prometheus.Desc
 	children map[string]child
 }
@@ -22,10 +23,11 @@ type child interface {
 	read() *dto.Metric
 }
 
-func newFamily(name, help string, labels ...string) *family {
+func newFamily(kind, name, help string, labels ...string) *family {
 	return &family{
-		desc:     prometheus.NewDesc(name, help, labels, nil),
-		children: map[string]child{},
+		Description: Description{name, kind, help, labels},
+		desc:        prometheus.NewDesc(name, help, labels, nil),
+		children:    map[string]child{},
 	}
 }
 
@@ -102,13 +104,9 @@ func (c *counter) read() *dto.Metric {
 // hopCollector is Metrics as a [prometheus.Collector].
 type hopCollector Metrics
 
-func (m *Metrics) families() []*family {
-	return []*family{m.requests, m.attempts, m.failures, m.connections, m.bytesIn, m.bytesOut, m.server, m.client}
-}
-
 // Describe implements [prometheus.Collector].
 func (c *hopCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, f := range (*Metrics)(c).families() {
+	for _, f := range c.families.all() {
 		ch <- f.desc
 	}
 }
@@ -116,7 +114,7 @@ func (c *hopCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector]. It locks for one family at a time, so that a
 // large scrape delays recording only briefly.
 func (c *hopCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, f := range (*Metrics)(c).families() {
+	for _, f := range c.families.all() {
 		for _, r := range c.read(f) {
 			ch <- r
 		}

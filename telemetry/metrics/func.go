@@ -18,17 +18,21 @@ const (
 // combination of label values, in the order of labels. Several goroutines may call
 // collect at once. Func panics if the name is taken or invalid. A combination that is
 // emitted twice, or with the wrong number of values, is left out of the scrape and
-// logged.
+// logged. A counter that is 0 is left out: it has no series before its first event.
 func (m *Metrics) Func(name, help string, kind Kind, labels []string,
 	collect func(emit func(value float64, labelValues ...string))) {
+	description := Description{name, "counter", help, labels}
 	f := &funcCollector{
 		desc:    prometheus.NewDesc(name, help, labels, nil),
 		kind:    prometheus.CounterValue,
 		collect: collect,
 	}
 	if kind == Gauge {
-		f.kind = prometheus.GaugeValue
+		f.kind, description.Type = prometheus.GaugeValue, "gauge"
 	}
+	m.mu.Lock()
+	m.described = append(m.described, description)
+	m.mu.Unlock()
 	m.registry.MustRegister(f)
 }
 
@@ -44,6 +48,9 @@ func (f *funcCollector) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc }
 // Collect implements [prometheus.Collector].
 func (f *funcCollector) Collect(ch chan<- prometheus.Metric) {
 	f.collect(func(value float64, labelValues ...string) {
+		if value == 0 && f.kind == prometheus.CounterValue {
+			return
+		}
 		metric, err := prometheus.NewConstMetric(f.desc, f.kind, value, labelValues...)
 		if err != nil {
 			metric = prometheus.NewInvalidMetric(f.desc, err)

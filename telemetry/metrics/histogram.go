@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -10,10 +12,19 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// bounds are the upper bounds of the classic buckets, in seconds:
-// OpenTelemetry's advice for http.server.request.duration. The last bucket has
-// none.
-var bounds = [...]float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+// bounds are the upper bounds of the classic buckets, in seconds: OpenTelemetry's advice
+// for http.server.request.duration, and finer ones below it, since a hop in a mesh often
+// takes less than a millisecond. The last bucket has none.
+var bounds = [...]float64{.0005, .001, .0025, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+
+// Bounds says what the buckets are, for documentation: "0.0005, 0.001, ...".
+func Bounds() string {
+	var all []string
+	for _, b := range bounds {
+		all = append(all, strconv.FormatFloat(b, 'g', -1, 64))
+	}
+	return strings.Join(all, ", ")
+}
 
 // histogram counts durations in classic buckets, with the latest exemplar of each, and
 // optionally in native buckets.

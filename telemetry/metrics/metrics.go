@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,12 +36,13 @@ type Metrics struct {
 	log      *slog.Logger
 	native   bool
 
-	mu     sync.Mutex // guards the fields below, and all their numbers
-	series map[seriesKey]*series
-
-	requests, attempts, failures, connections *family
-	bytesIn, bytesOut                         *family
-	server, client                            *family
+	mu        sync.Mutex // guards the fields below, and all their numbers
+	series    map[seriesKey]*series
+	families  families
+	methods   map[string]*names // of gRPC, by service
+	culprits  *names            // values of failed_hop
+	kinds     *names            // values of kind
+	described []Description
 
 	reloads    *prometheus.CounterVec
 	reloaded   prometheus.Gauge
@@ -57,53 +60,24 @@ func New(o Options) *Metrics {
 		log:      o.Log,
 		native:   o.NativeHistograms,
 		series:   map[seriesKey]*series{},
-		requests: newFamily("hopscope_requests_total",
-			"Hops: requests, tunnels and connections whose request could not be understood. code is 0 where no response began; grpc_status is the name of a gRPC call's status, as UNAVAILABLE, and empty for others; flag is the first response flag.",
-			"service", "route", "cluster", "method", "code", "grpc_status", "flag"),
-		attempts: newFamily("hopscope_attempts_total",
-			"Tries at an endpoint. code is 0 where no response came; grpc_status and flag are as in hopscope_requests_total.",
-			"service", "route", "cluster", "code", "grpc_status", "flag"),
-		failures: newFamily("hopscope_failures_total",
-			"Failed hops by who made the failure: downstream, proxy (this one), endpoint, or relayed from a hop farther upstream.",
-			"service", "route", "cluster", "origin"),
-		connections: newFamily("hopscope_connection_failures_total",
-			"Connections from clients that ended before a request could be understood, or by breaking the protocol: TLS handshakes that failed, floods, malformed heads. reason is the hop's details, as downstream_tls_error{certificate_expired}.",
-			"service", "listener", "reason"),
-		bytesIn: newFamily("hopscope_request_bytes_total",
-			"Body bytes received from clients.",
-			"service", "direction", "route", "cluster"),
-		bytesOut: newFamily("hopscope_response_bytes_total",
-			"Body bytes sent to clients.",
-			"service", "direction", "route", "cluster"),
-		server: newFamily("http_server_request_duration_seconds",
-			"Duration of requests from their first byte to the last byte of their response; tunnels are left out.",
-			"service", "direction", "route", "cluster", "http_request_method", "http_response_status_code", "grpc_status"),
-		client: newFamily("http_client_request_duration_seconds",
-			"Duration of tries at an endpoint; tunnels are left out.",
-			"service", "direction", "route", "cluster", "http_request_method", "http_response_status_code", "grpc_status", "error_type", "flag"),
-		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hopscope_config_reloads_total",
-			Help: "Attempts to load a changed configuration, by result.",
-		}, []string{"result"}),
-		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "hopscope_config_last_reload_successful",
-			Help: "1 while the configuration that runs is the last one that was given, 0 after a reload that failed.",
-		}),
-		reloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "hopscope_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration that runs was loaded, in Unix time.",
-		}),
+		families: newFamilies(),
+		methods:  map[string]*names{},
+		culprits: newNames(maxCulprits),
+		kinds:    newNames(maxKinds),
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "hopscope_build_info",
-		Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{
-			"version": o.Version, "revision": o.Revision, "goversion": runtime.Version(),
-		},
-	})
+	for _, f := range m.families.all() {
+		m.described = append(m.described, f.Description)
+	}
+	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts(m.opts("counter", "hopscope_config_reloads_total",
+		"Attempts to load a changed configuration, by result.", "result")), []string{"result"})
+	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts(m.opts("gauge", "hopscope_config_last_reload_successful",
+		"1 while the configuration that runs is the last one that was given, 0 after a reload that failed.")))
+	m.reloadedAt = prometheus.NewGauge(prometheus.GaugeOpts(m.opts("gauge", "hopscope_config_last_reload_success_timestamp_seconds",
+		"When the configuration that runs was loaded, in Unix time.")))
+	info := m.opts("gauge", "hopscope_build_info", "Always 1; the labels say what runs.", "version", "revision", "goversion")
+	info.ConstLabels = prometheus.Labels{"version": o.Version, "revision": o.Revision, "goversion": runtime.Version()}
+	build := prometheus.NewGauge(prometheus.GaugeOpts(info))
 	build.Set(1)
-	m.reloads.WithLabelValues("success")
-	m.reloads.WithLabelValues("failure")
 	m.reloaded.Set(1)
 	m.reloadedAt.SetToCurrentTime()
 	m.registry.MustRegister(
@@ -113,6 +87,22 @@ func New(o Options) *Metrics {
 		(*hopCollector)(m),
 	)
 	return m
+}
+
+// opts describes a metric of Prometheus' client.
+func (m *Metrics) opts(kind, name, help string, labels ...string) prometheus.Opts {
+	m.described = append(m.described, Description{name, kind, help, labels})
+	return prometheus.Opts{Name: name, Help: help}
+}
+
+// Describe returns what each metric is that has been registered, in order of names;
+// those of Prometheus' own collectors (go_ and process_) are left out.
+func (m *Metrics) Describe() []Description {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.Clone(m.described)
+	slices.SortFunc(all, func(a, b Description) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // Reloaded counts an attempt to load a changed configuration; err is nil if it succeeded.
@@ -150,7 +140,7 @@ func (m *Metrics) Observe(h *hop.Hop) {
 		s = m.resolve(h.Labels)
 	}
 	if !s.retired {
-		m.count(s, h)
+		m.count(s.of(h), h)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -77,6 +78,13 @@ func samples(f *dto.MetricFamily) map[string]float64 {
 	return all
 }
 
+// samplesOf are the samples of a family whose labels have a part.
+func samplesOf(t *testing.T, m *Metrics, family, part string) map[string]float64 {
+	all := samples(parse(t, m)[family])
+	maps.DeleteFunc(all, func(key string, _ float64) bool { return !strings.Contains(key, part) })
+	return all
+}
+
 // hops are one of each sort that ends up in different series.
 func hops(l *hop.Labels) []*hop.Hop {
 	ok := &hop.Hop{Labels: l, Method: "GET", Status: 200, Start: began, End: 30 * time.Millisecond,
@@ -84,13 +92,13 @@ func hops(l *hop.Labels) []*hop.Hop {
 		Attempts: []hop.Attempt{{Cluster: "app", Status: 200, Start: time.Millisecond, End: 29 * time.Millisecond}}}
 	retried := &hop.Hop{Labels: l, Method: "POST", Status: 503, Start: began, End: 2 * time.Second,
 		Flags:   hop.UpstreamConnectionFailure | hop.RetriesExhausted,
-		Failure: hop.Failure{Origin: hop.OriginProxy, Hop: "web"}, ProxyError: "connection_refused",
+		Failure: hop.Failure{Origin: hop.OriginProxy, Hop: "web", Part: hop.PartApplication, Kind: "connect_refused"}, ProxyError: "connection_refused",
 		Attempts: []hop.Attempt{
 			{Cluster: "app", Status: 503, End: time.Second},
 			{Cluster: "spare", Flags: hop.UpstreamConnectionFailure, ProxyError: "connection_refused", Start: time.Second, End: 2 * time.Second},
 		}}
 	relayed := &hop.Hop{Labels: l, Method: "_OTHER", Status: 502, Start: began, End: time.Millisecond,
-		Failure:  hop.Failure{Origin: hop.OriginRelayed, Hop: "chosen-by-a-stranger"},
+		Failure:  hop.Failure{Origin: hop.OriginRelayed, Hop: "stranger"},
 		Attempts: []hop.Attempt{{Cluster: "app", Status: 502, End: time.Millisecond}}}
 	tunnel := &hop.Hop{Labels: l, Kind: hop.KindTunnel, Method: "CONNECT", Status: 200, Start: began, End: time.Hour,
 		BytesIn: 1, BytesOut: 2, Attempts: []hop.Attempt{{Status: 200, End: time.Hour}}}
@@ -98,19 +106,15 @@ func hops(l *hop.Labels) []*hop.Hop {
 		Flags: hop.DownstreamProtocolError, Failure: hop.Failure{Origin: hop.OriginDownstream}}
 	gone := &hop.Hop{Labels: l, Method: "GET", Start: began, End: 70 * time.Millisecond,
 		Flags: hop.DownstreamClosed, Failure: hop.Failure{Origin: hop.OriginDownstream}}
-	call := &hop.Hop{Labels: l, Method: "POST", Status: 200, Start: began, End: time.Millisecond,
-		GRPC: true, GRPCStatus: hop.GRPCStatusOf(14),
-		Attempts: []hop.Attempt{
-			{Cluster: "app", Flags: hop.UpstreamReset, ProxyError: "connection_terminated"},
-			{Cluster: "app", Status: 200, GRPCStatus: hop.GRPCStatusOf(14)},
-		}}
-	answered := &hop.Hop{Labels: l, Method: "POST", Status: 200, Start: began, End: time.Millisecond,
-		GRPC: true, GRPCStatus: hop.GRPCStatusOf(0),
-		Attempts: []hop.Attempt{{Cluster: "app", Status: 200, GRPCStatus: hop.GRPCStatusOf(0)}}}
+	unavailable := call(l, "/shop.Cart/Add", 14, 14)
+	unavailable.Attempts = append([]hop.Attempt{
+		{Cluster: "app", Flags: hop.UpstreamReset, ProxyError: "connection_terminated"},
+	}, unavailable.Attempts...)
+	answered := call(l, "/shop.Cart/Add", 0, 0)
 	expired := &hop.Hop{Labels: l, Kind: hop.KindConnection, Start: began, End: time.Second, Details: "downstream_tls_error{certificate_expired}",
 		Flags: hop.DownstreamProtocolError, Failure: hop.Failure{Origin: hop.OriginDownstream}}
 	odd := &hop.Hop{Labels: l, Method: "GET", Status: 12345, Start: began, End: -1}
-	return []*hop.Hop{ok, ok, retried, relayed, tunnel, garbage, gone, odd, call, answered, answered, expired}
+	return []*hop.Hop{ok, ok, retried, relayed, tunnel, garbage, gone, odd, unavailable, answered, answered, expired}
 }
 
 func TestObserve(t *testing.T) {
@@ -125,65 +129,73 @@ func TestObserve(t *testing.T) {
 	families := parse(t, m)
 	want := map[string]map[string]float64{
 		"hopscope_requests_total": {
-			"cluster=app,code=200,method=GET,route=/api,service=web":             4,
-			"cluster=app,code=503,flag=UF,method=POST,route=/api,service=web":    2,
-			"cluster=app,code=502,method=_OTHER,route=/api,service=web":          2,
-			"cluster=app,code=200,method=CONNECT,route=/api,service=web":         2,
-			"cluster=app,code=400,flag=DPE,method=_OTHER,route=/api,service=web": 2,
-			"cluster=app,code=0,flag=DC,method=GET,route=/api,service=web":       2,
-			"cluster=app,code=0,method=GET,route=/api,service=web":               2,
-			"cluster=app,code=0,flag=DPE,method=_OTHER,route=/api,service=web":   2,
+			"code=200,method=GET":             4,
+			"code=503,flag=UF,method=POST":    2,
+			"code=502,method=_OTHER":          2,
+			"code=200,method=CONNECT":         2,
+			"code=400,flag=DPE,method=_OTHER": 2,
+			"code=0,flag=DC,method=GET":       2,
+			"code=0,method=GET":               2,
+			"code=0,flag=DPE,method=_OTHER":   2,
 
-			"cluster=app,code=200,grpc_status=UNAVAILABLE,method=POST,route=/api,service=web": 2,
-			"cluster=app,code=200,grpc_status=OK,method=POST,route=/api,service=web":          4,
+			"code=200,grpc_status=UNAVAILABLE,method=POST": 2,
+			"code=200,grpc_status=OK,method=POST":          4,
 		},
 		"hopscope_attempts_total": {
-			"cluster=app,code=200,route=/api,service=web":         6, // tunnel too
-			"cluster=app,code=503,route=/api,service=web":         2,
-			"cluster=spare,code=0,flag=UF,route=/api,service=web": 2,
-			"cluster=app,code=502,route=/api,service=web":         2,
-			"cluster=app,code=0,flag=UR,route=/api,service=web":   2,
+			"code=200":                     6, // tunnel too
+			"code=503":                     2,
+			"cluster=spare,code=0,flag=UF": 2,
+			"code=502":                     2,
+			"code=0,flag=UR":               2,
 
-			"cluster=app,code=200,grpc_status=UNAVAILABLE,route=/api,service=web": 2,
-			"cluster=app,code=200,grpc_status=OK,route=/api,service=web":          4,
+			"code=200,grpc_status=UNAVAILABLE": 2,
+			"code=200,grpc_status=OK":          4,
+		},
+		"hopscope_attempt_duration_seconds": {
+			"code=200":                4, // no tunnel
+			"code=503,error_type=503": 2,
+			"cluster=spare,code=0,error_type=connection_refused,flag=UF": 2,
+			"code=502,error_type=502":                                    2,
+			"code=0,error_type=connection_terminated,flag=UR":            2,
+
+			"code=200,error_type=UNAVAILABLE,grpc_status=UNAVAILABLE": 2,
+			"code=200,grpc_status=OK":                                 4,
 		},
 		"hopscope_failures_total": {
-			"cluster=app,origin=proxy,route=/api,service=web":      2,
-			"cluster=app,origin=relayed,route=/api,service=web":    2,
-			"cluster=app,origin=downstream,route=/api,service=web": 6,
-			"cluster=app,origin=endpoint,route=/api,service=web":   2,
+			"failed_hop=web,kind=connect_refused,origin=proxy,part=application": 2,
+			"failed_hop=stranger,origin=relayed":                                2,
+			"origin=downstream":                                                 6,
+			"origin=endpoint":                                                   2,
 		},
 		"hopscope_connection_failures_total": {
-			"listener=ingress,service=web": 2,
-			"listener=ingress,reason=downstream_tls_error{certificate_expired},service=web": 2,
+			"listener=ingress": 2,
+			"listener=ingress,reason=downstream_tls_error{certificate_expired}": 2,
 		},
-		"hopscope_request_bytes_total":  {"cluster=app,direction=inbound,route=/api,service=web": 42},
-		"hopscope_response_bytes_total": {"cluster=app,direction=inbound,route=/api,service=web": 396},
+		"hopscope_request_bytes_total":  {"": 42},
+		"hopscope_response_bytes_total": {"": 396},
 		"http_server_request_duration_seconds": {
-			"cluster=app,direction=inbound,http_request_method=GET,http_response_status_code=200,route=/api,service=web":     4,
-			"cluster=app,direction=inbound,http_request_method=POST,http_response_status_code=503,route=/api,service=web":    2,
-			"cluster=app,direction=inbound,http_request_method=_OTHER,http_response_status_code=502,route=/api,service=web":  2,
-			"cluster=app,direction=inbound,http_request_method=GET,route=/api,service=web":                                   4,
-			"cluster=app,direction=inbound,http_request_method=CONNECT,http_response_status_code=200,route=/api,service=web": 0,
-			"cluster=app,direction=inbound,http_request_method=_OTHER,http_response_status_code=400,route=/api,service=web":  0,
-			"cluster=app,direction=inbound,http_request_method=_OTHER,route=/api,service=web":                                0,
-
-			"cluster=app,direction=inbound,grpc_status=UNAVAILABLE,http_request_method=POST,http_response_status_code=200,route=/api,service=web": 2,
-			"cluster=app,direction=inbound,grpc_status=OK,http_request_method=POST,http_response_status_code=200,route=/api,service=web":          4,
+			"http_request_method=GET,http_response_status_code=200":                                4,
+			"error_type=connection_refused,http_request_method=POST,http_response_status_code=503": 2,
+			"error_type=502,http_request_method=_OTHER,http_response_status_code=502":              2,
+			"error_type=_OTHER,http_request_method=GET":                                            2, // a status that HTTP does not have
+			"http_request_method=GET":                                                              2,
 		},
-		"http_client_request_duration_seconds": {
-			"cluster=app,direction=inbound,http_request_method=GET,http_response_status_code=200,route=/api,service=web":                   4,
-			"cluster=app,direction=inbound,error_type=503,http_request_method=POST,http_response_status_code=503,route=/api,service=web":   2,
-			"cluster=spare,direction=inbound,error_type=connection_refused,flag=UF,http_request_method=POST,route=/api,service=web":        2,
-			"cluster=app,direction=inbound,error_type=502,http_request_method=_OTHER,http_response_status_code=502,route=/api,service=web": 2,
-			"cluster=app,direction=inbound,http_request_method=CONNECT,http_response_status_code=200,route=/api,service=web":               0,
-			"cluster=app,direction=inbound,error_type=connection_terminated,flag=UR,http_request_method=POST,route=/api,service=web":       2,
-
-			"cluster=app,direction=inbound,error_type=UNAVAILABLE,grpc_status=UNAVAILABLE,http_request_method=POST,http_response_status_code=200,route=/api,service=web": 2,
-			"cluster=app,direction=inbound,grpc_status=OK,http_request_method=POST,http_response_status_code=200,route=/api,service=web":                                 4,
+		"http_client_request_duration_seconds": {},
+		"rpc_server_call_duration_seconds": {
+			"error_type=UNAVAILABLE,rpc_grpc_status_code=14,rpc_method=Add,rpc_service=shop.Cart": 2,
+			"rpc_grpc_status_code=0,rpc_method=Add,rpc_service=shop.Cart":                         4,
 		},
+		"rpc_client_call_duration_seconds": {},
+	}
+	common := map[string]string{"service": "web", "direction": "inbound", "route": "/api", "cluster": "app"}
+	for name, want := range want {
+		if diff := cmp.Diff(want, without(common, samples(families[name]))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	want = map[string]map[string]float64{
 		"hopscope_config_last_reload_successful": {"": 1},
-		"hopscope_config_reloads_total":          {"result=success": 0, "result=failure": 0},
+		"hopscope_config_reloads_total":          {},
 	}
 	for name, want := range want {
 		if diff := cmp.Diff(want, samples(families[name])); diff != "" {
@@ -195,15 +207,79 @@ func TestObserve(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	if body, _ := get(t, m, ""); strings.Contains(body, "stranger") {
-		t.Error("the name of another hop, which that hop chooses, is in a label")
+}
+
+// Outbound hops are the client's: of HTTP, or of gRPC.
+func TestObserveOutbound(t *testing.T) {
+	m := New(Options{})
+	l := labels("payments", "payments")
+	l.Direction = hop.Outbound
+	m.Observe(&hop.Hop{Labels: l, Method: "GET", Status: 200, End: time.Millisecond})
+	m.Observe(&hop.Hop{Labels: l, Method: "GET", Status: 404, End: time.Millisecond}) // to the caller, an error
+	for _, code := range []int{0, 5} {
+		m.Observe(call(l, "/shop.Cart/Add", code, code))
 	}
+	families := parse(t, m)
+	common := map[string]string{"service": "web", "cluster": "payments", "route": "payments"}
+	for name, want := range map[string]map[string]float64{
+		"http_client_request_duration_seconds": {
+			"http_request_method=GET,http_response_status_code=200":                1,
+			"error_type=404,http_request_method=GET,http_response_status_code=404": 1,
+		},
+		"rpc_client_call_duration_seconds": {
+			"rpc_grpc_status_code=0,rpc_method=Add,rpc_service=shop.Cart":                      1,
+			"error_type=NOT_FOUND,rpc_grpc_status_code=5,rpc_method=Add,rpc_service=shop.Cart": 1,
+		},
+		"http_server_request_duration_seconds": {},
+		"rpc_server_call_duration_seconds":     {},
+	} {
+		if diff := cmp.Diff(want, without(common, samples(families[name]))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for name, f := range families {
+		for _, one := range f.GetMetric() {
+			for _, l := range one.GetLabel() {
+				if strings.HasPrefix(name, "hopscope_") && l.GetName() == "direction" && l.GetValue() != "outbound" {
+					t.Errorf("%s: %v", name, one)
+				}
+			}
+		}
+	}
+}
+
+// without cuts labels with these values out of the keys of samples.
+func without(labels map[string]string, all map[string]float64) map[string]float64 {
+	short := map[string]float64{}
+	for key, n := range all {
+		var pairs []string
+		for pair := range strings.SplitSeq(key, ",") {
+			if name, value, _ := strings.Cut(pair, "="); labels[name] != value || value == "" {
+				pairs = append(pairs, pair)
+			}
+		}
+		short[strings.Join(pairs, ",")] = n
+	}
+	return short
+}
+
+// call is a gRPC call that ended with one code for the client, and another for its one
+// attempt; -1 is none.
+func call(l *hop.Labels, path string, code, attempt int) *hop.Hop {
+	h := &hop.Hop{Labels: l, Method: "POST", Status: 200, Start: began, End: time.Millisecond, GRPC: true, GRPCStatus: hop.GRPCStatusOf(code)}
+	h.SetString(&h.Path, path)
+	a := h.Attempt()
+	*a = hop.Attempt{Cluster: "app"}
+	if attempt >= 0 {
+		a.Status, a.GRPCStatus = 200, hop.GRPCStatusOf(attempt)
+	}
+	return h
 }
 
 func TestBuckets(t *testing.T) {
 	m := New(Options{})
 	l := labels("/", "app")
-	ms := []int{0, 5, 6, 100, 101, 10000, 10001, 60000}
+	ms := []int{0, 1, 2, 5, 6, 100, 101, 10000, 10001, 60000}
 	for _, d := range ms {
 		m.Observe(&hop.Hop{Labels: l, Method: "GET", Status: 200, End: time.Duration(d) * time.Millisecond})
 	}
@@ -213,7 +289,7 @@ func TestBuckets(t *testing.T) {
 		got[b.GetUpperBound()] = b.GetCumulativeCount()
 	}
 	want := map[float64]uint64{}
-	for _, le := range []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 1e9} {
+	for _, le := range []float64{.0005, .001, .0025, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 1e9} {
 		for _, d := range ms {
 			if float64(d)/1000 <= le {
 				want[le]++
@@ -229,8 +305,8 @@ func TestBuckets(t *testing.T) {
 	if len(got) != len(want)+1 || h.GetSampleCount() != uint64(len(ms)) {
 		t.Errorf("%d buckets and a count of %d, want %d and %d", len(got), h.GetSampleCount(), len(want)+1, len(ms))
 	}
-	if sum := h.GetSampleSum(); sum < 80.2129 || sum > 80.2131 {
-		t.Errorf("sum %v, want 80.212", sum)
+	if sum := h.GetSampleSum(); sum < 80.2159 || sum > 80.2161 {
+		t.Errorf("sum %v, want 80.215", sum)
 	}
 }
 
@@ -259,7 +335,7 @@ func TestExemplars(t *testing.T) {
 	slices.Sort(got)
 	const id = `{trace_id="ab000000000000000000000000000001",span_id="ad00000000000000"}`
 	want := []string{
-		"http_client_request_duration_seconds_bucket le=0.1 " + id + " 0.1 1.7726007681e+09",
+		"hopscope_attempt_duration_seconds_bucket le=0.1 " + id + " 0.1 1.7726007681e+09",
 		"http_server_request_duration_seconds_bucket le=+Inf " + id + " 20.0 1.772600787e+09",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -303,14 +379,22 @@ func TestSeriesAndRetain(t *testing.T) {
 	if body, _ := get(t, m, ""); strings.Contains(body, `route="/old"`) {
 		t.Errorf("series of a route that went away:\n%s", body)
 	}
-	// requests_total has no direction: both count into one.
-	const key = "cluster=app,code=500,method=GET,route=/kept,service=web"
-	if got := samples(parse(t, m)["hopscope_requests_total"])[key]; got != 6 {
-		t.Errorf("requests of the route that stayed: %v, want 6", got)
+	want := map[string]float64{"direction=inbound": 4, "direction=outbound": 2}
+	common := map[string]string{"service": "web", "cluster": "app", "code": "500", "method": "GET", "route": "/kept"}
+	if diff := cmp.Diff(want, without(common, samples(parse(t, m)["hopscope_requests_total"]))); diff != "" {
+		t.Errorf("requests of the route that stayed (-want +got):\n%s", diff)
 	}
-	m.Retain([]*hop.Labels{outbound})
-	if got := samples(parse(t, m)["hopscope_requests_total"])[key]; got != 6 {
-		t.Errorf("a counter that another series shares was lost: %v, want 6", got)
+	// gRPC calls have no route: both routes count into one.
+	other := labels("/other", "app")
+	m.Observe(call(twin, "/shop.Cart/Add", 0, 0))
+	m.Observe(call(other, "/shop.Cart/Add", 0, 0))
+	m.Retain([]*hop.Labels{outbound, other})
+	delete(want, "direction=inbound")
+	if diff := cmp.Diff(want, without(common, without(map[string]string{"route": "/other", "code": "200"}, samplesOf(t, m, "hopscope_requests_total", "direction=outbound")))); diff != "" {
+		t.Errorf("requests after the second reload (-want +got):\n%s", diff)
+	}
+	if got := samples(parse(t, m)["rpc_server_call_duration_seconds"]); len(got) != 1 || got["cluster=app,rpc_grpc_status_code=0,rpc_method=Add,rpc_service=shop.Cart,service=web"] != 2 {
+		t.Errorf("a histogram that another series shares was lost: %v", got)
 	}
 }
 
@@ -323,12 +407,13 @@ func TestConnectionFailuresOfListenersThatWentAway(t *testing.T) {
 		l.Metrics = m.Series(l)
 		m.Observe(&hop.Hop{Labels: l, Kind: hop.KindConnection, Details: "http2.flood"})
 	}
-	want := map[string]float64{"listener=ingress,reason=http2.flood,service=web": 1, "listener=edge,reason=http2.flood,service=web": 2}
+	want := map[string]float64{
+		"direction=inbound,listener=ingress,reason=http2.flood,service=web": 1, "direction=inbound,listener=edge,reason=http2.flood,service=web": 2}
 	if diff := cmp.Diff(want, samples(parse(t, m)["hopscope_connection_failures_total"])); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	m.Retain([]*hop.Labels{stays})
-	delete(want, "listener=edge,reason=http2.flood,service=web")
+	delete(want, "direction=inbound,listener=edge,reason=http2.flood,service=web")
 	if diff := cmp.Diff(want, samples(parse(t, m)["hopscope_connection_failures_total"])); diff != "" {
 		t.Errorf("after the listener went away (-want +got):\n%s", diff)
 	}

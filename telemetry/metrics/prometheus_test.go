@@ -31,10 +31,10 @@ func TestPrometheusScrapes(t *testing.T) {
 	p := backends.Prometheus(t, target.Listener.Addr().String())
 
 	for query, want := range map[string]string{
-		`hopscope_requests_total{service="web",route="/api",cluster="app",method="GET",code="503",flag="UT"}`: "3",
-		`http_server_request_duration_seconds_bucket{le="0.025",http_response_status_code="503"}`:             "3",
-		`http_client_request_duration_seconds_count{flag="UT"}`:                                               "3",
-		`hopscope_build_info{version="1.2.3"}`:                                                                "1",
+		`hopscope_requests_total{service="web",route="/api",cluster="app",method="GET",code="503",flag="UT"}`:      "3",
+		`http_server_request_duration_seconds_bucket{le="0.025",http_response_status_code="503",error_type="503"}`: "3",
+		`hopscope_attempt_duration_seconds_count{flag="UT",error_type="UT",direction="inbound"}`:                   "3",
+		`hopscope_build_info{version="1.2.3"}`: "1",
 	} {
 		backends.Await(t, 20*time.Second, func() error {
 			var answer struct {

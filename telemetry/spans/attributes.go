@@ -1,7 +1,6 @@
 package spans
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,10 +10,11 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// appendName appends "{method} {http.route}", or a gRPC call's name if callName knows
-// one. It never uses the path of other requests, since there are too many paths.
+// appendName appends "{method} {http.route}", or a gRPC call's name if there is one
+// and there are not too many. It never uses the path of other requests: there are too
+// many paths.
 func appendName(b []byte, h *hop.Hop) []byte {
-	if call := callName(h); call != nil {
+	if call := h.CallName(); call != nil && h.Template != hop.OtherRoute {
 		return appendText(b, tagSpanName, call)
 	}
 	method := method(h)
@@ -149,21 +149,6 @@ func (e *encoder) appendFlags(b []byte, name string, flags hop.Flags) []byte {
 	}
 	e.scratch = flags.Append(e.scratch[:0])
 	return appendString(b, name, e.scratch)
-}
-
-// errorType returns the value of error.type: the most precise of the few possible ones.
-func errorType(proxyError string, grpc hop.GRPCStatus, status int, flags hop.Flags) string {
-	switch {
-	case proxyError != "":
-		return proxyError
-	case grpc.Failed():
-		return grpc.String()
-	case status >= 400:
-		return strconv.Itoa(status)
-	case flags != 0:
-		return flags.Code()
-	}
-	return otherMethod
 }
 
 // appendError sets the span's status to error.

@@ -63,20 +63,14 @@ func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 		b = appendCall(b, h, h.GRPCStatus)
 		b = appendString(b, "hopscope.grpc_message", h.Bytes(h.GRPCMessage))
 	}
-	failed := h.Failed() // a 4xx, or the like in gRPC, leaves a SERVER span's status unset
-	if outbound {
-		failed = failed || h.Status >= 400 || h.GRPCStatus.Failed() && h.Failure.Origin != hop.OriginDownstream ||
-			a != nil && attemptFailed(a)
-	}
-	cluster, proxyError, reason := h.Labels.Cluster, h.ProxyError, h.Failure.Reason
+	kind := h.ErrorType() // a 4xx, or the like in gRPC, leaves a SERVER span's status unset
+	b = appendString(b, "error.type", kind)
+	cluster, reason := h.Labels.Cluster, h.Failure.Reason
 	if a != nil {
 		cluster = cmp.Or(a.Cluster, cluster)
 		if outbound {
-			proxyError, reason = cmp.Or(proxyError, a.ProxyError), cmp.Or(reason, a.Reason)
+			reason = cmp.Or(reason, a.Reason)
 		}
-	}
-	if failed {
-		b = appendString(b, "error.type", errorType(proxyError, h.GRPCStatus, h.Status, h.Flags))
 	}
 	b = appendString(b, "hopscope.direction", h.Labels.Direction.String())
 	b = appendString(b, "hopscope.cluster", cluster)
@@ -89,7 +83,7 @@ func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 		b = e.appendResult(b, h, a)
 		b = appendConnection(b, h, a)
 	}
-	if failed {
+	if kind != "" {
 		b = appendError(b, cmp.Or(reason, h.GRPCReason()))
 	}
 	e.close(b, start, h, !h.Parent.IsZero())
@@ -201,16 +195,14 @@ func (e *encoder) attempt(h *hop.Hop, a *hop.Attempt, resend int) {
 	if h.GRPC {
 		b = appendCall(b, h, a.GRPCStatus)
 	}
-	failed := attemptFailed(a)
-	if failed {
-		b = appendString(b, "error.type", errorType(a.ProxyError, a.GRPCStatus, a.Status, a.Flags))
-	}
+	kind := a.ErrorType()
+	b = appendString(b, "error.type", kind)
 	b = appendString(b, "hopscope.cluster", a.Cluster)
 	b = e.appendFlags(b, "hopscope.flags", a.Flags)
 	b = appendString(b, "hopscope.details", a.Details)
 	b = appendString(b, "hopscope.failure_reason", a.Reason)
 	b = appendConnection(b, h, a)
-	if failed {
+	if kind != "" {
 		b = appendError(b, cmp.Or(a.Reason, a.GRPCStatus.Describe()))
 	}
 	e.close(b, start, h, false)
@@ -238,12 +230,6 @@ func appendConnection(b []byte, h *hop.Hop, a *hop.Attempt) []byte {
 		b = appendEvent(b, h, "first_byte", a.FirstByte)
 	}
 	return b
-}
-
-// attemptFailed reports whether a CLIENT span counts the attempt as an error: 4xx and
-// every gRPC status but OK are, too.
-func attemptFailed(a *hop.Attempt) bool {
-	return a.Status >= 400 || a.GRPCStatus.Failed() || a.Flags&hop.Failures != 0 || a.ProxyError != ""
 }
 
 // asked is what the client of h asked for, as an attempt.

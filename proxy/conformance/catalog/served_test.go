@@ -19,6 +19,7 @@ func TestCatalogIsServed(t *testing.T) {
 	proxytest.NoLeaks(t)
 	a := backends.Consul(t, backends.ConsulOptions{})
 	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart strip=/cart", "urlprefix-fabio.test/old strip=/old")
+	proxytest.Offer(t, a.Register, "never")
 	proxytest.Offer(t, a.Register, "closed", "urlprefix-/adm auth=staff")
 	down := proxytest.Registration("down", "127.0.0.1:1")
 	down.Check = &api.AgentServiceCheck{TTL: "1h"} // critical until it is told otherwise
@@ -50,6 +51,11 @@ clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _
 	} {
 		l.AwaitAnswer(tt.host, tt.path, tt.status, tt.part)
 	}
+	if _, text := l.Call("GET", "http://"+l.AdminAddr().String()+"/catalog", ""); !strings.Contains(text, `"never"`) {
+		t.Errorf("/catalog does not have a service that nobody calls: %s", text)
+	}
+	proxytest.Same(t, "a service that nobody calls has a series", strings.Contains(l.MetricsText(), "never"), false)
+	proxytest.Same(t, "a service that was called has one", strings.Contains(l.MetricsText(), `hopscope_endpoints{cluster="payments"`), true)
 	proxytest.Offer(t, a.Register, "later")
 	l.AwaitAnswer("later", "/", 200, "later")
 	l.Settle()

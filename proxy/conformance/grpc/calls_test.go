@@ -154,7 +154,13 @@ func TestCalls(t *testing.T) {
 			}
 			proxytest.Same(t, "OK calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", "OK", "code", "200", "method", "POST", "flag", ""), 4)
 			proxytest.Same(t, "OK attempts counted", v.Metrics.Sum("hopscope_attempts_total", "grpc_status", "OK"), 4)
-			proxytest.Same(t, "OK calls timed", v.Metrics.Sum("http_server_request_duration_seconds", "grpc_status", "OK"), 4)
+			for _, kind := range callKinds {
+				proxytest.Same(t, "OK calls timed", v.Metrics.Sum("rpc_server_call_duration_seconds", "rpc_service", "grpc.testing.TestService",
+					"rpc_method", kind.method, "rpc_grpc_status_code", "0", "error_type", ""), 1)
+			}
+			proxytest.Same(t, "calls timed", v.Metrics.Sum("rpc_server_call_duration_seconds"), 4)
+			proxytest.Same(t, "OK attempts timed", v.Metrics.Sum("hopscope_attempt_duration_seconds", "grpc_status", "OK"), 4)
+			proxytest.Same(t, "calls timed as HTTP", v.Metrics.Sum("http_server_request_duration_seconds"), 0)
 			proxytest.Same(t, "failures", v.Metrics.Sum("hopscope_failures_total"), 0)
 			proxytest.Same(t, "calls under way", v.Metrics.Sum("hopscope_downstream_requests_active"), 0)
 		})
@@ -256,6 +262,7 @@ func TestStatusInEveryView(t *testing.T) {
 			}
 		}
 		proxytest.Same(t, name+": calls counted", v.Metrics.Sum("hopscope_requests_total", "grpc_status", name), 2)
+		proxytest.Same(t, name+": attempts timed, with the error.type of the CLIENT", v.Metrics.Sum("hopscope_attempt_duration_seconds", "grpc_status", name, "error_type", name), 2)
 		proxytest.Same(t, name+": attempts counted", v.Metrics.Sum("hopscope_attempts_total", "grpc_status", name), 2)
 	}
 	failures := 2 * float64(len(strings.Fields(serverErrors)))

@@ -211,7 +211,7 @@ func (x *cross) checkMetrics(v *proxytest.Views) {
 			timed++
 		}
 	}
-	of := []string{"service", "front", "route", "default", "cluster", "web"}
+	of := []string{"service", "front", "direction", "inbound", "route", "", "cluster", "web"}
 	for k, n := range hops {
 		proxytest.Same(t, fmt.Sprintf("metrics: hops %v", k), m.Sum("hopscope_requests_total", append(of, "method", k.method, "code", k.code, "flag", k.flag)...), float64(n))
 	}

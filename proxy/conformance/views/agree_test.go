@@ -96,7 +96,7 @@ func TestExemplarsLeadToTraces(t *testing.T) {
 	l.Settle()
 	text := l.Admin("/metrics", "application/openmetrics-text; version=1.0.0")
 	one := l.End(1).Lines[0]
-	for _, name := range []string{"http_server_request_duration_seconds_bucket", "http_client_request_duration_seconds_bucket"} {
+	for _, name := range []string{"http_server_request_duration_seconds_bucket", "hopscope_attempt_duration_seconds_bucket"} {
 		found := false
 		for metric := range strings.Lines(text) {
 			found = found || strings.HasPrefix(metric, name) && strings.Contains(metric, fmt.Sprintf("# {trace_id=%q,span_id=%q}", one.Text("trace_id"), one.Text("span_id")))

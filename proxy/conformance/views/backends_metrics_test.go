@@ -44,7 +44,7 @@ func TestPrometheusScrapes(t *testing.T) {
 			return err
 		})
 	}
-	const failed = `hopscope_requests_total{job="hopscope",service="front",route="default",cluster="web",method="GET",code="500"}`
+	const failed = `hopscope_requests_total{job="hopscope",service="front",direction="inbound",route="",cluster="web",method="GET",code="500"}`
 	becomes(failed, func(v float64) bool { return v == 1 })
 	for range 4 {
 		proxytest.Get(l)
@@ -52,9 +52,9 @@ func TestPrometheusScrapes(t *testing.T) {
 	becomes(failed, func(v float64) bool { return v == 5 })
 	becomes(`sum(rate(`+failed+`[1m]))`, func(v float64) bool { return v > 0 })
 	becomes(`http_server_request_duration_seconds_count{service="front",http_response_status_code="500"}`, func(v float64) bool { return v == 5 })
-	becomes(`histogram_quantile(0.99, sum by (le) (rate(http_client_request_duration_seconds_bucket[1m])))`, func(v float64) bool { return v > 0 && v < 10 })
-	becomes(`hopscope_failures_total{origin="endpoint"}`, func(v float64) bool { return v == 5 })
-	becomes(`sum(hopscope_telemetry_dropped_total)`, func(v float64) bool { return v == 0 })
+	becomes(`histogram_quantile(0.99, sum by (le) (rate(hopscope_attempt_duration_seconds_bucket[1m])))`, func(v float64) bool { return v > 0 && v < 10 })
+	becomes(`hopscope_failures_total{origin="endpoint",failed_hop="front",part="application",kind="error_response"}`, func(v float64) bool { return v == 5 })
+	becomes(`absent(hopscope_telemetry_dropped_total)`, func(v float64) bool { return v == 1 }) // no series before its first event
 
 	proxytest.Eventually(t, "the spans of all", func() bool { return len(l.Collector.All()) == 5 })
 	traces := map[string]bool{}

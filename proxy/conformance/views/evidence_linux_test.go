@@ -123,3 +123,22 @@ func TestEvidence(t *testing.T) {
 		})
 	}
 }
+
+// TestIdleRace: an endpoint closes a connection as it reads the next request of it.
+func TestIdleRace(t *testing.T) {
+	proxytest.NoLeaks(t)
+	p := proxytest.StartWithViews(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+		p.ReadHead()
+		p.Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		p.ReadHead()
+	}))
+	const post = "POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 0\r\n\r\n"
+	proxytest.Same(t, "status", proxytest.Ask(t, p.Ingress(), post).StatusCode, 200)
+	<-time.After(1100 * time.Millisecond) // so long is the connection idle
+	proxytest.Same(t, "status", proxytest.Ask(t, p.Ingress(), post).StatusCode, 503)
+	try := proxytest.Line(p.End(2).Lines[1]["attempts"].([]any)[0].(map[string]any))
+	const want = `^this connection had been idle for [\d.]+ s before the request; the endpoint acknowledged the whole request before it closed the connection$`
+	if got := try.Text("evidence"); !regexp.MustCompile(want).MatchString(got) || try["reused"] != true {
+		t.Errorf("reused %v, evidence %q, want %s", try["reused"], got, want)
+	}
+}

@@ -129,7 +129,7 @@ func (r *row) run(t *testing.T) {
 	}
 	r.checkLine(t, this)
 	r.checkSpans(t, v, this)
-	r.checkMetrics(t, v)
+	r.checkMetrics(t, v, this)
 	r.checkResponse(t, response)
 	r.checkRecord(t, l, this)
 	if line := fmt.Sprint(this); t.Failed() {
@@ -243,12 +243,9 @@ func (r *row) connection() bool { return r.nowhere && r.untimed }
 
 func (r *row) checkSpans(t *testing.T, v *proxytest.Views, this proxytest.Line) {
 	var server proxytest.Span
-	kind, failed := tracepb.Span_SPAN_KIND_SERVER, r.failed
-	if this.Text("direction") == "outbound" { // to the client, 4xx is an error too
+	kind, failed := tracepb.Span_SPAN_KIND_SERVER, r.errorType(this)
+	if this.Text("direction") == "outbound" {
 		kind = tracepb.Span_SPAN_KIND_CLIENT
-		if r.status >= 400 {
-			failed = cmp.Or(failed, r.error, strconv.Itoa(r.status))
-		}
 	}
 	for _, s := range v.Kind(kind) {
 		if fmt.Sprintf("%x", s.SpanId) == this.Text("span_id") {
@@ -262,12 +259,8 @@ func (r *row) checkSpans(t *testing.T, v *proxytest.Views, this proxytest.Line) 
 	if name == "_OTHER" {
 		name = "HTTP"
 	}
-	route := r.route
-	if route == hop.UnnamedRoute {
-		route = ""
-	}
-	proxytest.Same(t, "span: name", server.Name, strings.TrimSpace(name+" "+route))
-	proxytest.Same(t, "span: http.route", server.Attributes["http.route"], route)
+	proxytest.Same(t, "span: name", server.Name, strings.TrimSpace(name+" "+r.template()))
+	proxytest.Same(t, "span: http.route", server.Attributes["http.route"], r.template())
 	proxytest.Same(t, "span: trace", fmt.Sprintf("%x", server.TraceId), this.Text("trace_id"))
 	proxytest.Same(t, "span: parent", fmt.Sprintf("%x", server.ParentSpanId), this.Text("parent_id"))
 	proxytest.Same(t, "span: service", server.Service, "front")
@@ -308,10 +301,10 @@ func (r *row) checkClientSpans(t *testing.T, v *proxytest.Views, server proxytes
 	}
 }
 
-func (r *row) checkMetrics(t *testing.T, v *proxytest.Views) {
+func (r *row) checkMetrics(t *testing.T, v *proxytest.Views, this proxytest.Line) {
 	m := v.Metrics
 	first, _, _ := strings.Cut(r.flags, ",")
-	of := []string{"service", "front", "route", r.route, "cluster", r.cluster}
+	of := []string{"service", "front", "direction", this.Text("direction"), "route", r.template(), "cluster", r.cluster}
 	hops := 1.0
 	if r.status == 200 && r.flags == "" {
 		hops += float64(r.before)
@@ -322,13 +315,29 @@ func (r *row) checkMetrics(t *testing.T, v *proxytest.Views) {
 	if r.untimed {
 		timed = 0
 	}
-	proxytest.Same(t, "metrics: durations of hops", m.Sum("http_server_request_duration_seconds"), timed+float64(r.before))
-	proxytest.Same(t, "metrics: durations of attempts", m.Sum("http_client_request_duration_seconds"), timed*float64(len(r.tries))+float64(r.before))
+	family, elsewhere := "http_server_request_duration_seconds", "http_client_request_duration_seconds"
+	if this.Text("direction") == "outbound" {
+		family, elsewhere = elsewhere, family
+	}
+	proxytest.Same(t, "metrics: durations of hops", m.Sum(family), timed+float64(r.before))
+	proxytest.Same(t, "metrics: durations of hops in the other direction", m.Sum(elsewhere), 0)
+	proxytest.Same(t, "metrics: durations of attempts", m.Sum("hopscope_attempt_duration_seconds"), timed*float64(len(r.tries))+float64(r.before))
+	if timed > 0 {
+		r.checkErrorTypes(t, m, family, this)
+	}
 	proxytest.Same(t, "metrics: attempts", m.Sum("hopscope_attempts_total"), float64(len(r.tries)+r.before))
 	failures := 0.0
 	if r.origin != "" {
 		failures = 1
-		proxytest.Same(t, "metrics: failures of this origin", m.Sum("hopscope_failures_total", append(of, "origin", r.origin)...), 1)
+		kind := r.kind.String()
+		if r.origin == "endpoint" {
+			kind = diagnose.ErrorResponse
+		}
+		if r.origin == "relayed" { // it is another proxy's word
+			kind = this.Of("failure").Text("kind")
+		}
+		proxytest.Same(t, "metrics: failures of this origin", m.Sum("hopscope_failures_total",
+			append(of, "origin", r.origin, "failed_hop", r.hop, "kind", kind, "part", this.Of("failure").Text("part"))...), 1)
 	}
 	proxytest.Same(t, "metrics: failures", m.Sum("hopscope_failures_total"), failures)
 	connections := 0.0
@@ -342,6 +351,43 @@ func (r *row) checkMetrics(t *testing.T, v *proxytest.Views) {
 		proxytest.Same(t, "metrics: "+gauge, m.Sum(gauge), 0)
 	}
 	proxytest.Same(t, "metrics: telemetry dropped", m.Sum("hopscope_telemetry_dropped_total"), 0)
+}
+
+// template is the route as spans and metrics have it.
+func (r *row) template() string {
+	if r.route == hop.UnnamedRoute {
+		return ""
+	}
+	return r.route
+}
+
+// checkErrorTypes looks at error_type of the hop, and of each attempt.
+func (r *row) checkErrorTypes(t *testing.T, m proxytest.Metrics, family string, this proxytest.Line) {
+	count := 1.0
+	if r.errorType(this) == "" && r.status == 200 {
+		count += float64(r.before)
+	}
+	proxytest.Same(t, "metrics: durations of hops by error_type", m.Sum(family,
+		"error_type", r.errorType(this), "http_response_status_code", proxytest.AttributeOf(r.status)), count)
+	tries := map[string]float64{}
+	for _, try := range r.tries {
+		tries[try.failed]++
+	}
+	for failed, n := range tries {
+		if failed == "" {
+			n += float64(r.before)
+		}
+		proxytest.Same(t, "metrics: durations of attempts by error_type", m.Sum("hopscope_attempt_duration_seconds", "error_type", failed), n)
+	}
+}
+
+// errorType is the error.type of the hop: to the caller of an outbound one, 4xx is an
+// error, too.
+func (r *row) errorType(this proxytest.Line) string {
+	if this.Text("direction") == "outbound" && r.status >= 400 {
+		return cmp.Or(r.failed, r.error, strconv.Itoa(r.status))
+	}
+	return r.failed
 }
 
 // checkResponse looks at what the client can tell from its response alone.

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/snapshot"
+	"github.com/hopscope/hopscope/telemetry/metrics"
+)
+
+const metricsIntro = `# Metrics
+
+Generated from the tables in the code; do not edit.
+
+hopscope serves its metrics at ` + "`/metrics`" + ` of the admin API, in the text format of Prometheus, in OpenMetrics (with exemplars:
+the trace and span of a request whose trace is exported), and, with ` + "`telemetry.metrics.native_histograms`" + `, as native histograms.
+
+- A **hop** is a request through this proxy: *inbound* is to the service, *outbound* is one that it makes. An **attempt** is a try
+  at an endpoint.
+- ` + "`http_server_*` and `rpc_server_*`" + ` count inbound hops, ` + "`http_client_*` and `rpc_client_*`" + ` outbound ones, after OpenTelemetry's
+  conventions. gRPC calls are in ` + "`rpc_*`" + ` and not in ` + "`http_*`" + `. ` + "`hopscope_requests_total`" + ` counts all.
+- **A counter or histogram has no series before its first event**, and a service of the catalog has none at all before a
+  request has come to it. In a query, ` + "`or vector(0)`" + ` gives the 0.
+- Labels are bounded. A client can't make up a value: methods, routes and gRPC methods beyond those that are known are one,
+  ` + "`_OTHER` or `other`" + `.
+- The metrics of Go's runtime (` + "`go_*`" + `) and of the process (` + "`process_*`" + `) are those of Prometheus' client for Go.
+
+`
+
+// meanings says what each label means.
+var meanings = map[string]string{
+	"breaker":                   "limit that was reached: `requests`, `retries` or `connections`",
+	"cluster":                   "cluster that the request goes to; of an attempt, the one that its endpoint is in; empty where there is none",
+	"code":                      "HTTP status, 0 where no response began",
+	"direction":                 "`inbound`: requests to the service; `outbound`: those that it makes",
+	"error_type":                "OpenTelemetry's `error.type`: an error type of RFC 9209, the name of a gRPC status, an HTTP status or a response flag; empty for what is no error. To a client, 4xx and every gRPC status but OK are errors.",
+	"event":                     "what outlier detection did",
+	"failed_hop":                "name of the service at fault; `other` beyond 200 of them",
+	"flag":                      "first [response flag](flags.md), empty if there is none",
+	"goversion":                 "version of Go that built it",
+	"grpc_status":               "name of a gRPC call's status, such as `UNAVAILABLE`; empty for others, and where the call ended without one",
+	"health":                    "health of endpoints",
+	"http_request_method":       "method, `_OTHER` for one that is not known",
+	"http_response_status_code": "HTTP status, empty where no response began",
+	"kind":                      "of a failure: what happened, in a word, such as `connect_refused`, or `error_response` where an application answered with an error; of a certificate: `listener` or `cluster`",
+	"listener":                  "listener that took the connection",
+	"method":                    "as `http_request_method`",
+	"name":                      "name of the listener or cluster",
+	"of":                        "`accept`: connections of clients; `dial`: connections to endpoints",
+	"origin":                    "who made the failure: `downstream`, `proxy` (this one), `endpoint`, or `relayed` from a hop farther upstream",
+	"outcome":                   "what was remarkable",
+	"part":                      "part of the service that is at fault: `application`, `proxy`, `network`, `configuration`, `certificate`, `capacity`, `name_resolution`; empty where it is not known, and for clients",
+	"reason":                    "of a connection: the detail of its failure, such as `downstream_tls_error{certificate_expired}`; of an ejection: what gave rise to it; of what was dropped: why",
+	"result":                    "`success` or `failure`",
+	"revision":                  "revision that it was built from",
+	"route":                     "template of the route, such as `/product/{id}`: the learned one, else the name or path of the configuration; empty if it has none, or no route matched",
+	"rpc_grpc_status_code":      "code of the call's status, 0 to 16; empty where it ended without one",
+	"rpc_method":                "method that an endpoint has shown to have; `other` beyond 100 of a service, and for those not known",
+	"rpc_service":               "full name of the gRPC service, such as `shop.Cart`; `other` like `rpc_method`",
+	"service":                   "the service that the proxy stands in front of",
+	"source":                    "where the endpoints come from; of a connection: `dialled`, `pool`, or `refused`",
+	"state":                     "`active` or `idle`",
+	"version":                   "version of hopscope",
+	"view":                      "view that lost something",
+	"what":                      "what was refused",
+}
+
+// describe returns the metrics that a running proxy has.
+func describe() ([]metrics.Description, error) {
+	c, err := config.Parse("metrics.yaml", []byte(`
+service: web
+admin: {address: "off"}
+listeners: [{name: ingress, address: "127.0.0.1:0", routes: [{cluster: web}]}]
+clusters: {web: {endpoints: ["127.0.0.1:1"]}}
+telemetry: {access_log: {path: "off"}}
+`))
+	if err != nil {
+		return nil, err
+	}
+	p, err := snapshot.Start(c, snapshot.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close(context.Background())
+	return p.Metrics(), nil
+}
+
+// metricsPage is docs/metrics.md.
+func metricsPage() ([]byte, error) {
+	all, err := describe()
+	if err != nil {
+		return nil, fmt.Errorf("docs/metrics.md: %w", err)
+	}
+	used := map[string]bool{}
+	var b bytes.Buffer
+	b.WriteString(metricsIntro)
+	b.WriteString("| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n")
+	for _, d := range all {
+		var labels []string
+		for _, l := range d.Labels {
+			labels = append(labels, "`"+l+"`")
+			used[l] = true
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, unitOf(d.Name), strings.Join(labels, ", "), d.Help)
+	}
+	b.WriteString("\n## Labels\n\n| label | meaning |\n|---|---|\n")
+	for _, l := range slices.Sorted(maps.Keys(used)) {
+		if meanings[l] == "" {
+			return nil, fmt.Errorf("docs/metrics.md: the label %q has no meaning: say it in docs/generate/metrics.go", l)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", l, meanings[l])
+	}
+	for l := range meanings {
+		if !used[l] {
+			return nil, fmt.Errorf("docs/metrics.md: no metric has the label %q: delete it from docs/generate/metrics.go", l)
+		}
+	}
+	fmt.Fprintf(&b, "\n## Buckets\n\nHistograms have these upper bounds, in seconds: %s.\n", metrics.Bounds())
+	return b.Bytes(), nil
+}
+
+// unitOf is the unit of a metric, which its name ends in.
+func unitOf(name string) string {
+	name = strings.TrimSuffix(name, "_total")
+	switch {
+	case strings.HasSuffix(name, "_timestamp_seconds"):
+		return "seconds since 1970"
+	case strings.HasSuffix(name, "_seconds"):
+		return "seconds"
+	case strings.HasSuffix(name, "_bytes"):
+		return "bytes"
+	}
+	return "number"
+}
