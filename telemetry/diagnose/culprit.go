@@ -128,7 +128,7 @@ func (t *Trace) failure(n *Node) hop.Failure {
 	if n.Attempt != nil {
 		m.Endpoint = n.Attempt.Endpoint
 	}
-	if last && f.Kind != "" && f.Origin != hop.OriginRelayed {
+	if last && f.Kind != "" && (f.Origin == hop.OriginProxy || f.Origin == hop.OriginEndpoint) {
 		m.Kind, m.Endpoint = f.Kind, cmp.Or(f.Endpoint, m.Endpoint)
 		if f.Kind != ErrorResponse {
 			m.Reason = strings.TrimPrefix(f.Reason, rules[f.Kind].words)
