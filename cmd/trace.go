@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // question is what the commands have in common that ask the proxies of a mesh.
@@ -58,8 +59,9 @@ func (q *question) limited(c *cobra.Command) (context.Context, context.CancelFun
 
 func newTrace() *cobra.Command {
 	var q question
+	var logs []string
 	c := &cobra.Command{
-		Use:   "trace ID",
+		Use:   "trace ID [--logs FILE...]",
 		Short: "Show one trace over all proxies, and which hop failed",
 		Long: `Trace asks the admin API of every proxy for the hops of a trace, all at once, and
 puts them together: which service is at fault and why, what speaks for that, and
@@ -68,23 +70,30 @@ or of an error body: 32 hex digits, or 16.
 
 It says which proxies did not answer. What the others know is shown all the same.
 
+With --logs it asks nobody, and reads the access logs of any number of proxies: the
+lines of docs/access-log.md, among others or after a prefix. Names of more files may
+follow; - is standard input.
+
 Exit codes:
   0  the trace was found, and its request did not fail
-  1  an error, such as that no proxy answered
+  1  an error, such as that no proxy answered or that a log can't be read
   2  the command line is wrong
   3  the trace was found, and its request failed
-  4  no proxy that answered knows the trace`,
+  4  neither a proxy that answered nor a log has the trace`,
 		Example: `  # ask the proxy on this machine
   hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736
 
   # ask three proxies
   hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736 --peers 10.0.0.1:9901,10.0.0.2:9901,10.0.0.3:9901
 
+  # read access logs; nothing needs to run
+  hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736 --logs web.log orders.log stock.log
+
   # for a script
   hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736 --json`,
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			if len(args) == 0 || len(args) > 1 && len(logs) == 0 {
 				return fmt.Errorf("give one trace id, not %d", len(args))
 			}
 			_, err := mesh.ParseID(args[0])
@@ -94,6 +103,16 @@ Exit codes:
 			id, err := mesh.ParseID(args[0])
 			if err != nil {
 				return err
+			}
+			if len(logs) > 0 {
+				if c.Flags().Changed("admin") || c.Flags().Changed("peers") {
+					return exit{exitMisuse, misuse(c, errors.New("--logs asks no proxies: leave out --admin and --peers"))}
+				}
+				f, err := readLogs(c.InOrStdin(), id, append(logs, args[1:]...))
+				if err != nil {
+					return err
+				}
+				return q.show(c.OutOrStdout(), f)
 			}
 			client, err := q.client(c)
 			if err != nil {
@@ -108,7 +127,31 @@ Exit codes:
 	}
 	misuseCode(c)
 	q.addFlags(c)
+	c.Flags().StringSliceVar(&logs, "logs", nil, "read access logs in place of asking proxies: `FILE`, or - for standard input; more may follow")
 	return c
+}
+
+// readLogs reads access logs by their names.
+func readLogs(stdin io.Reader, id hop.TraceID, names []string) (*mesh.Found, error) {
+	var logs mesh.Logs
+	for _, name := range names {
+		if name == "-" {
+			if err := logs.Read("standard input", stdin, id); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		err = logs.Read(name, f, id)
+		_ = f.Close() // it was only read
+		if err != nil {
+			return nil, err
+		}
+	}
+	return logs.Assemble(id), nil
 }
 
 // show prints what was found of a trace, and ends the command.
@@ -124,10 +167,13 @@ func (q *question) show(w io.Writer, f *mesh.Found) error {
 		return err
 	}
 	switch {
-	case f.Culprit != nil:
+	case f.Failed():
 		return exit{code: exitFailed}
 	case len(f.Known) > 0:
 		return nil
+	}
+	if f.Peers == nil {
+		return exit{exitNotFound, fmt.Errorf("no line of these logs has trace %s", f.ID)}
 	}
 	if f.Answered() == 0 {
 		return exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers")}

@@ -11,5 +11,5 @@
 //	hops, peers := c.Trace(ctx, id)
 //	found := mesh.Assemble(id, hops, peers)
 //
-// Start reading at [Client.Trace], then [Assemble].
+// Start reading at [Client.Trace], then [Assemble]; [Logs] has the same from access logs.
 package mesh

@@ -36,6 +36,9 @@ func Assemble(id hop.TraceID, hops []*hop.Hop, peers []Peer, notes ...string) *F
 	return f
 }
 
+// Failed reports whether the request of the trace failed.
+func (f *Found) Failed() bool { return f.Culprit != nil }
+
 // distinct returns one hop for each span id: the one with the most attempts.
 func distinct(hops []*hop.Hop) []*hop.Hop {
 	place := make(map[hop.SpanID]int, len(hops))
@@ -146,7 +149,7 @@ type peer struct {
 // MarshalJSON writes the trace with every key of its schema.
 func (f *Found) MarshalJSON() ([]byte, error) {
 	r := report{
-		TraceID: f.ID.String(), Failed: f.Culprit != nil, Verdict: "nothing failed",
+		TraceID: f.ID.String(), Failed: f.Failed(), Verdict: "nothing failed",
 		Slow:    slices.ContainsFunc(f.Known, (*hop.Hop).Slow),
 		Culprit: newCulprit(f.Culprit), Inner: newCulprit(f.Inner), Slowest: newCulprit(f.Slowest),
 		Evidence: []string{}, Breaks: []string{}, Notes: list(f.Notes), Hops: list(f.Known), Peers: newPeers(f.Peers),

@@ -118,9 +118,36 @@ func TestTraceOverProxies(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 
+	// The logs say the same, with nothing running.
+	live, _, _ := hopscope(t, "trace", failed, "--peers", c.peers(), "--timeout=1m")
+	c.web.drained()
+	c.orders.drained()
+	web, orders := file(t, "web.log", c.web.stdout.String()), file(t, "orders.log", c.orders.stdout.String())
+	logged, stderr, code := hopscope(t, "trace", failed, "--logs", web, orders)
+	verdict := func(text string) string { // without the first line, which has a time
+		_, text, _ = strings.Cut(text, "\n")
+		text, _, _ = strings.Cut(text, "\n\n")
+		return text
+	}
+	if code != 3 || stderr != "" || verdict(logged) != verdict(live) || !strings.HasPrefix(verdict(logged), "culprit: ") {
+		t.Errorf("exit code %d, standard error %q, the logs say\n%s\nthe proxies\n%s", code, stderr, logged, live)
+	}
+	piped := newProcess(t, "trace", failed, "--logs=-")
+	piped.cmd.Stdin, piped.cmd.Stdout = strings.NewReader(c.web.stdout.String()+c.orders.stdout.String()), &piped.stdout
+	if piped.begin(); piped.exit() != 3 || piped.stdout.String() != logged {
+		t.Errorf("from standard input:\n%s", piped.stdout.String())
+	}
+}
+
+// TestTraceOfAKilledProxy: what the others know is still shown.
+func TestTraceOfAKilledProxy(t *testing.T) {
+	t.Parallel()
+	c := startChain(t)
+	c.fails.Store(true)
+	failed := c.ask(t, 500)
 	c.orders.signal(syscall.SIGKILL)
 	c.orders.exit()
-	stdout, _, code = hopscope(t, "trace", failed, "--peers", c.peers(), "--timeout=1m")
+	stdout, _, code := hopscope(t, "trace", failed, "--peers", c.peers(), "--timeout=1m")
 	if want := "1 of 2 proxies answered; not, or not all, from:\n  " + host(c.orders.admin()) + ": connection refused\n"; code != 3 || !strings.Contains(stdout, "culprit: ") || !strings.HasSuffix(stdout, want) {
 		t.Errorf("exit code %d, want at the end %q:\n%s", code, want, stdout)
 	}
@@ -141,6 +168,10 @@ func TestTraceThatIsNotThere(t *testing.T) {
 		{"web", 2, `"web" is not a trace id: it has 32 hex digits`},
 		{id + " --admin x", 2, `"x" is not the address of an admin API: give host:port`},
 		{id + " --timeout 0", 2, "--timeout must be more than 0"},
+		{id + " web.log", 2, "give one trace id, not 2"},
+		{id + " --logs /dev/null --peers 127.0.0.1:1", 2, "--logs asks no proxies"},
+		{id + " --logs /dev/null", 4, "no line of these logs has trace " + id},
+		{id + " --logs /dev/null /nowhere/at/all", 1, "open /nowhere/at/all: no such file"},
 		{id + " --fly", 2, "unknown flag: --fly"},
 	} {
 		_, stderr, code := hopscope(t, append([]string{"trace"}, strings.Fields(tt.args)...)...)
