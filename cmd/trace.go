@@ -50,6 +50,9 @@ func (q *question) client(c *cobra.Command) (*mesh.Client, error) {
 	return client, nil
 }
 
+// errNobody ends a command that nobody answered.
+var errNobody = exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers")}
+
 // limited returns a context that ends with the time for all answers, or on Ctrl-C.
 func (q *question) limited(c *cobra.Command) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
@@ -176,7 +179,7 @@ func (q *question) show(w io.Writer, f *mesh.Found) error {
 		return exit{exitNotFound, fmt.Errorf("no line of these logs has trace %s", f.ID)}
 	}
 	if f.Answered() == 0 {
-		return exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers")}
+		return errNobody
 	}
 	return exit{exitNotFound, fmt.Errorf("no hop of trace %s is known: its hops were neither failed nor slow and had to make room, or it passed other proxies", f.ID)}
 }

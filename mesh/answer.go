@@ -63,7 +63,7 @@ func decodeList(r io.Reader, most int, each func(item []byte)) (n int, err error
 	}
 	for ; d.More(); n++ {
 		if n >= most {
-			return n, fmt.Errorf("its answer has more than %d items", maxHops)
+			return n, errors.New("its answer has too many items")
 		}
 		var item json.RawMessage
 		if err := d.Decode(&item); err != nil {

@@ -58,8 +58,10 @@ func distinct(hops []*hop.Hop) []*hop.Hop {
 }
 
 // Answered is how many of the proxies gave a whole answer.
-func (f *Found) Answered() (n int) {
-	for _, p := range f.Peers {
+func (f *Found) Answered() int { return answered(f.Peers) }
+
+func answered(peers []Peer) (n int) {
+	for _, p := range peers {
 		if p.Err == nil {
 			n++
 		}
@@ -80,12 +82,7 @@ func (f *Found) AppendText(dst []byte, o diagnose.TextOptions) []byte {
 
 // appendPeers says which proxies did not answer, and why.
 func appendPeers(dst []byte, peers []Peer) []byte {
-	failed := 0
-	for _, p := range peers {
-		if p.Err != nil {
-			failed++
-		}
-	}
+	whole := answered(peers)
 	proxies := "proxies"
 	if len(peers) == 1 {
 		proxies = "proxy"
@@ -93,10 +90,10 @@ func appendPeers(dst []byte, peers []Peer) []byte {
 	switch {
 	case len(peers) == 0:
 		return dst
-	case failed == 0:
+	case whole == len(peers):
 		return fmt.Appendf(dst, "%d %s answered\n", len(peers), proxies)
 	}
-	dst = fmt.Appendf(dst, "%d of %d %s answered; not, or not all, from:\n", len(peers)-failed, len(peers), proxies)
+	dst = fmt.Appendf(dst, "%d of %d %s answered; not, or not all, from:\n", whole, len(peers), proxies)
 	for _, p := range peers {
 		if p.Err != nil {
 			dst = fmt.Appendf(dst, "  %s: %s\n", p.Address, p.Err)
