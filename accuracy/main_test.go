@@ -100,6 +100,8 @@ func TestJudge(t *testing.T) {
 		{"wrong part", verdict{service: "bank", part: hop.PartProxy, kind: "connect_refused"}, truth, score{N: 1, Name: 1}},
 		{"wrong kind", verdict{service: "bank", part: hop.PartApplication, kind: "overflow"}, truth, score{N: 1, Name: 1}},
 		{"wrong name", verdict{service: "app", part: hop.PartApplication, kind: "connect_refused"}, truth, score{N: 1, Wrong: 1}},
+		{"wrong caller", verdict{service: "bank", caller: "web"}, fault.Truth{Services: []string{"bank"}, Callers: []string{"cart"}}, score{N: 1, Name: 1}},
+		{"right caller", verdict{service: "bank", caller: "cart"}, fault.Truth{Services: []string{"bank"}, Callers: []string{"cart"}}, score{N: 1, Name: 1, Whole: 1}},
 		{"nobody", verdict{}, truth, score{N: 1, None: 1}},
 		{"nobody is right", verdict{}, fault.Truth{}, score{N: 1, Name: 1, Whole: 1}},
 		{"nobody would be right", verdict{service: "bank"}, fault.Truth{}, score{N: 1, Wrong: 1}},

@@ -56,7 +56,7 @@ type miss struct {
 
 func (r *row) miss(view string, said verdict, right fault.Truth, at fault.Place, shape string, result *mesh.Result) {
 	m := miss{
-		View: view, Said: strings.TrimSpace(fmt.Sprintf("%s %s %s", role(said.service, at), said.part, said.kind)),
+		View: view, Said: strings.TrimSpace(fmt.Sprintf("%s %s %s %s", role(said.service, at), said.part, said.kind, metBy(said.caller, at))),
 		Right: strings.TrimSpace(fmt.Sprintf("%s %v %v", roles(right.Services, at), right.Parts, right.Kinds)), Count: 1,
 	}
 	for _, known := range r.Misses {
@@ -85,6 +85,14 @@ func role(service string, at fault.Place) string {
 		return "the other fault"
 	}
 	return service
+}
+
+// metBy names the caller of a verdict.
+func metBy(caller string, at fault.Place) string {
+	if caller == "" {
+		return ""
+	}
+	return "met by " + role(caller, at)
 }
 
 func roles(services []string, at fault.Place) string {

@@ -15,6 +15,7 @@ type verdict struct {
 	service string
 	part    hop.Part
 	kind    string
+	caller  string // who met it
 	text    string // for a person
 }
 
@@ -36,7 +37,7 @@ var views = []view{
 }
 
 func ofFailure(f hop.Failure) verdict {
-	return verdict{f.Hop, f.Part, f.Kind, f.Edge() + ": " + f.Reason}
+	return verdict{f.Hop, f.Part, f.Kind, f.Caller, f.Edge() + ": " + f.Reason}
 }
 
 // fromHeader reads the Proxy-Status of the root's response.
@@ -81,7 +82,7 @@ func fromTrace(r *mesh.Result, truth fault.Truth) verdict {
 	if c == nil || c.Unproven {
 		return verdict{}
 	}
-	return verdict{c.Service, c.Part, c.Kind, c.String()}
+	return verdict{c.Service, c.Part, c.Kind, c.Caller, c.String()}
 }
 
 // fromDeepest is the simple rule: the deepest hop that ended with an error. Of a slow
@@ -136,9 +137,12 @@ func judge(v verdict, t fault.Truth) score {
 		s.Wrong = 1
 	default:
 		s.Name = 1
-		if (len(t.Parts) == 0 || slices.Contains(t.Parts, v.part)) && (len(t.Kinds) == 0 || slices.Contains(t.Kinds, v.kind)) {
+		if oneOf(t.Parts, v.part) && oneOf(t.Kinds, v.kind) && (v.service != t.Services[0] || oneOf(t.Callers, v.caller)) {
 			s.Whole = 1
 		}
 	}
 	return s
 }
+
+// oneOf reports whether v is among those that are right; without any, all are.
+func oneOf[T comparable](right []T, v T) bool { return len(right) == 0 || slices.Contains(right, v) }

@@ -127,9 +127,14 @@ type request struct{ method, traceparent, tracestate string }
 // error is the application's own.
 func (a *App) serve(ctx context.Context, trouble Trouble, r request) error {
 	pause(ctx, a.Work)
+	n := a.served.Add(1) - 1
 	switch trouble {
 	case Error:
 		return errors.New(a.Name + " has a defect")
+	case ErrorHalf:
+		if n%2 == 0 {
+			return errors.New(a.Name + " has a defect")
+		}
 	case Hang:
 		<-ctx.Done()
 		return ctx.Err()
@@ -143,7 +148,7 @@ func (a *App) serve(ctx context.Context, trouble Trouble, r request) error {
 	if a.DropHeaders {
 		r.traceparent, r.tracestate = "", ""
 	}
-	return a.callAll(ctx, r, a.served.Add(1)-1)
+	return a.callAll(ctx, r, n)
 }
 
 // pause takes that long, or until the request is over.

@@ -59,6 +59,7 @@ type Trouble string
 const (
 	NoTrouble   Trouble = ""
 	Error       Trouble = "error"        // answer with an error of its own
+	ErrorHalf   Trouble = "error_half"   // the same for every second request
 	Hang        Trouble = "hang"         // never answer
 	Slow        Trouble = "slow"         // answer late, but well
 	Flaky       Trouble = "flaky"        // fail the first attempt of each trace

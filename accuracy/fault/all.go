@@ -36,7 +36,7 @@ func application(kinds ...string) func(Place) Truth {
 func onTheWay(part hop.Part, kinds ...string) func(Place) Truth {
 	return func(at Place) Truth {
 		return Truth{
-			Services: []string{at.Target}, Parts: parts(part), Kinds: kinds,
+			Services: []string{at.Target}, Parts: parts(part), Kinds: kinds, Callers: at.Callers,
 			Near: at.Callers, Direction: hop.Outbound,
 		}
 	}
@@ -191,6 +191,22 @@ func ofTraces() []*Fault {
 			t := application("error_response")(at)
 			t.Near = nil // its hop is of another trace
 			return t
+		}},
+		{Name: "headers_dropped_mixed", Missing: "the trace headers of the caller's calls", AtOnce: 10, Graph: func(g *mesh.Graph, at Place) {
+			g.Service(at.Caller).DropHeaders = true
+			for _, caller := range at.Callers {
+				g.Call(caller, at.Target).OnFailure = app.Swallow
+			}
+		}, Inject: func(m *Target) error {
+			m.App(m.Caller).Misbehave(app.ErrorHalf) // while calls of the other half fail, which fails nobody
+			m.App(m.Target).Misbehave(app.Error)
+			return nil
+		}, Truth: func(at Place) Truth {
+			return Truth{
+				Services: []string{at.Caller}, Parts: parts(hop.PartApplication), Kinds: []string{"error_response"},
+				Inner: []string{at.Caller, at.Target},
+				Near:  []string{at.Caller}, Direction: hop.Inbound,
+			}
 		}},
 	}
 }

@@ -97,6 +97,9 @@ type Truth struct {
 	Services []string
 	Parts    []hop.Part
 	Kinds    []string
+	// Callers has the services that it is right to name as the ones that met it; without any,
+	// it does not matter.
+	Callers []string
 	// Near has the services whose proxies may be the nearest to the fault, and Direction the
 	// side of the proxy that meets it. There are none if the trace does not have its hop.
 	Near      []string

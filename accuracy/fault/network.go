@@ -60,7 +60,7 @@ func ofNetworks() []*Fault {
 func edge(part hop.Part, kinds ...string) func(Place) Truth {
 	return func(at Place) Truth {
 		t := onTheWay(part, kinds...)(at)
-		t.Near = []string{at.Caller}
+		t.Near, t.Callers = []string{at.Caller}, []string{at.Caller}
 		return t
 	}
 }

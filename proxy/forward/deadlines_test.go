@@ -3,6 +3,7 @@ package forward
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,7 @@ func TestOutboundInherits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				table := new(active.Table)
+				var requests sync.WaitGroup
 				own := *margins
 				own.Inherit = tt.inherits
 				change := func(f *Forwarder) { f.Deadlines, f.UnderWay = &own, table }
@@ -157,7 +159,9 @@ func TestOutboundInherits(t *testing.T) {
 					}
 					b := newInBubble(t, does)
 					b.action.Timeout, b.change = in.timeout, change
-					go b.serve(&caller{leaves: time.Now().Add(2 * time.Second)}, append([]string{"traceparent: 00-" + in.trace + "-00f067aa0ba902b7-01"}, in.fields...)...)
+					requests.Go(func() {
+						b.serve(&caller{leaves: time.Now().Add(2 * time.Second)}, append([]string{"traceparent: 00-" + in.trace + "-00f067aa0ba902b7-01"}, in.fields...)...)
+					})
 					synctest.Wait()
 					if i+1 == tt.parent {
 						parent = b.last().Get("Traceparent")[36:52]
@@ -171,7 +175,8 @@ func TestOutboundInherits(t *testing.T) {
 				if took := b.serve(new(caller), "traceparent: 00-"+trace+"-"+parent+"-01"); took != tt.took {
 					t.Errorf("it took %s, want %s", took, tt.took)
 				}
-				time.Sleep(11 * time.Second) // what came in ends
+				requests.Wait()
+				time.Sleep(11 * time.Second) // and so do the endpoints
 				if left := table.Longest(9); len(left) > 0 {
 					t.Errorf("%d hops are still under way", len(left))
 				}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -14,6 +15,7 @@ import (
 type waited struct {
 	active.Hop
 	callee string
+	lost   bool          // it came without a trace context: that it is for the inbound hop is inferred
 	since  time.Duration // for how long, of the time of the inbound hop
 }
 
@@ -24,7 +26,13 @@ func (f *Forwarder) waitedFor(h *hop.Hop) (w waited, ok bool) {
 		return w, false
 	}
 	if w.Hop, ok = f.UnderWay.Waiting(h.Trace, a.Span, h.Start); !ok {
-		return w, false
+		if f.Causes == nil || f.Causes.Passes.Load() {
+			return w, false
+		}
+		if w.Hop, ok = f.UnderWay.Lost(h.Labels.Service, h.Start); !ok {
+			return w, false
+		}
+		w.lost = true
 	}
 	if t, is := w.To.(*Target); is {
 		w.callee = t.callee([]byte(w.Host))
@@ -68,6 +76,9 @@ func (f *Forwarder) blameWaited(h *hop.Hop, why *fault.Error) (failure hop.Failu
 	}
 	if w.Waits == active.FirstByte {
 		failure.Part = hop.PartApplication
+	}
+	if w.lost {
+		failure = diagnose.Lost(failure, h.Labels.Service)
 	}
 	return failure, true
 }

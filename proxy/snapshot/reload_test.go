@@ -330,7 +330,7 @@ func TestReloadShows(t *testing.T) {
 	c.Send(proxytest.RootRequest)
 	c.ReadOK()
 	proxytest.Eventually(t, "another series", func() bool { return counted("after") && !counted("before") })
-	if m := show("/metrics"); !strings.Contains(m, `hopscope_downstream_connections_total{listener="ingress",service="web"} 1`) {
+	if m := show("/metrics"); !strings.Contains(m, `hopscope_downstream_connections_total{direction="inbound",listener="ingress",service="web"} 1`) {
 		t.Errorf("metrics:\n%s", m)
 	}
 	level.Set(slog.LevelWarn)

@@ -33,6 +33,9 @@ func (t *Table) bucket(trace hop.TraceID) *bucket {
 // Entry is the place of a hop in a table. The zero value is in no table; its methods then
 // do nothing.
 type Entry struct {
+	_    [0]atomic.Uint64 // aligns wait on every platform
+	wait uint64           // what the hop waits for, and above that since when; atomic but in Enter
+
 	in         *bucket // nil for none; of the goroutine that enters and leaves
 	next, prev *Entry  // guarded by the bucket's lock, as is all that follows but wait
 
@@ -44,8 +47,6 @@ type Entry struct {
 	attempt    hop.SpanID // the latest
 	endpoint   string     // its address
 	limits     Limits
-
-	wait atomic.Uint64 // what the hop waits for, and above that since when
 }
 
 // Limits are when the time of a hop is over, from its start; 0 is never, or not known yet.
@@ -76,11 +77,11 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	b := t.bucket(h.Trace)
 	e.hop, e.kind, e.path, e.host = h, h.Kind, h.Bytes(h.Path), h.Bytes(h.Host)
 	e.to, e.tries, e.attempt, e.endpoint, e.limits = to, 0, span, endpoint, limits
-	wait := pack(Route, h.Routed)
+	// Nobody else sees the entry yet. A plain write is cheaper.
+	e.wait = pack(Route, h.Routed)
 	if endpoint != "" {
-		e.tries, wait = 1, pack(Connection, h.Routed)
+		e.tries, e.wait = 1, pack(Connection, h.Routed)
 	}
-	e.wait.Store(wait)
 	e.in = b
 	b.mu.Lock()
 	if h.Labels.Direction == hop.Outbound && b.first != nil {
@@ -151,7 +152,7 @@ func (e *Entry) Try(span hop.SpanID, endpoint string, at time.Duration) {
 	e.tries++
 	e.attempt, e.endpoint = span, endpoint
 	b.mu.Unlock()
-	e.wait.Store(pack(Connection, at))
+	e.Wait(Connection, at)
 }
 
 // Limit notes when the hop's time is over, where that was not known when it entered.

@@ -72,6 +72,27 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// TestLost finds the call of an application that passes no trace context on.
+func TestLost(t *testing.T) {
+	table, start := new(Table), time.Now()
+	other := *outbound
+	other.Service = "orders"
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	if _, ok := table.Lost("web", start); ok {
+		t.Error("there is none")
+	}
+	under(table, outbound, 1, 1, 0, at(-1), Limits{})                           // before it
+	under(table, outbound, 2, 2, 9, at(1), Limits{})                            // of a trace
+	under(table, inbound, 3, 3, 0, at(1), Limits{})                             // no call
+	under(table, &other, 4, 4, 0, at(1), Limits{})                              // of another service
+	under(table, outbound, 5, 5, 0, at(1), Limits{}).Wait(Content, time.Second) // has its answer
+	under(table, outbound, 6, 6, 0, at(3), Limits{})
+	under(table, outbound, 7, 7, 0, at(2), Limits{})
+	if h, ok := table.Lost("web", start); !ok || h.Span != (hop.SpanID{7}) {
+		t.Errorf("found %v, %t", h.Span, ok)
+	}
+}
+
 // TestLongest: the list is bounded, and those that have taken longest are in it.
 func TestLongest(t *testing.T) {
 	table, start := new(Table), time.Now()

@@ -1,6 +1,9 @@
 package active
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Phase is what a hop waits for.
 type Phase uint8
@@ -40,7 +43,7 @@ func (p Phase) begun() bool { return p == Content || p == Client || p == Tunnel 
 
 // Wait notes what the hop waits for since the given time from its start; 0 is a time that
 // is not known.
-func (e *Entry) Wait(p Phase, since time.Duration) { e.wait.Store(pack(p, since)) }
+func (e *Entry) Wait(p Phase, since time.Duration) { atomic.StoreUint64(&e.wait, pack(p, since)) }
 
 const phaseBits = 4
 
@@ -48,7 +51,7 @@ func pack(p Phase, since time.Duration) uint64 { return uint64(since)<<phaseBits
 
 // waits is what the hop waits for, and since when.
 func (e *Entry) waits() (Phase, time.Duration) {
-	w := e.wait.Load()
+	w := atomic.LoadUint64(&e.wait)
 	return Phase(w & (1<<phaseBits - 1)), time.Duration(w >> phaseBits)
 }
 

@@ -31,3 +31,17 @@ func (t *Table) Waiting(trace hop.TraceID, attempt hop.SpanID, since time.Time) 
 	}
 	return found.look(), true
 }
+
+// Lost returns the oldest outbound hop of a service that began after since, has no response
+// yet, and came without a trace context: what an application waits for that does not pass
+// the context on, if it waits for anything. It looks at all hops.
+func (t *Table) Lost(service string, since time.Time) (h Hop, ok bool) {
+	t.each(func(e *Entry) {
+		r := e.hop
+		if r.Labels.Direction == hop.Outbound && r.Labels.Service == service && r.Parent.IsZero() &&
+			e.kind == hop.KindRequest && !e.begun() && !r.Start.Before(since) && (!ok || r.Start.Before(h.Start)) {
+			h, ok = e.look(), true
+		}
+	})
+	return h, ok
+}

@@ -27,8 +27,17 @@ type Causes struct {
 }
 
 type cause struct {
-	trace   hop.TraceID
+	trace hop.TraceID
+	sighting
+	// slower is the failure before, where that one took the time that this one lacked.
+	slower sighting
+}
+
+// sighting is a failure, when it was noted, and how long the hop had taken by then.
+type sighting struct {
+	span    hop.SpanID
 	at      time.Time
+	took    time.Duration
 	failure hop.Failure
 }
 
@@ -51,7 +60,8 @@ func NewCauses(size int) *Causes {
 
 // Note remembers the failure of an outbound hop, as it is at now. If a trace has several
 // failures, the latest counts: the failure that an application did not recover from is
-// usually the last thing that it tried.
+// usually the last thing that it tried. But a call that had little time left, since an
+// earlier one had used it up before it failed, is not at fault: then that one counts.
 func (c *Causes) Note(h *hop.Hop, now time.Time) {
 	if h.Trace.IsZero() {
 		return
@@ -71,14 +81,28 @@ func (c *Causes) Note(h *hop.Hop, now time.Time) {
 		}
 		c.byTrace[h.Trace] = i
 	}
-	c.ring[i] = cause{h.Trace, now, f}
-	if h.Parent.IsZero() {
-		at := &c.lost[c.nextOut]
-		if at.start != h.Start { // else it is noted again
-			c.nextOut = (c.nextOut + 1) % len(c.lost)
-			at = &c.lost[c.nextOut]
+	n := sighting{h.Span, now, now.Sub(h.Start), f}
+	at := &c.ring[i]
+	switch {
+	case !known:
+		*at = cause{trace: h.Trace, sighting: n}
+	case at.span == h.Span: // it is noted again
+		at.sighting = n
+	case hurried(h, n.took) && max(at.took, at.slower.took) > n.took:
+		if at.took > at.slower.took {
+			at.slower = at.sighting
 		}
-		*at = lost{h.Labels.Service, h.Start, now, f}
+		at.sighting = n
+	default:
+		at.sighting, at.slower = n, sighting{}
+	}
+	if h.Parent.IsZero() {
+		out := &c.lost[c.nextOut]
+		if out.start != h.Start { // else it is noted again
+			c.nextOut = (c.nextOut + 1) % len(c.lost)
+			out = &c.lost[c.nextOut]
+		}
+		*out = lost{h.Labels.Service, h.Start, now, f}
 	}
 }
 
@@ -93,6 +117,9 @@ func (c *Causes) Find(h *hop.Hop) (hop.Failure, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, known := c.byTrace[h.Trace]; known && !c.ring[i].at.Before(h.Start) {
+		if slower := &c.ring[i].slower; slower.took > 0 && !slower.at.Before(h.Start) {
+			return slower.failure, true
+		}
 		return c.ring[i].failure, true
 	}
 	var latest *lost
@@ -106,6 +133,12 @@ func (c *Causes) Find(h *hop.Hop) (hop.Failure, bool) {
 		return hop.Failure{}, false
 	}
 	return Lost(latest.failure, h.Labels.Service), true
+}
+
+// hurried reports whether a hop timed out long before its own route would have had it:
+// its caller had no more time left for it.
+func hurried(h *hop.Hop, took time.Duration) bool {
+	return h.Flags&hop.UpstreamTimeout != 0 && took < h.Timeout/2
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

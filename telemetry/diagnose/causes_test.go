@@ -85,6 +85,41 @@ func TestCausesTogether(t *testing.T) {
 	wg.Wait()
 }
 
+// TestCausesHurried: a call that had no time left is not at fault, but the failed one that
+// had used it up.
+func TestCausesHurried(t *testing.T) {
+	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
+	for _, tt := range []struct {
+		name         string
+		start, first float64 // when the inbound hop, and its first call, began
+		flags        hop.Flags
+		want         string
+	}{
+		{"it had no time left", 0, 10, hop.UpstreamTimeout, "stock"},
+		{"the one before was quick", 0, 995, hop.UpstreamTimeout, "search"},
+		{"it failed by itself", 0, 10, hop.UpstreamConnectionFailure, "search"},
+		{"the one before was another request's", 999.5, 10, hop.UpstreamTimeout, "search"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := NewCauses(2)
+			note := func(span byte, callee string, from, to float64, flags hop.Flags) {
+				h := &hop.Hop{
+					Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Span: hop.SpanID{span}, Parent: hop.SpanID{9}, Start: at(from),
+					Timeout: 3 * time.Second, Flags: flags, Failure: hop.Failure{Hop: callee},
+				}
+				c.Note(h, at(to))
+				c.Note(h, at(to))
+			}
+			note(1, "stock", tt.first, 999, hop.UpstreamTimeout)
+			note(2, "search", 1000, 1012, tt.flags)
+			f, _ := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Start: at(tt.start)})
+			if f.Hop != tt.want {
+				t.Errorf("%q is at fault, want %q", f.Hop, tt.want)
+			}
+		})
+	}
+}
+
 // TestCausesWithoutContext: an application that passes no trace context on begins a trace
 // with each call. What failed while it served a request is taken for the reason, and said
 // to be inferred, unless the application is known to pass the context on.

@@ -35,6 +35,7 @@ func TestLearnedRoute(t *testing.T) {
 			for _, s := range v.Kind(tracepb.Span_SPAN_KIND_SERVER) {
 				proxytest.Same(t, "span: http.route", s.Attributes["http.route"], tt.want)
 			}
+			proxytest.Same(t, "metrics", v.Metrics.Sum("http_server_request_duration_seconds", "route", tt.want), 2)
 		})
 	}
 }
