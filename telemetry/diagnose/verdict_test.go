@@ -158,6 +158,12 @@ func TestVerdict(t *testing.T) {
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered", ""},
 		{"a black hole: the inner hops are not there yet", chain(timedOut, cut, nil, nil, nil),
 			"web -> orders", hop.PartApplication, "upstream_timeout", "it had not answered after 97.8 ms, when web gave up", "no hop of orders is there: what it waited for itself is not known"},
+		{"a black hole: the proxy knew what its application waited for", []*hop.Hop{func() *hop.Hop {
+			h := timedOut(in("web", 1, 0, 0, 100, 504))
+			h.Failure = hop.Failure{Origin: hop.OriginRelayed, Hop: "stock", Part: hop.PartApplication, Kind: "upstream_timeout", Caller: "web", Reason: "it has waited for stock"}
+			return h
+		}(), answers500(out("web", "log", 3, 2, 1, 2, 500))},
+			"web -> stock", hop.PartApplication, "upstream_timeout", "it has waited for stock", ""},
 		{"a black hole: the application gave up on its own", chain(answers500, answers500, answers500, cut, cut),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered after 91.8 ms, when orders gave up", ""},
 		{"an application that is slow by itself", chain(timedOut, cut, func(h *hop.Hop) *hop.Hop { return cut(h) }, func(h *hop.Hop) *hop.Hop {
