@@ -139,7 +139,7 @@ func (x *runner) run(ctx context.Context, f *fault.Fault, r *rand.Rand, generate
 	defer m.Close()
 	target := &fault.Target{Mesh: m, Place: at, Context: ctx}
 	if f.Inject != nil {
-		if err := warm(ctx, m); err != nil {
+		if err := warm(ctx, m); err != nil && !f.Tight {
 			return err
 		}
 		if err := f.Inject(target); err != nil {

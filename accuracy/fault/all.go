@@ -143,11 +143,11 @@ func ofProxies() []*Fault {
 			p.Route(at.Caller, at.Target)["match"] = mesh.Config{"hosts": []string{at.Target + "-v1"}}
 			return nil
 		}, Truth: ofCaller(hop.PartConfiguration, "not_found")},
-		{Name: "open_circuit", Patient: true, OnEdge: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
+		{Name: "open_circuit", Patient: true, Tight: true, OnEdge: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
 			p.Cluster(at.Caller, at.Target)["circuit_breaker"] = mesh.Config{"max_requests": 1}
 			return nil
 		}, Inject: trouble(app.Slow), Truth: ofCaller(hop.PartCapacity, "overflow")},
-		{Name: "own_limit", Patient: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
+		{Name: "own_limit", Patient: true, Tight: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
 			p.Cluster(at.Target, "app")["circuit_breaker"] = mesh.Config{"max_requests": 1}
 			return nil
 		}, Inject: trouble(app.Slow), Truth: func(at Place) Truth {
