@@ -93,6 +93,9 @@ func ofApplications() []*Fault {
 			for _, caller := range g.Callers(at.Other) {
 				g.Call(caller, at.Other).OnFailure = app.Swallow
 			}
+			for _, s := range g.Services { // of two calls at once, nobody outside knows which one mattered
+				s.Concurrent = false
+			}
 		}, Inject: func(m *Target) error {
 			m.App(m.Other).Close()
 			m.App(m.Target).Misbehave(app.Error)
@@ -161,8 +164,10 @@ func ofProxies() []*Fault {
 			return nil
 		}, Inject: trouble(app.Slow), Truth: func(at Place) Truth {
 			return Truth{ // both numbers count, and which one is wrong is for a person to say
-				Services: []string{at.Caller, at.Target}, Kinds: []string{"upstream_timeout"},
-				Near: []string{at.Caller}, Direction: hop.Outbound,
+				Services: []string{at.Caller, at.Target},
+				// A gRPC application that was told its deadline may answer before its proxy does.
+				Kinds: []string{"upstream_timeout", "error_response"},
+				Near:  []string{at.Caller}, Direction: hop.Outbound,
 			}
 		}},
 	}
