@@ -193,8 +193,11 @@ func ofTraces() []*Fault {
 				g.Service(caller).DropHeaders = true
 			}
 		}, Inject: trouble(app.Error), Truth: func(at Place) Truth {
-			t := application("error_response")(at)
+			t := application("error_response", "lost_context")(at)
 			t.Near = nil // its hop is of another trace
+			// With other requests under way nothing tells whose call failed: then the trace is said
+			// to break at the caller, and nobody to be at fault.
+			t.Services, t.Parts = append(t.Services, at.Callers...), append(t.Parts, hop.PartUnknown)
 			return t
 		}},
 		{Name: "headers_dropped_mixed", Missing: "the trace headers of the caller's calls", AtOnce: 10, Graph: func(g *mesh.Graph, at Place) {
@@ -208,7 +211,7 @@ func ofTraces() []*Fault {
 			return nil
 		}, Truth: func(at Place) Truth {
 			return Truth{
-				Services: []string{at.Caller}, Parts: parts(hop.PartApplication), Kinds: []string{"error_response"},
+				Services: []string{at.Caller}, Parts: []hop.Part{hop.PartApplication, hop.PartUnknown}, Kinds: []string{"error_response", "lost_context"},
 				Inner: []string{at.Caller, at.Target},
 				Near:  []string{at.Caller}, Direction: hop.Inbound,
 			}

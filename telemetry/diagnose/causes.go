@@ -102,7 +102,7 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 		*at = cause{trace: h.Trace, sighting: n}
 	case at.span == h.Span: // it is noted again
 		at.sighting = n
-	case hurried(h, n.took) && max(at.took, at.slower.took) > n.took:
+	case hurried(h, &n) && max(at.took, at.slower.took) > n.took:
 		if at.took > at.slower.took {
 			at.slower = at.sighting
 		}
@@ -150,10 +150,14 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.among}, true
 }
 
-// hurried reports whether a hop timed out long before its own route would have had it:
-// its caller had no more time left for it.
-func hurried(h *hop.Hop, took time.Duration) bool {
-	return h.Flags&hop.UpstreamTimeout != 0 && took < h.Timeout/2
+// hurried reports whether a call failed because time ran out, here or farther on, long
+// before its own route would have had it: its caller had no more time left for it.
+func hurried(h *hop.Hop, s *sighting) bool {
+	switch s.failure.Kind {
+	case "upstream_timeout", "per_try_timeout", "upstream_idle":
+		return s.took < h.Timeout/2
+	}
+	return false
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

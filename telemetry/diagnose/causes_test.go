@@ -92,26 +92,26 @@ func TestCausesHurried(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		start, first float64 // when the inbound hop, and its first call, began
-		flags        hop.Flags
+		kind         string
 		want         string
 	}{
-		{"it had no time left", 0, 10, hop.UpstreamTimeout, "stock"},
-		{"the one before was quick", 0, 995, hop.UpstreamTimeout, "search"},
-		{"it failed by itself", 0, 10, hop.UpstreamConnectionFailure, "search"},
-		{"the one before was another request's", 999.5, 10, hop.UpstreamTimeout, "search"},
+		{"it had no time left", 0, 10, "upstream_timeout", "stock"},
+		{"the one before was quick", 0, 995, "upstream_timeout", "search"},
+		{"it failed by itself", 0, 10, "connect_refused", "search"},
+		{"the one before was another request's", 999.5, 10, "upstream_timeout", "search"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := NewCauses(2)
-			note := func(span byte, callee string, from, to float64, flags hop.Flags) {
+			note := func(span byte, callee string, from, to float64, kind string) {
 				h := &hop.Hop{
 					Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Span: hop.SpanID{span}, Parent: hop.SpanID{9}, Start: at(from),
-					Timeout: 3 * time.Second, Flags: flags, Failure: hop.Failure{Hop: callee},
+					Timeout: 3 * time.Second, Failure: hop.Failure{Hop: callee, Kind: kind},
 				}
 				c.Note(h, at(to), 1)
 				c.Note(h, at(to), 1)
 			}
-			note(1, "stock", tt.first, 999, hop.UpstreamTimeout)
-			note(2, "search", 1000, 1012, tt.flags)
+			note(1, "stock", tt.first, 999, "upstream_timeout")
+			note(2, "search", 1000, 1012, tt.kind)
 			f, _ := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Start: at(tt.start)})
 			if f.Hop != tt.want {
 				t.Errorf("%q is at fault, want %q", f.Hop, tt.want)

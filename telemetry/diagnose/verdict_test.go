@@ -166,6 +166,11 @@ func TestVerdict(t *testing.T) {
 			"web -> stock", hop.PartApplication, "upstream_timeout", "it has waited for stock", ""},
 		{"a black hole: the application gave up on its own", chain(answers500, answers500, answers500, cut, cut),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered after 91.8 ms, when orders gave up", ""},
+		{"a black hole that was swallowed used the time of the next call up", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)),
+			allowed(timedOut(out("web", "stock", 3, 2, 1, 90, 504))), cut(in("stock", 5, 4, 2, 89, 0)),
+			allowed(timedOut(out("web", "search", 7, 2, 91, 98, 504))), cut(in("search", 9, 8, 92, 97, 0))},
+			"stock", hop.PartApplication, "upstream_timeout", "had not answered", "whose application had not answered when web gave up after 88.8 ms"},
 		{"an application that is slow by itself", chain(timedOut, cut, func(h *hop.Hop) *hop.Hop { return cut(h) }, func(h *hop.Hop) *hop.Hop {
 			h.End = 10 * ms
 			h.Attempts[0].End = 9 * ms
@@ -320,4 +325,10 @@ func TestSlowCallee(t *testing.T) {
 	if c := Build(traceID, calls(5, 1200, 1200, true)).Slowest; c.Calls != 5 || c.Took < 5990*time.Millisecond || c.Kind != "slow" || c.Part != hop.PartApplication {
 		t.Errorf("%d calls took %v: %s, %s", c.Calls, c.Took, c.Kind, c.Part)
 	}
+}
+
+// allowed gives a hop the time that its route would have let it take.
+func allowed(h *hop.Hop) *hop.Hop {
+	h.Timeout = 100 * time.Millisecond
+	return h
 }
