@@ -88,18 +88,22 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	x := &runner{hopscope: o.hopscope, consul: o.consul, requests: o.requests}
 	var rows []*row
+	var errs []error
 	for _, f := range faults {
 		into := newRow(f)
 		for i := range o.meshes {
 			err := x.run(ctx, f, source(o.seed, i), func() *mesh.Graph { return o.graph(i) }, into)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil && !errors.Is(err, errNoPlace) && !errors.Is(err, fault.ErrCannot) {
-				return fmt.Errorf("%s in mesh %d: %w", f.Name, i, err)
+				errs = append(errs, fmt.Errorf("%s in mesh %d: %w", f.Name, i, err))
 			}
 		}
 		fmt.Fprintf(log, "%s: %d meshes, %d of %d requests failed\n", f.Name, into.Meshes, into.Failed, into.Requests)
 		rows = append(rows, into)
 	}
-	return report(o, rows, out)
+	return errors.Join(append(errs, report(o, rows, out))...)
 }
 
 // source is the random source of the i-th mesh.

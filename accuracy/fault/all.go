@@ -93,6 +93,9 @@ func ofApplications() []*Fault {
 			for _, caller := range g.Callers(at.Other) {
 				g.Call(caller, at.Other).OnFailure = app.Swallow
 			}
+			for _, s := range g.Services { // of two calls at once, nobody outside knows which one mattered
+				s.Concurrent = false
+			}
 		}, Inject: func(m *Target) error {
 			m.App(m.Other).Close()
 			m.App(m.Target).Misbehave(app.Error)
@@ -143,11 +146,11 @@ func ofProxies() []*Fault {
 			p.Route(at.Caller, at.Target)["match"] = mesh.Config{"hosts": []string{at.Target + "-v1"}}
 			return nil
 		}, Truth: ofCaller(hop.PartConfiguration, "not_found")},
-		{Name: "open_circuit", Patient: true, OnEdge: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
+		{Name: "open_circuit", Patient: true, Tight: true, OnEdge: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
 			p.Cluster(at.Caller, at.Target)["circuit_breaker"] = mesh.Config{"max_requests": 1}
 			return nil
 		}, Inject: trouble(app.Slow), Truth: ofCaller(hop.PartCapacity, "overflow")},
-		{Name: "own_limit", Patient: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
+		{Name: "own_limit", Patient: true, Tight: true, AtOnce: 8, Plan: func(p *mesh.Plan, at Place) error {
 			p.Cluster(at.Target, "app")["circuit_breaker"] = mesh.Config{"max_requests": 1}
 			return nil
 		}, Inject: trouble(app.Slow), Truth: func(at Place) Truth {
@@ -161,8 +164,10 @@ func ofProxies() []*Fault {
 			return nil
 		}, Inject: trouble(app.Slow), Truth: func(at Place) Truth {
 			return Truth{ // both numbers count, and which one is wrong is for a person to say
-				Services: []string{at.Caller, at.Target}, Kinds: []string{"upstream_timeout"},
-				Near: []string{at.Caller}, Direction: hop.Outbound,
+				Services: []string{at.Caller, at.Target},
+				// A gRPC application that was told its deadline may answer before its proxy does.
+				Kinds: []string{"upstream_timeout", "error_response"},
+				Near:  []string{at.Caller}, Direction: hop.Outbound,
 			}
 		}},
 	}
@@ -188,8 +193,11 @@ func ofTraces() []*Fault {
 				g.Service(caller).DropHeaders = true
 			}
 		}, Inject: trouble(app.Error), Truth: func(at Place) Truth {
-			t := application("error_response")(at)
+			t := application("error_response", "lost_context")(at)
 			t.Near = nil // its hop is of another trace
+			// With other requests under way nothing tells whose call failed: then the trace is said
+			// to break at the caller, and nobody to be at fault.
+			t.Services, t.Parts = append(t.Services, at.Callers...), append(t.Parts, hop.PartUnknown)
 			return t
 		}},
 		{Name: "headers_dropped_mixed", Missing: "the trace headers of the caller's calls", AtOnce: 10, Graph: func(g *mesh.Graph, at Place) {
@@ -203,7 +211,7 @@ func ofTraces() []*Fault {
 			return nil
 		}, Truth: func(at Place) Truth {
 			return Truth{
-				Services: []string{at.Caller}, Parts: parts(hop.PartApplication), Kinds: []string{"error_response"},
+				Services: []string{at.Caller}, Parts: []hop.Part{hop.PartApplication, hop.PartUnknown}, Kinds: []string{"error_response", "lost_context"},
 				Inner: []string{at.Caller, at.Target},
 				Near:  []string{at.Caller}, Direction: hop.Inbound,
 			}

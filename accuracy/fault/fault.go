@@ -25,6 +25,8 @@ type Fault struct {
 	AtOnce int
 	// Patient is true if no request may run into a timeout.
 	Patient bool
+	// Tight is true if a single request may meet the fault before it is injected.
+	Tight bool
 	// Missing says what of the mesh is missing: then a verdict can't always be right.
 	Missing string
 	// Consul is true if endpoints come from Consul.

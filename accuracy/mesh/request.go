@@ -68,7 +68,7 @@ func (m *Mesh) Requests(ctx context.Context, method string, n, atOnce int) []*Re
 }
 
 // hopsLimit is how long sidecars may take to have all hops.
-const hopsLimit = 10 * time.Second
+const hopsLimit = time.Minute
 
 // A sidecar may take 100 ms to show a hop. Three answers that are the same, with that time
 // between, are all that there will be.

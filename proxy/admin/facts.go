@@ -185,7 +185,7 @@ func hopFacts(n *diagnose.Node) []fact {
 	f.at("first byte sent", h.FirstByte)
 	f.at("ended", h.End)
 	f.add("request id", h.String(h.RequestID))
-	f.add("span", h.Span.String())
+	f.add("span", h.ExportedSpan().String())
 	if !h.Parent.IsZero() {
 		f.add("parent span", h.Parent.String())
 	}

@@ -123,7 +123,8 @@ type ListenerHTTP struct {
 	// "catalog" says how.
 	Catalog string `yaml:"catalog" default:"none" enum:"none,consul"`
 	// TrustedCallers are the networks of clients whose x-envoy- fields are believed.
-	// From all other clients every such field is removed. A client is trusted only if all
+	// From all other clients every such field is removed, but for how long the client
+	// waits: see "deadlines". A client is trusted only if all
 	// addresses in X-Forwarded-For, X-Real-IP and Forwarded are in these networks too: a
 	// TLS terminator on the same host lends no trust to strangers.
 	// x-envoy-upstream-rq-timeout-ms, x-envoy-upstream-rq-per-try-timeout-ms and
@@ -389,8 +390,9 @@ type Store struct {
 // tells the next how long it waits, in x-envoy-expected-rq-timeout-ms and, for gRPC calls,
 // in grpc-timeout, and gives up a little before its own caller does. So the hop that is
 // nearest to a failure answers first, and says what failed. What a caller tells only ever
-// shortens the timeout of a route; x-envoy-expected-rq-timeout-ms counts only if it comes
-// from one of the listener's trusted_callers, and only until the response begins.
+// shortens the timeout of a route, x-envoy-expected-rq-timeout-ms only until the response
+// begins. An endpoint that did not answer in the time of a client that is none of the
+// listener's trusted_callers is not ejected for that.
 type Deadlines struct {
 	// Enabled hands deadlines on. Without it, only the grpc-timeout of a caller is kept
 	// to, to its end, and handed on.

@@ -46,6 +46,8 @@ type Exchange struct {
 	Conn   Conn
 	Body   Body
 	Writer Writer
+	// Stranger says that the client used Envoy's fields without being trusted.
+	Stranger bool
 	// Route is what the request matched, of the Router's own type; nil before the
 	// match, and where there was none.
 	Route any

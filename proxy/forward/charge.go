@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -125,9 +126,12 @@ func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
 		}
 	}
 	if h.Labels.Direction == hop.Inbound && f.Causes != nil {
-		if failure, ok := f.Causes.Find(h); ok {
-			failure.Origin = hop.OriginRelayed
-			h.Failure = failure
+		if c, ok := f.Causes.Find(h); ok && c.Among <= 1 {
+			h.Failure = c.Failure
+			h.Failure.Origin = hop.OriginRelayed
+			return
+		} else if ok {
+			h.Failure = unproven(h, &c)
 			return
 		}
 	}
@@ -136,6 +140,17 @@ func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
 		h.Failure.Reason = "its application at " + h.Failure.Reason
 	}
 	h.Failure.Origin = hop.OriginEndpoint
+}
+
+// unproven is the failure of an application that passes no trace context on, and serves
+// others than this request: a call of its failed meanwhile, but who knows what for.
+func unproven(h *hop.Hop, c *diagnose.Cause) hop.Failure {
+	return hop.Failure{
+		Origin: hop.OriginEndpoint, Hop: h.Labels.Service, Kind: diagnose.KindLostContext, Inferred: true,
+		Endpoint: h.LastAttempt().Endpoint,
+		Reason: fmt.Sprintf("its application at %s; it passes no trace context on, so nothing tells whether that is its own fault or that of %s, which failed for one of the %d requests that it was serving: have it copy traceparent and tracestate, or b3, to what it calls",
+			answered(h), c.Hop, c.Among),
+	}
 }
 
 // fromUpstream reads who made the failure in the Proxy-Status that came back.
@@ -188,7 +203,11 @@ func (f *Forwarder) blame(h *hop.Hop, t *Target, a *fault.Answer) {
 		return
 	}
 	// The application may have answered nothing because it waits itself: see waiting.go.
-	if failure, ok := f.blameWaited(h, why); ok {
+	failure, ok := f.blameWaited(h, why)
+	if !ok {
+		failure, ok = f.blameSpent(h, why)
+	}
+	if ok {
 		h.Failure = failure
 		return
 	}

@@ -37,7 +37,9 @@ func (a *attempt) finish(reusable bool) {
 	if e := a.endpoint; e != nil {
 		a.answer(at, record.Flags == 0)
 		e.End()
-		if result, ok := judge(record); ok {
+		// A stranger that waits for a moment must not have endpoints ejected.
+		hurried := a.x.Stranger && a.d.limits.expected > 0 && record.Flags&hop.UpstreamTimeout != 0
+		if result, ok := judge(record); ok && !hurried {
 			e.Note(at, result)
 		}
 		a.endpoint = nil

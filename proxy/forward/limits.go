@@ -90,7 +90,7 @@ func (l *limits) left(now time.Duration) time.Duration {
 
 // expect finds out how long the request may take and what is sent again: as the
 // route has it, and within that as the caller does. What a caller says who is not
-// trusted is gone by now, but for grpc-timeout; see [Forwarder.screen].
+// trusted is gone by now, but for how long it waits; see [Forwarder.screen].
 func (d *delivery) expect() {
 	l, r := &d.limits, &d.x.Request
 	d.retry = d.target.Retry.plan()
@@ -161,7 +161,7 @@ func (d *delivery) tell(x *filter.Exchange) {
 		r.Remove(message.XEnvoyExpectedTimeout)
 	}
 	if left := d.limits.left(h.LastAttempt().Connected); left > 0 {
-		r.AddSpan(message.XEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", r.Keep(strconv.AppendInt(r.Scratch(), max(left.Milliseconds(), 1), 10)))
+		r.AddSpan(message.XEnvoyExpectedTimeout, expectedTimeout, r.Keep(strconv.AppendInt(r.Scratch(), max(left.Milliseconds(), 1), 10)))
 	}
 }
 

@@ -91,11 +91,18 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 	return append(b, '\n')
 }
 
+// mostServing is up to how many requests are counted that a call may have been for.
+const mostServing = 10
+
 // note remembers that a call of this service failed, for its inbound hops. It comes
 // before the response goes out, since the service may answer its own caller at once.
 func (f *Forwarder) note(h *hop.Hop) {
 	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy // a call without a route is no failure by its status
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
-		f.Causes.Note(h, time.Now())
+		among := 1
+		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
+			among = f.UnderWay.Serving(h.Labels.Service, mostServing)
+		}
+		f.Causes.Note(h, time.Now(), among)
 	}
 }

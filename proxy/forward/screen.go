@@ -2,19 +2,35 @@ package forward
 
 import (
 	"net/netip"
+	"strconv"
 
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
+	"github.com/hopscope/hopscope/proxy/message"
 )
 
 // screen removes Envoy's own fields from the request of an untrusted client. With them the
 // client could pose as a part of the mesh, choose timeouts, or ask for retries. screen
 // comes before all filters, since those may change the fields that trust depends on.
+//
+// How long a client waits is its own affair, as with grpc-timeout: it only ever shortens its
+// own wait. That stays, so that deadlines go from hop to hop where nobody has listed who is
+// trusted. It tells nothing about endpoints that did not answer by then: see
+// [attempt.finish].
 func (f *Forwarder) screen(x *filter.Exchange) {
-	if r := &x.Request; r.HasEnvoy() && !f.trusts(x) {
-		r.RemoveEnvoy()
+	r := &x.Request
+	x.Stranger = r.HasEnvoy() && !f.trusts(x)
+	if !x.Stranger {
+		return
+	}
+	left, waits := milliseconds(r, message.XEnvoyExpectedTimeout)
+	r.RemoveEnvoy()
+	if waits && left > 0 && f.Deadlines != nil {
+		r.AddSpan(message.XEnvoyExpectedTimeout, expectedTimeout, r.Keep(strconv.AppendInt(r.Scratch(), left.Milliseconds(), 10)))
 	}
 }
+
+const expectedTimeout = "x-envoy-expected-rq-timeout-ms"
 
 // trusts reports whether the client's x-envoy- fields are believed. Its address must be
 // among the callers', and so must every address that the request says it came from: a TLS

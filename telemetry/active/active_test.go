@@ -91,6 +91,13 @@ func TestLost(t *testing.T) {
 	if h, ok := table.Lost("web", start); !ok || h.Span != (hop.SpanID{7}) {
 		t.Errorf("found %v, %t", h.Span, ok)
 	}
+	under(table, inbound, 8, 8, 0, at(1), Limits{})
+	if n := table.Serving("web", 10); n != 2 {
+		t.Errorf("%d requests are served, want 2", n)
+	}
+	if n := table.Serving("web", 1); n != 1 {
+		t.Errorf("%d requests of at most 1 are served", n)
+	}
 }
 
 // TestLongest: the list is bounded, and those that have taken longest are in it.

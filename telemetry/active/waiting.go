@@ -45,3 +45,21 @@ func (t *Table) Lost(service string, since time.Time) (h Hop, ok bool) {
 	})
 	return h, ok
 }
+
+// Serving counts the inbound hops of a service that are under way, up to most.
+func (t *Table) Serving(service string, most int) (n int) {
+	for i := range t.buckets {
+		b := &t.buckets[i]
+		b.mu.Lock()
+		for e := b.first; e != nil; e = e.next {
+			if e.hop.Labels.Direction == hop.Inbound && e.hop.Labels.Service == service && e.kind == hop.KindRequest {
+				n++
+			}
+		}
+		b.mu.Unlock()
+		if n >= most {
+			return most
+		}
+	}
+	return n
+}

@@ -21,10 +21,29 @@ type finding struct {
 func (t *Trace) blame() *Culprit {
 	for _, root := range t.Roots {
 		if root.Hop.Failed() {
-			return t.convict(root.cause())
+			return t.convict(root.spender(root.cause()))
 		}
 	}
 	return nil
+}
+
+// spender looks at what failed because its time ran out long before its own route would
+// have had it: others had used the time up. If most of the request's time was spent with
+// waiting for something else, that is the cause.
+func (n *Node) spender(f *finding) *finding {
+	if w := f.waiting; w == nil || w.Hop.Timeout == 0 || w.Duration >= w.Hop.Timeout/2 {
+		return f
+	}
+	top := spent(n, n.end())[0]
+	if top.took < n.Duration/2 {
+		return f
+	}
+	for m := top.node; m != nil; m = m.parent {
+		if m.waited() && m.failed() {
+			return m.holdup()
+		}
+	}
+	return f
 }
 
 // inner finds a failure in a trace whose roots did not fail: the first hop that failed, or

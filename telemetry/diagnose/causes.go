@@ -45,7 +45,18 @@ type sighting struct {
 type lost struct {
 	service   string
 	start, at time.Time
+	among     int // how many requests the service was serving then
 	failure   hop.Failure
+}
+
+// Cause is what explains how an inbound hop ends.
+type Cause struct {
+	hop.Failure
+	// Took is how long the call took that failed.
+	Took time.Duration
+	// Among is how many requests the call may have been for: 1 unless the application passes
+	// no trace context on.
+	Among int
 }
 
 // maxCauseText bounds the texts of a remembered failure, in bytes.
@@ -62,7 +73,10 @@ func NewCauses(size int) *Causes {
 // failures, the latest counts: the failure that an application did not recover from is
 // usually the last thing that it tried. But a call that had little time left, since an
 // earlier one had used it up before it failed, is not at fault: then that one counts.
-func (c *Causes) Note(h *hop.Hop, now time.Time) {
+//
+// among is how many requests the service was serving, for a call that came without a
+// trace context.
+func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 	if h.Trace.IsZero() {
 		return
 	}
@@ -88,7 +102,7 @@ func (c *Causes) Note(h *hop.Hop, now time.Time) {
 		*at = cause{trace: h.Trace, sighting: n}
 	case at.span == h.Span: // it is noted again
 		at.sighting = n
-	case hurried(h, n.took) && max(at.took, at.slower.took) > n.took:
+	case hurried(h, &n) && max(at.took, at.slower.took) > n.took:
 		if at.took > at.slower.took {
 			at.slower = at.sighting
 		}
@@ -102,7 +116,7 @@ func (c *Causes) Note(h *hop.Hop, now time.Time) {
 			c.nextOut = (c.nextOut + 1) % len(c.lost)
 			out = &c.lost[c.nextOut]
 		}
-		*out = lost{h.Labels.Service, h.Start, now, f}
+		*out = lost{h.Labels.Service, h.Start, now, among, f}
 	}
 }
 
@@ -112,15 +126,16 @@ func (c *Causes) Note(h *hop.Hop, now time.Time) {
 //
 // An application that passes no trace context on begins a trace with each of its calls.
 // Then the latest that failed while the inbound hop was under way is taken, and said to be
-// inferred.
-func (c *Causes) Find(h *hop.Hop) (hop.Failure, bool) {
+// inferred: for sure only if no other request was.
+func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, known := c.byTrace[h.Trace]; known && !c.ring[i].at.Before(h.Start) {
+		found := &c.ring[i].sighting
 		if slower := &c.ring[i].slower; slower.took > 0 && !slower.at.Before(h.Start) {
-			return slower.failure, true
+			found = slower
 		}
-		return c.ring[i].failure, true
+		return Cause{found.failure, found.took, 1}, true
 	}
 	var latest *lost
 	for i := range c.lost {
@@ -130,15 +145,19 @@ func (c *Causes) Find(h *hop.Hop) (hop.Failure, bool) {
 		}
 	}
 	if latest == nil || c.Passes.Load() {
-		return hop.Failure{}, false
+		return Cause{}, false
 	}
-	return Lost(latest.failure, h.Labels.Service), true
+	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.among}, true
 }
 
-// hurried reports whether a hop timed out long before its own route would have had it:
-// its caller had no more time left for it.
-func hurried(h *hop.Hop, took time.Duration) bool {
-	return h.Flags&hop.UpstreamTimeout != 0 && took < h.Timeout/2
+// hurried reports whether a call failed because time ran out, here or farther on, long
+// before its own route would have had it: its caller had no more time left for it.
+func hurried(h *hop.Hop, s *sighting) bool {
+	switch s.failure.Kind {
+	case "upstream_timeout", "per_try_timeout", "upstream_idle":
+		return s.took < h.Timeout/2
+	}
+	return false
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

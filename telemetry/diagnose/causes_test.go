@@ -16,11 +16,11 @@ func TestCauses(t *testing.T) {
 	by := func(name string) hop.Failure { return hop.Failure{Origin: hop.OriginProxy, Hop: name} }
 	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
 	noteOf := func(n byte, f hop.Failure, now float64) {
-		c.Note(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Parent: hop.SpanID{1}, Failure: f}, at(now))
+		c.Note(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Parent: hop.SpanID{1}, Failure: f}, at(now), 1)
 	}
 	find := func(n byte, since float64) string {
 		f, ok := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Start: at(since)})
-		if ok != (f != hop.Failure{}) {
+		if ok != (f != Cause{}) {
 			t.Errorf("trace %d: found is %t, %+v", n, ok, f)
 		}
 		return f.Hop
@@ -75,7 +75,7 @@ func TestCausesTogether(t *testing.T) {
 				id := hop.TraceID{0: byte(g), 15: byte(i%4 + 1)}
 				want := fmt.Sprint(g)
 				h := &hop.Hop{Labels: &hop.Labels{}, Trace: id, Parent: hop.SpanID{1}, Start: epoch, Failure: hop.Failure{Hop: want}}
-				c.Note(h, epoch)
+				c.Note(h, epoch, 1)
 				if f, ok := c.Find(h); ok && f.Hop != want {
 					t.Errorf("found the failure of %s, want %s", f.Hop, want)
 				}
@@ -92,26 +92,26 @@ func TestCausesHurried(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		start, first float64 // when the inbound hop, and its first call, began
-		flags        hop.Flags
+		kind         string
 		want         string
 	}{
-		{"it had no time left", 0, 10, hop.UpstreamTimeout, "stock"},
-		{"the one before was quick", 0, 995, hop.UpstreamTimeout, "search"},
-		{"it failed by itself", 0, 10, hop.UpstreamConnectionFailure, "search"},
-		{"the one before was another request's", 999.5, 10, hop.UpstreamTimeout, "search"},
+		{"it had no time left", 0, 10, "upstream_timeout", "stock"},
+		{"the one before was quick", 0, 995, "upstream_timeout", "search"},
+		{"it failed by itself", 0, 10, "connect_refused", "search"},
+		{"the one before was another request's", 999.5, 10, "upstream_timeout", "search"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := NewCauses(2)
-			note := func(span byte, callee string, from, to float64, flags hop.Flags) {
+			note := func(span byte, callee string, from, to float64, kind string) {
 				h := &hop.Hop{
 					Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Span: hop.SpanID{span}, Parent: hop.SpanID{9}, Start: at(from),
-					Timeout: 3 * time.Second, Flags: flags, Failure: hop.Failure{Hop: callee},
+					Timeout: 3 * time.Second, Failure: hop.Failure{Hop: callee, Kind: kind},
 				}
-				c.Note(h, at(to))
-				c.Note(h, at(to))
+				c.Note(h, at(to), 1)
+				c.Note(h, at(to), 1)
 			}
-			note(1, "stock", tt.first, 999, hop.UpstreamTimeout)
-			note(2, "search", 1000, 1012, tt.flags)
+			note(1, "stock", tt.first, 999, "upstream_timeout")
+			note(2, "search", 1000, 1012, tt.kind)
 			f, _ := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Start: at(tt.start)})
 			if f.Hop != tt.want {
 				t.Errorf("%q is at fault, want %q", f.Hop, tt.want)
@@ -129,22 +129,22 @@ func TestCausesWithoutContext(t *testing.T) {
 	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
 	lost := func(n byte, l *hop.Labels, start, end float64, callee string) {
 		h := &hop.Hop{Labels: l, Trace: hop.TraceID{n}, Start: at(start), Failure: hop.Failure{Hop: callee, Reason: "refused"}}
-		c.Note(h, at(end))
-		c.Note(h, at(end)) // as when it is noted again
+		c.Note(h, at(end), 1)
+		c.Note(h, at(end), 1) // as when it is noted again
 	}
-	find := func(start float64) hop.Failure {
+	find := func(start float64) Cause {
 		f, _ := c.Find(&hop.Hop{Labels: labels, Trace: hop.TraceID{200}, Start: at(start)})
 		return f
 	}
 	lost(1, labels, 1, 5, "early")
 	lost(2, other, 12, 13, "another service's")
-	if f := find(10); f != (hop.Failure{}) {
+	if f := find(10); f.Failure != (hop.Failure{}) {
 		t.Errorf("found %+v, though nothing failed in that time", f)
 	}
 	lost(3, labels, 12, 14, "payments")
 	lost(4, labels, 11, 13, "stock")
 	want := hop.Failure{Hop: "payments", Inferred: true, Reason: "refused (inferred from the time: web does not pass the trace context on)"}
-	if f := find(10); f != want {
+	if f := find(10); f.Failure != want {
 		t.Errorf("found %+v, want the latest: %+v", f, want)
 	}
 	for n := range 100 { // only so many are kept
@@ -153,8 +153,13 @@ func TestCausesWithoutContext(t *testing.T) {
 	if f := find(10); f.Hop != "stock" {
 		t.Errorf("found %+v", f)
 	}
+	h := &hop.Hop{Labels: labels, Trace: hop.TraceID{150}, Start: at(30), Failure: hop.Failure{Hop: "bank"}}
+	c.Note(h, at(31), 3)
+	if f := find(29); f.Hop != "bank" || f.Among != 3 || f.Took != time.Millisecond {
+		t.Errorf("found %+v, want that it was one of 3", f)
+	}
 	c.Passes.Store(true)
-	if f := find(10); f != (hop.Failure{}) {
+	if f := find(10); f.Failure != (hop.Failure{}) {
 		t.Errorf("found %+v, though the application passes the context on", f)
 	}
 }

@@ -120,7 +120,7 @@ func (t *Trace) charge(n *Node) *Culprit {
 // service that was called, and whether a proxy stands in front of it.
 func (t *Trace) failure(n *Node) hop.Failure {
 	f, last := n.Hop.Failure, n.Attempt == nil || n.Attempt == n.Hop.LastAttempt()
-	if last && f.Origin == hop.OriginRelayed && f.Hop != "" && !n.recoveredAll() {
+	if last && f.Origin == hop.OriginRelayed && f.Hop != "" && (n.waited() || !n.recoveredAll()) {
 		f.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
 		return f
 	}

@@ -25,10 +25,35 @@ func (f *finding) inversion() string {
 		if n.Hop.Status > 0 && !n.failed() && n.Duration > limit {
 			took = fmt.Sprintf(" (this time it answered %s after %s)", n.answer(), duration(n.Duration))
 		}
-		return fmt.Sprintf("deadline inversion: %s waits %s for %s, but %s may take %s%s: raise the timeout of %s above that, or set that of %s below %s",
-			caller, duration(limit), f.waiting.target(), callee, duration(n.Hop.Timeout), took, caller, n.service(), duration(limit))
+		return inverted(caller, f.waiting.target(), limit, callee, n, took)
 	}
-	return ""
+	return f.hurried()
+}
+
+// hurried looks for the same above: the attempt had less time than its own route allows,
+// because a caller waits for less, and had said so.
+func (f *finding) hurried() string {
+	n := f.waiting
+	own := n.Hop.Timeout
+	if n.Duration >= own {
+		return ""
+	}
+	var caller *Node // the attempt that waits for the least
+	for p := n.parent.parent; p != nil; p = p.parent {
+		if p.Attempt != nil && p.Hop.Timeout > 0 && p.Hop.Timeout < own && (caller == nil || p.Hop.Timeout < caller.Hop.Timeout) {
+			caller = p
+		}
+	}
+	if caller == nil {
+		return ""
+	}
+	return inverted(caller.service(), caller.target(), caller.Hop.Timeout, n.parent.what(), n, "")
+}
+
+// inverted says that the caller waits less for a target than below, the hop of n, may take.
+func inverted(caller, target string, limit time.Duration, below string, n *Node, took string) string {
+	return fmt.Sprintf("deadline inversion: %s waits %s for %s, but %s may take %s%s: raise the timeout of %s above that, or set that of %s below %s",
+		caller, duration(limit), target, below, duration(n.Hop.Timeout), took, caller, n.service(), duration(limit))
 }
 
 // limit is how long the attempt could take: its route's timeout, or as long as it took if

@@ -39,6 +39,14 @@ func TestDeadlineInversion(t *testing.T) {
 		{"no timeouts are known", request(0, 0, 0, 0), none},
 		{"the caller allowed less than its route", request(15*time.Second, 14*time.Second, 0, 0),
 			"web waits 50.0 ms for orders, but the application of orders may take 14.00 s"},
+		{"the caller had said how long it waits", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 53, 500)), within(answers500(out("web", "stock", 3, 2, 1, 49, 500)), 50*ms),
+			within(timedOut(in("stock", 5, 4, 2, 48, 504)), time.Second)},
+			"deadline inversion: web waits 50.0 ms for stock, but the application of stock may take 1.00 s: " +
+				"raise the timeout of web above that, or set that of stock below 50.0 ms"},
+		{"the same everywhere, and the caller had said so", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 53, 500)), within(answers500(out("web", "stock", 3, 2, 1, 49, 500)), 50*ms),
+			within(timedOut(in("stock", 5, 4, 2, 48, 504)), 50*ms)}, none},
 		{"within a service", []*hop.Hop{
 			within(timedOut(in("web", 1, 0, 0, 50.2, 504)), 50*ms), within(cut(out("web", "stock", 3, 2, 1, 49, 0)), time.Second)},
 			"web waits 50.0 ms for its application, but a call of stock by web may take 1.00 s"},

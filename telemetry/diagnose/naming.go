@@ -11,6 +11,11 @@ import (
 // that a proxy meets; each has its row in the table of [Charge].
 const ErrorResponse = "error_response"
 
+// KindLostContext is the kind of failure of a service that answered with an error, passes no
+// trace context on, and has made calls that failed meanwhile: it is not known whether one
+// was for that request. Nothing is at fault for sure.
+const KindLostContext = "lost_context"
+
 // Met is a failure as the proxy knows it that met it.
 type Met struct {
 	// Service is the proxy's own service.

@@ -154,7 +154,11 @@ func (p *painter) head() {
 		p.verdict("inside"+outcome+": ", t.Inner, yellow)
 	}
 	if t.Slowest != nil && (t.Culprit == nil || root.Hop.Slow()) {
-		p.verdict("slowest: ", t.Slowest, "")
+		slowest := *t.Slowest
+		if t.Culprit != nil && t.Culprit.Node == slowest.Node {
+			slowest.Evidence = nil // it has been said
+		}
+		p.verdict("slowest: ", &slowest, "")
 	}
 	p.dst = append(p.dst, '\n')
 }

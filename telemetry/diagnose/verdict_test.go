@@ -158,8 +158,19 @@ func TestVerdict(t *testing.T) {
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered", ""},
 		{"a black hole: the inner hops are not there yet", chain(timedOut, cut, nil, nil, nil),
 			"web -> orders", hop.PartApplication, "upstream_timeout", "it had not answered after 97.8 ms, when web gave up", "no hop of orders is there: what it waited for itself is not known"},
+		{"a black hole: the proxy knew what its application waited for", []*hop.Hop{func() *hop.Hop {
+			h := timedOut(in("web", 1, 0, 0, 100, 504))
+			h.Failure = hop.Failure{Origin: hop.OriginRelayed, Hop: "stock", Part: hop.PartApplication, Kind: "upstream_timeout", Caller: "web", Reason: "it has waited for stock"}
+			return h
+		}(), answers500(out("web", "log", 3, 2, 1, 2, 500))},
+			"web -> stock", hop.PartApplication, "upstream_timeout", "it has waited for stock", ""},
 		{"a black hole: the application gave up on its own", chain(answers500, answers500, answers500, cut, cut),
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered after 91.8 ms, when orders gave up", ""},
+		{"a black hole that was swallowed used the time of the next call up", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)),
+			allowed(timedOut(out("web", "stock", 3, 2, 1, 90, 504))), cut(in("stock", 5, 4, 2, 89, 0)),
+			allowed(timedOut(out("web", "search", 7, 2, 91, 98, 504))), cut(in("search", 9, 8, 92, 97, 0))},
+			"stock", hop.PartApplication, "upstream_timeout", "had not answered", "whose application had not answered when web gave up after 88.8 ms"},
 		{"an application that is slow by itself", chain(timedOut, cut, func(h *hop.Hop) *hop.Hop { return cut(h) }, func(h *hop.Hop) *hop.Hop {
 			h.End = 10 * ms
 			h.Attempts[0].End = 9 * ms
@@ -314,4 +325,10 @@ func TestSlowCallee(t *testing.T) {
 	if c := Build(traceID, calls(5, 1200, 1200, true)).Slowest; c.Calls != 5 || c.Took < 5990*time.Millisecond || c.Kind != "slow" || c.Part != hop.PartApplication {
 		t.Errorf("%d calls took %v: %s, %s", c.Calls, c.Took, c.Kind, c.Part)
 	}
+}
+
+// allowed gives a hop the time that its route would have let it take.
+func allowed(h *hop.Hop) *hop.Hop {
+	h.Timeout = 100 * time.Millisecond
+	return h
 }

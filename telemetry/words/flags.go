@@ -52,7 +52,7 @@ var flags = map[hop.Flags]Entry{
 			"The endpoint crashed or restarted."},
 		Next: []string{
 			"The endpoint's log.",
-			"Its keep-alive timeout: it should be longer than `clusters.NAME.idle_timeout`."}},
+			"The attempt's `evidence`: it has both idle times, where they met. The pool learns after how long the endpoint closes connections, unless `clusters.NAME.learn_idle_timeout` is off."}},
 	hop.UpstreamReset: {
 		Causes: []string{"The endpoint reset the connection.", "It reset or refused the HTTP/2 stream."},
 		Next:   []string{"The endpoint's log.", "Its limit of concurrent streams."}},

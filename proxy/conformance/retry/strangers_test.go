@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 // envoys are fields of Envoy's own, of which there are more than the proxy knows.
 var envoys = []string{
 	"x-envoy-internal: true", "x-envoy-external-address: 198.51.100.1", "x-envoy-original-path: /admin", "x-envoy-attempt-count: 9",
-	"x-envoy-force-trace: 1", "x-envoy-expected-rq-timeout-ms: 9", "x-envoy-decorator-operation: x", "x-envoy-ip-tags: office",
+	"x-envoy-force-trace: 1", "x-envoy-expected-rq-timeout-ms: 9000", "x-envoy-decorator-operation: x", "x-envoy-ip-tags: office",
 	"x-envoy-downstream-service-cluster: web", "x-envoy-downstream-service-node: n", "x-envoy-upstream-alt-stat-name: x",
 	"x-envoy-upstream-rq-timeout-alt-response: 1", "x-envoy-upstream-stream-duration-ms: 9", "x-envoy-original-dst-host: 127.0.0.1:1",
 	"X-Envoy-Peer-Metadata: x", "x-envoy-ratelimited: true", "x-envoy-hedge-on-per-try-timeout: true", "x-envoy-something-new: x",
@@ -26,7 +28,8 @@ var envoys = []string{
 const expected = "X-Envoy-Expected-Rq-Timeout-Ms"
 
 // TestEnvoysFieldsOfStrangers: nothing that a stranger says in Envoy's words reaches an
-// endpoint or has an effect, whatever protocol it speaks. Who is trusted is passed on.
+// endpoint or has an effect, whatever protocol it speaks, but for how long it waits. Who is
+// trusted is passed on.
 func TestEnvoysFieldsOfStrangers(t *testing.T) {
 	proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
 		p := proxytest.StartScript(t, up, 1, proxytest.Respond(503))
@@ -36,8 +39,8 @@ func TestEnvoysFieldsOfStrangers(t *testing.T) {
 		if names := got.Said(); !slices.Equal(names, []string{expected}) {
 			t.Errorf("the endpoint got %q", names)
 		}
-		if value := got.Header.Get(expected); value == "9" {
-			t.Error("the endpoint is told the time of a stranger")
+		if left, err := strconv.Atoi(got.Header.Get(expected)); err != nil || left >= 9000 {
+			t.Errorf("the endpoint is told %q of the 9 s that the stranger waits, and not less", got.Header.Get(expected))
 		}
 
 		p = proxytest.StartScript(t, up, 1, proxytest.Respond(200))
@@ -46,6 +49,32 @@ func TestEnvoysFieldsOfStrangers(t *testing.T) {
 			t.Errorf("the endpoint got %q from a caller that is trusted", names)
 		}
 	})
+}
+
+// TestStrangersEjectNobody: an endpoint is not ejected because a stranger does not wait for
+// it, and is because a trusted caller does not.
+func TestStrangersEjectNobody(t *testing.T) {
+	proxytest.NoLeaks(t)
+	for _, trusted := range []bool{false, true} {
+		p := proxytest.StartWithViews(t, proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
+			p.ReadHead()
+			p.ReadRest() // and never answers
+		}), func(s *proxytest.Settings) {
+			s.Cluster.Outlier = config.NewOutlier()
+			s.Cluster.Outlier.ConsecutiveLocalOrigin, s.Cluster.Outlier.SplitLocalOrigin, s.Cluster.Outlier.MaxEjectedPercent = 1, true, 100
+			if !trusted {
+				s.Listener.TrustedCallers = nil
+			}
+		})
+		r := proxytest.Ask(t, p.Ingress(), "GET / HTTP/1.1\r\nHost: web.test\r\nX-Envoy-Expected-Rq-Timeout-Ms: 20\r\n\r\n")
+		proxytest.Same(t, "status", r.StatusCode, 504)
+		ejected := func() bool { return p.Scrape().Sum("hopscope_endpoints_ejected") > 0 }
+		if trusted {
+			proxytest.Eventually(t, "the ejection", ejected)
+		} else {
+			proxytest.Same(t, "it is ejected", ejected(), false)
+		}
+	}
 }
 
 // TestTerminatorsLendNoTrust: a request that came to a trusted address from elsewhere

@@ -74,17 +74,20 @@ func TestViewsAgree(t *testing.T) {
 	proxytest.Same(t, "distinct outcomes in the log", len(lines), 7)
 	proxytest.Same(t, "distinct outcomes in the spans", len(spans), 7)
 
-	attempts := 0
+	attempts, several := 0, 0
 	for _, one := range v.Lines {
 		list, _ := one["attempts"].([]any)
 		attempts += len(list)
+		if len(list) > 1 { // a connection of the pool was closed just then
+			several += len(list)
+		}
 	}
 	tried := 0
 	for _, s := range v.Hops() {
 		tried += len(v.Attempts(s))
 	}
 	proxytest.Same(t, "attempts in spans", tried, attempts)
-	proxytest.Same(t, "CLIENT spans, where no request had more than one attempt", len(v.Kind(tracepb.Span_SPAN_KIND_CLIENT)), 0)
+	proxytest.Same(t, "CLIENT spans, of requests with several attempts", len(v.Kind(tracepb.Span_SPAN_KIND_CLIENT)), several)
 	proxytest.Same(t, "attempts counted", v.Metrics.Sum("hopscope_attempts_total"), float64(attempts))
 }
 
