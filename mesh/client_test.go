@@ -259,15 +259,18 @@ func FuzzAnswer(f *testing.F) {
 
 // TestReportHasEveryKey: the schema does not depend on what was found.
 func TestReportHasEveryKey(t *testing.T) {
-	failed := Assemble(traceID, []*hop.Hop{hopOf("web", 1, 0, 500)}, []Peer{{"127.0.0.1:9901", 1, nil}, {"127.0.0.1:9902", 0, errors.New("connection refused")}})
-	text, err := json.Marshal(failed)
+	call := hopOf("web", 1, 0, 500)
+	call.Labels.Direction = hop.Outbound
+	call.SetString(&call.Host, "bank:80")
+	failed := Assemble(traceID, []*hop.Hop{call}, []Peer{{"127.0.0.1:9901", 1, nil}, {"127.0.0.1:9902", 0, errors.New("connection refused")}})
+	text, err := marshal(failed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"failed":true`, `"verdict":"web: the application at 127.0.0.1:3000 answered 500"`,
-		`"culprit":{"service":"web","instance":"127.0.0.1:3000","part":"application","kind":"error_response","edge":"web","caller":""`,
-		`"reason":"the application at 127.0.0.1:3000 answered 500","evidence":["the trace ends at web`, `"inner":null`, `"breaks":[]`, `"notes":[]`,
+		`"failed":true`, `"verdict":"web -> bank (127.0.0.1:3000): answered 500"`,
+		`"culprit":{"service":"bank","instance":"127.0.0.1:3000","part":"application","kind":"error_response","edge":"web -> bank","caller":"web"`,
+		`"reason":"answered 500","evidence":[]`, `"inner":null`, `"breaks":[]`, `"notes":[]`,
 		`"hops":[{"service":"web"`, `"peers":[{"address":"127.0.0.1:9901","hops":1,"error":""},{"address":"127.0.0.1:9902","hops":0,"error":"connection refused"}]`,
 	} {
 		if !strings.Contains(string(text), want) {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -160,7 +161,17 @@ func (f *Found) MarshalJSON() ([]byte, error) {
 	for _, b := range f.Breaks {
 		r.Breaks = append(r.Breaks, b.String())
 	}
-	return json.Marshal(&r)
+	return marshal(&r)
+}
+
+// marshal writes JSON that is not for HTML, so that an edge such as "web -> bank" can be
+// read.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }
 
 func newCulprit(c *diagnose.Culprit) *culprit {

@@ -181,7 +181,7 @@ func (l *List) AppendText(dst []byte) []byte {
 
 // MarshalJSON writes the traces and the peers.
 func (l *List) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
+	return marshal(struct {
 		Traces []Summary `json:"traces"`
 		Peers  []peer    `json:"peers"`
 	}{list(l.Traces), newPeers(l.Peers)})
