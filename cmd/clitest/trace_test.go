@@ -64,10 +64,14 @@ func (c *chain) ask(t *testing.T, status int) (trace string) {
 	if resp.StatusCode != status {
 		t.Fatalf("web answered %d, want %d", resp.StatusCode, status)
 	}
-	for _, admin := range []string{c.web.admin(), c.orders.admin()} {
+	for _, p := range []*process{c.web, c.orders} {
+		if !p.running() {
+			continue
+		}
+		admin := p.admin()
 		proxytest.Eventually(t, "the hops of "+admin, func() bool {
 			_, body := get(t, admin+"/hops?trace="+id.String())
-			return strings.Contains(body, `"direction": "inbound"`) && (admin != c.web.admin() || strings.Contains(body, "outbound"))
+			return strings.Contains(body, `"direction": "inbound"`) && (p != c.web || strings.Contains(body, "outbound"))
 		})
 	}
 	return id.String()
@@ -76,6 +80,14 @@ func (c *chain) ask(t *testing.T, status int) (trace string) {
 func (c *chain) peers() string { return host(c.web.admin()) + "," + host(c.orders.admin()) }
 
 func host(url string) string { return strings.TrimPrefix(url, "http://") }
+
+// verdict is what a text says of a trace before it draws it, without the first line, which
+// has a time.
+func verdict(text string) string {
+	_, text, _ = strings.Cut(text, "\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	return text
+}
 
 // TestTraceOverProxies asks two real proxies, one that lies and one that is dead, for a
 // trace that failed and one that did not.
@@ -124,11 +136,6 @@ func TestTraceOverProxies(t *testing.T) {
 	c.orders.drained()
 	web, orders := file(t, "web.log", c.web.stdout.String()), file(t, "orders.log", c.orders.stdout.String())
 	logged, stderr, code := hopscope(t, "trace", failed, "--logs", web, orders)
-	verdict := func(text string) string { // without the first line, which has a time
-		_, text, _ = strings.Cut(text, "\n")
-		text, _, _ = strings.Cut(text, "\n\n")
-		return text
-	}
 	if code != 3 || stderr != "" || verdict(logged) != verdict(live) || !strings.HasPrefix(verdict(logged), "culprit: ") {
 		t.Errorf("exit code %d, standard error %q, the logs say\n%s\nthe proxies\n%s", code, stderr, logged, live)
 	}
@@ -139,7 +146,8 @@ func TestTraceOverProxies(t *testing.T) {
 	}
 }
 
-// TestTraceOfAKilledProxy: what the others know is still shown.
+// TestTraceOfAKilledProxy: what the others know is still shown, and so is who is at fault
+// for the requests that come after, by the proxies as by their logs.
 func TestTraceOfAKilledProxy(t *testing.T) {
 	t.Parallel()
 	c := startChain(t)
@@ -150,6 +158,17 @@ func TestTraceOfAKilledProxy(t *testing.T) {
 	stdout, _, code := hopscope(t, "trace", failed, "--peers", c.peers(), "--timeout=1m")
 	if want := "1 of 2 proxies answered; not, or not all, from:\n  " + host(c.orders.admin()) + ": connection refused\n"; code != 3 || !strings.Contains(stdout, "culprit: ") || !strings.HasSuffix(stdout, want) {
 		t.Errorf("exit code %d, want at the end %q:\n%s", code, want, stdout)
+	}
+
+	refused := c.ask(t, 503)
+	live, _, code := hopscope(t, "trace", refused, "--admin", host(c.web.admin()), "--timeout=1m")
+	if code != 3 || !strings.Contains(verdict(live), "connection refused by "+c.orders.address("ingress")) {
+		t.Errorf("exit code %d:\n%s", code, live)
+	}
+	c.web.drained()
+	logged, _, code := hopscope(t, "trace", refused, "--logs", file(t, "web.log", c.web.stdout.String()))
+	if code != 3 || verdict(logged) != verdict(live) {
+		t.Errorf("exit code %d, the log says\n%s\nthe proxy\n%s", code, logged, live)
 	}
 }
 
