@@ -68,8 +68,8 @@ func newTrace() *cobra.Command {
 		Short: "Show one trace over all proxies, and which hop failed",
 		Long: `Trace asks the admin API of every proxy for the hops of a trace, all at once, and
 puts them together: which service is at fault and why, what speaks for that, and
-the waterfall. ID is the trace id of an access log line, of a response's traceparent
-or of an error body: 32 hex digits, or 16.
+the waterfall. ID is a trace id, as in the access log or in traceparent: 32 hex digits,
+or 16.
 
 It says which proxies did not answer. What the others know is shown all the same.
 
