@@ -56,6 +56,8 @@ var worldly = []string{"net", "os", "syscall", "log"}
 // apart lists folders (from) that never import others (to), not even by way of a third.
 var apart = []struct{ from, to string }{
 	{"telemetry", "proxy"},
+	{"telemetry", "mesh"},
+	{"mesh", "proxy"},
 	{"discovery", "proxy"},
 	{"proxy", "bench"},
 	{"proxy", "attack"},
@@ -210,7 +212,7 @@ func allowedInPure(to string) bool {
 // isOurs tells the module's top folders from those of the standard library, neither of
 // which has a dot in its name.
 func isOurs(first string) bool {
-	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "dashboards", "deploy", "bench", "attack", "accuracy"}, first)
+	return slices.Contains([]string{"cmd", "proxy", "telemetry", "discovery", "mesh", "dashboards", "deploy", "bench", "attack", "accuracy"}, first)
 }
 
 // within returns a predicate: is folder the given parent or somewhere below it?

@@ -36,7 +36,7 @@ It needs no network and no root. Ctrl-C ends it.`,
 			defer stop()
 			context.AfterFunc(ctx, stop) // then a second signal ends it at once
 			o.Out = c.OutOrStdout()
-			o.Color = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""
+			o.Color = colored(os.Stdout)
 			o.Level = new(slog.LevelVar)
 			o.Level.Set(slog.LevelWarn)
 			o.Log = process.NewLog(os.Stderr, o.Level)
@@ -48,10 +48,4 @@ It needs no network and no root. Ctrl-C ends it.`,
 	p.Float64Var(&o.Rate, "rate", 20, "send `N` requests a second")
 	p.DurationVar(&o.Duration, "duration", 0, "end after this time, such as 30s; 0 is until Ctrl-C")
 	return c
-}
-
-// isTerminal reports whether f is a terminal, judging by its mode.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -16,11 +16,17 @@ import (
 
 // Execute runs the command that the process was started with, and returns its exit code:
 // 0, or 1 after it has printed an error; 2 if that is about a word that explain does not
-// know. version is the program's own.
+// know; those of exit.go for the commands that ask the mesh. version is the program's own.
 func Execute(version string) int {
 	err := newRoot(version).ExecuteContext(context.Background())
 	if err == nil {
 		return 0
+	}
+	if e, ok := errors.AsType[exit](err); ok {
+		if e.err != nil {
+			complain(os.Stderr, e.err)
+		}
+		return e.code
 	}
 	complain(os.Stderr, err)
 	if _, unknown := errors.AsType[unknownWords](err); unknown {
@@ -67,7 +73,7 @@ With a configuration file:
 	}
 	root.SetVersionTemplate(versionText(version))
 	root.SetFlagErrorFunc(misuse)
-	root.AddCommand(newRun(version), newDemo(version), newCheck(), newExplain(), newConfig(), newVersion(version))
+	root.AddCommand(newRun(version), newDemo(version), newTrace(), newTraces(), newCheck(), newExplain(), newConfig(), newVersion(version))
 	return root
 }
 

@@ -162,7 +162,7 @@ var (
 	LineKeys = strings.Fields(`time service direction client host method path route cluster upstream protocol status
 	grpc_status grpc_status_name grpc_message flags failed_hop failure_reason failure bytes_in bytes_out duration_ms upstream_ms
 	attempts trace_id span_id parent_id sampled request_id user_agent tls`)
-	AttemptKeys = strings.Fields(`endpoint url status grpc_status flags reason evidence bytes_sent bytes_received duration_ms connect_ms
+	AttemptKeys = strings.Fields(`endpoint span_id url status grpc_status flags error_type reason evidence bytes_sent bytes_received start_ms duration_ms connect_ms
 	reused tls`)
 	TLSKeys = strings.Fields(`version cipher sni peer resumed handshake_ms`)
 )

@@ -144,15 +144,18 @@ func appendUpstreamTime(dst []byte, h *hop.Hop) []byte {
 
 func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte {
 	dst = appendText(append(dst, `{"endpoint":`...), a.Endpoint)
+	dst = appendSpan(append(dst, `,"span_id":`...), a.Span)
 	f.scratch = hop.AppendURL(f.scratch[:0], h, a)
 	dst = appendText(append(dst, `,"url":`...), f.scratch)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(a.Status), 10)
 	dst = appendGRPCStatus(dst, a.GRPCStatus)
 	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
+	dst = appendText(append(dst, `,"error_type":`...), a.ProxyError)
 	dst = appendText(append(dst, `,"reason":`...), a.Reason)
 	dst = appendText(append(dst, `,"evidence":`...), a.Evidence)
 	dst = strconv.AppendInt(append(dst, `,"bytes_sent":`...), a.BytesSent, 10)
 	dst = strconv.AppendInt(append(dst, `,"bytes_received":`...), a.BytesReceived, 10)
+	dst = appendMillis(append(dst, `,"start_ms":`...), a.Start)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), a.End-a.Start)
 	dst = append(dst, `,"connect_ms":`...)
 	if a.Connected == 0 {

@@ -67,7 +67,7 @@ func unconnected() *hop.Hop {
 	h.Attempts = []hop.Attempt{
 		{Endpoint: "10.0.0.3:3000", Flags: hop.UpstreamConnectionFailure, Reason: "connection refused", Evidence: "nobody listens at 10.0.0.3:3000",
 			Start: time.Millisecond, End: 2 * time.Millisecond},
-		{Endpoint: "10.0.0.4:3000", Flags: hop.UpstreamConnectionFailure, Reason: "connection refused",
+		{Endpoint: "10.0.0.4:3000", Flags: hop.UpstreamConnectionFailure, ProxyError: "connection_refused", Reason: "connection refused",
 			Start: 5 * time.Millisecond, End: 6500 * time.Microsecond},
 	}
 	return h
@@ -123,7 +123,7 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items?page=2&token=REDACTED",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
-			`"attempts":[{"endpoint":"10.0.0.3:3000","url":null,"status":200,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":4.300,"connect_ms":0.001,"reused":true,"tls":null}],` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","span_id":"0500000000000006","url":null,"status":200,"grpc_status":null,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":0.100,"duration_ms":4.300,"connect_ms":0.001,"reused":true,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0500000000000006","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"relayed failure", relayed(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
@@ -132,7 +132,7 @@ func TestAppendLine(t *testing.T) {
 			`"failed_hop":"stock","failure_reason":"stock could not connect to \"db:5432\": connection refused",` +
 			`"failure":{"origin":"relayed","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,` +
-			`"attempts":[{"endpoint":"10.0.0.3:3000","url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":5,"bytes_received":6,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"tls":null}],` +
+			`"attempts":[{"endpoint":"10.0.0.3:3000","span_id":null,"url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":5,"bytes_received":6,"start_ms":1.000,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"connect failure, two attempts", unconnected(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
@@ -141,15 +141,15 @@ func TestAppendLine(t *testing.T) {
 			`"failed_hop":"web","failure_reason":"connecting to 10.0.0.4:3000: connection refused",` +
 			`"failure":{"origin":"proxy","part":"proxy","kind":"connect_refused","caller":"front","endpoint":"10.0.0.4:3000","inferred":true},` +
 			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"attempts":[` +
-			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","evidence":"nobody listens at 10.0.0.3:3000","bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
-			`{"endpoint":"10.0.0.4:3000","url":null,"status":0,"grpc_status":null,"flags":"UF","reason":"connection refused","evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":1.500,"connect_ms":null,"reused":false,"tls":null}],` +
+			`{"endpoint":"10.0.0.3:3000","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":"UF","error_type":null,"reason":"connection refused","evidence":"nobody listens at 10.0.0.3:3000","bytes_sent":0,"bytes_received":0,"start_ms":1.000,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
+			`{"endpoint":"10.0.0.4:3000","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":"UF","error_type":"connection_refused","reason":"connection refused","evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":5.000,"duration_ms":1.500,"connect_ms":null,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":null,"sampled":false,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"tunnel", tunnel(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"outbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"CONNECT","path":null,` +
 			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
-			`"attempts":[{"endpoint":"198.51.100.1:443","url":null,"status":0,"grpc_status":null,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,"tls":null}],` +
+			`"attempts":[{"endpoint":"198.51.100.1:443","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":0.000,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
 		{"gRPC over TLS", call(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
@@ -157,8 +157,8 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/2","status":200,` +
 			`"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no \"backend\"","flags":null,` +
 			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
-			`{"endpoint":"10.0.0.3:3000","url":null,"status":0,"grpc_status":null,"flags":"UR","reason":"refused the stream","evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
-			`{"endpoint":"10.0.0.4:3000","url":null,"status":200,"grpc_status":14,"flags":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` +
+			`{"endpoint":"10.0.0.3:3000","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":"UR","error_type":null,"reason":"refused the stream","evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":0.000,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
+			`{"endpoint":"10.0.0.4:3000","span_id":null,"url":null,"status":200,"grpc_status":14,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":1.000,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` +
 			`"tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","sni":null,"peer":null,"resumed":true,"handshake_ms":0.000}}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5","tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","sni":"shop.example",` +

@@ -1,0 +1,188 @@
+package mesh
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// MaxTraces is how many traces a proxy lists at most.
+const MaxTraces = 1000
+
+// Query selects traces. A trace must meet every condition that is set.
+type Query struct {
+	// Failed selects traces with a failed hop, Slow with a slow one. Both together select
+	// traces with either.
+	Failed, Slow bool
+	// Service selects traces with a hop of that service. They are shown as its proxies saw
+	// them.
+	Service string
+	// Since selects traces that began at most so long ago; 0 is no limit.
+	Since time.Duration
+	// Limit is the maximum number of traces, from 1 to [MaxTraces].
+	Limit int
+}
+
+func (q *Query) path() string {
+	form := url.Values{"limit": {strconv.Itoa(q.Limit)}}
+	if q.Failed {
+		form.Set("failed", "1")
+	}
+	if q.Slow {
+		form.Set("slow", "1")
+	}
+	if q.Service != "" {
+		form.Set("service", q.Service)
+	}
+	if q.Since > 0 {
+		form.Set("since", q.Since.String())
+	}
+	return "/traces?" + form.Encode()
+}
+
+// Summary is a trace in a list. Its request and its culprit are those of the proxy that
+// saw the trace first, which is the one nearest to the root.
+type Summary struct {
+	TraceID    string        `json:"trace_id"`
+	Service    string        `json:"service"`
+	Method     string        `json:"method"`
+	Host       string        `json:"host"`
+	Path       string        `json:"path"`
+	Start      time.Time     `json:"start"`
+	DurationNS time.Duration `json:"duration_ns"`
+	Status     int           `json:"status"`
+	GRPCStatus *int          `json:"grpc_status"`
+	// Failed and Slow report whether any hop failed or was slow.
+	Failed bool `json:"failed"`
+	Slow   bool `json:"slow"`
+	// FailedHop is the service at fault, and Reason what happened; empty if nothing failed.
+	FailedHop string `json:"failed_hop"`
+	Reason    string `json:"failure_reason"`
+	// Hops is how many hops of the trace are known.
+	Hops int `json:"hops"`
+	// Next is the command that shows the trace.
+	Next string `json:"next"`
+}
+
+// List are traces of a mesh.
+type List struct {
+	// Traces are merged over all proxies, the latest first.
+	Traces []Summary
+	// Peers are the proxies that were asked.
+	Peers []Peer
+}
+
+// Traces asks every proxy for recent traces.
+func (c *Client) Traces(ctx context.Context, q Query) *List {
+	answers, peers := ask(ctx, c, func(ctx context.Context, peer string) ([]Summary, error) {
+		resp, err := c.get(ctx, peer, q.path())
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		return decodeTraces(io.LimitReader(resp.Body, maxBytes), q.Limit)
+	})
+	return &List{merge(slices.Concat(answers...), q.Limit), peers}
+}
+
+// decodeTraces reads a list of traces, at most most of them.
+func decodeTraces(r io.Reader, most int) (all []Summary, err error) {
+	left := 0
+	n, err := decodeList(r, most, func(item []byte) {
+		var s Summary
+		if json.Unmarshal(item, &s) != nil || s.check() != nil {
+			left++
+			return
+		}
+		all = append(all, s)
+	})
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%d of the %d traces of its answer were left out: they make no sense", left, n)
+	}
+	return all, err
+}
+
+// check refuses what no proxy would answer, and makes the texts such that a terminal can
+// show them.
+func (s *Summary) check() error {
+	id, err := ParseID(s.TraceID)
+	if err != nil {
+		return err
+	}
+	if s.Service == "" || s.Status < 0 || s.Status > 999 || s.Hops < 1 || s.Hops > 1e9 || !plausible(s.DurationNS) || s.Start.IsZero() {
+		return errors.New("a trace with impossible numbers")
+	}
+	s.TraceID, s.Next = id.String(), ""
+	for _, text := range []*string{&s.Service, &s.Method, &s.Host, &s.Path, &s.FailedHop, &s.Reason} {
+		*text = clean(*text)
+	}
+	return nil
+}
+
+// merge makes one summary of those of the same trace.
+func merge(all []Summary, most int) []Summary {
+	slices.SortStableFunc(all, func(a, b Summary) int {
+		return cmp.Or(cmp.Compare(a.TraceID, b.TraceID), a.Start.Compare(b.Start), cmp.Compare(b.DurationNS, a.DurationNS))
+	})
+	merged := []Summary{}
+	for _, s := range all {
+		last := len(merged) - 1
+		if last < 0 || merged[last].TraceID != s.TraceID {
+			merged = append(merged, s)
+			continue
+		}
+		m := &merged[last]
+		m.Hops += s.Hops
+		m.Slow = m.Slow || s.Slow
+		if s.FailedHop != "" && (m.FailedHop == "" || s.Failed && !m.Failed) {
+			m.FailedHop, m.Reason = s.FailedHop, s.Reason
+		}
+		m.Failed = m.Failed || s.Failed
+	}
+	slices.SortStableFunc(merged, func(a, b Summary) int { return b.Start.Compare(a.Start) })
+	return merged[:min(len(merged), most)]
+}
+
+// Answered is how many of the proxies gave a whole answer.
+func (l *List) Answered() int { return answered(l.Peers) }
+
+// AppendText appends three lines a trace: the request, the culprit, and the command that
+// shows more.
+func (l *List) AppendText(dst []byte) []byte {
+	for _, s := range l.Traces {
+		status := strconv.Itoa(s.Status)
+		if s.GRPCStatus != nil {
+			status = hop.GRPCStatusOf(*s.GRPCStatus).Describe()
+		}
+		dst = fmt.Appendf(dst, "%s  %s in %s  %s  %s %s%s\n", s.Start.UTC().Format("2006-01-02T15:04:05.000Z"), status,
+			s.DurationNS.Round(100*time.Microsecond), s.Service, s.Method, s.Host, s.Path)
+		switch {
+		case s.FailedHop != "":
+			dst = fmt.Appendf(dst, "  %s: %s\n", s.FailedHop, s.Reason)
+		case s.Slow:
+			dst = append(dst, "  slow\n"...)
+		}
+		dst = fmt.Appendf(dst, "  %s\n\n", s.Next)
+	}
+	if len(l.Traces) == 0 {
+		dst = append(dst, "no traces\n"...)
+	}
+	return appendPeers(dst, l.Peers)
+}
+
+// MarshalJSON writes the traces and the peers.
+func (l *List) MarshalJSON() ([]byte, error) {
+	return marshal(struct {
+		Traces []Summary `json:"traces"`
+		Peers  []peer    `json:"peers"`
+	}{list(l.Traces), newPeers(l.Peers)})
+}
