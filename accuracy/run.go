@@ -106,7 +106,7 @@ func roles(services []string, at fault.Place) string {
 // runner injects faults into meshes.
 type runner struct {
 	hopscope string
-	consul   string // the program; empty if there is none
+	consul   string // path of the Consul program; empty without Consul
 	requests int
 }
 

@@ -83,7 +83,7 @@ func limited(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// TestTrace asks proxies of which some answer wrongly or not at all: what the honest
+// TestTrace asks proxies, and some answer wrongly or not at all: what the honest
 // ones know is put together, and of each other it is said why it is not there.
 func TestTrace(t *testing.T) {
 	refusing, err := net.Listen("tcp", "127.0.0.1:0")

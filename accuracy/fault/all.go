@@ -173,7 +173,7 @@ func ofProxies() []*Fault {
 	}
 }
 
-// ofTraces are faults in a mesh of which something is missing.
+// ofTraces are faults in a mesh that lacks a sidecar, or trace headers.
 func ofTraces() []*Fault {
 	return []*Fault{
 		{Name: "no_sidecar", Missing: "the sidecar of the service that fails", Where: HTTP | Leaf, Plan: func(p *mesh.Plan, at Place) error {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// relay is a slow network: what it is sent arrives a while later.
+// relay is a slow network: it passes on each byte with a delay.
 type relay struct {
 	listener net.Listener
 	to       string

@@ -50,7 +50,7 @@ func (g *Graph) Callers(name string) (callers []string) {
 	return callers
 }
 
-// Call returns the call of an edge, to be changed; nil if there is none.
+// Call returns the call from one service to another, for a fault to change; nil if there is none.
 func (g *Graph) Call(caller, callee string) *app.Call {
 	for i := range g.Service(caller).Calls {
 		if c := &g.Service(caller).Calls[i]; c.To == callee {

@@ -59,8 +59,8 @@ func TestMetricsPageIsComplete(t *testing.T) {
 	}
 }
 
-// traffic sends requests and calls in both directions, some of which fail, and returns what
-// a scrape shows then.
+// traffic sends requests and calls in both directions, and lets some fail. It returns the
+// metrics after that.
 func traffic(t *testing.T, l *proxytest.Proxy) proxytest.Metrics {
 	t.Helper()
 	call := &http.Client{Transport: &http.Transport{Protocols: new(http.Protocols)}}

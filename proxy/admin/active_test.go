@@ -10,7 +10,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// underWay is a table with n hops, each of which began a second after the one before.
+// underWay is a table with n hops. Each began a second after the one before.
 func underWay(n int) *active.Table {
 	table := new(active.Table)
 	labels := &hop.Labels{Service: "web", Direction: hop.Outbound, Listener: "egress", Route: "stock", Cluster: "stock", Slow: 10 * time.Second}

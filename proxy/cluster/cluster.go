@@ -24,7 +24,7 @@ type Options struct {
 	// name for people, such as "Consul".
 	Source discovery.Source
 	From   string
-	// Missing is the kind of failure when the source knows that there is no such service;
+	// Missing is the kind of failure of a request for a service that the source does not have;
 	// the default is [fault.NoCluster].
 	Missing fault.Kind
 	// Fed says that whoever feeds the source writes to the log about it.

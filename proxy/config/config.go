@@ -391,8 +391,8 @@ type Store struct {
 // in grpc-timeout, and gives up a little before its own caller does. So the hop that is
 // nearest to a failure answers first, and says what failed. What a caller tells only ever
 // shortens the timeout of a route, x-envoy-expected-rq-timeout-ms only until the response
-// begins. An endpoint that did not answer in the time of a client that is none of the
-// listener's trusted_callers is not ejected for that.
+// begins. If a client sets a short time and is not one of the listener's trusted_callers,
+// endpoints that exceed it are not ejected.
 type Deadlines struct {
 	// Enabled hands deadlines on. Without it, only the grpc-timeout of a caller is kept
 	// to, to its end, and handed on.

@@ -345,7 +345,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// TestPassingFailure: other errors mean nothing but that there is no answer now.
+// TestPassingFailure: after other errors the kernel is asked again.
 func TestPassingFailure(t *testing.T) {
 	k, asked := kernel(t), 0
 	k.inquire = func([]byte, func(socket)) error {

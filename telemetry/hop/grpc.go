@@ -17,6 +17,9 @@ var grpcNames = [...]string{
 	"UNAUTHENTICATED",
 }
 
+// Unimplemented is the status of a method that does not exist.
+const Unimplemented GRPCStatus = 12 + 1
+
 // GRPCStatusOf returns the status for a code. An unknown code becomes UNKNOWN, as in
 // gRPC's clients.
 func GRPCStatusOf(code int) GRPCStatus {

@@ -95,11 +95,10 @@ func (m *Metrics) learn(service string, name []byte, exists bool) bool {
 // that it lacks the method. UNKNOWN without a message stands for an answer that was not
 // gRPC.
 func implemented(h *hop.Hop) bool {
-	const unknown, unimplemented = 2, 12
+	const unknown = 2
 	a := h.LastAttempt()
 	if a == nil || a.Status != 200 || a.GRPCStatus == 0 {
 		return false
 	}
-	code := a.GRPCStatus.Code()
-	return code != unimplemented && (code != unknown || h.GRPCMessage.Len() > 0)
+	return a.GRPCStatus != hop.Unimplemented && (a.GRPCStatus.Code() != unknown || h.GRPCMessage.Len() > 0)
 }

@@ -75,7 +75,7 @@ func (l *Learner) name(h *hop.Hop) {
 		return
 	}
 	if h.GRPC {
-		h.Template = l.method(s, path, h.GRPCStatus.Code() != unimplemented)
+		h.Template = l.method(s, h)
 		return
 	}
 	at := &s.cache[maphash.Bytes(l.seed, path)%cacheSize]
@@ -89,9 +89,6 @@ func (l *Learner) name(h *hop.Hop) {
 		at.path, at.name = name, name
 	}
 }
-
-// unimplemented is the gRPC status of a method that does not exist.
-const unimplemented = 12
 
 // service finds what was learned for the labels; nil if there are too many.
 func (l *Learner) service(labels *hop.Labels) *service {
@@ -118,11 +115,12 @@ func (l *Learner) service(labels *hop.Labels) *service {
 func (s *service) full(max int) bool { return s.routes >= max || s.ever >= 3*max }
 
 // method is the name of a gRPC method, package.Service/Method.
-func (l *Learner) method(s *service, path []byte, exists bool) string {
+func (l *Learner) method(s *service, h *hop.Hop) string {
+	path := h.Bytes(h.Path)
 	if name, ok := s.methods[string(path)]; ok {
 		return name
 	}
-	if !exists || s.full(l.max) || !callable(path) {
+	if h.GRPCStatus == hop.Unimplemented || s.full(l.max) || h.CallName() == nil {
 		return hop.OtherRoute
 	}
 	if s.methods == nil {
@@ -136,17 +134,3 @@ func (l *Learner) method(s *service, path []byte, exists bool) string {
 
 // maxPath is the longest path that becomes a name as it is, in bytes.
 const maxPath = 256
-
-// callable reports whether a path can be that of a gRPC method.
-func callable(path []byte) bool {
-	if _, _, ok := hop.RPC(path); !ok || len(path) > maxPath {
-		return false
-	}
-	for _, c := range path {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !letter && c != '_' && c != '.' && c != '/' {
-			return false
-		}
-	}
-	return true
-}
