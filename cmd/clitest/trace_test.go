@@ -60,7 +60,7 @@ func (c *chain) ask(t *testing.T, status int) (trace string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
+	proxytest.Finish(resp)
 	if resp.StatusCode != status {
 		t.Fatalf("web answered %d, want %d", resp.StatusCode, status)
 	}

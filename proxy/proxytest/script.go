@@ -215,6 +215,13 @@ func (x *Client) Ask(method string, body io.Reader, fields ...string) Outcome {
 	return Outcome{resp, string(text), x.Hop(trace)}
 }
 
+// Finish reads a response to its end and closes it. A response that is closed unread
+// is one that the client broke off: over HTTP/2 its stream is reset.
+func Finish(r *http.Response) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	r.Body.Close()
+}
+
 // NewRequest makes a request with these fields ("name: value") and a trace of its own.
 func (x *Client) NewRequest(ctx context.Context, method string, body io.Reader, fields ...string) (*http.Request, hop.TraceID) {
 	x.T.Helper()

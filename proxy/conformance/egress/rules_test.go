@@ -2,6 +2,7 @@ package egress_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,11 +37,10 @@ func TestHTTP1ForwardProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := make([]byte, 1000)
-		n, _ := resp.Body.Read(body)
+		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if want := "GET " + address + " /a?b=c"; string(body[:n]) != want {
-			t.Errorf("body %q, want %q", body[:n], want)
+		if want := "GET " + address + " /a?b=c"; string(body) != want {
+			t.Errorf("body %q, want %q", body, want)
 		}
 		h := rig.Hop(trace)
 		if h.Labels.Direction != hop.Outbound || h.Labels.Route != "forward" || h.Labels.Cluster != "egress" || h.Attempts[0].Endpoint != address || h.Flags != 0 {

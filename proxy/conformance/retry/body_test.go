@@ -122,7 +122,7 @@ func TestRetryTrailers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
+		proxytest.Finish(resp)
 		if h := x.Hop(trace); proxytest.Attempts(h) != "503 200" || resp.StatusCode != 200 {
 			t.Errorf("status %d, attempts %q", resp.StatusCode, proxytest.Attempts(h))
 		}

@@ -1,7 +1,6 @@
 package retry_test
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -42,8 +41,7 @@ func endpointFor(x *proxytest.Client, path string, fields ...string) (string, *h
 	if err != nil {
 		x.T.Fatal(err)
 	}
-	io.Copy(io.Discard, resp.Body)
-	resp.Body.Close()
+	proxytest.Finish(resp)
 	return x.Hop(trace).Attempts[0].Endpoint, resp
 }
 

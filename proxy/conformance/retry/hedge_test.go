@@ -206,7 +206,7 @@ func TestHedgeClientLeaves(t *testing.T) {
 		go func() {
 			defer close(ended)
 			if resp, err := x.HTTP.Do(r); err == nil {
-				resp.Body.Close()
+				proxytest.Finish(resp)
 			}
 		}()
 		p.AwaitRequests(2)
@@ -280,7 +280,7 @@ func hedges(t *testing.T) (wait func()) {
 				t.Error(err)
 				return
 			}
-			response.Body.Close()
+			proxytest.Finish(response)
 		}
 		if n := len(p.Requests()); n != 6 {
 			t.Errorf("%d requests, hedges included, want 6", n)

@@ -38,7 +38,7 @@ func TestRetryClientLeaves(t *testing.T) {
 		go func() {
 			resp, err := x.HTTP.Do(r)
 			if err == nil {
-				resp.Body.Close()
+				proxytest.Finish(resp)
 			}
 			ended <- err
 		}()
@@ -72,7 +72,7 @@ func TestRetryDrain(t *testing.T) {
 		go func() {
 			defer close(ended)
 			if resp, err := x.HTTP.Do(r); err == nil {
-				resp.Body.Close()
+				proxytest.Finish(resp)
 			}
 		}()
 		awaitWaiting(x)
@@ -123,7 +123,7 @@ func TestRetryBreaker(t *testing.T) {
 	go func() {
 		defer close(ended)
 		if resp, err := x.HTTP.Do(r); err == nil {
-			resp.Body.Close()
+			proxytest.Finish(resp)
 		}
 	}()
 	awaitWaiting(x)
@@ -146,7 +146,7 @@ func TestRetryMaxRequests(t *testing.T) {
 	go func() {
 		defer close(ended)
 		if resp, err := x.HTTP.Do(r); err == nil {
-			resp.Body.Close()
+			proxytest.Finish(resp)
 		}
 	}()
 	p.AwaitRequests(1)
@@ -177,7 +177,7 @@ func TestRetryBudget(t *testing.T) {
 			for range n / 4 {
 				r, _ := x.NewRequest(t.Context(), "GET", nil)
 				if resp, err := x.HTTP.Do(r); err == nil {
-					resp.Body.Close()
+					proxytest.Finish(resp)
 				}
 			}
 		})
@@ -248,8 +248,7 @@ func TestRetryEveryWayOut(t *testing.T) {
 						}
 						r, _ := x.NewRequest(ctx, "PUT", body)
 						if resp, err := x.HTTP.Do(r); err == nil {
-							io.Copy(io.Discard, resp.Body)
-							resp.Body.Close()
+							proxytest.Finish(resp)
 						}
 						cancel()
 					}

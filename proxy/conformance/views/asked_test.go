@@ -35,7 +35,7 @@ func TestSpansSayWhatWasAsked(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					resp.Body.Close()
+					proxytest.Finish(resp)
 					v := l.End(1)
 					server := v.Kind(tracepb.Span_SPAN_KIND_SERVER)[0].Attributes
 					proxytest.Same(t, "SERVER: url.scheme", server["url.scheme"], "http")

@@ -185,7 +185,7 @@ func TestInboundNamesWhatOutboundFoundOut(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				resp.Body.Close()
+				proxytest.Finish(resp)
 				if !tt.recovers {
 					w.WriteHeader(500)
 				}

@@ -176,7 +176,7 @@ func TestManyPanicsAreNotReady(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
+		proxytest.Finish(resp)
 		return resp.StatusCode
 	}
 	for i := range 10 {
