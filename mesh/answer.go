@@ -112,6 +112,12 @@ func accept(h *hop.Hop, item []byte, id hop.TraceID) error {
 	cut(&labels.Service, &labels.Listener, &labels.Route, &labels.Cluster, &h.Template, &h.Details, &h.ProxyError, &h.Client, &h.Peer)
 	f := &h.Failure
 	cut(&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason)
+	if r := h.Recovered; r != nil {
+		if !plausible(r.Took) {
+			return errors.New("a hop with impossible numbers")
+		}
+		cut(&r.Hop, &r.Kind, &r.Caller, &r.Endpoint, &r.Reason)
+	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
 		if a.Status < 0 || a.Status > 999 || !plausible(a.Start, a.Connected, a.Sent, a.FirstByte, a.End) {

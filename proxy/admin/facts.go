@@ -161,6 +161,9 @@ func hopFacts(n *diagnose.Node) []fact {
 	var f facts
 	f.add("failure", h.Failure.Reason)
 	f.add("made by", cmp.Or(h.Failure.Hop, h.Failure.Origin.String()))
+	if r := h.Recovered; r != nil {
+		f.add("did not fail the request", r.Edge()+": "+r.Reason+" ("+short(r.Took)+")")
+	}
 	f.flags(h.Flags)
 	f.proxyError(h.ProxyError)
 	f.add("details", h.Details)

@@ -54,6 +54,9 @@ type Hop struct {
 	Details string
 	// Failure says who made the failure; zero if nothing failed.
 	Failure Failure
+	// Recovered is a failure that did not fail the request; nil if there is none. It is not
+	// changed once it is set.
+	Recovered *Recovered
 	// Template is the route that was learned from the request's path, such as
 	// "/product/{id}". It is empty until the Hop is recorded, and where the
 	// configuration itself names a template.

@@ -41,6 +41,7 @@ type document struct {
 	ProxyError string        `json:"proxy_error,omitempty"`
 	Details    string        `json:"details,omitempty"`
 	Failure    *failure      `json:"failure,omitempty"`
+	Recovered  *recovered    `json:"recovered,omitempty"`
 	BytesIn    int64         `json:"bytes_in"`
 	BytesOut   int64         `json:"bytes_out"`
 	Client     string        `json:"client,omitempty"`
@@ -69,6 +70,20 @@ type failure struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	Inferred bool   `json:"inferred,omitempty"`
 	Reason   string `json:"reason,omitempty"`
+}
+
+// recovered is a failure that did not fail the request.
+type recovered struct {
+	failure
+	TookNS time.Duration `json:"took_ns"`
+}
+
+func failureOf(f *Failure) failure {
+	return failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
+}
+
+func (f *failure) failure() Failure {
+	return Failure{parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
 }
 
 type attempt struct {
@@ -137,8 +152,11 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
 	}
 	if h.Failure != (Failure{}) {
-		f := &h.Failure
-		d.Failure = &failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
+		f := failureOf(&h.Failure)
+		d.Failure = &f
+	}
+	if r := h.Recovered; r != nil {
+		d.Recovered = &recovered{failureOf(&r.Failure), r.Took}
 	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
@@ -181,10 +199,10 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		}
 	}
 	if d.Failure != nil {
-		f := d.Failure
-		h.Failure = Failure{
-			parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason,
-		}
+		h.Failure = d.Failure.failure()
+	}
+	if r := d.Recovered; r != nil {
+		h.Recovered = &Recovered{r.failure.failure(), r.TookNS}
 	}
 	err := errors.Join(parseID(h.Trace[:], "trace_id", d.TraceID),
 		parseID(h.Span[:], "span_id", d.SpanID), parseID(h.Parent[:], "parent_id", d.ParentID))

@@ -23,6 +23,9 @@ func example() *Hop {
 		Failure: Failure{
 			OriginRelayed, "payments", PartProxy, "connect_refused", "web", "127.0.0.1:4003", true, "connection refused by 127.0.0.1:4003",
 		},
+		Recovered: &Recovered{Failure{
+			OriginRelayed, "stock", PartApplication, "upstream_timeout", "payments", "127.0.0.1:4005", true, "it did not answer",
+		}, 1600 * time.Millisecond},
 		Template: "/charge/{id}", Timeout: 15 * time.Second,
 		BytesIn: 3, BytesOut: 4, Client: "192.0.2.1", Peer: "127.0.0.1:555",
 		GRPC: true, GRPCStatus: GRPCStatusOf(14),
@@ -78,7 +81,7 @@ func TestJSONRoundTrip(t *testing.T) {
 // forgotten in its JSON form.
 func TestJSONCarriesEveryFact(t *testing.T) {
 	h := example()
-	for _, v := range []any{*h, *h.Labels, h.Attempts[0], h.Failure, *h.TLS} {
+	for _, v := range []any{*h, *h.Labels, h.Attempts[0], h.Failure, *h.Recovered, *h.TLS} {
 		value := reflect.ValueOf(v)
 		for i := range value.NumField() {
 			field := value.Type().Field(i)
