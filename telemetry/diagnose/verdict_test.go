@@ -317,6 +317,12 @@ func begun(h *hop.Hop, after float64) *hop.Hop {
 	return h
 }
 
+// blocked makes the hop one whose client took the response so slowly.
+func blocked(h *hop.Hop, by float64) *hop.Hop {
+	begun(h, 4).WriteBlocked = millis(by)
+	return h
+}
+
 // TestSlowCallee: what a service spends in several calls of another is the other's.
 func TestSlowCallee(t *testing.T) {
 	tried := out("web", "stock", 3, 2, 1, 99, 200)
@@ -339,6 +345,14 @@ func TestSlowCallee(t *testing.T) {
 			"web", "92.8 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
 		{"an application that sends slowly", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 98, 200), 4)},
 			"stock", "95.8 ms in the application at 127.0.0.1:3000"},
+		{"a slow reader whom both proxies waited for", []*hop.Hop{in("web", 1, 0, 0, 100, 200), blocked(out("web", "stock", 3, 2, 1, 99, 200), 90), blocked(in("stock", 5, 4, 2, 98, 200), 89)},
+			"web", "89.9 ms to take a response of stock that had been sent: its application did not read for 90.0 ms"},
+		{"a slow network, for which the callee's proxy waited", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), blocked(in("stock", 5, 4, 2, 98, 200), 89)},
+			"web", "89.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
+		{"a slow reader of a service without a proxy", []*hop.Hop{in("web", 1, 0, 0, 100, 200), blocked(out("web", "stock", 3, 2, 1, 99, 200), 90)},
+			"web", "90.0 ms to take a response of stock that had been sent: its application did not read for 90.0 ms"},
+		{"a slow client", []*hop.Hop{blocked(in("web", 1, 0, 0, 100, 200), 90)},
+			"client", "90.0 ms to take a response of web that had been sent: the client reads slowly, or the network to it is slow"},
 		{"a try that failed", []*hop.Hop{in("web", 1, 0, 0, 100, 200), tried}, "web -> stock", "69.0 ms in a try that failed"},
 	}
 	for _, tc := range cases {
