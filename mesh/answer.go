@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 	"unicode"
@@ -144,20 +143,6 @@ func cut(texts ...*string) {
 			*s = strings.ToValidUTF8((*s)[:maxText], "")
 		}
 	}
-}
-
-// refusal is the error of a response that is not 200. The admin API explains itself in
-// JSON; of others the status is all that is said.
-func refusal(resp *http.Response) error {
-	var problem struct{ Error, Hint string }
-	text := fmt.Sprintf("it answered %d", resp.StatusCode)
-	if json.NewDecoder(io.LimitReader(resp.Body, maxText)).Decode(&problem) == nil && problem.Error != "" {
-		text += ": " + problem.Error
-		if problem.Hint != "" {
-			text += " (" + problem.Hint + ")"
-		}
-	}
-	return errors.New(clean(text))
 }
 
 // clean makes a text of another proxy one line that a terminal can show.

@@ -103,7 +103,7 @@ func (c *Conn) recycle(s *Stream) {
 	s.countKept()
 	c.streams.free = append(c.streams.free, s)
 	if c.streams.active == 0 && c.streams.held == 0 {
-		c.rest()
+		c.idle()
 	}
 }
 
