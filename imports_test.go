@@ -40,7 +40,7 @@ var forTests = []string{"proxy/proxytest", "proxy/conformance", "cmd/clitest", "
 // pure are the packages that touch neither socket nor file. They import each other,
 // package discovery, and of the standard library what does not reach outside.
 var pure = []string{
-	"telemetry/hop", "telemetry/words", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active", "telemetry/paths",
+	"telemetry/hop", "telemetry/words", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active", "telemetry/paths", "telemetry/events",
 	"proxy/message", "proxy/fault", "proxy/http1", "proxy/grpc", "proxy/route", "proxy/catalog", "proxy/balance", "proxy/outlier",
 	"proxy/resources",
 }

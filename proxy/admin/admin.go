@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
 )
@@ -40,6 +41,8 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
+	// Events returns what happened to the proxy at an instant or later, the earliest first.
+	Events func(since time.Time) []events.Event
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
 	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64

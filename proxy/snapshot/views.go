@@ -6,6 +6,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/paths"
@@ -27,7 +28,7 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	views := []record.View{paths.New(mostRoutes), p.metrics}
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}}
 	if t.AccessLog.Path != "off" {
 		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
 		if err != nil {

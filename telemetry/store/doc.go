@@ -2,7 +2,8 @@
 // proxy that it passed, without a tracing backend.
 //
 // Its size in bytes is limited. One half is for hops that failed, were slow or carry a
-// flag; these are always kept. The other half is for a sample of the rest, chosen by
+// flag, and for those that end after a failed one of their trace; these are always kept.
+// The other half is for a sample of the rest, chosen by
 // trace id, so that every proxy of a mesh keeps the same traces. It is not a database:
 // nothing outlives the process, and it has only one proxy's hops. Package diagnose
 // combines those of several proxies.

@@ -35,13 +35,18 @@ type half struct {
 	maxBytes, bytes int
 	hops            int
 	first, last     *entry
+	gone            time.Time // when the last hop that was evicted had ended
 }
 
 // The halves of a Store.
 const (
 	ordinary = iota
-	notable  // failed, slow or flagged
+	notable  // failed, slow or flagged, or of a trace with such a hop
 )
+
+// maxBeside is how many hops of a trace are kept only because another one failed. Clients
+// choose trace ids, and so could fill the store with one.
+const maxBeside = 100
 
 // entry is one hop in its half and in its trace.
 type entry struct {
@@ -59,6 +64,7 @@ type trace struct {
 	id           hop.TraceID
 	first, last  *entry
 	failed, slow int // how many hops failed or were slow
+	beside       int // how many were kept since others failed
 	newer, older *trace
 }
 
@@ -77,7 +83,9 @@ func New(maxBytes int) *Store {
 // Name implements record.View.
 func (s *Store) Name() string { return "store" }
 
-// Observe keeps a copy of the hop if it has a trace, and is notable or in the sample.
+// Observe keeps a copy of the hop if it has a trace, and is notable or in the sample. A
+// callee ends before its caller, so that the hops on the way from a failure to the root
+// come after it.
 func (s *Store) Observe(h *hop.Hop) {
 	if s.maxBytes == 0 || h.Trace.IsZero() {
 		return
@@ -85,6 +93,9 @@ func (s *Store) Observe(h *hop.Hop) {
 	which := ordinary
 	if h.Flags != 0 || h.Failed() || h.Slow() {
 		which = notable
+	} else if t := s.traces[h.Trace]; t != nil && t.failed > 0 && t.beside < maxBeside { // no lock: only Observe writes
+		which = notable
+		t.beside++
 	} else if !s.sample.keep(h.Trace) {
 		s.skipped.Add(1)
 		return
@@ -122,13 +133,33 @@ func (s *Store) Trace(id hop.TraceID) []*hop.Hop {
 	return t.appendHops(nil)
 }
 
+// Since returns the hops that are here and ended at t or later. All those that failed, were
+// slow or carry a flag, and ended at whole or later, are among them.
+func (s *Store) Since(t time.Time) (hops []*hop.Hop, whole time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	whole = t
+	if gone := s.halves[notable].gone; gone.After(t) {
+		whole = gone
+	}
+	for i := range s.halves {
+		for e := s.halves[i].first; e != nil; e = e.next {
+			if !e.hop.Start.Add(e.hop.End).Before(t) {
+				hops = append(hops, e.hop)
+			}
+		}
+	}
+	return hops, whole
+}
+
 // Stats say what the store holds, and what became of the hops that it saw.
 type Stats struct {
 	MaxBytes int `json:"max_bytes"`
 	Bytes    int `json:"bytes"`
 	Traces   int `json:"traces"`
 	Hops     int `json:"hops"`
-	// Notable is how many of Hops failed, were slow or carry a flag.
+	// Notable is how many of Hops failed, were slow, carry a flag, or are of a trace with a
+	// hop that failed.
 	Notable int `json:"notable_hops"`
 	// Kept, Skipped, Evicted and TooLarge count hops since the start: kept,
 	// ordinary and not in the sample, removed for newer ones, and larger
@@ -208,6 +239,9 @@ func (s *Store) evict(h *half) {
 	}
 	h.bytes -= e.size
 	h.hops--
+	if end := e.hop.Start.Add(e.hop.End); end.After(h.gone) {
+		h.gone = end
+	}
 	s.evicted.Add(1)
 	e.trace.remove(e)
 	if e.trace.first == nil {
