@@ -135,7 +135,11 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.limitMemory(c)
 	p.recollect(&c.Discovery)
 	p.reloading.Lock() // what is being built has series, too
-	g, err := p.build(c, resources.FromConfig(c), nothing)
+	var g *generation
+	base, err := resourcesOf(c)
+	if err == nil {
+		g, err = p.build(c, base, nothing)
+	}
 	if err == nil {
 		p.adopt(g)
 		err = p.bindAdmin(c)
