@@ -46,13 +46,6 @@ type Config struct {
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
 }
 
-// Admin is the admin API.
-type Admin struct {
-	// Address is where the admin API listens, or "off". The API has no authentication:
-	// keep it on loopback or a management network.
-	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
-}
-
 // Listener is an address that takes requests, and says what is done with them.
 type Listener struct {
 	ListenerSocket

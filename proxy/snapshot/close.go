@@ -66,6 +66,7 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	defer cancel()
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
 	p.mesh.close()
+	p.guard.close()
 	p.agents.close()
 	p.served.Wait()
 	return err
@@ -84,10 +85,13 @@ func (p *Proxy) stopReloading() []*listener.Listener {
 
 // closeAdmin ends the admin API.
 func (p *Proxy) closeAdmin() error {
-	if p.adminServer == nil {
+	if p.adminSocket == nil {
 		return nil
 	}
 	defer closeSockets(append(p.adminReplaces, p.adminSocket)) // where it never served
+	if p.adminServer == nil {
+		return nil
+	}
 	// The answer to a POST of /drain may still be on its way.
 	last, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -92,6 +92,7 @@ type Proxy struct {
 	context, building    context.Context
 	cancel, stopBuilding context.CancelFunc
 
+	guard         *guard   // of the admin API; nil where that is off
 	mesh          *meshing // nil where there is none
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
@@ -153,6 +154,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	}
 	p.measure()
 	p.measureTLS()
+	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
 	p.measureOverload()
@@ -187,6 +189,17 @@ func (p *Proxy) AdminAddr() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return p.adminSocket.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// AdminURL is where the admin API can be opened, or "" if that is off.
+func (p *Proxy) AdminURL() string {
+	switch {
+	case p.adminSocket == nil:
+		return ""
+	case p.guard.server != nil:
+		return "https://" + p.AdminAddr().String() + "/"
+	}
+	return "http://" + p.AdminAddr().String() + "/"
 }
 
 // Store keeps recent hops. It is nil if that is off.
