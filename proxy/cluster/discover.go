@@ -123,7 +123,10 @@ func (c *Cluster) replace(u discovery.Update) {
 			e = c.newEndpoint(given)
 			if !e.inherited {
 				added = append(added, given.Address)
+				e.cold.Store(c.answered) // those of the first answer may have been there for long
 			}
+		} else if e.given.Health == discovery.Unhealthy && given.Health != discovery.Unhealthy {
+			e.cold.Store(true)
 		}
 		e.given = given
 		keep[given.Address] = e

@@ -128,10 +128,16 @@ func (f *Forwarder) note(h *hop.Hop) {
 	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy || // a call without a route is no failure by its status
 		h.Recovered != nil
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
-		among := 1
-		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
+		among, request := 1, hop.SpanID{}
+		switch {
+		case f.UnderWay == nil:
+		case !h.Parent.IsZero():
+			if in, ok := f.UnderWay.Caller(h); ok && in.Attempt == h.Parent {
+				request = in.Span
+			}
+		case !f.Causes.Passes.Load():
 			among = f.UnderWay.Serving(h.Labels.Service, mostServing)
 		}
-		f.Causes.Note(h, time.Now(), among)
+		f.Causes.Note(h, time.Now(), request, among)
 	}
 }

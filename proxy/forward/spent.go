@@ -24,7 +24,7 @@ func (f *Forwarder) blameSpent(h *hop.Hop, why *fault.Error) (failure hop.Failur
 	if !late(why) || f.Causes == nil || a == nil || h.Labels.Direction != hop.Inbound || a.FirstByte > 0 {
 		return failure, false
 	}
-	c, ok := f.Causes.Longest(h.Trace, h.Start)
+	c, ok := f.Causes.Longest(h.Trace, h.Span, h.Start)
 	if !ok {
 		c, ok = f.Causes.Find(h)
 	}
@@ -57,7 +57,7 @@ func (f *Forwarder) lacked(h *hop.Hop, t *Target) {
 		return
 	}
 	reason := fmt.Sprintf("%s had only %s of %s left when it was called: ", t.callee(h.Bytes(h.Host)), short(had), h.Timeout)
-	c, ok := f.Causes.Longest(h.Trace, in.Start)
+	c, ok := f.Causes.Longest(h.Trace, in.Span, in.Start)
 	switch {
 	case ok && c.Took > had && 2*c.Took >= used:
 		h.Failure = c.Failure
@@ -88,7 +88,7 @@ func (f *Forwarder) wentWell(x *filter.Exchange, r *message.Head) {
 	if f.Causes == nil {
 		return
 	}
-	if c, ok := f.Causes.Longest(h.Trace, h.Start); ok {
+	if c, ok := f.Causes.Longest(h.Trace, h.Span, h.Start); ok {
 		h.Recovered = &hop.Recovered{Failure: c.Failure, Took: c.Took}
 		h.Recovered.Origin = hop.OriginRelayed
 	}

@@ -117,20 +117,45 @@ func TestRecovered(t *testing.T) {
 	}
 }
 
+// TestRecoveredOfOneRequest: of two requests of a trace at once, only the one whose call
+// failed says so.
+func TestRecoveredOfOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSpending(t)
+		requests := [2]caller{}
+		for i := range requests {
+			go r.serve(hop.Inbound, behaviour{after: 1990 * ms, status: 200}, &requests[i], "")
+			synctest.Wait()
+			if i == 0 {
+				r.parent = r.bubble.last().Get("Traceparent")[36:52]
+			}
+		}
+		r.serve(hop.Outbound, behaviour{silent: true}, new(caller), "")
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		if one, other := requests[0].hop.Recovered, requests[1].hop.Recovered; one == nil || one.Hop != "web" || other != nil {
+			t.Errorf("one has recovered from %+v, the other from %+v", one, other)
+		}
+	})
+}
+
 // spending is the proxy of a service, shop, which takes a request and calls web for it.
 type spending struct {
 	t      *testing.T
 	table  *active.Table
 	causes *diagnose.Causes
+	parent string    // the span that requests come with
+	bubble *inBubble // that served the latest
 }
 
 func newSpending(t *testing.T) *spending {
-	return &spending{t, new(active.Table), diagnose.NewCauses(8)}
+	return &spending{t: t, table: new(active.Table), causes: diagnose.NewCauses(8), parent: "00f067aa0ba902b7"}
 }
 
 // serve serves a request of the one trace that there is. Its route has 2 s.
 func (r *spending) serve(d hop.Direction, does behaviour, c *caller, field string) {
 	b := newInBubble(r.t, does)
+	r.bubble = b
 	b.target.Labels = &hop.Labels{Service: "shop", Direction: d, Cluster: "web"}
 	b.target.Own = d == hop.Inbound
 	b.action.Timeout = 2 * time.Second
@@ -140,7 +165,7 @@ func (r *spending) serve(d hop.Direction, does behaviour, c *caller, field strin
 		f.Deadlines, f.UnderWay, f.Causes = &own, r.table, r.causes
 		f.ProxyStatus, f.ProxyStatusMode = headers.NewProxyStatus("shop"), Append
 	}
-	fields := []string{"traceparent: 00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"}
+	fields := []string{"traceparent: 00-0af7651916cd43dd8448eb211c80319c-" + r.parent + "-01"}
 	if field != "" {
 		fields = append(fields, field)
 	}

@@ -114,6 +114,10 @@ type Attempt struct {
 	Endpoint, Cluster string
 	// Reused is true if the connection came from the pool.
 	Reused bool
+	// Cold is true if this is the first request of the proxy to the endpoint since it knows
+	// that the endpoint came up: nothing had listened there, or it was not well, or it is new
+	// in the cluster.
+	Cold bool
 	// Version is the protocol spoken upstream.
 	Version Version
 	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint saw

@@ -45,7 +45,7 @@ func example() *Hop {
 	h.SetString(&h.UpstreamHop, "payments; error=connection_refused")
 	h.SetString(&h.GRPCMessage, "no backend")
 	*h.Attempt() = Attempt{
-		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Version: HTTP2, Scheme: "https",
+		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Cold: true, Version: HTTP2, Scheme: "https",
 		Start: 1, Connected: 2, Sent: 3, FirstByte: 4, End: 5, Status: 503,
 		Flags: UpstreamConnectionFailure, ProxyError: "connection_refused", Details: "d",
 		Reason: "connection refused", Evidence: "nothing listens", BytesSent: 6, BytesReceived: 7, WriteBlocked: 8,
