@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -155,16 +155,4 @@ func refusal(resp *http.Response) error {
 }
 
 // clean makes a text of another proxy one line that a terminal can show.
-func clean(s string) string {
-	const most = 300
-	cut := s
-	if len(s) > most {
-		cut = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, cut)
-}
+func clean(s string) string { return why.Clean(s) }

@@ -15,6 +15,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/spans/otlp"
 	"github.com/hopscope/hopscope/telemetry/spans/zipkin"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // dropper is a view that counts what it lost.
@@ -28,7 +29,8 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}}
+	p.tally = tally.New(p.started)
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
 	if t.AccessLog.Path != "off" {
 		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
 		if err != nil {
