@@ -3,7 +3,6 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,16 +79,4 @@ Exit codes:
 	p.DurationVar(&want.Since, "since", 0, "only traces that began at most this long ago, such as 10m")
 	p.IntVar(&want.Limit, "limit", 20, "list at most `N` traces")
 	return c
-}
-
-// next is the command that shows a trace, and asks the same proxies.
-func (q *question) next(c *cobra.Command, trace string) string {
-	words := []string{"hopscope trace", trace}
-	if c.Flags().Changed("admin") {
-		words = append(words, "--admin "+strings.Join(q.admin, ","))
-	}
-	if len(q.peers) > 0 {
-		words = append(words, "--peers "+strings.Join(q.peers, ","))
-	}
-	return strings.Join(words, " ")
 }

@@ -114,13 +114,13 @@ type List struct {
 
 // Traces asks every proxy for recent traces.
 func (c *Client) Traces(ctx context.Context, q Query) *List {
-	answers, peers := ask(ctx, c, func(ctx context.Context, peer string) ([]Summary, error) {
-		resp, err := c.get(ctx, peer, q.path())
+	answers, peers := Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]Summary, error) {
+		answer, err := p.Get(ctx, q.path())
 		if err != nil {
 			return nil, err
 		}
-		defer resp.Body.Close()
-		return decodeTraces(io.LimitReader(resp.Body, maxBytes), q.Limit)
+		defer answer.Close()
+		return decodeTraces(answer, q.Limit)
 	})
 	return &List{merge(slices.Concat(answers...), q.Limit), peers}
 }

@@ -62,13 +62,13 @@ func TestTracesQuery(t *testing.T) {
 	})
 	c := newClient(t, address)
 	l := c.Traces(limited(t, patience), Query{Failed: true, Slow: true, Service: "a&b", Culprit: "c", Since: 10 * time.Minute, Limit: 5})
-	if want := "/traces?culprit=c&failed=1&limit=5&service=a%26b&since=10m0s&slow=1"; asked != want {
+	if want := "/v1/traces?culprit=c&failed=1&limit=5&service=a%26b&since=10m0s&slow=1"; asked != want {
 		t.Errorf("asked for %s, want %s", asked, want)
 	}
 	if text := string(l.AppendText(nil)); text != "no traces\n1 proxy answered\n" {
 		t.Errorf("%q", text)
 	}
-	if text, err := json.Marshal(l); err != nil || string(text) != `{"traces":[],"peers":[{"address":"`+address+`","hops":0,"error":""}]}` {
+	if text, err := json.Marshal(l); err != nil || string(text) != `{"traces":[],"peers":[{"address":"`+address+`","service":"","instance":"","hops":0,"error":""}]}` {
 		t.Errorf("%s, error %v", text, err)
 	}
 }
@@ -77,7 +77,7 @@ func FuzzTraces(f *testing.F) {
 	f.Add([]byte(`[{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","service":"web","start":"2026-03-04T05:06:07Z","duration_ns":5,"status":503,"grpc_status":99,"failed":true,"failed_hop":"b\u001b","failure_reason":"x","culprit":{"service":"b\u001b","edge":"\u001b"},"hops":1}]`))
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		all, err := decodeTraces(strings.NewReader(string(answer)), 64)
-		l := &List{merge(all, 64), []Peer{{"127.0.0.1:9901", len(all), err}}}
+		l := &List{merge(all, 64), []Peer{{Address: "127.0.0.1:9901", Hops: len(all), Err: err}}}
 		if text := string(l.AppendText(nil)); strings.ContainsAny(text, "\x1b\x07\r") {
 			t.Fatalf("the text has control characters: %q", text)
 		}

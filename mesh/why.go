@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/url"
 	"time"
@@ -20,13 +19,17 @@ type Reasons struct {
 
 // Why asks every proxy for what failed in the time until now, and puts it together.
 func (c *Client) Why(ctx context.Context, since time.Duration) *Reasons {
-	answers, peers := ask(ctx, c, func(ctx context.Context, peer string) ([]*why.Digest, error) {
-		resp, err := c.get(ctx, peer, "/v1/why?"+url.Values{"since": {since.String()}}.Encode())
+	answers, peers := Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]*why.Digest, error) {
+		answer, err := p.Get(ctx, "/why?"+url.Values{"since": {since.String()}}.Encode())
 		if err != nil {
 			return nil, err
 		}
-		defer resp.Body.Close()
-		d, err := readDigest(resp.Body)
+		defer answer.Close()
+		text, err := io.ReadAll(answer)
+		if err != nil {
+			return nil, broken(err)
+		}
+		d, err := why.Parse(text)
 		if err != nil {
 			return nil, err
 		}
@@ -43,17 +46,6 @@ func (c *Client) Why(ctx context.Context, since time.Duration) *Reasons {
 		}
 	}
 	return &Reasons{why.Merge(digests), peers}
-}
-
-func readDigest(r io.Reader) (*why.Digest, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxBytes))
-	switch {
-	case err != nil:
-		return nil, broken(err)
-	case len(text) == maxBytes:
-		return nil, errors.New("its answer is too long")
-	}
-	return why.Parse(text)
 }
 
 // Answered is how many of the proxies gave a whole answer.

@@ -60,7 +60,7 @@ func TestWhy(t *testing.T) {
 	text := string(r.AppendText(nil, diagnose.TextOptions{}))
 	for _, want := range []string{
 		"3 of 30 requests failed (10 %) in the last 10m\n", "100 % of 3 failed requests: web, answered 500, since 05:06:07",
-		"1 of 5 proxies answered; not, or not all, from:\n", endless + ": its answer is too long\n", old + ": it answered 404: there is no /v1/why here\n",
+		"1 of 5 proxies answered; not, or not all, from:\n", endless + ": its answer has more than 16 MiB\n", old + ": it answered 404: there is no /v1/why here\n",
 		liar + ": a digest with impossible counts: 5 of 1 requests failed\n",
 	} {
 		if !strings.Contains(text, want) {

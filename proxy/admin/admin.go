@@ -1,10 +1,13 @@
 package admin
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/events"
@@ -15,9 +18,12 @@ import (
 // Options are the sources that the admin API shows. An endpoint whose source
 // is nil does not exist, unless the field says otherwise.
 type Options struct {
-	// Service and Version name the proxy; Started is when it started.
-	Service, Version string
-	Started          time.Time
+	// Service, Instance and Version name the proxy; Started is when it started, and Address
+	// where the API listens.
+	Service, Instance, Version, Address string
+	Started                             time.Time
+	// Mesh is the mesh that this proxy belongs to, nil for none.
+	Mesh *Mesh
 	// Log receives what the API changes and what it could not do; nil is [slog.Default].
 	Log *slog.Logger
 	// Level is what POST /logging changes.
@@ -75,7 +81,22 @@ func New(o Options) http.Handler {
 		mux.Handle(e.pattern, a.only(e))
 	}
 	mux.HandleFunc("/", a.notFound)
-	return guard(mux)
+	return guard(versioned(mux))
+}
+
+// versioned marks the answers of the API under /v1/ with an id of this process. What is
+// to be relayed counts as not relayed until a member has answered.
+func versioned(next http.Handler) http.Handler {
+	id := rand.Text()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			w.Header().Set(mesh.HeaderProcess, id)
+		}
+		if strings.HasPrefix(r.URL.Path, "/v1/peers/") {
+			w.Header().Set(mesh.HeaderRelay, "failed")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // api is the handler's state; nothing in it changes after New.

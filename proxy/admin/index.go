@@ -55,7 +55,7 @@ func (a *api) index(w http.ResponseWriter, r *http.Request) {
 	page.Uptime = time.Since(a.Started).Round(time.Second).String()
 	for _, e := range a.endpoints {
 		row := endpointRow{Method: e.methods, Path: e.path, Help: e.help}
-		if e.methods == get && !strings.HasSuffix(e.path, "ID") && !strings.HasSuffix(e.path, "=N") {
+		if e.methods == get && !strings.HasSuffix(e.path, "ID") && !strings.HasSuffix(e.path, "=N") && !strings.Contains(e.path, "ADDR") {
 			row.Link = e.path
 		}
 		page.Endpoints = append(page.Endpoints, row)

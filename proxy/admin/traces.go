@@ -62,8 +62,8 @@ func (a *api) hops(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	part, next := window(a.Trace(id), from)
-	if next > 0 { // RFC 8288
-		w.Header().Set("Link", fmt.Sprintf(`</hops?trace=%s&from=%d>; rel="next"`, id, next))
+	if next > 0 { // RFC 8288; relative, since the same answer is at several paths
+		w.Header().Set("Link", fmt.Sprintf(`<?trace=%s&from=%d>; rel="next"`, id, next))
 	}
 	if len(part) == 0 {
 		part = []*hop.Hop{}

@@ -12,6 +12,8 @@ type Config struct {
 	Service string `yaml:"service" default:"hopscope" format:"name"`
 	// Admin is the admin API.
 	Admin Admin `yaml:"admin"`
+	// Mesh says which other proxies this one belongs together with.
+	Mesh *Mesh `yaml:"mesh"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
 	// Clusters are groups of endpoints, by name. Routes send requests to them.

@@ -50,7 +50,11 @@ func TestDumpYAML(t *testing.T) {
 	c := mustParse(t, full)
 	want := `service: shop
 admin:
-  address: "off"
+  address: 127.0.0.1:9902
+mesh:
+  name: shop
+  instance: web-1
+  peers: [10.0.0.2:9901, "[::1]:9901"]
 listeners:
   - name: in
     address: "[::1]:0"

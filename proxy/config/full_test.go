@@ -9,7 +9,8 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
-admin: {address: "off"}
+admin: {address: 127.0.0.1:9902}
+mesh: {name: shop, instance: web-1, peers: ["10.0.0.2:9901", "[::1]:9901"]}
 listeners:
   - name: in
     address: "[::1]:0"
@@ -221,7 +222,8 @@ upgrade_socket: "@hopscope"
 func TestParseFull(t *testing.T) {
 	want := &Config{
 		Service: "shop",
-		Admin:   Admin{Address: "off"},
+		Admin:   Admin{Address: "127.0.0.1:9902"},
+		Mesh:    &Mesh{Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}},
 		Listeners: []Listener{{ListenerSocket{
 			Name: "in", Address: "[::1]:0",
 			TLS: &ListenerTLS{

@@ -94,10 +94,12 @@ func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
 // mostServing is up to how many requests are counted that a call may have been for.
 const mostServing = 10
 
-// note remembers that a call of this service failed, for its inbound hops. It comes
-// before the response goes out, since the service may answer its own caller at once.
+// note remembers that a call of this service failed, or what it went well in spite of, for
+// its inbound hops. It comes before the response goes out, since the service may answer its
+// own caller at once.
 func (f *Forwarder) note(h *hop.Hop) {
-	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy // a call without a route is no failure by its status
+	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy || // a call without a route is no failure by its status
+		h.Recovered != nil
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
 		among := 1
 		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {

@@ -23,8 +23,11 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
 	}
+	p.adminSocket, p.adminReplaces = socket, replaces
+	p.mesh = p.joinMesh(c)
 	o := admin.Options{
-		Service: c.Service, Version: p.options.Version, Started: p.started,
+		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(c),
+		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
@@ -35,7 +38,6 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
 		o.Store = func() any { return p.store.Stats() }
 	}
-	p.adminSocket, p.adminReplaces = socket, replaces
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
 		// Half of the descriptors that traffic leaves are for the admin API.
 		return max(descriptors.Reserve(descriptors.Limit())/2, 4)

@@ -94,6 +94,7 @@ type Proxy struct {
 	context, building    context.Context
 	cancel, stopBuilding context.CancelFunc
 
+	mesh          *meshing // nil where there is none
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
 	takenOver     sync.Once

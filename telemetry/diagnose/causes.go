@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,9 @@ type Causes struct {
 	// application passes it on, and [Causes.Find] goes by it alone.
 	Passes atomic.Bool
 
+	began time.Time
+	noted atomic.Int64 // when the latest failure was noted, from began
+
 	mu      sync.Mutex
 	byTrace map[hop.TraceID]int // index into ring
 	ring    []cause
@@ -28,9 +32,14 @@ type Causes struct {
 
 type cause struct {
 	trace hop.TraceID
-	sighting
-	// slower is the failure before, where that one took the time that this one lacked.
-	slower sighting
+	// latest is the latest failure. It is zero if there are only failures that services
+	// farther on recovered from.
+	latest sighting
+	// longest is the failure that took the most time, those included. What the same
+	// service took in several of them counts together.
+	longest sighting
+	// lacked says that the latest had too little time, since longest had used it up.
+	lacked bool
 }
 
 // sighting is a failure, when it was noted, and how long the hop had taken by then.
@@ -39,6 +48,20 @@ type sighting struct {
 	at      time.Time
 	took    time.Duration
 	failure hop.Failure
+}
+
+// since reports whether the failure was noted after an instant, if there is one.
+func (s *sighting) since(t time.Time) bool { return !s.at.IsZero() && !s.at.Before(t) }
+
+// add takes another failure into account for the one that took the most time.
+func (s *sighting) add(n sighting) {
+	switch {
+	case s.failure.Hop == n.failure.Hop && !s.at.IsZero():
+		n.took += s.took
+		*s = n
+	case n.took > s.took || s.at.IsZero():
+		*s = n
+	}
 }
 
 // lost is a failure of an outbound request that came without a trace context.
@@ -63,16 +86,19 @@ type Cause struct {
 const maxCauseText = 512
 
 // NewCauses returns a table for size failures, at least 1. A full table of 1,024 takes
-// about half a megabyte.
+// about a megabyte.
 func NewCauses(size int) *Causes {
 	size = max(size, 1)
-	return &Causes{byTrace: make(map[hop.TraceID]int, size), ring: make([]cause, size)}
+	c := &Causes{began: time.Now(), byTrace: make(map[hop.TraceID]int, size), ring: make([]cause, size)}
+	c.noted.Store(math.MinInt64)
+	return c
 }
 
-// Note remembers the failure of an outbound hop, as it is at now. If a trace has several
-// failures, the latest counts: the failure that an application did not recover from is
-// usually the last thing that it tried. But a call that had little time left, since an
-// earlier one had used it up before it failed, is not at fault: then that one counts.
+// Note remembers the failure of an outbound hop, as it is at now, or the one that the
+// service behind it recovered from. If a trace has several failures, the latest counts: the
+// failure that an application did not recover from is usually the last thing that it tried.
+// But a call that had little time left, since an earlier one had used it up before it
+// failed, is not at fault: then that one counts.
 //
 // among is how many requests the service was serving, for a call that came without a
 // trace context.
@@ -80,44 +106,50 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 	if h.Trace.IsZero() {
 		return
 	}
-	f := h.Failure
+	n := sighting{h.Span, now, now.Sub(h.Start), h.Failure}
+	if r := h.Recovered; r != nil {
+		n.took, n.failure = r.Took, r.Failure
+	}
+	f := &n.failure
 	for _, text := range []*string{&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason} {
 		*text = keep(*text)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, known := c.byTrace[h.Trace]
-	if !known {
-		i = c.next
-		c.next = (c.next + 1) % len(c.ring)
-		if old := c.ring[i].trace; !old.IsZero() {
-			delete(c.byTrace, old)
-		}
-		c.byTrace[h.Trace] = i
+	c.noted.Store(max(c.noted.Load(), int64(now.Sub(c.began))))
+	at := c.entry(h.Trace)
+	if h.Recovered != nil {
+		at.longest.add(n)
+		return
 	}
-	n := sighting{h.Span, now, now.Sub(h.Start), f}
-	at := &c.ring[i]
-	switch {
-	case !known:
-		*at = cause{trace: h.Trace, sighting: n}
-	case at.span == h.Span: // it is noted again
-		at.sighting = n
-	case hurried(h, &n) && max(at.took, at.slower.took) > n.took:
-		if at.took > at.slower.took {
-			at.slower = at.sighting
-		}
-		at.sighting = n
-	default:
-		at.sighting, at.slower = n, sighting{}
+	if at.latest.at.IsZero() || at.latest.span != h.Span { // else it is noted again
+		at.lacked = hurried(h, &n) && at.longest.took > n.took
+		at.longest.add(n)
 	}
+	at.latest = n
 	if h.Parent.IsZero() {
 		out := &c.lost[c.nextOut]
 		if out.start != h.Start { // else it is noted again
 			c.nextOut = (c.nextOut + 1) % len(c.lost)
 			out = &c.lost[c.nextOut]
 		}
-		*out = lost{h.Labels.Service, h.Start, now, among, f}
+		*out = lost{h.Labels.Service, h.Start, now, among, n.failure}
 	}
+}
+
+// entry returns the place of a trace, in which the oldest one makes room.
+func (c *Causes) entry(trace hop.TraceID) *cause {
+	i, known := c.byTrace[trace]
+	if !known {
+		i = c.next
+		c.next = (c.next + 1) % len(c.ring)
+		if old := c.ring[i].trace; !old.IsZero() {
+			delete(c.byTrace, old)
+		}
+		c.byTrace[trace] = i
+		c.ring[i] = cause{trace: trace}
+	}
+	return &c.ring[i]
 }
 
 // Find returns the failure that explains an inbound hop that has not ended: the latest
@@ -130,10 +162,10 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, known := c.byTrace[h.Trace]; known && !c.ring[i].at.Before(h.Start) {
-		found := &c.ring[i].sighting
-		if slower := &c.ring[i].slower; slower.took > 0 && !slower.at.Before(h.Start) {
-			found = slower
+	if i, known := c.byTrace[h.Trace]; known && c.ring[i].latest.since(h.Start) {
+		found := &c.ring[i].latest
+		if longest := &c.ring[i].longest; c.ring[i].lacked && longest.since(h.Start) {
+			found = longest
 		}
 		return Cause{found.failure, found.took, 1}, true
 	}
@@ -150,14 +182,27 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.among}, true
 }
 
+// Longest returns the failure of a trace that took the most time since an instant,
+// those included that did not fail a request. It may be why others had no time left, and
+// is to be blamed for nothing else. It costs next to nothing if nothing failed since then.
+func (c *Causes) Longest(trace hop.TraceID, since time.Time) (cause Cause, ok bool) {
+	if c.noted.Load() < int64(since.Sub(c.began)) {
+		return Cause{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, known := c.byTrace[trace]
+	if !known || !c.ring[i].longest.since(since) {
+		return Cause{}, false
+	}
+	s := &c.ring[i].longest
+	return Cause{s.failure, s.took, 1}, true
+}
+
 // hurried reports whether a call failed because time ran out, here or farther on, long
 // before its own route would have had it: its caller had no more time left for it.
 func hurried(h *hop.Hop, s *sighting) bool {
-	switch s.failure.Kind {
-	case "upstream_timeout", "per_try_timeout", "upstream_idle":
-		return s.took < h.Timeout/2
-	}
-	return false
+	return OutOfTime(s.failure.Kind) && s.took < h.Timeout/2
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

@@ -120,6 +120,56 @@ func TestCausesHurried(t *testing.T) {
 	}
 }
 
+// TestCausesRecovered: a failure that a service recovered from is never why a request
+// failed, but it may be why a call had no time left.
+func TestCausesRecovered(t *testing.T) {
+	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
+	c, trace := NewCauses(4), hop.TraceID{1}
+	request := &hop.Hop{Labels: &hop.Labels{}, Trace: trace, Start: at(0)}
+	call := func(span byte, from float64) *hop.Hop {
+		return &hop.Hop{Labels: &hop.Labels{}, Trace: trace, Span: hop.SpanID{span}, Parent: hop.SpanID{9}, Start: at(from), Timeout: 3 * time.Second}
+	}
+	longest := func(since float64) string {
+		f, ok := c.Longest(trace, at(since))
+		if ok != (f != Cause{}) {
+			t.Errorf("found is %t, %+v", ok, f)
+		}
+		return fmt.Sprint(f.Hop, " ", f.Took)
+	}
+	if got := longest(0); got != " 0s" {
+		t.Errorf("found %s", got)
+	}
+	for n := range 2 {
+		h := call(byte(1+n), float64(400*n))
+		h.Recovered = &hop.Recovered{Failure: hop.Failure{Hop: "stock"}, Took: 390 * time.Millisecond}
+		c.Note(h, at(float64(400*n+395)), 1)
+	}
+	if got := longest(0); got != "stock 780ms" {
+		t.Errorf("found %s, want both", got)
+	}
+	if got := longest(800); got != " 0s" {
+		t.Errorf("found %s, which was before", got)
+	}
+	if f, ok := c.Find(request); ok {
+		t.Errorf("found %+v, which failed nothing", f)
+	}
+	h := call(5, 800)
+	h.Failure = hop.Failure{Hop: "search", Kind: "upstream_timeout"}
+	c.Note(h, at(812), 1)
+	if f, _ := c.Find(request); f.Hop != "stock" {
+		t.Errorf("%q is at fault, want what took the time", f.Hop)
+	}
+	h = call(6, 820)
+	h.Failure = hop.Failure{Hop: "search", Kind: "connect_refused"}
+	c.Note(h, at(821), 1)
+	if f, _ := c.Find(request); f.Hop != "search" {
+		t.Errorf("%q is at fault, want what failed last", f.Hop)
+	}
+	if got := longest(0); got != "stock 780ms" {
+		t.Errorf("found %s", got)
+	}
+}
+
 // TestCausesWithoutContext: an application that passes no trace context on begins a trace
 // with each call. What failed while it served a request is taken for the reason, and said
 // to be inferred, unless the application is known to pass the context on.

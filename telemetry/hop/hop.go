@@ -54,6 +54,9 @@ type Hop struct {
 	Details string
 	// Failure says who made the failure; zero if nothing failed.
 	Failure Failure
+	// Recovered is a failure that did not fail the request; nil if there is none. It is not
+	// changed once it is set.
+	Recovered *Recovered
 	// Template is the route that was learned from the request's path, such as
 	// "/product/{id}". It is empty until the Hop is recorded, and where the
 	// configuration itself names a template.
@@ -66,6 +69,10 @@ type Hop struct {
 	// bytes on its connection, without framing (chunks, frames): before filters on the
 	// way in, and after filters on the way out. For a tunnel they count all bytes.
 	BytesIn, BytesOut int64
+	// WriteBlocked is how long the proxy waited for the client to take the response: what
+	// was sent filled the connection, as the client did not read. It is 0 where that can't
+	// be told (systems other than Linux, HTTP/1).
+	WriteBlocked time.Duration
 
 	// GRPC is true for a gRPC call. GRPCStatus is its status, and GRPCMessage its
 	// message, percent-decoded.
@@ -135,6 +142,9 @@ type Attempt struct {
 	// BytesSent and BytesReceived count the content sent to and received from the
 	// endpoint in the same way, even for a response that was not used.
 	BytesSent, BytesReceived int64
+	// WriteBlocked is how long the proxy waited for the endpoint to take the request's
+	// content, as on the Hop.
+	WriteBlocked time.Duration
 
 	// GRPCStatus is the status that the endpoint gave a gRPC call.
 	GRPCStatus GRPCStatus
