@@ -1,6 +1,7 @@
 package why
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func (r *Report) AppendText(dst []byte, o diagnose.TextOptions) []byte {
 		p.line("", "", "not at fault, they only relayed failures: "+strings.Join(r.NotAtFault, ", "))
 	}
 	p.rest(r)
-	return p.dst
+	return append(bytes.TrimRight(p.dst, "\n"), '\n')
 }
 
 // How many causes, and services where nothing failed, a person is shown.

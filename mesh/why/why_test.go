@@ -91,13 +91,13 @@ not at fault, they only relayed failures: checkout, web
 
 func TestNothingFails(t *testing.T) {
 	s := newShop(t)
-	if r := s.report(time.Minute); r.Verdict != "no requests" || r.text() != "no requests in the last 1m\n\n" {
+	if r := s.report(time.Minute); r.Verdict != "no requests" || r.text() != "no requests in the last 1m\n" {
 		t.Errorf("%s: %q", r.Verdict, r.text())
 	}
 	for i := range 1234 {
 		s.buy("/buy", time.Duration(i)*time.Millisecond, banks(i), nil)
 	}
-	want := "nothing failed: 1,234 requests in the last 10m\n   checkout: 1,234 requests\n   payments: 1,234 requests\n   web: 1,234 requests\n\n"
+	want := "nothing failed: 1,234 requests in the last 10m\n   checkout: 1,234 requests\n   payments: 1,234 requests\n   web: 1,234 requests\n"
 	if r := s.report(10 * time.Minute); r.Failed != 0 || r.Requests != 1234 || r.Verdict != "nothing failed" || r.text() != want {
 		t.Errorf("%s\n%s", r.Verdict, r.text())
 	}
