@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -34,6 +35,8 @@ type Options struct {
 	Trace func(hop.TraceID) []*hop.Hop
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
+	// Why returns the digest of the time since an instant; nil if no hops are kept.
+	Why func(since time.Time) *why.Digest
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.

@@ -71,13 +71,14 @@ func (a *api) table() []endpoint {
 		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, culprit=, since=10m, limit=N", a.traces),
 		page(costly(views, "/traces/ID", "/traces/{id}", "one trace as a waterfall, the hop to blame named; format=json or text; from=N goes on where a long one ends", a.trace)),
 		costly(views, "/hops?trace=ID", "/hops", "every hop of a trace that is known here; from=N goes on, as the Link field says; active=1 lists the hops under way instead, with what each waits for; also slow=1, limit=N", a.hops))
+	add(a.Why != nil, costly(views, "/v1/why?since=10m", "/v1/why", "what failed here, and the counts of what did not, for hopscope why", a.why))
+	add(a.Events != nil, costly(views, "/v1/events?since=10m", "/v1/events", "what happened to the proxy: endpoints, health, reloads, limits", a.events))
 	add(true,
 		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
-	add(a.Events != nil, costly(views, "/v1/events?since=10m", "/v1/events", "what happened to the proxy: endpoints, health, reloads, limits", a.events))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
 	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))

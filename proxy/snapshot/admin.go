@@ -40,7 +40,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		Drain:      p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince,
 	}
 	if p.store != nil {
-		o.Trace, o.Traces = p.store.Trace, p.store.Traces
+		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {

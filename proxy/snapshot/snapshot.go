@@ -28,6 +28,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // Options are what a proxy has besides its configuration.
@@ -69,6 +70,7 @@ type Proxy struct {
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
 	store    *store.Store   // nil where it is off
+	tally    *tally.Tally
 	recorder *record.Recorder
 	droppers []dropper // the recorder, and the views that count what they lost
 	agents   agents    // of Consul

@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/spans"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // dropper is a view that counts what it lost, by view, reason and, where it has several,
@@ -26,7 +27,8 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}}
+	p.tally = tally.New(p.started)
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
 	if t.AccessLog.Path != "off" {
 		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
 		if err != nil {

@@ -19,12 +19,15 @@ const overhead = 224
 type Store struct {
 	maxBytes int
 	sample   sample // used by the observing goroutine
+	// skippedAt is when the last hop had ended that was not kept; of the same goroutine.
+	skippedAt time.Time
 
 	mu     sync.Mutex
 	halves [2]half
 	traces map[hop.TraceID]*trace
 	newest *trace // the trace that got a hop last
 	oldest *trace
+	left   time.Time // when a hop was last seen to have been skipped
 
 	kept, skipped, evicted, tooLarge atomic.Uint64
 	level                            atomic.Uint32 // sample.level, for Stats
@@ -41,7 +44,7 @@ type half struct {
 // The halves of a Store.
 const (
 	ordinary = iota
-	notable  // failed, slow or flagged, or of a trace with such a hop
+	notable  // failed, slow or flagged, with a failed attempt, or of a trace with a failed hop
 )
 
 // maxBeside is how many hops of a trace are kept only because another one failed. Clients
@@ -91,13 +94,14 @@ func (s *Store) Observe(h *hop.Hop) {
 		return
 	}
 	which := ordinary
-	if h.Flags != 0 || h.Failed() || h.Slow() {
+	if h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil {
 		which = notable
 	} else if t := s.traces[h.Trace]; t != nil && t.failed > 0 && t.beside < maxBeside { // no lock: only Observe writes
 		which = notable
 		t.beside++
 	} else if !s.sample.keep(h.Trace) {
 		s.skipped.Add(1)
+		s.skippedAt = h.Start.Add(h.End)
 		return
 	}
 	size := h.Size() + overhead
@@ -115,6 +119,12 @@ func (s *Store) Observe(h *hop.Hop) {
 // Tick implements record.View.
 func (s *Store) Tick(now time.Time) {
 	s.sample.roll(now)
+	if !s.skippedAt.Equal(s.left) {
+		s.mu.Lock()
+		s.left = now
+		s.skippedAt = now
+		s.mu.Unlock()
+	}
 	s.level.Store(uint32(s.sample.level))
 }
 
@@ -133,23 +143,36 @@ func (s *Store) Trace(id hop.TraceID) []*hop.Hop {
 	return t.appendHops(nil)
 }
 
-// Since returns the hops that are here and ended at t or later. All those that failed, were
-// slow or carry a flag, and ended at whole or later, are among them.
-func (s *Store) Since(t time.Time) (hops []*hop.Hop, whole time.Time) {
+// Kept is what a store has of a time.
+type Kept struct {
+	Hops []*hop.Hop
+	// Failures is from when on every hop is there that failed, was slow, carries a flag or has
+	// an attempt that failed;
+	// All is from when on every hop is. Hops count by when they ended.
+	Failures, All time.Time
+}
+
+// Since returns the hops that are here and ended at t or later.
+func (s *Store) Since(t time.Time) Kept {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = t
-	if gone := s.halves[notable].gone; gone.After(t) {
-		whole = gone
-	}
+	k := Kept{Failures: latest(t, s.halves[notable].gone)}
+	k.All = latest(latest(k.Failures, s.halves[ordinary].gone), s.left)
 	for i := range s.halves {
 		for e := s.halves[i].first; e != nil; e = e.next {
 			if !e.hop.Start.Add(e.hop.End).Before(t) {
-				hops = append(hops, e.hop)
+				k.Hops = append(k.Hops, e.hop)
 			}
 		}
 	}
-	return hops, whole
+	return k
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // Stats say what the store holds, and what became of the hops that it saw.
@@ -158,8 +181,8 @@ type Stats struct {
 	Bytes    int `json:"bytes"`
 	Traces   int `json:"traces"`
 	Hops     int `json:"hops"`
-	// Notable is how many of Hops failed, were slow, carry a flag, or are of a trace with a
-	// hop that failed.
+	// Notable is how many of Hops failed, were slow, carry a flag, have an attempt that
+	// failed, or are of a trace with a hop that failed.
 	Notable int `json:"notable_hops"`
 	// Kept, Skipped, Evicted and TooLarge count hops since the start: kept,
 	// ordinary and not in the sample, removed for newer ones, and larger

@@ -195,8 +195,12 @@ func TestHalvesAreApart(t *testing.T) {
 
 func TestNotable(t *testing.T) {
 	for name, change := range map[string]func(h *hop.Hop){
-		"failed":  failed,
-		"slow":    func(h *hop.Hop) { h.End = time.Second },
+		"failed": failed,
+		"slow":   func(h *hop.Hop) { h.End = time.Second },
+		"tried again": func(h *hop.Hop) {
+			h.Attempts[0].Flags = hop.UpstreamConnectionFailure
+			h.Attempt().Status = 200
+		},
 		"flagged": func(h *hop.Hop) { h.Status, h.Flags = 404, hop.NoRoute },
 	} {
 		s := New(1 << 20)
@@ -250,16 +254,17 @@ func TestSince(t *testing.T) {
 	at(1, nil)
 	at(2, failed)
 	at(3, nil)
-	hops, whole := s.Since(start.Add(2 * time.Minute))
-	if len(hops) != 2 || !whole.Equal(start.Add(2*time.Minute)) {
-		t.Errorf("%d hops, whole from %v", len(hops), whole.Sub(start))
+	since := start.Add(2 * time.Minute)
+	if k := s.Since(since); len(k.Hops) != 2 || !k.Failures.Equal(since) || !k.All.Equal(since) {
+		t.Errorf("%d hops, failures from %v, all from %v", len(k.Hops), k.Failures.Sub(start), k.All.Sub(start))
 	}
 	for n := range uint64(1000) {
 		at(3+n, failed)
 	}
-	hops, whole = s.Since(start)
+	k := s.Since(start)
+	whole := k.Failures
 	notable := 0
-	for _, h := range hops {
+	for _, h := range k.Hops {
 		if h.Failed() {
 			notable++
 			if !h.Start.Add(h.End).After(whole) {
@@ -269,6 +274,13 @@ func TestSince(t *testing.T) {
 	}
 	if oldest := time.Duration(1002-notable) * time.Minute; whole.Sub(start) != oldest+time.Millisecond {
 		t.Errorf("%d failures are there, whole from %v, want %v", notable, whole.Sub(start), oldest)
+	}
+	s.sample.level = maxLevel
+	s.Observe(newHop(number(5000), nil)) // which is skipped
+	late := start.Add(time.Hour * 24)
+	s.Tick(late)
+	if k := s.Since(start); !k.All.Equal(late) || k.Failures.Equal(late) {
+		t.Errorf("failures from %v, all from %v", k.Failures.Sub(start), k.All.Sub(start))
 	}
 }
 
