@@ -8,8 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -146,16 +146,4 @@ func cut(texts ...*string) {
 }
 
 // clean makes a text of another proxy one line that a terminal can show.
-func clean(s string) string {
-	const most = 300
-	cut := s
-	if len(s) > most {
-		cut = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, cut)
-}
+func clean(s string) string { return why.Clean(s) }

@@ -4,11 +4,11 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
 )
@@ -22,6 +22,8 @@ type Options struct {
 	Started                             time.Time
 	// Mesh is the mesh that this proxy belongs to, nil for none.
 	Mesh *Mesh
+	// Access says who may ask; nil lets everyone do everything.
+	Access *Access
 	// Log receives what the API changes and what it could not do; nil is [slog.Default].
 	Log *slog.Logger
 	// Level is what POST /logging changes.
@@ -33,6 +35,8 @@ type Options struct {
 	Trace func(hop.TraceID) []*hop.Hop
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
+	// Why returns the digest of the time since an instant; nil if no hops are kept.
+	Why func(since time.Time) *why.Digest
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
@@ -40,6 +44,8 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
+	// Events returns what happened to the proxy at an instant or later, the earliest first.
+	Events func(since time.Time) []events.Event
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
 	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64
@@ -68,29 +74,14 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages()}
+	a := &api{Options: o, pages: newPages(), process: rand.Text()}
 	a.endpoints = a.table()
 	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
 		mux.Handle(e.pattern, a.only(e))
 	}
 	mux.HandleFunc("/", a.notFound)
-	return guard(versioned(mux))
-}
-
-// versioned marks the answers of the API under /v1/ with an id of this process. What is
-// to be relayed counts as not relayed until a member has answered.
-func versioned(next http.Handler) http.Handler {
-	id := rand.Text()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
-			w.Header().Set(mesh.HeaderProcess, id)
-		}
-		if strings.HasPrefix(r.URL.Path, "/v1/peers/") {
-			w.Header().Set(mesh.HeaderRelay, "failed")
-		}
-		next.ServeHTTP(w, r)
-	})
+	return guard(mux)
 }
 
 // api is the handler's state; nothing in it changes after New.
@@ -98,4 +89,5 @@ type api struct {
 	Options
 	endpoints []endpoint
 	pages     pages
+	process   string // an id of this process, for the answers under /v1/
 }

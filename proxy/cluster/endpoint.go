@@ -26,6 +26,7 @@ type Endpoint struct {
 
 	// Guarded by cluster.mu:
 	given   discovery.Endpoint
+	noted   discovery.Health      // that of given when it was last noted
 	probe   *healthcheck.Endpoint // nil where none is checked
 	check   healthcheck.Health
 	why     string        // the last check's words

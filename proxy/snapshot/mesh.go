@@ -12,20 +12,39 @@ import (
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/peers"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
 // meshing is what makes this proxy a member of a mesh; nil if it is not.
 type meshing struct {
+	tls    *tlsconf.Client // nil without TLS
 	caller *mesh.Caller
 	peers  *peers.Peers
 }
 
 // joinMesh makes this proxy a member of its mesh. The admin API's socket is there.
-func (p *Proxy) joinMesh(c *config.Config) *meshing {
+func (p *Proxy) joinMesh(c *config.Config) (*meshing, error) {
 	if c.Mesh == nil {
-		return nil
+		return nil, nil
 	}
-	m := &meshing{caller: mesh.NewCaller(mesh.Access{})}
+	m, access := &meshing{}, mesh.Access{}
+	if path := c.Mesh.TokenFile; path != "" {
+		var err error
+		if access.Tokens, err = mesh.OpenTokens(path); err != nil {
+			return nil, err
+		}
+	}
+	if t := c.Mesh.TLS; t != nil {
+		var err error
+		m.tls, err = tlsconf.NewClient(tlsconf.ClientOptions{
+			Name: "mesh", CA: t.CA, Cert: t.Cert, Key: t.Key, SAN: t.SAN, ALPN: []string{"http/1.1"}, Log: p.options.Log,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		access.TLS = m.tls.Config
+	}
+	m.caller = mesh.NewCaller(access)
 	m.peers = peers.New(peers.Options{
 		Name: c.Mesh.Name, Caller: m.caller, Log: p.options.Log, IsSelf: p.leadsHere,
 		Self: mesh.Member{
@@ -33,7 +52,7 @@ func (p *Proxy) joinMesh(c *config.Config) *meshing {
 			Address: p.AdminAddr().String(),
 		},
 	}, c.Mesh.Peers)
-	return m
+	return m, nil
 }
 
 // options are what the admin API knows of the mesh.
@@ -48,6 +67,9 @@ func (m *meshing) close() {
 	if m != nil {
 		m.peers.Close()
 		m.caller.Close()
+		if m.tls != nil {
+			m.tls.Close()
+		}
 	}
 }
 

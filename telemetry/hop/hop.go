@@ -255,6 +255,18 @@ func (h *Hop) Slow() bool {
 	return h.Kind == KindRequest && h.Labels.Slow > 0 && h.End >= h.Labels.Slow
 }
 
+// FailedAttempt returns the last attempt that failed, or nil: one whose response was a
+// server's error, or that got none through no fault of the client.
+func (h *Hop) FailedAttempt() *Attempt {
+	for i := len(h.Attempts) - 1; i >= 0; i-- {
+		a := &h.Attempts[i]
+		if a.Status >= 500 || a.GRPCStatus.ServerError() || a.ProxyError != "" || a.Flags&Failures != 0 {
+			return a
+		}
+	}
+	return nil
+}
+
 // Attempt adds an attempt and returns it; the pointer is valid until the next call.
 func (h *Hop) Attempt() *Attempt {
 	h.Attempts = append(h.Attempts, Attempt{})
