@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -84,7 +83,7 @@ func (n *Node) ranOut() bool {
 	if flags&hop.UpstreamTimeout != 0 {
 		return n.kind() != "per_try_timeout"
 	}
-	if status != http.StatusGatewayTimeout && call != hop.GRPCStatusOf(4) {
+	if status != 504 && call != hop.GRPCStatusOf(4) {
 		return false
 	}
 	for p := n.parent; p != nil; p = p.parent {
