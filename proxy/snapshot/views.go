@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/paths"
@@ -28,14 +27,11 @@ const mostRoutes = 100
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	views := []record.View{paths.New(mostRoutes), p.metrics}
-	if t.AccessLog.Path != "off" {
-		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
-		if err != nil {
-			return err
-		}
-		p.log = log
-		views = append(views, log)
+	logs, err := p.openLogs(&t.AccessLog)
+	if err != nil {
+		return err
 	}
+	views = append(views, logs...)
 	exporters, err := exporters(&t.Traces)
 	if err != nil {
 		return err

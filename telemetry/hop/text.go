@@ -40,6 +40,7 @@ func (h *Hop) Clone() *Hop {
 	c := *h
 	c.text = append(make([]byte, 0, len(h.text)), h.text...)
 	c.Attempts = append(make([]Attempt, 0, len(h.Attempts)), h.Attempts...)
+	c.Recorded = append([]Text(nil), h.Recorded...)
 	return &c
 }
 
@@ -51,7 +52,7 @@ func (h *Hop) Size() int {
 	for i := range h.Attempts {
 		shared += h.Attempts[i].TLS.size() + len(h.Attempts[i].Evidence)
 	}
-	return fixed + shared + len(h.text) + attempt*len(h.Attempts) +
+	return fixed + shared + len(h.text) + attempt*len(h.Attempts) + 8*len(h.Recorded) +
 		len(h.Failure.Hop) + len(h.Failure.Reason) + len(h.Failure.Caller) + len(h.Failure.Endpoint) +
 		len(h.Details) + len(h.Template)
 }
