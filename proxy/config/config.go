@@ -323,7 +323,7 @@ type Match struct {
 type Telemetry struct {
 	// Traces are the spans.
 	Traces Traces `yaml:"traces"`
-	// AccessLog is the log line of each hop.
+	// AccessLog has a line for each hop.
 	AccessLog AccessLog `yaml:"access_log"`
 	// Metrics is the Prometheus endpoint of the admin API.
 	Metrics Metrics `yaml:"metrics"`
@@ -378,13 +378,6 @@ type Zipkin struct {
 	URL string `yaml:"url" required:"true" format:"url"`
 	// Timeout is the time for one export.
 	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
-}
-
-// AccessLog is the log line of each hop, one JSON object a line.
-type AccessLog struct {
-	// Path is a file, "stdout", "stderr", or "off". The file is reopened on
-	// SIGUSR1.
-	Path string `yaml:"path" default:"stdout"`
 }
 
 // Metrics is the Prometheus endpoint.

@@ -425,6 +425,26 @@ telemetry:
     inject: [b3multi, b3]
   access_log:
     path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - path: stderr
+        format: "%START_TIME% %RESPONSE_CODE%\n"
+        only: failed
+        sample: 0.5
+      - path: stdout
+        fields: [path]
+        only: all
+        sample: 1
+      - path: /var/log/hop.json
+        json_format:
+          z: "%RESPONSE_CODE%"
+          a:
+            list: ["%PROTOCOL%", 1, 1.5, true, null]
+            empty: {}
+        only: all
+        sample: 1
   metrics:
     native_histograms: false
   slow_threshold: 0s

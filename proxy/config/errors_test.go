@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/telemetry/accesslog"
 )
 
 type mistake struct {
@@ -75,6 +77,22 @@ func mistakes() []mistake {
 		{"merge of a number", oneCluster("{<<: 5, endpoints: [a:80]}"),
 			"3:13: clusters.web: << takes an alias of a mapping, or a list of such; found 5"},
 		{"complex key", "? {a: b}\n: c\n", "2:1: YAML syntax: found an invalid key for this map"},
+
+		// Access logs.
+		{"an unknown operator", with("") + "telemetry: {access_log: {format: '%REQ(:METHOD)% %FILTER_STATE(a)%'}}\n",
+			`8:34: telemetry.access_log.format: expected a format string such as "%REQ(:METHOD)% %RESPONSE_CODE%", found "%REQ(:METHOD)% %FILTER_STATE(a)%": there is no command operator %FILTER_STATE%; there are ` + strings.Join(accesslog.Operators(), ", ")},
+		{"an unknown operator in JSON", with("") + "telemetry: {access_log: {json_format: {a: {b: '%REQ(Cookie)%'}}}}\n",
+			`8:39: telemetry.access_log.json_format: a: b: %REQ(Cookie)%: cookie may hold credentials, and is not logged`},
+		{"JSON that is none", with("") + "telemetry: {access_log: {json_format: [a]}}\n", `8:39: telemetry.access_log.json_format: expected a mapping, found a list`},
+		{"a number that JSON does not have", with("") + "telemetry: {access_log: {json_format: {a: [0x10]}}}\n",
+			`8:44: telemetry.access_log.json_format.a[0]: expected a string, a number, true, false, a list or a mapping, found 0x10`},
+		{"an unknown field", with("") + "telemetry: {access_log: {fields: [time, tiem]}}\n",
+			`8:41: telemetry.access_log.fields[1]: expected one of "` + strings.Join(accesslog.FieldNames(), `", "`) + `", found "tiem"; did you mean "time"?`},
+		{"two formats", with("") + "telemetry: {access_log: {also: [{path: a, fields: [time], format: a}]}}\n",
+			`8:67: telemetry.access_log.also[0].format: a log has one of fields, format and json_format: fields is there already`},
+		{"a further log that is off", with("") + "telemetry: {access_log: {also: [{path: 'off'}]}}\n",
+			`8:40: telemetry.access_log.also[0].path: "off" makes this log do nothing: remove it from the list`},
+		{"a format of two lines", with("") + "telemetry: {access_log: {format: \"a\\nb\"}}\n", "8:34: telemetry.access_log.format: the control character U+000A is not allowed"},
 
 		// Error pages.
 		{"an error page for what is no error", with("    error_pages: [{statuses: [\"301\"], file: a}]\n"),

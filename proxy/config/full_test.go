@@ -219,7 +219,16 @@ telemetry:
     sample: 1e-3
     extract: []
     inject: [b3multi, b3]
-  access_log: {path: /var/log/hop.log}
+  access_log:
+    path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - {path: stderr, format: "%START_TIME% %RESPONSE_CODE%\n", only: failed, sample: 0.5}
+      - {path: stdout, fields: [path]}
+      - path: /var/log/hop.json
+        json_format: {z: "%RESPONSE_CODE%", a: {list: ["%PROTOCOL%", 1, 1.5, true, null], empty: {}}}
   metrics: {native_histograms: false}
   slow_threshold: 0s
   learn_routes: false
@@ -298,7 +307,14 @@ func TestParseFull(t *testing.T) {
 				Zipkin: &Zipkin{URL: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", Timeout: 6 * time.Second},
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
-			AccessLog: AccessLog{Path: "/var/log/hop.log"},
+			AccessLog: AccessLog{
+				AccessLogTo{Path: "/var/log/hop.log", Fields: []string{"time", "status"}, Only: "failed_or_slow", Sample: 0.25},
+				[]AccessLogTo{
+					{Path: "stderr", Format: "%START_TIME% %RESPONSE_CODE%\n", Only: "failed", Sample: 0.5},
+					{Path: "stdout", Fields: []string{"path"}, Only: "all", Sample: 1},
+					{Path: "/var/log/hop.json", JSONFormat: `{"z":"%RESPONSE_CODE%","a":{"list":["%PROTOCOL%",1,1.5,true,null],"empty":{}}}`, Only: "all", Sample: 1},
+				},
+			},
 		},
 		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
 		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
@@ -417,6 +433,8 @@ func TestFullIsFull(t *testing.T) {
 	for of, ok := range other {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
+			continue
+		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
 			continue
 		case "Listener.trace_link": // it can't be there with proxy_status other than its default
 			continue

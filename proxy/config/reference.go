@@ -142,7 +142,7 @@ func (k key) holds() (inner reflect.Type, suffix string) {
 // typeText is the type of a key with its limits.
 func (k key) typeText() string {
 	switch kindOf(k.typ) {
-	case kindStruct, kindPointer:
+	case kindStruct, kindPointer, kindJSON:
 		return "mapping"
 	case kindMap:
 		return "mapping of names to " + plural(k.elem().typeText())
@@ -184,6 +184,8 @@ func (k key) formatText() string {
 		return "string"
 	case "listen":
 		return "address"
+	case "log format":
+		return "format string"
 	case "url", "trace link":
 		return "URL"
 	case "authority":

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -68,8 +69,9 @@ type Proxy struct {
 	events   *events.Ring
 	service  string // of the first configuration: no reload changes it
 	metrics  *metrics.Metrics
-	log      *accesslog.Log // nil where it is off
-	store    *store.Store   // nil where it is off
+	logs     []*accesslog.Log // those that go to files
+	recorded accesslog.Recorded
+	store    *store.Store // nil where it is off
 	tally    *tally.Tally
 	recorder *record.Recorder
 	droppers []dropper // the recorder, and the views that count what they lost
@@ -216,12 +218,13 @@ func (p *Proxy) Metrics() []metrics.Description { return p.metrics.Describe() }
 // Flush waits until everything that has been recorded shows in the views.
 func (p *Proxy) Flush(ctx context.Context) error { return p.recorder.Flush(ctx) }
 
-// ReopenLog reopens the access log's file.
+// ReopenLog reopens the files of the access logs.
 func (p *Proxy) ReopenLog() error {
-	if p.log == nil {
-		return nil
+	var errs []error
+	for _, l := range p.logs {
+		errs = append(errs, l.Reopen())
 	}
-	return p.log.Reopen()
+	return errors.Join(errs...)
 }
 
 // labels makes the labels of a route, with its series.
