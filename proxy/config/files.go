@@ -75,6 +75,7 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
+	c.eachOTLP(root, f.otlp)
 	f.consul(root.key("consul"), &c.Consul)
 	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
 		cluster, at := c.Clusters[name], root.key("clusters").key(name)

@@ -143,6 +143,9 @@ func (k key) holds() (inner reflect.Type, suffix string) {
 func (k key) typeText() string {
 	switch kindOf(k.typ) {
 	case kindStruct, kindPointer:
+		if k.orBool {
+			return "mapping, or `true` or `false`"
+		}
 		return "mapping"
 	case kindMap:
 		return "mapping of names to " + plural(k.elem().typeText())
@@ -186,6 +189,8 @@ func (k key) formatText() string {
 		return "address"
 	case "url":
 		return "URL"
+	case "collector":
+		return "address or URL"
 	case "authority":
 		return "host, with or without port"
 	case "target":

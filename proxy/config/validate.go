@@ -25,9 +25,7 @@ func validate(errs *collector, root *place, c *Config) {
 	v.clusters()
 	v.catalogs()
 	v.overload()
-	if o := c.Telemetry.Traces.OTLP; o != nil {
-		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
-	}
+	v.traces()
 }
 
 type validator struct {

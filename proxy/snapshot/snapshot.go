@@ -20,6 +20,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -56,19 +57,20 @@ type Proxy struct {
 	options Options
 	started time.Time
 
-	shared   *netio.Shared
-	budget   *listener.Budget // of clients' connections
-	dialling dialling
-	causes   *diagnose.Causes
-	active   *active.Table // the hops under way
-	kernel   *evidence.Kernel
-	panics   *panics.Counter
-	metrics  *metrics.Metrics
-	log      *accesslog.Log // nil where it is off
-	store    *store.Store   // nil where it is off
-	recorder *record.Recorder
-	droppers []dropper // the recorder, and the views that count what they lost
-	agents   agents    // of Consul
+	shared       *netio.Shared
+	budget       *listener.Budget // of clients' connections
+	dialling     dialling
+	causes       *diagnose.Causes
+	active       *active.Table // the hops under way
+	kernel       *evidence.Kernel
+	panics       *panics.Counter
+	metrics      *metrics.Metrics
+	log          *accesslog.Log // nil where it is off
+	store        *store.Store   // nil where it is off
+	recorder     *record.Recorder
+	collectorTLS []*tlsconf.Client // of exporters
+	droppers     []dropper         // the recorder, and the views that count what they lost
+	agents       agents            // of Consul
 
 	registration *registration // nil where there is none; guarded by reloading
 
@@ -121,6 +123,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.building, p.stopBuilding = context.WithCancel(p.context)
 	if err := p.startViews(&c.Telemetry); err != nil {
+		p.closeCollectors()
 		p.disinherit()
 		p.cancel()
 		return nil, err

@@ -34,7 +34,7 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		p.log = log
 		views = append(views, log)
 	}
-	exporters, err := exporters(&t.Traces)
+	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
 		return err
 	}
