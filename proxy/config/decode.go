@@ -63,7 +63,11 @@ func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 	case kindPointer:
 		target := reflect.New(k.typ.Elem())
 		setDefaults(target.Elem())
-		if ok = d.decodeStruct(p, n, target.Elem()); ok {
+		if b, isBool := n.(*ast.BoolNode); isBool && k.orBool {
+			if ok = true; b.Value {
+				v.Set(target)
+			}
+		} else if ok = d.decodeStruct(p, n, target.Elem()); ok {
 			v.Set(target)
 		}
 	case kindList:

@@ -210,12 +210,17 @@ locality: {region: eu, zone: eu-1}
 telemetry:
   traces:
     otlp:
-      endpoint: collector:4317
+      protocol: http/protobuf
+      endpoint: https://collector/otlp/v1/traces
       headers: {authorization: "Bearer t0ps3cret"}
       timeout: 5s
       compression: gzip
-      tls: true
+      tls: {ca: ca.pem, cert: me.pem, key: me.key, server_name: collector.internal, insecure_skip_verify: true}
     zipkin: {url: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", timeout: 6s}
+    exporters:
+      - otlp: {endpoint: "[::1]:4317", headers: {authorization: "Bearer t0ps3cret"}, tls: true}
+      - otlp: {endpoint: "collector:4317", tls: false}
+      - zipkin: {url: "http://user:t0ps3cret@zipkin:9411"}
     sample: 1e-3
     extract: []
     inject: [b3multi, b3]
@@ -302,9 +307,16 @@ func TestParseFull(t *testing.T) {
 		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
 		Telemetry: Telemetry{
 			Traces: Traces{
-				OTLP: &OTLP{Endpoint: "collector:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
-					Timeout: 5 * time.Second, Compression: "gzip", TLS: true},
+				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",
+					Headers: map[string]string{"authorization": "Bearer t0ps3cret"}, Timeout: 5 * time.Second, Compression: "gzip",
+					TLS: &CollectorTLS{CA: "ca.pem", Cert: "me.pem", Key: "me.key", ServerName: "collector.internal", InsecureSkipVerify: true}},
 				Zipkin: &Zipkin{URL: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", Timeout: 6 * time.Second},
+				Exporters: []Exporter{
+					{OTLP: &OTLP{Protocol: "grpc", Endpoint: "[::1]:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+						Timeout: 10 * time.Second, Compression: "none", TLS: &CollectorTLS{}}},
+					{OTLP: NewOTLP("collector:4317")},
+					{Zipkin: NewZipkin("http://user:t0ps3cret@zipkin:9411")},
+				},
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
 			AccessLog: AccessLog{

@@ -29,9 +29,7 @@ func validate(errs *collector, root *place, c *Config) {
 	v.catalogs()
 	v.overload()
 	v.accessLogs()
-	if o := c.Telemetry.Traces.OTLP; o != nil {
-		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
-	}
+	v.traces()
 }
 
 type validator struct {

@@ -33,7 +33,7 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		return err
 	}
 	views = append(views, logs...)
-	exporters, err := exporters(&t.Traces)
+	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
 		return err
 	}
