@@ -62,6 +62,9 @@ type Options struct {
 	// Callers are the networks of clients whose x-envoy- fields are believed; see
 	// [Forwarder.screen].
 	Callers []netip.Prefix
+	// Record are the fields of requests and responses that are recorded beyond those that
+	// every Hop has.
+	Record []hop.RecordedField
 	// Panics counts the panics that cost a request; nil counts none.
 	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.

@@ -126,4 +126,7 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	case Cut:
 		r.Remove(message.ServerTiming)
 	}
+	if len(f.Record) > 0 {
+		f.recordFields(h, r, true)
+	}
 }
