@@ -245,7 +245,8 @@ func (c *Client) proxy(m Member, via string, places chan struct{}) *Proxy {
 	return &Proxy{Member: m, caller: c.caller, via: via, places: places, left: maxBytes}
 }
 
-// mesh asks a proxy for the members of its mesh. The proxy itself is the first of them.
+// mesh asks a proxy for the members of its mesh. The proxy itself is the first of them,
+// unless it lists others and not itself: then it only leads to them.
 func (c *Client) mesh(ctx context.Context, address string) []*Proxy {
 	self := c.proxy(Member{Address: address}, "", nil)
 	answer, err := self.Get(ctx, "/peers")
@@ -259,14 +260,18 @@ func (c *Client) mesh(ctx context.Context, address string) []*Proxy {
 	defer answer.Close()
 	members, err := decodeMembers(answer)
 	self.left, self.err = maxBytes, err
-	proxies, places := []*Proxy{self}, make(chan struct{}, relaysAtOnce)
+	proxies, places, member := []*Proxy{self}, make(chan struct{}, relaysAtOnce), len(members.Peers) == 0
 	for _, m := range members.Peers {
 		if m.Self {
+			member = true
 			self.Member = m
 			self.Address = address // which leads there from here
 			continue
 		}
 		proxies = append(proxies, c.proxy(m, address, places))
+	}
+	if !member && self.err == nil {
+		return proxies[1:]
 	}
 	return proxies
 }

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
 )
@@ -33,6 +35,8 @@ type Options struct {
 	Trace func(hop.TraceID) []*hop.Hop
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
+	// Why returns the digest of the time since an instant; nil if no hops are kept.
+	Why func(since time.Time) *why.Digest
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
@@ -40,6 +44,8 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
+	// Events returns what happened to the proxy at an instant or later, the earliest first.
+	Events func(since time.Time) []events.Event
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
 	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64

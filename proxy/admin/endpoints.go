@@ -68,9 +68,11 @@ func (a *api) table() []endpoint {
 	}
 	add(a.Metrics != nil, open(a.Access != nil && a.Access.Metrics, costly(scrapes, "/metrics", "/metrics", "Prometheus and OpenMetrics", a.metrics)))
 	add(true,
-		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, since=10m, limit=N", a.traces),
+		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, culprit=, since=10m, limit=N", a.traces),
 		page(costly(views, "/traces/ID", "/traces/{id}", "one trace as a waterfall, the hop to blame named; format=json or text; from=N goes on where a long one ends", a.trace)),
 		costly(views, "/hops?trace=ID", "/hops", "every hop of a trace that is known here; from=N goes on, as the Link field says; active=1 lists the hops under way instead, with what each waits for; also slow=1, limit=N", a.hops))
+	add(a.Why != nil, costly(views, "/v1/why?since=10m", "/v1/why", "what failed here, and the counts of what did not, for hopscope why", a.why))
+	add(a.Events != nil, costly(views, "/v1/events?since=10m", "/v1/events", "what happened to the proxy: endpoints, health, reloads, limits", a.events))
 	add(true,
 		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),

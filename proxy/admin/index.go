@@ -98,7 +98,7 @@ func (a *api) traceRow(s store.Summary, now time.Time, failed bool) (row traceRo
 	row = traceRow{
 		Count: 1, ID: id, Short: id[:12] + "…", At: s.Start.UTC().Format(time.RFC3339Nano),
 		Ago: ago(now.Sub(s.Start)), Request: shown(requestLine(s.Root)), Took: short(s.Duration),
-		Status: status(s.Status), Class: "good", Hop: shown(s.FailedHop), Reason: shown(s.Reason),
+		Status: status(s.Status), Class: "good", Hop: shown(s.Failure.Hop), Reason: shown(s.Failure.Reason),
 	}
 	if s.GRPCStatus != 0 {
 		row.Status = s.GRPCStatus.String()

@@ -149,6 +149,26 @@ type ListenerHTTP struct {
 	ProxyStatus string `yaml:"proxy_status" default:"append" enum:"append,pass,cut"`
 	// ServerTiming is the same for Server-Timing.
 	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
+	// ErrorPages are the pages that a browser gets where the proxy itself answers with an
+	// error. The first page for the status is taken. Other clients get a problem document
+	// (RFC 9457) if they accept JSON, and a short text else: see docs/errors.md.
+	ErrorPages []ErrorPage `yaml:"error_pages"`
+	// TraceLink is the URL of a trace's page in Jaeger, or whatever shows traces, with
+	// %TRACE_ID% for the id, such as http://127.0.0.1:16686/trace/%TRACE_ID%. Errors that
+	// the proxy itself answers with have it. It needs proxy_status "append".
+	TraceLink string `yaml:"trace_link" format:"trace link"`
+}
+
+// ErrorPage is a page for errors that the proxy itself answers with.
+type ErrorPage struct {
+	// Statuses are the statuses that the page is for, such as 404 or 500-599. Without any
+	// it is for all errors: 400-599.
+	Statuses []string `yaml:"statuses" format:"statuses"`
+	// File is the page, in HTML, of at most 64 KiB. These are replaced: %STATUS%, %TITLE%
+	// (the status in words), %REQUEST_ID%, %TRACE_ID%; and with proxy_status "append" also
+	// %DETAIL%, %FAILED_HOP%, %KIND%, %FLAGS%, %SERVICE% and %TRACE_LINK%. The file is read
+	// at the start and at each reload.
+	File string `yaml:"file" required:"true" format:"file"`
 }
 
 // ListenerTLS encrypts a listener's connections. Files are in PEM. Their paths are

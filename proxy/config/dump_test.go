@@ -159,6 +159,9 @@ listeners:
     via: false
     proxy_status: cut
     server_timing: append
+    error_pages:
+      - statuses: ["404", "500-599"]
+        file: sorry.html
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]

@@ -16,7 +16,7 @@ type mistake struct {
 
 const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
-		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing"
+		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
 	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
 	rootKeys  = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket"
 )
@@ -75,6 +75,17 @@ func mistakes() []mistake {
 		{"merge of a number", oneCluster("{<<: 5, endpoints: [a:80]}"),
 			"3:13: clusters.web: << takes an alias of a mapping, or a list of such; found 5"},
 		{"complex key", "? {a: b}\n: c\n", "2:1: YAML syntax: found an invalid key for this map"},
+
+		// Error pages.
+		{"an error page for what is no error", with("    error_pages: [{statuses: [\"301\"], file: a}]\n"),
+			`5:31: listeners[0].error_pages[0].statuses[0]: "301" is no error: expected statuses from 400 on`},
+		{"an error page for a class", with("    error_pages: [{statuses: [5xx], file: a}]\n"),
+			`5:31: listeners[0].error_pages[0].statuses[0]: expected a status or a range of them such as 200 or 200-299, found "5xx": "5xx" is not a status; did you mean "500-599"?`},
+		{"too many error pages", with("    error_pages: [" + strings.Repeat("{file: a}, ", 101) + "]\n"), `5:18: listeners[0].error_pages: expected at most 100 pages, found 101`},
+		{"a link to traces for the public", with("    trace_link: http://a/%TRACE_ID%\n    proxy_status: pass\n"),
+			`5:17: listeners[0].trace_link: has no effect while proxy_status is "pass", as errors tell nothing of the mesh then; set proxy_status to "append", or remove the key`},
+		{"a link to no trace", with("    trace_link: http://a/\n"),
+			`5:17: listeners[0].trace_link: expected the URL of a trace such as http://127.0.0.1:16686/trace/%TRACE_ID%, found "http://a/": it has no %TRACE_ID%, where the id of the trace goes`},
 
 		// Keys.
 		{"unknown key", with("    clustr: web\n"), "5:5: listeners[0].clustr: unknown key (valid keys: " + listenerKeys + ")"},

@@ -78,6 +78,7 @@ listeners:
     via: false
     proxy_status: cut
     server_timing: append
+    error_pages: [{statuses: ["404", 500-599], file: sorry.html}]
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
@@ -280,7 +281,7 @@ func TestParseFull(t *testing.T) {
 			},
 			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
 			ForwardClientCert: "sanitize_set",
-			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
+			Via:               false, ProxyStatus: "cut", ServerTiming: "append", ErrorPages: []ErrorPage{{[]string{"404", "500-599"}, "sorry.html"}},
 			Catalog:        "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}}},
@@ -419,6 +420,8 @@ func TestFullIsFull(t *testing.T) {
 	for of, ok := range other {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
+			continue
+		case "Listener.trace_link": // it can't be there with proxy_status other than its default
 			continue
 		case "ListenerTLS.max_version", "ClusterTLS.min_version": // the other of the pair is
 			continue

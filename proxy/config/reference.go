@@ -184,7 +184,7 @@ func (k key) formatText() string {
 		return "string"
 	case "listen":
 		return "address"
-	case "url":
+	case "url", "trace link":
 		return "URL"
 	case "authority":
 		return "host, with or without port"

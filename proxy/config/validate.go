@@ -232,8 +232,30 @@ func (v validator) listeners() {
 		if l.TLS != nil {
 			v.listenerTLS(p.key("tls"), l.TLS)
 		}
+		v.errorPages(p, &l)
 		for j := range l.Routes {
 			v.route(p.key("routes").item(j), &l.Routes[j])
+		}
+	}
+}
+
+// maxErrorPages is how many error pages a listener may have: they stay in memory.
+const maxErrorPages = 100
+
+// errorPages checks what a listener's own errors look like.
+func (v validator) errorPages(p *place, l *Listener) {
+	if l.TraceLink != "" && l.ProxyStatus != "append" && !p.key("proxy_status").failed {
+		v.errs.add(p.key("trace_link"), `has no effect while proxy_status is %q, as errors tell nothing of the mesh then; set proxy_status to "append", or remove the key`, clip(l.ProxyStatus))
+	}
+	pages := p.key("error_pages")
+	if n := len(l.ErrorPages); n > maxErrorPages {
+		v.errs.add(pages, "expected at most %d pages, found %d", maxErrorPages, n)
+	}
+	for i := range l.ErrorPages {
+		for j, s := range l.ErrorPages[i].Statuses {
+			if first, _, err := Statuses(s); err == nil && first < 400 {
+				v.errs.add(pages.item(i).key("statuses").item(j), "%q is no error: expected statuses from 400 on", clip(s))
+			}
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
+	"github.com/hopscope/hopscope/proxy/problem"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -50,6 +51,10 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
+	// ErrorPages are shown to browsers where the proxy itself answers with an error.
+	ErrorPages problem.Pages
+	// TraceLink is the URL of a trace's page, with %TRACE_ID% for its id; "" is none.
+	TraceLink string
 	// Deadlines says how the time that is left goes from hop to hop; nil is off.
 	Deadlines *Deadlines
 	// UnderWay is the table of the hops under way; nil is none.

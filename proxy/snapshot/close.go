@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // Close drains the proxy until ctx is done, then cuts what is left, and shows
@@ -30,6 +31,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 	p.closing.Do(func() {
 		p.stopBuilding()
+		p.noteOwn(events.Upgrade, "another process took over from this one")
 		p.reloading.Lock()
 		p.registration.end(ctx, registered)
 		p.registration = nil
@@ -79,7 +81,9 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 func (p *Proxy) stopReloading() []*listener.Listener {
 	p.reloading.Lock() // one that is under way ends first
 	defer p.reloading.Unlock()
-	p.draining.Store(true)
+	if !p.draining.Swap(true) {
+		p.noteOwn(events.Drain, "the proxy drains: it accepts nothing new")
+	}
 	return p.listeners()
 }
 

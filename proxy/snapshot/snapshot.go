@@ -23,10 +23,12 @@ import (
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // Options are what a proxy has besides its configuration.
@@ -63,9 +65,12 @@ type Proxy struct {
 	active   *active.Table // the hops under way
 	kernel   *evidence.Kernel
 	panics   *panics.Counter
+	events   *events.Ring
+	service  string // of the first configuration: no reload changes it
 	metrics  *metrics.Metrics
 	log      *accesslog.Log // nil where it is off
 	store    *store.Store   // nil where it is off
+	tally    *tally.Tally
 	recorder *record.Recorder
 	droppers []dropper // the recorder, and the views that count what they lost
 	agents   agents    // of Consul
@@ -110,10 +115,13 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
+		events: events.New(mostEvents), service: c.Service,
 	}
+	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
+	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
-	p.budget.Reclaim = p.reclaim
+	p.budget.Reclaim, p.budget.Note = p.reclaim, p.noteOwn
 	p.alone = make(chan struct{})
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
@@ -130,7 +138,11 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.limitMemory(c)
 	p.recollect(&c.Discovery)
 	p.reloading.Lock() // what is being built has series, too
-	g, err := p.build(c, resources.FromConfig(c), nothing)
+	var g *generation
+	base, err := resourcesOf(c)
+	if err == nil {
+		g, err = p.build(c, base, nothing)
+	}
 	if err == nil {
 		p.adopt(g)
 		err = p.bindAdmin(c)

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -11,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
@@ -18,23 +18,23 @@ import (
 func (g *generation) makeTLS(c *credentials) (err error) {
 	name := c.of.Name
 	if t := c.of.Server; t != nil {
-		if c.server, err = tlsconf.NewServer(serverOptions(name, t, g.options.Log)); err != nil {
+		if c.server, err = tlsconf.NewServer(g.serverOptions(name, t)); err != nil {
 			return fmt.Errorf("listener %s: %w", name, err)
 		}
 		return nil
 	}
-	if c.client, err = tlsconf.NewClient(clientOptions(name, c.of.Client, c.of.Protocol, g.options.Log)); err != nil {
+	if c.client, err = tlsconf.NewClient(g.clientOptions(name, c.of.Client, c.of.Protocol)); err != nil {
 		return fmt.Errorf("cluster %s: %w", name, err)
 	}
 	return nil
 }
 
 // serverOptions are the TLS of a listener.
-func serverOptions(name string, t *config.ListenerTLS, log *slog.Logger) tlsconf.ServerOptions {
+func (p *Proxy) serverOptions(name string, t *config.ListenerTLS) tlsconf.ServerOptions {
 	o := tlsconf.ServerOptions{
 		Name: name, ClientCA: t.ClientCA, ClientSAN: t.ClientSAN, CRL: t.CRL,
 		MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: log,
+		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: p.options.Log, Note: p.noteOwn,
 	}
 	switch t.ClientAuth {
 	case "request":
@@ -49,11 +49,11 @@ func serverOptions(name string, t *config.ListenerTLS, log *slog.Logger) tlsconf
 }
 
 // clientOptions are the TLS of a cluster.
-func clientOptions(name string, t *config.ClusterTLS, speaks string, log *slog.Logger) tlsconf.ClientOptions {
+func (p *Proxy) clientOptions(name string, t *config.ClusterTLS, speaks string) tlsconf.ClientOptions {
 	o := tlsconf.ClientOptions{
 		Name: name, CA: t.CA, SNI: t.SNI, Cert: t.Cert, Key: t.Key, SAN: t.SAN, SPKI: t.SPKI, CRL: t.CRL,
 		Insecure: t.InsecureSkipVerify, MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		Log: log,
+		Log: p.options.Log, Note: func(kind events.Kind, text string) { p.note(kind, name, "", text) },
 	}
 	switch protocol(speaks) {
 	case upstream.HTTP1:
