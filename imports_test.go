@@ -25,7 +25,7 @@ const module = "github.com/hopscope/hopscope"
 var layers = [][]string{
 	{"proxy/message", "proxy/fault", "proxy/problem", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/evidence", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/healthcheck", "proxy/handover"},
 	{"proxy/http1", "proxy/http2", "proxy/grpc"},
-	{"proxy/filter", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream"},
+	{"proxy/filter", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream", "proxy/peers"},
 	{"proxy/listener", "proxy/forward", "proxy/stream", "proxy/admin"},
 	{"proxy/snapshot"},
 	{"proxy/process", "proxy/proxytest", "deploy/demo"},
@@ -40,7 +40,7 @@ var forTests = []string{"proxy/proxytest", "proxy/conformance", "cmd/clitest", "
 // pure are the packages that touch neither socket nor file. They import each other,
 // package discovery, and of the standard library what does not reach outside.
 var pure = []string{
-	"telemetry/hop", "telemetry/words", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active", "telemetry/paths",
+	"telemetry/hop", "telemetry/words", "telemetry/diagnose", "telemetry/tracecontext", "telemetry/redact", "telemetry/active", "telemetry/paths", "telemetry/events",
 	"proxy/message", "proxy/fault", "proxy/problem", "proxy/http1", "proxy/grpc", "proxy/route", "proxy/catalog", "proxy/balance", "proxy/outlier",
 	"proxy/resources",
 }

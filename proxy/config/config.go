@@ -12,6 +12,8 @@ type Config struct {
 	Service string `yaml:"service" default:"hopscope" format:"name"`
 	// Admin is the admin API.
 	Admin Admin `yaml:"admin"`
+	// Mesh says which other proxies this one belongs together with.
+	Mesh *Mesh `yaml:"mesh"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
 	// Clusters are groups of endpoints, by name. Routes send requests to them.
@@ -42,13 +44,6 @@ type Config struct {
 	// default is made of the user and the admin address; there is none if the admin API
 	// is off or on port 0.
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
-}
-
-// Admin is the admin API.
-type Admin struct {
-	// Address is where the admin API listens, or "off". The API has no authentication:
-	// keep it on loopback or a management network.
-	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
 }
 
 // Listener is an address that takes requests, and says what is done with them.

@@ -50,7 +50,27 @@ func TestDumpYAML(t *testing.T) {
 	c := mustParse(t, full)
 	want := `service: shop
 admin:
-  address: "off"
+  address: 127.0.0.1:9902
+  token_file: read.token
+  control_token_file: control.token
+  tls:
+    cert: admin.pem
+    key: admin.key
+    client_ca: ca.pem
+    client_san: ["*.example.com"]
+    control_san: [ops.example.com]
+  open: [metrics]
+  insecure: false
+mesh:
+  name: shop
+  instance: web-1
+  peers: [10.0.0.2:9901, "[::1]:9901"]
+  token_file: mesh.token
+  tls:
+    ca: ca.pem
+    cert: mesh.pem
+    key: mesh.key
+    san: [spiffe://mesh]
 listeners:
   - name: in
     address: "[::1]:0"

@@ -20,7 +20,7 @@ const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
 		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
 	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
-	rootKeys  = "service, admin, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket"
+	rootKeys  = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket"
 )
 
 // oneCluster makes a valid file but for its cluster, which is in line 3.
@@ -185,6 +185,24 @@ func mistakes() []mistake {
 		// Formats.
 		{"listen without port", with("") + "admin: {address: localhost}\n",
 			`8:18: admin.address: expected a listen address such as 0.0.0.0:8080, or "off", found "localhost": the port is missing`},
+		{"admin for everyone", with("") + "admin: {address: 0.0.0.0:9901}\n",
+			`8:18: admin.address: "0.0.0.0:9901" is not on loopback, and there everyone could read traces and drain the proxy; ` +
+				`set admin.token_file, mesh.token_file or admin.tls.client_ca, or admin.insecure to true if the network keeps strangers out`},
+		{"admin on every interface", with("") + "admin: {address: \":9901\", tls: {cert: a, key: b}}\n",
+			`8:18: admin.address: ":9901" is not on loopback, and there everyone could read traces and drain the proxy; ` +
+				`set admin.token_file, mesh.token_file or admin.tls.client_ca, or admin.insecure to true if the network keeps strangers out`},
+		{"insecure with a token", with("") + "admin: {address: \":9901\", token_file: a, insecure: true}\n",
+			`8:52: admin.insecure: everyone can't be let in while a token or a client certificate is asked for; remove the key, or what asks for them`},
+		{"names without authorities", with("") + "admin: {tls: {cert: a, key: b, control_san: [ops]}}\n",
+			`8:45: admin.tls.control_san: has no effect without client_ca, as no client is asked for a certificate; set client_ca, or remove the key`},
+		{"mesh without an admin API", with("") + "admin: {address: \"off\"}\nmesh: {}\n",
+			`9:7: mesh: has no effect while admin.address is "off", as members ask each other by the admin API; set admin.address, or remove the key`},
+		{"mesh in plain text", with("") + "admin: {tls: {cert: a, key: b}}\nmesh: {}\n",
+			`8:14: admin.tls: the proxies of the mesh can't ask this one over TLS; set mesh.tls.ca in all of them`},
+		{"mesh without a certificate", with("") + "mesh: {tls: {ca: a}, token_file: b}\n",
+			`8:13: mesh.tls: the admin API has no certificate to serve TLS with; set cert and key, or admin.tls`},
+		{"mesh with nothing to show", with("") + "admin: {tls: {cert: a, key: b}}\nmesh: {tls: {ca: a}}\n",
+			`9:13: mesh.tls: this proxy has nothing to show to the others; set cert and key, or mesh.token_file`},
 		{"misspelt off", with("") + "admin: {address: offf}\n",
 			`8:18: admin.address: expected a listen address such as 0.0.0.0:8080, or "off", found "offf": the port is missing; did you mean "off"?`},
 		{"listen with star", with("") + "admin: {address: '*:80'}\n",

@@ -78,6 +78,7 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
+	f.admin(root, c)
 	f.consul(root.key("consul"), &c.Consul)
 	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
 		cluster, at := c.Clusters[name], root.key("clusters").key(name)
@@ -146,6 +147,26 @@ func (f fileChecker) pages(p *place, l *Listener) {
 		}
 		if _, err := problem.ParsePage(data, l.ProxyStatus == "append"); err != nil {
 			f.errs.add(at, "the file %q is no error page: %v", clip(l.ErrorPages[i].File), err)
+		}
+	}
+}
+
+// admin checks the files of the admin API and of the mesh.
+func (f fileChecker) admin(root *place, c *Config) {
+	p := root.key("admin")
+	f.tokens(p.key("token_file"), c.Admin.TokenFile)
+	f.tokens(p.key("control_token_file"), c.Admin.ControlTokenFile)
+	if t := c.Admin.TLS; t != nil {
+		at := p.key("tls")
+		f.pair(at.key("cert"), at.key("key"), t.Cert, t.Key)
+		f.certificates(at.key("client_ca"), t.ClientCA)
+	}
+	if m := c.Mesh; m != nil {
+		f.tokens(root.key("mesh").key("token_file"), m.TokenFile)
+		if m.TLS != nil {
+			at := root.key("mesh").key("tls")
+			f.certificates(at.key("ca"), m.TLS.CA)
+			f.pair(at.key("cert"), at.key("key"), m.TLS.Cert, m.TLS.Key)
 		}
 	}
 }

@@ -9,7 +9,19 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
-admin: {address: "off"}
+admin:
+  address: 127.0.0.1:9902
+  token_file: read.token
+  control_token_file: control.token
+  tls: {cert: admin.pem, key: admin.key, client_ca: ca.pem, client_san: ["*.example.com"], control_san: [ops.example.com]}
+  open: [metrics]
+  insecure: false
+mesh:
+  name: shop
+  instance: web-1
+  peers: ["10.0.0.2:9901", "[::1]:9901"]
+  token_file: mesh.token
+  tls: {ca: ca.pem, cert: mesh.pem, key: mesh.key, san: ["spiffe://mesh"]}
 listeners:
   - name: in
     address: "[::1]:0"
@@ -231,7 +243,14 @@ upgrade_socket: "@hopscope"
 func TestParseFull(t *testing.T) {
 	want := &Config{
 		Service: "shop",
-		Admin:   Admin{Address: "off"},
+		Admin: Admin{
+			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
+			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
+		},
+		Mesh: &Mesh{
+			Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}, TokenFile: "mesh.token",
+			TLS: &MeshTLS{CA: "ca.pem", Cert: "mesh.pem", Key: "mesh.key", SAN: []string{"spiffe://mesh"}},
+		},
 		Listeners: []Listener{{ListenerSocket{
 			Name: "in", Address: "[::1]:0",
 			TLS: &ListenerTLS{
@@ -420,6 +439,8 @@ func TestFullIsFull(t *testing.T) {
 		case "Listener.trace_link": // it can't be there with proxy_status other than its default
 			continue
 		case "ListenerTLS.max_version", "ClusterTLS.min_version": // the other of the pair is
+			continue
+		case "Admin.insecure": // there are tokens
 			continue
 		}
 		if !ok {

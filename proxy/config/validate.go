@@ -22,6 +22,8 @@ func (c *Config) Validate() error {
 func validate(errs *collector, root *place, c *Config) {
 	v := validator{errs: errs, config: c, root: root}
 	v.value(root, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
+	v.admin()
+	v.mesh()
 	v.listeners()
 	v.clusters()
 	v.catalogs()

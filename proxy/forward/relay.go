@@ -26,8 +26,11 @@ func (a *attempt) relay() (err error) {
 	if h.GRPC {
 		called(x, r)
 	}
-	if r.Status >= 500 || h.GRPCStatus.ServerError() || h.Flags&hop.Failures != 0 {
+	switch {
+	case r.Status >= 500 || h.GRPCStatus.ServerError() || h.Flags&hop.Failures != 0:
 		f.attribute(x, r)
+	case !h.GRPC || h.GRPCStatus != 0: // else the trailers tell
+		f.wentWell(x, r)
 	}
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us

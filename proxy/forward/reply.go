@@ -121,15 +121,23 @@ func values(r *message.Head, name string) (all [][]byte) {
 // mostServing is up to how many requests are counted that a call may have been for.
 const mostServing = 10
 
-// note remembers that a call of this service failed, for its inbound hops. It comes
-// before the response goes out, since the service may answer its own caller at once.
+// note remembers that a call of this service failed, or what it went well in spite of, for
+// its inbound hops. It comes before the response goes out, since the service may answer its
+// own caller at once.
 func (f *Forwarder) note(h *hop.Hop) {
-	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy // a call without a route is no failure by its status
+	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy || // a call without a route is no failure by its status
+		h.Recovered != nil
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
-		among := 1
-		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
+		among, request := 1, hop.SpanID{}
+		switch {
+		case f.UnderWay == nil:
+		case !h.Parent.IsZero():
+			if in, ok := f.UnderWay.Caller(h); ok && in.Attempt == h.Parent {
+				request = in.Span
+			}
+		case !f.Causes.Passes.Load():
 			among = f.UnderWay.Serving(h.Labels.Service, mostServing)
 		}
-		f.Causes.Note(h, time.Now(), among)
+		f.Causes.Note(h, time.Now(), request, among)
 	}
 }

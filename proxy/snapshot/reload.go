@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -53,6 +54,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	}
 	p.metrics.Reloaded(err)
 	if err != nil {
+		p.noteRejected(err)
 		return Changes{}, err
 	}
 	p.adopt(g)
@@ -68,11 +70,15 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 		p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 	}
 	p.served.Go(func() { p.outlive(old, g) })
+	p.noteOwn(events.Reload, "a new configuration is in use: "+changes(d).String())
 	return changes(d), nil
 }
 
 // Refused counts a configuration that could not even be read.
-func (p *Proxy) Refused(err error) { p.metrics.Reloaded(err) }
+func (p *Proxy) Refused(err error) {
+	p.metrics.Reloaded(err)
+	p.noteRejected(err)
+}
 
 // Config is the configuration that the proxy runs.
 func (p *Proxy) Config() *config.Config { return p.current.Load().config }

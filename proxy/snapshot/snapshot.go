@@ -24,10 +24,12 @@ import (
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // Options are what a proxy has besides its configuration.
@@ -64,10 +66,13 @@ type Proxy struct {
 	active   *active.Table // the hops under way
 	kernel   *evidence.Kernel
 	panics   *panics.Counter
+	events   *events.Ring
+	service  string // of the first configuration: no reload changes it
 	metrics  *metrics.Metrics
 	logs     []*accesslog.Log // those that go to files
 	recorded accesslog.Recorded
 	store    *store.Store // nil where it is off
+	tally    *tally.Tally
 	recorder *record.Recorder
 	droppers []dropper // the recorder, and the views that count what they lost
 	agents   agents    // of Consul
@@ -91,6 +96,8 @@ type Proxy struct {
 	context, building    context.Context
 	cancel, stopBuilding context.CancelFunc
 
+	guard         *guard   // of the admin API; nil where that is off
+	mesh          *meshing // nil where there is none
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
 	takenOver     sync.Once
@@ -110,10 +117,13 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
+		events: events.New(mostEvents), service: c.Service,
 	}
+	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
+	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
-	p.budget.Reclaim = p.reclaim
+	p.budget.Reclaim, p.budget.Note = p.reclaim, p.noteOwn
 	p.alone = make(chan struct{})
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
@@ -148,6 +158,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	}
 	p.measure()
 	p.measureTLS()
+	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
 	p.measureOverload()
@@ -182,6 +193,17 @@ func (p *Proxy) AdminAddr() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return p.adminSocket.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// AdminURL is where the admin API can be opened, or "" if that is off.
+func (p *Proxy) AdminURL() string {
+	switch {
+	case p.adminSocket == nil:
+		return ""
+	case p.guard.server != nil:
+		return "https://" + p.AdminAddr().String() + "/"
+	}
+	return "http://" + p.AdminAddr().String() + "/"
 }
 
 // Store keeps recent hops. It is nil if that is off.
