@@ -211,6 +211,7 @@ telemetry:
     sample: 1e-3
     extract: []
     inject: [b3multi, b3]
+  resource_attributes: {deployment.environment.name: prod}
   access_log: {path: /var/log/hop.log}
   metrics: {native_histograms: false}
   slow_threshold: 0s
@@ -290,7 +291,8 @@ func TestParseFull(t *testing.T) {
 				},
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
-			AccessLog: AccessLog{Path: "/var/log/hop.log"},
+			ResourceAttributes: map[string]string{"deployment.environment.name": "prod"},
+			AccessLog:          AccessLog{Path: "/var/log/hop.log"},
 		},
 		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
 		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
