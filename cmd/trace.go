@@ -2,63 +2,17 @@ package cmd
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"slices"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
-
-// question is what the commands have in common that ask the proxies of a mesh.
-type question struct {
-	admin, peers []string
-	timeout      time.Duration
-	asJSON       bool
-}
-
-func (q *question) addFlags(c *cobra.Command) {
-	p := c.Flags()
-	p.StringSliceVar(&q.admin, "admin", []string{"127.0.0.1:9901"}, "ask the proxy whose admin API is at `ADDR`, host:port; repeat it, or separate several by commas")
-	p.StringSliceVar(&q.peers, "peers", nil, "ask these proxies, too, or only these if --admin is not given: `ADDR`, separated by commas")
-	p.DurationVar(&q.timeout, "timeout", 3*time.Second, "wait this long for all answers")
-	p.BoolVar(&q.asJSON, "json", false, "print JSON")
-}
-
-// client returns who is asked, or a misuse.
-func (q *question) client(c *cobra.Command) (*mesh.Client, error) {
-	if q.timeout <= 0 {
-		return nil, exit{exitMisuse, misuse(c, errors.New("--timeout must be more than 0"))}
-	}
-	addresses := q.peers
-	if len(q.peers) == 0 || c.Flags().Changed("admin") {
-		addresses = slices.Concat(q.admin, q.peers)
-	}
-	client, err := mesh.New(addresses)
-	if err != nil {
-		return nil, exit{exitMisuse, misuse(c, err)}
-	}
-	return client, nil
-}
-
-// errNobody ends a command that nobody answered.
-var errNobody = exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers")}
-
-// limited returns a context that ends with the time for all answers, or on Ctrl-C.
-func (q *question) limited(c *cobra.Command) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(ctx, q.timeout)
-	return ctx, func() { cancel(); stop() }
-}
 
 func newTrace() *cobra.Command {
 	var q question
@@ -70,6 +24,9 @@ func newTrace() *cobra.Command {
 puts them together: which service is at fault and why, what speaks for that, and
 the waterfall. ID is a trace id, as in the access log or in traceparent: 32 hex digits,
 or 16.
+
+It needs to reach one proxy of a mesh only (--admin), which passes the question on to
+the others (docs/mesh.md), or reaches each proxy itself (--peers).
 
 It says which proxies did not answer. What the others know is shown all the same.
 
@@ -85,6 +42,9 @@ Exit codes:
   4  neither a proxy that answered nor a log has the trace`,
 		Example: `  # ask the proxy on this machine
   hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736
+
+  # ask another proxy, and through it all proxies of its mesh
+  hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736 --admin 10.0.0.1:9901
 
   # ask three proxies
   hopscope trace 4bf92f3577b34da6a3ce929d0e0e4736 --peers 10.0.0.1:9901,10.0.0.2:9901,10.0.0.3:9901
@@ -108,7 +68,7 @@ Exit codes:
 				return err
 			}
 			if len(logs) > 0 {
-				if c.Flags().Changed("admin") || c.Flags().Changed("peers") {
+				if q.asks(c) {
 					return exit{exitMisuse, misuse(c, errors.New("--logs asks no proxies: leave out --admin and --peers"))}
 				}
 				f, err := readLogs(c.InOrStdin(), id, append(logs, args[1:]...))

@@ -3,7 +3,6 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +28,9 @@ Exit codes:
   2  the command line is wrong`,
 		Example: `  # what failed in the last ten minutes, as three proxies know it
   hopscope traces --failed --since 10m --peers 10.0.0.1:9901,10.0.0.2:9901,10.0.0.3:9901
+
+  # what is the fault of the service bank
+  hopscope traces --culprit bank
 
   # what was slow at the service orders
   hopscope traces --slow --service orders`,
@@ -73,19 +75,8 @@ Exit codes:
 	p.BoolVar(&want.Failed, "failed", false, "only traces with a failed hop; with --slow, also those with a slow one")
 	p.BoolVar(&want.Slow, "slow", false, "only traces with a slow hop; with --failed, also those with a failed one")
 	p.StringVar(&want.Service, "service", "", "only traces with a hop of the service `NAME`, as its proxies saw them")
+	p.StringVar(&want.Culprit, "culprit", "", "only traces whose failure is the fault of the service `NAME`, or of an edge such as \"payments -> bank\"")
 	p.DurationVar(&want.Since, "since", 0, "only traces that began at most this long ago, such as 10m")
 	p.IntVar(&want.Limit, "limit", 20, "list at most `N` traces")
 	return c
-}
-
-// next is the command that shows a trace, and asks the same proxies.
-func (q *question) next(c *cobra.Command, trace string) string {
-	words := []string{"hopscope trace", trace}
-	if c.Flags().Changed("admin") {
-		words = append(words, "--admin "+strings.Join(q.admin, ","))
-	}
-	if len(q.peers) > 0 {
-		words = append(words, "--peers "+strings.Join(q.peers, ","))
-	}
-	return strings.Join(words, " ")
 }

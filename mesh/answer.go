@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -105,16 +104,22 @@ func accept(h *hop.Hop, item []byte, id hop.TraceID) error {
 		return errors.New("a hop without a span id or a service")
 	case len(h.Attempts) > maxAttempts:
 		return fmt.Errorf("a hop with %d attempts", len(h.Attempts))
-	case h.Status < 0 || h.Status > 999 || !plausible(h.End, h.Timeout, h.Routed, h.FirstByte, h.Labels.Slow):
+	case h.Status < 0 || h.Status > 999 || !plausible(h.End, h.Timeout, h.Routed, h.FirstByte, h.WriteBlocked, h.Labels.Slow):
 		return errors.New("a hop with impossible numbers")
 	}
 	labels := h.Labels
 	cut(&labels.Service, &labels.Listener, &labels.Route, &labels.Cluster, &h.Template, &h.Details, &h.ProxyError, &h.Client, &h.Peer)
 	f := &h.Failure
 	cut(&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason)
+	if r := h.Recovered; r != nil {
+		if !plausible(r.Took) {
+			return errors.New("a hop with impossible numbers")
+		}
+		cut(&r.Hop, &r.Kind, &r.Caller, &r.Endpoint, &r.Reason)
+	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
-		if a.Status < 0 || a.Status > 999 || !plausible(a.Start, a.Connected, a.Sent, a.FirstByte, a.End) {
+		if a.Status < 0 || a.Status > 999 || !plausible(a.Start, a.Connected, a.Sent, a.FirstByte, a.End, a.WriteBlocked) {
 			return errors.New("an attempt with impossible numbers")
 		}
 		cut(&a.Endpoint, &a.Cluster, &a.ProxyError, &a.Details, &a.Reason, &a.Evidence)
@@ -140,31 +145,5 @@ func cut(texts ...*string) {
 	}
 }
 
-// refusal is the error of a response that is not 200. The admin API explains itself in
-// JSON; of others the status is all that is said.
-func refusal(resp *http.Response) error {
-	var problem struct{ Error, Hint string }
-	text := fmt.Sprintf("it answered %d", resp.StatusCode)
-	if json.NewDecoder(io.LimitReader(resp.Body, maxText)).Decode(&problem) == nil && problem.Error != "" {
-		text += ": " + problem.Error
-		if problem.Hint != "" {
-			text += " (" + problem.Hint + ")"
-		}
-	}
-	return errors.New(clean(text))
-}
-
 // clean makes a text of another proxy one line that a terminal can show.
-func clean(s string) string {
-	const most = 300
-	cut := s
-	if len(s) > most {
-		cut = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, cut)
-}
+func clean(s string) string { return why.Clean(s) }

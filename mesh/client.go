@@ -3,6 +3,7 @@ package mesh
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,137 +28,308 @@ const (
 	maxHops  = 5000
 	// maxHeader is the size of a response's header.
 	maxHeader = 64 << 10
-	// atOnce is how many proxies are asked at the same time.
-	atOnce = 128
 )
+
+// How many proxies are asked at the same time: in all, and by way of one that relays.
+const (
+	atOnce       = 128
+	relaysAtOnce = 24
+)
+
+// Options say whom a Client asks, and how.
+type Options struct {
+	// Admin are the addresses of the admin APIs of proxies of a mesh: host:port, or the URL
+	// that a proxy logs. Each is asked for the members of its mesh, and relays to those.
+	Admin []string
+	// Peers are the addresses of proxies that are asked themselves, and for nobody else.
+	Peers []string
+	// Access is how all of them are reached.
+	Access
+}
 
 // Client asks the admin APIs of proxies. It is safe for concurrent use.
 type Client struct {
-	peers []string
-	http  *http.Client
+	admin, peers []string
+	caller       *Caller
 }
 
 // Peer is a proxy that was asked.
 type Peer struct {
 	// Address is the host and port of its admin API.
 	Address string
-	// Hops is how many hops, or traces, of its answer count.
+	// Service and Instance name the proxy, if a member of its mesh did.
+	Service, Instance string
+	// Hops is how many hops, traces or other items of its answer count.
 	Hops int
 	// Err is why its answer is not there, or not whole; nil if it is.
 	Err error
 }
 
-// New returns a client for the proxies whose admin APIs are at the addresses: host:port,
-// or the URL that a proxy logs. The same address counts once.
-func New(addresses []string) (*Client, error) {
-	var peers []string
+// New returns a client. An address that is given twice counts once.
+func New(o Options) (*Client, error) {
+	caller := NewCaller(o.Access)
 	var mistakes []error
-	for _, address := range addresses {
-		peer, err := parseAddress(address)
-		if err != nil {
-			mistakes = append(mistakes, err)
-		} else if !slices.Contains(peers, peer) {
-			peers = append(peers, peer)
+	parse := func(addresses []string) (peers []string) {
+		for _, address := range addresses {
+			peer, err := parseAddress(address, caller.scheme)
+			if err != nil {
+				mistakes = append(mistakes, err)
+			} else if !slices.Contains(peers, peer) {
+				peers = append(peers, peer)
+			}
 		}
+		return peers
 	}
+	admin, peers := parse(o.Admin), parse(o.Peers)
 	if len(mistakes) > 0 {
 		return nil, errors.Join(mistakes...)
 	}
-	return &Client{peers: peers, http: &http.Client{
-		Transport: &http.Transport{ // without Proxy: a sidecar's forward proxy is not the way to an admin API
-			MaxResponseHeaderBytes: maxHeader,
-			DisableCompression:     true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Client{admin, peers, caller}, nil
 }
 
 // Close ends the connections that are idle.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.caller.Close() }
 
-func parseAddress(address string) (string, error) {
-	peer := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(address), "http://"), "/")
-	host, port, err := net.SplitHostPort(peer)
-	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" || strings.ContainsAny(host, "/@?#% ") {
-		return "", fmt.Errorf("%q is not the address of an admin API: give host:port, such as 127.0.0.1:9901", address)
-	}
-	return peer, nil
+// Proxy is a proxy that a question is put to.
+type Proxy struct {
+	Member
+	caller *Caller
+	via    string // the address of the member that relays to it; empty if it is asked itself
+	places chan struct{}
+	err    error  // why it can't be asked, or not for all that it should answer
+	left   int64  // bytes that it may still answer
+	id     string // of its process
 }
 
-// Trace asks every proxy for the hops of a trace, and returns what has come when all have
-// answered or ctx is over. Hops may repeat. There is a Peer for each address, in order.
+// Get asks the proxy for a path below /v1, such as "/hops?trace=ID", and returns its answer
+// if that has status 200. Close the answer. The error is one to show: it says in plain
+// words, without the address, what happened.
+//
+// All answers of a proxy to one question together have at most 16 MiB: reading beyond that
+// fails. Nothing in an answer can be trusted, so check what is decoded of it. Get is not
+// safe for concurrent use.
+func (p *Proxy) Get(ctx context.Context, path string) (*Answer, error) {
+	if p.via == "" {
+		resp, err := p.send(ctx, Call{Method: http.MethodGet, Address: p.Address, Path: path})
+		if err != nil {
+			return nil, err
+		}
+		return &Answer{resp.Header, resp.Body, &p.left, func() {}}, nil
+	}
+	select {
+	case p.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	leave := sync.OnceFunc(func() { <-p.places })
+	resp, err := p.send(ctx, Call{Method: http.MethodGet, Address: p.via, Path: "/peers/" + p.Address + "/v1" + path})
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return &Answer{resp.Header, resp.Body, &p.left, leave}, nil
+}
+
+func (p *Proxy) send(ctx context.Context, call Call) (*http.Response, error) {
+	resp, err := p.caller.Send(ctx, call)
+	if err != nil {
+		return nil, Plainly(err)
+	}
+	relayed := resp.Header.Get(HeaderRelay) == ""
+	if relayed {
+		p.id = resp.Header.Get(HeaderProcess)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	if err = refusal(resp); p.via != "" && !relayed {
+		err = fmt.Errorf("by way of %s: %w", p.via, err)
+	}
+	return nil, err
+}
+
+// Ask puts a question to every proxy of the mesh, all at once, and returns when all have
+// answered or ctx is over. question asks one of them, with [Proxy.Get], as often as it
+// needs, and decodes and checks what it answers; what it returns beside an error counts.
+//
+// It returns the answers, and beside each the Peer that gave it, in the same order. A proxy
+// that is reached at two addresses is asked at both, but only its first answer is returned.
+func Ask[T any](ctx context.Context, c *Client, question func(ctx context.Context, p *Proxy) ([]T, error)) ([][]T, []Peer) {
+	began := time.Now()
+	proxies := c.proxies(ctx)
+	answers, errs := make([][]T, len(proxies)), make([]error, len(proxies))
+	each(proxies, func(i int, p *Proxy) {
+		if errs[i] = p.err; p.caller == nil {
+			return
+		}
+		answer, err := question(ctx, p)
+		answers[i], errs[i] = answer, cmp.Or(err, p.err)
+	})
+	peers, seen := make([]Peer, 0, len(proxies)), map[string]bool{}
+	kept := answers[:0]
+	for i, p := range proxies {
+		if p.id != "" && seen[p.id] {
+			continue
+		}
+		seen[p.id] = true
+		err := errs[i]
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("no whole answer within %v", time.Since(began).Round(10*time.Millisecond))
+		}
+		kept = append(kept, answers[i])
+		peers = append(peers, Peer{p.Address, p.Service, p.Instance, len(answers[i]), err})
+	}
+	return kept, peers
+}
+
+// Post sends a body of JSON to a path below /v1 of every proxy that is asked itself: nobody
+// relays it. It ignores what they answer beyond the status.
+func (c *Client) Post(ctx context.Context, path string, body []byte) []Peer {
+	direct := *c
+	direct.admin, direct.peers = nil, slices.Concat(c.admin, c.peers)
+	_, peers := Ask(ctx, &direct, func(ctx context.Context, p *Proxy) ([]struct{}, error) {
+		resp, err := p.send(ctx, Call{Method: http.MethodPost, Address: p.Address, Path: path, Body: body})
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxHeader)) // so that the connection can be used again
+		return nil, err
+	})
+	return peers
+}
+
+// proxies returns whom to ask: each proxy of Options.Admin with the members of its mesh,
+// and those of Options.Peers. Each address is there once. A proxy that did not list its
+// members, or not well, has an err.
+func (c *Client) proxies(ctx context.Context) []*Proxy {
+	lists := make([][]*Proxy, len(c.admin))
+	var all sync.WaitGroup
+	for i, address := range c.admin {
+		all.Go(func() { lists[i] = c.mesh(ctx, address) })
+	}
+	all.Wait()
+	place := map[string]int{}
+	var proxies []*Proxy
+	add := func(p *Proxy) {
+		at, known := place[p.Address]
+		switch {
+		case !known:
+			place[p.Address] = len(proxies)
+			proxies = append(proxies, p)
+		case p.via == "" && p.caller != nil: // the shorter way
+			proxies[at] = p
+		}
+	}
+	for _, p := range slices.Concat(lists...) {
+		add(p)
+	}
+	for _, address := range c.peers {
+		add(c.proxy(Member{Address: address}, "", nil))
+	}
+	return proxies
+}
+
+func (c *Client) proxy(m Member, via string, places chan struct{}) *Proxy {
+	return &Proxy{Member: m, caller: c.caller, via: via, places: places, left: maxBytes}
+}
+
+// mesh asks a proxy for the members of its mesh. The proxy itself is the first of them,
+// unless it lists others and not itself: then it only leads to them.
+func (c *Client) mesh(ctx context.Context, address string) []*Proxy {
+	self := c.proxy(Member{Address: address}, "", nil)
+	answer, err := self.Get(ctx, "/peers")
+	if status, ok := errors.AsType[*statusError](err); ok && status.code == http.StatusNotFound {
+		return []*Proxy{self} // of a version that knows no mesh
+	}
+	if err != nil {
+		self.err, self.caller = err, nil
+		return []*Proxy{self}
+	}
+	defer answer.Close()
+	members, err := decodeMembers(answer)
+	self.left, self.err = maxBytes, err
+	proxies, places, member := []*Proxy{self}, make(chan struct{}, relaysAtOnce), len(members.Peers) == 0
+	for _, m := range members.Peers {
+		if m.Self {
+			member = true
+			self.Member = m
+			self.Address = address // which leads there from here
+			continue
+		}
+		proxies = append(proxies, c.proxy(m, address, places))
+	}
+	if !member && self.err == nil {
+		return proxies[1:]
+	}
+	return proxies
+}
+
+// each calls do for every proxy, many at a time, and returns when all calls have.
+func each(proxies []*Proxy, do func(i int, p *Proxy)) {
+	places := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for i, p := range proxies {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			do(i, p)
+		})
+	}
+	all.Wait()
+}
+
+// Trace asks every proxy for the hops of a trace. Hops may repeat.
 func (c *Client) Trace(ctx context.Context, id hop.TraceID) ([]*hop.Hop, []Peer) {
-	answers, peers := ask(ctx, c, func(ctx context.Context, peer string) ([]*hop.Hop, error) {
-		return c.hops(ctx, peer, id)
+	answers, peers := Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]*hop.Hop, error) {
+		return p.hops(ctx, id)
 	})
 	return slices.Concat(answers...), peers
 }
 
-// ask puts a question to every proxy.
-func ask[T any](ctx context.Context, c *Client, question func(ctx context.Context, peer string) ([]T, error)) ([][]T, []Peer) {
-	answers, peers := make([][]T, len(c.peers)), make([]Peer, len(c.peers))
-	began, places := time.Now(), make(chan struct{}, atOnce)
-	var all sync.WaitGroup
-	for i, address := range c.peers {
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			answer, err := question(ctx, address)
-			if err != nil && ctx.Err() != nil {
-				err = fmt.Errorf("no whole answer within %v", time.Since(began).Round(10*time.Millisecond))
-			}
-			answers[i], peers[i] = answer, Peer{address, len(answer), plainly(err)}
-		})
-	}
-	all.Wait()
-	return answers, peers
-}
-
 // hops asks one proxy for all its hops of a trace, page by page. With an error it returns
 // those that came before it.
-func (c *Client) hops(ctx context.Context, peer string, id hop.TraceID) (hops []*hop.Hop, err error) {
-	left := int64(maxBytes)
+func (p *Proxy) hops(ctx context.Context, id hop.TraceID) (hops []*hop.Hop, err error) {
 	for from := 0; ; {
-		resp, err := c.get(ctx, peer, "/hops?trace="+id.String()+"&from="+strconv.Itoa(from))
+		answer, err := p.Get(ctx, "/hops?trace="+id.String()+"&from="+strconv.Itoa(from))
 		if err != nil {
 			return hops, err
 		}
-		content := &io.LimitedReader{R: resp.Body, N: left}
-		part, n, err := decodeHops(content, id, maxHops-from)
-		resp.Body.Close()
+		part, n, err := decodeHops(answer, id, maxHops-from)
+		answer.Close()
 		hops = append(hops, part...)
-		left, from = content.N, from+n
-		switch {
-		case left == 0:
-			return hops, fmt.Errorf("its answer has more than %d MiB", maxBytes>>20)
-		case err != nil:
+		from += n
+		if err != nil || n == 0 || !strings.Contains(answer.Header.Get("Link"), `rel="next"`) { // RFC 8288
 			return hops, err
-		case n == 0 || !strings.Contains(resp.Header.Get("Link"), `rel="next"`): // RFC 8288
-			return hops, nil
 		}
 	}
 }
 
-// get sends a request, and returns a response of status 200. The caller closes its Body.
-func (c *Client) get(ctx context.Context, peer, path string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+peer+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		return nil, refusal(resp)
-	}
-	return resp, nil
+// statusError is what a proxy says that does not answer the question.
+type statusError struct {
+	code int
+	text string
 }
 
-// plainly says why a proxy could not be asked in a few words, without its address.
-func plainly(err error) error {
+func (e *statusError) Error() string { return e.text }
+
+// refusal is the error of a response that is not 200. The admin API explains itself in
+// JSON; of others the status is all that is said.
+func refusal(resp *http.Response) error {
+	var problem struct{ Error, Hint string }
+	text := fmt.Sprintf("it answered %d", resp.StatusCode)
+	if json.NewDecoder(io.LimitReader(resp.Body, maxText)).Decode(&problem) == nil && problem.Error != "" {
+		text += ": " + problem.Error
+		if problem.Hint != "" {
+			text += " (" + problem.Hint + ")"
+		}
+	}
+	return &statusError{resp.StatusCode, clean(text)}
+}
+
+// Plainly says why a proxy could not be asked in a few words, without its address.
+func Plainly(err error) error {
 	var failed *url.Error
 	if !errors.As(err, &failed) {
 		return err

@@ -69,7 +69,7 @@ func says(t testing.TB, text string) string {
 
 func newClient(t testing.TB, addresses ...string) *Client {
 	t.Helper()
-	c, err := New(addresses)
+	c, err := New(Options{Peers: addresses})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,11 +213,11 @@ func TestTraceOfManyPages(t *testing.T) {
 
 func TestNewRefusesAddresses(t *testing.T) {
 	for _, bad := range []string{"", "localhost", ":9901", "127.0.0.1:0", "127.0.0.1:99999", "https://127.0.0.1:9901", "127.0.0.1:9901/traces", "me@127.0.0.1:9901", "::1:9901"} {
-		if _, err := New([]string{"127.0.0.1:9901", bad}); err == nil || !strings.Contains(err.Error(), "give host:port") {
+		if _, err := New(Options{Peers: []string{"127.0.0.1:9901", bad}}); err == nil || !strings.Contains(err.Error(), "give host:port") {
 			t.Errorf("%q: error %v", bad, err)
 		}
 	}
-	if c, err := New([]string{"[::1]:9901", "localhost:9901", " http://admin:9901/"}); err != nil || len(c.peers) != 3 || c.peers[2] != "admin:9901" {
+	if c, err := New(Options{Peers: []string{"[::1]:9901", "localhost:9901", " http://admin:9901/"}}); err != nil || len(c.peers) != 3 || c.peers[2] != "admin:9901" {
 		t.Errorf("%+v, error %v", c, err)
 	}
 }
@@ -246,7 +246,7 @@ func FuzzAnswer(f *testing.F) {
 		if len(hops) > n || n > 64 || err == nil && len(hops) != n {
 			t.Fatalf("%d hops of %d items, error %v", len(hops), n, err)
 		}
-		found := Assemble(traceID, hops, []Peer{{"127.0.0.1:9901", len(hops), err}})
+		found := Assemble(traceID, hops, []Peer{{Address: "127.0.0.1:9901", Hops: len(hops), Err: err}})
 		text := string(found.AppendText(nil, diagnose.TextOptions{}))
 		if strings.ContainsAny(text, "\x1b\x07\r") {
 			t.Fatalf("the text has control characters: %q", text)
@@ -262,7 +262,7 @@ func TestReportHasEveryKey(t *testing.T) {
 	call := hopOf("web", 1, 0, 500)
 	call.Labels.Direction = hop.Outbound
 	call.SetString(&call.Host, "bank:80")
-	failed := Assemble(traceID, []*hop.Hop{call}, []Peer{{"127.0.0.1:9901", 1, nil}, {"127.0.0.1:9902", 0, errors.New("connection refused")}})
+	failed := Assemble(traceID, []*hop.Hop{call}, []Peer{{Address: "127.0.0.1:9901", Hops: 1}, {Address: "127.0.0.1:9902", Service: "orders", Instance: "o1", Err: errors.New("connection refused")}})
 	text, err := marshal(failed)
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +271,7 @@ func TestReportHasEveryKey(t *testing.T) {
 		`"failed":true`, `"verdict":"web -> bank (127.0.0.1:3000): answered 500"`,
 		`"culprit":{"service":"bank","instance":"127.0.0.1:3000","part":"application","kind":"error_response","edge":"web -> bank","caller":"web"`,
 		`"reason":"answered 500","evidence":[]`, `"inner":null`, `"breaks":[]`, `"notes":[]`,
-		`"hops":[{"service":"web"`, `"peers":[{"address":"127.0.0.1:9901","hops":1,"error":""},{"address":"127.0.0.1:9902","hops":0,"error":"connection refused"}]`,
+		`"hops":[{"service":"web"`, `"peers":[{"address":"127.0.0.1:9901","service":"","instance":"","hops":1,"error":""},{"address":"127.0.0.1:9902","service":"orders","instance":"o1","hops":0,"error":"connection refused"}]`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in %s", want, text)

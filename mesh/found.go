@@ -96,9 +96,14 @@ func appendPeers(dst []byte, peers []Peer) []byte {
 	}
 	dst = fmt.Appendf(dst, "%d of %d %s answered; not, or not all, from:\n", whole, len(peers), proxies)
 	for _, p := range peers {
-		if p.Err != nil {
-			dst = fmt.Appendf(dst, "  %s: %s\n", p.Address, p.Err)
+		if p.Err == nil {
+			continue
 		}
+		dst = append(dst, "  "+p.Address...)
+		if p.Service != "" {
+			dst = append(dst, " ("+p.Service+")"...)
+		}
+		dst = fmt.Appendf(dst, ": %s\n", p.Err)
 	}
 	return dst
 }
@@ -139,9 +144,11 @@ type culprit struct {
 }
 
 type peer struct {
-	Address string `json:"address"`
-	Hops    int    `json:"hops"`
-	Error   string `json:"error"`
+	Address  string `json:"address"`
+	Service  string `json:"service"`
+	Instance string `json:"instance"`
+	Hops     int    `json:"hops"`
+	Error    string `json:"error"`
 }
 
 // MarshalJSON writes the trace with every key of its schema.
@@ -195,7 +202,7 @@ func newPeers(peers []Peer) []peer {
 		if p.Err != nil {
 			text = p.Err.Error()
 		}
-		all = append(all, peer{p.Address, p.Hops, text})
+		all = append(all, peer{p.Address, p.Service, p.Instance, p.Hops, text})
 	}
 	return all
 }

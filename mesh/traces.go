@@ -26,6 +26,9 @@ type Query struct {
 	// Service selects traces with a hop of that service. They are shown as its proxies saw
 	// them.
 	Service string
+	// Culprit selects traces whose failure that service made, or that happened on that edge,
+	// such as "payments -> bank".
+	Culprit string
 	// Since selects traces that began at most so long ago; 0 is no limit.
 	Since time.Duration
 	// Limit is the maximum number of traces, from 1 to [MaxTraces].
@@ -42,6 +45,9 @@ func (q *Query) path() string {
 	}
 	if q.Service != "" {
 		form.Set("service", q.Service)
+	}
+	if q.Culprit != "" {
+		form.Set("culprit", q.Culprit)
 	}
 	if q.Since > 0 {
 		form.Set("since", q.Since.String())
@@ -67,10 +73,35 @@ type Summary struct {
 	// FailedHop is the service at fault, and Reason what happened; empty if nothing failed.
 	FailedHop string `json:"failed_hop"`
 	Reason    string `json:"failure_reason"`
+	// Culprit says more of who is at fault; nil if nothing failed.
+	Culprit *Blamed `json:"culprit"`
 	// Hops is how many hops of the trace are known.
 	Hops int `json:"hops"`
 	// Next is the command that shows the trace.
 	Next string `json:"next"`
+}
+
+// Blamed is who is at fault for a failure.
+type Blamed struct {
+	Service string `json:"service"`
+	// Instance is the address of the instance; empty if there is none.
+	Instance string `json:"instance"`
+	Part     string `json:"part"`
+	Kind     string `json:"kind"`
+	// Edge is where it happened, such as "payments -> bank", or the service alone; Caller is
+	// who met it there, empty if it is within the service.
+	Edge   string `json:"edge"`
+	Caller string `json:"caller"`
+}
+
+func (b *Blamed) clean() {
+	if b == nil {
+		return
+	}
+	for _, text := range []*string{&b.Service, &b.Instance, &b.Part, &b.Kind, &b.Caller} {
+		*text = clean(*text)
+	}
+	b.Edge = (&hop.Failure{Hop: b.Service, Caller: b.Caller}).Edge()
 }
 
 // List are traces of a mesh.
@@ -83,13 +114,13 @@ type List struct {
 
 // Traces asks every proxy for recent traces.
 func (c *Client) Traces(ctx context.Context, q Query) *List {
-	answers, peers := ask(ctx, c, func(ctx context.Context, peer string) ([]Summary, error) {
-		resp, err := c.get(ctx, peer, q.path())
+	answers, peers := Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]Summary, error) {
+		answer, err := p.Get(ctx, q.path())
 		if err != nil {
 			return nil, err
 		}
-		defer resp.Body.Close()
-		return decodeTraces(io.LimitReader(resp.Body, maxBytes), q.Limit)
+		defer answer.Close()
+		return decodeTraces(answer, q.Limit)
 	})
 	return &List{merge(slices.Concat(answers...), q.Limit), peers}
 }
@@ -125,7 +156,16 @@ func (s *Summary) check() error {
 	for _, text := range []*string{&s.Service, &s.Method, &s.Host, &s.Path, &s.FailedHop, &s.Reason} {
 		*text = clean(*text)
 	}
+	s.Culprit.clean()
 	return nil
+}
+
+// edge is where the trace failed; "" if it did not.
+func (s *Summary) edge() string {
+	if s.Culprit != nil && s.Culprit.Service == s.FailedHop {
+		return s.Culprit.Edge
+	}
+	return s.FailedHop
 }
 
 // merge makes one summary of those of the same trace.
@@ -144,7 +184,7 @@ func merge(all []Summary, most int) []Summary {
 		m.Hops += s.Hops
 		m.Slow = m.Slow || s.Slow
 		if s.FailedHop != "" && (m.FailedHop == "" || s.Failed && !m.Failed) {
-			m.FailedHop, m.Reason = s.FailedHop, s.Reason
+			m.FailedHop, m.Reason, m.Culprit = s.FailedHop, s.Reason, s.Culprit
 		}
 		m.Failed = m.Failed || s.Failed
 	}
@@ -167,7 +207,7 @@ func (l *List) AppendText(dst []byte) []byte {
 			s.DurationNS.Round(100*time.Microsecond), s.Service, s.Method, s.Host, s.Path)
 		switch {
 		case s.FailedHop != "":
-			dst = fmt.Appendf(dst, "  %s: %s\n", s.FailedHop, s.Reason)
+			dst = fmt.Appendf(dst, "  %s: %s\n", s.edge(), s.Reason)
 		case s.Slow:
 			dst = append(dst, "  slow\n"...)
 		}

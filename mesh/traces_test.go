@@ -11,7 +11,11 @@ import (
 
 // listed is a trace in a proxy's list.
 func listed(n, service string, after time.Duration, failed bool, failedHop, reason string) Summary {
-	return Summary{TraceID: strings.Repeat("0", 31) + n, Service: service, Method: "GET", Host: "shop", Path: "/" + service, Start: epoch.Add(after),
+	var culprit *Blamed
+	if failedHop == "bank" {
+		culprit = &Blamed{Service: "bank", Part: "application", Kind: "connect_refused", Edge: "wrong", Caller: "payments"}
+	}
+	return Summary{Culprit: culprit, TraceID: strings.Repeat("0", 31) + n, Service: service, Method: "GET", Host: "shop", Path: "/" + service, Start: epoch.Add(after),
 		DurationNS: 100*time.Millisecond - after%time.Second, Status: 200, Failed: failed, FailedHop: failedHop, Reason: reason, Hops: 1}
 }
 
@@ -45,7 +49,7 @@ func TestTraces(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	text := string(l.AppendText(nil))
-	if want := "2026-03-04T05:06:07.000Z  200 in 100ms  web  GET shop/web\n  bank: refused\n"; !strings.Contains(text, want) {
+	if want := "2026-03-04T05:06:07.000Z  200 in 100ms  web  GET shop/web\n  payments -> bank: refused\n"; !strings.Contains(text, want) {
 		t.Errorf("no %q in\n%s", want, text)
 	}
 }
@@ -57,23 +61,23 @@ func TestTracesQuery(t *testing.T) {
 		io.WriteString(w, "[]")
 	})
 	c := newClient(t, address)
-	l := c.Traces(limited(t, patience), Query{Failed: true, Slow: true, Service: "a&b", Since: 10 * time.Minute, Limit: 5})
-	if want := "/traces?failed=1&limit=5&service=a%26b&since=10m0s&slow=1"; asked != want {
+	l := c.Traces(limited(t, patience), Query{Failed: true, Slow: true, Service: "a&b", Culprit: "c", Since: 10 * time.Minute, Limit: 5})
+	if want := "/v1/traces?culprit=c&failed=1&limit=5&service=a%26b&since=10m0s&slow=1"; asked != want {
 		t.Errorf("asked for %s, want %s", asked, want)
 	}
 	if text := string(l.AppendText(nil)); text != "no traces\n1 proxy answered\n" {
 		t.Errorf("%q", text)
 	}
-	if text, err := json.Marshal(l); err != nil || string(text) != `{"traces":[],"peers":[{"address":"`+address+`","hops":0,"error":""}]}` {
+	if text, err := json.Marshal(l); err != nil || string(text) != `{"traces":[],"peers":[{"address":"`+address+`","service":"","instance":"","hops":0,"error":""}]}` {
 		t.Errorf("%s, error %v", text, err)
 	}
 }
 
 func FuzzTraces(f *testing.F) {
-	f.Add([]byte(`[{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","service":"web","start":"2026-03-04T05:06:07Z","duration_ns":5,"status":503,"grpc_status":99,"failed":true,"failed_hop":"b\u001b","failure_reason":"x","hops":1}]`))
+	f.Add([]byte(`[{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","service":"web","start":"2026-03-04T05:06:07Z","duration_ns":5,"status":503,"grpc_status":99,"failed":true,"failed_hop":"b\u001b","failure_reason":"x","culprit":{"service":"b\u001b","edge":"\u001b"},"hops":1}]`))
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		all, err := decodeTraces(strings.NewReader(string(answer)), 64)
-		l := &List{merge(all, 64), []Peer{{"127.0.0.1:9901", len(all), err}}}
+		l := &List{merge(all, 64), []Peer{{Address: "127.0.0.1:9901", Hops: len(all), Err: err}}}
 		if text := string(l.AppendText(nil)); strings.ContainsAny(text, "\x1b\x07\r") {
 			t.Fatalf("the text has control characters: %q", text)
 		}

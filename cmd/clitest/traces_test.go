@@ -28,11 +28,19 @@ func TestTracesOverProxies(t *testing.T) {
 		t.Errorf("%s: exit code %d, want 3", next, code)
 	}
 
+	for culprit, want := range map[string]int{"orders": 1, "web": 0} {
+		stdout, _, _ := hopscope(t, "traces", "--culprit", culprit, "--peers", c.peers(), "--timeout=1m")
+		if n := strings.Count(stdout, "hopscope trace "); n != want {
+			t.Errorf("%d traces are the fault of %s, want %d:\n%s", n, culprit, want, stdout)
+		}
+	}
+
 	stdout, _, code = hopscope(t, "traces", "--json", "--service=orders", "--limit=1", "--peers", c.peers()+",127.0.0.1:1", "--timeout=1m")
 	var list struct {
 		Traces []struct {
 			TraceID   string `json:"trace_id"`
 			Service   string
+			Culprit   struct{ Service, Part, Kind, Edge string }
 			FailedHop string `json:"failed_hop"`
 			Next      string
 		}
@@ -41,7 +49,7 @@ func TestTracesOverProxies(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &list); err != nil || code != 0 || len(list.Traces) != 1 || len(list.Peers) != 3 {
 		t.Fatalf("exit code %d, JSON %v:\n%s", code, err, stdout)
 	}
-	if got := list.Traces[0]; got.TraceID != failed || got.Service != "orders" || got.FailedHop != "orders" || got.Next != next+",127.0.0.1:1" || list.Peers[2].Error != "connection refused" {
+	if got := list.Traces[0]; got.TraceID != failed || got.Service != "orders" || got.FailedHop != "orders" || got.Culprit.Kind != "error_response" || got.Culprit.Edge != "orders" || got.Next != next+",127.0.0.1:1" || list.Peers[2].Error != "connection refused" {
 		t.Errorf("%+v", list)
 	}
 }

@@ -109,7 +109,7 @@ func TestTracesOfAll(t *testing.T) {
 		}
 	}
 	got := all.find(store.Query{Failed: true})[0]
-	if got.Hops != 2 || got.Root.Labels.Service != entry || got.Status != 502 || !got.Failed || got.FailedHop != "bank" ||
+	if got.Hops != 2 || got.Root.Labels.Service != entry || got.Status != 502 || !got.Failed || got.Failure.Hop != "bank" ||
 		got.Flags != hop.UpstreamConnectionFailure {
 		t.Errorf("%+v", got)
 	}

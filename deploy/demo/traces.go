@@ -84,10 +84,9 @@ func (t traces) whole(part store.Summary) store.Summary {
 		s.Failed = s.Failed || h.Failed()
 		s.Slow = s.Slow || h.Slow()
 	}
-	if whole.Culprit != nil {
-		s.FailedHop, s.Reason = whole.Culprit.Service, whole.Culprit.Reason
-	} else {
-		s.FailedHop, s.Reason = part.FailedHop, part.Reason
+	s.Failure = part.Failure
+	if c := whole.Culprit; c != nil {
+		s.Failure = hop.Failure{Hop: c.Service, Part: c.Part, Kind: c.Kind, Caller: c.Caller, Endpoint: c.Endpoint, Inferred: c.Inferred, Reason: c.Reason}
 	}
 	return s
 }

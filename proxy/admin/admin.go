@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
 )
@@ -13,9 +16,14 @@ import (
 // Options are the sources that the admin API shows. An endpoint whose source
 // is nil does not exist, unless the field says otherwise.
 type Options struct {
-	// Service and Version name the proxy; Started is when it started.
-	Service, Version string
-	Started          time.Time
+	// Service, Instance and Version name the proxy; Started is when it started, and Address
+	// where the API listens.
+	Service, Instance, Version, Address string
+	Started                             time.Time
+	// Mesh is the mesh that this proxy belongs to, nil for none.
+	Mesh *Mesh
+	// Access says who may ask; nil lets everyone do everything.
+	Access *Access
 	// Log receives what the API changes and what it could not do; nil is [slog.Default].
 	Log *slog.Logger
 	// Level is what POST /logging changes.
@@ -27,6 +35,8 @@ type Options struct {
 	Trace func(hop.TraceID) []*hop.Hop
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
+	// Why returns the digest of the time since an instant; nil if no hops are kept.
+	Why func(since time.Time) *why.Digest
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
@@ -34,6 +44,8 @@ type Options struct {
 	// Clusters, Listeners and Store return state that encoding/json can
 	// marshal. They are called for each request.
 	Clusters, Listeners, Catalog, Store func() any
+	// Events returns what happened to the proxy at an instant or later, the earliest first.
+	Events func(since time.Time) []events.Event
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
 	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64
@@ -62,7 +74,7 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages()}
+	a := &api{Options: o, pages: newPages(), process: rand.Text()}
 	a.endpoints = a.table()
 	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
@@ -77,4 +89,5 @@ type api struct {
 	Options
 	endpoints []endpoint
 	pages     pages
+	process   string // an id of this process, for the answers under /v1/
 }

@@ -16,13 +16,15 @@ import (
 
 // endpoint is one row of the API.
 type endpoint struct {
-	path    string // as the index shows it
-	pattern string // as the mux matches it
-	methods string // allowed ones
-	help    string
-	serve   http.HandlerFunc
-	lane    lane // nil if it costs next to nothing
-	page    bool // a person may follow a link to it from another site
+	path     string // as the index shows it
+	pattern  string // as the mux matches it
+	methods  string // allowed ones
+	help     string
+	serve    http.HandlerFunc
+	lane     lane // nil if it costs next to nothing
+	page     bool // a person may follow a link to it from another site
+	open     bool // everyone may ask for it
+	harmless bool // whoever may read may POST to it
 }
 
 // The methods of the rows below. GET stands for HEAD too.
@@ -35,7 +37,7 @@ const (
 // table lists the endpoints that these options can answer, in the order in
 // which the index shows them.
 func (a *api) table() []endpoint {
-	views, scrapes, profiling := make(lane, maxViews), make(lane, maxScrapes), make(lane, maxProfiles)
+	views, scrapes, profiling, relays := make(lane, maxViews), make(lane, maxScrapes), make(lane, maxProfiles), make(lane, maxRelays)
 	row := func(path, pattern, methods, help string, serve http.HandlerFunc) endpoint {
 		return endpoint{path: path, pattern: pattern, methods: methods, help: help, serve: serve}
 	}
@@ -46,9 +48,17 @@ func (a *api) table() []endpoint {
 		e.page = true
 		return e
 	}
+	open := func(yes bool, e endpoint) endpoint {
+		e.open = yes
+		return e
+	}
+	harmless := func(e endpoint) endpoint {
+		e.harmless = true
+		return e
+	}
 	all := []endpoint{
 		page(costly(views, "/", "/{$}", "this page", a.index)),
-		row("/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready),
+		open(a.Access != nil && a.Access.Ready, row("/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready)),
 		row("/server_info", "/server_info", get, "version, uptime, process, state", a.serverInfo),
 	}
 	add := func(exists bool, e ...endpoint) {
@@ -56,11 +66,19 @@ func (a *api) table() []endpoint {
 			all = append(all, e...)
 		}
 	}
-	add(a.Metrics != nil, costly(scrapes, "/metrics", "/metrics", "Prometheus and OpenMetrics", a.metrics))
+	add(a.Metrics != nil, open(a.Access != nil && a.Access.Metrics, costly(scrapes, "/metrics", "/metrics", "Prometheus and OpenMetrics", a.metrics)))
 	add(true,
-		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, since=10m, limit=N", a.traces),
+		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, culprit=, since=10m, limit=N", a.traces),
 		page(costly(views, "/traces/ID", "/traces/{id}", "one trace as a waterfall, the hop to blame named; format=json or text; from=N goes on where a long one ends", a.trace)),
 		costly(views, "/hops?trace=ID", "/hops", "every hop of a trace that is known here; from=N goes on, as the Link field says; active=1 lists the hops under way instead, with what each waits for; also slow=1, limit=N", a.hops))
+	add(a.Why != nil, costly(views, "/v1/why?since=10m", "/v1/why", "what failed here, and the counts of what did not, for hopscope why", a.why))
+	add(a.Events != nil, costly(views, "/v1/events?since=10m", "/v1/events", "what happened to the proxy: endpoints, health, reloads, limits", a.events))
+	add(true,
+		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
+		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
+		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
+		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
+		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
 	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))
@@ -76,13 +94,21 @@ func (a *api) table() []endpoint {
 		costly(profiling, "/debug/pprof/cmdline", "/debug/pprof/cmdline", "the program's name", cmdline),
 		costly(profiling, "/debug/pprof/profile?seconds=N", "/debug/pprof/profile", "where the CPU time goes", timed(pprof.Profile)),
 		costly(profiling, "/debug/pprof/trace?seconds=N", "/debug/pprof/trace", "an execution trace, for go tool trace", timed(pprof.Trace)),
-		row("/debug/pprof/symbol", "/debug/pprof/symbol", both, "names for program counters, for go tool pprof", pprof.Symbol))
+		harmless(row("/debug/pprof/symbol", "/debug/pprof/symbol", both, "names for program counters, for go tool pprof", pprof.Symbol)))
 	return all
 }
 
-// only lets an endpoint's methods through and answers others with the list of methods.
-// Costly endpoints are answered in their lane, and refused to pages of other sites. Every
-// answer is paced by its reader.
+// needs returns the role for a method.
+func (e endpoint) needs(method string) Role {
+	if method == http.MethodGet || method == http.MethodHead || e.harmless {
+		return Reader
+	}
+	return Controller
+}
+
+// only lets in who may ask, lets an endpoint's methods through, and answers others with
+// the list of methods. Costly endpoints are answered in their lane, and refused to pages
+// of other sites. Every answer is paced by its reader.
 func (a *api) only(e endpoint) http.Handler {
 	serve := e.serve
 	if e.lane != nil {
@@ -94,6 +120,9 @@ func (a *api) only(e endpoint) http.Handler {
 		w := pace(writer, a.stall())
 		if r.ContentLength != 0 { // no endpoint takes content: stop waiting for it
 			_ = w.control.SetReadDeadline(time.Now().Add(a.stall()))
+		}
+		if !e.open && !a.admit(w, r, e.needs(r.Method)) {
+			return
 		}
 		if !slices.Contains(allow, r.Method) {
 			w.Header().Set("Allow", list)
@@ -128,6 +157,9 @@ func timed(next http.HandlerFunc) http.HandlerFunc {
 
 // notFound answers every path that no endpoint has.
 func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	if !a.admit(w, r, Reader) {
+		return
+	}
 	p := problem{Error: "there is no " + r.URL.Path + " here", Hint: "these are the endpoints"}
 	for _, e := range a.endpoints {
 		p.Endpoints = append(p.Endpoints, e.methods+" "+e.path)

@@ -155,12 +155,22 @@ func (f *facts) at(name string, d time.Duration) {
 	}
 }
 
+// took adds a time that passed, if it did.
+func (f *facts) took(name string, d time.Duration) {
+	if d > 0 {
+		f.add(name, short(d))
+	}
+}
+
 // hopFacts is everything that the hop knows.
 func hopFacts(n *diagnose.Node) []fact {
 	h, l := n.Hop, n.Hop.Labels
 	var f facts
 	f.add("failure", h.Failure.Reason)
 	f.add("made by", cmp.Or(h.Failure.Hop, h.Failure.Origin.String()))
+	if r := h.Recovered; r != nil {
+		f.add("did not fail the request", r.Edge()+": "+r.Reason+" ("+short(r.Took)+")")
+	}
 	f.flags(h.Flags)
 	f.proxyError(h.ProxyError)
 	f.add("details", h.Details)
@@ -177,6 +187,7 @@ func hopFacts(n *diagnose.Node) []fact {
 	}
 	f.add("user agent", h.String(h.UserAgent))
 	f.add("bytes", strconv.FormatInt(h.BytesIn, 10)+" in, "+strconv.FormatInt(h.BytesOut, 10)+" out")
+	f.took("waited for the client to read", h.WriteBlocked)
 	f.add("started", h.Start.UTC().Format(time.RFC3339Nano))
 	if h.Timeout > 0 {
 		f.add("timeout", short(h.Timeout))
@@ -217,8 +228,12 @@ func attemptFacts(n *diagnose.Node) []fact {
 		}
 		f.add("connection", connection+" "+a.Version.String())
 	}
+	if a.Cold {
+		f.add("cold", "the first request to the endpoint since it came up")
+	}
 	f.add("status", status(a.Status))
 	f.add("bytes", strconv.FormatInt(a.BytesSent, 10)+" sent, "+strconv.FormatInt(a.BytesReceived, 10)+" received")
+	f.took("waited for the endpoint to read", a.WriteBlocked)
 	f.at("began", a.Start)
 	f.at("connected", a.Connected)
 	f.at("head sent", a.Sent)

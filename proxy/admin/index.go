@@ -55,7 +55,7 @@ func (a *api) index(w http.ResponseWriter, r *http.Request) {
 	page.Uptime = time.Since(a.Started).Round(time.Second).String()
 	for _, e := range a.endpoints {
 		row := endpointRow{Method: e.methods, Path: e.path, Help: e.help}
-		if e.methods == get && !strings.HasSuffix(e.path, "ID") && !strings.HasSuffix(e.path, "=N") {
+		if e.methods == get && !strings.HasSuffix(e.path, "ID") && !strings.HasSuffix(e.path, "=N") && !strings.Contains(e.path, "ADDR") {
 			row.Link = e.path
 		}
 		page.Endpoints = append(page.Endpoints, row)
@@ -98,7 +98,7 @@ func (a *api) traceRow(s store.Summary, now time.Time, failed bool) (row traceRo
 	row = traceRow{
 		Count: 1, ID: id, Short: id[:12] + "…", At: s.Start.UTC().Format(time.RFC3339Nano),
 		Ago: ago(now.Sub(s.Start)), Request: shown(requestLine(s.Root)), Took: short(s.Duration),
-		Status: status(s.Status), Class: "good", Hop: shown(s.FailedHop), Reason: shown(s.Reason),
+		Status: status(s.Status), Class: "good", Hop: shown(s.Failure.Hop), Reason: shown(s.Failure.Reason),
 	}
 	if s.GRPCStatus != 0 {
 		row.Status = s.GRPCStatus.String()

@@ -62,8 +62,8 @@ func (a *api) hops(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	part, next := window(a.Trace(id), from)
-	if next > 0 { // RFC 8288
-		w.Header().Set("Link", fmt.Sprintf(`</hops?trace=%s&from=%d>; rel="next"`, id, next))
+	if next > 0 { // RFC 8288; relative, since the same answer is at several paths
+		w.Header().Set("Link", fmt.Sprintf(`<?trace=%s&from=%d>; rel="next"`, id, next))
 	}
 	if len(part) == 0 {
 		part = []*hop.Hop{}
@@ -107,6 +107,7 @@ func parseQuery(form url.Values, now time.Time) (store.Query, error) {
 		"failed":  func(s string) (err error) { q.Failed, err = parseBool(s); return },
 		"slow":    func(s string) (err error) { q.Slow, err = parseBool(s); return },
 		"service": func(s string) error { q.Service = s; return nil },
+		"culprit": func(s string) error { q.Culprit = s; return nil },
 		"route":   func(s string) error { q.Route = s; return nil },
 		"since":   func(s string) (err error) { q.Since, err = parseSince(s, now); return },
 		"limit":   func(s string) (err error) { q.Limit, err = parseLimit(s); return },

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/hopscope/hopscope/proxy/healthcheck"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // checked takes the result of a health check.
@@ -14,8 +15,11 @@ func (c *Cluster) checked(e *Endpoint, r healthcheck.Report) {
 	if c.endpoints[e.Address] != e {
 		return // it left while it was asked
 	}
-	e.check, e.why = r.Health, r.Detail
 	well := r.Health == healthcheck.Healthy || r.Health == healthcheck.Degraded
+	if well && e.check == healthcheck.Unhealthy {
+		e.cold.Store(true)
+	}
+	e.check, e.why = r.Health, r.Detail
 	if well && r.Result.Passed() && e.record != nil {
 		if change, ok := c.detector.Passed(c.shared.Now(), e.record); ok {
 			c.told(e, change)
@@ -37,7 +41,12 @@ func (c *Cluster) checked(e *Endpoint, r healthcheck.Report) {
 	}
 }
 
-// logCheck logs that an endpoint became healthy or unhealthy. What it is at the start is no
+// healths are what the results of checks are as events.
+var healths = map[healthcheck.Health]events.Kind{
+	healthcheck.Healthy: events.EndpointHealthy, healthcheck.Degraded: events.EndpointDegraded, healthcheck.Unhealthy: events.EndpointUnhealthy,
+}
+
+// logCheck logs and notes that an endpoint became healthy or unhealthy. What it is at the start is no
 // news.
 func (c *Cluster) logCheck(e *Endpoint, r healthcheck.Report) {
 	level := slog.LevelInfo
@@ -48,6 +57,9 @@ func (c *Cluster) logCheck(e *Endpoint, r healthcheck.Report) {
 		level = slog.LevelDebug
 	}
 	c.log.Log(context.Background(), level, "endpoint is "+r.Health.String(), "cluster", c.Name, "endpoint", e.Address, "because", r.Detail)
+	if kind, ok := healths[r.Health]; ok && level != slog.LevelDebug {
+		c.options.Note(kind, e.Address, e.String()+" is "+r.Health.String()+": "+r.Detail)
+	}
 }
 
 // Used reports whether a request has come to the cluster.

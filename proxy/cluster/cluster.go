@@ -15,6 +15,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/outlier"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // Options are a cluster's settings.
@@ -56,6 +57,9 @@ type Options struct {
 	Memory *Memory
 	// Log gets what happens to endpoints; nil is nowhere.
 	Log *slog.Logger
+	// Note remembers what happens to them; nil is nowhere. It is called under the cluster's
+	// lock.
+	Note func(kind events.Kind, endpoint, text string)
 }
 
 // SlowStart says how the share of an endpoint grows that is new, or well again; see
@@ -84,6 +88,7 @@ type Cluster struct {
 	counts   *counts
 	naming   atomic.Pointer[naming] // nil while the service has not named itself
 	used     atomic.Bool            // a request has come
+	panicked atomic.Int64           // when a panic was last noted, on the proxy's clock
 	ready    chan struct{}          // closed when Ready is to return
 	changed  chan struct{}          // wakes rebuildOnChange
 	cancel   context.CancelFunc
@@ -107,6 +112,9 @@ type Cluster struct {
 func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.Shared) *Cluster {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Note == nil {
+		o.Note = func(events.Kind, string, string) {}
 	}
 	o.Missing = cmp.Or(o.Missing, fault.NoCluster)
 	c := &Cluster{

@@ -3,14 +3,17 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // sourceState is what is known of the source.
 type sourceState struct {
 	missing bool
+	nearest string // the service that was most likely meant, if this one is missing
 	// known is when the endpoints were last known to be those: now, while err is
 	// nil. It is zero while nothing is known.
 	known time.Time
@@ -78,7 +81,9 @@ func (c *Cluster) note(u discovery.Update) {
 	s := &c.source
 	if u.Err == nil {
 		if s.err != nil && !c.options.Fed && c.answered {
-			c.log.Info("the source of endpoints is there again", "cluster", c.Name, "source", c.from(), "after", time.Since(s.since).Round(time.Millisecond))
+			after := time.Since(s.since).Round(time.Millisecond)
+			c.log.Info("the source of endpoints is there again", "cluster", c.Name, "source", c.from(), "after", after)
+			c.options.Note(events.DiscoveryBack, "", fmt.Sprintf("%s answers again for cluster %s, after %s", c.from(), c.Name, after))
 		}
 		s.err, s.since, s.updated = nil, time.Time{}, time.Now()
 		s.known, s.recalled = s.updated, false
@@ -98,13 +103,14 @@ func (c *Cluster) note(u discovery.Update) {
 			what = "the source of endpoints fails; none is known yet"
 		}
 		c.log.Warn(what, "cluster", c.Name, "source", c.from(), "error", u.Err, "endpoints", len(c.order))
+		c.options.Note(events.DiscoveryFailing, "", fmt.Sprintf("%s can't be asked for cluster %s: %v", c.from(), c.Name, u.Err))
 	}
 	s.err = u.Err
 }
 
 // replace makes the endpoints those of the update.
 func (c *Cluster) replace(u discovery.Update) {
-	c.source.missing = u.Missing
+	c.source.missing, c.source.nearest = u.Missing, u.Nearest
 	order := make([]*Endpoint, 0, len(u.Endpoints))
 	keep := make(map[string]*Endpoint, len(u.Endpoints))
 	var added, removed []string
@@ -117,7 +123,10 @@ func (c *Cluster) replace(u discovery.Update) {
 			e = c.newEndpoint(given)
 			if !e.inherited {
 				added = append(added, given.Address)
+				e.cold.Store(c.answered) // those of the first answer may have been there for long
 			}
+		} else if e.given.Health == discovery.Unhealthy && given.Health != discovery.Unhealthy {
+			e.cold.Store(true)
 		}
 		e.given = given
 		keep[given.Address] = e
@@ -133,7 +142,42 @@ func (c *Cluster) replace(u discovery.Update) {
 	if c.options.Source != nil && len(added)+len(removed) > 0 {
 		slices.Sort(removed)
 		c.log.Info("endpoints changed", "cluster", c.Name, "source", c.from(), "endpoints", len(order), "added", few(added), "removed", few(removed))
+		c.options.Note(events.EndpointsChanged, "", c.changeText(added, removed))
 	}
+	for _, e := range order {
+		c.noteGiven(e)
+	}
+}
+
+// changeText says which endpoints came and went.
+func (c *Cluster) changeText(added, removed []string) string {
+	var parts []string
+	for _, p := range []struct {
+		what string
+		list []string
+	}{{"added ", added}, {"removed ", removed}} {
+		if len(p.list) > 0 {
+			parts = append(parts, p.what+strings.Join(few(p.list), ", "))
+		}
+	}
+	return fmt.Sprintf("the endpoints of cluster %s changed: %s; %d now", c.Name, strings.Join(parts, "; "), len(c.order))
+}
+
+// noteGiven notes that the source says another health of an endpoint than before.
+func (c *Cluster) noteGiven(e *Endpoint) {
+	was := e.noted
+	e.noted = e.given.Health
+	if was == e.noted {
+		return
+	}
+	kind := events.EndpointUnhealthy
+	switch e.noted {
+	case discovery.Healthy:
+		kind = events.EndpointHealthy
+	case discovery.Degraded:
+		kind = events.EndpointDegraded
+	}
+	c.options.Note(kind, e.Address, fmt.Sprintf("%s is %s in %s%s", e, e.noted, c.from(), e.said()))
 }
 
 // drop forgets an endpoint that is no longer in the cluster.

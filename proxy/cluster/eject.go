@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/hopscope/hopscope/proxy/outlier"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // recordsOf are the records of endpoints, if they have any.
@@ -46,8 +47,10 @@ func (c *Cluster) told(e *Endpoint, change outlier.Change) {
 	switch change.Event {
 	case outlier.Ejected:
 		c.log.Warn("endpoint ejected", "cluster", c.Name, "endpoint", e.Address, "reason", change.Reason.String(), "because", change.Detail)
+		c.options.Note(events.EndpointEjected, e.Address, e.String()+" was ejected: "+change.Detail)
 	case outlier.Unejected:
 		c.log.Info("endpoint back", "cluster", c.Name, "endpoint", e.Address, "reason", change.Reason.String(), "because", change.Detail)
+		c.options.Note(events.EndpointRestored, e.Address, e.String()+" gets requests again: "+change.Detail)
 	case outlier.Overflow:
 		c.log.Warn("endpoint not ejected", "cluster", c.Name, "endpoint", e.Address, "reason", change.Reason.String(), "because", change.Detail)
 	}
@@ -69,6 +72,16 @@ const (
 	// the checks say still counts.
 	Restore Action = "restore"
 )
+
+// byHand is what each action is as an event.
+var byHand = map[Action]struct {
+	kind events.Kind
+	text string
+}{
+	Eject:   {events.EndpointEjected, " was ejected by hand"},
+	Drain:   {events.EndpointEjected, " was drained by hand"},
+	Restore: {events.EndpointRestored, " was restored by hand"},
+}
 
 // Act does to an endpoint what a person asks for. The error says why it can't be done.
 func (c *Cluster) Act(address string, a Action) error {
@@ -94,6 +107,7 @@ func (c *Cluster) Act(address string, a Action) error {
 		return fmt.Errorf("there is no action %q: expected eject, restore or drain", a)
 	}
 	c.log.Info("endpoint changed by hand", "cluster", c.Name, "endpoint", address, "action", string(a))
+	c.options.Note(byHand[a].kind, address, e.String()+byHand[a].text)
 	c.renew()
 	return nil
 }

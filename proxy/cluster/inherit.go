@@ -56,7 +56,7 @@ func (c *Cluster) inherit(e *Endpoint) {
 		return
 	}
 	e.inherited = true
-	e.drained, e.byHand = old.drained, old.byHand
+	e.drained, e.byHand, e.noted = old.drained, old.byHand, old.noted
 	if e.warm = old.warm || before.options.SlowStart == nil; !e.warm {
 		e.since = old.since
 	}

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // state is a cluster as requests see it at one moment. It never changes.
@@ -24,11 +26,23 @@ func (c *Cluster) Pick(r *balance.Request) (*Endpoint, error) {
 	i, how := s.set.Pick(r)
 	if how != 0 {
 		c.counts.picked(how)
+		if how&balance.Panic != 0 {
+			c.notePanic()
+		}
 	}
 	if i < 0 {
 		return nil, c.nothing(s, how)
 	}
 	return s.endpoints[i], nil
+}
+
+// notePanic notes that endpoints that are not healthy are used, at most once a second.
+func (c *Cluster) notePanic() {
+	now, last := int64(c.shared.Now()), c.panicked.Load()
+	if last != 0 && now-last < int64(time.Second) || !c.panicked.CompareAndSwap(last, now) {
+		return
+	}
+	c.options.Note(events.PanicRouting, "", fmt.Sprintf("fewer than %g %% of the endpoints of cluster %s are healthy, so that all are used, those that are not well too", c.options.Balance.PanicThreshold, c.Name))
 }
 
 // nothing is why there is no endpoint to pick.
@@ -94,7 +108,11 @@ func (c *Cluster) whyNothing(unwell []string) string {
 	n := len(c.order)
 	switch {
 	case c.source.missing:
-		return "there is no such service in " + c.from()
+		why := "there is no such service in " + c.from()
+		if c.source.nearest != "" {
+			why += "; the nearest name is " + c.source.nearest
+		}
+		return why
 	case n == 0 && c.source.err != nil:
 		return "has no endpoint: " + brief(c.source.err.Error())
 	case n == 0 && !c.answered:

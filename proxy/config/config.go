@@ -12,6 +12,8 @@ type Config struct {
 	Service string `yaml:"service" default:"hopscope" format:"name"`
 	// Admin is the admin API.
 	Admin Admin `yaml:"admin"`
+	// Mesh says which other proxies this one belongs together with.
+	Mesh *Mesh `yaml:"mesh"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
 	// Clusters are groups of endpoints, by name. Routes send requests to them.
@@ -42,13 +44,6 @@ type Config struct {
 	// default is made of the user and the admin address; there is none if the admin API
 	// is off or on port 0.
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
-}
-
-// Admin is the admin API.
-type Admin struct {
-	// Address is where the admin API listens, or "off". The API has no authentication:
-	// keep it on loopback or a management network.
-	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
 }
 
 // Listener is an address that takes requests, and says what is done with them.
@@ -154,6 +149,26 @@ type ListenerHTTP struct {
 	ProxyStatus string `yaml:"proxy_status" default:"append" enum:"append,pass,cut"`
 	// ServerTiming is the same for Server-Timing.
 	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
+	// ErrorPages are the pages that a browser gets where the proxy itself answers with an
+	// error. The first page for the status is taken. Other clients get a problem document
+	// (RFC 9457) if they accept JSON, and a short text else: see docs/errors.md.
+	ErrorPages []ErrorPage `yaml:"error_pages"`
+	// TraceLink is the URL of a trace's page in Jaeger, or whatever shows traces, with
+	// %TRACE_ID% for the id, such as http://127.0.0.1:16686/trace/%TRACE_ID%. Errors that
+	// the proxy itself answers with have it. It needs proxy_status "append".
+	TraceLink string `yaml:"trace_link" format:"trace link"`
+}
+
+// ErrorPage is a page for errors that the proxy itself answers with.
+type ErrorPage struct {
+	// Statuses are the statuses that the page is for, such as 404 or 500-599. Without any
+	// it is for all errors: 400-599.
+	Statuses []string `yaml:"statuses" format:"statuses"`
+	// File is the page, in HTML, of at most 64 KiB. These are replaced: %STATUS%, %TITLE%
+	// (the status in words), %REQUEST_ID%, %TRACE_ID%; and with proxy_status "append" also
+	// %DETAIL%, %FAILED_HOP%, %KIND%, %FLAGS%, %SERVICE% and %TRACE_LINK%. The file is read
+	// at the start and at each reload.
+	File string `yaml:"file" required:"true" format:"file"`
 }
 
 // ListenerTLS encrypts a listener's connections. Files are in PEM. Their paths are
@@ -312,7 +327,7 @@ type Telemetry struct {
 	// process runs, such as deployment.environment.name, for all that is exported over
 	// OTLP; Zipkin gets them as tags. service.name is the service of the top level.
 	ResourceAttributes map[string]string `yaml:"resource_attributes"`
-	// AccessLog is the log line of each hop.
+	// AccessLog has a line for each hop.
 	AccessLog AccessLog `yaml:"access_log"`
 	// Metrics is the Prometheus endpoint of the admin API.
 	Metrics Metrics `yaml:"metrics"`
@@ -326,13 +341,6 @@ type Telemetry struct {
 	LearnRoutes bool `yaml:"learn_routes" default:"true"`
 	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
-}
-
-// AccessLog is the log line of each hop, one JSON object a line.
-type AccessLog struct {
-	// Path is a file, "stdout", "stderr", or "off". The file is reopened on
-	// SIGUSR1.
-	Path string `yaml:"path" default:"stdout"`
 }
 
 // Metrics is the Prometheus endpoint.

@@ -79,6 +79,11 @@ func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 		ok = d.decodeList(p, n, k, v)
 	case kindMap:
 		ok = d.decodeMap(p, n, k, v)
+	case kindJSON:
+		var text string
+		if text, ok = d.decodeJSON(p, n); ok {
+			v.SetString(text)
+		}
 	default:
 		ok = decodeScalar(n, k, v)
 	}

@@ -16,6 +16,13 @@ func New() *Config {
 	return &c
 }
 
+// NewMesh returns a mesh of static peers with every default in place.
+func NewMesh(peers ...string) *Mesh {
+	m := withDefaults[Mesh]()
+	m.Peers = peers
+	return &m
+}
+
 // NewListener returns a listener with every default in place.
 func NewListener(name, address string) Listener {
 	l := withDefaults[Listener]()

@@ -76,6 +76,11 @@ func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 			return k.shown(s), true
 		}
 		return s, true
+	case kindJSON:
+		if v.String() == "" {
+			return nil, false
+		}
+		return JSON(v.String()).tree(), true
 	case kindDuration:
 		return durationText(time.Duration(v.Int())), true
 	case kindNetwork:

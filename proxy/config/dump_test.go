@@ -50,7 +50,27 @@ func TestDumpYAML(t *testing.T) {
 	c := mustParse(t, full)
 	want := `service: shop
 admin:
-  address: "off"
+  address: 127.0.0.1:9902
+  token_file: read.token
+  control_token_file: control.token
+  tls:
+    cert: admin.pem
+    key: admin.key
+    client_ca: ca.pem
+    client_san: ["*.example.com"]
+    control_san: [ops.example.com]
+  open: [metrics]
+  insecure: false
+mesh:
+  name: shop
+  instance: web-1
+  peers: [10.0.0.2:9901, "[::1]:9901"]
+  token_file: mesh.token
+  tls:
+    ca: ca.pem
+    cert: mesh.pem
+    key: mesh.key
+    san: [spiffe://mesh]
 listeners:
   - name: in
     address: "[::1]:0"
@@ -133,6 +153,9 @@ listeners:
     via: false
     proxy_status: cut
     server_timing: append
+    error_pages:
+      - statuses: ["404", "500-599"]
+        file: sorry.html
 clusters:
   c.1:
     endpoints: [web:80, "[::1]:81"]
@@ -428,6 +451,26 @@ telemetry:
     deployment.environment.name: prod
   access_log:
     path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - path: stderr
+        format: "%START_TIME% %RESPONSE_CODE%\n"
+        only: failed
+        sample: 0.5
+      - path: stdout
+        fields: [path]
+        only: all
+        sample: 1
+      - path: /var/log/hop.json
+        json_format:
+          z: "%RESPONSE_CODE%"
+          a:
+            list: ["%PROTOCOL%", 1, 1.5, true, null]
+            empty: {}
+        only: all
+        sample: 1
   metrics:
     native_histograms: false
   slow_threshold: 0s

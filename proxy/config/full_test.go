@@ -9,7 +9,19 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
-admin: {address: "off"}
+admin:
+  address: 127.0.0.1:9902
+  token_file: read.token
+  control_token_file: control.token
+  tls: {cert: admin.pem, key: admin.key, client_ca: ca.pem, client_san: ["*.example.com"], control_san: [ops.example.com]}
+  open: [metrics]
+  insecure: false
+mesh:
+  name: shop
+  instance: web-1
+  peers: ["10.0.0.2:9901", "[::1]:9901"]
+  token_file: mesh.token
+  tls: {ca: ca.pem, cert: mesh.pem, key: mesh.key, san: ["spiffe://mesh"]}
 listeners:
   - name: in
     address: "[::1]:0"
@@ -64,6 +76,7 @@ listeners:
     via: false
     proxy_status: cut
     server_timing: append
+    error_pages: [{statuses: ["404", 500-599], file: sorry.html}]
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
@@ -212,7 +225,16 @@ telemetry:
     extract: []
     inject: [b3multi, b3]
   resource_attributes: {deployment.environment.name: prod}
-  access_log: {path: /var/log/hop.log}
+  access_log:
+    path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - {path: stderr, format: "%START_TIME% %RESPONSE_CODE%\n", only: failed, sample: 0.5}
+      - {path: stdout, fields: [path]}
+      - path: /var/log/hop.json
+        json_format: {z: "%RESPONSE_CODE%", a: {list: ["%PROTOCOL%", 1, 1.5, true, null], empty: {}}}
   metrics: {native_histograms: false}
   slow_threshold: 0s
   learn_routes: false
@@ -227,7 +249,14 @@ upgrade_socket: "@hopscope"
 func TestParseFull(t *testing.T) {
 	want := &Config{
 		Service: "shop",
-		Admin:   Admin{Address: "off"},
+		Admin: Admin{
+			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
+			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
+		},
+		Mesh: &Mesh{
+			Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}, TokenFile: "mesh.token",
+			TLS: &MeshTLS{CA: "ca.pem", Cert: "mesh.pem", Key: "mesh.key", SAN: []string{"spiffe://mesh"}},
+		},
 		Listeners: []Listener{{ListenerSocket{
 			Name: "in", Address: "[::1]:0",
 			TLS: &ListenerTLS{
@@ -264,7 +293,7 @@ func TestParseFull(t *testing.T) {
 			},
 			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
 			ForwardClientCert: "sanitize_set",
-			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
+			Via:               false, ProxyStatus: "cut", ServerTiming: "append", ErrorPages: []ErrorPage{{[]string{"404", "500-599"}, "sorry.html"}},
 			Catalog:        "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}}},
@@ -292,7 +321,14 @@ func TestParseFull(t *testing.T) {
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
 			ResourceAttributes: map[string]string{"deployment.environment.name": "prod"},
-			AccessLog:          AccessLog{Path: "/var/log/hop.log"},
+			AccessLog: AccessLog{
+				AccessLogTo{Path: "/var/log/hop.log", Fields: []string{"time", "status"}, Only: "failed_or_slow", Sample: 0.25},
+				[]AccessLogTo{
+					{Path: "stderr", Format: "%START_TIME% %RESPONSE_CODE%\n", Only: "failed", Sample: 0.5},
+					{Path: "stdout", Fields: []string{"path"}, Only: "all", Sample: 1},
+					{Path: "/var/log/hop.json", JSONFormat: `{"z":"%RESPONSE_CODE%","a":{"list":["%PROTOCOL%",1,1.5,true,null],"empty":{}}}`, Only: "all", Sample: 1},
+				},
+			},
 		},
 		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
 		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
@@ -412,7 +448,13 @@ func TestFullIsFull(t *testing.T) {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
 			continue
+		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
+			continue
+		case "Listener.trace_link": // it can't be there with proxy_status other than its default
+			continue
 		case "ListenerTLS.max_version", "ClusterTLS.min_version": // the other of the pair is
+			continue
+		case "Admin.insecure": // there are tokens
 			continue
 		}
 		if !ok {

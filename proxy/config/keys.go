@@ -24,6 +24,7 @@ const (
 	kindPointer
 	kindList
 	kindMap
+	kindJSON
 )
 
 func kindOf(t reflect.Type) kind {
@@ -32,6 +33,8 @@ func kindOf(t reflect.Type) kind {
 		return kindDuration
 	case reflect.TypeFor[netip.Prefix]():
 		return kindNetwork
+	case reflect.TypeFor[JSON]():
+		return kindJSON
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -132,7 +135,7 @@ func (k key) expected() string {
 		return "a duration such as 250ms"
 	case kindNetwork:
 		return "a network such as 10.0.0.0/8"
-	case kindStruct, kindPointer, kindMap:
+	case kindStruct, kindPointer, kindMap, kindJSON:
 		if k.orBool {
 			return "a mapping, true or false"
 		}

@@ -142,7 +142,7 @@ func (k key) holds() (inner reflect.Type, suffix string) {
 // typeText is the type of a key with its limits.
 func (k key) typeText() string {
 	switch kindOf(k.typ) {
-	case kindStruct, kindPointer:
+	case kindStruct, kindPointer, kindJSON:
 		if k.orBool {
 			return "mapping, or `true` or `false`"
 		}
@@ -187,7 +187,9 @@ func (k key) formatText() string {
 		return "string"
 	case "listen":
 		return "address"
-	case "url":
+	case "log format":
+		return "format string"
+	case "url", "trace link":
 		return "URL"
 	case "collector":
 		return "address or URL"

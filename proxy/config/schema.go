@@ -93,6 +93,8 @@ func (s *schemaWriter) value(k key) object {
 			{"propertyNames", object{{"pattern", formatOf("name").pattern}, {"maxLength", 255}}},
 			{"additionalProperties", s.value(k.elem())},
 		}
+	case kindJSON:
+		return object{{"type", "object"}}
 	case kindBool:
 		return object{{"type", "boolean"}}
 	case kindInt:
@@ -143,7 +145,7 @@ func (k key) withLimits(schema object) object {
 // it has none.
 func (k key) defaultTree() (any, bool) {
 	switch kindOf(k.typ) {
-	case kindStruct, kindPointer, kindMap:
+	case kindStruct, kindPointer, kindMap, kindJSON:
 		return nil, false
 	}
 	if k.def == "" {

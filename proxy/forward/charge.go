@@ -122,6 +122,7 @@ func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
 	if r.Has(message.ProxyStatus) {
 		if failure, ok := f.fromUpstream(h, r); ok {
 			h.Failure = failure
+			f.lacked(h, f.target(x))
 			return
 		}
 	}
@@ -185,6 +186,7 @@ func answered(h *hop.Hop) string {
 func (f *Forwarder) blame(h *hop.Hop, t *Target, a *fault.Answer) {
 	why := a.Why
 	h.Flags |= a.Flag()
+	h.Recovered = nil
 	if why == nil {
 		h.Details = a.Detail()
 		return
@@ -213,4 +215,5 @@ func (f *Forwarder) blame(h *hop.Hop, t *Target, a *fault.Answer) {
 	}
 	h.Failure = f.charge(h, t, why.Kind.String(), why.Error())
 	h.Failure.Origin = hop.OriginProxy
+	f.lacked(h, t)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
+	"github.com/hopscope/hopscope/proxy/problem"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -50,6 +51,10 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
+	// ErrorPages are shown to browsers where the proxy itself answers with an error.
+	ErrorPages problem.Pages
+	// TraceLink is the URL of a trace's page, with %TRACE_ID% for its id; "" is none.
+	TraceLink string
 	// Deadlines says how the time that is left goes from hop to hop; nil is off.
 	Deadlines *Deadlines
 	// UnderWay is the table of the hops under way; nil is none.
@@ -57,6 +62,9 @@ type Options struct {
 	// Callers are the networks of clients whose x-envoy- fields are believed; see
 	// [Forwarder.screen].
 	Callers []netip.Prefix
+	// Record are the fields of requests and responses that are recorded beyond those that
+	// every Hop has.
+	Record []hop.RecordedField
 	// Panics counts the panics that cost a request; nil counts none.
 	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.

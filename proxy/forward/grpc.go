@@ -98,16 +98,22 @@ func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 		h.GRPCStatus = grpc.OfHTTP(h.Status)
 		h.LastAttempt().GRPCStatus = h.GRPCStatus
 	}
-	if !h.GRPCStatus.ServerError() || h.Status >= 500 {
+	switch {
+	case h.Status >= 500:
 		return
+	case h.GRPCStatus.ServerError():
+		said := trailers
+		if said == nil {
+			said = new(message.Head)
+		}
+		f.attribute(x, said)
+	default:
+		if f.wentWell(x, trailers); h.Recovered == nil {
+			return
+		}
 	}
-	said := trailers
-	if said == nil {
-		said = new(message.Head)
-	}
-	f.attribute(x, said)
 	f.note(h)
-	if trailers != nil && f.ProxyStatusMode == Append {
+	if trailers != nil && f.ProxyStatusMode == Append && (h.Recovered == nil || h.Labels.Direction == hop.Inbound) {
 		trailers.AddSpan(message.ProxyStatus, "proxy-status", trailers.Keep(f.ProxyStatus.Append(trailers.Scratch(), h)))
 	}
 }

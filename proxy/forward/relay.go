@@ -26,8 +26,11 @@ func (a *attempt) relay() (err error) {
 	if h.GRPC {
 		called(x, r)
 	}
-	if r.Status >= 500 || h.GRPCStatus.ServerError() || h.Flags&hop.Failures != 0 {
+	switch {
+	case r.Status >= 500 || h.GRPCStatus.ServerError() || h.Flags&hop.Failures != 0:
 		f.attribute(x, r)
+	case !h.GRPC || h.GRPCStatus != 0: // else the trailers tell
+		f.wentWell(x, r)
 	}
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
@@ -122,5 +125,8 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 		r.AddSpan(message.ServerTiming, "server-timing", r.Keep(headers.AppendServerTiming(r.Scratch(), h, now(h))))
 	case Cut:
 		r.Remove(message.ServerTiming)
+	}
+	if len(f.Record) > 0 {
+		f.recordFields(h, r, true)
 	}
 }

@@ -34,6 +34,7 @@ type behaviour struct {
 	status  int           // what it answers with; 0 closes the connection
 	silent  bool          // it never answers
 	content time.Duration // how long after the head the content comes, a byte; 0 for none
+	says    string        // a field of its response; "" for none
 }
 
 // inBubble is a forwarder whose endpoints are scripts at the other end of pipes, for tests
@@ -108,11 +109,15 @@ func (does behaviour) serve(c net.Conn, note func(*http.Request)) {
 		if does.status == 0 {
 			return
 		}
+		head := fmt.Sprintf("HTTP/1.1 %d Said\r\n", does.status)
+		if does.says != "" {
+			head += does.says + "\r\n"
+		}
 		if does.content == 0 {
-			fmt.Fprintf(c, "HTTP/1.1 %d Said\r\nContent-Length: 0\r\n\r\n", does.status)
+			fmt.Fprint(c, head+"Content-Length: 0\r\n\r\n")
 			continue
 		}
-		fmt.Fprintf(c, "HTTP/1.1 %d Said\r\nContent-Length: 1\r\n\r\n", does.status)
+		fmt.Fprint(c, head+"Content-Length: 1\r\n\r\n")
 		time.Sleep(does.content)
 		fmt.Fprint(c, "x")
 	}
@@ -129,6 +134,8 @@ type caller struct {
 	cut    bool
 	ended  time.Time
 	hop    *hop.Hop
+
+	exchange *filter.Exchange
 }
 
 // piece is a piece of content that comes after a time.
@@ -159,6 +166,7 @@ func (c *caller) Stop()                       {}
 func (c *caller) Resume()                     {}
 func (c *caller) Interim(*message.Head) error { return nil }
 func (c *caller) Head(h *message.Head) error {
+	c.exchange.Decorate(h)
 	c.status, c.fields = h.Status, nil
 	for i := range h.Fields {
 		if f := &h.Fields[i]; !f.Removed {
@@ -192,6 +200,7 @@ func (b *inBubble) serve(c *caller, fields ...string) time.Duration {
 	}
 	c.info = filter.ConnInfo{PeerIP: "127.0.0.1", Peer: "127.0.0.1:999", Scheme: "http", Sink: c}
 	x := new(filter.Exchange)
+	c.exchange = x
 	x.Connect(c, c, c)
 	wire := "GET / HTTP/1.1\r\nHost: web\r\n"
 	if c.pieces != nil {

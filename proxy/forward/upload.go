@@ -30,6 +30,7 @@ type upload struct {
 	failed atomic.Pointer[fault.Error] // the client's failure
 	asking atomic.Bool                 // it waits for the client
 	sent   int64                       // bytes of content; after done
+	waited time.Duration               // for the endpoint to take them; after done
 
 	mu       sync.Mutex    // guards the stream's Limit, and what follows
 	limits   limits        // a copy of the delivery's
@@ -60,6 +61,7 @@ func (a *attempt) startUpload(first []byte) {
 // endpoint's does not: it may have answered before it stopped reading.
 func (u *upload) run() {
 	err := u.copy()
+	u.waited = u.stream.TakeBlocked()
 	var client *fault.Error
 	switch {
 	case err == nil:
@@ -222,6 +224,7 @@ func (a *attempt) settle() bool {
 	}
 	all := u.stop()
 	a.upload = nil
-	a.x.Hop.LastAttempt().BytesSent = u.sent
+	record := a.x.Hop.LastAttempt()
+	record.BytesSent, record.WriteBlocked = u.sent, u.waited
 	return all
 }

@@ -82,26 +82,7 @@ func (f *Forwarder) blameWaited(h *hop.Hop, why *fault.Error) (failure hop.Failu
 }
 
 // late reports whether a failure is that a response did not come in time.
-func late(why *fault.Error) bool {
-	return why.Kind == fault.UpstreamTimeout || why.Kind == fault.PerTryTimeout || why.Kind == fault.UpstreamIdle
-}
-
-// blameSpent blames the call of an inbound hop that failed, if the application did not answer
-// in time and that call took at least half of it: the application was late because of it.
-func (f *Forwarder) blameSpent(h *hop.Hop, why *fault.Error) (failure hop.Failure, ok bool) {
-	a := h.LastAttempt()
-	if !late(why) || f.Causes == nil || a == nil || h.Labels.Direction != hop.Inbound || a.FirstByte > 0 {
-		return failure, false
-	}
-	c, ok := f.Causes.Find(h)
-	if !ok || c.Among > 1 || 2*c.Took < now(h) {
-		return failure, false
-	}
-	failure = c.Failure
-	failure.Origin = hop.OriginRelayed
-	failure.Reason = why.Error() + ": a call of it had failed after " + short(c.Took).String() + ": " + c.Reason
-	return failure, true
-}
+func late(why *fault.Error) bool { return diagnose.OutOfTime(why.Kind.String()) }
 
 // waitsFor says what the application of an inbound hop waits for, for the reason of a client
 // that gave up; "" if that is nothing that is known.

@@ -158,6 +158,7 @@ func (c *Conn) endBlock() error {
 	}
 	c.mu.Lock()
 	defer c.unlock()
+	c.busy()
 	s := c.streams.open[k.id]
 	switch {
 	case s == nil && k.what == ignored:
@@ -195,6 +196,7 @@ func (c *Conn) open(k *heading) error {
 		return c.refuse(k.id)
 	}
 	c.restore() // memory may have been short when content came last
+	c.busy()
 	c.meter.moved++
 	c.streams.lastID, c.spare = k.id, c.newBlock()
 	s := c.newStream()

@@ -216,6 +216,34 @@ func TestIdleConnectionHoldsLittle(t *testing.T) { // it looks at the heap: not 
 	}
 }
 
+// TestRestsAfterABurst: what a burst of requests leaves is kept for the next one, but not
+// for long.
+func TestRestsAfterABurst(t *testing.T) {
+	const burst = 30
+	s := serve(t, answer, nil)
+	s.budget().SetLimit(1 << 30)
+	p := s.dial(t)
+	p.headers(1, true, get()...)
+	p.whole(1)
+	conn := <-s.conns
+	counted, _ := resting(t, s, []*http2.Conn{conn})
+	for id := uint32(3); id < 3+2*burst; id += 2 {
+		p.headers(id, true, get("cookie", strings.Repeat("c", 2000))...)
+	}
+	for left := burst; left > 0; left-- {
+		next(p, func(f frame.Frame) bool {
+			head, is := f.(*frame.MetaHeadersFrame)
+			data, other := f.(*frame.DataFrame)
+			return is && head.StreamEnded() || other && data.StreamEnded()
+		})
+	}
+	for end := time.Now().Add(patience); s.budget().Used() > counted+10<<10; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("a connection that is idle is counted for %d bytes more after a burst of requests", s.budget().Used()-counted)
+		}
+	}
+}
+
 // whole expects the end of a response.
 func (p *peer) whole(id uint32) {
 	p.t.Helper()

@@ -31,6 +31,8 @@ type reader struct {
 	now       time.Duration // when the last wait ended
 	heard     time.Duration // when bytes came last
 	idleBy    time.Duration // when it is to be seen whether the connection is idle
+	busyAt    time.Duration // when a header block came last
+	restBy    time.Duration // when it is to be seen whether streams still come, 0 for never
 	partialBy time.Duration // when what was begun must be whole, 0 where nothing was
 	pinged    time.Duration // when a PING that is due to KeepAlive was sent, 0 if none is out
 }
@@ -269,6 +271,9 @@ func (c *Conn) nextEnd() (by time.Duration) {
 	if o.IdleTimeout > 0 {
 		sooner(c.idleBy)
 	}
+	if c.restBy > 0 {
+		sooner(c.restBy)
+	}
 	return by
 }
 
@@ -308,6 +313,9 @@ func (c *Conn) postpone() {
 		c.pinged = c.now
 		c.out.ping(0, keepAlivePing)
 		c.out.wake()
+	}
+	if c.restBy > 0 && c.now >= c.restBy {
+		c.settle()
 	}
 	if c.now >= c.idleBy {
 		c.idleBy = c.now + o.IdleTimeout

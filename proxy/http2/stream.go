@@ -54,8 +54,9 @@ type Stream struct {
 
 	deadline, limit atomic.Int64 // of Await and Limit, never for none
 
-	watch   func() bool // the reading goroutine's
-	encoded []byte      // the writing goroutine's: header lists are encoded into it
+	watch   func() bool   // the reading goroutine's
+	encoded []byte        // the writing goroutine's: header lists are encoded into it
+	blocked time.Duration // the writing goroutine's: how long it has waited for room
 	pipe    duplex
 }
 
@@ -90,7 +91,7 @@ func (c *Conn) recycle(s *Stream) {
 	s.credit, s.received, s.window = 0, 0, 0
 	s.frame, s.generation, s.id = 0, 0, 0
 	s.localEnd, s.remoteEnd, s.closed, s.stopped = false, false, false, false
-	s.err, s.watch = nil, nil
+	s.err, s.watch, s.blocked = nil, nil, 0
 	s.encoded = kept(s.encoded)
 	s.pipe = duplex{}
 	c.restore()
@@ -102,7 +103,7 @@ func (c *Conn) recycle(s *Stream) {
 	s.countKept()
 	c.streams.free = append(c.streams.free, s)
 	if c.streams.active == 0 && c.streams.held == 0 {
-		c.rest()
+		c.idle()
 	}
 }
 

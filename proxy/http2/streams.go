@@ -23,6 +23,7 @@ type streams struct {
 
 	free   []*Stream
 	blocks []*block
+	keeps  bool // whether what an idle connection has of them waits for what comes next: see busy
 }
 
 const (
@@ -31,6 +32,9 @@ const (
 	// restingStreams is how many streams an idle connection keeps, and blocks for each
 	// of them.
 	restingStreams = 1
+	// restAfter is how long a connection keeps more than that: clients that send several
+	// requests at once send the next ones when they have all responses.
+	restAfter = time.Second
 )
 
 // remove takes a stream out, which has ended in such a way.
@@ -106,8 +110,35 @@ func (c *Conn) keepBlock(b *block) {
 	}
 }
 
-// rest gives up what an idle connection kept for what its peer may ask next, but for
-// what a single request needs. The lock is held.
+// busy notes that streams come and go, so that what they leave is kept for the next ones.
+// The reader calls it, with the lock held.
+func (c *Conn) busy() {
+	c.busyAt = c.now
+	if !c.streams.keeps {
+		c.streams.keeps, c.restBy = true, c.now+restAfter
+	}
+}
+
+// settle rests when streams have neither come nor gone for restAfter. The reader calls it
+// when restBy has come, with the lock held.
+func (c *Conn) settle() {
+	if c.restBy = c.busyAt + restAfter; c.now < c.restBy {
+		return
+	}
+	c.streams.keeps, c.restBy = false, 0
+	c.rest()
+}
+
+// idle rests at once, unless what is kept waits for what comes next, and there is memory
+// for it. It is called when there are no streams, with the lock held.
+func (c *Conn) idle() {
+	if !c.streams.keeps || c.short() {
+		c.rest()
+	}
+}
+
+// rest gives up what was kept for streams to come, but for what a single request needs.
+// The lock is held.
 func (c *Conn) rest() {
 	c.streams.dropFree(restingStreams)
 	c.streams.dropBlocks(&c.nio.Account, 2*restingStreams)

@@ -100,7 +100,16 @@ func (s *Stream) waitWrite(idle *time.Duration) error {
 		return netio.ErrTimeout
 	}
 	s.sleep(&s.writing, now, by)
+	s.blocked += s.conn.nio.Now() - now
 	return nil
+}
+
+// TakeBlocked returns how long writes have waited for room since it was called last: for the
+// peer's window, or for the connection to take more. Only the writer may call it.
+func (s *Stream) TakeBlocked() time.Duration {
+	d := s.blocked
+	s.blocked = 0
+	return d
 }
 
 // sleep waits for cond, until by at the latest. It costs no timer as long as the

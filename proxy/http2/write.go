@@ -113,7 +113,7 @@ func (c *Conn) trim(sent []byte) []byte {
 	if c.streams.active > 0 || len(c.out.buf) > 0 {
 		return sent
 	}
-	c.rest()
+	c.idle()
 	if cap(c.out.buf) > idleBuffer {
 		c.out.buf = nil
 	}

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/descriptors"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // Budget limits how many client connections may be open at once, over all listeners
@@ -20,6 +22,9 @@ import (
 type Budget struct {
 	// Reclaim closes idle upstream connections, and returns how many; nil closes none.
 	Reclaim func() int
+	// Note remembers that connections had to wait or could not be accepted; nil remembers
+	// nothing.
+	Note func(kind events.Kind, text string)
 
 	limit          func() int // the limit on open descriptors
 	log            *slog.Logger
@@ -182,8 +187,15 @@ func (b *Budget) makeRoom(l *Listener, short bool) bool {
 	b.full.Happened(func(times uint64) {
 		b.log.Warn("no room for another connection: closing the connections that were idle for longest, else the new one waits",
 			"listener", l.Name, "because", why, "open", open, "most", most, "open_files", b.Limit(), "remedy", remedy, "times", times)
+		b.note(events.ConnectionLimit, fmt.Sprintf("no room for another connection at listener %s: %s is reached, %d are open; %s", l.Name, why, open, remedy))
 	})
 	return closed > 0
+}
+
+func (b *Budget) note(kind events.Kind, text string) {
+	if b.Note != nil {
+		b.Note(kind, text)
+	}
 }
 
 // idler is a connection that is idle.
@@ -225,6 +237,7 @@ func (b *Budget) failed(l *Listener, err error, backOff time.Duration, stop <-ch
 	}
 	b.failing.Happened(func(times uint64) {
 		b.log.Warn("accepting connections fails", "listener", l.Name, "error", err, "open_files", b.Limit(), "times", times)
+		b.note(events.Shortage, fmt.Sprintf("listener %s can't accept connections: %v", l.Name, err))
 	})
 	select {
 	case <-freed:

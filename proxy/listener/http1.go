@@ -492,6 +492,7 @@ func (c *http1Conn) write(piece []byte) error {
 	c.sent = c.began
 	c.spoke.Store(true)
 	err := c.nio.WriteTwo(c.out, piece)
+	c.Hop.WriteBlocked += c.nio.TakeBlocked()
 	c.out = c.out[:0]
 	if !c.whole {
 		c.moved.Store(int64(c.listener.Shared.Now()))

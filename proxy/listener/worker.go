@@ -170,7 +170,9 @@ func (w *worker) Content(piece []byte) error {
 		return err
 	}
 	w.Hop.BytesOut += int64(len(piece))
-	if err := w.stream.Write(piece); err != nil {
+	err := w.stream.Write(piece)
+	w.Hop.WriteBlocked += w.stream.TakeBlocked()
+	if err != nil {
 		return w.explain(err)
 	}
 	w.moved.Store(int64(w.conn.listener.Shared.Now()))

@@ -65,6 +65,8 @@ type Conn struct {
 	limit    atomic.Int64 // when all waits end
 	noticed  atomic.Int64 // the deadline that the timer saw last
 
+	blocked time.Duration // how long writes waited, since TakeBlocked; of the writer
+
 	// WriteTimeout is how long a write may go without a byte moving; 0 is for ever.
 	WriteTimeout time.Duration
 
@@ -405,6 +407,15 @@ func (c *Conn) WriteTwo(head, body []byte) error {
 	}
 	_, err := c.transmit(head, body, c.WriteTimeout)
 	return err
+}
+
+// TakeBlocked returns how long writes have waited for the socket to take more since it was
+// called last: as long as the peer did not read. Only the writer may call it. Where the
+// connection makes no system calls of its own it is always 0.
+func (c *Conn) TakeBlocked() time.Duration {
+	d := c.blocked
+	c.blocked = 0
+	return d
 }
 
 // CloseWrite closes the sending side, so the peer reads an end. Over TLS it sends a

@@ -26,6 +26,7 @@ type calls struct {
 	werr     error
 	patience time.Duration // how long the write may be stuck, 0 for ever
 	timed    bool          // the present write has a deadline
+	stuck    time.Duration // when it began to wait for the socket, on Shared's clock; 0 if it does not
 	offers   bool          // the write does not wait
 	silent   bool          // the last peek or probe found nothing
 	stamps   *stamps       // nil without Stamp
@@ -185,6 +186,7 @@ func (c *Conn) transmit(head, body []byte, patience time.Duration) (sent int, er
 	s := &c.calls
 	s.write, s.werr, s.patience = [2][]byte{head, body}, nil, patience
 	err = c.raw.Write(s.push)
+	c.unstick()
 	if err == nil {
 		err = s.werr
 	}
@@ -208,8 +210,17 @@ func (c *Conn) offer(head, body []byte) (sent int, err error) {
 	return sent, err
 }
 
+// unstick counts the time that the write has waited, if it did.
+func (c *Conn) unstick() {
+	if s := &c.calls; s.stuck > 0 {
+		c.blocked += c.shared.Now() - s.stuck
+		s.stuck = 0
+	}
+}
+
 func (c *Conn) onPush(fd uintptr) bool {
 	s := &c.calls
+	c.unstick()
 	for len(s.write[0])+len(s.write[1]) > 0 {
 		n, e := c.send(fd, s.write[0], s.write[1])
 		switch e {
@@ -220,6 +231,7 @@ func (c *Conn) onPush(fd uintptr) bool {
 			if s.offers {
 				return true
 			}
+			s.stuck = max(c.shared.Now(), 1)
 			if s.patience > 0 {
 				s.timed = true
 				c.nc.SetWriteDeadline(time.Now().Add(s.patience))

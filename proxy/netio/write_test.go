@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -140,6 +141,12 @@ func TestWriteTimeout(t *testing.T) {
 		for range 2 {
 			err := within(t, func() error { return r.WriteTwo([]byte("head"), make([]byte, 64<<20)) })
 			r.wantErr(t, err, netio.ErrTimeout)
+		}
+		if waited := r.TakeBlocked(); tr.raw && runtime.GOOS == "linux" && waited < 10*time.Millisecond {
+			t.Errorf("two writes of 20ms have waited for %v", waited)
+		}
+		if waited := r.TakeBlocked(); waited != 0 {
+			t.Errorf("no write has waited for %v more", waited)
 		}
 		if !plain(tr) {
 			return

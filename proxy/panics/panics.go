@@ -22,7 +22,8 @@ const quiet = 10 * time.Second
 // Counter counts panics. Its methods may be called from any goroutine, and on nil, which
 // counts nothing.
 type Counter struct {
-	log *slog.Logger
+	log  *slog.Logger
+	note func(text string)
 
 	mu     sync.Mutex
 	total  uint64
@@ -30,8 +31,9 @@ type Counter struct {
 	logged time.Time
 }
 
-// New returns a counter that writes stacks to a log.
-func New(log *slog.Logger) *Counter { return &Counter{log: log} }
+// New returns a counter that writes stacks to a log, and calls note, if it is not nil, with
+// a sentence for each panic whose stack it writes.
+func New(log *slog.Logger, note func(text string)) *Counter { return &Counter{log: log, note: note} }
 
 // Caught counts the panic p and writes its stack, unless it did so a moment ago. It is
 // to be called within the deferred function that recovered. during is what was being
@@ -52,6 +54,9 @@ func (c *Counter) Caught(p any, during, trace string) {
 	if tell {
 		c.log.Error("the proxy panicked; it goes on, but has a defect: please report it", "during", during,
 			"panic", fmt.Sprint(p), "trace_id", trace, "total", total, "stack", string(debug.Stack()))
+		if c.note != nil {
+			c.note(fmt.Sprintf("the proxy panicked during %s: it has a defect", during))
+		}
 	}
 }
 

@@ -12,7 +12,12 @@ import (
 func TestCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		c := New(slog.New(slog.NewTextHandler(&log, nil)))
+		noted := 0
+		c := New(slog.New(slog.NewTextHandler(&log, nil)), func(text string) {
+			if noted++; text != "the proxy panicked during a test: it has a defect" {
+				t.Error(text)
+			}
+		})
 		for range Limit {
 			c.Caught("oops", "a test", "4bf9")
 		}
@@ -31,7 +36,7 @@ func TestCounter(t *testing.T) {
 			t.Error("they count for ever")
 		}
 		c.Caught("oops", "a test", "")
-		if n := strings.Count(log.String(), "panic=oops"); n != 2 || c.TooMany(time.Now()) {
+		if n := strings.Count(log.String(), "panic=oops"); n != 2 || noted != 2 || c.TooMany(time.Now()) {
 			t.Errorf("%d stacks, too many %t", n, c.TooMany(time.Now()))
 		}
 	})

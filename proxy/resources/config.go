@@ -94,6 +94,7 @@ func settings(c *config.Config) []Setting {
 	return []Setting{
 		{Key: "service", Value: c.Service, Fixed: true},
 		{Key: "admin", Value: c.Admin, Fixed: true},
+		{Key: "mesh", Value: c.Mesh, Fixed: true},
 		{Key: "consul", Value: c.Consul},
 		{Key: "catalog", Value: c.Catalog},
 		{Key: "register", Value: c.Register},

@@ -23,23 +23,31 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
 	}
+	p.adminSocket, p.adminReplaces = socket, replaces
+	if p.guard, err = p.guardAdmin(c); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	if p.mesh, err = p.joinMesh(c); err != nil {
+		return fmt.Errorf("mesh: %w", err)
+	}
 	o := admin.Options{
-		Service: c.Service, Version: p.options.Version, Started: p.started,
+		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(c), Access: p.guard.access,
+		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
-		Drain:      p.requestDrain, Reload: p.options.Reload,
+		Drain:      p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince,
 	}
 	if p.store != nil {
-		o.Trace, o.Traces = p.store.Trace, p.store.Traces
+		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
 		o.Store = func() any { return p.store.Stats() }
 	}
-	p.adminSocket, p.adminReplaces = socket, replaces
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
 		// Half of the descriptors that traffic leaves are for the admin API.
 		return max(descriptors.Reserve(descriptors.Limit())/2, 4)
 	})
+	p.adminServer.TLS = p.guard.tls()
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // Close drains the proxy until ctx is done, then cuts what is left, and shows
@@ -30,6 +31,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 	p.closing.Do(func() {
 		p.stopBuilding()
+		p.noteOwn(events.Upgrade, "another process took over from this one")
 		p.reloading.Lock()
 		p.registration.end(ctx, registered)
 		p.registration = nil
@@ -64,6 +66,8 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	defer cancel()
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
 	p.closeCollectors()
+	p.mesh.close()
+	p.guard.close()
 	p.agents.close()
 	p.served.Wait()
 	return err
@@ -74,16 +78,21 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 func (p *Proxy) stopReloading() []*listener.Listener {
 	p.reloading.Lock() // one that is under way ends first
 	defer p.reloading.Unlock()
-	p.draining.Store(true)
+	if !p.draining.Swap(true) {
+		p.noteOwn(events.Drain, "the proxy drains: it accepts nothing new")
+	}
 	return p.listeners()
 }
 
 // closeAdmin ends the admin API.
 func (p *Proxy) closeAdmin() error {
-	if p.adminServer == nil {
+	if p.adminSocket == nil {
 		return nil
 	}
 	defer closeSockets(append(p.adminReplaces, p.adminSocket)) // where it never served
+	if p.adminServer == nil {
+		return nil
+	}
 	// The answer to a POST of /drain may still be on its way.
 	last, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

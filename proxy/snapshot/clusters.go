@@ -17,6 +17,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // newCluster is what a cluster is made of.
@@ -44,6 +45,7 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 		Balance: balanceOptions(&c.Balance, n.Zone), Decay: c.Balance.Decay,
 		Limits: cluster.Limits{MaxRequests: c.CircuitBreaker.MaxRequests, MaxRetries: c.CircuitBreaker.MaxRetries},
 		Log:    g.options.Log, Service: serviceOf(n.Cluster),
+		Note: func(kind events.Kind, endpoint, text string) { g.note(kind, n.Name, endpoint, text) },
 	}
 	if s := c.Balance.SlowStart; s != nil {
 		o.SlowStart = &cluster.SlowStart{Window: s.Window, Aggression: s.Aggression, MinPercent: s.MinPercent}

@@ -2,11 +2,13 @@ package snapshot
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync/atomic"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
@@ -31,6 +33,7 @@ func (p *Proxy) dial(ctx context.Context, network, address string) (net.Conn, er
 		p.dialling.short.Add(1)
 		p.dialling.notice.Happened(func(times uint64) {
 			p.options.Log.Warn("connections to endpoints can't be opened", "endpoint", address, "because", remedy, "error", err, "times", times)
+			p.noteOwn(events.Shortage, fmt.Sprintf("connections to endpoints can't be opened: %v; %s", err, remedy))
 		})
 	}
 	return nil, err

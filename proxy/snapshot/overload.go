@@ -1,12 +1,14 @@
 package snapshot
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/overload"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
@@ -81,6 +83,7 @@ func (p *Proxy) tellOverload(told *[len(overload.Refusals)]uint64) bool {
 		return false
 	}
 	p.options.Log.Warn("memory is short: the proxy refuses clients, and closes the connections that hold most; give it more memory, or set overload.max_memory_bytes", args...)
+	p.noteOwn(events.Overload, fmt.Sprintf("memory is short: clients are refused, and connections closed; %d of %d bytes are used", b.Used(), b.Limit()))
 	return true
 }
 

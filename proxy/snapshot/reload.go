@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -33,13 +34,18 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	if p.draining.Load() {
 		return Changes{}, errDraining
 	}
-	old, base := p.current.Load(), resources.FromConfig(c)
+	old := p.current.Load()
+	base, err := resourcesOf(c)
+	if err != nil {
+		p.metrics.Reloaded(err)
+		return Changes{}, err
+	}
 	d := resources.Diff(old.base, base)
 	if d.None() {
 		p.metrics.Reloaded(nil)
 		return Changes{}, nil
 	}
-	err := unchangeable(d)
+	err = unchangeable(d)
 	var g *generation
 	if err == nil {
 		if g, err = p.build(c, base, old); err != nil {
@@ -48,6 +54,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	}
 	p.metrics.Reloaded(err)
 	if err != nil {
+		p.noteRejected(err)
 		return Changes{}, err
 	}
 	p.adopt(g)
@@ -63,11 +70,15 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 		p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 	}
 	p.served.Go(func() { p.outlive(old, g) })
+	p.noteOwn(events.Reload, "a new configuration is in use: "+changes(d).String())
 	return changes(d), nil
 }
 
 // Refused counts a configuration that could not even be read.
-func (p *Proxy) Refused(err error) { p.metrics.Reloaded(err) }
+func (p *Proxy) Refused(err error) {
+	p.metrics.Reloaded(err)
+	p.noteRejected(err)
+}
 
 // Config is the configuration that the proxy runs.
 func (p *Proxy) Config() *config.Config { return p.current.Load().config }

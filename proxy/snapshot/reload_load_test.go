@@ -91,7 +91,7 @@ func reloadUnderLoad(t *testing.T) {
 	drained(rig)
 	for _, s := range rig.Traces() {
 		if s.Flags != 0 || s.Status != 200 {
-			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Reason)
+			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Failure.Reason)
 		}
 	}
 	rig.CloseWithin(proxytest.Patience)

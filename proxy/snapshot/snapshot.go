@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -24,10 +25,12 @@ import (
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // Options are what a proxy has besides its configuration.
@@ -64,9 +67,13 @@ type Proxy struct {
 	active       *active.Table // the hops under way
 	kernel       *evidence.Kernel
 	panics       *panics.Counter
+	events       *events.Ring
+	service      string // of the first configuration: no reload changes it
 	metrics      *metrics.Metrics
-	log          *accesslog.Log // nil where it is off
-	store        *store.Store   // nil where it is off
+	logs         []*accesslog.Log // those that go to files
+	recorded     accesslog.Recorded
+	store        *store.Store // nil where it is off
+	tally        *tally.Tally
 	recorder     *record.Recorder
 	collectorTLS []*tlsconf.Client // of exporters
 	droppers     []dropper         // the recorder, and the views that count what they lost
@@ -91,6 +98,8 @@ type Proxy struct {
 	context, building    context.Context
 	cancel, stopBuilding context.CancelFunc
 
+	guard         *guard   // of the admin API; nil where that is off
+	mesh          *meshing // nil where there is none
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
 	takenOver     sync.Once
@@ -110,10 +119,13 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), panics: panics.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
+		events: events.New(mostEvents), service: c.Service,
 	}
+	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
+	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
-	p.budget.Reclaim = p.reclaim
+	p.budget.Reclaim, p.budget.Note = p.reclaim, p.noteOwn
 	p.alone = make(chan struct{})
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
@@ -131,7 +143,11 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.limitMemory(c)
 	p.recollect(&c.Discovery)
 	p.reloading.Lock() // what is being built has series, too
-	g, err := p.build(c, resources.FromConfig(c), nothing)
+	var g *generation
+	base, err := resourcesOf(c)
+	if err == nil {
+		g, err = p.build(c, base, nothing)
+	}
 	if err == nil {
 		p.adopt(g)
 		err = p.bindAdmin(c)
@@ -145,6 +161,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	}
 	p.measure()
 	p.measureTLS()
+	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
 	p.measureOverload()
@@ -181,6 +198,17 @@ func (p *Proxy) AdminAddr() netip.AddrPort {
 	return p.adminSocket.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// AdminURL is where the admin API can be opened, or "" if that is off.
+func (p *Proxy) AdminURL() string {
+	switch {
+	case p.adminSocket == nil:
+		return ""
+	case p.guard.server != nil:
+		return "https://" + p.AdminAddr().String() + "/"
+	}
+	return "http://" + p.AdminAddr().String() + "/"
+}
+
 // Store keeps recent hops. It is nil if that is off.
 func (p *Proxy) Store() *store.Store { return p.store }
 
@@ -193,12 +221,13 @@ func (p *Proxy) Metrics() []metrics.Description { return p.metrics.Describe() }
 // Flush waits until everything that has been recorded shows in the views.
 func (p *Proxy) Flush(ctx context.Context) error { return p.recorder.Flush(ctx) }
 
-// ReopenLog reopens the access log's file.
+// ReopenLog reopens the files of the access logs.
 func (p *Proxy) ReopenLog() error {
-	if p.log == nil {
-		return nil
+	var errs []error
+	for _, l := range p.logs {
+		errs = append(errs, l.Reopen())
 	}
-	return p.log.Reopen()
+	return errors.Join(errs...)
 }
 
 // labels makes the labels of a route, with its series.

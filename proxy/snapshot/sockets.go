@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/listener"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // The kinds of sockets that are handed over.
@@ -187,6 +188,7 @@ const leaveGrace = time.Second
 // TookOver says that the process whose sockets were inherited was told to stop. Until
 // then it accepts from them too, even from those that are replaced here.
 func (p *Proxy) TookOver() {
+	p.noteOwn(events.Upgrade, "this process took over from the one before")
 	p.takenOver.Do(func() { time.AfterFunc(leaveGrace, func() { close(p.alone) }) })
 }
 

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -11,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 )
 
@@ -18,23 +18,23 @@ import (
 func (g *generation) makeTLS(c *credentials) (err error) {
 	name := c.of.Name
 	if t := c.of.Server; t != nil {
-		if c.server, err = tlsconf.NewServer(serverOptions(name, t, g.options.Log)); err != nil {
+		if c.server, err = tlsconf.NewServer(g.serverOptions(name, t)); err != nil {
 			return fmt.Errorf("listener %s: %w", name, err)
 		}
 		return nil
 	}
-	if c.client, err = tlsconf.NewClient(clientOptions(name, c.of.Client, c.of.Protocol, g.options.Log)); err != nil {
+	if c.client, err = tlsconf.NewClient(g.clientOptions(name, c.of.Client, c.of.Protocol)); err != nil {
 		return fmt.Errorf("cluster %s: %w", name, err)
 	}
 	return nil
 }
 
 // serverOptions are the TLS of a listener.
-func serverOptions(name string, t *config.ListenerTLS, log *slog.Logger) tlsconf.ServerOptions {
+func (p *Proxy) serverOptions(name string, t *config.ListenerTLS) tlsconf.ServerOptions {
 	o := tlsconf.ServerOptions{
 		Name: name, ClientCA: t.ClientCA, ClientSAN: t.ClientSAN, CRL: t.CRL,
 		MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: log,
+		ALPN: t.ALPN, SessionTickets: t.SessionTickets, Log: p.options.Log, Note: p.noteOwn,
 	}
 	switch t.ClientAuth {
 	case "request":
@@ -49,11 +49,11 @@ func serverOptions(name string, t *config.ListenerTLS, log *slog.Logger) tlsconf
 }
 
 // clientOptions are the TLS of a cluster.
-func clientOptions(name string, t *config.ClusterTLS, speaks string, log *slog.Logger) tlsconf.ClientOptions {
+func (p *Proxy) clientOptions(name string, t *config.ClusterTLS, speaks string) tlsconf.ClientOptions {
 	o := tlsconf.ClientOptions{
 		Name: name, CA: t.CA, SNI: t.SNI, Cert: t.Cert, Key: t.Key, SAN: t.SAN, SPKI: t.SPKI, CRL: t.CRL,
 		Insecure: t.InsecureSkipVerify, MinVersion: tlsVersion(t.MinVersion), MaxVersion: tlsVersion(t.MaxVersion),
-		Log: log,
+		Log: p.options.Log, Note: func(kind events.Kind, text string) { p.note(kind, name, "", text) },
 	}
 	switch protocol(speaks) {
 	case upstream.HTTP1:
@@ -98,7 +98,7 @@ func (p *Proxy) measureTLS() {
 	service := p.current.Load().config.Service
 	p.metrics.Func("hopscope_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in use expires, in Unix time.", metrics.Gauge,
 		[]string{"service", "kind", "name"}, func(emit func(float64, ...string)) {
-			p.current.Load().eachTLS(func(kind, name string, s tlsStats) {
+			p.eachTLS(func(kind, name string, s tlsStats) {
 				if _, _, end := s(); !end.IsZero() {
 					emit(float64(end.Unix()), service, kind, name)
 				}
@@ -106,7 +106,7 @@ func (p *Proxy) measureTLS() {
 		})
 	p.metrics.Func("hopscope_tls_reloads_total", "Times that changed certificate files were read, by how that ended.", metrics.Counter,
 		[]string{"service", "kind", "name", "result"}, func(emit func(float64, ...string)) {
-			p.current.Load().eachTLS(func(kind, name string, s tlsStats) {
+			p.eachTLS(func(kind, name string, s tlsStats) {
 				good, bad, _ := s()
 				emit(float64(good), service, kind, name, "success")
 				emit(float64(bad), service, kind, name, "failure")
@@ -118,7 +118,18 @@ func (p *Proxy) measureTLS() {
 // certificates expires.
 type tlsStats func() (reloads, failures uint64, notAfter time.Time)
 
-// eachTLS visits the TLS of the configuration. It leaves out the clusters of a catalog,
+// eachTLS visits the TLS of the configuration, of the admin API and of the mesh.
+func (p *Proxy) eachTLS(visit func(kind, name string, s tlsStats)) {
+	p.current.Load().eachTLS(visit)
+	if p.guard != nil && p.guard.server != nil {
+		visit("admin", "admin", p.guard.server.Stats)
+	}
+	if p.mesh != nil && p.mesh.tls != nil {
+		visit("mesh", "mesh", p.mesh.tls.Stats)
+	}
+}
+
+// eachTLS visits the TLS of listeners and clusters. It leaves out the clusters of a catalog,
 // which all have the same files.
 func (g *generation) eachTLS(visit func(kind, name string, s tlsStats)) {
 	g.applying.Lock()

@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/paths"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/spans"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
 // dropper is a view that counts what it lost, by view, reason and, where it has several,
@@ -25,15 +26,13 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	views := []record.View{paths.New(mostRoutes), p.metrics}
-	if t.AccessLog.Path != "off" {
-		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
-		if err != nil {
-			return err
-		}
-		p.log = log
-		views = append(views, log)
+	p.tally = tally.New(p.started)
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
+	logs, err := p.openLogs(&t.AccessLog)
+	if err != nil {
+		return err
 	}
+	views = append(views, logs...)
 	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
 		return err

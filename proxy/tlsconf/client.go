@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // ClientOptions are a Client's settings.
@@ -46,6 +47,8 @@ type ClientOptions struct {
 	ALPN []string
 	// Log tells of reloads; nil is for nobody.
 	Log *slog.Logger
+	// Note remembers them; nil remembers none.
+	Note func(kind events.Kind, text string)
 }
 
 // Client is the TLS configuration of a cluster. Close it.
@@ -86,7 +89,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if c.pins, err = parsePins(o.SPKI); err != nil {
 		return nil, err
 	}
-	if err := c.open(o.Log, cmp.Or(o.Kind, "cluster"), o.Name, present(o.CA, o.Cert, o.Key, o.CRL), c.loadFiles); err != nil {
+	if err := c.open(o.Log, o.Note, cmp.Or(o.Kind, "cluster"), o.Name, present(o.CA, o.Cert, o.Key, o.CRL), c.loadFiles); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -3,6 +3,7 @@ package tlsconf
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/filewatch"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // pollFiles is how often the files are looked at even if the system tells of no change.
@@ -19,6 +21,8 @@ const pollFiles = 30 * time.Second
 // live keeps what was made of files up to date, and logs and counts how that goes.
 type live struct {
 	log     *slog.Logger
+	note    func(kind events.Kind, text string)
+	name    string // whose files they are, for people
 	load    func() (*contents, error)
 	changed func()             // is called after changed files were loaded; nil for nobody
 	watcher *filewatch.Watcher // nil where there is no file
@@ -47,11 +51,14 @@ func (c *contents) warn(warning string) {
 
 // open loads the files for the first time and watches them. load puts to use what it
 // returns. kind and name say in the log whose files they are.
-func (l *live) open(log *slog.Logger, kind, name string, files []string, load func() (*contents, error)) error {
+func (l *live) open(log *slog.Logger, note func(events.Kind, string), kind, name string, files []string, load func() (*contents, error)) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l.log, l.load = log.With(kind, name), load
+	if note == nil {
+		note = func(events.Kind, string) {}
+	}
+	l.log, l.note, l.name, l.load = log.With(kind, name), note, kind+" "+name, load
 	if len(files) > 0 {
 		slices.Sort(files) // a certificate and its key may be in one file
 		l.watcher = filewatch.New(filewatch.Options{Files: slices.Compact(files), MaxBytes: maxFileBytes, Poll: pollFiles})
@@ -82,6 +89,7 @@ func (l *live) reload() {
 	if err != nil {
 		l.failures.Add(1)
 		l.log.Error("changed TLS files are of no use, those from before stay in use until the next change", "error", err)
+		l.note(events.CertificateRejected, fmt.Sprintf("changed TLS files of %s are of no use, those from before stay in use: %v", l.name, err))
 		return
 	}
 	before := l.leaves
@@ -95,10 +103,12 @@ func (l *live) reload() {
 		if !slices.ContainsFunc(before, leaf.Equal) {
 			fresh = true
 			l.log.Info("new certificate in use", "subject", leaf.Subject.String(), "names", names(leaf), "expires", leaf.NotAfter)
+			l.note(events.CertificateReplaced, fmt.Sprintf("%s has a new certificate, of %s, which expires %s", l.name, leaf.Subject, leaf.NotAfter.UTC().Format(time.RFC3339)))
 		}
 	}
 	if !fresh {
 		l.log.Info("changed TLS files in use, the certificates are the same")
+		l.note(events.CertificateReplaced, "changed TLS files of "+l.name+" are in use; its own certificates are the same")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/tlsconf"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // TestReload has a listener's files change under it.
@@ -18,7 +19,14 @@ func TestReload(t *testing.T) {
 	ca := newAuthority(t, "test authority", nil)
 	web, next, last := ca.issue([]string{"web.test"}), ca.issue([]string{"next.test"}), ca.issue([]string{"last.test"})
 	log, logger := newLog(t)
-	s := newServer(t, tlsconf.ServerOptions{Name: "edge", Certificates: []tlsconf.Files{web.Files}, Log: logger})
+	notes := make(chan string, 100)
+	s := newServer(t, tlsconf.ServerOptions{Name: "edge", Certificates: []tlsconf.Files{web.Files}, Log: logger,
+		Note: func(kind events.Kind, text string) { notes <- string(kind) + ": " + text }})
+	noted := func(want string) {
+		t.Helper()
+		for !strings.HasPrefix(<-notes, want) {
+		}
+	}
 	served := func(want issued) {
 		t.Helper()
 		_, c := shake(t, s.Config(), &tls.Config{InsecureSkipVerify: true})
@@ -41,6 +49,7 @@ func TestReload(t *testing.T) {
 	whole := read(t, next.Cert)
 	write(t, web.Cert, whole[:len(whole)/2])
 	line := log.wait("level=ERROR", "stay in use", "no certificate in PEM", web.Cert)
+	noted("certificate_rejected: changed TLS files of listener edge are of no use, those from before stay in use: ")
 	if strings.Contains(line, "PRIVATE KEY") {
 		t.Errorf("a key in the log: %s", line)
 	}
@@ -61,6 +70,7 @@ func TestReload(t *testing.T) {
 	write(t, web.Key, read(t, next.Key))
 	log.wait("level=INFO", "new certificate in use", "listener=edge", "CN=holder 2", "next.test", "expires="+next.cert.NotAfter.Format("2006-01-02"))
 	served(next)
+	noted("certificate_replaced: listener edge has a new certificate, of CN=holder 2")
 	write(t, web.Key, read(t, last.Key))
 	write(t, web.Cert, read(t, last.Cert))
 	log.wait("level=INFO", "new certificate in use", "last.test")

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // ClientAuth says whether clients have to show a certificate.
@@ -54,6 +56,8 @@ type ServerOptions struct {
 	SessionTickets bool
 	// Log tells of reloads; nil is for nobody.
 	Log *slog.Logger
+	// Note remembers them; nil remembers none.
+	Note func(kind events.Kind, text string)
 }
 
 // Server is the TLS configuration of a listener. Close it.
@@ -131,7 +135,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	}
 	files = append(files, present(o.ClientCA, o.CRL)...)
 	s.changed = s.tell
-	if err := s.open(o.Log, "listener", o.Name, files, s.loadFiles); err != nil {
+	if err := s.open(o.Log, o.Note, "listener", o.Name, files, s.loadFiles); err != nil {
 		return nil, err
 	}
 	return s, nil

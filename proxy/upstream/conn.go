@@ -185,6 +185,9 @@ func (c *Conn) Finish(trailers *message.Head) error {
 	return c.write(before, nil)
 }
 
+// TakeBlocked returns how long writes have waited since it was called last.
+func (c *Conn) TakeBlocked() time.Duration { return c.nio.TakeBlocked() }
+
 var crlf = []byte("\r\n")
 
 func (c *Conn) write(head, body []byte) error {

@@ -103,6 +103,8 @@ func (c *stream2) Finish(trailers *message.Head) error {
 	return nil
 }
 
+func (c *stream2) TakeBlocked() time.Duration { return c.stream.TakeBlocked() }
+
 func (c *stream2) ReadHead(_ message.Method, response *message.Head) error {
 	if err := c.stream.ReadHead(response); err != nil {
 		return c.explain(err, true)

@@ -47,6 +47,10 @@ type Stream interface {
 	// Finish ends the request's content.
 	Finish(trailers *message.Head) error
 
+	// TakeBlocked returns how long Content and Finish have waited for the endpoint to take
+	// what was sent since it was called last. The goroutine that calls them may call it.
+	TakeBlocked() time.Duration
+
 	// ReadHead waits for the head of a response, interim or final. The head is valid
 	// until the next call that waits.
 	ReadHead(method message.Method, response *message.Head) error

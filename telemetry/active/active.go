@@ -85,7 +85,9 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	e.in = b
 	b.mu.Lock()
 	if h.Labels.Direction == hop.Outbound && b.first != nil {
-		by, ok = b.bound(h)
+		var in *Entry
+		in, by = b.caller(h)
+		ok = in != nil && by != forever
 	}
 	if e.next = b.first; e.next != nil {
 		e.next.prev = e
@@ -95,28 +97,29 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	return by, ok
 }
 
-// bound finds when the time is over of the inbound hop that an outbound one is for.
-func (b *bucket) bound(out *hop.Hop) (at time.Duration, ok bool) {
+// caller finds the inbound hop that an outbound one is for, nil for none. over is when its
+// time is over, from the start of the outbound one.
+func (b *bucket) caller(out *hop.Hop) (found *Entry, over time.Duration) {
 	n := 0
 	for in := b.first; in != nil; in = in.next {
 		if n++; n > farthest {
-			return 0, false
+			return nil, 0
 		}
 		if in.hop.Trace != out.Trace || in.hop.Labels.Direction != hop.Inbound || in.kind != hop.KindRequest {
 			continue
 		}
-		by := in.limits.by(in.begun())
-		over := forever
-		if by > 0 {
-			over = in.hop.Start.Add(by).Sub(out.Start)
+		at := forever
+		if by := in.limits.by(in.begun()); by > 0 {
+			at = in.hop.Start.Add(by).Sub(out.Start)
 		}
 		if in.attempt == out.Parent && !out.Parent.IsZero() {
-			return over, over != forever
+			return in, at
 		}
-		at = max(at, over) // which is before the start only if it is too late in any case
-		ok = true
+		if found == nil || at > over {
+			found, over = in, at
+		}
 	}
-	return at, ok && at != forever
+	return found, over
 }
 
 const forever time.Duration = 1<<63 - 1

@@ -15,6 +15,9 @@ type finding struct {
 	waiting *Node
 	// share is the share of that time that was spent at node.
 	share *share
+	// short is an attempt that had hardly any time left, as that had been spent at node
+	// before; else nil.
+	short *Node
 }
 
 // blame finds the culprit of the first root that failed.
@@ -28,22 +31,56 @@ func (t *Trace) blame() *Culprit {
 }
 
 // spender looks at what failed because its time ran out long before its own route would
-// have had it: others had used the time up. If most of the request's time was spent with
-// waiting for something else, that is the cause.
+// have had it: others had used the time up. If most of the request's time was spent
+// elsewhere, that is the cause, whether or not it failed if hardly any time was left. Else
+// what the proxy of the caller says counts.
 func (n *Node) spender(f *finding) *finding {
-	if w := f.waiting; w == nil || w.Hop.Timeout == 0 || w.Duration >= w.Hop.Timeout/2 {
+	w := f.hurry()
+	if w == nil {
 		return f
 	}
-	top := spent(n, n.end())[0]
-	if top.took < n.Duration/2 {
-		return f
+	if top := spent(n, n.end())[0]; top.took >= n.Duration/2 && !top.node.within(w) {
+		for m := top.node; m != nil; m = m.parent {
+			if m.waited() && m.failed() {
+				return m.holdup()
+			}
+		}
+		if w.Duration < w.Hop.Timeout/10 {
+			return &finding{node: top.node, share: top, short: w}
+		}
 	}
-	for m := top.node; m != nil; m = m.parent {
-		if m.waited() && m.failed() {
-			return m.holdup()
+	for m := f.node; m != nil; m = m.parent {
+		if own := &m.Hop.Failure; m.Attempt != nil && own.Kind == KindNoTimeLeft && own.Hop == m.service() && m.Hop.Labels.Direction == hop.Outbound {
+			f = &finding{node: m}
 		}
 	}
 	return f
+}
+
+// hurry is the outermost attempt that failed because time ran out, there or farther on,
+// long before its own route would have had it; nil if there is none.
+func (f *finding) hurry() (w *Node) {
+	hurried := func(m *Node) bool { return m.failed() && m.Hop.Timeout > 0 && m.Duration < m.Hop.Timeout/2 }
+	late := f.node.Attempt == nil && f.node.Hop.Flags&outOfTime != 0 && hurried(f.node)
+	for m := f.node; m != nil; m = m.parent {
+		if m.Attempt == nil || !hurried(m) {
+			continue
+		}
+		if late = late || m.Attempt.Flags&outOfTime != 0; late {
+			w = m
+		}
+	}
+	return w
+}
+
+// within reports whether the node is m, or below it.
+func (n *Node) within(m *Node) bool {
+	for ; n != nil; n = n.parent {
+		if n == m {
+			return true
+		}
+	}
+	return false
 }
 
 // inner finds a failure in a trace whose roots did not fail: the first hop that failed, or
@@ -143,7 +180,7 @@ func (n *Node) holdup() *finding {
 	if top.node != n && top.node.failed() && !top.node.waited() {
 		return &finding{node: top.node}
 	}
-	return &finding{top.node, n, top}
+	return &finding{node: top.node, waiting: n, share: top}
 }
 
 // broke reports whether the node failed by something else than its time: what it cut short

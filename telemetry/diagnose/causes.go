@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,19 +19,34 @@ type Causes struct {
 	// application passes it on, and [Causes.Find] goes by it alone.
 	Passes atomic.Bool
 
+	began time.Time
+	noted atomic.Int64 // when the latest failure was noted, from began
+
 	mu      sync.Mutex
-	byTrace map[hop.TraceID]int // index into ring
+	byKey   map[causeKey]int // index into ring
 	ring    []cause
 	next    int
 	lost    [32]lost
 	nextOut int // index into lost
 }
 
+// causeKey is what failures are remembered by: the trace, and the inbound hop that the call
+// was for, zero where that is not known.
+type causeKey struct {
+	trace   hop.TraceID
+	request hop.SpanID
+}
+
 type cause struct {
-	trace hop.TraceID
-	sighting
-	// slower is the failure before, where that one took the time that this one lacked.
-	slower sighting
+	causeKey
+	// latest is the latest failure. It is zero if there are only failures that services
+	// farther on recovered from.
+	latest sighting
+	// longest is the failure that took the most time, those included. What the same
+	// service took in several of them counts together.
+	longest sighting
+	// lacked says that the latest had too little time, since longest had used it up.
+	lacked bool
 }
 
 // sighting is a failure, when it was noted, and how long the hop had taken by then.
@@ -39,6 +55,20 @@ type sighting struct {
 	at      time.Time
 	took    time.Duration
 	failure hop.Failure
+}
+
+// since reports whether the failure was noted after an instant, if there is one.
+func (s *sighting) since(t time.Time) bool { return !s.at.IsZero() && !s.at.Before(t) }
+
+// add takes another failure into account for the one that took the most time.
+func (s *sighting) add(n sighting) {
+	switch {
+	case s.failure.Hop == n.failure.Hop && !s.at.IsZero():
+		n.took += s.took
+		*s = n
+	case n.took > s.took || s.at.IsZero():
+		*s = n
+	}
 }
 
 // lost is a failure of an outbound request that came without a trace context.
@@ -63,66 +93,88 @@ type Cause struct {
 const maxCauseText = 512
 
 // NewCauses returns a table for size failures, at least 1. A full table of 1,024 takes
-// about half a megabyte.
+// about a megabyte.
 func NewCauses(size int) *Causes {
 	size = max(size, 1)
-	return &Causes{byTrace: make(map[hop.TraceID]int, size), ring: make([]cause, size)}
+	c := &Causes{began: time.Now(), byKey: make(map[causeKey]int, size), ring: make([]cause, size)}
+	c.noted.Store(math.MinInt64)
+	return c
 }
 
-// Note remembers the failure of an outbound hop, as it is at now. If a trace has several
-// failures, the latest counts: the failure that an application did not recover from is
-// usually the last thing that it tried. But a call that had little time left, since an
-// earlier one had used it up before it failed, is not at fault: then that one counts.
+// Note remembers the failure of an outbound hop, as it is at now, or the one that the
+// service behind it recovered from. If a trace has several failures, the latest counts: the
+// failure that an application did not recover from is usually the last thing that it tried.
+// But a call that had little time left, since an earlier one had used it up before it
+// failed, is not at fault: then that one counts.
 //
+// request is the span of the inbound hop that the call was for, zero if that is not known.
 // among is how many requests the service was serving, for a call that came without a
 // trace context.
-func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
+func (c *Causes) Note(h *hop.Hop, now time.Time, request hop.SpanID, among int) {
 	if h.Trace.IsZero() {
 		return
 	}
-	f := h.Failure
+	n := sighting{h.Span, now, now.Sub(h.Start), h.Failure}
+	if r := h.Recovered; r != nil {
+		n.took, n.failure = r.Took, r.Failure
+	}
+	f := &n.failure
 	for _, text := range []*string{&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason} {
 		*text = keep(*text)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, known := c.byTrace[h.Trace]
-	if !known {
-		i = c.next
-		c.next = (c.next + 1) % len(c.ring)
-		if old := c.ring[i].trace; !old.IsZero() {
-			delete(c.byTrace, old)
-		}
-		c.byTrace[h.Trace] = i
+	c.noted.Store(max(c.noted.Load(), int64(now.Sub(c.began))))
+	at := c.entry(causeKey{h.Trace, request})
+	if h.Recovered != nil {
+		at.longest.add(n)
+		return
 	}
-	n := sighting{h.Span, now, now.Sub(h.Start), f}
-	at := &c.ring[i]
-	switch {
-	case !known:
-		*at = cause{trace: h.Trace, sighting: n}
-	case at.span == h.Span: // it is noted again
-		at.sighting = n
-	case hurried(h, &n) && max(at.took, at.slower.took) > n.took:
-		if at.took > at.slower.took {
-			at.slower = at.sighting
-		}
-		at.sighting = n
-	default:
-		at.sighting, at.slower = n, sighting{}
+	if at.latest.at.IsZero() || at.latest.span != h.Span { // else it is noted again
+		at.lacked = hurried(h, &n) && at.longest.took > n.took
+		at.longest.add(n)
 	}
+	at.latest = n
 	if h.Parent.IsZero() {
 		out := &c.lost[c.nextOut]
 		if out.start != h.Start { // else it is noted again
 			c.nextOut = (c.nextOut + 1) % len(c.lost)
 			out = &c.lost[c.nextOut]
 		}
-		*out = lost{h.Labels.Service, h.Start, now, among, f}
+		*out = lost{h.Labels.Service, h.Start, now, among, n.failure}
 	}
 }
 
+// entry returns the place of a key. The oldest makes room for it.
+func (c *Causes) entry(key causeKey) *cause {
+	i, known := c.byKey[key]
+	if !known {
+		i = c.next
+		c.next = (c.next + 1) % len(c.ring)
+		if old := c.ring[i].causeKey; !old.trace.IsZero() {
+			delete(c.byKey, old)
+		}
+		c.byKey[key] = i
+		c.ring[i] = cause{causeKey: key}
+	}
+	return &c.ring[i]
+}
+
+// of returns what was noted for an inbound hop: for the hop itself, or else for its trace
+// since it started, of calls of which it is not known what they were for. An earlier failure
+// can't be the reason, for example if a trace goes through a service more than once. It
+// returns nil if there is nothing.
+func (c *Causes) of(trace hop.TraceID, request hop.SpanID, since time.Time) *cause {
+	for _, key := range [...]causeKey{{trace, request}, {trace: trace}} {
+		if i, known := c.byKey[key]; known && (c.ring[i].latest.since(since) || c.ring[i].longest.since(since)) {
+			return &c.ring[i]
+		}
+	}
+	return nil
+}
+
 // Find returns the failure that explains an inbound hop that has not ended: the latest
-// that was noted for its trace since it started. An earlier failure can't be the reason,
-// for example if a trace goes through a service more than once.
+// that was noted for it.
 //
 // An application that passes no trace context on begins a trace with each of its calls.
 // Then the latest that failed while the inbound hop was under way is taken, and said to be
@@ -130,10 +182,10 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, known := c.byTrace[h.Trace]; known && !c.ring[i].at.Before(h.Start) {
-		found := &c.ring[i].sighting
-		if slower := &c.ring[i].slower; slower.took > 0 && !slower.at.Before(h.Start) {
-			found = slower
+	if at := c.of(h.Trace, h.Span, h.Start); at != nil && at.latest.since(h.Start) {
+		found := &at.latest
+		if at.lacked && at.longest.since(h.Start) {
+			found = &at.longest
 		}
 		return Cause{found.failure, found.took, 1}, true
 	}
@@ -150,14 +202,27 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.among}, true
 }
 
+// Longest returns the failure that took the most time since an inbound hop started, of those
+// that were noted for it, those included that did not fail a request. request is the hop's
+// span. The failure may be why others had no time left, and is to be blamed for nothing
+// else. It costs next to nothing if nothing failed since then.
+func (c *Causes) Longest(trace hop.TraceID, request hop.SpanID, since time.Time) (cause Cause, ok bool) {
+	if c.noted.Load() < int64(since.Sub(c.began)) {
+		return Cause{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.of(trace, request, since)
+	if at == nil || !at.longest.since(since) {
+		return Cause{}, false
+	}
+	return Cause{at.longest.failure, at.longest.took, 1}, true
+}
+
 // hurried reports whether a call failed because time ran out, here or farther on, long
 // before its own route would have had it: its caller had no more time left for it.
 func hurried(h *hop.Hop, s *sighting) bool {
-	switch s.failure.Kind {
-	case "upstream_timeout", "per_try_timeout", "upstream_idle":
-		return s.took < h.Timeout/2
-	}
-	return false
+	return OutOfTime(s.failure.Kind) && s.took < h.Timeout/2
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

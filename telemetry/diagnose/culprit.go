@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -68,12 +69,27 @@ func (c *Culprit) Edge() string {
 // convict describes a finding.
 func (t *Trace) convict(f *finding) *Culprit {
 	var c *Culprit
-	if f.waiting == nil || f.waiting == f.node && f.node.failed() {
+	switch {
+	case f.short != nil:
+		c = t.spent(f)
+	case f.waiting == nil || f.waiting == f.node && f.node.failed():
 		c = t.charge(f.node)
-	} else {
+	default:
 		c = t.late(f)
 	}
 	t.testify(c, f)
+	return c
+}
+
+// spent describes what had used the time up that an attempt lacked.
+func (t *Trace) spent(f *finding) *Culprit {
+	w := f.short
+	c := t.slow(f.share, w.Start-t.Roots[0].Start)
+	if c.Service == w.service() {
+		c.Kind = KindNoTimeLeft
+	}
+	c.Flags = cmp.Or(w.Attempt.Flags, w.Hop.Flags)
+	c.Reason += fmt.Sprintf("; then %s had only %s of %s left", w.callee(), duration(w.Duration), duration(w.Hop.Timeout))
 	return c
 }
 

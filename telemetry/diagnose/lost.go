@@ -83,12 +83,63 @@ func endOf(h *hop.Hop) time.Time { return h.Start.Add(h.End) }
 // covers reports whether the call lies within a request of another trace.
 func (l *timeline) covers(call *hop.Hop) bool {
 	end := endOf(call)
-	i := sort.Search(len(l.hops), func(i int) bool { return l.hops[i].Start.After(call.Start) }) - 1
+	i := l.before(call)
 	if i < 0 {
 		return false
 	}
 	h := l.hops[l.latest[i]]
 	return h.Trace != call.Trace && !endOf(h).Before(end)
+}
+
+// Join is a call that began a trace of its own, and the request that it was made for: the
+// only one that its service was answering all the while. That is inferred from the time.
+type Join struct{ Call, For *hop.Hop }
+
+// Joins finds what calls without a trace context were made for. hops must be all that there
+// were at the time: a request that is not among them may be the one. A call that may have
+// been for several requests is not joined.
+func Joins(hops []*hop.Hop) (all []Join) {
+	serving := make(map[string][]*hop.Hop)
+	for _, h := range hops {
+		if h != nil && h.Labels != nil && h.Labels.Direction == hop.Inbound && h.Kind == hop.KindRequest {
+			serving[h.Labels.Service] = append(serving[h.Labels.Service], h)
+		}
+	}
+	lines := make(map[string]*timeline, len(serving))
+	for _, h := range hops {
+		if !startsTrace(h) {
+			continue
+		}
+		service := h.Labels.Service
+		if lines[service] == nil {
+			lines[service] = newTimeline(serving[service])
+		}
+		if only := lines[service].only(h); only != nil && only.Trace != h.Trace {
+			all = append(all, Join{h, only})
+		}
+	}
+	return all
+}
+
+// only returns the request that was under way all the time of a call, nil if there is none
+// or more than one.
+func (l *timeline) only(call *hop.Hop) (found *hop.Hop) {
+	end := endOf(call)
+	for i := l.before(call); i >= 0 && !endOf(l.hops[l.latest[i]]).Before(end); i-- {
+		if endOf(l.hops[i]).Before(end) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = l.hops[i]
+	}
+	return found
+}
+
+// before is the last request that began before the call, or with it; -1 if there is none.
+func (l *timeline) before(call *hop.Hop) int {
+	return sort.Search(len(l.hops), func(i int) bool { return l.hops[i].Start.After(call.Start) }) - 1
 }
 
 // doubt says that the trace ends at the culprit, if it does: what its application called

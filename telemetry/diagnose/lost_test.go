@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,16 @@ func TestLostContext(t *testing.T) {
 	}
 	if got := Build(hop.TraceID{15: 8}, broken).Breaks; got != nil {
 		t.Errorf("a trace that nothing was cut from has the breaks %v", got)
+	}
+}
+
+func TestJoins(t *testing.T) {
+	web, other := in("web", 1, 0, 0, 40, 200), of(in("web", 3, 0, 10, 50, 200), 4)
+	first, both, late := of(out("web", "stock", 5, 0, 2, 8, 200), 7), of(out("web", "stock", 7, 0, 12, 30, 200), 8), of(out("web", "stock", 9, 0, 35, 45, 200), 9)
+	passed, alone := out("web", "stock", 11, 2, 3, 4, 200), of(out("web", "stock", 13, 0, 60, 70, 200), 10)
+	got := Joins([]*hop.Hop{first, both, late, passed, alone, other, web, nil, of(out("batch", "stock", 15, 0, 12, 13, 200), 11)})
+	if want := []Join{{first, web}, {late, other}}; !slices.Equal(got, want) {
+		t.Errorf("%d joins, %v, want %v", len(got), got, want)
 	}
 }
 

@@ -16,6 +16,19 @@ const ErrorResponse = "error_response"
 // was for that request. Nothing is at fault for sure.
 const KindLostContext = "lost_context"
 
+// KindNoTimeLeft is the kind of failure of a call that had hardly any of the time that its
+// own route allows: the service that called had used it up before.
+const KindNoTimeLeft = "no_time_left"
+
+// OutOfTime reports whether a kind of failure is that a response did not come in time.
+func OutOfTime(kind string) bool {
+	switch kind {
+	case "upstream_timeout", "per_try_timeout", "upstream_idle", KindNoTimeLeft:
+		return true
+	}
+	return false
+}
+
 // Met is a failure as the proxy knows it that met it.
 type Met struct {
 	// Service is the proxy's own service.
@@ -61,6 +74,7 @@ var rules = map[string]rule{
 	"draining":          {caller: true, part: hop.PartProxy},
 	"internal":          {caller: true, part: hop.PartProxy},
 	"panic":             {caller: true, part: hop.PartProxy},
+	KindNoTimeLeft:      {caller: true, part: hop.PartApplication},
 
 	// How the callee is found.
 	"no_healthy":   {part: hop.PartApplication},

@@ -32,6 +32,7 @@ func TestCharge(t *testing.T) {
 		{"draining", hop.PartProxy, hop.PartProxy, hop.PartProxy, true},
 		{"internal", hop.PartProxy, hop.PartProxy, hop.PartProxy, true},
 		{"panic", hop.PartProxy, hop.PartProxy, hop.PartProxy, true},
+		{KindNoTimeLeft, app, app, app, true},
 		{"no_healthy", app, app, app, false},
 		{"undiscovered", hop.PartResolution, hop.PartResolution, hop.PartResolution, false},
 		{"dns_failed", hop.PartResolution, hop.PartResolution, hop.PartResolution, false},

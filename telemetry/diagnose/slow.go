@@ -76,8 +76,12 @@ func spent(n *Node, until time.Duration) []*share {
 		}
 		call, reading := m.reader()
 		reading = max(min(reading, own-connecting), 0)
-		if reading > 0 {
+		switch {
+		case reading == 0:
+		case call != nil:
 			bill(place{call.service(), "", forReader}, call, reading)
+		default:
+			bill(place{client, "", forReader}, m, reading)
 		}
 		bill(m.at(), m, own-connecting-reading)
 	})
@@ -112,18 +116,28 @@ func (n *Node) connecting() time.Duration {
 	}
 }
 
+// client is the name of what calls a root.
+const client = "client"
+
 // reader returns the call whose response was taken too slowly, if that is what the attempt
-// spent time with, and how much.
+// spent time with, and how much. The call is nil if that is the client's.
 func (n *Node) reader() (call *Node, took time.Duration) {
-	if n.Attempt == nil || n.Attempt.FirstByte == 0 {
+	h := n.Hop
+	if n.Attempt == nil || n.Attempt != h.LastAttempt() || n.Attempt.FirstByte == 0 {
 		return nil, 0
 	}
 	if callee := n.pair(); callee != nil { // it went on after the callee had sent all
 		return n, max(n.end()-max(callee.end(), n.answered()), 0)
 	}
+	if h.Labels.Direction == hop.Outbound {
+		return n, h.WriteBlocked
+	}
 	call = n.parent.parent
-	if n.Hop.Labels.Direction != hop.Inbound || call == nil || call.pair() != n.parent {
-		return nil, 0
+	if call == nil || call.pair() != n.parent {
+		return nil, h.WriteBlocked
+	}
+	if h.WriteBlocked > 0 {
+		return call, h.WriteBlocked
 	}
 	// An application that is slow to send ends when its caller does. If the caller has
 	// still much to take when all has been sent, what lies between was full.
@@ -187,7 +201,10 @@ func (t *Trace) slow(s *share, total time.Duration) *Culprit {
 		c.Reason = took + " on the way"
 	case forReader:
 		c.Part, c.Endpoint = hop.PartApplication, ""
-		c.Reason = took + " to take a response of " + s.node.callee() + readerOrNetwork
+		if s.service == client {
+			c.Part = hop.PartUnknown
+		}
+		c.Reason = took + " to take a response of " + s.node.callee() + s.reading()
 	case inFailedTry:
 		c.Part = t.charge(s.node).Part
 		c.Reason = took + " in a try that failed"
@@ -195,10 +212,27 @@ func (t *Trace) slow(s *share, total time.Duration) *Culprit {
 	if s.calls > 1 {
 		c.Reason = s.counted(total)
 	}
+	if s.longest > s.took/2 && s.node.cold() {
+		if s.calls > 1 {
+			c.Reason += "; one of them, which took " + duration(s.longest) + ", was the first since it came up"
+		} else {
+			c.Reason += "; it was the first request to it since it came up"
+		}
+	}
 	return c
 }
 
-const readerOrNetwork = " that had been sent: its application reads slowly, or the network is slow"
+// reading says why a response was taken slowly.
+func (s *share) reading() string {
+	const sent = " that had been sent: "
+	switch h := s.node.Hop; {
+	case s.service == client:
+		return sent + "the client reads slowly, or the network to it is slow"
+	case h.Labels.Direction == hop.Outbound && h.WriteBlocked >= s.longest/2:
+		return fmt.Sprintf("%sits application did not read for %s", sent, duration(h.WriteBlocked))
+	}
+	return sent + "its application reads slowly, or the network is slow"
+}
 
 // counted says the same of several calls.
 func (s *share) counted(total time.Duration) string {
@@ -216,7 +250,7 @@ func (s *share) counted(total time.Duration) string {
 	case onTheWay:
 		return calls + of + " on the way"
 	case forReader:
-		return fmt.Sprintf("%s to take %d responses of %s%s", of, s.calls, s.node.callee(), readerOrNetwork)
+		return fmt.Sprintf("%s to take %d responses of %s%s", of, s.calls, s.node.callee(), s.reading())
 	case inFailedTry:
 		return fmt.Sprintf("%d tries of %s that failed took %s", s.calls, s.service, of)
 	}
@@ -224,10 +258,20 @@ func (s *share) counted(total time.Duration) string {
 	if s.what == inApplication {
 		text += ", in its application"
 	}
-	if s.calls > 2 && s.first > s.took/2 {
+	if s.calls > 2 && s.first > s.took/2 && !s.node.cold() {
 		text += "; the first one took " + duration(s.first) + ", as after a cold start"
 	}
 	return text
+}
+
+// cold reports whether the attempt was the first to an endpoint that had come up, by what
+// its own proxy knows, or the caller's.
+func (n *Node) cold() bool {
+	if n.Attempt == nil || n.Attempt.Cold {
+		return n.Attempt != nil
+	}
+	call := n.parent.parent
+	return call != nil && call.pair() == n.parent && call.Attempt.Cold
 }
 
 // duration returns d with the significant digits.

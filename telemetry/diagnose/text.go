@@ -180,6 +180,10 @@ func (p *painter) verdict(title string, c *Culprit, tint string) {
 	}
 }
 
+// PartInWords is a part of a service in a sentence, such as "its application"; "" if it is
+// not known.
+func PartInWords(p hop.Part) string { return partWords[p] }
+
 // partWords are the parts of a service in a sentence.
 var partWords = map[hop.Part]string{
 	hop.PartApplication:   "its application",

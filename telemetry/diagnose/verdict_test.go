@@ -171,6 +171,33 @@ func TestVerdict(t *testing.T) {
 			allowed(timedOut(out("web", "stock", 3, 2, 1, 90, 504))), cut(in("stock", 5, 4, 2, 89, 0)),
 			allowed(timedOut(out("web", "search", 7, 2, 91, 98, 504))), cut(in("search", 9, 8, 92, 97, 0))},
 			"stock", hop.PartApplication, "upstream_timeout", "had not answered", "whose application had not answered when web gave up after 88.8 ms"},
+		{"a black hole that was swallowed, where the next call's proxy answered", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)),
+			allowed(timedOut(out("web", "stock", 3, 2, 1, 90, 504))), cut(in("stock", 5, 4, 2, 89, 0)),
+			allowed(answers500(out("web", "search", 7, 2, 91, 98, 500))), func() *hop.Hop {
+				h := allowed(timedOut(in("search", 9, 8, 92, 97, 504)))
+				h.Attempts[0].Start = 4 * ms // most of the time was its proxy's
+				return h
+			}()},
+			"stock", hop.PartApplication, "upstream_timeout", "had not answered", ""},
+		{"a call that took long and did well left no time for the next", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 92, 200)), in("stock", 5, 4, 2, 91, 200),
+			allowed(timedOut(out("web", "search", 7, 2, 93, 99, 504))), cut(in("search", 9, 8, 94, 98, 0))},
+			"stock", hop.PartApplication, "slow", "88.8 ms in the application at 127.0.0.1:3000; then search had only 5.8 ms of 100 ms left", ""},
+		{"an application that works for long left no time for its call", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)), allowed(timedOut(out("web", "search", 7, 2, 92, 98, 504))), cut(in("search", 9, 8, 93, 97, 0))},
+			"web", hop.PartApplication, KindNoTimeLeft, "93.8 ms in the application at 127.0.0.1:3000; then search had only 5.8 ms of 100 ms left", ""},
+		{"many calls left no time for the last, as the proxy says", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 30, 200)), allowed(out("web", "users", 11, 2, 31, 60, 200)), allowed(out("web", "cart", 13, 2, 61, 91, 200)),
+			noTime(allowed(timedOut(out("web", "search", 7, 2, 92, 98, 504)))), cut(in("search", 9, 8, 93, 97, 0))},
+			"web", hop.PartApplication, KindNoTimeLeft, "search had only 6 ms of 100 ms left when it was called", ""},
+		{"a call that fails by its own short timeout", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 92, 200)), in("stock", 5, 4, 2, 91, 200), func() *hop.Hop {
+				h := timedOut(out("web", "search", 7, 2, 93, 99, 504))
+				h.Timeout = 6 * ms
+				return h
+			}()},
+			"web -> search", hop.PartApplication, "upstream_timeout", "no response in time", ""},
 		{"an application that is slow by itself", chain(timedOut, cut, func(h *hop.Hop) *hop.Hop { return cut(h) }, func(h *hop.Hop) *hop.Hop {
 			h.End = 10 * ms
 			h.Attempts[0].End = 9 * ms
@@ -290,6 +317,18 @@ func begun(h *hop.Hop, after float64) *hop.Hop {
 	return h
 }
 
+// cold makes the attempt of the n-th hop the first to an endpoint that came up.
+func cold(hops []*hop.Hop, n int) []*hop.Hop {
+	hops[n].Attempts[0].Cold = true
+	return hops
+}
+
+// blocked makes the hop one whose client took the response so slowly.
+func blocked(h *hop.Hop, by float64) *hop.Hop {
+	begun(h, 4).WriteBlocked = millis(by)
+	return h
+}
+
 // TestSlowCallee: what a service spends in several calls of another is the other's.
 func TestSlowCallee(t *testing.T) {
 	tried := out("web", "stock", 3, 2, 1, 99, 200)
@@ -306,12 +345,25 @@ func TestSlowCallee(t *testing.T) {
 		{"five calls", calls(5, 1200, 1200, true), "stock", "5 calls to stock took 6.00 of 6.03 s, in its application"},
 		{"without a proxy", calls(5, 1200, 1200, false), "web -> stock", "5 calls to stock took 6.00 of 6.03 s"},
 		{"cold at first", calls(4, 10, 900, true), "stock", "4 calls to stock took 929 of 954 ms, in its application; the first one took 900 ms, as after a cold start"},
+		{"cold for sure", cold(calls(1, 900, 900, true), 2), "stock", "900 ms in the application at 127.0.0.1:3000; it was the first request to it since it came up"},
+		{"cold for sure, as the caller knows", cold(calls(1, 900, 900, true), 1), "stock", "900 ms in the application at 127.0.0.1:3000; it was the first request to it since it came up"},
+		{"cold for sure, without a proxy", cold(calls(1, 900, 900, false), 1), "web -> stock", "901 ms to answer; it was the first request to it since it came up"},
+		{"cold for sure at first", cold(calls(4, 10, 900, true), 2), "stock", "4 calls to stock took 929 of 954 ms, in its application; one of them, which took 900 ms, was the first since it came up"},
+		{"cold, and slow in any case", cold(calls(5, 1200, 1200, true), 2), "stock", "5 calls to stock took 6.00 of 6.03 s, in its application"},
 		{"a slow reader", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), in("stock", 5, 4, 2, 8, 200)},
 			"web", "90.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
 		{"a slow reader of a large response", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 90, 200), 4)},
 			"web", "92.8 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
 		{"an application that sends slowly", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 98, 200), 4)},
 			"stock", "95.8 ms in the application at 127.0.0.1:3000"},
+		{"a slow reader whom both proxies waited for", []*hop.Hop{in("web", 1, 0, 0, 100, 200), blocked(out("web", "stock", 3, 2, 1, 99, 200), 90), blocked(in("stock", 5, 4, 2, 98, 200), 89)},
+			"web", "89.9 ms to take a response of stock that had been sent: its application did not read for 90.0 ms"},
+		{"a slow network, for which the callee's proxy waited", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), blocked(in("stock", 5, 4, 2, 98, 200), 89)},
+			"web", "89.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
+		{"a slow reader of a service without a proxy", []*hop.Hop{in("web", 1, 0, 0, 100, 200), blocked(out("web", "stock", 3, 2, 1, 99, 200), 90)},
+			"web", "90.0 ms to take a response of stock that had been sent: its application did not read for 90.0 ms"},
+		{"a slow client", []*hop.Hop{blocked(in("web", 1, 0, 0, 100, 200), 90)},
+			"client", "90.0 ms to take a response of web that had been sent: the client reads slowly, or the network to it is slow"},
 		{"a try that failed", []*hop.Hop{in("web", 1, 0, 0, 100, 200), tried}, "web -> stock", "69.0 ms in a try that failed"},
 	}
 	for _, tc := range cases {
@@ -330,5 +382,12 @@ func TestSlowCallee(t *testing.T) {
 // allowed gives a hop the time that its route would have let it take.
 func allowed(h *hop.Hop) *hop.Hop {
 	h.Timeout = 100 * time.Millisecond
+	return h
+}
+
+// noTime makes the hop one whose proxy charged its own service with the time that it lacked.
+func noTime(h *hop.Hop) *hop.Hop {
+	h.Failure = Charge(Met{Service: h.Labels.Service, Callee: "search", Kind: KindNoTimeLeft, Reason: "search had only 6 ms of 100 ms left when it was called"})
+	h.Failure.Origin = hop.OriginProxy
 	return h
 }

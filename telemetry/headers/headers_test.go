@@ -41,6 +41,10 @@ func TestProxyStatusAppend(t *testing.T) {
 		Failure: hop.Failure{Origin: hop.OriginProxy, Hop: "web", Reason: "no route matched GET /x"}}
 	odd := refused()
 	odd.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "p\u00e4y\"ments", Reason: "a\r\nb\\" + strings.Repeat("x", 600)}
+	recovered, outbound, cut := ok(), ok(), refused()
+	recovered.Recovered = &hop.Recovered{Failure: whole().Failure, Took: 1612400 * time.Microsecond}
+	outbound.Labels, outbound.Recovered = &hop.Labels{Service: "web", Direction: hop.Outbound}, recovered.Recovered
+	cut.Recovered = recovered.Recovered
 	retried := ok()
 	retried.Attempts = append([]hop.Attempt{{Endpoint: "127.0.0.1:2999", Flags: hop.UpstreamReset}}, retried.Attempts...)
 
@@ -52,6 +56,14 @@ func TestProxyStatusAppend(t *testing.T) {
 	}{
 		{"nothing failed", "web", ok(), `web`},
 		{"nothing failed in the end", "web", retried, `web`},
+		{"it went well in spite of a failure", "web", recovered, `web;hopscope-recovered;hopscope-took=1612` +
+			`;details="recovered: connection refused by 127.0.0.1:4003";hopscope-failed-hop="bank"` +
+			`;hopscope-failed-part=network;hopscope-failed-kind=connect_refused` +
+			`;hopscope-failed-caller="payments";hopscope-failed-endpoint="127.0.0.1:4003";hopscope-failed-inferred`},
+		{"the response says that already", "web", outbound, `web`},
+		{"it failed after all", "payments", cut, `payments;error=connection_refused;next-hop="127.0.0.1:4003"` +
+			`;details="UF upstream_reset_before_response_started{connection_refused}: connection refused by 127.0.0.1:4003"` +
+			`;hopscope-failed-hop="payments"`},
 		{"404 by the application is none of ours", "web", &hop.Hop{Labels: labels, Status: 404, Attempts: []hop.Attempt{{Status: 404}}}, `web`},
 		{"name that is no token", "1 web\x7f", ok(), `"1 web?"`},
 		{"no name", "", ok(), `""`},
@@ -248,5 +260,41 @@ func BenchmarkAppend(b *testing.B) {
 				buf = p.Append(buf[:0], h)
 			}
 		})
+	}
+}
+
+// TestRecoveredFrom: a failure that did not fail the request comes back as it was, is no
+// failure, and must not hide one.
+func TestRecoveredFrom(t *testing.T) {
+	h := ok()
+	h.Recovered = &hop.Recovered{Failure: whole().Failure, Took: 1612 * time.Millisecond}
+	h.Recovered.Reason = "it did not answer: 1: 2"
+	members, err := ParseProxyStatus([][]byte{NewProxyStatus("web").Append(nil, h), []byte("edge")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(h.Recovered, RecoveredFrom(members)); diff != "" {
+		t.Error(diff)
+	}
+	if f, failed := Failure(members); failed {
+		t.Errorf("it says that %+v failed the request", f)
+	}
+	members, _ = ParseProxyStatus([][]byte{NewProxyStatus("web").Append(nil, h), NewProxyStatus("payments").Append(nil, refused())})
+	if f, _ := Failure(members); f.Hop != "payments" {
+		t.Errorf("%+v failed the request", f)
+	}
+	for _, line := range []string{
+		`web`, `web;hopscope-recovered`, `web;hopscope-failed-hop="bank"`, `web;hopscope-recovered=?0;hopscope-failed-hop="bank"`,
+	} {
+		members, _ := ParseProxyStatus([][]byte{[]byte(line)})
+		if r := RecoveredFrom(members); r != nil {
+			t.Errorf("%s: %+v", line, r)
+		}
+	}
+	for _, took := range []string{"-1", "86400001", "999999999999999", "1.5", `"1"`} {
+		members, _ := ParseProxyStatus([][]byte{[]byte(`web;hopscope-recovered;hopscope-failed-hop="bank";hopscope-took=` + took)})
+		if r := RecoveredFrom(members); r == nil || r.Took != 0 {
+			t.Errorf("%s ms: %+v", took, r)
+		}
 	}
 }

@@ -1,9 +1,11 @@
 package headers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dunglas/httpsfv"
 
@@ -15,6 +17,9 @@ const (
 	MaxProxyStatusBytes   = 8 << 10
 	MaxProxyStatusMembers = 64
 )
+
+// maxTook is the longest time that a member can say.
+const maxTook = 24 * time.Hour
 
 // ErrTooLarge is the error for a Proxy-Status over a limit.
 var ErrTooLarge = errors.New("headers: Proxy-Status is too large")
@@ -28,6 +33,9 @@ type Member struct {
 	ReceivedStatus int
 	NextHop        string
 	Failure        hop.Failure // our own parameters; its Reason is in Details
+	// Recovered is true if the Failure did not fail the request. It took so long.
+	Recovered bool
+	Took      time.Duration
 }
 
 // ParseProxyStatus reads the Proxy-Status lines of a response: the first
@@ -123,6 +131,14 @@ func read(item httpsfv.Item) (m Member, ok bool) {
 	if v, _ := item.Params.Get(FailedInferred); v == true {
 		m.Failure.Inferred = true
 	}
+	if v, _ := item.Params.Get(Recovered); v == true {
+		m.Recovered = true
+	}
+	if v, _ := item.Params.Get(Took); v != nil {
+		if ms, isInt := v.(int64); isInt && ms > 0 && ms <= maxTook.Milliseconds() {
+			m.Took = time.Duration(ms) * time.Millisecond
+		}
+	}
 	if v, there := item.Params.Get("received-status"); there {
 		if status, isInt := v.(int64); isInt && status >= 100 && status <= 999 {
 			m.ReceivedStatus = int(status)
@@ -159,11 +175,10 @@ func Failure(members []Member) (f hop.Failure, ok bool) {
 	for i := range members {
 		m := &members[i]
 		switch {
+		case m.Recovered:
+			continue
 		case m.Failure.Hop != "":
-			f, f.Reason = m.Failure, m.Details
-			if _, sentence, found := strings.Cut(m.Details, reasonMark); found {
-				f.Reason = sentence
-			}
+			f = m.failure()
 		case m.Error != "":
 			f = hop.Failure{Hop: m.Name, Reason: m.Details}
 		default:
@@ -177,3 +192,28 @@ func Failure(members []Member) (f hop.Failure, ok bool) {
 	}
 	return hop.Failure{}, false
 }
+
+// failure is the failure that the member names, with its reason.
+func (m *Member) failure() hop.Failure {
+	f := m.Failure
+	f.Origin, f.Reason = hop.OriginRelayed, m.Details
+	if _, sentence, found := strings.Cut(m.Details, reasonMark); found {
+		f.Reason = sentence
+	}
+	return f
+}
+
+// RecoveredFrom tells which failure a response went well in spite of: the one that the
+// first member, so the nearest to the origin, names that says so. It returns nil if there
+// is none.
+func RecoveredFrom(members []Member) *hop.Recovered {
+	for i := range members {
+		if m := &members[i]; m.Recovered && m.Failure.Hop != "" {
+			return &hop.Recovered{Failure: m.failure(), Took: m.Took}
+		}
+	}
+	return nil
+}
+
+// MayTellOfRecovery reports whether it is worth parsing a line for [RecoveredFrom].
+func MayTellOfRecovery(line []byte) bool { return bytes.Contains(line, []byte(Recovered)) }

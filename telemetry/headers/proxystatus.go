@@ -16,6 +16,11 @@ const (
 	FailedCaller   = "hopscope-failed-caller"   // the service that met it, a String
 	FailedEndpoint = "hopscope-failed-endpoint" // the instance's address, a String
 	FailedInferred = "hopscope-failed-inferred" // a Boolean: it is no fact
+
+	// Recovered, a Boolean, says that the failure did not fail the request, and Took, an
+	// Integer, how many milliseconds it took.
+	Recovered = "hopscope-recovered"
+	Took      = "hopscope-took"
 )
 
 // maxText limits a name and a text in a member, in bytes.
@@ -50,16 +55,23 @@ func NewProxyStatus(service string) *ProxyStatus {
 
 // Append appends this hop's member. If nothing failed, that is only the name, and Append
 // allocates nothing. Call it when the response's head is sent: the hop's Status, Flags,
-// ProxyError, Details, Failure and Attempts must be set.
+// ProxyError, Details, Failure, Recovered and Attempts must be set. An inbound hop that
+// went well in spite of a failure names it, and says so.
 //
 // A failed hop says "error" only if this proxy made the failure, and
 // "received-status" only if a response came from upstream (RFC 9209 section
 // 2.1).
 func (p *ProxyStatus) Append(dst []byte, h *hop.Hop) []byte {
-	if !h.Failed() && h.ProxyError == "" && h.Failure.Origin == hop.OriginNone {
+	var m httpsfv.Item
+	switch {
+	case h.Failed() || h.ProxyError != "" || h.Failure.Origin != hop.OriginNone:
+		m = p.member(h)
+	case h.Recovered != nil && h.Labels.Direction == hop.Inbound: // others got it from there
+		m = p.recovered(h.Recovered)
+	default:
 		return append(dst, p.success...)
 	}
-	text, err := httpsfv.Marshal(p.member(h))
+	text, err := httpsfv.Marshal(m)
 	if err != nil { // not reached: every value is valid
 		return append(dst, p.success...)
 	}
@@ -82,25 +94,38 @@ func (p *ProxyStatus) member(h *hop.Hop) httpsfv.Item {
 	if text := details(h); text != "" {
 		m.Params.Add("details", ascii(text, maxText))
 	}
-	f := &h.Failure
+	addFailure(m.Params, &h.Failure)
+	return m
+}
+
+// recovered is the member of a hop that went well in spite of a failure.
+func (p *ProxyStatus) recovered(r *hop.Recovered) httpsfv.Item {
+	m := httpsfv.NewItem(p.name)
+	m.Params.Add(Recovered, true)
+	m.Params.Add(Took, max(r.Took.Milliseconds(), 0))
+	m.Params.Add("details", ascii("recovered"+reasonMark+r.Reason, maxText))
+	addFailure(m.Params, &r.Failure)
+	return m
+}
+
+func addFailure(to *httpsfv.Params, f *hop.Failure) {
 	text := func(name, value string) {
 		if value != "" {
-			m.Params.Add(name, ascii(value, maxName))
+			to.Add(name, ascii(value, maxName))
 		}
 	}
 	text(FailedHop, f.Hop)
 	if f.Part != hop.PartUnknown {
-		m.Params.Add(FailedPart, httpsfv.Token(f.Part.String()))
+		to.Add(FailedPart, httpsfv.Token(f.Part.String()))
 	}
 	if f.Kind != "" {
-		m.Params.Add(FailedKind, httpsfv.Token(f.Kind))
+		to.Add(FailedKind, httpsfv.Token(f.Kind))
 	}
 	text(FailedCaller, f.Caller)
 	text(FailedEndpoint, f.Endpoint)
 	if f.Inferred {
-		m.Params.Add(FailedInferred, true)
+		to.Add(FailedInferred, true)
 	}
-	return m
 }
 
 // details returns "FLAGS details: reason", without empty parts.

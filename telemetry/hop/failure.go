@@ -1,5 +1,7 @@
 package hop
 
+import "time"
+
 // Failure says who is at fault for a failure, and why: the culprit. A reader needs no
 // other hop's record.
 type Failure struct {
@@ -32,6 +34,18 @@ func (f *Failure) Edge() string {
 		return f.Hop
 	}
 	return f.Caller + " -> " + f.Hop
+}
+
+// size is how many bytes its texts take.
+func (f *Failure) size() int { return len(f.Hop) + len(f.Reason) + len(f.Caller) + len(f.Endpoint) }
+
+// Recovered is the failure of a call that an application made for a request which went
+// well in spite of it, there or farther upstream. If there were several, it is the one that
+// took the most time: calls after it may lack that time.
+type Recovered struct {
+	Failure
+	// Took is how long the call took, or all of the calls that the same service failed.
+	Took time.Duration
 }
 
 // Origin is where a failure was made.

@@ -54,6 +54,9 @@ type Hop struct {
 	Details string
 	// Failure says who made the failure; zero if nothing failed.
 	Failure Failure
+	// Recovered is a failure that did not fail the request; nil if there is none. It is not
+	// changed once it is set.
+	Recovered *Recovered
 	// Template is the route that was learned from the request's path, such as
 	// "/product/{id}". It is empty until the Hop is recorded, and where the
 	// configuration itself names a template.
@@ -66,6 +69,10 @@ type Hop struct {
 	// bytes on its connection, without framing (chunks, frames): before filters on the
 	// way in, and after filters on the way out. For a tunnel they count all bytes.
 	BytesIn, BytesOut int64
+	// WriteBlocked is how long the proxy waited for the client to take the response: what
+	// was sent filled the connection, as the client did not read. It is 0 where that can't
+	// be told (systems other than Linux, HTTP/1).
+	WriteBlocked time.Duration
 
 	// GRPC is true for a gRPC call. GRPCStatus is its status, and GRPCMessage its
 	// message, percent-decoded.
@@ -92,6 +99,10 @@ type Hop struct {
 	TraceState  Text
 	UpstreamHop Text // the Proxy-Status that came back from upstream, joined by ", "
 
+	// Recorded are the values of further fields, which only the configuration asks for; it
+	// knows which they are. It is empty if nobody asks for any.
+	Recorded []Text
+
 	// Attempts has one entry for each try at an endpoint, in order.
 	Attempts []Attempt
 
@@ -107,6 +118,10 @@ type Attempt struct {
 	Endpoint, Cluster string
 	// Reused is true if the connection came from the pool.
 	Reused bool
+	// Cold is true if this is the first request of the proxy to the endpoint since it knows
+	// that the endpoint came up: nothing had listened there, or it was not well, or it is new
+	// in the cluster.
+	Cold bool
 	// Version is the protocol spoken upstream.
 	Version Version
 	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint saw
@@ -135,6 +150,9 @@ type Attempt struct {
 	// BytesSent and BytesReceived count the content sent to and received from the
 	// endpoint in the same way, even for a response that was not used.
 	BytesSent, BytesReceived int64
+	// WriteBlocked is how long the proxy waited for the endpoint to take the request's
+	// content, as on the Hop.
+	WriteBlocked time.Duration
 
 	// GRPCStatus is the status that the endpoint gave a gRPC call.
 	GRPCStatus GRPCStatus
@@ -241,6 +259,18 @@ func (h *Hop) Slow() bool {
 	return h.Kind == KindRequest && h.Labels.Slow > 0 && h.End >= h.Labels.Slow
 }
 
+// FailedAttempt returns the last attempt that failed, or nil: one whose response was a
+// server's error, or that got none through no fault of the client.
+func (h *Hop) FailedAttempt() *Attempt {
+	for i := len(h.Attempts) - 1; i >= 0; i-- {
+		a := &h.Attempts[i]
+		if a.Status >= 500 || a.GRPCStatus.ServerError() || a.ProxyError != "" || a.Flags&Failures != 0 {
+			return a
+		}
+	}
+	return nil
+}
+
 // Attempt adds an attempt and returns it; the pointer is valid until the next call.
 func (h *Hop) Attempt() *Attempt {
 	h.Attempts = append(h.Attempts, Attempt{})
@@ -280,8 +310,8 @@ func (p *Pool) Put(h *Hop) {
 	if cap(h.text) > 4096 || cap(h.Attempts) > 8 {
 		return
 	}
-	attempts, text := h.Attempts, h.text
+	attempts, recorded, text := h.Attempts, h.Recorded, h.text
 	clear(attempts)
-	*h = Hop{Attempts: attempts[:0], text: text[:0]}
+	*h = Hop{Attempts: attempts[:0], Recorded: recorded[:0], text: text[:0]}
 	p.pool.Put(h)
 }

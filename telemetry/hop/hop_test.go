@@ -170,6 +170,18 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
+	for b := range 256 {
+		trace, span := TraceID{}, SpanID{byte(b), 3: byte(b), 7: byte(b)}
+		for i := range trace {
+			trace[i] = byte(b + 15 - i)
+		}
+		if got := string(trace.AppendHex(nil)); got != trace.String() {
+			t.Errorf("%s, want %s", got, trace)
+		}
+		if got := string(span.AppendHex(nil)); got != span.String() {
+			t.Errorf("%s, want %s", got, span)
+		}
+	}
 	if trace.IsZero() || span.IsZero() || !(TraceID{}).IsZero() || !(SpanID{}).IsZero() {
 		t.Error("IsZero")
 	}

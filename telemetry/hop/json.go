@@ -41,8 +41,10 @@ type document struct {
 	ProxyError string        `json:"proxy_error,omitempty"`
 	Details    string        `json:"details,omitempty"`
 	Failure    *failure      `json:"failure,omitempty"`
+	Recovered  *recovered    `json:"recovered,omitempty"`
 	BytesIn    int64         `json:"bytes_in"`
 	BytesOut   int64         `json:"bytes_out"`
+	BlockedNS  time.Duration `json:"write_blocked_ns,omitempty"`
 	Client     string        `json:"client,omitempty"`
 	Peer       string        `json:"peer,omitempty"`
 	Host       string        `json:"host,omitempty"`
@@ -71,11 +73,26 @@ type failure struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
+// recovered is a failure that did not fail the request.
+type recovered struct {
+	failure
+	TookNS time.Duration `json:"took_ns"`
+}
+
+func failureOf(f *Failure) failure {
+	return failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
+}
+
+func (f *failure) failure() Failure {
+	return Failure{parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
+}
+
 type attempt struct {
 	SpanID        string        `json:"span_id,omitempty"`
 	Endpoint      string        `json:"endpoint"`
 	Cluster       string        `json:"cluster,omitempty"`
 	Reused        bool          `json:"reused"`
+	Cold          bool          `json:"cold,omitempty"`
 	Version       string        `json:"version,omitempty"`
 	Scheme        string        `json:"scheme,omitempty"`
 	Host          string        `json:"host,omitempty"`
@@ -94,6 +111,7 @@ type attempt struct {
 	Evidence      string        `json:"evidence,omitempty"`
 	BytesSent     int64         `json:"bytes_sent"`
 	BytesReceived int64         `json:"bytes_received"`
+	BlockedNS     time.Duration `json:"write_blocked_ns,omitempty"`
 	GRPCStatus    *int          `json:"grpc_status,omitempty"`
 	GRPCName      string        `json:"grpc_status_name,omitempty"`
 	TLS           *tlsFacts     `json:"tls,omitempty"`
@@ -128,7 +146,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		Method: h.Method, MethodText: h.String(h.MethodText), Version: h.Version.String(),
 		Scheme: h.Scheme, Status: h.Status, Flags: h.Flags.String(),
 		ProxyError: h.ProxyError, Details: h.Details,
-		BytesIn: h.BytesIn, BytesOut: h.BytesOut, Client: h.Client, Peer: h.Peer,
+		BytesIn: h.BytesIn, BytesOut: h.BytesOut, BlockedNS: h.WriteBlocked, Client: h.Client, Peer: h.Peer,
 		Host: h.String(h.Host), Path: h.String(h.Path),
 		Query:     string(redact.AppendQuery(nil, h.Bytes(h.Query))),
 		UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
@@ -137,18 +155,21 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
 	}
 	if h.Failure != (Failure{}) {
-		f := &h.Failure
-		d.Failure = &failure{f.Origin.String(), f.Hop, f.Part.String(), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason}
+		f := failureOf(&h.Failure)
+		d.Failure = &f
+	}
+	if r := h.Recovered; r != nil {
+		d.Recovered = &recovered{failureOf(&r.Failure), r.Took}
 	}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
 		d.Attempts = append(d.Attempts, attempt{
-			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused,
+			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused, Cold: a.Cold,
 			Version: a.Version.String(), Scheme: a.Scheme, Host: h.String(a.Host), Path: h.String(a.Path),
 			Query: string(redact.AppendQuery(nil, h.Bytes(a.Query))), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
 			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
 			ProxyError: a.ProxyError, Details: a.Details, Reason: a.Reason, Evidence: a.Evidence,
-			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived,
+			BytesSent: a.BytesSent, BytesReceived: a.BytesReceived, BlockedNS: a.WriteBlocked,
 			GRPCStatus: codeOf(a.GRPCStatus), GRPCName: a.GRPCStatus.String(), TLS: factsOf(a.TLS),
 		})
 	}
@@ -172,7 +193,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		Method: d.Method, Version: parse(d.Version, VersionUnknown, HTTP2),
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),
 		ProxyError: d.ProxyError, Details: d.Details,
-		BytesIn: d.BytesIn, BytesOut: d.BytesOut, Client: d.Client, Peer: d.Peer,
+		BytesIn: d.BytesIn, BytesOut: d.BytesOut, WriteBlocked: d.BlockedNS, Client: d.Client, Peer: d.Peer,
 		GRPC: d.GRPC, GRPCStatus: statusOf(d.GRPCStatus), TLS: d.TLS.tls(), Template: d.Template,
 	}
 	for k, name := range kindNames {
@@ -181,10 +202,10 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		}
 	}
 	if d.Failure != nil {
-		f := d.Failure
-		h.Failure = Failure{
-			parse(f.Origin, OriginNone, OriginRelayed), f.Hop, ParsePart(f.Part), f.Kind, f.Caller, f.Endpoint, f.Inferred, f.Reason,
-		}
+		h.Failure = d.Failure.failure()
+	}
+	if r := d.Recovered; r != nil {
+		h.Recovered = &Recovered{r.failure.failure(), r.TookNS}
 	}
 	err := errors.Join(parseID(h.Trace[:], "trace_id", d.TraceID),
 		parseID(h.Span[:], "span_id", d.SpanID), parseID(h.Parent[:], "parent_id", d.ParentID))
@@ -201,12 +222,12 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	for i := range d.Attempts {
 		from, a := &d.Attempts[i], h.Attempt()
 		*a = Attempt{
-			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused,
+			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused, Cold: from.Cold,
 			Version: parse(from.Version, VersionUnknown, HTTP2), Scheme: from.Scheme,
 			Start: from.StartNS, Connected: from.ConnectedNS, Sent: from.SentNS,
 			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,
 			Flags: parseFlags(from.Flags), ProxyError: from.ProxyError, Details: from.Details,
-			Reason: from.Reason, Evidence: from.Evidence, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived,
+			Reason: from.Reason, Evidence: from.Evidence, BytesSent: from.BytesSent, BytesReceived: from.BytesReceived, WriteBlocked: from.BlockedNS,
 			GRPCStatus: statusOf(from.GRPCStatus), TLS: from.TLS.tls(),
 		}
 		h.setIf(&a.Host, from.Host)

@@ -34,24 +34,27 @@ func (h *Hop) Bytes(t Text) []byte { return h.text[t.off : t.off+t.len] }
 // String returns a copy of the piece.
 func (h *Hop) String(t Text) string { return string(h.Bytes(t)) }
 
-// Clone returns a copy of h, no larger than needed. It shares only Labels and TLS with h,
+// Clone returns a copy of h, no larger than needed. It shares only Labels, TLS and Recovered with h,
 // which never change.
 func (h *Hop) Clone() *Hop {
 	c := *h
 	c.text = append(make([]byte, 0, len(h.text)), h.text...)
 	c.Attempts = append(make([]Attempt, 0, len(h.Attempts)), h.Attempts...)
+	c.Recorded = append([]Text(nil), h.Recorded...)
 	return &c
 }
 
 // Size returns about how many bytes a [Hop.Clone] of h takes. What it shares with other
 // hops of the connection counts in full, since it may be the last of them.
 func (h *Hop) Size() int {
-	const fixed, attempt = 600, 280
+	const fixed, attempt, recovered = 616, 288, 128
 	shared := h.TLS.size()
 	for i := range h.Attempts {
 		shared += h.Attempts[i].TLS.size() + len(h.Attempts[i].Evidence)
 	}
-	return fixed + shared + len(h.text) + attempt*len(h.Attempts) +
-		len(h.Failure.Hop) + len(h.Failure.Reason) + len(h.Failure.Caller) + len(h.Failure.Endpoint) +
-		len(h.Details) + len(h.Template)
+	if r := h.Recovered; r != nil {
+		shared += recovered + r.Failure.size()
+	}
+	return fixed + shared + len(h.text) + attempt*len(h.Attempts) + 8*len(h.Recorded) +
+		h.Failure.size() + len(h.Details) + len(h.Template)
 }

@@ -48,11 +48,12 @@ func (m *Metrics) call(s *series, h *hop.Hop) *histogram {
 // method returns the method that h calls, or the one that stands for all others: a client
 // can invent names, so only those count that an endpoint has shown to have.
 func (m *Metrics) method(s *series, h *hop.Hop) *rpcMethod {
-	name := h.CallName()
-	if known := s.methods[string(name)]; known != nil && name != nil {
-		return known
+	if path := h.Bytes(h.Path); len(path) > 0 {
+		if known := s.methods[string(path[1:])]; known != nil {
+			return known
+		}
 	}
-	if name != nil && m.learn(s.service, name, implemented(h)) {
+	if name := h.CallName(); name != nil && m.learn(s.service, name, implemented(h)) {
 		i := bytes.LastIndexByte(name, '/')
 		return s.method(string(name), string(name[:i]), string(name[i+1:]))
 	}

@@ -19,6 +19,9 @@ type Query struct {
 	Failed, Slow bool
 	// Service and Route select traces with a hop of that service and route.
 	Service, Route string
+	// Culprit selects traces whose failure that service made, or that happened on that edge,
+	// such as "payments -> bank".
+	Culprit string
 	// Since selects traces where the hop nearest to the root started then or later.
 	Since time.Time
 	// Limit is the maximum number of traces; default is 100.
@@ -39,9 +42,9 @@ type Summary struct {
 	// was slow.
 	Flags        hop.Flags
 	Failed, Slow bool
-	// FailedHop and Reason say who made the failure and why, according to the hop nearest
-	// to it; empty if nothing failed.
-	FailedHop, Reason string
+	// Failure says who made the failure and why, according to the hop nearest to it; zero
+	// if nothing failed.
+	Failure hop.Failure
 	// Hops is how many hops of the trace are here.
 	Hops int
 }
@@ -73,12 +76,30 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 		Slow       bool          `json:"slow"`
 		FailedHop  string        `json:"failed_hop,omitempty"`
 		Reason     string        `json:"failure_reason,omitempty"`
+		Culprit    *culprit      `json:"culprit,omitempty"`
 		Hops       int           `json:"hops"`
 	}{
 		s.Trace.String(), r.Labels.Service, r.Labels.Direction.String(), r.Labels.Route,
 		r.Method, shown(r, r.Host), shown(r, r.Path), s.Start.UTC(), s.Duration, s.Status,
-		code, s.GRPCStatus.String(), s.Flags.String(), s.Failed, s.Slow, s.FailedHop, s.Reason, s.Hops,
+		code, s.GRPCStatus.String(), s.Flags.String(), s.Failed, s.Slow, s.Failure.Hop, s.Failure.Reason, newCulprit(&s.Failure), s.Hops,
 	})
+}
+
+// culprit is who made a failure, in JSON.
+type culprit struct {
+	Service  string `json:"service"`
+	Instance string `json:"instance"`
+	Part     string `json:"part"`
+	Kind     string `json:"kind"`
+	Edge     string `json:"edge"`
+	Caller   string `json:"caller"`
+}
+
+func newCulprit(f *hop.Failure) *culprit {
+	if f.Hop == "" {
+		return nil
+	}
+	return &culprit{f.Hop, f.Endpoint, f.Part.String(), f.Kind, f.Edge(), f.Caller}
 }
 
 // maxShown is how many bytes of a text a summary has. A list may have a thousand
@@ -116,7 +137,7 @@ func (s *Store) Traces(q Query) []Summary {
 // runs under the lock.
 func (s *Store) candidates(q Query) []*hop.Hop {
 	enough := q.Limit
-	if q.Service != "" || q.Route != "" || !q.Since.IsZero() {
+	if q.Service != "" || q.Route != "" || q.Culprit != "" || !q.Since.IsZero() {
 		enough = 0 // it is not known how many are needed before they are checked
 	}
 	all := !q.Failed && !q.Slow
@@ -135,7 +156,7 @@ func (s *Store) candidates(q Query) []*hop.Hop {
 
 // wants reports whether the trace meets the conditions that candidates does not check.
 func (q *Query) wants(s Summary, hops []*hop.Hop) bool {
-	if s.Start.Before(q.Since) {
+	if s.Start.Before(q.Since) || q.Culprit != "" && q.Culprit != s.Failure.Hop && q.Culprit != s.Failure.Edge() {
 		return false
 	}
 	for _, h := range hops {
@@ -170,7 +191,7 @@ func summarize(hops []*hop.Hop) Summary {
 	}
 	s.Root, s.Start, s.Duration, s.Status = root, root.Start, root.End, root.Status
 	s.GRPCStatus = root.GRPCStatus
-	s.FailedHop, s.Reason = culprit.Failure.Hop, culprit.Failure.Reason
+	s.Failure = culprit.Failure
 	return s
 }
 

@@ -43,6 +43,9 @@ func TestQueries(t *testing.T) {
 		{"service, limit", Query{Service: "web", Limit: 2}, []uint64{1, 3}},
 		{"service and route of one hop", Query{Service: "web", Route: "/v1/"}, nil},
 		{"route", Query{Route: "/v1/", Failed: true}, []uint64{5}},
+		{"culprit", Query{Culprit: "cart"}, []uint64{5, 2}},
+		{"an edge", Query{Culprit: "api -> cart", Limit: 1}, []uint64{5}},
+		{"culprit that made nothing fail", Query{Culprit: "web"}, nil},
 		{"since", Query{Since: start.Add(4 * time.Minute)}, []uint64{5, 4}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,7 +77,7 @@ func TestSummary(t *testing.T) {
 			change(h)
 		}))
 	}
-	made := hop.Failure{Origin: hop.OriginProxy, Hop: "cart", Reason: "10.0.0.3:80: connection refused"}
+	made := hop.Failure{Origin: hop.OriginProxy, Hop: "cart", Part: hop.PartApplication, Kind: "connect_refused", Caller: "web", Endpoint: "10.0.0.3:80", Reason: "10.0.0.3:80: connection refused"}
 	relayed := hop.Failure{Origin: hop.OriginRelayed, Hop: "cart", Reason: "relayed from cart"}
 	add(30, 21, 3*time.Millisecond, time.Millisecond, func(h *hop.Hop) {
 		h.Failure, h.Flags = made, hop.UpstreamConnectionFailure
@@ -95,7 +98,8 @@ func TestSummary(t *testing.T) {
 	want := `{"trace_id":"` + id.String() + `","service":"web","direction":"inbound","route":"/","method":"GET",` +
 		`"host":"shop.example","path":"/a/path/of/some/length","start":"2023-11-14T22:13:20Z","duration_ns":40000000,` +
 		`"status":503,"flags":"UF","failed":true,"slow":false,"failed_hop":"cart",` +
-		`"failure_reason":"10.0.0.3:80: connection refused","hops":3}`
+		`"failure_reason":"10.0.0.3:80: connection refused",` +
+		`"culprit":{"service":"cart","instance":"10.0.0.3:80","part":"application","kind":"connect_refused","edge":"web -\u003e cart","caller":"web"},"hops":3}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -19,12 +19,15 @@ const overhead = 224
 type Store struct {
 	maxBytes int
 	sample   sample // used by the observing goroutine
+	// skippedAt is when the last hop had ended that was not kept; of the same goroutine.
+	skippedAt time.Time
 
 	mu     sync.Mutex
 	halves [2]half
 	traces map[hop.TraceID]*trace
 	newest *trace // the trace that got a hop last
 	oldest *trace
+	left   time.Time // when a hop was last seen to have been skipped
 
 	kept, skipped, evicted, tooLarge atomic.Uint64
 	level                            atomic.Uint32 // sample.level, for Stats
@@ -35,13 +38,18 @@ type half struct {
 	maxBytes, bytes int
 	hops            int
 	first, last     *entry
+	gone            time.Time // when the last hop that was evicted had ended
 }
 
 // The halves of a Store.
 const (
 	ordinary = iota
-	notable  // failed, slow or flagged
+	notable  // failed, slow or flagged, with a failed attempt, or of a trace with a failed hop
 )
+
+// maxBeside is how many hops of a trace are kept only because another one failed. Clients
+// choose trace ids, and so could fill the store with one.
+const maxBeside = 100
 
 // entry is one hop in its half and in its trace.
 type entry struct {
@@ -59,6 +67,7 @@ type trace struct {
 	id           hop.TraceID
 	first, last  *entry
 	failed, slow int // how many hops failed or were slow
+	beside       int // how many were kept since others failed
 	newer, older *trace
 }
 
@@ -77,16 +86,22 @@ func New(maxBytes int) *Store {
 // Name implements record.View.
 func (s *Store) Name() string { return "store" }
 
-// Observe keeps a copy of the hop if it has a trace, and is notable or in the sample.
+// Observe keeps a copy of the hop if it has a trace, and is notable or in the sample. A
+// callee ends before its caller, so that the hops on the way from a failure to the root
+// come after it.
 func (s *Store) Observe(h *hop.Hop) {
 	if s.maxBytes == 0 || h.Trace.IsZero() {
 		return
 	}
 	which := ordinary
-	if h.Flags != 0 || h.Failed() || h.Slow() {
+	if h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil {
 		which = notable
+	} else if t := s.traces[h.Trace]; t != nil && t.failed > 0 && t.beside < maxBeside { // no lock: only Observe writes
+		which = notable
+		t.beside++
 	} else if !s.sample.keep(h.Trace) {
 		s.skipped.Add(1)
+		s.skippedAt = h.Start.Add(h.End)
 		return
 	}
 	size := h.Size() + overhead
@@ -104,6 +119,12 @@ func (s *Store) Observe(h *hop.Hop) {
 // Tick implements record.View.
 func (s *Store) Tick(now time.Time) {
 	s.sample.roll(now)
+	if !s.skippedAt.Equal(s.left) {
+		s.mu.Lock()
+		s.left = now
+		s.skippedAt = now
+		s.mu.Unlock()
+	}
 	s.level.Store(uint32(s.sample.level))
 }
 
@@ -122,13 +143,46 @@ func (s *Store) Trace(id hop.TraceID) []*hop.Hop {
 	return t.appendHops(nil)
 }
 
+// Kept is what a store has of a time.
+type Kept struct {
+	Hops []*hop.Hop
+	// Failures is from when on every hop is there that failed, was slow, carries a flag or has
+	// an attempt that failed;
+	// All is from when on every hop is. Hops count by when they ended.
+	Failures, All time.Time
+}
+
+// Since returns the hops that are here and ended at t or later.
+func (s *Store) Since(t time.Time) Kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := Kept{Failures: latest(t, s.halves[notable].gone)}
+	k.All = latest(latest(k.Failures, s.halves[ordinary].gone), s.left)
+	for i := range s.halves {
+		for e := s.halves[i].first; e != nil; e = e.next {
+			if !e.hop.Start.Add(e.hop.End).Before(t) {
+				k.Hops = append(k.Hops, e.hop)
+			}
+		}
+	}
+	return k
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // Stats say what the store holds, and what became of the hops that it saw.
 type Stats struct {
 	MaxBytes int `json:"max_bytes"`
 	Bytes    int `json:"bytes"`
 	Traces   int `json:"traces"`
 	Hops     int `json:"hops"`
-	// Notable is how many of Hops failed, were slow or carry a flag.
+	// Notable is how many of Hops failed, were slow, carry a flag, have an attempt that
+	// failed, or are of a trace with a hop that failed.
 	Notable int `json:"notable_hops"`
 	// Kept, Skipped, Evicted and TooLarge count hops since the start: kept,
 	// ordinary and not in the sample, removed for newer ones, and larger
@@ -208,6 +262,9 @@ func (s *Store) evict(h *half) {
 	}
 	h.bytes -= e.size
 	h.hops--
+	if end := e.hop.Start.Add(e.hop.End); end.After(h.gone) {
+		h.gone = end
+	}
 	s.evicted.Add(1)
 	e.trace.remove(e)
 	if e.trace.first == nil {

@@ -41,7 +41,10 @@ func newHop(id hop.TraceID, change func(h *hop.Hop)) *hop.Hop {
 	return h
 }
 
-func failed(h *hop.Hop) { h.Status = 503 }
+func failed(h *hop.Hop) {
+	h.Status = 503
+	h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "cart", Caller: h.Labels.Service}
+}
 
 // check verifies that the store's books agree with what it holds.
 func check(t *testing.T, s *Store) {
@@ -192,8 +195,12 @@ func TestHalvesAreApart(t *testing.T) {
 
 func TestNotable(t *testing.T) {
 	for name, change := range map[string]func(h *hop.Hop){
-		"failed":  failed,
-		"slow":    func(h *hop.Hop) { h.End = time.Second },
+		"failed": failed,
+		"slow":   func(h *hop.Hop) { h.End = time.Second },
+		"tried again": func(h *hop.Hop) {
+			h.Attempts[0].Flags = hop.UpstreamConnectionFailure
+			h.Attempt().Status = 200
+		},
 		"flagged": func(h *hop.Hop) { h.Status, h.Flags = 404, hop.NoRoute },
 	} {
 		s := New(1 << 20)
@@ -203,6 +210,77 @@ func TestNotable(t *testing.T) {
 		if len(s.Trace(number(1))) != 1 || len(s.Trace(number(2))) != 0 {
 			t.Errorf("%s: kept %d, ordinary kept %d", name, len(s.Trace(number(1))), len(s.Trace(number(2))))
 		}
+	}
+}
+
+// TestBesideFailures: what ends after a failed hop of its trace is kept with it.
+func TestBesideFailures(t *testing.T) {
+	s := New(1 << 20)
+	s.sample.level = maxLevel // the sample takes nothing
+	for n, change := range []func(*hop.Hop){nil, failed, nil} {
+		for i := range 3 {
+			s.Observe(newHop(number(1), func(h *hop.Hop) {
+				h.Span = hop.SpanID{byte(n), byte(i)}
+				if change != nil {
+					change(h)
+				}
+			}))
+		}
+	}
+	s.Observe(newHop(number(2), nil))
+	if n := len(s.Trace(number(1))); n != 6 || s.Stats().Notable != 6 || s.Stats().Skipped != 4 {
+		t.Errorf("%d hops, of 3 before, 3 that failed and 3 after; %+v", n, s.Stats())
+	}
+	for i := range 10 * maxBeside {
+		s.Observe(newHop(number(1), func(h *hop.Hop) { h.Span = hop.SpanID{9, byte(i), byte(i >> 8)} }))
+	}
+	if n := len(s.Trace(number(1))); n != 3+maxBeside {
+		t.Errorf("%d hops beside 3 failures, at most %d", n-3, maxBeside)
+	}
+	check(t, s)
+}
+
+// TestSince: it is said from when on all failures are there.
+func TestSince(t *testing.T) {
+	s := New(64 << 10)
+	at := func(n uint64, change func(*hop.Hop)) {
+		s.Observe(newHop(number(n), func(h *hop.Hop) {
+			h.Start = start.Add(time.Duration(n) * time.Minute)
+			if change != nil {
+				change(h)
+			}
+		}))
+	}
+	at(1, nil)
+	at(2, failed)
+	at(3, nil)
+	since := start.Add(2 * time.Minute)
+	if k := s.Since(since); len(k.Hops) != 2 || !k.Failures.Equal(since) || !k.All.Equal(since) {
+		t.Errorf("%d hops, failures from %v, all from %v", len(k.Hops), k.Failures.Sub(start), k.All.Sub(start))
+	}
+	for n := range uint64(1000) {
+		at(3+n, failed)
+	}
+	k := s.Since(start)
+	whole := k.Failures
+	notable := 0
+	for _, h := range k.Hops {
+		if h.Failed() {
+			notable++
+			if !h.Start.Add(h.End).After(whole) {
+				t.Fatalf("a hop at %v, whole from %v", h.Start.Sub(start), whole.Sub(start))
+			}
+		}
+	}
+	if oldest := time.Duration(1002-notable) * time.Minute; whole.Sub(start) != oldest+time.Millisecond {
+		t.Errorf("%d failures are there, whole from %v, want %v", notable, whole.Sub(start), oldest)
+	}
+	s.sample.level = maxLevel
+	s.Observe(newHop(number(5000), nil)) // which is skipped
+	late := start.Add(time.Hour * 24)
+	s.Tick(late)
+	if k := s.Since(start); !k.All.Equal(late) || k.Failures.Equal(late) {
+		t.Errorf("failures from %v, all from %v", k.Failures.Sub(start), k.All.Sub(start))
 	}
 }
 

@@ -42,14 +42,9 @@ func (c *Carrier) traceparent(ctx *Context) bool {
 
 // AppendTraceparent appends a traceparent of version 00.
 func AppendTraceparent(dst []byte, trace hop.TraceID, span hop.SpanID, flags byte) []byte {
-	var v [TraceparentLen]byte
-	v[0], v[1], v[2] = '0', '0', '-'
-	putHex(v[3:35], trace[:])
-	v[35] = '-'
-	putHex(v[36:52], span[:])
-	v[52] = '-'
-	v[53], v[54] = digits[flags>>4], digits[flags&15]
-	return append(dst, v[:]...)
+	dst = trace.AppendHex(append(dst, "00-"...))
+	dst = span.AppendHex(append(dst, '-'))
+	return append(dst, '-', digits[flags>>4], digits[flags&15])
 }
 
 const digits = "0123456789abcdef"

@@ -59,7 +59,7 @@ func TestHTTP1Concurrency(t *testing.T) {
 		failed := 0
 		for _, s := range rig.Traces() {
 			if s.Flags != 0 && s.Flags.String() != "DC" && s.Flags.String() != "DR" {
-				t.Errorf("flags %s: %s", s.Flags, s.Reason)
+				t.Errorf("flags %s: %s", s.Flags, s.Failure.Reason)
 			}
 			if s.Flags != 0 {
 				failed++

@@ -84,7 +84,7 @@ func TestHTTP1Drain(t *testing.T) {
 	wait()
 	for _, s := range rig.Traces() {
 		if s.Flags != 0 || s.Status != 200 {
-			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Reason)
+			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Failure.Reason)
 		}
 	}
 }

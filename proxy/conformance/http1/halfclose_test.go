@@ -84,7 +84,7 @@ func TestHalfClose(t *testing.T) {
 			client.ExpectEnd()
 			for _, s := range rig.Traces() {
 				if s.Flags != 0 || s.Status != 200 {
-					t.Errorf("flags %s, status %d: %s", s.Flags, s.Status, s.Reason)
+					t.Errorf("flags %s, status %d: %s", s.Flags, s.Status, s.Failure.Reason)
 				}
 			}
 		})

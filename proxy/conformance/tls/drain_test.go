@@ -59,7 +59,7 @@ func TestTLSDrain(t *testing.T) {
 	wait()
 	for _, s := range rig.Traces() {
 		if s.Flags != 0 || s.Status != 200 {
-			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Reason)
+			t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Failure.Reason)
 		}
 	}
 }
@@ -126,7 +126,7 @@ func TestHTTP2Drain(t *testing.T) {
 			wait()
 			for _, s := range rig.Traces() {
 				if s.Flags != 0 || s.Status != 200 {
-					t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Reason)
+					t.Errorf("flags %q, status %d: %s", s.Flags, s.Status, s.Failure.Reason)
 				}
 			}
 		})

@@ -1,0 +1,135 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hopscope/hopscope/mesh"
+)
+
+// question is what the commands have in common that ask the proxies of a mesh.
+type question struct {
+	admin, peers []string
+	tokenFile    string
+	tls          struct{ ca, cert, key string }
+	timeout      time.Duration
+	asJSON       bool
+}
+
+// tokenEnv names the file of the token where no flag does.
+const tokenEnv = "HOPSCOPE_TOKEN_FILE"
+
+func (q *question) addFlags(c *cobra.Command) {
+	p := c.Flags()
+	p.StringSliceVar(&q.admin, "admin", []string{"127.0.0.1:9901"}, "ask the proxy whose admin API is at `ADDR`, host:port, and through it all proxies of its mesh; repeat it, or separate several by commas")
+	p.StringSliceVar(&q.peers, "peers", nil, "ask these proxies themselves, too, or only these if --admin is not given: `ADDR`, separated by commas")
+	p.StringVar(&q.tokenFile, "token-file", os.Getenv(tokenEnv), "show the token in `FILE` to them (default $"+tokenEnv+")")
+	p.StringVar(&q.tls.ca, "tls-ca", "", "reach them over TLS, and verify them by the CA certificates in `FILE`")
+	p.StringVar(&q.tls.cert, "tls-cert", "", "show the certificate in `FILE` to them")
+	p.StringVar(&q.tls.key, "tls-key", "", "private key of --tls-cert in `FILE`")
+	c.Flag("token-file").DefValue = "" // what is in the environment is nobody's default
+	for _, name := range []string{"tls-ca", "tls-cert", "tls-key"} {
+		c.MarkFlagFilename(name, "pem", "crt", "cer", "key")
+	}
+	p.DurationVar(&q.timeout, "timeout", 3*time.Second, "wait this long for all answers")
+	p.BoolVar(&q.asJSON, "json", false, "print JSON")
+}
+
+// asks reports whether the command line says whom to ask.
+func (q *question) asks(c *cobra.Command) bool {
+	return c.Flags().Changed("admin") || c.Flags().Changed("peers")
+}
+
+// client returns who is asked, or a misuse.
+func (q *question) client(c *cobra.Command) (*mesh.Client, error) {
+	if q.timeout <= 0 {
+		return nil, exit{exitMisuse, misuse(c, errors.New("--timeout must be more than 0"))}
+	}
+	o := mesh.Options{Peers: q.peers}
+	if len(q.peers) == 0 || c.Flags().Changed("admin") {
+		o.Admin = q.admin
+	}
+	var err error
+	if o.Access, err = q.access(); err != nil {
+		return nil, err
+	}
+	client, err := mesh.New(o)
+	if err != nil {
+		return nil, exit{exitMisuse, misuse(c, err)}
+	}
+	return client, nil
+}
+
+// access is how the proxies are reached.
+func (q *question) access() (a mesh.Access, err error) {
+	if q.tokenFile != "" {
+		if a.Tokens, err = mesh.OpenTokens(q.tokenFile); err != nil {
+			return a, fmt.Errorf("--token-file: %w", err)
+		}
+	}
+	if q.tls.ca == "" && q.tls.cert == "" && q.tls.key == "" {
+		return a, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if q.tls.ca != "" {
+		pem, err := os.ReadFile(q.tls.ca)
+		if err != nil {
+			return a, fmt.Errorf("--tls-ca: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return a, fmt.Errorf("--tls-ca: the file %s has no certificate in PEM", q.tls.ca)
+		}
+	}
+	if q.tls.cert != "" || q.tls.key != "" {
+		pair, err := tls.LoadX509KeyPair(q.tls.cert, cmp.Or(q.tls.key, q.tls.cert))
+		if err != nil {
+			return a, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	a.TLS = func(host string) *tls.Config {
+		c := config.Clone()
+		c.ServerName = host
+		return c
+	}
+	return a, nil
+}
+
+// next is the command that shows a trace, and asks the same proxies.
+func (q *question) next(c *cobra.Command, trace string) string {
+	words := []string{"hopscope trace", trace}
+	if c.Flags().Changed("admin") {
+		words = append(words, "--admin "+strings.Join(q.admin, ","))
+	}
+	if len(q.peers) > 0 {
+		words = append(words, "--peers "+strings.Join(q.peers, ","))
+	}
+	for _, name := range []string{"token-file", "tls-ca", "tls-cert", "tls-key"} {
+		if f := c.Flag(name); f.Changed {
+			words = append(words, "--"+name+" "+f.Value.String())
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// errNobody ends a command that nobody answered.
+var errNobody = exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers")}
+
+// limited returns a context that ends with the time for all answers, or on Ctrl-C.
+func (q *question) limited(c *cobra.Command) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithTimeout(ctx, q.timeout)
+	return ctx, func() { cancel(); stop() }
+}

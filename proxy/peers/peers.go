@@ -1,0 +1,188 @@
+package peers
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hopscope/hopscope/mesh"
+)
+
+// How a member is asked who it is: at most so often, for so long, so many at once, and so
+// many bytes of its answer.
+const (
+	askEvery  = 10 * time.Second
+	askTime   = 2 * time.Second
+	askAtOnce = 32
+	maxAnswer = 64 << 10
+)
+
+// Options say what mesh it is, and who this proxy is.
+type Options struct {
+	// Name is the mesh's. Proxies of a mesh with another name are no members.
+	Name string
+	// Self is this proxy. Its address is used where no other one leads to it.
+	Self mesh.Member
+	// IsSelf reports whether an address leads to this proxy.
+	IsSelf func(address string) bool
+	// Caller asks members who they are.
+	Caller *mesh.Caller
+	// Log tells of proxies that are no members.
+	Log *slog.Logger
+}
+
+// Peers are the members of a mesh. Use [New], and close it.
+type Peers struct {
+	options Options
+	context context.Context
+	cancel  context.CancelFunc
+	asking  sync.WaitGroup
+	places  chan struct{}
+
+	mu      sync.Mutex
+	self    mesh.Member
+	members map[string]*member // by address, without this proxy
+}
+
+// member is a member, and when it was last asked who it is.
+type member struct {
+	mesh.Member
+	foreign bool // it belongs to another mesh
+	asked   time.Time
+	answer  chan struct{} // closed when it has answered for the first time, or has not in time
+}
+
+// New returns the members at these addresses, and this proxy.
+func New(o Options, addresses []string) *Peers {
+	p := &Peers{options: o, self: o.Self, members: map[string]*member{}, places: make(chan struct{}, askAtOnce)}
+	p.context, p.cancel = context.WithCancel(context.Background())
+	p.self.Self = true
+	for _, address := range addresses {
+		if o.IsSelf(address) {
+			p.self.Address = address
+			continue
+		}
+		p.members[address] = &member{Member: mesh.Member{Address: address}, answer: make(chan struct{})}
+	}
+	return p
+}
+
+// Close ends what is under way.
+func (p *Peers) Close() {
+	p.mu.Lock()
+	p.cancel()
+	p.mu.Unlock()
+	p.asking.Wait()
+}
+
+// Members lists the members, this proxy first. It asks those who they are that it has not
+// asked of late, and waits for those that it has never asked until ctx is over. A ctx that
+// is over already makes it ask nobody.
+func (p *Peers) Members(ctx context.Context) []mesh.Member {
+	for _, first := range p.ask(ctx) {
+		select {
+		case <-first:
+		case <-ctx.Done():
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var others []mesh.Member
+	for _, m := range p.members {
+		if !m.foreign {
+			others = append(others, m.Member)
+		}
+	}
+	slices.SortFunc(others, func(a, b mesh.Member) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Address, b.Address))
+	})
+	return append([]mesh.Member{p.self}, others...)
+}
+
+// ask has members asked who they are, and returns what to wait for.
+func (p *Peers) ask(ctx context.Context) (first []chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ctx.Err() != nil || p.context.Err() != nil {
+		return nil
+	}
+	now := time.Now()
+	for _, m := range p.members {
+		if m.asked.IsZero() || now.Sub(m.asked) >= askEvery {
+			never := m.asked.IsZero()
+			m.asked = now
+			p.asking.Go(func() { p.learn(m, never) })
+		}
+		first = append(first, m.answer)
+	}
+	return first
+}
+
+// learn asks a member who it is.
+func (p *Peers) learn(m *member, never bool) {
+	if never {
+		defer close(m.answer)
+	}
+	select {
+	case p.places <- struct{}{}:
+	case <-p.context.Done():
+		return
+	}
+	defer func() { <-p.places }()
+	ctx, cancel := context.WithTimeout(p.context, askTime)
+	defer cancel()
+	found, name, err := who(ctx, p.options.Caller, m.Address)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil { // who it was before is still known
+		m.Error = err.Error()
+		return
+	}
+	found.Address, found.Self, found.Error = m.Address, false, ""
+	was := m.foreign
+	m.Member, m.foreign = found, name != p.options.Name
+	if m.foreign && !was {
+		p.options.Log.Warn("a peer belongs to another mesh, and is not asked", "address", m.Address, "mesh", name)
+	}
+}
+
+// who asks an address who answers there, and in which mesh.
+func who(ctx context.Context, caller *mesh.Caller, address string) (m mesh.Member, name string, err error) {
+	resp, err := caller.Send(ctx, mesh.Call{Method: http.MethodGet, Address: address, Path: "/self"})
+	if err != nil {
+		if ctx.Err() != nil {
+			return m, "", fmt.Errorf("no answer within %v", askTime)
+		}
+		return m, "", mesh.Plainly(err)
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return m, "", errors.New("it refuses this proxy's credential")
+	case http.StatusNotFound:
+		return m, "", errors.New("it is no hopscope, or of a version that does not say who it is")
+	default:
+		return m, "", fmt.Errorf("it answered %d", resp.StatusCode)
+	}
+	var answer struct {
+		Mesh string
+		mesh.Member
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
+		return m, "", errors.New("its answer makes no sense")
+	}
+	answer.Address = address // which it does not know
+	if err := answer.Check(); err != nil {
+		return m, "", err
+	}
+	return answer.Member, answer.Mesh, nil
+}
