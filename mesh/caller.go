@@ -30,12 +30,18 @@ type Caller struct {
 	tokens *Tokens
 }
 
+// dialTime is how long a connection may take. One lost packet is repeated after a second.
+const dialTime = 2 * time.Second
+
 // NewCaller returns a caller. Close it.
 func NewCaller(a Access) *Caller {
+	dialer := &net.Dialer{Timeout: dialTime}
 	t := &http.Transport{ // without Proxy: a sidecar's forward proxy is not the way to an admin API
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,
 		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConnsPerHost:    relaysAtOnce,
+		DialContext:            dialer.DialContext,
 	}
 	c := &Caller{scheme: "http", tokens: a.Tokens, http: &http.Client{
 		Transport:     t,
@@ -48,7 +54,7 @@ func NewCaller(a Access) *Caller {
 			if err != nil {
 				return nil, err
 			}
-			return (&tls.Dialer{Config: a.TLS(host)}).DialContext(ctx, network, address)
+			return (&tls.Dialer{NetDialer: dialer, Config: a.TLS(host)}).DialContext(ctx, network, address)
 		}
 	}
 	return c

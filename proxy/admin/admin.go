@@ -20,6 +20,8 @@ type Options struct {
 	// where the API listens.
 	Service, Instance, Version, Address string
 	Started                             time.Time
+	// Process is an id of this process, other for each; New makes one for "".
+	Process string
 	// Mesh is the mesh that this proxy belongs to, nil for none.
 	Mesh *Mesh
 	// Access says who may ask; nil lets everyone do everything.
@@ -71,10 +73,13 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Process == "" {
+		o.Process = rand.Text()
+	}
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), process: rand.Text()}
+	a := &api{Options: o, pages: newPages()}
 	a.endpoints = a.table()
 	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
@@ -89,5 +94,4 @@ type api struct {
 	Options
 	endpoints []endpoint
 	pages     pages
-	process   string // an id of this process, for the answers under /v1/
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -97,15 +98,32 @@ func (a *api) relay(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadGateway, "it refuses this proxy's credential", "mesh.token_file, or mesh.tls, must be alike in all proxies of the mesh")
 		return
 	}
-	w.Header().Del(mesh.HeaderRelay)
-	w.Header().Del(mesh.HeaderProcess)
-	for _, name := range []string{"Content-Type", "Link", "Retry-After", mesh.HeaderProcess} {
-		if v := resp.Header.Get(name); v != "" {
-			w.Header().Set(name, v)
-		}
+	if resp.StatusCode < http.StatusOK {
+		writeError(w, http.StatusBadGateway, fmt.Sprintf("its answer has the status %d", resp.StatusCode), "")
+		return
 	}
+	passHeader(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	passOn(w, resp.Body)
+}
+
+// passHeader passes on what programs need of a member's header, and nothing that would have
+// a browser take its answer for a page of this proxy.
+func passHeader(to, from http.Header) {
+	to.Del(mesh.HeaderRelay)
+	to.Del(mesh.HeaderProcess)
+	for _, name := range []string{"Retry-After", mesh.HeaderProcess} {
+		if v := from.Get(name); v != "" {
+			to.Set(name, v)
+		}
+	}
+	if link := from.Get("Link"); strings.HasPrefix(link, "<?") && strings.HasSuffix(link, `>; rel="next"`) {
+		to.Set("Link", link)
+	}
+	to.Set("Content-Type", "application/octet-stream")
+	if kind := from.Get("Content-Type"); kind == "application/json" || kind == "application/x-ndjson" {
+		to.Set("Content-Type", kind)
+	}
 }
 
 // isMember reports whether an address is that of another member. It does not wait to learn

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -86,14 +87,22 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// TestRelayOfLongAnswers: one that is too long or ends early is cut, so that it does not
-// pass for whole. Whether a member wants another credential is said.
-func TestRelayOfLongAnswers(t *testing.T) {
+// TestRelayOfBadAnswers: one that is too long or ends early is cut, so that it does not
+// pass for whole. None is taken for a page of this proxy. Whether a member wants another
+// credential is said.
+func TestRelayOfBadAnswers(t *testing.T) {
 	long := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/short"):
 			w.Header().Set("Content-Length", "5")
 			io.WriteString(w, "1")
+			return
+		case strings.HasSuffix(r.URL.Path, "/page"):
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Link", "<https://evil.example/>; rel=preload")
+			w.Header().Set("Set-Cookie", "a=b")
+			w.Header().Set(mesh.HeaderRelay, "failed")
+			io.WriteString(w, "<script>alert(1)</script>")
 			return
 		case strings.HasSuffix(r.URL.Path, "/secret"):
 			w.WriteHeader(http.StatusUnauthorized)
@@ -118,7 +127,27 @@ func TestRelayOfLongAnswers(t *testing.T) {
 			t.Errorf("%s: %d bytes, and no error", path, n)
 		}
 	}
+	if got := f.do("GET", "/v1/peers/"+address+"/v1/page"); got.status != 200 || got.header.Get("Content-Type") != "application/octet-stream" || got.header.Get("Link")+got.header.Get("Set-Cookie")+got.header.Get(mesh.HeaderRelay) != "" {
+		t.Errorf("a page: %d, %v", got.status, got.header)
+	}
 	if got := f.do("GET", "/v1/peers/"+address+"/v1/secret"); got.status != 502 || !strings.Contains(got.body, "refuses this proxy's credential") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+}
+
+// FuzzRelayable: no path leads a relay to anything but words below /v1, nor to another
+// relay.
+func FuzzRelayable(f *testing.F) {
+	for _, path := range []string{"hops", "why", "peers", "traces/4bf9", "peers/a:1/v1/hops", "../drain", "hops?x", "hops#x", "a//b", "", ".", "%2e%2e", "a\\b", "a\x00"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		if !relayable(path) {
+			return
+		}
+		u, err := url.Parse("http://10.0.0.1:9901/v1/" + path)
+		if err != nil || u.Path != "/v1/"+path || u.RawQuery != "" || u.Fragment != "" || u.JoinPath().Path != u.Path || strings.HasPrefix(path, "peers/") {
+			t.Fatalf("%q leads to %v, error %v", path, u, err)
+		}
+	})
 }

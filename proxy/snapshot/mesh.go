@@ -30,8 +30,9 @@ type meshing struct {
 	registration *registration // in Consul; nil where there is none
 }
 
-// joinMesh finds the members of this proxy's mesh. The admin API's socket is there.
-func (p *Proxy) joinMesh(c *config.Config) (*meshing, error) {
+// joinMesh finds the members of this proxy's mesh. The admin API's socket is there; its
+// answers have the id of the process.
+func (p *Proxy) joinMesh(c *config.Config, process string) (*meshing, error) {
 	if c.Mesh == nil {
 		return nil, nil
 	}
@@ -61,7 +62,7 @@ func (p *Proxy) joinMesh(c *config.Config) (*meshing, error) {
 	m.caller = mesh.NewCaller(access)
 	id := m.id()
 	m.peers = peers.New(peers.Options{
-		Name: c.Mesh.Name, Caller: m.caller, Log: p.options.Log, Self: m.self,
+		Name: c.Mesh.Name, Caller: m.caller, Log: p.options.Log, Self: m.self, Process: process,
 		IsSelf: func(address string, metadata map[string]string) bool {
 			return metadata[consul.MetadataID] == id || p.leadsHere(address)
 		},
