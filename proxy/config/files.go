@@ -79,6 +79,7 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
 	f.admin(root, c)
+	c.eachOTLP(root, f.otlp)
 	f.consul(root.key("consul"), &c.Consul)
 	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
 		cluster, at := c.Clusters[name], root.key("clusters").key(name)

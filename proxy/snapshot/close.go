@@ -71,6 +71,7 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
 	p.mesh.close()
 	p.guard.close()
+	p.closeCollectors()
 	p.agents.close()
 	p.served.Wait()
 	return err

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -29,15 +28,12 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	p.tally = tally.New(p.started)
 	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
-	if t.AccessLog.Path != "off" {
-		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
-		if err != nil {
-			return err
-		}
-		p.log = log
-		views = append(views, log)
+	logs, err := p.openLogs(&t.AccessLog)
+	if err != nil {
+		return err
 	}
-	exporters, err := exporters(&t.Traces)
+	views = append(views, logs...)
+	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
 		return err
 	}
