@@ -7,10 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/why"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // meshOf is a mesh of this proxy and others, each asked at its own address.
@@ -38,6 +42,28 @@ func TestPeersOfAProxyAlone(t *testing.T) {
 	}
 	if got := f.do("GET", "/v1/peers/127.0.0.1:1/v1/hops"); got.status != 404 || got.header.Get(mesh.HeaderRelay) == "" {
 		t.Errorf("%d, %v", got.status, got.header)
+	}
+}
+
+// TestVersionedAPIIsDocumented: what programs may rely on is written down.
+func TestVersionedAPIIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/mesh.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &api{Options: Options{Why: func(time.Time) *why.Digest { return nil }, Events: func(time.Time) []events.Event { return nil }}}
+	n := 0
+	for _, e := range a.table() {
+		path, _, _ := strings.Cut(e.path, "?")
+		if !strings.HasPrefix(path, "/v1/") || strings.Contains(path, "ADDR") {
+			continue
+		}
+		if n++; !strings.Contains(string(doc), "`"+e.methods+" "+path) {
+			t.Errorf("docs/mesh.md does not have %s %s", e.methods, path)
+		}
+	}
+	if n < 6 {
+		t.Errorf("only %d paths are looked at", n)
 	}
 }
 
