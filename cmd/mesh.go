@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -134,7 +135,8 @@ func (q *question) access() (a mesh.Access, err error) {
 			return a, fmt.Errorf("--token-file: %w", err)
 		}
 	}
-	if q.tls.ca == "" && q.tls.cert == "" && q.tls.key == "" {
+	ofTLS := func(address string) bool { return strings.HasPrefix(strings.TrimSpace(address), "https://") }
+	if q.tls.ca == "" && q.tls.cert == "" && q.tls.key == "" && !slices.ContainsFunc(q.admin, ofTLS) && !slices.ContainsFunc(q.peers, ofTLS) {
 		return a, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}

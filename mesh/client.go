@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -352,7 +353,11 @@ func refusal(resp *http.Response, version string) error {
 		Endpoints   []string // it has no such path, but these
 	}
 	text := fmt.Sprintf("it answered %d", resp.StatusCode)
-	if json.NewDecoder(io.LimitReader(resp.Body, maxHeader)).Decode(&problem) == nil && problem.Error != "" {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxHeader))
+	if resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTP request to an HTTPS server")) { // as net/http says it
+		text += ": it speaks TLS (--tls-ca)"
+	}
+	if json.Unmarshal(body, &problem) == nil && problem.Error != "" {
 		if resp.StatusCode == http.StatusNotFound && len(problem.Endpoints) > 0 {
 			return &statusError{resp.StatusCode, clean("its version does not know this question: " + cmp.Or(version, problem.Error))}
 		}

@@ -171,7 +171,8 @@ func TestMeshWithCertificates(t *testing.T) {
 	ask("it answered 401", 1, "--tls-ca", authority.File)
 	ask("unknown authority", 1, "--tls-ca", stranger.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key)
 	ask("0 of 1 proxy answered", 1, "--tls-ca", authority.File, "--tls-cert", theirs.Cert, "--tls-key", theirs.Key)
-	ask("0 of 1 proxy answered", 1)
+	ask("it answered 400: it speaks TLS", 1)
+	ask("unknown authority", 1, "--peers", "https://"+addresses[0])
 
 	for _, tt := range []struct {
 		show config.Certificate

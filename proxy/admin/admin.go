@@ -79,19 +79,19 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages()}
+	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux()}
 	a.endpoints = a.table()
-	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
-		mux.Handle(e.pattern, a.only(e))
+		a.mux.Handle(e.pattern, a.only(e))
 	}
-	mux.HandleFunc("/", a.notFound)
-	return guard(mux)
+	a.mux.HandleFunc("/", a.notFound)
+	return guard(a.mux)
 }
 
 // api is the handler's state; nothing in it changes after New.
 type api struct {
 	Options
 	endpoints []endpoint
+	mux       *http.ServeMux
 	pages     pages
 }

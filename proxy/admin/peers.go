@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +80,19 @@ func (a *api) relay(w http.ResponseWriter, r *http.Request) {
 	case !relayable(path):
 		writeError(w, http.StatusBadRequest, "this path is not relayed", "GET /v1/peers/ADDR/v1/hops?trace=ID, or another path below /v1 that is read")
 		return
-	case a.Mesh == nil || !a.isMember(r.Context(), address):
+	case a.Mesh == nil:
+		writeError(w, http.StatusNotFound, "this proxy belongs to no mesh", "set mesh in its configuration")
+		return
+	}
+	m, ok := a.member(r.Context(), address)
+	switch {
+	case m.Self:
+		own := r.Clone(r.Context())
+		own.URL = &url.URL{Path: "/v1/" + path, RawQuery: r.URL.RawQuery}
+		w.Header().Del(mesh.HeaderRelay)
+		a.mux.ServeHTTP(w, own)
+		return
+	case !ok:
 		writeError(w, http.StatusNotFound, quote(address)+" is not a member of this mesh", "GET /v1/peers lists the members")
 		return
 	}
@@ -126,17 +140,15 @@ func passHeader(to, from http.Header) {
 	}
 }
 
-// isMember reports whether an address is that of another member. It does not wait to learn
-// who they are.
-func (a *api) isMember(ctx context.Context, address string) bool {
+// member returns the member at an address, without waiting to learn who members are.
+func (a *api) member(ctx context.Context, address string) (m mesh.Member, ok bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
-	for _, m := range a.Mesh.Members(ctx) {
-		if m.Address == address && !m.Self {
-			return true
-		}
+	all := a.Mesh.Members(ctx)
+	if i := slices.IndexFunc(all, func(m mesh.Member) bool { return m.Address == address }); i >= 0 {
+		return all[i], true
 	}
-	return false
+	return m, false
 }
 
 // relayable reports whether a path below /v1 may be asked for at a member: words, none of

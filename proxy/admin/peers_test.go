@@ -40,7 +40,7 @@ func TestPeersOfAProxyAlone(t *testing.T) {
 	if m := got.Peers[0]; got.Mesh != "" || m.Service != "web" || m.Instance != "w1" || m.Version != "1.2.3" || m.Since.IsZero() || !m.Self {
 		t.Errorf("%+v", got)
 	}
-	if got := f.do("GET", "/v1/peers/127.0.0.1:1/v1/hops"); got.status != 404 || got.header.Get(mesh.HeaderRelay) == "" {
+	if got := f.do("GET", "/v1/peers/127.0.0.1:1/v1/hops"); got.status != 404 || !strings.Contains(got.body, "belongs to no mesh") || got.header.Get(mesh.HeaderRelay) == "" {
 		t.Errorf("%d, %v", got.status, got.header)
 	}
 }
@@ -94,7 +94,9 @@ func TestRelay(t *testing.T) {
 		{base, 400, "this path is not relayed", true},
 		{"/v1/peers/" + gone + "/v1/hops", 502, "connection refused", true},
 		{"/v1/peers/127.0.0.1:1/v1/hops", 404, "is not a member of this mesh", true},
-		{"/v1/peers/10.0.0.1:9901/v1/hops", 404, "is not a member of this mesh", true},
+		{"/v1/peers/10.0.0.1:9901/v1/self", 200, `"self": true`, false},
+		{"/v1/peers/10.0.0.1:9901/v1/nothing", 404, "there is no /v1/nothing here", false},
+		{"/v1/peers/10.0.0.1:9901/v1/peers/" + address + "/v1/hops", 400, "this path is not relayed", true},
 	} {
 		got := f.do("GET", tt.path)
 		if got.status != tt.status || !strings.Contains(got.body, tt.want) || (got.header.Get(mesh.HeaderRelay) != "") != tt.failed {

@@ -71,12 +71,18 @@ func New(o Options, addresses []string) *Peers {
 	p := &Peers{options: o, self: o.Self, members: map[string]*member{}, places: make(chan struct{}, askAtOnce)}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.self.Self = true
+	p.source() // that of the addresses
+	p.List(addresses)
+	return p
+}
+
+// List takes other addresses in place of those of [New]. Who was known stays known.
+func (p *Peers) List(addresses []string) {
 	var static []discovery.Endpoint
 	for _, address := range addresses {
 		static = append(static, discovery.Endpoint{Address: address})
 	}
-	p.learned(p.source(), static)
-	return p
+	p.learned(0, static)
 }
 
 // Follow adds the members that a source finds, as they come and go. What it found last

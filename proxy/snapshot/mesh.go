@@ -156,6 +156,13 @@ func (m *meshing) ids() []string {
 	return m.registration.ids()
 }
 
+// list takes over the peers of another configuration.
+func (m *meshing) list(c *config.Config) {
+	if m != nil && c.Mesh != nil {
+		m.peers.List(c.Mesh.Peers)
+	}
+}
+
 // options are what the admin API knows of the mesh.
 func (m *meshing) options() *admin.Mesh {
 	if m == nil {
