@@ -20,6 +20,8 @@ type Access struct {
 	Tokens *Tokens
 	// TLS returns the settings for a host, for each connection; nil is HTTP without TLS.
 	TLS func(host string) *tls.Config
+	// Close, if any, is called when the caller is closed, to end what TLS needs.
+	Close func()
 }
 
 // Caller sends requests to admin APIs of proxies, with one credential. It is safe for
@@ -28,6 +30,7 @@ type Caller struct {
 	http   *http.Client
 	scheme string
 	tokens *Tokens
+	close  func()
 }
 
 // dialTime is how long a connection may take. One lost packet is repeated after a second.
@@ -43,7 +46,7 @@ func NewCaller(a Access) *Caller {
 		MaxIdleConnsPerHost:    relaysAtOnce,
 		DialContext:            dialer.DialContext,
 	}
-	c := &Caller{scheme: "http", tokens: a.Tokens, http: &http.Client{
+	c := &Caller{scheme: "http", tokens: a.Tokens, close: a.Close, http: &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -61,7 +64,12 @@ func NewCaller(a Access) *Caller {
 }
 
 // Close ends the connections that are idle.
-func (c *Caller) Close() { c.http.CloseIdleConnections() }
+func (c *Caller) Close() {
+	c.http.CloseIdleConnections()
+	if c.close != nil {
+		c.close()
+	}
+}
 
 // Call is one request.
 type Call struct {

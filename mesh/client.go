@@ -188,19 +188,24 @@ func Ask[T any](ctx context.Context, c *Client, question func(ctx context.Contex
 	return withoutTwins(proxies, answers, peers)
 }
 
-// withoutTwins leaves out what a process answered twice. If both came by way of a member,
-// that is said: one of them may only claim to be the other.
+// withoutTwins leaves out what a process answered twice. The answer to a proxy that was
+// asked itself counts, else the first. If both came by way of a member, that is said: one of
+// them may only claim to be the other.
 func withoutTwins[T any](proxies []*Proxy, answers [][]T, peers []Peer) ([][]T, []Peer) {
-	first, n := map[string]*Proxy{}, 0
+	counts := map[string]*Proxy{} // by process
+	for _, p := range proxies {
+		if one := counts[p.id]; one == nil || one.via != "" && p.via == "" {
+			counts[p.id] = p
+		}
+	}
+	n := 0
 	for i, p := range proxies {
-		if twin := first[p.id]; p.id != "" && twin != nil {
-			if p.via == "" || twin.via == "" {
+		if one := counts[p.id]; p.id != "" && one != p {
+			if one.via == "" {
 				continue
 			}
 			answers[i], peers[i].Hops = nil, 0
-			peers[i].Err = fmt.Errorf("it says that it is the same process as %s, so its answer was left out", twin.Address)
-		} else {
-			first[p.id] = p
+			peers[i].Err = fmt.Errorf("it says that it is the same process as %s, so its answer was left out", one.Address)
 		}
 		answers[n], peers[n] = answers[i], peers[i]
 		n++

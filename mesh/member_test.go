@@ -95,6 +95,25 @@ func TestMembersAreReachedThroughOne(t *testing.T) {
 	}
 }
 
+// TestTwins: a member that claims to be a proxy that is asked itself takes nothing from it.
+func TestTwins(t *testing.T) {
+	stock := &member{process: "stock", hops: answerOf(t, hopOf("stock", 5, 0, 200))}
+	liar := &member{process: "web", hops: "[]", relays: map[string]string{"10.0.0.9:9901": answerOf(t, hopOf("false", 7, 0, 200))}, claims: map[string]string{"10.0.0.9:9901": "stock"}}
+	liar.members = func() Members {
+		return Members{Peers: []Member{{Service: "web", Self: true}, {Service: "false", Address: "10.0.0.9:9901"}}}
+	}
+	address := serve(t, stock.ServeHTTP)
+	c, err := New(Options{Admin: []string{serve(t, liar.ServeHTTP)}, Peers: []string{address}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	hops, peers := c.Trace(limited(t, patience), traceID)
+	if len(hops) != 1 || hops[0].Labels.Service != "stock" || len(peers) != 2 || peers[1].Address != address || peers[1].Err != nil {
+		t.Errorf("%d hops, %+v", len(hops), peers)
+	}
+}
+
 // TestProxiesOfAnOlderVersion have no /v1, and answer for themselves.
 func TestProxiesOfAnOlderVersion(t *testing.T) {
 	old := serve(t, func(w http.ResponseWriter, r *http.Request) {

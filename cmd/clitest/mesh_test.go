@@ -168,6 +168,8 @@ func TestMeshWithCertificates(t *testing.T) {
 		}
 	}
 	ask("2 proxies answered", 0, "--tls-ca", authority.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key)
+	ask("2 proxies answered", 0, "--tls-ca", authority.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key, "--tls-san", "127.0.0.1,spiffe://shop")
+	ask("0 of 1 proxy answered", 1, "--tls-ca", authority.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key, "--tls-san", "spiffe://shop/web")
 	ask("it answered 401", 1, "--tls-ca", authority.File)
 	ask("unknown authority", 1, "--tls-ca", stranger.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key)
 	ask("0 of 1 proxy answered", 1, "--tls-ca", authority.File, "--tls-cert", theirs.Cert, "--tls-key", theirs.Key)

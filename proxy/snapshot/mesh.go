@@ -57,7 +57,7 @@ func (p *Proxy) joinMesh(c *config.Config, process string) (*meshing, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
-		access.TLS = m.tls.Config
+		access.TLS, access.Close = m.tls.Config, m.tls.Close
 	}
 	m.caller = mesh.NewCaller(access)
 	id := m.id()
@@ -177,9 +177,6 @@ func (m *meshing) close() {
 	}
 	m.peers.Close()
 	m.caller.Close()
-	if m.tls != nil {
-		m.tls.Close()
-	}
 }
 
 // instance tells this proxy from others of its service.
