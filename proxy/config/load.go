@@ -60,6 +60,7 @@ func parse(errs *collector, root *place, data []byte) (*Config, error) {
 	c := New()
 	d := decoder{errs: errs, aliases: resolveAliases(errs, body)}
 	d.decode(root, body, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
+	settleAccessLogs(root, c)
 	if !d.exhausted() {
 		validate(errs, root, c)
 	}

@@ -3,9 +3,11 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/accesslog/als"
 	"github.com/hopscope/hopscope/telemetry/record"
 )
 
@@ -14,13 +16,19 @@ import (
 func (p *Proxy) openLogs(c *config.AccessLog) (views []record.View, err error) {
 	defer func() {
 		if err != nil {
-			for _, v := range views {
-				_ = v.Close(context.Background()) // nothing was written
-			}
+			closeViews(views)
 			p.logs = nil
 		}
 	}()
 	for i, a := range c.All() {
+		selection := accesslog.NewSelection(only(a.Only), a.Sample)
+		if a.ALS != nil {
+			log, err := als.New(p.alsOptions(a.ALS, logName(i)+"_als", selection))
+			if err != nil {
+				return views, err
+			}
+			views = append(views, log)
+		}
 		if a.Path == "off" {
 			continue
 		}
@@ -29,7 +37,7 @@ func (p *Proxy) openLogs(c *config.AccessLog) (views []record.View, err error) {
 			return views, fmt.Errorf("access log: %w", err)
 		}
 		log, err := accesslog.Open(a.Path, accesslog.Options{
-			Name: logName(i), Layout: layout, Selection: accesslog.NewSelection(only(a.Only), a.Sample), Log: p.options.Log,
+			Name: logName(i), Layout: layout, Selection: selection, Log: p.options.Log,
 		})
 		if err != nil {
 			return views, err
@@ -37,6 +45,25 @@ func (p *Proxy) openLogs(c *config.AccessLog) (views []record.View, err error) {
 		p.logs, views = append(p.logs, log), append(views, log)
 	}
 	return views, nil
+}
+
+// closeViews closes views that have seen nothing.
+func closeViews(views []record.View) {
+	for _, v := range views {
+		_ = v.Close(context.Background()) // nothing can be lost
+	}
+}
+
+// alsOptions are the options of a service of Envoy's gRPC access log.
+func (p *Proxy) alsOptions(c *config.ALS, name string, selection *accesslog.Selection) als.Options {
+	node, err := os.Hostname()
+	if err != nil {
+		node = p.service // every node has a name
+	}
+	return als.Options{
+		Address: c.Address, TLS: c.TLS, Timeout: c.Timeout, LogName: c.LogName, Service: p.service, Node: node,
+		Version: p.options.Version, Name: name, Selection: selection, Log: p.options.Log,
+	}
 }
 
 // logName is the name of a view: access_log, access_log_2 and so on.

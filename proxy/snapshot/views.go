@@ -35,6 +35,7 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	views = append(views, logs...)
 	exporters, err := exporters(&t.Traces)
 	if err != nil {
+		closeViews(logs)
 		return err
 	}
 	if len(exporters) > 0 {

@@ -1,11 +1,18 @@
 package views_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+
+	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
@@ -58,4 +65,63 @@ func TestSeveralAccessLogs(t *testing.T) {
 		proxytest.Same(t, filepath.Base(path), strings.Join(lines, ""), strings.Join(wanted, ""))
 	}
 	proxytest.Same(t, "lines of the default log", len(l.Lines()), 4)
+}
+
+// The entries of Envoy's gRPC access log arrive; a service that is away costs entries, which
+// are counted, and no request.
+func TestEnvoysAccessLogService(t *testing.T) {
+	t.Parallel()
+	fd, address := proxytest.Bound(t)
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		s.Config.Telemetry.AccessLog.ALS = config.NewALS(address)
+	})
+	unharmed(l, 50, "")
+	proxytest.Eventually(t, "lost entries being counted", func() bool { return lostBy(l, "access_log_als", "export_failed") > 0 })
+	warned(l, "access log entries are lost")
+	service := &accessLogService{}
+	if err := syscall.Listen(fd, 64); err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), "service")
+	socket, err := net.FileListener(file)
+	file.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	alspb.RegisterAccessLogServiceServer(server, service)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(socket) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	proxytest.Eventually(t, "entries at the service that came", func() bool {
+		unharmed(l, 1, "")
+		return service.entries.Load() > 0
+	})
+	warned(l, "access log entries are lost")
+	l.CloseWithin(proxytest.Patience)
+	lines := len(l.Lines())
+	proxytest.Same(t, "the path of an entry", service.path.Load().(string), "/row")
+	if n := int(service.entries.Load()); n > lines || n == 0 {
+		t.Errorf("%d entries of %d requests", n, lines)
+	}
+}
+
+// accessLogService counts entries.
+type accessLogService struct {
+	alspb.UnimplementedAccessLogServiceServer
+	entries atomic.Int64
+	path    atomic.Value
+}
+
+func (s *accessLogService) StreamAccessLogs(stream alspb.AccessLogService_StreamAccessLogsServer) error {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return stream.SendAndClose(&alspb.StreamAccessLogsResponse{})
+		}
+		for _, e := range m.GetHttpLogs().GetLogEntry() {
+			s.path.Store(e.Request.Path)
+			s.entries.Add(1)
+		}
+	}
 }
