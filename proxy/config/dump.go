@@ -97,7 +97,7 @@ func (k key) shown(s string) string {
 	switch {
 	case k.secret, k.format == "file" && isPEM(s): // it may be a private key
 		return redact.Mark
-	case k.format == "url", k.format == "target":
+	case k.format == "url", k.format == "target", k.format == "collector":
 		return redact.URL(s)
 	}
 	return redact.Text(s)

@@ -73,6 +73,7 @@ type key struct {
 	literals []string
 	ref      string // the map of Config whose names are the values
 	secret   bool
+	orBool   bool // true stands for the mapping {}, false for an absent key
 }
 
 // keysOf returns the keys of a struct of config.go in their order, including those of
@@ -100,6 +101,7 @@ func keysOf(t reflect.Type) []key {
 			max:      f.Tag.Get("max"),
 			ref:      f.Tag.Get("ref"),
 			secret:   f.Tag.Get("secret") == "true",
+			orBool:   f.Tag.Get("short") == "bool",
 		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			k.enum = strings.Split(enum, ",")
@@ -134,6 +136,9 @@ func (k key) expected() string {
 	case kindNetwork:
 		return "a network such as 10.0.0.0/8"
 	case kindStruct, kindPointer, kindMap, kindJSON:
+		if k.orBool {
+			return "a mapping, true or false"
+		}
 		return "a mapping"
 	case kindList:
 		if kindOf(k.typ.Elem()) == kindStruct {

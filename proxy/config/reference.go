@@ -143,6 +143,9 @@ func (k key) holds() (inner reflect.Type, suffix string) {
 func (k key) typeText() string {
 	switch kindOf(k.typ) {
 	case kindStruct, kindPointer, kindJSON:
+		if k.orBool {
+			return "mapping, or `true` or `false`"
+		}
 		return "mapping"
 	case kindMap:
 		return "mapping of names to " + plural(k.elem().typeText())
@@ -188,6 +191,8 @@ func (k key) formatText() string {
 		return "format string"
 	case "url", "trace link":
 		return "URL"
+	case "collector":
+		return "address or URL"
 	case "authority":
 		return "host, with or without port"
 	case "target":

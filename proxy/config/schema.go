@@ -74,6 +74,9 @@ func (s *schemaWriter) value(k key) object {
 	case kindStruct:
 		return s.define(k.typ)
 	case kindPointer:
+		if k.orBool {
+			return object{{"anyOf", []any{object{{"type", "boolean"}}, s.define(k.typ.Elem())}}}
+		}
 		return s.define(k.typ.Elem())
 	case kindList:
 		list := object{{"type", "array"}, {"items", s.value(k.elem())}}

@@ -28,10 +28,8 @@ func validate(errs *collector, root *place, c *Config) {
 	v.clusters()
 	v.catalogs()
 	v.overload()
+	v.traces()
 	v.accessLogs()
-	if o := c.Telemetry.Traces.OTLP; o != nil {
-		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
-	}
 }
 
 type validator struct {
