@@ -19,6 +19,8 @@ type AccessLogTo struct {
 	// Path is a file, "stdout", "stderr", or "off". The file is reopened on
 	// SIGUSR1. If the log goes elsewhere, the default is "off".
 	Path string `yaml:"path" default:"stdout"`
+	// OTLP sends a log record for each hop to an OpenTelemetry collector.
+	OTLP *OTLP `yaml:"otlp"`
 	// ALS sends an entry for each hop to a service of Envoy's gRPC access log.
 	ALS *ALS `yaml:"als"`
 	// Fields are the keys that a line has, of those of the default line, in this order.
@@ -59,19 +61,23 @@ func NewALS(address string) *ALS {
 }
 
 // elsewhere reports whether the log goes to something else than a file.
-func (a *AccessLogTo) elsewhere() bool { return a.ALS != nil }
+func (a *AccessLogTo) elsewhere() bool { return a.OTLP != nil || a.ALS != nil }
 
 // settleAccessLogs turns off the files that nobody has asked for.
 func settleAccessLogs(root *place, c *Config) {
-	top := root.key("telemetry").key("access_log")
-	for i, a := range c.Telemetry.AccessLog.All() {
-		p := top
-		if i > 0 {
-			p = top.key("also").item(i - 1)
-		}
+	c.eachAccessLog(root, func(p *place, a *AccessLogTo) {
 		if a.elsewhere() && !p.key("path").written {
 			a.Path = "off"
 		}
+	})
+}
+
+// eachAccessLog visits the access logs of the configuration.
+func (c *Config) eachAccessLog(root *place, visit func(*place, *AccessLogTo)) {
+	top := root.key("telemetry").key("access_log")
+	visit(top, &c.Telemetry.AccessLog.AccessLogTo)
+	for i := range c.Telemetry.AccessLog.Also {
+		visit(top.key("also").item(i), &c.Telemetry.AccessLog.Also[i])
 	}
 }
 
@@ -93,17 +99,12 @@ func (a *AccessLogTo) Layout(recorded *accesslog.Recorded) (*accesslog.Layout, e
 // accessLogs checks what spans the keys of access logs.
 func (v validator) accessLogs() {
 	var recorded accesslog.Recorded
-	top := v.root.key("telemetry").key("access_log")
-	for i, a := range v.config.Telemetry.AccessLog.All() {
-		p := top
-		if i > 0 {
-			p = top.key("also").item(i - 1)
-			if a.Path == "off" && !a.elsewhere() {
-				v.errs.add(p.key("path"), `"off" makes this log do nothing: remove it from the list`)
-			}
+	v.config.eachAccessLog(v.root, func(p *place, a *AccessLogTo) {
+		if a != &v.config.Telemetry.AccessLog.AccessLogTo && a.Path == "off" && !a.elsewhere() {
+			v.errs.add(p.key("path"), `"off" makes this log do nothing: remove it from the list`)
 		}
 		v.accessLog(p, a, &recorded)
-	}
+	})
 }
 
 // accessLog checks the lines of one log.
@@ -121,8 +122,8 @@ func (v validator) accessLog(p *place, a *AccessLogTo, recorded *accesslog.Recor
 		v.errs.add(p.key(given[1]), "a log has one of fields, format and json_format: %s is there already", given[0])
 		return
 	}
-	if len(given) > 0 && a.Path == "off" && a.elsewhere() {
-		v.errs.add(p.key(given[0]), "has no effect: it makes lines, and this log goes to no file; entries of als have a form of their own")
+	if len(given) > 0 && a.Path == "off" && a.ALS != nil && a.OTLP == nil {
+		v.errs.add(p.key(given[0]), "has no effect: it makes lines, and this log has none; entries of als have a form of their own")
 		return
 	}
 	if len(given) == 0 || given[0] == "fields" || given[0] == "format" && checkLogFormat(a.Format) != nil {

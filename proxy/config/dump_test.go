@@ -470,6 +470,15 @@ telemetry:
         only: all
         sample: 1
       - path: "off"
+        otlp:
+          protocol: grpc
+          endpoint: logs:4317
+          timeout: 10s
+          compression: none
+        format: "%PROTOCOL%"
+        only: all
+        sample: 1
+      - path: "off"
         als:
           address: als:5000
           log_name: shop

@@ -93,7 +93,7 @@ func mistakes() []mistake {
 		{"a further log that is off", with("") + "telemetry: {access_log: {also: [{path: 'off'}]}}\n",
 			`8:40: telemetry.access_log.also[0].path: "off" makes this log do nothing: remove it from the list`},
 		{"lines of entries", with("") + "telemetry: {access_log: {als: {address: 'a:1'}, fields: [time]}}\n",
-			`8:57: telemetry.access_log.fields: has no effect: it makes lines, and this log goes to no file; entries of als have a form of their own`},
+			`8:57: telemetry.access_log.fields: has no effect: it makes lines, and this log has none; entries of als have a form of their own`},
 		{"a format of two lines", with("") + "telemetry: {access_log: {format: \"a\\nb\"}}\n", "8:34: telemetry.access_log.format: the control character U+000A is not allowed"},
 
 		// Error pages.

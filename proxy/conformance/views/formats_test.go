@@ -1,6 +1,7 @@
 package views_test
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,8 +11,10 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	"google.golang.org/grpc"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -124,4 +127,59 @@ func (s *accessLogService) StreamAccessLogs(stream alspb.AccessLogService_Stream
 			s.entries.Add(1)
 		}
 	}
+}
+
+// Log records reach an OpenTelemetry collector, beside the lines of the file. A collector
+// that does not answer costs records, which are counted, and no request.
+func TestAccessLogOverOTLP(t *testing.T) {
+	t.Parallel()
+	logs := &logsService{hang: make(chan struct{})}
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		o := config.NewOTLP(logs.serve(t))
+		o.Timeout = 100 * time.Millisecond
+		s.Config.Telemetry.AccessLog.OTLP = o
+	})
+	unharmed(l, 100, "")
+	proxytest.Eventually(t, "lost records being counted", func() bool { return lostBy(l, "access_log_otlp", "export_failed") > 0 })
+	warned(l, "log records are lost")
+	close(logs.hang)
+	proxytest.Eventually(t, "records at the collector that woke up", func() bool {
+		unharmed(l, 1, "")
+		return logs.records.Load() > 0
+	})
+	warned(l, "log records are lost")
+}
+
+// logsService counts log records, once it no longer hangs.
+type logsService struct {
+	collogspb.UnimplementedLogsServiceServer
+	hang    chan struct{}
+	records atomic.Int64
+}
+
+func (s *logsService) Export(ctx context.Context, r *collogspb.ExportLogsServiceRequest) (*collogspb.ExportLogsServiceResponse, error) {
+	select {
+	case <-s.hang:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for _, rl := range r.ResourceLogs {
+		for _, sl := range rl.ScopeLogs {
+			s.records.Add(int64(len(sl.LogRecords)))
+		}
+	}
+	return &collogspb.ExportLogsServiceResponse{}, nil
+}
+
+func (s *logsService) serve(t *testing.T) string {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	collogspb.RegisterLogsServiceServer(server, s)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(socket) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	return socket.Addr().String()
 }
