@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // exporter keeps one stream to the service, and opens another when that ends. It implements
@@ -24,8 +27,13 @@ type exporter struct {
 	conn       *grpc.ClientConn
 	client     alspb.AccessLogServiceClient
 
-	stream alspb.AccessLogService_StreamAccessLogsClient // nil for none
-	cancel context.CancelFunc                            // of the stream
+	stream  alspb.AccessLogService_StreamAccessLogsClient // nil for none
+	cancel  context.CancelFunc                            // of the stream
+	batches int                                           // that were sent on the stream
+	sent    int                                           // entries of all of them
+	last    int                                           // entries of the last of them
+	refused bool                                          // the last stream was refused
+	lost    atomic.Uint64                                 // entries that were sent, and refused
 }
 
 func newExporter(o Options, id *alspb.StreamAccessLogsMessage_Identifier) (*exporter, error) {
@@ -57,13 +65,13 @@ func newExporter(o Options, id *alspb.StreamAccessLogsMessage_Identifier) (*expo
 func (e *exporter) Name() string { return "als " + e.address }
 
 // Export sends a batch. If the stream has ended meanwhile, as when the service was started
-// anew, it is sent on another one.
+// anew, it is sent on another one, unless the service does not want it.
 func (e *exporter) Export(ctx context.Context, b *batch) error {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	fresh := e.stream == nil
 	err := e.send(ctx, b)
-	if err != nil && !fresh && ctx.Err() == nil {
+	if err != nil && !fresh && !e.refused && ctx.Err() == nil {
 		err = e.send(ctx, b)
 	}
 	return err
@@ -83,7 +91,7 @@ func (e *exporter) send(ctx context.Context, b *batch) error {
 			e.giveUp()
 			return e.explain(ctx, err)
 		}
-		e.stream = stream
+		e.stream, e.batches, e.sent = stream, 0, 0
 	}
 	entries := &alspb.StreamAccessLogsMessage_HTTPAccessLogEntries{}
 	// A message marshals unknown fields unchanged, so an ordinary one arrives.
@@ -95,12 +103,34 @@ func (e *exporter) send(ctx context.Context, b *batch) error {
 		if err = e.stream.RecvMsg(&alspb.StreamAccessLogsResponse{}); err == nil || errors.Is(err, io.EOF) {
 			err = errors.New("the service ended the stream")
 		}
+		e.judge(ctx, err)
 	}
 	if err != nil {
 		e.giveUp()
 		return e.explain(ctx, err)
 	}
+	e.batches, e.sent, e.last, e.refused = e.batches+1, e.sent+b.entries, b.entries, false
 	return nil
+}
+
+// judge finds out whether the service has refused the stream, by why it ended. There are no
+// acknowledgements: what seemed to be sent was lost then, all of it if the service did not
+// even begin to read, and else the last batch.
+func (e *exporter) judge(ctx context.Context, why error) {
+	lost := e.last
+	switch status.Code(why) {
+	case codes.Unimplemented, codes.Unauthenticated, codes.PermissionDenied:
+		lost = e.sent
+	case codes.Unavailable, codes.Canceled, codes.DeadlineExceeded:
+		return // it was the connection, or the time
+	case codes.Unknown: // it may have ended for a good reason, unless it does so each time
+		if e.batches > 1 {
+			return
+		}
+	}
+	if e.refused = ctx.Err() == nil && e.batches > 0; e.refused {
+		e.lost.Add(uint64(lost))
+	}
 }
 
 // explain says that the time was up, where that is why.
@@ -127,7 +157,9 @@ func (e *exporter) Close(ctx context.Context) error {
 		switch _, err = e.stream.CloseAndRecv(); {
 		case errors.Is(err, io.EOF):
 			err = nil // it need not answer
-		case err != nil && ctx.Err() != nil:
+		case err != nil && ctx.Err() == nil:
+			e.judge(ctx, err)
+		case err != nil:
 			err = fmt.Errorf("it is not known whether the service has read all: %w", context.Cause(ctx))
 		}
 		e.giveUp()

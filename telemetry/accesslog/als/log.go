@@ -49,6 +49,7 @@ const maxBatchBytes = 256 << 10
 type Log struct {
 	name      string
 	selection *accesslog.Selection
+	exporter  *exporter
 	queue     *delivery.Queue[*batch]
 	open      *batch
 }
@@ -67,7 +68,7 @@ func New(o Options) (*Log, error) {
 		return nil, err
 	}
 	return &Log{
-		name: cmp.Or(o.Name, "access_log"), selection: o.Selection, open: &batch{},
+		name: cmp.Or(o.Name, "access_log"), selection: o.Selection, exporter: e, open: &batch{},
 		queue: delivery.Start(e, delivery.Options{What: "access log entries", Bytes: o.QueueBytes, Log: o.Log}),
 	}, nil
 }
@@ -100,9 +101,15 @@ func (l *Log) Tick(time.Time) {
 }
 
 // Dropped calls emit with the number of lost entries so far, with the labels view, reason
-// and exporter: see [delivery.Queue.Dropped].
+// and exporter: see [delivery.Queue.Dropped]. "rejected" are those of a stream that the
+// service ended with an error.
 func (l *Log) Dropped(emit func(value float64, labelValues ...string)) {
-	l.queue.Dropped(func(value float64, reason string) { emit(value, l.name, reason, l.queue.Name()) })
+	l.queue.Dropped(func(value float64, reason string) {
+		if reason == "rejected" {
+			value += float64(l.exporter.lost.Load())
+		}
+		emit(value, l.name, reason, l.queue.Name())
+	})
 }
 
 // Close waits within ctx until the service has all entries, and ends the delivery.

@@ -279,6 +279,37 @@ func TestServiceThatReadsNothing(t *testing.T) {
 	}
 }
 
+// A service that does not want entries is told of, and each of them is counted.
+func TestServiceThatRefuses(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer() // it has no such service
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() { server.Stop(); wg.Wait() })
+	var said safeBuffer
+	log := start(t, Options{Address: l.Addr().String(), Log: slog.New(slog.NewTextHandler(&said, nil))})
+	observed := 0
+	await(t, "refused entries being counted", func() bool {
+		log.Observe(failing())
+		log.Tick(time.Now())
+		observed++
+		return lost(log)["rejected"] > 0
+	})
+	if err := log.Close(t.Context()); err != nil && !strings.Contains(err.Error(), "Unimplemented") {
+		t.Errorf("Close: %v", err)
+	}
+	d := lost(log)
+	if n := d["rejected"] + d["export_failed"] + d["queue_full"] + d["closed"]; n != observed {
+		t.Errorf("lost %v of %d entries", d, observed)
+	}
+	if n := strings.Count(said.String(), "access log entries are lost"); n != 1 || !strings.Contains(said.String(), "Unimplemented") {
+		t.Errorf("%d warnings: %s", n, said.String())
+	}
+}
+
 // safeBuffer is a log that is read while it is written.
 type safeBuffer struct {
 	mu sync.Mutex
