@@ -93,9 +93,7 @@ func TestEnvoysAccessLogService(t *testing.T) {
 	}
 	server := grpc.NewServer()
 	alspb.RegisterAccessLogServiceServer(server, service)
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(socket) })
-	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	serveGRPC(t, server, socket)
 	proxytest.Eventually(t, "entries at the service that came", func() bool {
 		unharmed(l, 1, "")
 		return service.entries.Load() > 0
@@ -107,6 +105,13 @@ func TestEnvoysAccessLogService(t *testing.T) {
 	if n := int(service.entries.Load()); n > lines || n == 0 {
 		t.Errorf("%d entries of %d requests", n, lines)
 	}
+}
+
+// serveGRPC serves on a socket until the test ends.
+func serveGRPC(t *testing.T, server *grpc.Server, socket net.Listener) {
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(socket) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
 }
 
 // accessLogService counts entries.
@@ -178,8 +183,6 @@ func (s *logsService) serve(t *testing.T) string {
 	}
 	server := grpc.NewServer()
 	collogspb.RegisterLogsServiceServer(server, s)
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(socket) })
-	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	serveGRPC(t, server, socket)
 	return socket.Addr().String()
 }
