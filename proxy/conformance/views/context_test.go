@@ -9,6 +9,9 @@ import (
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
@@ -23,6 +26,7 @@ func TestSampling(t *testing.T) {
 	tests := []struct {
 		name     string
 		ratio    float64
+		rate     float64 // traces a second; 0 is no limit
 		fields   string
 		path     string
 		exported string // sampled_by; "" for not at all
@@ -42,6 +46,15 @@ func TestSampling(t *testing.T) {
 		{name: "B3 drops", ratio: 1, fields: "b3: 0\r\n", path: "/fine"},
 		{name: "B3 debugs", fields: "b3: " + traceA + "-" + spanA + "-d\r\n", path: "/fine", exported: "debug", sampled: true},
 		{name: "B3 leaves it open, ratio 1", ratio: 1, fields: "b3: " + traceA + "-" + spanA + "\r\n", path: "/fine", exported: "ratio", sampled: true},
+		{name: "root, within the limit", ratio: 1, rate: 1, path: "/fine", exported: "rate", sampled: true},
+		{name: "root, ratio 0, within the limit", rate: 1, path: "/fine"},
+		{name: "caller samples, with a limit", rate: 1e-6, fields: parent("01"), path: "/fine", exported: "parent", sampled: true},
+		{name: "route with all, ratio 0", path: "/loud", exported: "route", sampled: true},
+		{name: "route with all, with a limit", rate: 1, path: "/loud", exported: "route", sampled: true},
+		{name: "route with none, ratio 1", ratio: 1, path: "/quiet"},
+		{name: "route with none, failed", ratio: 1, path: "/quiet/fails", exported: "failed"},
+		{name: "route with none, caller samples", fields: parent("01"), path: "/quiet", exported: "parent", sampled: true},
+		{name: "route with all, caller drops", fields: parent("00"), path: "/loud"},
 		{name: "B3 leaves it open, ratio 0", fields: "b3: " + traceA + "-" + spanA + "\r\n", path: "/fine"},
 	}
 	for _, tt := range tests {
@@ -58,7 +71,12 @@ func TestSampling(t *testing.T) {
 				}
 				return proxytest.OKResponse
 			}), func(s *proxytest.Settings) {
-				s.Config.Telemetry.Traces.Sample = tt.ratio
+				s.Config.Telemetry.Traces.Sample, s.Config.Telemetry.Traces.MaxPerSecond = tt.ratio, tt.rate
+				for path, share := range map[string]float64{"/quiet": 0, "/loud": 1} {
+					own := s.Route
+					own.Match.PathPrefix, own.Traces = path, &config.RouteTraces{Sample: share}
+					s.Listener.Routes = append(s.Listener.Routes, own)
+				}
 				slow := s.Route
 				slow.Match.PathPrefix, slow.SlowThreshold = "/slow", time.Nanosecond
 				s.Listener.Routes = append(s.Listener.Routes, slow)
@@ -270,4 +288,30 @@ func scrapeTrace(l *proxytest.Proxy) string {
 	proxytest.Eventually(l.T, "a line of the log", func() bool { return len(l.Lines()) > 0 })
 	id := l.Lines()[0].Text("trace_id")
 	return l.Admin("/hops?trace="+id, "application/json") + l.Admin("/traces/"+id, "application/json")
+}
+
+// Of the traces that begin within a second, no more are sampled than the limit allows,
+// whatever their route; those that callers have sampled do not count.
+func TestTracesPerSecond(t *testing.T) {
+	t.Parallel()
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		s.Config.Telemetry.Traces.MaxPerSecond = 1e-3
+		s.Config.Telemetry.SlowThreshold = 0
+		own := s.Route
+		own.Match.PathPrefix, own.Traces = "/own", &config.RouteTraces{Sample: 1}
+		s.Listener.Routes = append(s.Listener.Routes, own)
+	})
+	for range 5 {
+		proxytest.Ask(t, l.Ingress(), "GET /own HTTP/1.1\r\nHost: web.test\r\n\r\n")
+		proxytest.Ask(t, l.Ingress(), proxytest.RowRequest)
+		proxytest.Ask(t, l.Ingress(), "GET /row HTTP/1.1\r\nHost: web.test\r\ntraceparent: 00-"+traceA+"-"+spanA+"-01\r\n\r\n")
+	}
+	v := l.EndExported(15, 6)
+	by := map[string]int{}
+	for _, s := range v.Hops() {
+		by[s.Attributes["hopscope.sampled_by"]]++
+	}
+	if diff := cmp.Diff(map[string]int{"route": 1, "parent": 5}, by); diff != "" {
+		t.Errorf("sampled_by (-want +got):\n%s", diff)
+	}
 }
