@@ -165,7 +165,7 @@ func mistakes() []mistake {
 			`5:16: listeners[0].direction: expected one of "inbound", "outbound", found "inbond"; did you mean "inbound"?`},
 		{"bad enum far from all", with("    direction: sideways\n"), `5:16: listeners[0].direction: expected one of "inbound", "outbound", found "sideways"`},
 		{"enum in a list", with("") + "telemetry: {traces: {inject: [w3c, b3-multi]}}\n",
-			`8:36: telemetry.traces.inject[1]: expected one of "w3c", "b3", "b3multi", found "b3-multi"; did you mean "b3multi"?`},
+			`8:36: telemetry.traces.inject[1]: expected one of "w3c", "b3", "b3multi", "jaeger", "xray", found "b3-multi"; did you mean "b3multi"?`},
 		{"listed twice", with("") + "telemetry: {traces: {inject: [w3c, w3c]}}\n", `8:36: telemetry.traces.inject[1]: "w3c" is listed twice; it is item 0 as well`},
 		{"empty string", with("    direction: \"\"\n"), `5:16: listeners[0].direction: must not be empty; expected one of "inbound", "outbound"`},
 		{"empty optional string", oneRoute("cluster: web\n    host: ''"),

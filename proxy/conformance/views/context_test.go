@@ -71,6 +71,7 @@ func TestSampling(t *testing.T) {
 				}
 				return proxytest.OKResponse
 			}), func(s *proxytest.Settings) {
+				s.Config.Telemetry.SlowThreshold = 0 // for the routes without one, on a busy machine
 				s.Config.Telemetry.Traces.Sample, s.Config.Telemetry.Traces.MaxPerSecond = tt.ratio, tt.rate
 				for path, share := range map[string]float64{"/quiet": 0, "/loud": 1} {
 					own := s.Route
@@ -112,11 +113,12 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 	const trace64 = "a3ce929d0e0e4736"
 	b3multi := "X-B3-TraceId: " + traceA + "\r\nX-B3-SpanId: " + spanA + "\r\n"
 	tests := []struct {
-		name   string
-		fields string
-		inject []string // beside the default
-		trace  string   // "" for a new one
-		parent string   // of the SERVER span
+		name    string
+		fields  string
+		extract []string // beside the default
+		inject  []string // beside the default
+		trace   string   // "" for a new one
+		parent  string   // of the SERVER span
 		// want is what the endpoint gets, where TRACE, CLIENT and PARENT stand
 		// for ids; "-" is a field that must be absent.
 		want map[string]string
@@ -171,6 +173,35 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "b3": "TRACE-CLIENT-1", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT", "x-b3-parentspanid": "-"},
 		},
 		{
+			name: "Jaeger, with its baggage", extract: []string{"jaeger"}, fields: "uber-trace-id: " + traceA + ":" + spanA + ":0:1\r\nuberctx-user: 7\r\nUberctx-Cart: x%20y\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "uber-trace-id": "TRACE:CLIENT:0:1", "uberctx-user": "7", "uberctx-cart": "x%20y", "b3": "-", "x-amzn-trace-id": "-"},
+		},
+		{
+			name: "Jaeger of 64 bits that debugs", extract: []string{"jaeger"}, fields: "uber-trace-id: " + trace64 + ":" + spanA + ":0:3\r\n", trace: strings.Repeat("0", 16) + trace64, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "uber-trace-id": trace64 + ":CLIENT:0:3"},
+		},
+		{
+			name: "Jaeger that nobody reads", fields: "uber-trace-id: " + traceA + ":" + spanA + ":0:1\r\n",
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "uber-trace-id": traceA + ":" + spanA + ":0:1"},
+		},
+		{
+			name: "X-Ray", extract: []string{"xray"}, fields: "X-Amzn-Trace-Id: Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=" + spanA + ";Sampled=1;Lineage=a:1\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "x-amzn-trace-id": "Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=CLIENT;Sampled=1;Lineage=a:1"},
+		},
+		{
+			name: "X-Ray of a load balancer, which is no parent", extract: []string{"xray"}, fields: "X-Amzn-Trace-Id: Root=1-" + traceA[:8] + "-" + traceA[8:] + "\r\n", trace: traceA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "x-amzn-trace-id": "Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=CLIENT;Sampled=1"},
+		},
+		{
+			name: "W3C beats Jaeger and X-Ray", extract: []string{"jaeger", "xray"}, trace: traceA, parent: spanA,
+			fields: "uber-trace-id: 7:8:0:0\r\nX-Amzn-Trace-Id: Self=x\r\ntraceparent: 00-" + traceA + "-" + spanA + "-01\r\n",
+			want:   map[string]string{"traceparent": "00-TRACE-CLIENT-01", "uber-trace-id": "TRACE:CLIENT:0:1", "x-amzn-trace-id": "Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=CLIENT;Sampled=1;Self=x"},
+		},
+		{
+			name: "Jaeger and X-Ray by configuration", inject: []string{"jaeger", "xray"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "uber-trace-id": "TRACE:CLIENT:0:1"},
+		},
+		{
 			name: "baggage and request id", fields: "Baggage: user=7,cart=x%20y;ttl=3\r\nbaggage: more=1\r\nX-Request-Id: my own\r\n",
 			want: map[string]string{"baggage": "user=7,cart=x%20y;ttl=3", "x-request-id": "my own"},
 		},
@@ -184,7 +215,7 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 				return proxytest.OKResponse
 			}), func(s *proxytest.Settings) {
 				tr := &s.Config.Telemetry.Traces
-				tr.Inject = append(tr.Inject, tt.inject...)
+				tr.Extract, tr.Inject = append(tr.Extract, tt.extract...), append(tr.Inject, tt.inject...)
 			})
 			proxytest.Ask(t, l.Ingress(), "GET /row HTTP/1.1\r\nHost: web.test\r\n"+tt.fields+"\r\n")
 			fields := <-asked
