@@ -65,6 +65,12 @@ mesh:
   name: shop
   instance: web-1
   peers: [10.0.0.2:9901, "[::1]:9901"]
+  consul:
+    address: 10.0.0.1
+  dns:
+    name: hopscope.internal
+    port: 9902
+    resolver: 10.0.0.53:53
   token_file: mesh.token
   tls:
     ca: ca.pem

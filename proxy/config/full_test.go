@@ -20,6 +20,8 @@ mesh:
   name: shop
   instance: web-1
   peers: ["10.0.0.2:9901", "[::1]:9901"]
+  consul: {address: 10.0.0.1}
+  dns: {name: hopscope.internal, port: 9902, resolver: "10.0.0.53:53"}
   token_file: mesh.token
   tls: {ca: ca.pem, cert: mesh.pem, key: mesh.key, san: ["spiffe://mesh"]}
 listeners:
@@ -257,6 +259,7 @@ func TestParseFull(t *testing.T) {
 		},
 		Mesh: &Mesh{
 			Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}, TokenFile: "mesh.token",
+			Consul: &MeshConsul{Address: "10.0.0.1"}, DNS: &MeshDNS{Name: "hopscope.internal", Port: 9902, Resolver: "10.0.0.53:53"},
 			TLS: &MeshTLS{CA: "ca.pem", Cert: "mesh.pem", Key: "mesh.key", SAN: []string{"spiffe://mesh"}},
 		},
 		Listeners: []Listener{{ListenerSocket{

@@ -169,7 +169,7 @@ func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.E
 	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 	h.Sampled, h.Keep = f.Sampler.Begin(h.Trace, h.Start)
 	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
-	f.blame(h, nil, &fault.Answer{Why: why})
+	f.blame(h, nil, active.Caller{}, &fault.Answer{Why: why})
 	h.End = now(h)
 	f.record(h, info.Sink)
 	f.Active.Add(-1)
@@ -183,7 +183,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		f.blame(h, f.target(x), fault.AnswerTo(err))
+		f.blame(h, f.target(x), x.Active.Caller(), fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)

@@ -178,6 +178,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		return nil, err
 	}
 	p.serveAdmin()
+	if err := p.mesh.register(p); err != nil {
+		p.Close(context.Background())
+		return nil, err
+	}
 	return p, nil
 }
 
