@@ -141,6 +141,8 @@ listeners:
           version: v2
         host: endpoint
         slow_threshold: 1h30m
+        traces:
+          sample: 0.5
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -451,6 +453,7 @@ telemetry:
           url: "http://REDACTED@zipkin:9411"
           timeout: 10s
     sample: 0.001
+    max_per_second: 2.5
     extract: []
     inject: [b3multi, b3]
   resource_attributes:

@@ -46,6 +46,7 @@ listeners:
         subset: {version: v2}
         host: endpoint
         slow_threshold: 1h30m
+        traces: {sample: 0.5}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -224,6 +225,7 @@ telemetry:
       - otlp: {endpoint: "collector:4317", tls: false}
       - zipkin: {url: "http://user:t0ps3cret@zipkin:9411"}
     sample: 1e-3
+    max_per_second: 2.5
     extract: []
     inject: [b3multi, b3]
   resource_attributes: {deployment.environment.name: prod}
@@ -280,7 +282,7 @@ func TestParseFull(t *testing.T) {
 				Name: "all",
 				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
 					Methods: []string{"GET", "PURGE"}},
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute,
+				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
@@ -323,7 +325,7 @@ func TestParseFull(t *testing.T) {
 					{OTLP: NewOTLP("collector:4317")},
 					{Zipkin: NewZipkin("http://user:t0ps3cret@zipkin:9411")},
 				},
-				Sample: 0.001, Inject: []string{"b3multi", "b3"},
+				Sample: 0.001, MaxPerSecond: 2.5, Inject: []string{"b3multi", "b3"},
 			},
 			ResourceAttributes: map[string]string{"deployment.environment.name": "prod"},
 			AccessLog: AccessLog{
