@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 )
 
 // Options are the sources that the admin API shows. An endpoint whose source
@@ -37,6 +39,10 @@ type Options struct {
 	Traces func(store.Query) []store.Summary
 	// Why returns the digest of the time since an instant; nil if no hops are kept.
 	Why func(since time.Time) *why.Digest
+	// Tail has the hops as they end.
+	Tail *tail.Tail
+	// Top returns what was counted since the start, by service and callee.
+	Top func() *top.Counts
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.

@@ -28,6 +28,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
@@ -71,6 +72,7 @@ type Proxy struct {
 	log      *accesslog.Log // nil where it is off
 	store    *store.Store   // nil where it is off
 	tally    *tally.Tally
+	tail     *tail.Tail
 	recorder *record.Recorder
 	droppers []dropper // the recorder, and the views that count what they lost
 	agents   agents    // of Consul

@@ -15,6 +15,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/spans/otlp"
 	"github.com/hopscope/hopscope/telemetry/spans/zipkin"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
@@ -29,8 +30,8 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	p.tally = tally.New(p.started)
-	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
+	p.tally, p.tail = tally.New(p.started), tail.New()
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail}
 	if t.AccessLog.Path != "off" {
 		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
 		if err != nil {
@@ -61,6 +62,8 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		[]string{"service"}, func(emit func(float64, ...string)) {
 			emit(float64(p.panics.Total()), p.current.Load().config.Service)
 		})
+	p.metrics.Func("hopscope_lost_context_calls_total", "Calls of the service that began a trace of their own while it answered a request: it does not pass the trace context on. Calls that it makes of its own accord look the same.", metrics.Counter,
+		[]string{"service"}, func(emit func(float64, ...string)) { emit(float64(p.tally.Lost()), p.service) })
 	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
 		metrics.Counter, []string{"view", "reason"}, func(emit func(float64, ...string)) {
 			for _, d := range p.droppers {

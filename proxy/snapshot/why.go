@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -99,4 +100,22 @@ func ownAddresses() (all []net.IP) {
 		}
 	}
 	return all
+}
+
+// top says what was counted since the start.
+func (p *Proxy) top() *top.Counts {
+	g := p.current.Load()
+	c := &top.Counts{Service: p.service, Started: p.started.UTC(), At: time.Now().UTC(), Edges: []top.Edge{}, LostContext: p.tally.Lost()}
+	_, c.Listens = g.reachedAt()
+	callee := g.callees(g.measured())
+	totals := p.tally.Totals()
+	for i := range totals {
+		t := &totals[i]
+		name := why.ServiceOf(t.Host)
+		if name == "" && t.Cluster != "" {
+			name = callee(&hop.Labels{Listener: t.Listener, Cluster: t.Cluster, Direction: t.Direction})
+		}
+		c.Add(name, t)
+	}
+	return c
 }
