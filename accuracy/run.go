@@ -246,7 +246,7 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 			into.Failed++
 		}
 		for _, v := range views {
-			if !applies(v, r, truth) {
+			if !applies(v, r, truth, at) {
 				continue
 			}
 			said, right := v.of(r, truth), truth
@@ -266,10 +266,10 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 }
 
 // applies reports whether the view has anything to say of the result.
-func applies(v view, r *mesh.Result, truth fault.Truth) bool {
+func applies(v view, r *mesh.Result, truth fault.Truth, at fault.Place) bool {
 	switch {
 	case truth.Slow: // unless a cache kept the request from what is slow
-		return !v.ofFailures && slices.ContainsFunc(r.Hops, (*hop.Hop).Slow)
+		return !v.ofFailures && slices.ContainsFunc(r.Hops, func(h *hop.Hop) bool { return h.Slow() && callOf(at, h) })
 	case len(truth.Services) == 0: // it must say nothing
 		return true
 	case v.name == "nearest" && len(truth.Near) == 0:
@@ -278,6 +278,11 @@ func applies(v view, r *mesh.Result, truth fault.Truth) bool {
 		return r.Failed()
 	}
 	return anyFailed(r)
+}
+
+// callOf reports whether the hop is a call of the service that is at fault.
+func callOf(at fault.Place, h *hop.Hop) bool {
+	return h.Labels.Direction == hop.Outbound && h.Labels.Cluster == at.Target && slices.Contains(at.Callers, h.Labels.Service)
 }
 
 // anyFailed reports whether any hop of the request failed, if only within.

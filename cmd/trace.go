@@ -69,7 +69,7 @@ Exit codes:
 			}
 			if len(logs) > 0 {
 				if q.asks(c) {
-					return exit{exitMisuse, misuse(c, errors.New("--logs asks no proxies: leave out --admin and --peers"))}
+					return exit{exitMisuse, misuse(c, errors.New("--logs asks no proxies: leave out --admin, --peers and --consul"))}
 				}
 				f, err := readLogs(c.InOrStdin(), id, append(logs, args[1:]...))
 				if err != nil {

@@ -58,6 +58,9 @@ type Update struct {
 	// Missing is true where the source knows that there is no such service, as
 	// opposed to one that has no endpoint just now.
 	Missing bool
+	// Nearest is the name that was most likely meant where Missing is true; "" if there is
+	// none like it, or the source can't tell.
+	Nearest string
 	// Err is why the source could not be asked: Endpoints and Missing are its
 	// last good answer, which may be out of date. Without any good answer yet,
 	// Endpoints is nil and Missing false.

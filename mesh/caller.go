@@ -16,8 +16,8 @@ import (
 
 // Access is how to reach admin APIs. The zero value is HTTP without a token.
 type Access struct {
-	// Token returns the token to show, for each request; nil is none.
-	Token func() (string, error)
+	// Tokens has the token to show; nil is none.
+	Tokens *Tokens
 	// TLS returns the settings for a host, for each connection; nil is HTTP without TLS.
 	TLS func(host string) *tls.Config
 }
@@ -27,7 +27,7 @@ type Access struct {
 type Caller struct {
 	http   *http.Client
 	scheme string
-	token  func() (string, error)
+	tokens *Tokens
 }
 
 // NewCaller returns a caller. Close it.
@@ -37,7 +37,7 @@ func NewCaller(a Access) *Caller {
 		DisableCompression:     true,
 		IdleConnTimeout:        90 * time.Second,
 	}
-	c := &Caller{scheme: "http", token: a.Token, http: &http.Client{
+	c := &Caller{scheme: "http", tokens: a.Tokens, http: &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -92,12 +92,8 @@ func (c *Caller) send(ctx context.Context, call Call, root string) (*http.Respon
 	if call.Relayed {
 		r.Header.Set(HeaderRelay, "1")
 	}
-	if c.token != nil {
-		token, err := c.token()
-		if err != nil {
-			return nil, err
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
+	if c.tokens != nil {
+		r.Header.Set("Authorization", "Bearer "+c.tokens.First())
 	}
 	return c.http.Do(r)
 }

@@ -111,6 +111,29 @@ func TestProxiesOfAnOlderVersion(t *testing.T) {
 	}
 }
 
+// TestOneThatOnlyLeadsToMembers is not asked itself: it lists others, and not itself.
+func TestOneThatOnlyLeadsToMembers(t *testing.T) {
+	admin := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(HeaderProcess, "p")
+		switch r.URL.Path {
+		case "/v1/peers":
+			io.WriteString(w, `{"mesh": "shop", "peers": [{"service": "web", "address": "127.0.0.1:1"}]}`)
+		case "/v1/peers/127.0.0.1:1/v1/hops":
+			io.WriteString(w, answerOf(t, hopOf("web", 1, 0, 500)))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+	c, err := New(Options{Admin: []string{admin}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if hops, peers := c.Trace(limited(t, patience), traceID); len(hops) != 1 || len(peers) != 1 || peers[0].Err != nil || peers[0].Address != "127.0.0.1:1" {
+		t.Errorf("%d hops, %+v", len(hops), peers)
+	}
+}
+
 // TestBadListOfMembers: what makes no sense in it is left out and said, and the rest is
 // asked.
 func TestBadListOfMembers(t *testing.T) {

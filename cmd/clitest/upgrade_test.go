@@ -342,7 +342,7 @@ func TestUpgradeToOtherAddresses(t *testing.T) {
 	socket := fmt.Sprintf("@hopscope-test-addresses-%d", os.Getpid())
 	base, port, adminPort := mustRead(t, upgradable(t, serve(t, hello), socket, "off")), freePort(t), freePort(t)
 	at := func(host string) string {
-		wide := strings.Replace(base, "127.0.0.1:0", host+":"+adminPort, 1) // the admin API comes first
+		wide := strings.Replace(base, "admin: {address: 127.0.0.1:0", "admin: {insecure: true, address: "+host+":"+adminPort, 1)
 		return strings.Replace(wide, "127.0.0.1:0", host+":"+port, 1)
 	}
 	p := start(t, "run", "-c", file(t, "hopscope.yaml", at("127.0.0.1")))

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	peers "github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,6 +91,7 @@ func TestWhileItRuns(t *testing.T) {
 		"traces/" + failed + "?format=json":     {`"service": "payments"`, `"flags": "UF"`},
 		"traces?failed=1&service=inventory":     {`"failed_hop": "bank"`, `"service": "web"`, `"hops": 14`},
 		"server_info":                           {`"version": "1.2.3"`},
+		"v1/peers":                              {`"mesh": "demo"`, `"service": "inventory"`, `"version": "1.2.3"`},
 		"listeners":                             {`"recommendations": {`, `"outbound"`},
 		"clusters":                              {`"bank"`},
 		"config_dump":                           {`"forward_proxy"`},
@@ -105,6 +109,15 @@ func TestWhileItRuns(t *testing.T) {
 			}
 		}
 	}
+	commands, err := peers.New(peers.Options{Admin: []string{strings.TrimSuffix(strings.TrimPrefix(admin, "http://"), "/")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := commands.Why(ctx, time.Hour)
+	if text := string(found.AppendText(nil, diagnose.TextOptions{})); !strings.Contains(text, "1. 100 % of ") || !strings.Contains(text, "payments -> bank, connection refused") || !strings.Contains(text, "\n7 proxies answered\n") {
+		t.Errorf("hopscope why says\n%s", text)
+	}
+	commands.Close()
 	http.DefaultClient.CloseIdleConnections()
 	cancel()
 	if err := <-ended; err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	peers "github.com/hopscope/hopscope/mesh" // mesh is the demo's own
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/telemetry/store"
 )
@@ -31,6 +32,9 @@ type meshAdmin struct {
 	server   *admin.Server
 	sidecars []sidecar
 	client   *http.Client
+	caller   *peers.Caller
+	version  string
+	started  time.Time
 }
 
 // listenAdmin binds the address, or a free port if it is taken; moved reports which.
@@ -48,12 +52,14 @@ func listenAdmin(address string) (l net.Listener, moved bool, err error) {
 }
 
 func newMeshAdmin(l net.Listener, m *mesh, t traces, o Options) *meshAdmin {
-	a := &meshAdmin{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}}
+	a := &meshAdmin{listener: l, sidecars: m.sidecars, client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}},
+		caller: peers.NewCaller(peers.Access{}), version: o.Version, started: time.Now().UTC()}
 	a.server = admin.NewServer(admin.New(admin.Options{
-		Service: "demo mesh", Version: o.Version, Started: time.Now(), Log: o.Log, Level: o.Level,
+		Service: "demo mesh", Version: o.Version, Started: a.started, Log: o.Log, Level: o.Level,
 		Metrics: http.HandlerFunc(a.metrics), Trace: t.trace, Traces: t.find,
 		Clusters: a.each("/clusters"), Listeners: a.each("/listeners"), Store: t.stats(m.sidecars),
 		ConfigDump: func() ([]byte, error) { return json.Marshal(a.configs()) },
+		Mesh:       &admin.Mesh{Name: "demo", Members: a.members, Send: a.caller.Send},
 	}), o.Log, func() int { return math.MaxInt })
 	return a
 }
@@ -69,6 +75,17 @@ func (a *meshAdmin) close() {
 	a.server.Close()
 	a.listener.Close()
 	a.client.CloseIdleConnections()
+	a.caller.Close()
+}
+
+// members are the sidecars: commands that ask this address ask all of them.
+func (a *meshAdmin) members(context.Context) []peers.Member {
+	var all []peers.Member
+	for _, s := range a.sidecars {
+		address := s.proxy.AdminAddr().String()
+		all = append(all, peers.Member{Service: s.service, Instance: s.service, Address: address, Version: a.version, Since: a.started})
+	}
+	return all
 }
 
 // stats is the state of each sidecar's memory.

@@ -1,18 +1,22 @@
 package consul
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
 
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/discovery/strictyaml"
 )
 
 // Source delivers the endpoints of one service, or of one prepared query.
@@ -109,6 +113,7 @@ type part struct {
 type found struct {
 	instances []Instance
 	missing   bool
+	nearest   string // the service that was most likely meant, if this one is missing
 }
 
 func merge(parts []part) discovery.Update {
@@ -120,14 +125,18 @@ func merge(parts []part) discovery.Update {
 		}
 		update.Endpoints = append(update.Endpoints, endpoints(p.found.instances)...)
 		update.Missing = update.Missing && p.answered && p.found.missing
+		update.Nearest = cmp.Or(update.Nearest, p.found.nearest)
 		failed = append(failed, p.err)
+	}
+	if !update.Missing {
+		update.Nearest = ""
 	}
 	update.Err = errors.Join(failed...)
 	return update
 }
 
 func same(a, b discovery.Update) bool {
-	return a.Missing == b.Missing && text(a.Err) == text(b.Err) && reflect.DeepEqual(a.Endpoints, b.Endpoints)
+	return a.Missing == b.Missing && a.Nearest == b.Nearest && text(a.Err) == text(b.Err) && reflect.DeepEqual(a.Endpoints, b.Endpoints)
 }
 
 func text(err error) string {
@@ -221,7 +230,20 @@ func (s *Source) health(o *api.QueryOptions, v view) (found, *api.QueryMeta, err
 		}
 		missing = len(all) == 0
 	}
-	return found{missing: missing}, meta, nil
+	if !missing {
+		return found{}, meta, nil
+	}
+	return found{missing: true, nearest: s.nearest(o)}, meta, nil
+}
+
+// nearest is the service of the catalog whose name is the most like the one that is not
+// there. It only helps whoever reads of it: an error is that there is none.
+func (s *Source) nearest(o *api.QueryOptions) string {
+	all, _, err := s.api.Catalog().Services((&api.QueryOptions{Datacenter: o.Datacenter, AllowStale: true}).WithContext(o.Context()))
+	if err != nil {
+		return ""
+	}
+	return strictyaml.Nearest(s.options.Service, slices.Sorted(maps.Keys(all)))
 }
 
 // execute runs the prepared query.

@@ -151,6 +151,17 @@ func TestPicksByOptions(t *testing.T) {
 	}
 }
 
+// A service that is not there comes with the name that was most likely meant.
+func TestMissingNamesTheNearest(t *testing.T) {
+	server, client := agent(t)
+	server.Register(t, web(80))
+	for asked, want := range map[string]string{"wbe": "web", "we-b": "web", "payments": ""} {
+		if u := follow(t, client, consul.Options{Service: asked}).await(t, "missing", missing); u.Nearest != want {
+			t.Errorf("the nearest name to %s is %q, want %q", asked, u.Nearest, want)
+		}
+	}
+}
+
 // An empty filter result stays one while the service comes and goes.
 func TestMissingFollowsTheServiceNotTheTag(t *testing.T) {
 	server, client := agent(t)

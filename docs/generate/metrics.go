@@ -41,6 +41,7 @@ var meanings = map[string]string{
 	"direction":                 "`inbound`: requests to the service; `outbound`: those that it makes",
 	"error_type":                "OpenTelemetry's `error.type`: an error type of RFC 9209, the name of a gRPC status, an HTTP status or a response flag; empty for what is no error. To a client, 4xx and every gRPC status but OK are errors.",
 	"event":                     "what outlier detection did",
+	"exporter":                  "where spans go, such as `otlp 127.0.0.1:4317`; empty where nothing is exported",
 	"failed_hop":                "name of the service at fault; `other` beyond 200 of them",
 	"flag":                      "first [response flag](flags.md), empty if there is none",
 	"goversion":                 "version of Go that built it",

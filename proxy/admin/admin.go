@@ -4,10 +4,8 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
@@ -26,6 +24,8 @@ type Options struct {
 	Started                             time.Time
 	// Mesh is the mesh that this proxy belongs to, nil for none.
 	Mesh *Mesh
+	// Access says who may ask; nil lets everyone do everything.
+	Access *Access
 	// Log receives what the API changes and what it could not do; nil is [slog.Default].
 	Log *slog.Logger
 	// Level is what POST /logging changes.
@@ -80,29 +80,14 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages()}
+	a := &api{Options: o, pages: newPages(), process: rand.Text()}
 	a.endpoints = a.table()
 	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
 		mux.Handle(e.pattern, a.only(e))
 	}
 	mux.HandleFunc("/", a.notFound)
-	return guard(versioned(mux))
-}
-
-// versioned marks the answers of the API under /v1/ with an id of this process. What is
-// to be relayed counts as not relayed until a member has answered.
-func versioned(next http.Handler) http.Handler {
-	id := rand.Text()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
-			w.Header().Set(mesh.HeaderProcess, id)
-		}
-		if strings.HasPrefix(r.URL.Path, "/v1/peers/") {
-			w.Header().Set(mesh.HeaderRelay, "failed")
-		}
-		next.ServeHTTP(w, r)
-	})
+	return guard(mux)
 }
 
 // api is the handler's state; nothing in it changes after New.
@@ -110,4 +95,5 @@ type api struct {
 	Options
 	endpoints []endpoint
 	pages     pages
+	process   string // an id of this process, for the answers under /v1/
 }

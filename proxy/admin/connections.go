@@ -81,6 +81,7 @@ func (b *bound) leastUseful(now time.Time, anyway bool) (found net.Conn) {
 
 // changed is called by the server when the state of a connection changes.
 func (b *bound) changed(c net.Conn, state http.ConnState) {
+	c = plain(c)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch _, known := b.conns[c]; {

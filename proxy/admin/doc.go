@@ -3,9 +3,10 @@
 // pages for people.
 //
 // Everything that it shows or changes goes through the functions of [Options]. It opens
-// no socket and has no authentication; guard.go refuses what a hostile web page could
-// make a browser send. Its clients must not slow the proxy's traffic down: lane.go limits
-// how many requests are answered at once, pace.go how long clients may take to read,
-// list.go and trace.go the size of answers. Start reading at [Options], then the table in
+// no socket. [Access] says who may read and who may control; guard.go refuses what a
+// hostile web page could make a browser send. Its clients must not slow the proxy's
+// traffic down: lane.go limits how many requests are answered at once, pace.go how long
+// clients may take to read, list.go and trace.go the size of answers, peers.go what is
+// relayed to other proxies of the mesh. Start reading at [Options], then the table in
 // endpoints.go.
 package admin

@@ -16,13 +16,15 @@ import (
 
 // endpoint is one row of the API.
 type endpoint struct {
-	path    string // as the index shows it
-	pattern string // as the mux matches it
-	methods string // allowed ones
-	help    string
-	serve   http.HandlerFunc
-	lane    lane // nil if it costs next to nothing
-	page    bool // a person may follow a link to it from another site
+	path     string // as the index shows it
+	pattern  string // as the mux matches it
+	methods  string // allowed ones
+	help     string
+	serve    http.HandlerFunc
+	lane     lane // nil if it costs next to nothing
+	page     bool // a person may follow a link to it from another site
+	open     bool // everyone may ask for it
+	harmless bool // whoever may read may POST to it
 }
 
 // The methods of the rows below. GET stands for HEAD too.
@@ -46,9 +48,17 @@ func (a *api) table() []endpoint {
 		e.page = true
 		return e
 	}
+	open := func(yes bool, e endpoint) endpoint {
+		e.open = yes
+		return e
+	}
+	harmless := func(e endpoint) endpoint {
+		e.harmless = true
+		return e
+	}
 	all := []endpoint{
 		page(costly(views, "/", "/{$}", "this page", a.index)),
-		row("/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready),
+		open(a.Access != nil && a.Access.Ready, row("/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready)),
 		row("/server_info", "/server_info", get, "version, uptime, process, state", a.serverInfo),
 	}
 	add := func(exists bool, e ...endpoint) {
@@ -56,7 +66,7 @@ func (a *api) table() []endpoint {
 			all = append(all, e...)
 		}
 	}
-	add(a.Metrics != nil, costly(scrapes, "/metrics", "/metrics", "Prometheus and OpenMetrics", a.metrics))
+	add(a.Metrics != nil, open(a.Access != nil && a.Access.Metrics, costly(scrapes, "/metrics", "/metrics", "Prometheus and OpenMetrics", a.metrics)))
 	add(true,
 		costly(views, "/traces?failed=1", "/traces", "recent traces that failed; also slow=1, service=, route=, culprit=, since=10m, limit=N", a.traces),
 		page(costly(views, "/traces/ID", "/traces/{id}", "one trace as a waterfall, the hop to blame named; format=json or text; from=N goes on where a long one ends", a.trace)),
@@ -86,13 +96,21 @@ func (a *api) table() []endpoint {
 		costly(profiling, "/debug/pprof/cmdline", "/debug/pprof/cmdline", "the program's name", cmdline),
 		costly(profiling, "/debug/pprof/profile?seconds=N", "/debug/pprof/profile", "where the CPU time goes", timed(pprof.Profile)),
 		costly(profiling, "/debug/pprof/trace?seconds=N", "/debug/pprof/trace", "an execution trace, for go tool trace", timed(pprof.Trace)),
-		row("/debug/pprof/symbol", "/debug/pprof/symbol", both, "names for program counters, for go tool pprof", pprof.Symbol))
+		harmless(row("/debug/pprof/symbol", "/debug/pprof/symbol", both, "names for program counters, for go tool pprof", pprof.Symbol)))
 	return all
 }
 
-// only lets an endpoint's methods through and answers others with the list of methods.
-// Costly endpoints are answered in their lane, and refused to pages of other sites. Every
-// answer is paced by its reader.
+// needs returns the role for a method.
+func (e endpoint) needs(method string) Role {
+	if method == http.MethodGet || method == http.MethodHead || e.harmless {
+		return Reader
+	}
+	return Controller
+}
+
+// only lets in who may ask, lets an endpoint's methods through, and answers others with
+// the list of methods. Costly endpoints are answered in their lane, and refused to pages
+// of other sites. Every answer is paced by its reader.
 func (a *api) only(e endpoint) http.Handler {
 	serve := e.serve
 	if e.lane != nil {
@@ -104,6 +122,9 @@ func (a *api) only(e endpoint) http.Handler {
 		w := pace(writer, a.stall())
 		if r.ContentLength != 0 { // no endpoint takes content: stop waiting for it
 			_ = w.control.SetReadDeadline(time.Now().Add(a.stall()))
+		}
+		if !e.open && !a.admit(w, r, e.needs(r.Method)) {
+			return
 		}
 		if !slices.Contains(allow, r.Method) {
 			w.Header().Set("Allow", list)
@@ -138,6 +159,9 @@ func timed(next http.HandlerFunc) http.HandlerFunc {
 
 // notFound answers every path that no endpoint has.
 func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	if !a.admit(w, r, Reader) {
+		return
+	}
 	p := problem{Error: "there is no " + r.URL.Path + " here", Hint: "these are the endpoints"}
 	for _, e := range a.endpoints {
 		p.Endpoints = append(p.Endpoints, e.methods+" "+e.path)

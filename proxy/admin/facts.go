@@ -228,6 +228,9 @@ func attemptFacts(n *diagnose.Node) []fact {
 		}
 		f.add("connection", connection+" "+a.Version.String())
 	}
+	if a.Cold {
+		f.add("cold", "the first request to the endpoint since it came up")
+	}
 	f.add("status", status(a.Status))
 	f.add("bytes", strconv.FormatInt(a.BytesSent, 10)+" sent, "+strconv.FormatInt(a.BytesReceived, 10)+" received")
 	f.took("waited for the endpoint to read", a.WriteBlocked)

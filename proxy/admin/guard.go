@@ -11,8 +11,8 @@ import (
 // guard refuses what only a hostile web page would send, and sets headers that keep
 // answers from being used for more than display.
 //
-// The API has no password, so a browser on the same machine is a way in: a page may
-// rebind its own name to 127.0.0.1 and read everything, or post blindly to
+// On loopback the API may have no password, so a browser on the same machine is a way in:
+// a page may rebind its own name to 127.0.0.1 and read everything, or post blindly to
 // http://127.0.0.1:9901/drain. The Host field gives the first away, Origin and
 // Sec-Fetch-Site the second; a page can set none of them.
 func guard(next http.Handler) http.Handler {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,11 +15,19 @@ const maxConnections = 256
 // Server is an [http.Server] of the admin API. Use [NewServer].
 type Server struct {
 	*http.Server
+	// TLS encrypts connections; nil leaves them in plain text.
+	TLS   *tls.Config
 	bound *bound
 }
 
-// Serve is [http.Server.Serve] with a limit on connections.
-func (s *Server) Serve(l net.Listener) error { return s.Server.Serve(&boundListener{l, s.bound}) }
+// Serve is [http.Server.Serve] with a limit on connections, and with TLS.
+func (s *Server) Serve(l net.Listener) error {
+	l = &boundListener{l, s.bound}
+	if s.TLS != nil {
+		l = tls.NewListener(l, s.TLS)
+	}
+	return s.Server.Serve(l)
+}
 
 // NewServer returns a server for a handler from [New], with the limits that the handler
 // relies on. most returns how many connections there are descriptors for.
@@ -35,10 +44,18 @@ func NewServer(handler http.Handler, log *slog.Logger, most func() int) *Server 
 	}}
 }
 
+// plain returns the connection beneath TLS.
+func plain(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
 // smallBuffer keeps the kernel from buffering whole answers for clients that do not read
 // them. An error is harmless for clients that do read.
 func smallBuffer(ctx context.Context, c net.Conn) context.Context {
-	if tcp, ok := c.(*net.TCPConn); ok {
+	if tcp, ok := plain(c).(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(2 * piece)
 	}
 	return ctx

@@ -13,8 +13,12 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-func (a *api) ready(w http.ResponseWriter, _ *http.Request) {
+func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	ok, why := a.Ready()
+	if role, _ := a.Access.role(r); !ok && role == Nobody {
+		writeError(w, http.StatusServiceUnavailable, "not ready", "")
+		return
+	}
 	if !ok {
 		writeError(w, http.StatusServiceUnavailable, "not ready: "+why, "")
 		return

@@ -15,8 +15,11 @@ func (c *Cluster) checked(e *Endpoint, r healthcheck.Report) {
 	if c.endpoints[e.Address] != e {
 		return // it left while it was asked
 	}
-	e.check, e.why = r.Health, r.Detail
 	well := r.Health == healthcheck.Healthy || r.Health == healthcheck.Degraded
+	if well && e.check == healthcheck.Unhealthy {
+		e.cold.Store(true)
+	}
+	e.check, e.why = r.Health, r.Detail
 	if well && r.Result.Passed() && e.record != nil {
 		if change, ok := c.detector.Passed(c.shared.Now(), e.record); ok {
 			c.told(e, change)

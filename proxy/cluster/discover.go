@@ -13,6 +13,7 @@ import (
 // sourceState is what is known of the source.
 type sourceState struct {
 	missing bool
+	nearest string // the service that was most likely meant, if this one is missing
 	// known is when the endpoints were last known to be those: now, while err is
 	// nil. It is zero while nothing is known.
 	known time.Time
@@ -109,7 +110,7 @@ func (c *Cluster) note(u discovery.Update) {
 
 // replace makes the endpoints those of the update.
 func (c *Cluster) replace(u discovery.Update) {
-	c.source.missing = u.Missing
+	c.source.missing, c.source.nearest = u.Missing, u.Nearest
 	order := make([]*Endpoint, 0, len(u.Endpoints))
 	keep := make(map[string]*Endpoint, len(u.Endpoints))
 	var added, removed []string
@@ -122,7 +123,10 @@ func (c *Cluster) replace(u discovery.Update) {
 			e = c.newEndpoint(given)
 			if !e.inherited {
 				added = append(added, given.Address)
+				e.cold.Store(c.answered) // those of the first answer may have been there for long
 			}
+		} else if e.given.Health == discovery.Unhealthy && given.Health != discovery.Unhealthy {
+			e.cold.Store(true)
 		}
 		e.given = given
 		keep[given.Address] = e

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
@@ -20,6 +21,7 @@ type Endpoint struct {
 
 	cluster   *Cluster
 	inherited bool          // the cluster before had it, too
+	cold      atomic.Bool   // it came up, and no request has begun since
 	record    *outlier.Host // nil where none is ejected
 
 	// Guarded by cluster.mu:
@@ -59,8 +61,16 @@ func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 	return e
 }
 
-// Begin counts a request to the endpoint. Times are those of netio.Shared.
-func (e *Endpoint) Begin(now time.Duration) { e.Load.Begin(now) }
+// Begin counts a request to the endpoint. first reports that it is the first since the
+// endpoint is known to have come up: since its source named it, or it was well again, or
+// [Endpoint.Down]. Times are those of netio.Shared.
+func (e *Endpoint) Begin(now time.Duration) (first bool) {
+	e.Load.Begin(now)
+	return e.cold.Load() && e.cold.Swap(false)
+}
+
+// Down notes that nothing listens at the endpoint.
+func (e *Endpoint) Down() { e.cold.Store(true) }
 
 // Answer is called once for each Begin: when the head of the response has come, or the
 // attempt has failed, which ok = false says.

@@ -108,7 +108,11 @@ func (c *Cluster) whyNothing(unwell []string) string {
 	n := len(c.order)
 	switch {
 	case c.source.missing:
-		return "there is no such service in " + c.from()
+		why := "there is no such service in " + c.from()
+		if c.source.nearest != "" {
+			why += "; the nearest name is " + c.source.nearest
+		}
+		return why
 	case n == 0 && c.source.err != nil:
 		return "has no endpoint: " + brief(c.source.err.Error())
 	case n == 0 && !c.answered:

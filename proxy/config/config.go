@@ -46,13 +46,6 @@ type Config struct {
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
 }
 
-// Admin is the admin API.
-type Admin struct {
-	// Address is where the admin API listens, or "off". The API has no authentication:
-	// keep it on loopback or a management network.
-	Address string `yaml:"address" default:"127.0.0.1:9901" format:"listen|off"`
-}
-
 // Listener is an address that takes requests, and says what is done with them.
 type Listener struct {
 	ListenerSocket
@@ -156,6 +149,26 @@ type ListenerHTTP struct {
 	ProxyStatus string `yaml:"proxy_status" default:"append" enum:"append,pass,cut"`
 	// ServerTiming is the same for Server-Timing.
 	ServerTiming string `yaml:"server_timing" default:"pass" enum:"append,pass,cut"`
+	// ErrorPages are the pages that a browser gets where the proxy itself answers with an
+	// error. The first page for the status is taken. Other clients get a problem document
+	// (RFC 9457) if they accept JSON, and a short text else: see docs/errors.md.
+	ErrorPages []ErrorPage `yaml:"error_pages"`
+	// TraceLink is the URL of a trace's page in Jaeger, or whatever shows traces, with
+	// %TRACE_ID% for the id, such as http://127.0.0.1:16686/trace/%TRACE_ID%. Errors that
+	// the proxy itself answers with have it. It needs proxy_status "append".
+	TraceLink string `yaml:"trace_link" format:"trace link"`
+}
+
+// ErrorPage is a page for errors that the proxy itself answers with.
+type ErrorPage struct {
+	// Statuses are the statuses that the page is for, such as 404 or 500-599. Without any
+	// it is for all errors: 400-599.
+	Statuses []string `yaml:"statuses" format:"statuses"`
+	// File is the page, in HTML, of at most 64 KiB. These are replaced: %STATUS%, %TITLE%
+	// (the status in words), %REQUEST_ID%, %TRACE_ID%; and with proxy_status "append" also
+	// %DETAIL%, %FAILED_HOP%, %KIND%, %FLAGS%, %SERVICE% and %TRACE_LINK%. The file is read
+	// at the start and at each reload.
+	File string `yaml:"file" required:"true" format:"file"`
 }
 
 // ListenerTLS encrypts a listener's connections. Files are in PEM. Their paths are
@@ -310,7 +323,7 @@ type Match struct {
 type Telemetry struct {
 	// Traces are the spans.
 	Traces Traces `yaml:"traces"`
-	// AccessLog is the log line of each hop.
+	// AccessLog has a line for each hop.
 	AccessLog AccessLog `yaml:"access_log"`
 	// Metrics is the Prometheus endpoint of the admin API.
 	Metrics Metrics `yaml:"metrics"`
@@ -324,54 +337,6 @@ type Telemetry struct {
 	LearnRoutes bool `yaml:"learn_routes" default:"true"`
 	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
-}
-
-// Traces are the spans of each hop.
-type Traces struct {
-	// OTLP sends spans over OTLP gRPC. Without it and Zipkin no spans are sent.
-	OTLP *OTLP `yaml:"otlp"`
-	// Zipkin sends spans to a Zipkin v2 collector.
-	Zipkin *Zipkin `yaml:"zipkin"`
-	// Sample is the share of traces to export, from 0 to 1, if this proxy is the first to
-	// see them. A caller's decision is kept. Failed and slow hops are always exported.
-	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
-	// Extract lists the formats of trace context to read: "w3c", "b3" (both of its forms).
-	// The first that a request has wins.
-	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3"`
-	// Inject lists the formats that are always sent: "w3c", "b3" (one header), "b3multi".
-	// The format that came in goes out, too.
-	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi"`
-}
-
-// OTLP is an OpenTelemetry collector.
-type OTLP struct {
-	// Endpoint is the collector's gRPC address, host and port.
-	Endpoint string `yaml:"endpoint" required:"true" format:"address"`
-	// Headers are sent with each export; the values are secrets.
-	Headers map[string]string `yaml:"headers" secret:"true"`
-	// Timeout is the time for one export, retries included.
-	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
-	// Compression is "none" or "gzip".
-	Compression string `yaml:"compression" default:"none" enum:"none,gzip"`
-	// TLS encrypts the connection, and verifies the collector with the system's
-	// authorities.
-	TLS bool `yaml:"tls" default:"false"`
-}
-
-// Zipkin is a Zipkin v2 collector.
-type Zipkin struct {
-	// URL is where spans are posted, such as http://127.0.0.1:9411/api/v2/spans. Its
-	// user, password and query values are secrets.
-	URL string `yaml:"url" required:"true" format:"url"`
-	// Timeout is the time for one export.
-	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
-}
-
-// AccessLog is the log line of each hop, one JSON object a line.
-type AccessLog struct {
-	// Path is a file, "stdout", "stderr", or "off". The file is reopened on
-	// SIGUSR1.
-	Path string `yaml:"path" default:"stdout"`
 }
 
 // Metrics is the Prometheus endpoint.

@@ -63,13 +63,22 @@ func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 	case kindPointer:
 		target := reflect.New(k.typ.Elem())
 		setDefaults(target.Elem())
-		if ok = d.decodeStruct(p, n, target.Elem()); ok {
+		if b, isBool := n.(*ast.BoolNode); isBool && k.orBool {
+			if ok = true; b.Value {
+				v.Set(target)
+			}
+		} else if ok = d.decodeStruct(p, n, target.Elem()); ok {
 			v.Set(target)
 		}
 	case kindList:
 		ok = d.decodeList(p, n, k, v)
 	case kindMap:
 		ok = d.decodeMap(p, n, k, v)
+	case kindJSON:
+		var text string
+		if text, ok = d.decodeJSON(p, n); ok {
+			v.SetString(text)
+		}
 	default:
 		ok = decodeScalar(n, k, v)
 	}

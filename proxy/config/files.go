@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/hopscope/hopscope/proxy/problem"
 )
 
 // maxFileBytes is the maximum size of a certificate file. A bundle of all authorities
@@ -52,8 +54,8 @@ func check(path string, endpoints func(path string) error) (*Config, error) {
 	return c, nil
 }
 
-// CheckFiles reads the certificates, keys, revocation lists and tokens that the Config
-// names, and returns [Errors] for unusable ones. It does not check what depends on time
+// CheckFiles reads the certificates, keys, revocation lists, tokens and error pages that the
+// Config names, and returns [Errors] for unusable ones. It does not check what depends on time
 // or on others, such as expiry, nor the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
@@ -64,6 +66,7 @@ func (c *Config) CheckFiles() error {
 func checkFiles(errs *collector, root *place, c *Config) {
 	f := fileChecker{errs}
 	for i, l := range c.Listeners {
+		f.pages(root.key("listeners").item(i).key("error_pages"), &l)
 		if l.TLS == nil {
 			continue
 		}
@@ -75,6 +78,8 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
+	f.admin(root, c)
+	c.eachOTLP(root, f.otlp)
 	f.consul(root.key("consul"), &c.Consul)
 	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
 		cluster, at := c.Clusters[name], root.key("clusters").key(name)
@@ -131,6 +136,40 @@ func (f fileChecker) read(p *place, path string) ([]byte, bool) {
 	}
 	f.errs.add(p, "the file %q can not be read: %v%s", clip(path), err, remedy)
 	return nil, false
+}
+
+// pages checks a listener's error pages.
+func (f fileChecker) pages(p *place, l *Listener) {
+	for i := range l.ErrorPages {
+		at := p.item(i).key("file")
+		data, ok := f.read(at, l.ErrorPages[i].File)
+		if !ok {
+			continue
+		}
+		if _, err := problem.ParsePage(data, l.ProxyStatus == "append"); err != nil {
+			f.errs.add(at, "the file %q is no error page: %v", clip(l.ErrorPages[i].File), err)
+		}
+	}
+}
+
+// admin checks the files of the admin API and of the mesh.
+func (f fileChecker) admin(root *place, c *Config) {
+	p := root.key("admin")
+	f.tokens(p.key("token_file"), c.Admin.TokenFile)
+	f.tokens(p.key("control_token_file"), c.Admin.ControlTokenFile)
+	if t := c.Admin.TLS; t != nil {
+		at := p.key("tls")
+		f.pair(at.key("cert"), at.key("key"), t.Cert, t.Key)
+		f.certificates(at.key("client_ca"), t.ClientCA)
+	}
+	if m := c.Mesh; m != nil {
+		f.tokens(root.key("mesh").key("token_file"), m.TokenFile)
+		if m.TLS != nil {
+			at := root.key("mesh").key("tls")
+			f.certificates(at.key("ca"), m.TLS.CA)
+			f.pair(at.key("cert"), at.key("key"), m.TLS.Cert, m.TLS.Key)
+		}
+	}
 }
 
 // consul checks the files for connecting to a Consul agent.

@@ -69,6 +69,7 @@ func writeFiles(t *testing.T) string {
 	write("broken-crl.pem", &pem.Block{Type: "X509 CRL", Bytes: []byte("x")})
 	write("empty.pem")
 	for name, text := range map[string]string{"token": "0b7a\n", "tokens": "t0ps3cret\nt0ps3cret\n", "blank": " \n",
+		"page.html": "<p>%STATUS% %DETAIL%", "broken.html": "<p>%STATUSES%",
 		"endpoints.yaml": "endpoints: [a:80]\n", "broken.yaml": "endpoints\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -128,6 +129,13 @@ func TestCheckFiles(t *testing.T) {
 			`8:37: consul.tls.key: the file "other.key" is not the private key of "cert.pem": tls: private key does not match public key`},
 		{"key for the agent's authorities", consul("tls: {ca: key.pem}"),
 			`3:40: clusters.web.consul.tls.ca: the file "key.pem" has no certificate in PEM, which begins with "-----BEGIN CERTIFICATE-----"`},
+		{"an error page", with("    error_pages: [{file: page.html}]\n"), ""},
+		{"an absent error page", with("    error_pages: [{file: page.html}, {file: no.html}]\n"),
+			`5:45: listeners[0].error_pages[1].file: the file "no.html" can not be read: no such file or directory`},
+		{"an error page with a mistake", with("    error_pages: [{file: broken.html}]\n"),
+			`5:26: listeners[0].error_pages[0].file: the file "broken.html" is no error page: line 1: there is no %STATUSES%; there are %STATUS%, %TITLE%, %REQUEST_ID%, %TRACE_ID%, %DETAIL%, %FAILED_HOP%, %KIND%, %FLAGS%, %SERVICE%, %TRACE_LINK%`},
+		{"an error page that tells the public", with("    proxy_status: cut\n    error_pages: [{file: page.html}]\n"),
+			`6:26: listeners[0].error_pages[0].file: the file "page.html" is no error page: line 1: %DETAIL% tells what is inside the mesh, and the listener's proxy_status is not "append": take it out of the page; there are %STATUS%, %TITLE%, %REQUEST_ID%, %TRACE_ID%`},
 		{"absent endpoints", oneCluster("{file: {path: no.yaml}}"), ""}, // they may come later
 	}
 	for _, tt := range tests {

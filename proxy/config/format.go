@@ -52,6 +52,13 @@ func formatOf(name string) format {
 		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
 	case "url":
 		return format{"a URL such as http://127.0.0.1:9411/api/v2/spans", `^[Hh][Tt][Tt][Pp][Ss]?://[^/]`, checkURL, nil}
+	case "trace link":
+		return format{"the URL of a trace such as http://127.0.0.1:16686/trace/%TRACE_ID%", `^[Hh][Tt][Tt][Pp][Ss]?://[^/].*%TRACE_ID%`, checkTraceLink, nil}
+	case "log format":
+		return format{`a format string such as "%REQ(:METHOD)% %RESPONSE_CODE%"`, `.`, checkLogFormat, nil}
+	case "collector":
+		return format{"a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces",
+			`^(([Hh][Tt][Tt][Pp][Ss]?://[^/@?]+(/[^?#\s]*)?)|((` + bracketed + `|` + hostname + `):[0-9]{1,5}))$`, checkCollector, nil}
 	case "hostname":
 		return format{"a host name such as api.internal", `^` + hostname + `$`, checkHostname, nil}
 	case "domain":
@@ -298,6 +305,19 @@ func checkURL(s string) error {
 		return errors.New("a fragment is never sent")
 	}
 	return checkAuthority(u.Host)
+}
+
+// checkTraceLink checks a URL with a place for the id of a trace.
+func checkTraceLink(s string) error {
+	if !strings.Contains(s, "%TRACE_ID%") {
+		return errors.New("it has no %TRACE_ID%, where the id of the trace goes")
+	}
+	s = strings.ReplaceAll(s, "%TRACE_ID%", strings.Repeat("0", 32))
+	s, _, _ = strings.Cut(s, "#") // pages of traces may need a fragment
+	if u, err := url.Parse(s); err == nil && u.User != nil {
+		return errors.New("clients would see its user and password")
+	}
+	return checkURL(s)
 }
 
 func checkDestination(s string) error {

@@ -74,6 +74,8 @@ func TestFormats(t *testing.T) {
 				"spiffe://mesh/" + strings.Repeat("a", 2048)}},
 		{"spki", []string{pin}, []string{"a", pin[:43], pin + "=", "sha256/" + pin, strings.Repeat("A", 44), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=",
 			"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU="}},
+		{"trace link", []string{"http://a/trace/%TRACE_ID%", "https://a/?q=%TRACE_ID%#tab"},
+			[]string{"http://a/trace/", "a/%TRACE_ID%", "http://u:p@a/%TRACE_ID%", "http://a b/%TRACE_ID%", "http://a#%trace_id%", "ftp://a/%TRACE_ID%"}},
 		{"url", []string{"http://a", "https://u:p@a:80/b?c=d", "http://[::1]:80/", "HTTP://a/"},
 			[]string{"a", "ftp://a", "http://", "http:///a", "http://a:x", "http://a#b", "//a", "http://a b/", "http://1.2.3:80/"}},
 	}

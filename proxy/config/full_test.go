@@ -9,8 +9,21 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
-admin: {address: 127.0.0.1:9902}
-mesh: {name: shop, instance: web-1, peers: ["10.0.0.2:9901", "[::1]:9901"]}
+admin:
+  address: 127.0.0.1:9902
+  token_file: read.token
+  control_token_file: control.token
+  tls: {cert: admin.pem, key: admin.key, client_ca: ca.pem, client_san: ["*.example.com"], control_san: [ops.example.com]}
+  open: [metrics]
+  insecure: false
+mesh:
+  name: shop
+  instance: web-1
+  peers: ["10.0.0.2:9901", "[::1]:9901"]
+  consul: {address: 10.0.0.1}
+  dns: {name: hopscope.internal, port: 9902, resolver: "10.0.0.53:53"}
+  token_file: mesh.token
+  tls: {ca: ca.pem, cert: mesh.pem, key: mesh.key, san: ["spiffe://mesh"]}
 listeners:
   - name: in
     address: "[::1]:0"
@@ -65,6 +78,7 @@ listeners:
     via: false
     proxy_status: cut
     server_timing: append
+    error_pages: [{statuses: ["404", 500-599], file: sorry.html}]
     request_head_timeout: 1s
     idle_timeout: 2s
     stream_idle_timeout: 3s
@@ -198,16 +212,30 @@ locality: {region: eu, zone: eu-1}
 telemetry:
   traces:
     otlp:
-      endpoint: collector:4317
+      protocol: http/protobuf
+      endpoint: https://collector/otlp/v1/traces
       headers: {authorization: "Bearer t0ps3cret"}
       timeout: 5s
       compression: gzip
-      tls: true
+      tls: {ca: ca.pem, cert: me.pem, key: me.key, server_name: collector.internal, insecure_skip_verify: true}
     zipkin: {url: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", timeout: 6s}
+    exporters:
+      - otlp: {endpoint: "[::1]:4317", headers: {authorization: "Bearer t0ps3cret"}, tls: true}
+      - otlp: {endpoint: "collector:4317", tls: false}
+      - zipkin: {url: "http://user:t0ps3cret@zipkin:9411"}
     sample: 1e-3
     extract: []
     inject: [b3multi, b3]
-  access_log: {path: /var/log/hop.log}
+  access_log:
+    path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - {path: stderr, format: "%START_TIME% %RESPONSE_CODE%\n", only: failed, sample: 0.5}
+      - {path: stdout, fields: [path]}
+      - path: /var/log/hop.json
+        json_format: {z: "%RESPONSE_CODE%", a: {list: ["%PROTOCOL%", 1, 1.5, true, null], empty: {}}}
   metrics: {native_histograms: false}
   slow_threshold: 0s
   learn_routes: false
@@ -222,8 +250,15 @@ upgrade_socket: "@hopscope"
 func TestParseFull(t *testing.T) {
 	want := &Config{
 		Service: "shop",
-		Admin:   Admin{Address: "127.0.0.1:9902"},
-		Mesh:    &Mesh{Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}},
+		Admin: Admin{
+			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
+			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
+		},
+		Mesh: &Mesh{
+			Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}, TokenFile: "mesh.token",
+			Consul: &MeshConsul{Address: "10.0.0.1"}, DNS: &MeshDNS{Name: "hopscope.internal", Port: 9902, Resolver: "10.0.0.53:53"},
+			TLS: &MeshTLS{CA: "ca.pem", Cert: "mesh.pem", Key: "mesh.key", SAN: []string{"spiffe://mesh"}},
+		},
 		Listeners: []Listener{{ListenerSocket{
 			Name: "in", Address: "[::1]:0",
 			TLS: &ListenerTLS{
@@ -260,7 +295,7 @@ func TestParseFull(t *testing.T) {
 			},
 			Forwarded:         Forwarded{TrustedProxies: 2, XForwarded: "cut", RFC7239: "append"},
 			ForwardClientCert: "sanitize_set",
-			Via:               false, ProxyStatus: "cut", ServerTiming: "append",
+			Via:               false, ProxyStatus: "cut", ServerTiming: "append", ErrorPages: []ErrorPage{{[]string{"404", "500-599"}, "sorry.html"}},
 			Catalog:        "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}}},
@@ -275,12 +310,26 @@ func TestParseFull(t *testing.T) {
 		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
 		Telemetry: Telemetry{
 			Traces: Traces{
-				OTLP: &OTLP{Endpoint: "collector:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
-					Timeout: 5 * time.Second, Compression: "gzip", TLS: true},
+				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",
+					Headers: map[string]string{"authorization": "Bearer t0ps3cret"}, Timeout: 5 * time.Second, Compression: "gzip",
+					TLS: &CollectorTLS{CA: "ca.pem", Cert: "me.pem", Key: "me.key", ServerName: "collector.internal", InsecureSkipVerify: true}},
 				Zipkin: &Zipkin{URL: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", Timeout: 6 * time.Second},
+				Exporters: []Exporter{
+					{OTLP: &OTLP{Protocol: "grpc", Endpoint: "[::1]:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+						Timeout: 10 * time.Second, Compression: "none", TLS: &CollectorTLS{}}},
+					{OTLP: NewOTLP("collector:4317")},
+					{Zipkin: NewZipkin("http://user:t0ps3cret@zipkin:9411")},
+				},
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
-			AccessLog: AccessLog{Path: "/var/log/hop.log"},
+			AccessLog: AccessLog{
+				AccessLogTo{Path: "/var/log/hop.log", Fields: []string{"time", "status"}, Only: "failed_or_slow", Sample: 0.25},
+				[]AccessLogTo{
+					{Path: "stderr", Format: "%START_TIME% %RESPONSE_CODE%\n", Only: "failed", Sample: 0.5},
+					{Path: "stdout", Fields: []string{"path"}, Only: "all", Sample: 1},
+					{Path: "/var/log/hop.json", JSONFormat: `{"z":"%RESPONSE_CODE%","a":{"list":["%PROTOCOL%",1,1.5,true,null],"empty":{}}}`, Only: "all", Sample: 1},
+				},
+			},
 		},
 		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
 		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
@@ -400,7 +449,13 @@ func TestFullIsFull(t *testing.T) {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
 			continue
+		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
+			continue
+		case "Listener.trace_link": // it can't be there with proxy_status other than its default
+			continue
 		case "ListenerTLS.max_version", "ClusterTLS.min_version": // the other of the pair is
+			continue
+		case "Admin.insecure": // there are tokens
 			continue
 		}
 		if !ok {

@@ -103,6 +103,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"octal", "overflow", "duration below", "control character", "bad IPv6", "bad IPv4", "port 0", "port too high", "method in lower case",
 		"network with host bits", "destination", "header name", "secret in a URL that is none",
 		"unknown cluster", "no clusters", "same name", "same address", "address of the admin API",
+		"admin for everyone", "admin on every interface", "insecure with a token", "names without authorities", "mesh without an admin API", "mesh in plain text",
+		"mesh without a certificate", "mesh with nothing to show",
 		"versions the wrong way round", "versions of a cluster the wrong way round", "no protocol", "clients without authorities", "clients' names for nobody",
 		"address as a name", "certificate of a cluster without key", "key of a cluster without certificate", "key for the path of a key", "listener that does nothing", "empty required list", "retry on nothing", "retry on an empty list",
 		"two sources", "no source", "route to a template", "no static endpoint", "static endpoint twice", "DNS without port", "DNS with port 0", "DNS with a port beside SRV",
@@ -116,6 +118,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"retry on no statuses", "retry on fields that are not given", "retry with statuses and fields for nothing", "back-off the wrong way round",
 		"back-off of a route the wrong way round", "hedging after nothing", "health check of nothing", "health check of two",
 		"health check with statuses the wrong way round", "health check without statuses", "health check with a field with a space", "megabytes for bytes",
+		"an unknown operator", "an unknown operator in JSON", "a number that JSON does not have", "two formats", "a further log that is off", "a format of two lines",
+		"an error page for what is no error", "too many error pages", "a link to traces for the public",
+		"header name of one exporter of several", "exporter to nowhere", "exporter to two", "certificate without a key", "TLS and plain text", "path over gRPC",
 	} {
 		unseen[name] = true
 	}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,14 +22,14 @@ func (c *Config) Validate() error {
 func validate(errs *collector, root *place, c *Config) {
 	v := validator{errs: errs, config: c, root: root}
 	v.value(root, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
+	v.admin()
 	v.mesh()
 	v.listeners()
 	v.clusters()
 	v.catalogs()
 	v.overload()
-	if o := c.Telemetry.Traces.OTLP; o != nil {
-		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
-	}
+	v.accessLogs()
+	v.traces()
 }
 
 type validator struct {
@@ -166,6 +167,9 @@ func (v validator) text(p *place, k key, s string) {
 		}
 		return
 	}
+	if k.format == "log format" {
+		s = strings.TrimSuffix(s, "\n") // as Envoy's format strings end
+	}
 	for _, r := range s {
 		if r < ' ' || r == 0x7f || r == '\u0085' || r == '\u2028' || r == '\u2029' {
 			v.errs.add(p, "the control character %U is not allowed", r)
@@ -231,8 +235,30 @@ func (v validator) listeners() {
 		if l.TLS != nil {
 			v.listenerTLS(p.key("tls"), l.TLS)
 		}
+		v.errorPages(p, &l)
 		for j := range l.Routes {
 			v.route(p.key("routes").item(j), &l.Routes[j])
+		}
+	}
+}
+
+// maxErrorPages is how many error pages a listener may have: they stay in memory.
+const maxErrorPages = 100
+
+// errorPages checks what a listener's own errors look like.
+func (v validator) errorPages(p *place, l *Listener) {
+	if l.TraceLink != "" && l.ProxyStatus != "append" && !p.key("proxy_status").failed {
+		v.errs.add(p.key("trace_link"), `has no effect while proxy_status is %q, as errors tell nothing of the mesh then; set proxy_status to "append", or remove the key`, clip(l.ProxyStatus))
+	}
+	pages := p.key("error_pages")
+	if n := len(l.ErrorPages); n > maxErrorPages {
+		v.errs.add(pages, "expected at most %d pages, found %d", maxErrorPages, n)
+	}
+	for i := range l.ErrorPages {
+		for j, s := range l.ErrorPages[i].Statuses {
+			if first, _, err := Statuses(s); err == nil && first < 400 {
+				v.errs.add(pages.item(i).key("statuses").item(j), "%q is no error: expected statuses from 400 on", clip(s))
+			}
 		}
 	}
 }

@@ -70,7 +70,8 @@ func Reference() []byte {
 		if k.Status() != 0 {
 			status = fmt.Sprint(k.Status())
 		}
-		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s | %s |\n", k.Flag(), k.Details(), k, words.Kind(k.String()), status, k.ProxyError())
+		// Problem documents (RFC 9457) have a link to the kind as their type.
+		fmt.Fprintf(&b, "| %s | `%s` | <a id=\"%s\"></a>%[3]s | %s | %s | %s |\n", k.Flag(), k.Details(), k, words.Kind(k.String()), status, k.ProxyError())
 	}
 	b.WriteString(errorsIntro)
 	for _, e := range words.ErrorTypes() {

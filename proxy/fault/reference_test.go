@@ -36,8 +36,8 @@ func TestReference(t *testing.T) {
 	page := string(Reference())
 	for _, want := range []string{
 		"\n| UF | the connection to the endpoint could not be made | Nothing listens",
-		"\n| DC | `downstream_remote_disconnect` | client_closed | the client went away | none |  |\n",
-		"\n| UT | `response_timeout` | upstream_timeout | the response did not come in time | 504 | http_response_timeout |\n",
+		"\n| DC | `downstream_remote_disconnect` | <a id=\"client_closed\"></a>client_closed | the client went away | none |  |\n",
+		"\n| UT | `response_timeout` | <a id=\"upstream_timeout\"></a>upstream_timeout | the response did not come in time | 504 | http_response_timeout |\n",
 		"\n| dns_timeout | the name of the next hop was not resolved in time | The DNS server",
 		"\nNothing sets these flags yet: UMSDR, LH, DI, FI, RL, RLSE.\n",
 	} {

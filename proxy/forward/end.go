@@ -14,7 +14,7 @@ import (
 func (a *attempt) count(now time.Duration) {
 	a.began = now
 	if a.endpoint != nil {
-		a.endpoint.Begin(now)
+		a.x.Hop.LastAttempt().Cold = a.endpoint.Begin(now)
 	}
 }
 
@@ -25,6 +25,9 @@ func (a *attempt) answer(now time.Duration, ok bool) {
 		a.endpoint.Answer(a.began, now, ok)
 	}
 }
+
+// refused is the error type of a connection that was refused: nothing listens there.
+var refused = fault.ConnectRefused.ProxyError()
 
 // finish ends the attempt: it judges the endpoint by the record, and gives the stream
 // back.
@@ -37,6 +40,9 @@ func (a *attempt) finish(reusable bool) {
 	if e := a.endpoint; e != nil {
 		a.answer(at, record.Flags == 0)
 		e.End()
+		if record.ProxyError == refused {
+			e.Down()
+		}
 		// A stranger that waits for a moment must not have endpoints ejected.
 		hurried := a.x.Stranger && a.d.limits.expected > 0 && record.Flags&hop.UpstreamTimeout != 0
 		if result, ok := judge(record); ok && !hurried {

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
+	"github.com/hopscope/hopscope/proxy/problem"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -50,6 +51,10 @@ type Options struct {
 	ProxyStatusMode   ViewMode
 	ServerTimingMode  ViewMode
 	StreamIdleTimeout time.Duration
+	// ErrorPages are shown to browsers where the proxy itself answers with an error.
+	ErrorPages problem.Pages
+	// TraceLink is the URL of a trace's page, with %TRACE_ID% for its id; "" is none.
+	TraceLink string
 	// Deadlines says how the time that is left goes from hop to hop; nil is off.
 	Deadlines *Deadlines
 	// UnderWay is the table of the hops under way; nil is none.
@@ -57,6 +62,9 @@ type Options struct {
 	// Callers are the networks of clients whose x-envoy- fields are believed; see
 	// [Forwarder.screen].
 	Callers []netip.Prefix
+	// Record are the fields of requests and responses that are recorded beyond those that
+	// every Hop has.
+	Record []hop.RecordedField
 	// Panics counts the panics that cost a request; nil counts none.
 	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.
@@ -160,7 +168,7 @@ func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.E
 	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 	h.Sampled, h.Keep = f.Sampler.Decide(tracecontext.Deferred, h.Trace)
 	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
-	f.blame(h, nil, &fault.Answer{Why: why})
+	f.blame(h, nil, active.Caller{}, &fault.Answer{Why: why})
 	h.End = now(h)
 	f.record(h, info.Sink)
 	f.Active.Add(-1)
@@ -174,7 +182,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		f.blame(h, f.target(x), fault.AnswerTo(err))
+		f.blame(h, f.target(x), x.Active.Caller(), fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)

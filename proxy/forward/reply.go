@@ -1,28 +1,29 @@
 package forward
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/problem"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/words"
 )
 
 // reply writes an answer of the proxy's own: the one place where a failure becomes
 // a response. A response that has begun is cut; only a gRPC call can still end with a
 // status in its trailers. The error says why the answer could not be sent.
 func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
-	f.blame(x.Hop, f.target(x), a)
+	f.blame(x.Hop, f.target(x), x.Active.Caller(), a)
 	h, w := x.Hop, x.Writer
 	status := a.HTTPStatus()
 	if w.Began() || status == 0 {
-		f.note(h)
+		f.note(x)
 		if status == 0 || !f.breakOff(x, a) {
 			w.Cut()
 		}
@@ -64,31 +65,58 @@ func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
 func (f *Forwarder) body(x *filter.Exchange, a *fault.Answer) []byte {
 	r, body := &x.Response, a.Body
 	typed := slices.ContainsFunc(a.Fields, func(f fault.Field) bool { return strings.EqualFold(f.Name, "content-type") })
-	if body == nil && a.Why != nil {
-		body = f.text(x, a.Why)
+	form := problem.Text
+	if body == nil && (a.Why != nil || r.Status >= 400) {
+		body, form = f.problem(x, a)
+		r.Add(message.Unknown, "vary", "accept") // RFC 9110 section 12.5.5
 	}
 	r.Framing, r.Length = message.ByLength, int64(len(body))
 	r.SetReason(r.Own(http.StatusText(r.Status)))
 	if len(body) > 0 && !typed {
-		r.Add(message.ContentType, "content-type", "text/plain; charset=utf-8")
+		r.Add(message.ContentType, "content-type", form.ContentType())
 	}
 	return body
 }
 
-// text tells a person what happened. A listener that does not append to Proxy-Status
-// faces the public, and tells the status only.
-func (f *Forwarder) text(x *filter.Exchange, why *fault.Error) []byte {
+// problem tells the client what happened, in the form that it wants most. A listener that
+// does not append to Proxy-Status faces the public, and tells nothing of what is inside.
+func (f *Forwarder) problem(x *filter.Exchange, a *fault.Answer) ([]byte, problem.Form) {
 	h := x.Hop
-	b := strconv.AppendInt(nil, int64(h.Status), 10)
-	b = append(append(b, ' '), http.StatusText(h.Status)...)
-	if f.ProxyStatusMode == Append {
-		b = append(append(b, "\n"...), cmp.Or(h.Failure.Edge(), h.Labels.Service)...)
-		b = append(append(b, ": "...), why.Reason...)
-		b = append(append(b, " ("...), h.Flags.String()...)
-		b = append(b, ")\ntrace "...)
-		b = h.Trace.AppendHex(b)
+	p := problem.Problem{Status: h.Status, Phrase: http.StatusText(h.Status), RequestID: h.String(h.RequestID), Trace: h.Trace}
+	if why := a.Why; why != nil && f.ProxyStatusMode == Append {
+		kind := why.Kind.String()
+		p.Inside = &problem.Inside{
+			Kind: kind, Meaning: words.Kind(kind), Reason: why.Reason,
+			Service: h.Labels.Service, Flags: h.Flags, Failure: h.Failure, Link: f.traceLink(h.Trace),
+		}
 	}
-	return append(b, '\n')
+	page := f.ErrorPages.For(h.Status)
+	form := problem.Text
+	if h.Kind != hop.KindConnection { // else the head could not be read
+		form = problem.Negotiate(values(&x.Request, "accept"), page != nil)
+	}
+	switch form {
+	case problem.JSON:
+		return p.AppendJSON(nil), form
+	case problem.HTML:
+		return page.Append(nil, &p), form
+	}
+	return p.AppendText(nil), form
+}
+
+// traceLink is where a trace can be seen, "" if that is not known.
+func (f *Forwarder) traceLink(id hop.TraceID) string {
+	return strings.ReplaceAll(f.TraceLink, "%TRACE_ID%", id.String())
+}
+
+// values are those of all fields of a name.
+func values(r *message.Head, name string) (all [][]byte) {
+	for i := range r.Fields {
+		if field := &r.Fields[i]; !field.Removed && message.EqualFold(r.Bytes(field.Name), name) {
+			all = append(all, r.Bytes(field.Value))
+		}
+	}
+	return all
 }
 
 // mostServing is up to how many requests are counted that a call may have been for.
@@ -97,14 +125,20 @@ const mostServing = 10
 // note remembers that a call of this service failed, or what it went well in spite of, for
 // its inbound hops. It comes before the response goes out, since the service may answer its
 // own caller at once.
-func (f *Forwarder) note(h *hop.Hop) {
+func (f *Forwarder) note(x *filter.Exchange) {
+	h := x.Hop
 	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy || // a call without a route is no failure by its status
 		h.Recovered != nil
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
-		among := 1
+		in := x.Active.Caller()
+		_, hurried := f.had(h, in)
+		call := diagnose.Call{Since: in.Start, Hurried: hurried, Among: 1}
 		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
-			among = f.UnderWay.Serving(h.Labels.Service, mostServing)
+			call.Among = f.UnderWay.Serving(h.Labels.Service, mostServing)
 		}
-		f.Causes.Note(h, time.Now(), among)
+		if in.Exact {
+			call.Request = in.Span
+		}
+		f.Causes.Note(h, time.Now(), call)
 	}
 }

@@ -20,6 +20,9 @@ type Flags struct {
 
 	// These change a setting of the file, each if its flag is given.
 	Service, Admin, Consul string
+	AdminToken             string // the file of admin.token_file
+	AdminControlToken      string
+	AdminInsecure          bool
 	OTLP, Zipkin           string
 	Sample                 float64
 	AccessLog, LogLevel    string
@@ -38,6 +41,9 @@ func (f *Flags) settings() []setting {
 	return []setting{
 		{"service", "service", func(c *config.Config) { c.Service = f.Service }},
 		{"admin", "admin.address", func(c *config.Config) { c.Admin.Address = f.Admin }},
+		{"admin-token-file", "admin.token_file", func(c *config.Config) { c.Admin.TokenFile = f.AdminToken }},
+		{"admin-control-token-file", "admin.control_token_file", func(c *config.Config) { c.Admin.ControlTokenFile = f.AdminControlToken }},
+		{"admin-insecure", "admin.insecure", func(c *config.Config) { c.Admin.Insecure = f.AdminInsecure }},
 		{"consul", "consul.address", func(c *config.Config) { c.Consul.Address = f.Consul }},
 		{"otlp", "telemetry.traces.otlp.endpoint", func(c *config.Config) { c.Telemetry.Traces.OTLP = config.NewOTLP(f.OTLP) }},
 		{"zipkin", "telemetry.traces.zipkin.url", func(c *config.Config) { c.Telemetry.Traces.Zipkin = config.NewZipkin(f.Zipkin) }},
@@ -120,7 +126,8 @@ func byFlags(err error, flags map[string]string) error {
 		}
 		m.Path = cmp.Or(flag, m.Path)
 		for key, flag := range flags {
-			if strings.HasSuffix(key, ".address") { // the other of two equal addresses
+			// The other of two equal addresses, or what would let the admin API have this one.
+			if strings.HasSuffix(key, ".address") || strings.HasPrefix(key, "admin.") {
 				m.Message = strings.ReplaceAll(m.Message, key, flag)
 			}
 		}

@@ -63,8 +63,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	p.announce(func(_, _ string) bool { return true })
-	if a := p.proxy.AdminAddr(); a.IsValid() {
-		p.log.Info("admin API", "url", fmt.Sprintf("http://%s/", a))
+	if url := p.proxy.AdminURL(); url != "" {
+		p.log.Info("admin API", "url", url)
 	}
 	next, err := p.succeed(cfg, before)
 	switch {

@@ -77,6 +77,9 @@ type Listener struct {
 	Name   string
 	Socket config.ListenerSocket
 	HTTP   config.ListenerHTTP // as it is written; its routes are the first of the tables
+	// Pages is what the files of its error pages hold, in their order. Whoever reads files
+	// sets it.
+	Pages []string
 	// Tables are the route tables in the order in which they are tried.
 	Tables []ID
 }

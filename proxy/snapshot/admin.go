@@ -24,9 +24,14 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
-	p.mesh = p.joinMesh(c)
+	if p.guard, err = p.guardAdmin(c); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	if p.mesh, err = p.joinMesh(c); err != nil {
+		return fmt.Errorf("mesh: %w", err)
+	}
 	o := admin.Options{
-		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(c),
+		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(), Access: p.guard.access,
 		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
@@ -42,6 +47,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		// Half of the descriptors that traffic leaves are for the admin API.
 		return max(descriptors.Reserve(descriptors.Limit())/2, 4)
 	})
+	p.adminServer.TLS = p.guard.tls()
 	return nil
 }
 

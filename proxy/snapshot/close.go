@@ -35,6 +35,7 @@ func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 		p.reloading.Lock()
 		p.registration.end(ctx, registered)
 		p.registration = nil
+		p.mesh.leave(ctx, registered)
 		p.remembering.Store(false) // it is the other's cache now
 		p.reloading.Unlock()
 		var err error
@@ -54,6 +55,9 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 		wg.Go(func() { drain(l, ctx) })
 	}
 	wg.Wait()
+	p.reloading.Lock()
+	p.mesh.leave(ctx, nil) // only now: who drains can still be asked
+	p.reloading.Unlock()
 	p.cancel()
 	p.mu.Lock()
 	live := slices.Clone(p.live)
@@ -66,6 +70,8 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	defer cancel()
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
 	p.mesh.close()
+	p.guard.close()
+	p.closeCollectors()
 	p.agents.close()
 	p.served.Wait()
 	return err
@@ -84,10 +90,13 @@ func (p *Proxy) stopReloading() []*listener.Listener {
 
 // closeAdmin ends the admin API.
 func (p *Proxy) closeAdmin() error {
-	if p.adminServer == nil {
+	if p.adminSocket == nil {
 		return nil
 	}
 	defer closeSockets(append(p.adminReplaces, p.adminSocket)) // where it never served
+	if p.adminServer == nil {
+		return nil
+	}
 	// The answer to a POST of /drain may still be on its way.
 	last, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -34,13 +34,18 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	if p.draining.Load() {
 		return Changes{}, errDraining
 	}
-	old, base := p.current.Load(), resources.FromConfig(c)
+	old := p.current.Load()
+	base, err := resourcesOf(c)
+	if err != nil {
+		p.metrics.Reloaded(err)
+		return Changes{}, err
+	}
 	d := resources.Diff(old.base, base)
 	if d.None() {
 		p.metrics.Reloaded(nil)
 		return Changes{}, nil
 	}
-	err := unchangeable(d)
+	err = unchangeable(d)
 	var g *generation
 	if err == nil {
 		if g, err = p.build(c, base, old); err != nil {

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -59,23 +61,25 @@ type Proxy struct {
 	options Options
 	started time.Time
 
-	shared   *netio.Shared
-	budget   *listener.Budget // of clients' connections
-	dialling dialling
-	causes   *diagnose.Causes
-	active   *active.Table // the hops under way
-	kernel   *evidence.Kernel
-	panics   *panics.Counter
-	events   *events.Ring
-	service  string // of the first configuration: no reload changes it
-	metrics  *metrics.Metrics
-	log      *accesslog.Log // nil where it is off
-	store    *store.Store   // nil where it is off
-	tally    *tally.Tally
-	tail     *tail.Tail
-	recorder *record.Recorder
-	droppers []dropper // the recorder, and the views that count what they lost
-	agents   agents    // of Consul
+	shared       *netio.Shared
+	budget       *listener.Budget // of clients' connections
+	dialling     dialling
+	causes       *diagnose.Causes
+	active       *active.Table // the hops under way
+	kernel       *evidence.Kernel
+	panics       *panics.Counter
+	events       *events.Ring
+	service      string // of the first configuration: no reload changes it
+	metrics      *metrics.Metrics
+	logs         []*accesslog.Log // those that go to files
+	recorded     accesslog.Recorded
+	store        *store.Store // nil where it is off
+	tally        *tally.Tally
+	tail         *tail.Tail
+	recorder     *record.Recorder
+	collectorTLS []*tlsconf.Client // of exporters
+	droppers     []dropper         // the recorder, and the views that count what they lost
+	agents       agents            // of Consul
 
 	registration *registration // nil where there is none; guarded by reloading
 
@@ -96,6 +100,7 @@ type Proxy struct {
 	context, building    context.Context
 	cancel, stopBuilding context.CancelFunc
 
+	guard         *guard   // of the admin API; nil where that is off
 	mesh          *meshing // nil where there is none
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
@@ -132,6 +137,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.building, p.stopBuilding = context.WithCancel(p.context)
 	if err := p.startViews(&c.Telemetry); err != nil {
+		p.closeCollectors()
 		p.disinherit()
 		p.cancel()
 		return nil, err
@@ -139,7 +145,11 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.limitMemory(c)
 	p.recollect(&c.Discovery)
 	p.reloading.Lock() // what is being built has series, too
-	g, err := p.build(c, resources.FromConfig(c), nothing)
+	var g *generation
+	base, err := resourcesOf(c)
+	if err == nil {
+		g, err = p.build(c, base, nothing)
+	}
 	if err == nil {
 		p.adopt(g)
 		err = p.bindAdmin(c)
@@ -153,6 +163,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	}
 	p.measure()
 	p.measureTLS()
+	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
 	p.measureOverload()
@@ -169,6 +180,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		return nil, err
 	}
 	p.serveAdmin()
+	if err := p.mesh.register(p); err != nil {
+		p.Close(context.Background())
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -189,6 +204,17 @@ func (p *Proxy) AdminAddr() netip.AddrPort {
 	return p.adminSocket.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// AdminURL is where the admin API can be opened, or "" if that is off.
+func (p *Proxy) AdminURL() string {
+	switch {
+	case p.adminSocket == nil:
+		return ""
+	case p.guard.server != nil:
+		return "https://" + p.AdminAddr().String() + "/"
+	}
+	return "http://" + p.AdminAddr().String() + "/"
+}
+
 // Store keeps recent hops. It is nil if that is off.
 func (p *Proxy) Store() *store.Store { return p.store }
 
@@ -201,12 +227,13 @@ func (p *Proxy) Metrics() []metrics.Description { return p.metrics.Describe() }
 // Flush waits until everything that has been recorded shows in the views.
 func (p *Proxy) Flush(ctx context.Context) error { return p.recorder.Flush(ctx) }
 
-// ReopenLog reopens the access log's file.
+// ReopenLog reopens the files of the access logs.
 func (p *Proxy) ReopenLog() error {
-	if p.log == nil {
-		return nil
+	var errs []error
+	for _, l := range p.logs {
+		errs = append(errs, l.Reopen())
 	}
-	return p.log.Reopen()
+	return errors.Join(errs...)
 }
 
 // labels makes the labels of a route, with its series.

@@ -98,7 +98,7 @@ func (p *Proxy) measureTLS() {
 	service := p.current.Load().config.Service
 	p.metrics.Func("hopscope_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in use expires, in Unix time.", metrics.Gauge,
 		[]string{"service", "kind", "name"}, func(emit func(float64, ...string)) {
-			p.current.Load().eachTLS(func(kind, name string, s tlsStats) {
+			p.eachTLS(func(kind, name string, s tlsStats) {
 				if _, _, end := s(); !end.IsZero() {
 					emit(float64(end.Unix()), service, kind, name)
 				}
@@ -106,7 +106,7 @@ func (p *Proxy) measureTLS() {
 		})
 	p.metrics.Func("hopscope_tls_reloads_total", "Times that changed certificate files were read, by how that ended.", metrics.Counter,
 		[]string{"service", "kind", "name", "result"}, func(emit func(float64, ...string)) {
-			p.current.Load().eachTLS(func(kind, name string, s tlsStats) {
+			p.eachTLS(func(kind, name string, s tlsStats) {
 				good, bad, _ := s()
 				emit(float64(good), service, kind, name, "success")
 				emit(float64(bad), service, kind, name, "failure")
@@ -118,7 +118,18 @@ func (p *Proxy) measureTLS() {
 // certificates expires.
 type tlsStats func() (reloads, failures uint64, notAfter time.Time)
 
-// eachTLS visits the TLS of the configuration. It leaves out the clusters of a catalog,
+// eachTLS visits the TLS of the configuration, of the admin API and of the mesh.
+func (p *Proxy) eachTLS(visit func(kind, name string, s tlsStats)) {
+	p.current.Load().eachTLS(visit)
+	if p.guard != nil && p.guard.server != nil {
+		visit("admin", "admin", p.guard.server.Stats)
+	}
+	if p.mesh != nil && p.mesh.tls != nil {
+		visit("mesh", "mesh", p.mesh.tls.Stats)
+	}
+}
+
+// eachTLS visits the TLS of listeners and clusters. It leaves out the clusters of a catalog,
 // which all have the same files.
 func (g *generation) eachTLS(visit func(kind, name string, s tlsStats)) {
 	g.applying.Lock()

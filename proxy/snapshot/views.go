@@ -1,25 +1,22 @@
 package snapshot
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/paths"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/spans"
-	"github.com/hopscope/hopscope/telemetry/spans/otlp"
-	"github.com/hopscope/hopscope/telemetry/spans/zipkin"
 	"github.com/hopscope/hopscope/telemetry/store"
 	"github.com/hopscope/hopscope/telemetry/tail"
 	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
-// dropper is a view that counts what it lost.
+// dropper is a view that counts what it lost, by view, reason and, where it has several,
+// exporter.
 type dropper interface {
 	Dropped(emit func(value float64, labelValues ...string))
 }
@@ -32,15 +29,12 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	p.tally, p.tail = tally.New(p.started), tail.New()
 	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail}
-	if t.AccessLog.Path != "off" {
-		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
-		if err != nil {
-			return err
-		}
-		p.log = log
-		views = append(views, log)
+	logs, err := p.openLogs(&t.AccessLog)
+	if err != nil {
+		return err
 	}
-	exporters, err := exporters(&t.Traces)
+	views = append(views, logs...)
+	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
 		return err
 	}
@@ -65,9 +59,14 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics.Func("hopscope_lost_context_calls_total", "Calls of the service that began a trace of their own while it answered a request: it does not pass the trace context on. Calls that it makes of its own accord look the same.", metrics.Counter,
 		[]string{"service"}, func(emit func(float64, ...string)) { emit(float64(p.tally.Lost()), p.service) })
 	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
-		metrics.Counter, []string{"view", "reason"}, func(emit func(float64, ...string)) {
+		metrics.Counter, []string{"view", "reason", "exporter"}, func(emit func(float64, ...string)) {
 			for _, d := range p.droppers {
-				d.Dropped(emit)
+				d.Dropped(func(value float64, labels ...string) {
+					if len(labels) < 3 {
+						labels = append(labels, "") // it has no exporters
+					}
+					emit(value, labels...)
+				})
 			}
 		})
 	return nil
@@ -89,30 +88,6 @@ func (p *Proxy) dropped() map[string]map[string]uint64 {
 		})
 	}
 	return all
-}
-
-// exporters are where spans go.
-func exporters(t *config.Traces) ([]spans.Exporter, error) {
-	var all []spans.Exporter
-	if o := t.OTLP; o != nil {
-		compression := o.Compression
-		if compression == "none" {
-			compression = ""
-		}
-		e, err := otlp.New(otlp.Options{Endpoint: o.Endpoint, Headers: o.Headers, Timeout: o.Timeout, Compression: compression, TLS: o.TLS})
-		if err != nil {
-			return nil, fmt.Errorf("telemetry.traces.otlp: %w", err)
-		}
-		all = append(all, e)
-	}
-	if z := t.Zipkin; z != nil {
-		e, err := zipkin.New(zipkin.Options{URL: z.URL, Timeout: z.Timeout})
-		if err != nil {
-			return nil, fmt.Errorf("telemetry.traces.zipkin: %w", err)
-		}
-		all = append(all, e)
-	}
-	return all, nil
 }
 
 // sink is where the n-th connection records its Hops.

@@ -34,6 +34,26 @@ const (
 	trustDomain
 )
 
+// Names are names of which a certificate has to have one, in the forms of
+// [ServerOptions].ClientSAN.
+type Names struct{ patterns []pattern }
+
+// ParseNames parses a list of names.
+func ParseNames(texts []string) (Names, error) {
+	patterns, err := parsePatterns(texts)
+	return Names{patterns}, err
+}
+
+// Has reports whether a certificate has one of the names. None are nobody's.
+func (n Names) Has(leaf *x509.Certificate) bool {
+	for i := range n.patterns {
+		if n.patterns[i].matches(leaf) {
+			return true
+		}
+	}
+	return false
+}
+
 // parsePatterns parses a list of patterns.
 func parsePatterns(texts []string) ([]pattern, error) {
 	var all []pattern

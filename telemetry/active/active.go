@@ -47,7 +47,25 @@ type Entry struct {
 	attempt    hop.SpanID // the latest
 	endpoint   string     // its address
 	limits     Limits
+
+	caller Caller // of the goroutine that enters
 }
+
+// Caller is the inbound hop that an outbound one is for, as it was when that one entered.
+// The zero value is that it is not known.
+type Caller struct {
+	Span  hop.SpanID
+	Start time.Time
+	// Until is when its time is over; zero is never.
+	Until time.Time
+	// Exact is true if the outbound hop names an attempt of it as its parent. Else it is one
+	// of the same trace.
+	Exact bool
+}
+
+// Caller returns the inbound hop that the outbound one is for, as long as that one is in the
+// table. It is for the goroutine that entered it.
+func (e *Entry) Caller() Caller { return e.caller }
 
 // Limits are when the time of a hop is over, from its start; 0 is never, or not known yet.
 type Limits struct {
@@ -82,12 +100,15 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	if endpoint != "" {
 		e.tries, e.wait = 1, pack(Connection, h.Routed)
 	}
-	e.in = b
+	e.in, e.caller = b, Caller{}
 	b.mu.Lock()
 	if h.Labels.Direction == hop.Outbound && b.first != nil {
-		var in *Entry
-		in, by = b.caller(h)
-		ok = in != nil && by != forever
+		if in, over := b.caller(h); in != nil {
+			e.caller = Caller{Span: in.hop.Span, Start: in.hop.Start, Exact: in.attempt == h.Parent && !h.Parent.IsZero()}
+			if by, ok = over, over != forever; ok {
+				e.caller.Until = h.Start.Add(by)
+			}
+		}
 	}
 	if e.next = b.first; e.next != nil {
 		e.next.prev = e
@@ -141,7 +162,7 @@ func (e *Entry) Leave() {
 	}
 	e.next, e.prev, e.hop, e.path, e.host, e.to = nil, nil, nil, nil, nil, nil
 	b.mu.Unlock()
-	e.in = nil
+	e.in, e.caller = nil, Caller{}
 }
 
 // Try notes that another attempt begins, at the given time from the hop's start: it waits for a

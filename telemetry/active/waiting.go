@@ -63,15 +63,3 @@ func (t *Table) Serving(service string, most int) (n int) {
 	}
 	return n
 }
-
-// Caller returns the inbound hop that an outbound one is for, as [Table.Enter] finds it.
-func (t *Table) Caller(out *hop.Hop) (in Hop, ok bool) {
-	b := t.bucket(out.Trace)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	e, _ := b.caller(out)
-	if e == nil {
-		return Hop{}, false
-	}
-	return e.look(), true
-}

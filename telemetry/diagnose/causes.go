@@ -23,15 +23,22 @@ type Causes struct {
 	noted atomic.Int64 // when the latest failure was noted, from began
 
 	mu      sync.Mutex
-	byTrace map[hop.TraceID]int // index into ring
+	byKey   map[causeKey]int // index into ring
 	ring    []cause
 	next    int
 	lost    [32]lost
 	nextOut int // index into lost
 }
 
+// causeKey is what failures are remembered by: the trace, and the inbound hop that the call
+// was for, zero where that is not known.
+type causeKey struct {
+	trace   hop.TraceID
+	request hop.SpanID
+}
+
 type cause struct {
-	trace hop.TraceID
+	causeKey
 	// latest is the latest failure. It is zero if there are only failures that services
 	// farther on recovered from.
 	latest sighting
@@ -56,7 +63,7 @@ func (s *sighting) since(t time.Time) bool { return !s.at.IsZero() && !s.at.Befo
 // add takes another failure into account for the one that took the most time.
 func (s *sighting) add(n sighting) {
 	switch {
-	case s.failure.Hop == n.failure.Hop && !s.at.IsZero():
+	case s.failure.Hop == n.failure.Hop && s.failure.Kind != KindNoTimeLeft && !s.at.IsZero():
 		n.took += s.took
 		*s = n
 	case n.took > s.took || s.at.IsZero():
@@ -77,8 +84,24 @@ type Cause struct {
 	hop.Failure
 	// Took is how long the call took that failed.
 	Took time.Duration
+	// At is when it failed.
+	At time.Time
 	// Among is how many requests the call may have been for: 1 unless the application passes
 	// no trace context on.
+	Among int
+}
+
+// Call is what is known of a call that is noted.
+type Call struct {
+	// Request is the span of the inbound hop that the call was for, zero if that is not
+	// known, and Since is when that began, as far as it is known.
+	Request hop.SpanID
+	Since   time.Time
+	// Hurried is true if the inbound hop had not even half of the time left, when the call
+	// began, that the call's own route allows.
+	Hurried bool
+	// Among is how many requests the service was serving, for a call that came without a
+	// trace context.
 	Among int
 }
 
@@ -89,7 +112,7 @@ const maxCauseText = 512
 // about a megabyte.
 func NewCauses(size int) *Causes {
 	size = max(size, 1)
-	c := &Causes{began: time.Now(), byTrace: make(map[hop.TraceID]int, size), ring: make([]cause, size)}
+	c := &Causes{began: time.Now(), byKey: make(map[causeKey]int, size), ring: make([]cause, size)}
 	c.noted.Store(math.MinInt64)
 	return c
 }
@@ -100,15 +123,17 @@ func NewCauses(size int) *Causes {
 // But a call that had little time left, since an earlier one had used it up before it
 // failed, is not at fault: then that one counts.
 //
-// among is how many requests the service was serving, for a call that came without a
-// trace context.
-func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
+// The Call says what the proxy knows of it.
+func (c *Causes) Note(h *hop.Hop, now time.Time, call Call) {
 	if h.Trace.IsZero() {
 		return
 	}
 	n := sighting{h.Span, now, now.Sub(h.Start), h.Failure}
-	if r := h.Recovered; r != nil {
+	switch r := h.Recovered; {
+	case r != nil:
 		n.took, n.failure = r.Took, r.Failure
+	case n.failure.Kind == KindNoTimeLeft && n.failure.Hop == h.Labels.Service && !call.Since.IsZero():
+		n.took = now.Sub(call.Since) // the service itself is at fault
 	}
 	f := &n.failure
 	for _, text := range []*string{&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason} {
@@ -117,13 +142,13 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.noted.Store(max(c.noted.Load(), int64(now.Sub(c.began))))
-	at := c.entry(h.Trace)
+	at := c.entry(causeKey{h.Trace, call.Request})
 	if h.Recovered != nil {
 		at.longest.add(n)
 		return
 	}
 	if at.latest.at.IsZero() || at.latest.span != h.Span { // else it is noted again
-		at.lacked = hurried(h, &n) && at.longest.took > n.took
+		at.lacked = call.Hurried && WantedTime(n.failure.Kind) && at.longest.took > n.took && !at.longest.at.After(h.Start)
 		at.longest.add(n)
 	}
 	at.latest = n
@@ -133,28 +158,40 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, among int) {
 			c.nextOut = (c.nextOut + 1) % len(c.lost)
 			out = &c.lost[c.nextOut]
 		}
-		*out = lost{h.Labels.Service, h.Start, now, among, n.failure}
+		*out = lost{h.Labels.Service, h.Start, now, call.Among, n.failure}
 	}
 }
 
-// entry returns the place of a trace, in which the oldest one makes room.
-func (c *Causes) entry(trace hop.TraceID) *cause {
-	i, known := c.byTrace[trace]
+// entry returns the place of a key. The oldest makes room for it.
+func (c *Causes) entry(key causeKey) *cause {
+	i, known := c.byKey[key]
 	if !known {
 		i = c.next
 		c.next = (c.next + 1) % len(c.ring)
-		if old := c.ring[i].trace; !old.IsZero() {
-			delete(c.byTrace, old)
+		if old := c.ring[i].causeKey; !old.trace.IsZero() {
+			delete(c.byKey, old)
 		}
-		c.byTrace[trace] = i
-		c.ring[i] = cause{trace: trace}
+		c.byKey[key] = i
+		c.ring[i] = cause{causeKey: key}
 	}
 	return &c.ring[i]
 }
 
+// of returns what was noted for an inbound hop: for the hop itself, or else for its trace
+// since it started, of calls of which it is not known what they were for. An earlier failure
+// can't be the reason, for example if a trace goes through a service more than once. It
+// returns nil if there is nothing.
+func (c *Causes) of(trace hop.TraceID, request hop.SpanID, since time.Time) *cause {
+	for _, key := range [...]causeKey{{trace, request}, {trace: trace}} {
+		if i, known := c.byKey[key]; known && (c.ring[i].latest.since(since) || c.ring[i].longest.since(since)) {
+			return &c.ring[i]
+		}
+	}
+	return nil
+}
+
 // Find returns the failure that explains an inbound hop that has not ended: the latest
-// that was noted for its trace since it started. An earlier failure can't be the reason,
-// for example if a trace goes through a service more than once.
+// that was noted for it.
 //
 // An application that passes no trace context on begins a trace with each of its calls.
 // Then the latest that failed while the inbound hop was under way is taken, and said to be
@@ -162,12 +199,12 @@ func (c *Causes) entry(trace hop.TraceID) *cause {
 func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, known := c.byTrace[h.Trace]; known && c.ring[i].latest.since(h.Start) {
-		found := &c.ring[i].latest
-		if longest := &c.ring[i].longest; c.ring[i].lacked && longest.since(h.Start) {
-			found = longest
+	if at := c.of(h.Trace, h.Span, h.Start); at != nil && at.latest.since(h.Start) {
+		found := &at.latest
+		if at.lacked && at.longest.since(h.Start) {
+			found = &at.longest
 		}
-		return Cause{found.failure, found.took, 1}, true
+		return Cause{found.failure, found.took, found.at, 1}, true
 	}
 	var latest *lost
 	for i := range c.lost {
@@ -179,30 +216,24 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	if latest == nil || c.Passes.Load() {
 		return Cause{}, false
 	}
-	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.among}, true
+	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.at, latest.among}, true
 }
 
-// Longest returns the failure of a trace that took the most time since an instant,
-// those included that did not fail a request. It may be why others had no time left, and
-// is to be blamed for nothing else. It costs next to nothing if nothing failed since then.
-func (c *Causes) Longest(trace hop.TraceID, since time.Time) (cause Cause, ok bool) {
+// Longest returns the failure that took the most time since an inbound hop started, of those
+// that were noted for it, those included that did not fail a request. request is the hop's
+// span. The failure may be why others had no time left, and is to be blamed for nothing
+// else. It costs next to nothing if nothing failed since then.
+func (c *Causes) Longest(trace hop.TraceID, request hop.SpanID, since time.Time) (cause Cause, ok bool) {
 	if c.noted.Load() < int64(since.Sub(c.began)) {
 		return Cause{}, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, known := c.byTrace[trace]
-	if !known || !c.ring[i].longest.since(since) {
+	at := c.of(trace, request, since)
+	if at == nil || !at.longest.since(since) {
 		return Cause{}, false
 	}
-	s := &c.ring[i].longest
-	return Cause{s.failure, s.took, 1}, true
-}
-
-// hurried reports whether a call failed because time ran out, here or farther on, long
-// before its own route would have had it: its caller had no more time left for it.
-func hurried(h *hop.Hop, s *sighting) bool {
-	return OutOfTime(s.failure.Kind) && s.took < h.Timeout/2
+	return Cause{at.longest.failure, at.longest.took, at.longest.at, 1}, true
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

@@ -212,6 +212,13 @@ func (t *Trace) slow(s *share, total time.Duration) *Culprit {
 	if s.calls > 1 {
 		c.Reason = s.counted(total)
 	}
+	if s.longest > s.took/2 && s.node.cold() {
+		if s.calls > 1 {
+			c.Reason += "; one of them, which took " + duration(s.longest) + ", was the first since it came up"
+		} else {
+			c.Reason += "; it was the first request to it since it came up"
+		}
+	}
 	return c
 }
 
@@ -251,10 +258,20 @@ func (s *share) counted(total time.Duration) string {
 	if s.what == inApplication {
 		text += ", in its application"
 	}
-	if s.calls > 2 && s.first > s.took/2 {
+	if s.calls > 2 && s.first > s.took/2 && !s.node.cold() {
 		text += "; the first one took " + duration(s.first) + ", as after a cold start"
 	}
 	return text
+}
+
+// cold reports whether the attempt was the first to an endpoint that had come up, by what
+// its own proxy knows, or the caller's.
+func (n *Node) cold() bool {
+	if n.Attempt == nil || n.Attempt.Cold {
+		return n.Attempt != nil
+	}
+	call := n.parent.parent
+	return call != nil && call.pair() == n.parent && call.Attempt.Cold
 }
 
 // duration returns d with the significant digits.

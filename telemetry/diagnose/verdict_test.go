@@ -191,6 +191,20 @@ func TestVerdict(t *testing.T) {
 			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 30, 200)), allowed(out("web", "users", 11, 2, 31, 60, 200)), allowed(out("web", "cart", 13, 2, 61, 91, 200)),
 			noTime(allowed(timedOut(out("web", "search", 7, 2, 92, 98, 504)))), cut(in("search", 9, 8, 93, 97, 0))},
 			"web", hop.PartApplication, KindNoTimeLeft, "search had only 6 ms of 100 ms left when it was called", ""},
+		{"an application that works for long, where the next call answers that its time is over", []*hop.Hop{
+			allowed(answers500(in("web", 1, 0, 0, 100, 500))), allowed(grpc(out("web", "search", 7, 2, 92, 98, 200), 4, "too late"))},
+			"web", hop.PartApplication, KindNoTimeLeft, "93.8 ms in the application at 127.0.0.1:3000; then search had only 5.8 ms of 100 ms left", ""},
+		{"an application that works for long, where the next call had time, and says that it had none", []*hop.Hop{
+			allowed(answers500(in("web", 1, 0, 0, 40, 500))), allowed(grpc(out("web", "search", 7, 2, 32, 38, 200), 4, "too late"))},
+			"web -> search", hop.PartApplication, ErrorResponse, "answered DEADLINE_EXCEEDED (4): too late", ""},
+		{"many calls left no time for the last, whose proxy answered", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 30, 200)), allowed(out("web", "users", 11, 2, 31, 60, 200)), allowed(out("web", "cart", 13, 2, 61, 91, 200)),
+			func() *hop.Hop {
+				h := noTime(allowed(grpc(out("web", "search", 7, 2, 92, 98, 200), 4, "too late")))
+				h.Failure.Origin = hop.OriginRelayed
+				return h
+			}(), allowed(grpc(timedOut(in("search", 9, 8, 93, 97, 200)), 4, "too late"))},
+			"web", hop.PartApplication, KindNoTimeLeft, "search had only 6 ms of 100 ms left when it was called", ""},
 		{"a call that fails by its own short timeout", []*hop.Hop{
 			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 92, 200)), in("stock", 5, 4, 2, 91, 200), func() *hop.Hop {
 				h := timedOut(out("web", "search", 7, 2, 93, 99, 504))
@@ -317,6 +331,12 @@ func begun(h *hop.Hop, after float64) *hop.Hop {
 	return h
 }
 
+// cold makes the attempt of the n-th hop the first to an endpoint that came up.
+func cold(hops []*hop.Hop, n int) []*hop.Hop {
+	hops[n].Attempts[0].Cold = true
+	return hops
+}
+
 // blocked makes the hop one whose client took the response so slowly.
 func blocked(h *hop.Hop, by float64) *hop.Hop {
 	begun(h, 4).WriteBlocked = millis(by)
@@ -339,6 +359,11 @@ func TestSlowCallee(t *testing.T) {
 		{"five calls", calls(5, 1200, 1200, true), "stock", "5 calls to stock took 6.00 of 6.03 s, in its application"},
 		{"without a proxy", calls(5, 1200, 1200, false), "web -> stock", "5 calls to stock took 6.00 of 6.03 s"},
 		{"cold at first", calls(4, 10, 900, true), "stock", "4 calls to stock took 929 of 954 ms, in its application; the first one took 900 ms, as after a cold start"},
+		{"cold for sure", cold(calls(1, 900, 900, true), 2), "stock", "900 ms in the application at 127.0.0.1:3000; it was the first request to it since it came up"},
+		{"cold for sure, as the caller knows", cold(calls(1, 900, 900, true), 1), "stock", "900 ms in the application at 127.0.0.1:3000; it was the first request to it since it came up"},
+		{"cold for sure, without a proxy", cold(calls(1, 900, 900, false), 1), "web -> stock", "901 ms to answer; it was the first request to it since it came up"},
+		{"cold for sure at first", cold(calls(4, 10, 900, true), 2), "stock", "4 calls to stock took 929 of 954 ms, in its application; one of them, which took 900 ms, was the first since it came up"},
+		{"cold, and slow in any case", cold(calls(5, 1200, 1200, true), 2), "stock", "5 calls to stock took 6.00 of 6.03 s, in its application"},
 		{"a slow reader", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), in("stock", 5, 4, 2, 8, 200)},
 			"web", "90.9 ms to take a response of stock that had been sent: its application reads slowly, or the network is slow"},
 		{"a slow reader of a large response", []*hop.Hop{in("web", 1, 0, 0, 100, 200), begun(out("web", "stock", 3, 2, 1, 99, 200), 5), begun(in("stock", 5, 4, 2, 90, 200), 4)},

@@ -99,6 +99,10 @@ type Hop struct {
 	TraceState  Text
 	UpstreamHop Text // the Proxy-Status that came back from upstream, joined by ", "
 
+	// Recorded are the values of further fields, which only the configuration asks for; it
+	// knows which they are. It is empty if nobody asks for any.
+	Recorded []Text
+
 	// Attempts has one entry for each try at an endpoint, in order.
 	Attempts []Attempt
 
@@ -114,6 +118,10 @@ type Attempt struct {
 	Endpoint, Cluster string
 	// Reused is true if the connection came from the pool.
 	Reused bool
+	// Cold is true if this is the first request of the proxy to the endpoint since it knows
+	// that the endpoint came up: nothing had listened there, or it was not well, or it is new
+	// in the cluster.
+	Cold bool
 	// Version is the protocol spoken upstream.
 	Version Version
 	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint saw
@@ -302,8 +310,8 @@ func (p *Pool) Put(h *Hop) {
 	if cap(h.text) > 4096 || cap(h.Attempts) > 8 {
 		return
 	}
-	attempts, text := h.Attempts, h.text
+	attempts, recorded, text := h.Attempts, h.Recorded, h.text
 	clear(attempts)
-	*h = Hop{Attempts: attempts[:0], text: text[:0]}
+	*h = Hop{Attempts: attempts[:0], Recorded: recorded[:0], text: text[:0]}
 	p.pool.Put(h)
 }

@@ -92,6 +92,7 @@ type attempt struct {
 	Endpoint      string        `json:"endpoint"`
 	Cluster       string        `json:"cluster,omitempty"`
 	Reused        bool          `json:"reused"`
+	Cold          bool          `json:"cold,omitempty"`
 	Version       string        `json:"version,omitempty"`
 	Scheme        string        `json:"scheme,omitempty"`
 	Host          string        `json:"host,omitempty"`
@@ -163,7 +164,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
 		d.Attempts = append(d.Attempts, attempt{
-			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused,
+			SpanID: idText(a.Span[:]), Endpoint: a.Endpoint, Cluster: a.Cluster, Reused: a.Reused, Cold: a.Cold,
 			Version: a.Version.String(), Scheme: a.Scheme, Host: h.String(a.Host), Path: h.String(a.Path),
 			Query: string(redact.AppendQuery(nil, h.Bytes(a.Query))), StartNS: a.Start, ConnectedNS: a.Connected, SentNS: a.Sent,
 			FirstByteNS: a.FirstByte, EndNS: a.End, Status: a.Status, Flags: a.Flags.String(),
@@ -221,7 +222,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	for i := range d.Attempts {
 		from, a := &d.Attempts[i], h.Attempt()
 		*a = Attempt{
-			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused,
+			Endpoint: from.Endpoint, Cluster: from.Cluster, Reused: from.Reused, Cold: from.Cold,
 			Version: parse(from.Version, VersionUnknown, HTTP2), Scheme: from.Scheme,
 			Start: from.StartNS, Connected: from.ConnectedNS, Sent: from.SentNS,
 			FirstByte: from.FirstByteNS, End: from.EndNS, Status: from.Status,

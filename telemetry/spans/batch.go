@@ -2,52 +2,65 @@ package spans
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
-)
 
-// schemaURL names the version of the semantic conventions that convert.go
-// follows.
-const schemaURL = "https://opentelemetry.io/schemas/1.37.0"
+	"github.com/hopscope/hopscope/telemetry/resource"
+)
 
 // Batch has spans of one service for the exporters. Exporters share it, and must not keep
 // it or what its methods return after Export.
 type Batch struct {
-	resource *resource
+	owner  *Spans
+	origin *origin
 	encoder
-	users atomic.Int32 // exporters that still have it
+	users atomic.Int32 // queues that still have it
 }
 
-// resource has the attributes that all spans of a service share.
-type resource struct {
+// origin has what all spans of a service share.
+type origin struct {
 	service string
 	message *resourcepb.Resource
 	scope   *commonpb.InstrumentationScope
 }
 
+func newOrigin(service string, o Options) *origin {
+	of := resource.Options{Version: o.Version, HostName: o.HostName, Attributes: o.Attributes}
+	return &origin{service, resource.New(service, of), resource.Scope(of)}
+}
+
 // Service is the name of the service whose hops these are.
-func (b *Batch) Service() string { return b.resource.service }
+func (b *Batch) Service() string { return b.origin.service }
 
 // Len is the number of spans.
 func (b *Batch) Len() int { return b.spans }
 
+// Size is how many bytes they are.
+func (b *Batch) Size() int { return len(b.out) }
+
+// Release implements [delivery.Batch].
+func (b *Batch) Release() {
+	if b.users.Add(-1) == 0 {
+		b.owner.release(b)
+	}
+}
+
 // ResourceSpans returns the spans as an OTLP message. The spans in it are raw bytes that
 // marshal unchanged: its Spans fields look empty.
 func (b *Batch) ResourceSpans() *tracepb.ResourceSpans {
-	scope := &tracepb.ScopeSpans{Scope: b.resource.scope}
+	scope := &tracepb.ScopeSpans{Scope: b.origin.scope}
 	// A message marshals unknown fields unchanged, after the known ones. These bytes are
 	// the field ScopeSpans.spans, so an ordinary message arrives. This avoids building a
 	// few hundred objects a hop only to walk over them once.
 	scope.ProtoReflect().SetUnknown(b.out)
 	return &tracepb.ResourceSpans{
-		Resource:   b.resource.message,
+		Resource:   b.origin.message,
 		ScopeSpans: []*tracepb.ScopeSpans{scope},
-		SchemaUrl:  schemaURL,
+		SchemaUrl:  resource.SchemaURL,
 	}
 }
 
@@ -58,33 +71,4 @@ func (b *Batch) Spans() ([]*tracepb.Span, error) {
 		return nil, fmt.Errorf("spans: a batch that can't be read back: %w", err)
 	}
 	return scope.Spans, nil
-}
-
-func newResource(service string, o Options) *resource {
-	r := &resource{
-		service: service,
-		message: &resourcepb.Resource{},
-		scope: &commonpb.InstrumentationScope{
-			Name:    "github.com/hopscope/hopscope",
-			Version: o.Version,
-		},
-	}
-	for _, a := range [][2]string{
-		{"service.name", service},
-		{"host.name", o.HostName},
-		{"telemetry.sdk.name", "hopscope"},
-		{"telemetry.sdk.language", "go"},
-		{"telemetry.sdk.version", o.Version},
-	} {
-		if a[1] == "" {
-			continue
-		}
-		r.message.Attributes = append(r.message.Attributes, &commonpb.KeyValue{
-			Key: a[0],
-			Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{
-				StringValue: strings.ToValidUTF8(a[1], replacement),
-			}},
-		})
-	}
-	return r
 }

@@ -9,5 +9,5 @@
 //
 // Start reading at convert.go. With attributes.go, call.go (gRPC) and connection.go (TLS)
 // it has all attributes for every exporter. Then read [Spans], which makes batches, and
-// delivery.go, which passes them to exporters without ever waiting for one.
+// package delivery, which takes them to exporters without ever waiting for one.
 package spans

@@ -37,7 +37,7 @@ func FuzzHopIsReadable(f *testing.F) {
 			h.Attempts[0].TLS = h.TLS
 		})
 		var b Batch
-		b.resource = newResource(method, Options{HostName: host})
+		b.origin = newOrigin(method, Options{HostName: host})
 		b.hop(h)
 		b.hop(retried(h))
 		wire, err := proto.Marshal(b.ResourceSpans())
@@ -82,7 +82,7 @@ func BenchmarkHop(b *testing.B) {
 
 func benchmarkHop(b *testing.B, h *hop.Hop) {
 	var batch Batch
-	batch.resource = newResource("web", Options{HostName: "host"})
+	batch.origin = newOrigin("web", Options{HostName: "host"})
 	var wire []byte
 	b.ReportAllocs()
 	for b.Loop() {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/telemetry/delivery"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -20,18 +20,8 @@ const (
 	maxBatchBytes = 768 << 10
 )
 
-// Exporter sends batches somewhere. Its methods are called one after the other.
-type Exporter interface {
-	// Name names it in logs.
-	Name() string
-	// Export sends b, with retries where they make sense, within ctx and its own time
-	// limit. On an error the spans of the batch are lost, and the exporter rests before
-	// the next one. A [RejectedError] means that only some spans are lost and that the
-	// exporter works.
-	Export(ctx context.Context, b *Batch) error
-	// Close ends the exporter within ctx. No Export is running then.
-	Close(ctx context.Context) error
-}
+// Exporter sends batches somewhere: see [delivery.Exporter].
+type Exporter = delivery.Exporter[*Batch]
 
 // Options configure the spans and their queues. The zero value is right for production.
 type Options struct {
@@ -39,8 +29,9 @@ type Options struct {
 	Version string
 	// HostName is the resource's host.name; default is the machine's.
 	HostName string
-	// QueueBytes limits what waits for each exporter, in bytes; default
-	// 16 MiB.
+	// Attributes are further attributes of the resource: see [resource.Options].
+	Attributes map[string]string
+	// QueueBytes limits what waits for each exporter, in bytes; default 16 MiB.
 	QueueBytes int
 	// Log receives warnings about exporters, at most one a minute for each;
 	// default is to discard them.
@@ -49,30 +40,18 @@ type Options struct {
 
 // Spans is the view. It implements record.View.
 type Spans struct {
-	options    Options
-	deliveries []*delivery
-	open       []*Batch  // one for each service, and there is mostly one
-	free       sync.Pool // of *Batch
-	dropped    drops
+	options Options
+	queues  []*delivery.Queue[*Batch] // one for each exporter
+	open    []*Batch                  // one for each service, and there is mostly one
+	free    sync.Pool                 // of *Batch
+	noTrace atomic.Uint64             // hops without ids
 }
-
-// drops counts lost spans by reason.
-type drops struct{ queueFull, failed, rejected, closed, noTrace atomic.Uint64 }
 
 // New starts the delivery to exporters, and owns them. Call [Spans.Close] to end them.
 func New(exporters []Exporter, o Options) *Spans {
-	if o.HostName == "" {
-		o.HostName, _ = os.Hostname() // without a name the attribute is left out
-	}
-	if o.QueueBytes <= 0 {
-		o.QueueBytes = 16 << 20
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	s := &Spans{options: o}
 	for _, e := range exporters {
-		s.deliveries = append(s.deliveries, startDelivery(e, s))
+		s.queues = append(s.queues, delivery.Start(e, delivery.Options{What: "spans", Bytes: o.QueueBytes, Log: o.Log}))
 	}
 	return s
 }
@@ -84,22 +63,24 @@ func (s *Spans) Name() string { return "spans" }
 // exporters can't take are dropped and counted. If no exporter has room, it does not even
 // convert them.
 func (s *Spans) Observe(h *hop.Hop) {
-	if h.Keep == hop.KeepNot || len(s.deliveries) == 0 {
+	if h.Keep == hop.KeepNot || len(s.queues) == 0 {
 		return
 	}
 	if h.Trace.IsZero() || h.Span.IsZero() {
-		s.dropped.noTrace.Add(1) // a collector would refuse its whole batch
+		s.noTrace.Add(1) // a collector would refuse its whole batch
 		return
 	}
 	if s.crowded() {
-		s.dropped.queueFull.Add(uint64(spansOf(h) * len(s.deliveries)))
+		for _, q := range s.queues {
+			q.Skip(spansOf(h))
+		}
 		return
 	}
 	i := s.batchOf(h.Labels.Service)
 	b := s.open[i]
 	b.hop(h)
 	if b.spans >= maxBatchSpans || len(b.out) >= maxBatchBytes {
-		s.open[i] = s.batch(b.resource)
+		s.open[i] = s.batch(b.origin)
 		s.hand(b)
 	}
 }
@@ -107,8 +88,8 @@ func (s *Spans) Observe(h *hop.Hop) {
 // crowded reports whether no exporter has room. Converting a hop is the most expensive
 // step.
 func (s *Spans) crowded() bool {
-	for _, d := range s.deliveries {
-		if !d.crowded.Load() {
+	for _, q := range s.queues {
+		if !q.Crowded() {
 			return false
 		}
 	}
@@ -137,55 +118,45 @@ func (s *Spans) Tick(time.Time) { s.flush() }
 // everything, and ends them. Spans that are not sent by then are dropped and counted.
 func (s *Spans) Close(ctx context.Context) error {
 	s.flush()
-	for _, d := range s.deliveries {
-		close(d.closing)
-		close(d.queue)
+	for _, q := range s.queues {
+		q.End()
 	}
 	var errs []error
-	for _, d := range s.deliveries {
-		errs = append(errs, d.close(ctx))
+	for _, q := range s.queues {
+		errs = append(errs, q.Close(ctx))
 	}
 	return errors.Join(errs...)
 }
 
-// Dropped calls emit with the number of lost spans so far for each pair of the labels
-// view and reason, for a metric that is read at each scrape: "queue_full", an exporter
-// was slower than the traffic, or failed, and rests; "export_failed", it could not send
-// them; "rejected", the collector did not want them; "closed", the time to end was up;
-// and "no_trace", a hop (not a span) without ids.
+// Dropped calls emit with the number of lost spans so far for each combination of the
+// labels view, reason and exporter, for a metric that is read at each scrape. The reasons
+// are those of [delivery.Queue.Dropped], and "no_trace", a hop (not a span) without ids,
+// which has no exporter.
 func (s *Spans) Dropped(emit func(value float64, labelValues ...string)) {
-	for _, d := range []struct {
-		count  *atomic.Uint64
-		reason string
-	}{
-		{&s.dropped.queueFull, "queue_full"},
-		{&s.dropped.failed, "export_failed"},
-		{&s.dropped.rejected, "rejected"},
-		{&s.dropped.closed, "closed"},
-		{&s.dropped.noTrace, "no_trace"},
-	} {
-		emit(float64(d.count.Load()), s.Name(), d.reason)
+	for _, q := range s.queues {
+		q.Dropped(func(value float64, reason string) { emit(value, s.Name(), reason, q.Name()) })
 	}
+	emit(float64(s.noTrace.Load()), s.Name(), "no_trace", "")
 }
 
 // batchOf returns the index in s.open of the service's batch.
 func (s *Spans) batchOf(service string) int {
 	for i, b := range s.open {
-		if b.resource.service == service {
+		if b.origin.service == service {
 			return i
 		}
 	}
-	s.open = append(s.open, s.batch(newResource(service, s.options)))
+	s.open = append(s.open, s.batch(newOrigin(service, s.options)))
 	return len(s.open) - 1
 }
 
 // batch returns an empty batch.
-func (s *Spans) batch(r *resource) *Batch {
+func (s *Spans) batch(o *origin) *Batch {
 	b, ok := s.free.Get().(*Batch)
 	if !ok {
-		b = new(Batch)
+		b = &Batch{owner: s}
 	}
-	b.resource = r
+	b.origin = o
 	return b
 }
 
@@ -193,7 +164,7 @@ func (s *Spans) batch(r *resource) *Batch {
 func (s *Spans) flush() {
 	for i, b := range s.open {
 		if b.spans > 0 {
-			s.open[i] = s.batch(b.resource)
+			s.open[i] = s.batch(b.origin)
 			s.hand(b)
 		}
 	}
@@ -204,29 +175,19 @@ func (s *Spans) hand(b *Batch) {
 	if cap(b.out) > 4*len(b.out) && cap(b.out) > 64<<10 {
 		// A queue is bounded by the content of its batches, so their buffers must not be
 		// much larger.
-		small := &Batch{resource: b.resource}
+		small := &Batch{owner: s, origin: b.origin}
 		small.out = append([]byte(nil), b.out...)
 		small.spans = b.spans
 		s.release(b)
 		b = small
 	}
-	b.users.Store(int32(len(s.deliveries)))
-	for _, d := range s.deliveries {
-		if !d.offer(b) {
-			s.dropped.queueFull.Add(uint64(b.spans))
-			s.done(b)
-		}
-	}
-}
-
-// done says that one exporter no longer needs b.
-func (s *Spans) done(b *Batch) {
-	if b.users.Add(-1) == 0 {
-		s.release(b)
+	b.users.Store(int32(len(s.queues)))
+	for _, q := range s.queues {
+		q.Offer(b)
 	}
 }
 
 func (s *Spans) release(b *Batch) {
-	b.out, b.spans, b.resource = b.out[:0], 0, nil
+	b.out, b.spans, b.origin = b.out[:0], 0, nil
 	s.free.Put(b)
 }

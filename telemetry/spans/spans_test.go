@@ -1,11 +1,8 @@
 package spans
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/hopscope/hopscope/telemetry/delivery"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/record"
 )
@@ -25,6 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // exporter answers as its function says and remembers what it was given.
 type exporter struct {
 	answer func(ctx context.Context, call int) error
+	each   func(*Batch) // nil is for nobody
 
 	mu       sync.Mutex
 	calls    int
@@ -40,6 +39,9 @@ func (e *exporter) Export(ctx context.Context, b *Batch) error {
 	e.calls++
 	call := e.calls
 	e.mu.Unlock()
+	if e.each != nil {
+		e.each(b)
+	}
 	if e.answer != nil {
 		if err := e.answer(ctx, call); err != nil {
 			return err
@@ -82,7 +84,7 @@ func lostSpans(s *Spans) map[string]int {
 	m := make(map[string]int)
 	s.Dropped(func(value float64, labels ...string) {
 		if value > 0 {
-			m[strings.Join(labels, "/")] = int(value)
+			m[labels[0]+"/"+labels[1]] += int(value)
 		}
 	})
 	return m
@@ -131,8 +133,8 @@ func TestAnExporterThatHangs(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Close(ctx); err != nil {
-		t.Fatal(err)
+	if err := s.Close(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Close: %v, want that its time was up", err)
 	}
 	d := lostSpans(s)
 	if lost := d["spans/queue_full"] + d["spans/closed"]; lost+healthy.seen()+stuck.seen() != 2*3*hops {
@@ -156,7 +158,7 @@ func TestQueueIsBounded(t *testing.T) {
 			s.Tick(time.Time{})
 		}
 		synctest.Wait()
-		if w := s.deliveries[0].waiting.Load(); w > 100<<10 || w < 90<<10 {
+		if w := s.queues[0].Waiting(); w > 100<<10 || w < 90<<10 {
 			t.Errorf("%d bytes wait, want just under %d", w, 100<<10)
 		}
 		full := lostSpans(s)["spans/queue_full"]
@@ -165,7 +167,7 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if w := s.deliveries[0].waiting.Load(); w != 0 {
+		if w := s.queues[0].Waiting(); w != 0 {
 			t.Errorf("%d bytes wait after all was sent", w)
 		}
 		s.Observe(okHop(nil)) // back to normal, without a restart
@@ -174,74 +176,6 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		if got := e.seen(); got != 1000-full+1 {
 			t.Errorf("%d spans sent and %d dropped of 1001", got, full)
-		}
-	})
-}
-
-// Little traffic fills the count of batches, not their bytes.
-func TestManySmallBatchesAreBounded(t *testing.T) {
-	stuck := &exporter{answer: hang}
-	s := New([]Exporter{stuck}, Options{})
-	for range 2 * maxQueued {
-		s.Observe(okHop(nil))
-		s.Tick(time.Time{})
-	}
-	if full := lostSpans(s)["spans/queue_full"]; full < maxQueued-2 {
-		t.Errorf("%d spans dropped, want at least %d", full, maxQueued-2)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.Close(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// A collector that is down for ten minutes is spoken of once a minute, and its
-// return once.
-func TestWarningsAreThrottled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		var down atomic.Bool
-		down.Store(true)
-		e := &exporter{answer: func(context.Context, int) error {
-			if down.Load() {
-				return errors.New("connection refused: " + strings.Repeat("x", 2*maxErrorText))
-			}
-			return nil
-		}}
-		s := New([]Exporter{e}, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		second := func() {
-			s.Observe(okHop(nil))
-			s.Tick(time.Now())
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
-		for range 600 {
-			second()
-		}
-		down.Store(false)
-		for range 100 {
-			second()
-		}
-		if err := s.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-		if len(lines) != 11 {
-			t.Fatalf("%d lines in the log, want ten warnings and one all-clear:\n%s", len(lines), log.String())
-		}
-		if !strings.Contains(lines[0], "connection refused") || !strings.Contains(lines[0], "export_failed=1") {
-			t.Errorf("the warning does not say what happened: %s", lines[0])
-		}
-		if len(lines[0]) > maxErrorText+300 {
-			t.Errorf("a warning of %d bytes", len(lines[0]))
-		}
-		if !strings.Contains(lines[10], "again") {
-			t.Errorf("the last line is no all-clear: %s", lines[10])
-		}
-		d := lostSpans(s)
-		if sum := d["spans/export_failed"] + d["spans/queue_full"]; len(d) != 2 || sum+e.seen() != 700 {
-			t.Errorf("dropped %v and sent %d of 700 spans", d, e.seen())
 		}
 	})
 }
@@ -275,8 +209,8 @@ func TestADeadExporterCostsNoConversion(t *testing.T) {
 			s.Tick(time.Now())
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
-			if w := s.deliveries[0].waiting.Load(); w > restingBytes {
-				t.Fatalf("%d bytes wait, more than %d", w, restingBytes)
+			if w := s.queues[0].Waiting(); w > 2<<20 {
+				t.Fatalf("%d bytes wait, more than %d", w, 2<<20)
 			}
 		}
 		// One batch for each try, and once what may wait.
@@ -287,7 +221,7 @@ func TestADeadExporterCostsNoConversion(t *testing.T) {
 			t.Errorf("dropped %v", d)
 		}
 		down.Store(false)
-		time.Sleep(longestRest)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		before := e.seen()
 		s.Observe(okHop(nil))
@@ -335,7 +269,7 @@ func TestARestEndsWithClose(t *testing.T) {
 
 func TestRejectedSpansAreCounted(t *testing.T) {
 	e := &exporter{answer: func(context.Context, int) error {
-		return errors.Join(errors.New("partial"), &RejectedError{Spans: 1, Message: "no thanks"})
+		return errors.Join(errors.New("partial"), &delivery.RejectedError{Items: 1, Message: "no thanks"})
 	}}
 	s := New([]Exporter{e}, Options{})
 	s.Observe(okHop(nil))
@@ -350,26 +284,23 @@ func TestRejectedSpansAreCounted(t *testing.T) {
 // A batch that waits is not much larger than what is in it, or the limit on
 // what waits would be none.
 func TestSmallBatchesAreSmall(t *testing.T) {
-	s := &Spans{}
-	d := &delivery{spans: s, queue: make(chan *Batch, 1)}
-	s.options.QueueBytes = 1 << 20
-	s.deliveries = []*delivery{d}
+	var capacity int
+	e := &exporter{each: func(b *Batch) { capacity = cap(b.out) }}
+	s := New([]Exporter{e}, Options{})
 	s.Observe(okHop(nil))
 	s.open[0].out = append(make([]byte, 0, maxBatchBytes), s.open[0].out...)
-	s.flush()
-	b := <-d.queue
-	if cap(b.out) > 8<<10 || b.Len() != 1 {
-		t.Errorf("%d spans wait in %d bytes", b.Len(), cap(b.out))
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if spans, err := b.Spans(); err != nil || len(spans) != 1 {
-		t.Errorf("the copy holds %d spans: %v", len(spans), err)
+	if capacity > 8<<10 || e.seen() != 1 {
+		t.Errorf("%d spans waited in %d bytes", e.seen(), capacity)
 	}
 }
 
 func TestObserveDoesNotAllocate(t *testing.T) {
 	s := &Spans{}
-	s.deliveries = []*delivery{{spans: s}}
-	s.open = []*Batch{{resource: newResource("web", Options{})}}
+	s.queues = []*delivery.Queue[*Batch]{{}}
+	s.open = []*Batch{{owner: s, origin: newOrigin("web", Options{})}}
 	h := okHop(nil)
 	if n := testing.AllocsPerRun(100, func() {
 		s.Observe(h)

@@ -41,6 +41,8 @@ func TestLiveUnavailable(t *testing.T) {
 			reason: fmt.Sprintf("has no endpoint that may be used, of 1: %s is unhealthy in Consul (check \"Service 'web' check\" is critical)", address)},
 		{name: "no such service", kind: fault.NoCluster, hop: "front", change: of("nobody"), flags: "NC",
 			reason: "there is no such service in Consul"},
+		{name: "a name with a slip", kind: fault.NoCluster, hop: "front", change: of("wbe"), flags: "NC",
+			reason: "there is no such service in Consul; the nearest name is web"},
 		{name: "nobody has ever said", kind: fault.Undiscovered, flags: "UH", reason: "has no endpoint", change: func(s *proxytest.Settings) {
 			of("web")(s)
 			s.Cluster.Consul.Address = proxytest.FreeAddress(t)

@@ -1,5 +1,5 @@
-// Package otlp exports spans to an OpenTelemetry collector over gRPC.
+// Package otlp exports spans to an OpenTelemetry collector, over gRPC or HTTP.
 //
-// It adapts otlptracegrpc to [spans.Exporter]; that package does the connection, TLS,
-// compression, retries and back-off. It makes no spans. Start at [New].
+// It adapts [collector.Client], which does the connection and the retries, to
+// [spans.Exporter]. It makes no spans. Start at [New].
 package otlp

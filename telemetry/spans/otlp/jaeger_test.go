@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hopscope/hopscope/deploy/backends"
+	"github.com/hopscope/hopscope/telemetry/collector"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -45,13 +46,23 @@ func tags(list []jaegerTag) map[string]string {
 	return m
 }
 
-// A failed hop with a retry, as a real Jaeger shows it.
+// A failed hop with a retry, as a real Jaeger shows it, over each protocol.
 func TestJaeger(t *testing.T) {
 	j := backends.Jaeger(t)
-	s := newSpans(t, Options{Endpoint: j.OTLPgRPC})
+	for i, o := range []collector.Options{
+		{Endpoint: j.OTLPgRPC},
+		{Endpoint: j.OTLPgRPC, Gzip: true},
+		{HTTP: true, Endpoint: j.OTLPHTTP},
+		{HTTP: true, Endpoint: j.OTLPHTTP, Gzip: true},
+	} {
+		t.Run(fmt.Sprintf("http=%t, gzip=%t", o.HTTP, o.Gzip), func(t *testing.T) { showsAFailure(t, j, o, byte(i+1)) })
+	}
+}
 
+func showsAFailure(t *testing.T, j *backends.JaegerServer, o collector.Options, id byte) {
+	s := newSpans(t, o)
 	h := aHop(7)
-	h.Trace = hop.TraceID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+	h.Trace = hop.TraceID{id, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 	h.Span, h.End = hop.SpanID{7: 2}, 40*time.Millisecond
 	h.Labels = &hop.Labels{Service: "web", Route: "/api/", Cluster: "api"}
 	h.Status, h.Flags, h.ProxyError = 503, hop.UpstreamConnectionFailure, "connection_refused"
@@ -142,7 +153,7 @@ func TestJaeger(t *testing.T) {
 // the callee's SERVER span, and each service lists its own operations alone.
 func TestJaegerListsOperationsOfTheCallerAndTheCallee(t *testing.T) {
 	j := backends.Jaeger(t)
-	s := newSpans(t, Options{Endpoint: j.OTLPgRPC})
+	s := newSpans(t, collector.Options{Endpoint: j.OTLPgRPC})
 	trace, start := hop.TraceID{9, 15: 9}, time.Now()
 	hopOf := func(service, route string, direction hop.Direction, span, parent, attempt byte) {
 		h := aHop(0)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hopscope/hopscope/telemetry/collector"
 	"github.com/hopscope/hopscope/telemetry/redact"
 	"github.com/hopscope/hopscope/telemetry/spans"
 )
@@ -61,16 +62,7 @@ func New(o Options) (*Exporter, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
-	transport := &http.Transport{
-		// No proxy: the environment's proxy may be this very process, and each export
-		// would make new spans to export.
-		Proxy:                  nil,
-		MaxIdleConnsPerHost:    1,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ForceAttemptHTTP2:      true,
-		MaxResponseHeaderBytes: maxAnswer,
-	}
+	transport := collector.Transport(nil)
 	return &Exporter{
 		url:       u.String(),
 		name:      "zipkin " + redact.URL(u.String()),
