@@ -8,8 +8,7 @@
 // the trace is left out and said.
 //
 //	c, err := mesh.New([]string{"10.0.0.1:9901", "10.0.0.2:9901"})
-//	hops, peers := c.Trace(ctx, id)
-//	found := mesh.Assemble(id, hops, peers)
+//	found := c.Find(ctx, id)
 //
-// Start reading at [Client.Trace], then [Assemble]; [Logs] has the same from access logs.
+// Start reading at [Client.Find], then [Assemble]; [Logs] has the same from access logs.
 package mesh

@@ -17,6 +17,7 @@ import (
 type chain struct {
 	web, orders *process
 	fails       atomic.Bool // the application of orders
+	loses       atomic.Bool // the application of web passes no trace context on
 }
 
 func startChain(t *testing.T) *chain {
@@ -31,7 +32,9 @@ func startChain(t *testing.T) *chain {
 	var egress atomic.Pointer[http.Client]
 	c.web = runProxy(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		call, _ := http.NewRequestWithContext(r.Context(), http.MethodGet, next, nil)
-		call.Header.Set("traceparent", r.Header.Get("traceparent"))
+		if !c.loses.Load() {
+			call.Header.Set("traceparent", r.Header.Get("traceparent"))
+		}
 		resp, err := egress.Load().Do(call)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)

@@ -78,6 +78,7 @@ func (a *api) table() []endpoint {
 	add(true,
 		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
+		costly(views, "/v1/strays?trace=ID", "/v1/strays", "calls that began a trace of their own while a service here answered a request of this one", a.strays),
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))

@@ -41,6 +41,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	}
 	if p.store != nil {
 		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
+		o.Strays = p.strays
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
