@@ -323,6 +323,10 @@ type Match struct {
 type Telemetry struct {
 	// Traces are the spans.
 	Traces Traces `yaml:"traces"`
+	// ResourceAttributes are attributes of OpenTelemetry's resource that say where this
+	// process runs, such as deployment.environment.name, for all that is exported over
+	// OTLP; Zipkin gets them as tags. service.name is the service of the top level.
+	ResourceAttributes map[string]string `yaml:"resource_attributes"`
 	// AccessLog has a line for each hop.
 	AccessLog AccessLog `yaml:"access_log"`
 	// Metrics is the Prometheus endpoint of the admin API.

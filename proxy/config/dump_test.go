@@ -453,6 +453,8 @@ telemetry:
     sample: 0.001
     extract: []
     inject: [b3multi, b3]
+  resource_attributes:
+    deployment.environment.name: prod
   access_log:
     path: /var/log/hop.log
     fields: [time, status]

@@ -226,6 +226,7 @@ telemetry:
     sample: 1e-3
     extract: []
     inject: [b3multi, b3]
+  resource_attributes: {deployment.environment.name: prod}
   access_log:
     path: /var/log/hop.log
     fields: [time, status]
@@ -322,6 +323,7 @@ func TestParseFull(t *testing.T) {
 				},
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
+			ResourceAttributes: map[string]string{"deployment.environment.name": "prod"},
 			AccessLog: AccessLog{
 				AccessLogTo{Path: "/var/log/hop.log", Fields: []string{"time", "status"}, Only: "failed_or_slow", Sample: 0.25},
 				[]AccessLogTo{

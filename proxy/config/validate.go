@@ -28,8 +28,8 @@ func validate(errs *collector, root *place, c *Config) {
 	v.clusters()
 	v.catalogs()
 	v.overload()
-	v.accessLogs()
 	v.traces()
+	v.accessLogs()
 }
 
 type validator struct {

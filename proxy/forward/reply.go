@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/problem"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/words"
@@ -132,7 +133,10 @@ func (f *Forwarder) note(x *filter.Exchange) {
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
 		in := x.Active.Caller()
 		_, hurried := f.had(h, in)
-		call := diagnose.Call{Since: in.Start, Hurried: hurried, Among: 1}
+		call := diagnose.Call{Hurried: hurried, Among: 1}
+		if in != (active.Caller{}) {
+			call.Since = h.Start.Add(-in.Used)
+		}
 		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
 			call.Among = f.UnderWay.Serving(h.Labels.Service, mostServing)
 		}

@@ -51,9 +51,9 @@ func (f *Forwarder) lacked(h *hop.Hop, t *Target, in active.Caller) {
 	}
 	// The request to this service was given that much time. So much was used before the
 	// call, which had the rest.
-	given, used := in.Until.Sub(in.Start), h.Start.Sub(in.Start)
+	given, used := in.Used+in.Left, in.Used
 	reason := fmt.Sprintf("%s had only %s of %s left when it was called: ", t.callee(h.Bytes(h.Host)), short(had), h.Timeout)
-	c, ok := f.Causes.Longest(h.Trace, in.Span, in.Start)
+	c, ok := f.Causes.Longest(h.Trace, in.Span, h.Start.Add(-used))
 	ok = ok && c.Hop != h.Labels.Service && !c.At.After(h.Start)
 	switch {
 	case ok && c.Took > had && 2*c.Took >= used:
@@ -76,10 +76,10 @@ func (f *Forwarder) lacked(h *hop.Hop, t *Target, in active.Caller) {
 // hurried reports that this is not even half of what the call's own route allows.
 func (f *Forwarder) had(h *hop.Hop, in active.Caller) (had time.Duration, hurried bool) {
 	k := f.Deadlines
-	if h.Labels.Direction != hop.Outbound || h.Timeout == 0 || in.Until.IsZero() || k == nil || !k.Inherit {
+	if h.Labels.Direction != hop.Outbound || h.Timeout == 0 || !in.Limited || k == nil || !k.Inherit {
 		return 0, false
 	}
-	had = k.within(in.Until.Sub(h.Start))
+	had = k.within(in.Left)
 	return had, had < h.Timeout/2
 }
 

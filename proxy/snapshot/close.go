@@ -69,9 +69,9 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
+	p.closeCollectors()
 	p.mesh.close()
 	p.guard.close()
-	p.closeCollectors()
 	p.agents.close()
 	p.served.Wait()
 	return err

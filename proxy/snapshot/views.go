@@ -39,7 +39,7 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		return err
 	}
 	if len(exporters) > 0 {
-		views = append(views, spans.New(exporters, spans.Options{Version: p.options.Version, Log: p.options.Log}))
+		views = append(views, spans.New(exporters, spans.Options{Version: p.options.Version, Attributes: t.ResourceAttributes, Log: p.options.Log}))
 	}
 	if t.Store.MaxBytes > 0 {
 		p.store = store.New(t.Store.MaxBytes)

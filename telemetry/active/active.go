@@ -52,12 +52,13 @@ type Entry struct {
 }
 
 // Caller is the inbound hop that an outbound one is for, as it was when that one entered.
-// The zero value is that it is not known.
+// The zero value is that it is not known. It has no pointers, so that it is cheap to clear.
 type Caller struct {
-	Span  hop.SpanID
-	Start time.Time
-	// Until is when its time is over; zero is never.
-	Until time.Time
+	Span hop.SpanID
+	// Used is how long it had been under way. Left is what was left of its time, if that is
+	// Limited.
+	Used, Left time.Duration
+	Limited    bool
 	// Exact is true if the outbound hop names an attempt of it as its parent. Else it is one
 	// of the same trace.
 	Exact bool
@@ -104,10 +105,8 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	b.mu.Lock()
 	if h.Labels.Direction == hop.Outbound && b.first != nil {
 		if in, over := b.caller(h); in != nil {
-			e.caller = Caller{Span: in.hop.Span, Start: in.hop.Start, Exact: in.attempt == h.Parent && !h.Parent.IsZero()}
-			if by, ok = over, over != forever; ok {
-				e.caller.Until = h.Start.Add(by)
-			}
+			by, ok = over, over != forever
+			e.caller = Caller{in.hop.Span, h.Start.Sub(in.hop.Start), by, ok, in.attempt == h.Parent && !h.Parent.IsZero()}
 		}
 	}
 	if e.next = b.first; e.next != nil {

@@ -89,11 +89,11 @@ func TestCaller(t *testing.T) {
 	under(table, outbound, 1, 2, 0, start, Limits{Whole: 9 * time.Second})
 	under(table, inbound, 1, 3, 0, start, Limits{Whole: 2 * time.Second})
 	under(table, inbound, 1, 4, 0, start, Limits{Whole: 3 * time.Second})
-	if got, want := caller(), (Caller{Span: hop.SpanID{4}, Start: start, Until: start.Add(3 * time.Second)}); got != want {
+	if got, want := caller(), (Caller{hop.SpanID{4}, time.Second, 2 * time.Second, true, false}); got != want {
 		t.Errorf("found %v, want the one with the most time left: %v", got, want)
 	}
 	under(table, inbound, 1, 5, 0, start, Limits{}).Try(hop.SpanID{100}, "127.0.0.1:1", 1)
-	if got, want := caller(), (Caller{Span: hop.SpanID{5}, Start: start, Exact: true}); got != want {
+	if got, want := caller(), (Caller{hop.SpanID{5}, time.Second, forever, false, true}); got != want {
 		t.Errorf("found %v, want the one whose attempt is its parent: %v", got, want)
 	}
 }
