@@ -49,17 +49,12 @@ Exit codes:
 			if failed && active {
 				return exit{exitMisuse, misuse(c, errors.New("a request under way has not failed yet: leave out --failed or --active"))}
 			}
-			client, err := q.client(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			if active {
-				return q.tailActive(ctx, c, client)
-			}
-			return q.tail(ctx, c, client, failed)
+			return q.live(c, func(ctx context.Context, client *mesh.Client) error {
+				if active {
+					return q.tailActive(ctx, c, client)
+				}
+				return q.tail(ctx, c, client, failed)
+			})
 		},
 	}
 	misuseCode(c)
@@ -67,6 +62,18 @@ Exit codes:
 	c.Flags().BoolVar(&failed, "failed", false, "only requests that failed, or had a failure inside")
 	c.Flags().BoolVar(&active, "active", false, "the requests under way instead")
 	return c
+}
+
+// live runs a command that goes on until Ctrl-C.
+func (q *question) live(c *cobra.Command, run func(ctx context.Context, client *mesh.Client) error) error {
+	client, err := q.client(c)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, client)
 }
 
 // tail shows requests as they end.

@@ -3,9 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,14 +40,9 @@ Exit codes:
 			if interval < 100*time.Millisecond {
 				return exit{exitMisuse, misuse(c, errors.New("--interval must be at least 100ms"))}
 			}
-			client, err := q.client(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return q.top(ctx, c, client, interval, once)
+			return q.live(c, func(ctx context.Context, client *mesh.Client) error {
+				return q.top(ctx, c, client, interval, once)
+			})
 		},
 	}
 	misuseCode(c)

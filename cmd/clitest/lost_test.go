@@ -2,7 +2,6 @@ package clitest
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -16,17 +15,7 @@ func TestLostContextOverProxies(t *testing.T) {
 	c := startChain(t)
 	c.fails.Store(true)
 	c.loses.Store(true)
-	id, parent := proxytest.NewTrace()
-	req, err := http.NewRequest(http.MethodGet, c.web.url(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("traceparent", strings.TrimSpace(strings.TrimPrefix(parent, "traceparent:")))
-	resp, err := newClient(t).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxytest.Finish(resp)
+	id := c.send(t, 500)
 	for p, hops := range map[*process]int{c.web: 2, c.orders: 1} {
 		proxytest.Eventually(t, "all hops", func() bool {
 			_, body := get(t, p.admin()+"/traces")
@@ -35,13 +24,13 @@ func TestLostContextOverProxies(t *testing.T) {
 	}
 
 	const cut = "cut at web: 1 of its 1 calls began a trace of their own while it answered a request"
-	text, stderr, code := hopscope(t, "trace", id.String(), "--peers", c.peers(), "--timeout=1m")
+	text, stderr, code := hopscope(t, "trace", id, "--peers", c.peers(), "--timeout=1m")
 	for _, want := range []string{", 3 hops\n", "\nculprit: orders: ", "inferred from the time: web passes no trace context on", "└┄web → ", "the call began a trace of its own\n", cut} {
 		if code != 3 || stderr != "" || !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("exit code %d, standard error %q, no %q in\n%s", code, stderr, want, text)
 		}
 	}
-	if _, page := get(t, c.web.admin()+"/traces/"+id.String()+"?format=text"); !strings.Contains(page, "└┄web → ") || !strings.Contains(page, cut) {
+	if _, page := get(t, c.web.admin()+"/traces/"+id+"?format=text"); !strings.Contains(page, "└┄web → ") || !strings.Contains(page, cut) {
 		t.Errorf("the page of web says\n%s", page)
 	}
 	var r struct {

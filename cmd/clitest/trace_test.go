@@ -53,6 +53,23 @@ func startChain(t *testing.T) *chain {
 // ask sends a request to web, and returns the id of its trace when all hops are known.
 func (c *chain) ask(t *testing.T, status int) (trace string) {
 	t.Helper()
+	trace = c.send(t, status)
+	for _, p := range []*process{c.web, c.orders} {
+		if !p.running() {
+			continue
+		}
+		admin := p.admin()
+		proxytest.Eventually(t, "the hops of "+admin, func() bool {
+			_, body := get(t, admin+"/hops?trace="+trace)
+			return strings.Contains(body, `"direction": "inbound"`) && (p != c.web || strings.Contains(body, "outbound"))
+		})
+	}
+	return trace
+}
+
+// send sends a request to web, and returns the id of its trace.
+func (c *chain) send(t *testing.T, status int) (trace string) {
+	t.Helper()
 	id, parent := proxytest.NewTrace()
 	req, err := http.NewRequest(http.MethodGet, c.web.url(), nil)
 	if err != nil {
@@ -66,16 +83,6 @@ func (c *chain) ask(t *testing.T, status int) (trace string) {
 	proxytest.Finish(resp)
 	if resp.StatusCode != status {
 		t.Fatalf("web answered %d, want %d", resp.StatusCode, status)
-	}
-	for _, p := range []*process{c.web, c.orders} {
-		if !p.running() {
-			continue
-		}
-		admin := p.admin()
-		proxytest.Eventually(t, "the hops of "+admin, func() bool {
-			_, body := get(t, admin+"/hops?trace="+id.String())
-			return strings.Contains(body, `"direction": "inbound"`) && (p != c.web || strings.Contains(body, "outbound"))
-		})
 	}
 	return id.String()
 }

@@ -52,8 +52,8 @@ type Lost struct {
 
 // sum is what was counted for a row.
 type sum struct {
-	requests, failed, slow, seconds float64
-	durations                       [tally.Buckets]float64
+	requests, failed, slow float64
+	durations              [tally.Buckets]float64
 }
 
 // Rates makes a table of two states of the proxies, some time apart. Both are by the proxy,

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +16,9 @@ import (
 
 // digest says in few words what happened here since an instant.
 func (p *Proxy) digest(since time.Time) *why.Digest {
+	flush, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	_ = p.recorder.Flush(flush) // else what has just ended is missing
 	g := p.current.Load()
 	s := why.Source{Service: p.service, Zone: g.config.Locality.Zone, Until: time.Now()}
 	s.Rows, s.Since = p.tally.Since(since)
@@ -30,6 +34,9 @@ func (p *Proxy) digest(since time.Time) *why.Digest {
 	s.Events = p.eventsSince(since.Add(-beforeFailures))
 	return why.Make(&s)
 }
+
+// flushTime is how long a digest waits for the hops that have ended to be recorded.
+const flushTime = 200 * time.Millisecond
 
 // beforeFailures is how long before the time that is asked for a change may have been.
 const beforeFailures = 5 * time.Minute
