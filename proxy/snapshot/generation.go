@@ -170,6 +170,7 @@ func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 	if err != nil {
 		return err
 	}
+	propagation.Mark = tracecontext.NewMark(g.config.MeshName())
 	status := headers.NewProxyStatus(g.config.Service)
 	sampler := tracecontext.NewSampler(t.Sample)
 	places := g.places(old)

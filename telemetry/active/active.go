@@ -36,8 +36,12 @@ type Entry struct {
 	_    [0]atomic.Uint64 // aligns wait on every platform
 	wait uint64           // what the hop waits for, and above that since when; atomic but in Enter
 
-	in         *bucket // nil for none; of the goroutine that enters and leaves
-	next, prev *Entry  // guarded by the bucket's lock, as is all that follows but wait
+	// Of the goroutine that enters and leaves: the bucket, nil for none, and whether the hop
+	// is a call for an inbound one.
+	in     *bucket
+	called bool
+
+	next, prev *Entry // guarded by the bucket's lock, as is all that follows but wait
 
 	hop        *hop.Hop // of which nothing is read that changes while it is under way
 	kind       hop.Kind
@@ -84,9 +88,11 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	}
 	e.in = b
 	b.mu.Lock()
+	e.called = false
 	if h.Labels.Direction == hop.Outbound && b.first != nil {
 		var in *Entry
 		in, by = b.caller(h)
+		e.called = in != nil
 		ok = in != nil && by != forever
 	}
 	if e.next = b.first; e.next != nil {
@@ -141,8 +147,12 @@ func (e *Entry) Leave() {
 	}
 	e.next, e.prev, e.hop, e.path, e.host, e.to = nil, nil, nil, nil, nil, nil
 	b.mu.Unlock()
-	e.in = nil
+	e.in, e.called = nil, false
 }
+
+// Called reports whether the hop is in the table, and is a call for an inbound hop that was
+// under way when it entered.
+func (e *Entry) Called() bool { return e.called }
 
 // Try notes that another attempt begins, at the given time from the hop's start: it waits for a
 // connection.
