@@ -54,7 +54,7 @@ func fromHeader(r *mesh.Result, _ fault.Truth) verdict {
 func fromNearest(r *mesh.Result, truth fault.Truth) verdict {
 	var last *hop.Hop
 	for _, h := range r.Hops {
-		if h.Failure.Origin != hop.OriginNone && h.Labels.Direction == truth.Direction &&
+		if o := h.Failure.Origin; o != hop.OriginNone && o != hop.OriginDownstream && h.Labels.Direction == truth.Direction &&
 			slices.Contains(truth.Near, h.Labels.Service) && (last == nil || h.Start.After(last.Start)) {
 			last = h
 		}

@@ -15,12 +15,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/mesh"
 )
 
 // question is what the commands have in common that ask the proxies of a mesh.
 type question struct {
 	admin, peers []string
+	consul       string
+	consulToken  string // its file
+	mesh         string
 	tokenFile    string
 	tls          struct{ ca, cert, key string }
 	timeout      time.Duration
@@ -34,6 +39,9 @@ func (q *question) addFlags(c *cobra.Command) {
 	p := c.Flags()
 	p.StringSliceVar(&q.admin, "admin", []string{"127.0.0.1:9901"}, "ask the proxy whose admin API is at `ADDR`, host:port, and through it all proxies of its mesh; repeat it, or separate several by commas")
 	p.StringSliceVar(&q.peers, "peers", nil, "ask these proxies themselves, too, or only these if --admin is not given: `ADDR`, separated by commas")
+	p.StringVar(&q.consul, "consul", "", "ask all proxies that are registered with the Consul agent at `ADDR`, host:port or a URL")
+	p.StringVar(&q.consulToken, "consul-token-file", "", "show the ACL token in `FILE` to Consul (default $CONSUL_HTTP_TOKEN)")
+	p.StringVar(&q.mesh, "mesh", "", "of those in Consul, ask only the proxies of the mesh `NAME`")
 	p.StringVar(&q.tokenFile, "token-file", os.Getenv(tokenEnv), "show the token in `FILE` to them (default $"+tokenEnv+")")
 	p.StringVar(&q.tls.ca, "tls-ca", "", "reach them over TLS, and verify them by the CA certificates in `FILE`")
 	p.StringVar(&q.tls.cert, "tls-cert", "", "show the certificate in `FILE` to them")
@@ -48,19 +56,27 @@ func (q *question) addFlags(c *cobra.Command) {
 
 // asks reports whether the command line says whom to ask.
 func (q *question) asks(c *cobra.Command) bool {
-	return c.Flags().Changed("admin") || c.Flags().Changed("peers")
+	return c.Flags().Changed("admin") || c.Flags().Changed("peers") || q.consul != ""
 }
 
 // client returns who is asked, or a misuse.
 func (q *question) client(c *cobra.Command) (*mesh.Client, error) {
-	if q.timeout <= 0 {
+	switch {
+	case q.timeout <= 0:
 		return nil, exit{exitMisuse, misuse(c, errors.New("--timeout must be more than 0"))}
+	case q.consul == "" && (q.consulToken != "" || q.mesh != ""):
+		return nil, exit{exitMisuse, misuse(c, errors.New("--consul-token-file and --mesh go with --consul"))}
 	}
 	o := mesh.Options{Peers: q.peers}
-	if len(q.peers) == 0 || c.Flags().Changed("admin") {
+	if len(q.peers) == 0 && q.consul == "" || c.Flags().Changed("admin") {
 		o.Admin = q.admin
 	}
 	var err error
+	if q.consul != "" {
+		if o.Members, err = q.registered(c.Context()); err != nil {
+			return nil, err
+		}
+	}
 	if o.Access, err = q.access(); err != nil {
 		return nil, err
 	}
@@ -69,6 +85,46 @@ func (q *question) client(c *cobra.Command) (*mesh.Client, error) {
 		return nil, exit{exitMisuse, misuse(c, err)}
 	}
 	return client, nil
+}
+
+// registered asks Consul for the proxies of the mesh.
+func (q *question) registered(ctx context.Context) (all []mesh.Member, err error) {
+	connection := consul.Connection{Address: q.consul, TokenFile: q.consulToken}
+	if q.consulToken == "" {
+		connection.Token = os.Getenv("CONSUL_HTTP_TOKEN")
+	}
+	client, err := consul.NewClient(connection)
+	if err != nil {
+		return nil, fmt.Errorf("--consul: %w", err)
+	}
+	defer client.Close()
+	source, err := client.Service(consul.Options{Service: mesh.ConsulService})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, q.timeout)
+	defer cancel()
+	err = fmt.Errorf("--consul: the agent at %s does not answer within %v", q.consul, q.timeout)
+	source.Run(ctx, func(u discovery.Update) {
+		defer cancel() // the first answer will do
+		if err = u.Err; err != nil {
+			return
+		}
+		for _, e := range u.Endpoints {
+			if m, name, ok := mesh.FromMetadata(e.Address, e.Metadata); ok && (q.mesh == "" || q.mesh == name) {
+				all = append(all, m)
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) == 0 && q.mesh != "":
+		return nil, fmt.Errorf("no proxy of the mesh %s is registered in Consul at %s", q.mesh, q.consul)
+	case len(all) == 0:
+		return nil, fmt.Errorf("no proxy is registered in Consul at %s: set mesh.consul in the configuration of each", q.consul)
+	}
+	return all, nil
 }
 
 // access is how the proxies are reached.
@@ -116,7 +172,7 @@ func (q *question) next(c *cobra.Command, trace string) string {
 	if len(q.peers) > 0 {
 		words = append(words, "--peers "+strings.Join(q.peers, ","))
 	}
-	for _, name := range []string{"token-file", "tls-ca", "tls-cert", "tls-key"} {
+	for _, name := range []string{"consul", "consul-token-file", "mesh", "token-file", "tls-ca", "tls-cert", "tls-key"} {
 		if f := c.Flag(name); f.Changed {
 			words = append(words, "--"+name+" "+f.Value.String())
 		}
@@ -125,7 +181,7 @@ func (q *question) next(c *cobra.Command, trace string) string {
 }
 
 // errNobody ends a command that nobody answered.
-var errNobody = exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers")}
+var errNobody = exit{exitError, errors.New("no proxy answered: give the addresses of their admin APIs with --admin or --peers, or that of Consul with --consul")}
 
 // limited returns a context that ends with the time for all answers, or on Ctrl-C.
 func (q *question) limited(c *cobra.Command) (context.Context, context.CancelFunc) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/process"
 )
 
@@ -27,7 +28,10 @@ old configuration stays in use, and the log lists the mistakes.
 With --upgrade, the new process takes the listening sockets from the running one,
 so that no connection is refused or reset. The old process serves until the new
 one is ready; then it drains and exits. The new process finds it by the user and
-the admin address, or by the key upgrade_socket.`,
+the admin address, or by the key upgrade_socket.
+
+OpenTelemetry's environment variables (OTEL_EXPORTER_OTLP_ENDPOINT,
+OTEL_SERVICE_NAME, ...) count where neither the file nor a flag says anything.`,
 		Example: `  # in front of a service on port 3000
   hopscope run --listen 127.0.0.1:8080 --to 127.0.0.1:3000 --service web
 
@@ -56,7 +60,8 @@ the admin address, or by the key upgrade_socket.`,
 			if err := f.Check(); err != nil {
 				return misuse(c, err)
 			}
-			o.Source = f.Source()
+			f.Environment = config.ReadEnvironment(os.Getenv)
+			o.Source, o.Environment = f.Source(), f.Environment
 			return process.Run(c.Context(), o)
 		},
 	}

@@ -31,8 +31,8 @@ the others (docs/mesh.md), or reaches each proxy itself (--peers).
 It says which proxies did not answer. What the others know is shown all the same.
 
 With --logs it asks nobody, and reads the access logs of any number of proxies: the
-lines of docs/access-log.md, among others or after a prefix. Names of more files may
-follow; - is standard input.
+default lines of docs/access-log.md, among others or after a prefix, also of files that
+were compressed by gzip. Names of more files may follow; - is standard input.
 
 Exit codes:
   0  the trace was found, and its request did not fail
@@ -69,7 +69,7 @@ Exit codes:
 			}
 			if len(logs) > 0 {
 				if q.asks(c) {
-					return exit{exitMisuse, misuse(c, errors.New("--logs asks no proxies: leave out --admin and --peers"))}
+					return exit{exitMisuse, misuse(c, errors.New("--logs asks no proxies: leave out --admin, --peers and --consul"))}
 				}
 				f, err := readLogs(c.InOrStdin(), id, append(logs, args[1:]...))
 				if err != nil {

@@ -43,14 +43,17 @@ type Options struct {
 	Admin []string
 	// Peers are the addresses of proxies that are asked themselves, and for nobody else.
 	Peers []string
+	// Members are proxies that are asked themselves, too, of which it is known who they are.
+	Members []Member
 	// Access is how all of them are reached.
 	Access
 }
 
 // Client asks the admin APIs of proxies. It is safe for concurrent use.
 type Client struct {
-	admin, peers []string
-	caller       *Caller
+	admin  []string
+	peers  []Member
+	caller *Caller
 }
 
 // Peer is a proxy that was asked.
@@ -80,11 +83,15 @@ func New(o Options) (*Client, error) {
 		}
 		return peers
 	}
-	admin, peers := parse(o.Admin), parse(o.Peers)
+	c := &Client{admin: parse(o.Admin), caller: caller}
+	for _, address := range parse(o.Peers) {
+		c.peers = append(c.peers, Member{Address: address})
+	}
+	c.peers = append(c.peers, o.Members...)
 	if len(mistakes) > 0 {
 		return nil, errors.Join(mistakes...)
 	}
-	return &Client{admin, peers, caller}, nil
+	return c, nil
 }
 
 // Close ends the connections that are idle.
@@ -186,9 +193,12 @@ func Ask[T any](ctx context.Context, c *Client, question func(ctx context.Contex
 // Post sends a body of JSON to a path below /v1 of every proxy that is asked itself: nobody
 // relays it. It ignores what they answer beyond the status.
 func (c *Client) Post(ctx context.Context, path string, body []byte) []Peer {
-	direct := *c
-	direct.admin, direct.peers = nil, slices.Concat(c.admin, c.peers)
-	_, peers := Ask(ctx, &direct, func(ctx context.Context, p *Proxy) ([]struct{}, error) {
+	direct := &Client{caller: c.caller}
+	for _, address := range c.admin {
+		direct.peers = append(direct.peers, Member{Address: address})
+	}
+	direct.peers = append(direct.peers, c.peers...)
+	_, peers := Ask(ctx, direct, func(ctx context.Context, p *Proxy) ([]struct{}, error) {
 		resp, err := p.send(ctx, Call{Method: http.MethodPost, Address: p.Address, Path: path, Body: body})
 		if err != nil {
 			return nil, err
@@ -225,8 +235,8 @@ func (c *Client) proxies(ctx context.Context) []*Proxy {
 	for _, p := range slices.Concat(lists...) {
 		add(p)
 	}
-	for _, address := range c.peers {
-		add(c.proxy(Member{Address: address}, "", nil))
+	for _, m := range c.peers {
+		add(c.proxy(m, "", nil))
 	}
 	return proxies
 }

@@ -217,7 +217,7 @@ func TestNewRefusesAddresses(t *testing.T) {
 			t.Errorf("%q: error %v", bad, err)
 		}
 	}
-	if c, err := New(Options{Peers: []string{"[::1]:9901", "localhost:9901", " http://admin:9901/"}}); err != nil || len(c.peers) != 3 || c.peers[2] != "admin:9901" {
+	if c, err := New(Options{Peers: []string{"[::1]:9901", "localhost:9901", " http://admin:9901/"}}); err != nil || len(c.peers) != 3 || c.peers[2].Address != "admin:9901" {
 		t.Errorf("%+v, error %v", c, err)
 	}
 }

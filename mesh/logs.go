@@ -29,6 +29,9 @@ func (l *Logs) Read(name string, log io.Reader, id hop.TraceID) error {
 	if found.Broken > 0 {
 		l.notes = append(l.notes, clean(fmt.Sprintf("%s: lines that name the trace but could not be read: %d (%v)", name, found.Broken, found.Why)))
 	}
+	if found.Other > 0 && len(found.Hops) == 0 {
+		l.notes = append(l.notes, clean(fmt.Sprintf("%s: lines that name the trace but are in another format: %d; the default line is needed: an access log without format and json_format, and with all fields (docs/access-log.md)", name, found.Other)))
+	}
 	if found.Spanless > 0 {
 		l.notes = append(l.notes, clean(fmt.Sprintf("%s: lines of an older version, without the span ids of their attempts: %d; what each attempt led to is inferred from the time", name, found.Spanless)))
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,7 +97,7 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := a.context(r.Context())
 	defer cancel()
-	err := a.serve(ctx, trouble, request{r.Method, r.Header.Get("Traceparent"), r.Header.Get("Tracestate")})
+	err := a.serve(ctx, trouble, request{r.Method, r.Header.Get("Traceparent"), r.Header.Get("Tracestate"), r.Header.Get(expected)})
 	status := http.StatusInternalServerError
 	if failed, ok := errors.AsType[*callError](err); ok {
 		status = a.FailStatus
@@ -120,8 +121,12 @@ func (a *App) context(request context.Context) (context.Context, context.CancelF
 	return ctx, func() { unhook(); cancel() }
 }
 
-// request is what of a request goes on to callees.
-type request struct{ method, traceparent, tracestate string }
+// request is what of a request goes on to callees, and for how many milliseconds its caller
+// waits.
+type request struct{ method, traceparent, tracestate, expected string }
+
+// expected is the field for that.
+const expected = "x-envoy-expected-rq-timeout-ms"
 
 // serve does the work of one request. A *callError means that a call failed; any other
 // error is the application's own.
@@ -140,6 +145,11 @@ func (a *App) serve(ctx context.Context, trouble Trouble, r request) error {
 		return ctx.Err()
 	case Slow:
 		pause(ctx, slowness)
+	case Steady:
+		pause(ctx, steadiness)
+	case Dawdle:
+		ms, _ := strconv.Atoi(r.expected)
+		pause(ctx, time.Duration(ms)*time.Millisecond*92/100)
 	case Flaky:
 		if _, seen := a.attempts.LoadOrStore(r.traceparent[:min(len(r.traceparent), 35)], true); !seen {
 			return errors.New(a.Name + " failed the first attempt")

@@ -50,7 +50,7 @@ func (a *App) grpcServer() *grpc.Server {
 		}
 		ctx, cancel := a.context(s.Context())
 		defer cancel()
-		err := a.serve(ctx, a.trouble.Load().(Trouble), request{"GET", first("traceparent"), first("tracestate")})
+		err := a.serve(ctx, a.trouble.Load().(Trouble), request{"GET", first("traceparent"), first("tracestate"), first(expected)})
 		if failed, ok := errors.AsType[*callError](err); ok {
 			return status.Error(codes.Unavailable, failed.Error())
 		} else if err != nil {

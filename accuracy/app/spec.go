@@ -71,7 +71,12 @@ const (
 	HugeHead    Trouble = "huge_head"    // answer with too large a head
 	CloseReused Trouble = "close_reused" // close a connection when its second request comes
 	Large       Trouble = "large"        // answer with much content
+	Dawdle      Trouble = "dawdle"       // call others only when hardly any of the time is left
+	Steady      Trouble = "steady"       // answer well, after a time that is short, but not that short
 )
 
-// slowness is how late a [Slow] answer is.
-const slowness = time.Second
+// slowness is how late a [Slow] answer is, and steadiness how long a [Steady] one takes.
+const (
+	slowness   = time.Second
+	steadiness = 300 * time.Millisecond
+)

@@ -159,6 +159,21 @@ func ofProxies() []*Fault {
 				Near: []string{at.Target}, Direction: hop.Inbound,
 			}
 		}},
+		{Name: "no_time_left", OnEdge: true, AtOnce: 10, Graph: func(g *mesh.Graph, at Place) {
+			for _, s := range g.Services { // each is called once, and there is time for it
+				for i := range s.Calls {
+					s.Calls[i].Times, s.Calls[i].CacheFor = 1, 0
+				}
+			}
+			calls := g.Service(at.Caller).Calls // that of the target comes first
+			i := slices.IndexFunc(calls, func(c app.Call) bool { return c.To == at.Target })
+			calls[0], calls[i] = calls[i], calls[0]
+		}, Inject: func(m *Target) error {
+			m.App(m.Caller).Misbehave(app.Dawdle)
+			m.App(m.Target).Misbehave(app.Steady)
+			return nil
+			// Where the application does not fail in the moment that is left, its own time is over.
+		}, Truth: ofCaller(hop.PartApplication, "no_time_left", "upstream_timeout")},
 		{Name: "deadline_inversion", OnEdge: true, Plan: func(p *mesh.Plan, at Place) error {
 			p.Route(at.Caller, at.Target)["timeout"] = "250ms"
 			return nil

@@ -76,6 +76,8 @@ func wordAlias(word string, enum []string) string {
 		known = "gateway-error"
 	case "500":
 		known = "5xx"
+	case "http", "httpjson", "otlphttp":
+		known = "http/protobuf"
 	}
 	if !slices.Contains(enum, known) {
 		return ""

@@ -323,7 +323,11 @@ type Match struct {
 type Telemetry struct {
 	// Traces are the spans.
 	Traces Traces `yaml:"traces"`
-	// AccessLog is the log line of each hop.
+	// ResourceAttributes are attributes of OpenTelemetry's resource that say where this
+	// process runs, such as deployment.environment.name, for all that is exported over
+	// OTLP; Zipkin gets them as tags. service.name is the service of the top level.
+	ResourceAttributes map[string]string `yaml:"resource_attributes"`
+	// AccessLog has a line for each hop.
 	AccessLog AccessLog `yaml:"access_log"`
 	// Metrics is the Prometheus endpoint of the admin API.
 	Metrics Metrics `yaml:"metrics"`
@@ -337,54 +341,6 @@ type Telemetry struct {
 	LearnRoutes bool `yaml:"learn_routes" default:"true"`
 	// Store keeps recent hops for the admin API.
 	Store Store `yaml:"store"`
-}
-
-// Traces are the spans of each hop.
-type Traces struct {
-	// OTLP sends spans over OTLP gRPC. Without it and Zipkin no spans are sent.
-	OTLP *OTLP `yaml:"otlp"`
-	// Zipkin sends spans to a Zipkin v2 collector.
-	Zipkin *Zipkin `yaml:"zipkin"`
-	// Sample is the share of traces to export, from 0 to 1, if this proxy is the first to
-	// see them. A caller's decision is kept. Failed and slow hops are always exported.
-	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
-	// Extract lists the formats of trace context to read: "w3c", "b3" (both of its forms).
-	// The first that a request has wins.
-	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3"`
-	// Inject lists the formats that are always sent: "w3c", "b3" (one header), "b3multi".
-	// The format that came in goes out, too.
-	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi"`
-}
-
-// OTLP is an OpenTelemetry collector.
-type OTLP struct {
-	// Endpoint is the collector's gRPC address, host and port.
-	Endpoint string `yaml:"endpoint" required:"true" format:"address"`
-	// Headers are sent with each export; the values are secrets.
-	Headers map[string]string `yaml:"headers" secret:"true"`
-	// Timeout is the time for one export, retries included.
-	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
-	// Compression is "none" or "gzip".
-	Compression string `yaml:"compression" default:"none" enum:"none,gzip"`
-	// TLS encrypts the connection, and verifies the collector with the system's
-	// authorities.
-	TLS bool `yaml:"tls" default:"false"`
-}
-
-// Zipkin is a Zipkin v2 collector.
-type Zipkin struct {
-	// URL is where spans are posted, such as http://127.0.0.1:9411/api/v2/spans. Its
-	// user, password and query values are secrets.
-	URL string `yaml:"url" required:"true" format:"url"`
-	// Timeout is the time for one export.
-	Timeout time.Duration `yaml:"timeout" default:"10s" min:"1ms"`
-}
-
-// AccessLog is the log line of each hop, one JSON object a line.
-type AccessLog struct {
-	// Path is a file, "stdout", "stderr", or "off". The file is reopened on
-	// SIGUSR1.
-	Path string `yaml:"path" default:"stdout"`
 }
 
 // Metrics is the Prometheus endpoint.

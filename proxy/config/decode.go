@@ -63,13 +63,27 @@ func (d *decoder) decode(p *place, n ast.Node, k key, v reflect.Value) {
 	case kindPointer:
 		target := reflect.New(k.typ.Elem())
 		setDefaults(target.Elem())
-		if ok = d.decodeStruct(p, n, target.Elem()); ok {
+		if !v.IsNil() {
+			target.Elem().Set(v.Elem()) // it comes from the environment
+		}
+		if b, isBool := n.(*ast.BoolNode); isBool && k.orBool {
+			if ok = true; b.Value {
+				v.Set(target)
+			} else {
+				v.SetZero()
+			}
+		} else if ok = d.decodeStruct(p, n, target.Elem()); ok {
 			v.Set(target)
 		}
 	case kindList:
 		ok = d.decodeList(p, n, k, v)
 	case kindMap:
 		ok = d.decodeMap(p, n, k, v)
+	case kindJSON:
+		var text string
+		if text, ok = d.decodeJSON(p, n); ok {
+			v.SetString(text)
+		}
 	default:
 		ok = decodeScalar(n, k, v)
 	}
@@ -146,6 +160,7 @@ func (d *decoder) decodeMap(p *place, n ast.Node, k key, v reflect.Value) bool {
 		return false
 	}
 	elem := k.elem()
+	v.Set(reflect.MakeMap(k.typ)) // without what comes from the environment
 	for _, e := range d.entries(p, m) {
 		if !isStringKey(e.key) {
 			line, column := strictyaml.Position(e.key)

@@ -76,6 +76,11 @@ func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 			return k.shown(s), true
 		}
 		return s, true
+	case kindJSON:
+		if v.String() == "" {
+			return nil, false
+		}
+		return JSON(v.String()).tree(), true
 	case kindDuration:
 		return durationText(time.Duration(v.Int())), true
 	case kindNetwork:
@@ -92,7 +97,7 @@ func (k key) shown(s string) string {
 	switch {
 	case k.secret, k.format == "file" && isPEM(s): // it may be a private key
 		return redact.Mark
-	case k.format == "url", k.format == "target":
+	case k.format == "url", k.format == "target", k.format == "collector":
 		return redact.URL(s)
 	}
 	return redact.Text(s)

@@ -65,6 +65,12 @@ mesh:
   name: shop
   instance: web-1
   peers: [10.0.0.2:9901, "[::1]:9901"]
+  consul:
+    address: 10.0.0.1
+  dns:
+    name: hopscope.internal
+    port: 9902
+    resolver: 10.0.0.53:53
   token_file: mesh.token
   tls:
     ca: ca.pem
@@ -411,20 +417,66 @@ locality:
 telemetry:
   traces:
     otlp:
-      endpoint: collector:4317
+      protocol: http/protobuf
+      endpoint: https://collector/otlp/v1/traces
       headers:
         authorization: REDACTED
       timeout: 5s
       compression: gzip
-      tls: true
+      tls:
+        ca: ca.pem
+        cert: me.pem
+        key: me.key
+        server_name: collector.internal
+        insecure_skip_verify: true
     zipkin:
       url: "https://REDACTED@zipkin/api/v2/spans?key=REDACTED&x="
       timeout: 6s
+    exporters:
+      - otlp:
+          protocol: grpc
+          endpoint: "[::1]:4317"
+          headers:
+            authorization: REDACTED
+          timeout: 10s
+          compression: none
+          tls:
+            insecure_skip_verify: false
+      - otlp:
+          protocol: grpc
+          endpoint: collector:4317
+          timeout: 10s
+          compression: none
+      - zipkin:
+          url: "http://REDACTED@zipkin:9411"
+          timeout: 10s
     sample: 0.001
     extract: []
     inject: [b3multi, b3]
+  resource_attributes:
+    deployment.environment.name: prod
   access_log:
     path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - path: stderr
+        format: "%START_TIME% %RESPONSE_CODE%\n"
+        only: failed
+        sample: 0.5
+      - path: stdout
+        fields: [path]
+        only: all
+        sample: 1
+      - path: /var/log/hop.json
+        json_format:
+          z: "%RESPONSE_CODE%"
+          a:
+            list: ["%PROTOCOL%", 1, 1.5, true, null]
+            empty: {}
+        only: all
+        sample: 1
   metrics:
     native_histograms: false
   slow_threshold: 0s

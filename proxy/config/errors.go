@@ -70,6 +70,12 @@ func (c *collector) add(p *place, format string, args ...any) {
 	if p.broken() {
 		return
 	}
+	if p.variable != "" {
+		if !c.full() { // else counted by addAt
+			c.list = append(c.list, Error{Path: p.variable, Message: fmt.Sprintf(format, args...)})
+			return
+		}
+	}
 	c.addAt(p.line, p.column, p.path(), format, args...)
 }
 
@@ -117,8 +123,9 @@ type place struct {
 	parent       *place
 	step         string // ".routes", "[1]"
 	line, column int
-	written      bool // in the file, not a default
-	failed       bool // could not be decoded: the value is a default
+	written      bool   // in the file, not a default
+	failed       bool   // could not be decoded: the value is a default
+	variable     string // the environment variable that the value comes from; "" for none
 	children     map[string]*place
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/telemetry/accesslog"
 )
 
 type mistake struct {
@@ -75,6 +77,22 @@ func mistakes() []mistake {
 		{"merge of a number", oneCluster("{<<: 5, endpoints: [a:80]}"),
 			"3:13: clusters.web: << takes an alias of a mapping, or a list of such; found 5"},
 		{"complex key", "? {a: b}\n: c\n", "2:1: YAML syntax: found an invalid key for this map"},
+
+		// Access logs.
+		{"an unknown operator", with("") + "telemetry: {access_log: {format: '%REQ(:METHOD)% %FILTER_STATE(a)%'}}\n",
+			`8:34: telemetry.access_log.format: expected a format string such as "%REQ(:METHOD)% %RESPONSE_CODE%", found "%REQ(:METHOD)% %FILTER_STATE(a)%": there is no command operator %FILTER_STATE%; there are ` + strings.Join(accesslog.Operators(), ", ")},
+		{"an unknown operator in JSON", with("") + "telemetry: {access_log: {json_format: {a: {b: '%REQ(Cookie)%'}}}}\n",
+			`8:39: telemetry.access_log.json_format: a: b: %REQ(Cookie)%: cookie may hold credentials, and is not logged`},
+		{"JSON that is none", with("") + "telemetry: {access_log: {json_format: [a]}}\n", `8:39: telemetry.access_log.json_format: expected a mapping, found a list`},
+		{"a number that JSON does not have", with("") + "telemetry: {access_log: {json_format: {a: [0x10]}}}\n",
+			`8:44: telemetry.access_log.json_format.a[0]: expected a string, a number, true, false, a list or a mapping, found 0x10`},
+		{"an unknown field", with("") + "telemetry: {access_log: {fields: [time, tiem]}}\n",
+			`8:41: telemetry.access_log.fields[1]: expected one of "` + strings.Join(accesslog.FieldNames(), `", "`) + `", found "tiem"; did you mean "time"?`},
+		{"two formats", with("") + "telemetry: {access_log: {also: [{path: a, fields: [time], format: a}]}}\n",
+			`8:67: telemetry.access_log.also[0].format: a log has one of fields, format and json_format: fields is there already`},
+		{"a further log that is off", with("") + "telemetry: {access_log: {also: [{path: 'off'}]}}\n",
+			`8:40: telemetry.access_log.also[0].path: "off" makes this log do nothing: remove it from the list`},
+		{"a format of two lines", with("") + "telemetry: {access_log: {format: \"a\\nb\"}}\n", "8:34: telemetry.access_log.format: the control character U+000A is not allowed"},
 
 		// Error pages.
 		{"an error page for what is no error", with("    error_pages: [{statuses: [\"301\"], file: a}]\n"),
@@ -223,6 +241,25 @@ func mistakes() []mistake {
 			`8:36: telemetry.traces.zipkin.url: expected a URL such as http://127.0.0.1:9411/api/v2/spans, found "zipkin:9411": it must begin with http:// or https://`},
 		{"header name", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, headers: {a b: c}}}}\n",
 			`8:60: telemetry.traces.otlp.headers["a b"]: expected the name of a header field, found "a b"`},
+		{"header name of one exporter of several", with("") + "telemetry: {traces: {exporters: [{otlp: {endpoint: a:80, headers: {a b: c}}}]}}\n",
+			`8:73: telemetry.traces.exporters[0].otlp.headers["a b"]: expected the name of a header field, found "a b"`},
+		{"exporter to nowhere", with("") + "telemetry: {traces: {exporters: [{}]}}\n", "8:34: telemetry.traces.exporters[0]: expected one of the keys otlp, zipkin"},
+		{"exporter to two", with("") + "telemetry: {traces: {exporters: [{otlp: {endpoint: a:80}, zipkin: {url: http://a}}]}}\n",
+			"8:67: telemetry.traces.exporters[0].zipkin: does not go with otlp: expected only one of the keys otlp, zipkin"},
+		{"OTLP over HTTP by another name", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, protocol: http}}}\n",
+			`8:55: telemetry.traces.otlp.protocol: expected one of "grpc", "http/protobuf", found "http"; did you mean "http/protobuf"?`},
+		{"word for TLS", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, tls: yes}}}\n",
+			`8:50: telemetry.traces.otlp.tls: expected a mapping, true or false, found "yes"`},
+		{"certificate without a key", with("") + "telemetry: {traces: {otlp: {endpoint: a:80, tls: {cert: a.pem}}}}\n",
+			"8:50: telemetry.traces.otlp.tls.key: required key is missing with cert; expected the path of a file with the certificate's private key"},
+		{"TLS and plain text", with("") + "telemetry: {traces: {otlp: {endpoint: 'http://a:80', tls: {}}}}\n",
+			"8:39: telemetry.traces.otlp.endpoint: http is plain text, but tls is set; write https, or remove tls"},
+		{"path over gRPC", with("") + "telemetry: {traces: {otlp: {endpoint: 'http://a:80/v1/traces'}}}\n",
+			`8:39: telemetry.traces.otlp.endpoint: gRPC has no path; remove it, or set protocol to "http/protobuf"`},
+		{"password of a collector", with("") + "telemetry: {traces: {otlp: {endpoint: 'http://u:pw@a:80'}}}\n",
+			`8:39: telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces, found "http://REDACTED@a:80": a user or a password has no place in it: put it in headers`},
+		{"query of a collector", with("") + "telemetry: {traces: {otlp: {endpoint: 'http://a:80?k=pw'}}}\n",
+			`8:39: telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces, found "http://a:80?k=REDACTED": OTLP has no query: put what is secret in headers`},
 
 		// TLS.
 		{"no certificate", oneTLS("min_version: '1.2'"), "5:5: listeners[0].tls.certificates: required key is missing; expected a list of mappings"},
@@ -357,7 +394,7 @@ func TestValidateBuilt(t *testing.T) {
 	names.DNS, names.Retry, names.Hedge = NewDNS("a", 0), NewRetry(), NewHedge(0)
 	names.Balance.Policy, names.Balance.Hash = "maglev", []HashOn{{Header: "x-user"}, NewHashOn()}
 	c.Clusters["names"] = names
-	c.Telemetry.Traces.OTLP = NewOTLP("http://collector:4317")
+	c.Telemetry.Traces.OTLP = NewOTLP("collector")
 	c.Telemetry.Traces.Zipkin = NewZipkin("")
 	want := `service: must not be empty; expected a name of 1 to 255 printable ASCII characters
 listeners[0].address: expected a listen address such as 0.0.0.0:8080, found "127.0.0.1": the port is missing
@@ -368,7 +405,7 @@ listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list,
 listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
 clusters.names.balance.hash[0].cookie_path: must not be empty; expected a path such as /api/
 clusters.names.hedge.after: expected a duration of at least 1ms, found 0s
-telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:3000, found "http://collector:4317": it is a URL, not an address; did you mean "collector:4317"?
+telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces, found "collector": the port is missing
 telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
 listeners[1]: the listener does nothing; expected routes, catalog or forward_proxy
 clusters.names.dns.port: expected an integer from 1 to 65535, found 0: addresses have no port (records of type "srv" have)

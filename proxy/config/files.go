@@ -22,25 +22,22 @@ const maxFileBytes = 16 << 20
 
 // Check is [Load] followed by [Config.CheckFiles]. Mistakes in files have the place of
 // the key that names the file.
-func Check(path string) (*Config, error) { return check(path, nil) }
+func Check(path string) (*Config, error) { return check(path, nil, nil) }
 
 // CheckWithEndpoints is Check for people: it also checks the endpoint files of clusters,
 // which a starting proxy may wait for. It passes each readable file to endpoints and
 // reports its error line by line. If endpoints is nil, the files need only be readable.
 func CheckWithEndpoints(path string, endpoints func(path string) error) (*Config, error) {
-	if endpoints == nil {
-		endpoints = func(string) error { return nil }
-	}
-	return check(path, endpoints)
+	return (*Environment)(nil).CheckWithEndpoints(path, endpoints)
 }
 
-func check(path string, endpoints func(path string) error) (*Config, error) {
+func check(path string, endpoints func(path string) error, e *Environment) (*Config, error) {
 	data, err := readFile(path, maxBytes+1)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	errs, root := &collector{file: path}, &place{line: 1, column: 1}
-	c, err := parse(errs, root, data)
+	c, err := parse(errs, root, data, e)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +75,7 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
+	c.eachOTLP(root, f.otlp)
 	f.admin(root, c)
 	f.consul(root.key("consul"), &c.Consul)
 	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {

@@ -52,8 +52,13 @@ func formatOf(name string) format {
 		return format{"a method such as GET", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", checkMethod, strings.ToUpper}
 	case "url":
 		return format{"a URL such as http://127.0.0.1:9411/api/v2/spans", `^[Hh][Tt][Tt][Pp][Ss]?://[^/]`, checkURL, nil}
+	case "collector":
+		return format{"a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces",
+			`^(([Hh][Tt][Tt][Pp][Ss]?://[^/@?]+(/[^?#\s]*)?)|((` + bracketed + `|` + hostname + `):[0-9]{1,5}))$`, checkCollector, nil}
 	case "trace link":
 		return format{"the URL of a trace such as http://127.0.0.1:16686/trace/%TRACE_ID%", `^[Hh][Tt][Tt][Pp][Ss]?://[^/].*%TRACE_ID%`, checkTraceLink, nil}
+	case "log format":
+		return format{`a format string such as "%REQ(:METHOD)% %RESPONSE_CODE%"`, `.`, checkLogFormat, nil}
 	case "hostname":
 		return format{"a host name such as api.internal", `^` + hostname + `$`, checkHostname, nil}
 	case "domain":

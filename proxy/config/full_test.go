@@ -20,6 +20,8 @@ mesh:
   name: shop
   instance: web-1
   peers: ["10.0.0.2:9901", "[::1]:9901"]
+  consul: {address: 10.0.0.1}
+  dns: {name: hopscope.internal, port: 9902, resolver: "10.0.0.53:53"}
   token_file: mesh.token
   tls: {ca: ca.pem, cert: mesh.pem, key: mesh.key, san: ["spiffe://mesh"]}
 listeners:
@@ -210,16 +212,31 @@ locality: {region: eu, zone: eu-1}
 telemetry:
   traces:
     otlp:
-      endpoint: collector:4317
+      protocol: http/protobuf
+      endpoint: https://collector/otlp/v1/traces
       headers: {authorization: "Bearer t0ps3cret"}
       timeout: 5s
       compression: gzip
-      tls: true
+      tls: {ca: ca.pem, cert: me.pem, key: me.key, server_name: collector.internal, insecure_skip_verify: true}
     zipkin: {url: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", timeout: 6s}
+    exporters:
+      - otlp: {endpoint: "[::1]:4317", headers: {authorization: "Bearer t0ps3cret"}, tls: true}
+      - otlp: {endpoint: "collector:4317", tls: false}
+      - zipkin: {url: "http://user:t0ps3cret@zipkin:9411"}
     sample: 1e-3
     extract: []
     inject: [b3multi, b3]
-  access_log: {path: /var/log/hop.log}
+  resource_attributes: {deployment.environment.name: prod}
+  access_log:
+    path: /var/log/hop.log
+    fields: [time, status]
+    only: failed_or_slow
+    sample: 0.25
+    also:
+      - {path: stderr, format: "%START_TIME% %RESPONSE_CODE%\n", only: failed, sample: 0.5}
+      - {path: stdout, fields: [path]}
+      - path: /var/log/hop.json
+        json_format: {z: "%RESPONSE_CODE%", a: {list: ["%PROTOCOL%", 1, 1.5, true, null], empty: {}}}
   metrics: {native_histograms: false}
   slow_threshold: 0s
   learn_routes: false
@@ -240,6 +257,7 @@ func TestParseFull(t *testing.T) {
 		},
 		Mesh: &Mesh{
 			Name: "shop", Instance: "web-1", Peers: []string{"10.0.0.2:9901", "[::1]:9901"}, TokenFile: "mesh.token",
+			Consul: &MeshConsul{Address: "10.0.0.1"}, DNS: &MeshDNS{Name: "hopscope.internal", Port: 9902, Resolver: "10.0.0.53:53"},
 			TLS: &MeshTLS{CA: "ca.pem", Cert: "mesh.pem", Key: "mesh.key", SAN: []string{"spiffe://mesh"}},
 		},
 		Listeners: []Listener{{ListenerSocket{
@@ -293,12 +311,27 @@ func TestParseFull(t *testing.T) {
 		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
 		Telemetry: Telemetry{
 			Traces: Traces{
-				OTLP: &OTLP{Endpoint: "collector:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
-					Timeout: 5 * time.Second, Compression: "gzip", TLS: true},
+				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",
+					Headers: map[string]string{"authorization": "Bearer t0ps3cret"}, Timeout: 5 * time.Second, Compression: "gzip",
+					TLS: &CollectorTLS{CA: "ca.pem", Cert: "me.pem", Key: "me.key", ServerName: "collector.internal", InsecureSkipVerify: true}},
 				Zipkin: &Zipkin{URL: "https://user:t0ps3cret@zipkin/api/v2/spans?key=t0ps3cret&x=", Timeout: 6 * time.Second},
+				Exporters: []Exporter{
+					{OTLP: &OTLP{Protocol: "grpc", Endpoint: "[::1]:4317", Headers: map[string]string{"authorization": "Bearer t0ps3cret"},
+						Timeout: 10 * time.Second, Compression: "none", TLS: &CollectorTLS{}}},
+					{OTLP: NewOTLP("collector:4317")},
+					{Zipkin: NewZipkin("http://user:t0ps3cret@zipkin:9411")},
+				},
 				Sample: 0.001, Inject: []string{"b3multi", "b3"},
 			},
-			AccessLog: AccessLog{Path: "/var/log/hop.log"},
+			ResourceAttributes: map[string]string{"deployment.environment.name": "prod"},
+			AccessLog: AccessLog{
+				AccessLogTo{Path: "/var/log/hop.log", Fields: []string{"time", "status"}, Only: "failed_or_slow", Sample: 0.25},
+				[]AccessLogTo{
+					{Path: "stderr", Format: "%START_TIME% %RESPONSE_CODE%\n", Only: "failed", Sample: 0.5},
+					{Path: "stdout", Fields: []string{"path"}, Only: "all", Sample: 1},
+					{Path: "/var/log/hop.json", JSONFormat: `{"z":"%RESPONSE_CODE%","a":{"list":["%PROTOCOL%",1,1.5,true,null],"empty":{}}}`, Only: "all", Sample: 1},
+				},
+			},
 		},
 		Deadlines: Deadlines{MarginPercent: 2.5, MarginMin: 20 * time.Millisecond},
 		Overload:  Overload{MaxMemoryBytes: 64 << 20}, Log: Log{Level: "debug"},
@@ -417,6 +450,8 @@ func TestFullIsFull(t *testing.T) {
 	for of, ok := range other {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
+			continue
+		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
 			continue
 		case "Listener.trace_link": // it can't be there with proxy_status other than its default
 			continue

@@ -24,6 +24,7 @@ const (
 	kindPointer
 	kindList
 	kindMap
+	kindJSON
 )
 
 func kindOf(t reflect.Type) kind {
@@ -32,6 +33,8 @@ func kindOf(t reflect.Type) kind {
 		return kindDuration
 	case reflect.TypeFor[netip.Prefix]():
 		return kindNetwork
+	case reflect.TypeFor[JSON]():
+		return kindJSON
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -70,6 +73,7 @@ type key struct {
 	literals []string
 	ref      string // the map of Config whose names are the values
 	secret   bool
+	orBool   bool // true stands for the mapping {}, false for an absent key
 }
 
 // keysOf returns the keys of a struct of config.go in their order, including those of
@@ -97,6 +101,7 @@ func keysOf(t reflect.Type) []key {
 			max:      f.Tag.Get("max"),
 			ref:      f.Tag.Get("ref"),
 			secret:   f.Tag.Get("secret") == "true",
+			orBool:   f.Tag.Get("short") == "bool",
 		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			k.enum = strings.Split(enum, ",")
@@ -130,7 +135,10 @@ func (k key) expected() string {
 		return "a duration such as 250ms"
 	case kindNetwork:
 		return "a network such as 10.0.0.0/8"
-	case kindStruct, kindPointer, kindMap:
+	case kindStruct, kindPointer, kindMap, kindJSON:
+		if k.orBool {
+			return "a mapping, true or false"
+		}
 		return "a mapping"
 	case kindList:
 		if kindOf(k.typ.Elem()) == kindStruct {

@@ -145,6 +145,7 @@ func TestDefaults(t *testing.T) {
 		{"registration's check", *NewRegisterCheck(), RegisterCheck{Interval: 5 * time.Second, Timeout: time.Second}},
 		{"catalog timeout", c.Catalog.Timeout, 15 * time.Second},
 		{"forward_proxy timeout", f.Timeout, 15 * time.Second},
+		{"otlp", *NewOTLP("a:1"), OTLP{Protocol: "grpc", Endpoint: "a:1", Headers: map[string]string{}, Timeout: 10 * time.Second, Compression: "none"}},
 		{"otlp timeout", NewOTLP("a:1").Timeout, 10 * time.Second},
 		{"zipkin timeout", NewZipkin("http://a/").Timeout, 10 * time.Second},
 	} {

@@ -48,18 +48,20 @@ func readFile(path string, most int64) ([]byte, error) {
 // refused. An absent key has its default. A written key has the written value, so
 // "timeout: 0s" is no timeout and "via: false" is false.
 func Parse(name string, data []byte) (*Config, error) {
-	return parse(&collector{file: name}, &place{line: 1, column: 1}, data)
+	return (*Environment)(nil).Parse(name, data)
 }
 
-// parse is Parse that also stores each value's position in root.
-func parse(errs *collector, root *place, data []byte) (*Config, error) {
+// parse is [Environment.Parse] that also stores each value's position in root.
+func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, error) {
 	body := parseYAML(errs, root, data)
 	if body == nil {
 		return nil, errs.err()
 	}
 	c := New()
+	e.under(c)
 	d := decoder{errs: errs, aliases: resolveAliases(errs, body)}
 	d.decode(root, body, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
+	e.settle(root, c)
 	if !d.exhausted() {
 		validate(errs, root, c)
 	}

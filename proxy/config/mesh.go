@@ -13,6 +13,11 @@ type Mesh struct {
 	// Peers are the addresses of the admin APIs of the proxies of the mesh. This one may be
 	// among them, so that all can have the same list.
 	Peers []string `yaml:"peers" format:"address"`
+	// Consul registers this proxy's admin API with the Consul agent of the top level, as the
+	// service hopscope-admin, and finds the others there.
+	Consul *MeshConsul `yaml:"consul"`
+	// DNS finds the others by a name whose addresses are theirs.
+	DNS *MeshDNS `yaml:"dns"`
 	// TokenFile is a file of the token that the proxies show when they ask each other. All of
 	// them have the same, and whoever has it may read. To replace it, add the new one on a
 	// line below, in all proxies; then remove the old one. The proxy reads the file again
@@ -21,6 +26,24 @@ type Mesh struct {
 	// TLS says how the proxies reach each other, which then all serve their admin APIs over
 	// TLS.
 	TLS *MeshTLS `yaml:"tls"`
+}
+
+// MeshConsul registers the admin API in Consul. The agent connects to it to see whether the
+// proxy lives. A proxy that ends is taken out, and one that was killed after ten minutes.
+type MeshConsul struct {
+	// Address is the IP address where the others reach this proxy's admin API. The default
+	// is that of admin.address or, if that is every interface, the agent's.
+	Address string `yaml:"address" format:"ip"`
+}
+
+// MeshDNS is a name in the DNS. Every address that it has is a proxy's.
+type MeshDNS struct {
+	// Name is the name to look up.
+	Name string `yaml:"name" required:"true" format:"domain"`
+	// Port is the port of the admin APIs.
+	Port int `yaml:"port" default:"9901" min:"1" max:"65535"`
+	// Resolver is the DNS server to ask, host and port; the default is the system's servers.
+	Resolver string `yaml:"resolver" format:"address"`
 }
 
 // MeshTLS encrypts what the proxies of a mesh ask each other. The proxy reads its files

@@ -142,7 +142,10 @@ func (k key) holds() (inner reflect.Type, suffix string) {
 // typeText is the type of a key with its limits.
 func (k key) typeText() string {
 	switch kindOf(k.typ) {
-	case kindStruct, kindPointer:
+	case kindStruct, kindPointer, kindJSON:
+		if k.orBool {
+			return "mapping, or `true` or `false`"
+		}
 		return "mapping"
 	case kindMap:
 		return "mapping of names to " + plural(k.elem().typeText())
@@ -184,8 +187,12 @@ func (k key) formatText() string {
 		return "string"
 	case "listen":
 		return "address"
+	case "log format":
+		return "format string"
 	case "url", "trace link":
 		return "URL"
+	case "collector":
+		return "address or URL"
 	case "authority":
 		return "host, with or without port"
 	case "target":

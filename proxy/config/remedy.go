@@ -172,7 +172,7 @@ func mappingOf(k key, text string) string {
 			return "{on: [connect-failure], attempts: " + strconv.Itoa(n+1) + "}"
 		}
 		return ""
-	case reflect.TypeFor[EndpointFile](), reflect.TypeFor[HTTPCheck](), reflect.TypeFor[AccessLog]():
+	case reflect.TypeFor[EndpointFile](), reflect.TypeFor[HTTPCheck](), reflect.TypeFor[AccessLog](), reflect.TypeFor[AccessLogTo]():
 		name = "path"
 	case reflect.TypeFor[Balance]():
 		name = "policy"

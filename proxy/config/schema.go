@@ -74,6 +74,9 @@ func (s *schemaWriter) value(k key) object {
 	case kindStruct:
 		return s.define(k.typ)
 	case kindPointer:
+		if k.orBool {
+			return object{{"anyOf", []any{object{{"type", "boolean"}}, s.define(k.typ.Elem())}}}
+		}
 		return s.define(k.typ.Elem())
 	case kindList:
 		list := object{{"type", "array"}, {"items", s.value(k.elem())}}
@@ -90,6 +93,8 @@ func (s *schemaWriter) value(k key) object {
 			{"propertyNames", object{{"pattern", formatOf("name").pattern}, {"maxLength", 255}}},
 			{"additionalProperties", s.value(k.elem())},
 		}
+	case kindJSON:
+		return object{{"type", "object"}}
 	case kindBool:
 		return object{{"type", "boolean"}}
 	case kindInt:
@@ -140,7 +145,7 @@ func (k key) withLimits(schema object) object {
 // it has none.
 func (k key) defaultTree() (any, bool) {
 	switch kindOf(k.typ) {
-	case kindStruct, kindPointer, kindMap:
+	case kindStruct, kindPointer, kindMap, kindJSON:
 		return nil, false
 	}
 	if k.def == "" {

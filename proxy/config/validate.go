@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -27,9 +28,8 @@ func validate(errs *collector, root *place, c *Config) {
 	v.clusters()
 	v.catalogs()
 	v.overload()
-	if o := c.Telemetry.Traces.OTLP; o != nil {
-		v.fieldNames(root.key("telemetry").key("traces").key("otlp").key("headers"), o.Headers)
-	}
+	v.traces()
+	v.accessLogs()
 }
 
 type validator struct {
@@ -166,6 +166,9 @@ func (v validator) text(p *place, k key, s string) {
 			v.missing(p, k)
 		}
 		return
+	}
+	if k.format == "log format" {
+		s = strings.TrimSuffix(s, "\n") // as Envoy's format strings end
 	}
 	for _, r := range s {
 		if r < ' ' || r == 0x7f || r == '\u0085' || r == '\u2028' || r == '\u2029' {

@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -122,7 +123,7 @@ func (f *Forwarder) attribute(x *filter.Exchange, r *message.Head) {
 	if r.Has(message.ProxyStatus) {
 		if failure, ok := f.fromUpstream(h, r); ok {
 			h.Failure = failure
-			f.lacked(h, f.target(x))
+			f.lacked(h, f.target(x), x.Active.Caller())
 			return
 		}
 	}
@@ -182,8 +183,9 @@ func answered(h *hop.Hop) string {
 }
 
 // blame records in the Hop why the proxy answers itself. A failure is also recorded in
-// the attempt that it ended. t is where the request was to go, nil if that is not known.
-func (f *Forwarder) blame(h *hop.Hop, t *Target, a *fault.Answer) {
+// the attempt that it ended. t is where the request was to go, nil if that is not known, and
+// in the inbound hop that it was for.
+func (f *Forwarder) blame(h *hop.Hop, t *Target, in active.Caller, a *fault.Answer) {
 	why := a.Why
 	h.Flags |= a.Flag()
 	h.Recovered = nil
@@ -215,5 +217,5 @@ func (f *Forwarder) blame(h *hop.Hop, t *Target, a *fault.Answer) {
 	}
 	h.Failure = f.charge(h, t, why.Kind.String(), why.Error())
 	h.Failure.Origin = hop.OriginProxy
-	f.lacked(h, t)
+	f.lacked(h, t, in)
 }

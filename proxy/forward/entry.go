@@ -19,11 +19,10 @@ func (f *Forwarder) entered(x *filter.Exchange) bool {
 		return false
 	case h.Labels.Direction == hop.Inbound || f.UnderWay == nil:
 		return true
-	case x.Active.Called():
+	case !x.Active.Caller().Span.IsZero():
 		return false
 	case !h.Parent.IsZero():
-		_, called := f.UnderWay.Caller(h)
-		return !called
+		return !f.UnderWay.Calls(h) // what failed before it had an endpoint has not entered the table
 	}
 	return f.Causes == nil || f.Causes.Passes.Load() || f.UnderWay.Serving(h.Labels.Service, 1) == 0
 }

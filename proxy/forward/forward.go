@@ -62,6 +62,9 @@ type Options struct {
 	// Callers are the networks of clients whose x-envoy- fields are believed; see
 	// [Forwarder.screen].
 	Callers []netip.Prefix
+	// Record are the fields of requests and responses that are recorded beyond those that
+	// every Hop has.
+	Record []hop.RecordedField
 	// Panics counts the panics that cost a request; nil counts none.
 	Panics *panics.Counter
 	// Causes remembers the failures of what this service called.
@@ -165,7 +168,7 @@ func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.E
 	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
 	h.Sampled, h.Keep = f.Sampler.Decide(tracecontext.Deferred, h.Trace)
 	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
-	f.blame(h, nil, &fault.Answer{Why: why})
+	f.blame(h, nil, active.Caller{}, &fault.Answer{Why: why})
 	h.End = now(h)
 	f.record(h, info.Sink)
 	f.Active.Add(-1)
@@ -179,7 +182,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		return
 	}
 	if err != nil {
-		f.blame(h, f.target(x), fault.AnswerTo(err))
+		f.blame(h, f.target(x), x.Active.Caller(), fault.AnswerTo(err))
 	}
 	if h.End == 0 || err != nil {
 		h.End = now(h)

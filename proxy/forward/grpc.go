@@ -112,7 +112,7 @@ func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 			return
 		}
 	}
-	f.note(h)
+	f.note(x)
 	if trailers != nil && f.ProxyStatusMode == Append && (h.Recovered == nil || h.Labels.Direction == hop.Inbound) {
 		trailers.AddSpan(message.ProxyStatus, "proxy-status", trailers.Keep(f.ProxyStatus.Append(trailers.Scratch(), h)))
 	}

@@ -41,6 +41,9 @@ func (f *Forwarder) open(x *filter.Exchange) {
 	if agent, ok := r.Get(message.UserAgent); ok {
 		h.Set(&h.UserAgent, agent)
 	}
+	if len(f.Record) > 0 {
+		f.recordFields(h, r, false)
+	}
 	openCall(x)
 	f.extract(x)
 	f.requestID(x)

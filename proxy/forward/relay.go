@@ -109,7 +109,7 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 // Server-Timing. h.FirstByte is set by then.
 func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	h := x.Hop
-	f.note(h)
+	f.note(x)
 	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {
 		r.Add(message.Via, "via", f.via[r.Version])
@@ -125,5 +125,8 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 		r.AddSpan(message.ServerTiming, "server-timing", r.Keep(headers.AppendServerTiming(r.Scratch(), h, now(h))))
 	case Cut:
 		r.Remove(message.ServerTiming)
+	}
+	if len(f.Record) > 0 {
+		f.recordFields(h, r, true)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/problem"
+	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/words"
 )
@@ -18,11 +20,11 @@ import (
 // a response. A response that has begun is cut; only a gRPC call can still end with a
 // status in its trailers. The error says why the answer could not be sent.
 func (f *Forwarder) reply(x *filter.Exchange, a *fault.Answer) error {
-	f.blame(x.Hop, f.target(x), a)
+	f.blame(x.Hop, f.target(x), x.Active.Caller(), a)
 	h, w := x.Hop, x.Writer
 	status := a.HTTPStatus()
 	if w.Began() || status == 0 {
-		f.note(h)
+		f.note(x)
 		if status == 0 || !f.breakOff(x, a) {
 			w.Cut()
 		}
@@ -124,20 +126,23 @@ const mostServing = 10
 // note remembers that a call of this service failed, or what it went well in spite of, for
 // its inbound hops. It comes before the response goes out, since the service may answer its
 // own caller at once.
-func (f *Forwarder) note(h *hop.Hop) {
+func (f *Forwarder) note(x *filter.Exchange) {
+	h := x.Hop
 	failed := h.Failed() || h.Failure.Origin == hop.OriginProxy || // a call without a route is no failure by its status
 		h.Recovered != nil
 	if h.Labels.Direction == hop.Outbound && failed && f.Causes != nil {
-		among, request := 1, hop.SpanID{}
-		switch {
-		case f.UnderWay == nil:
-		case !h.Parent.IsZero():
-			if in, ok := f.UnderWay.Caller(h); ok && in.Attempt == h.Parent {
-				request = in.Span
-			}
-		case !f.Causes.Passes.Load():
-			among = f.UnderWay.Serving(h.Labels.Service, mostServing)
+		in := x.Active.Caller()
+		_, hurried := f.had(h, in)
+		call := diagnose.Call{Hurried: hurried, Among: 1}
+		if in != (active.Caller{}) {
+			call.Since = h.Start.Add(-in.Used)
 		}
-		f.Causes.Note(h, time.Now(), request, among)
+		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
+			call.Among = f.UnderWay.Serving(h.Labels.Service, mostServing)
+		}
+		if in.Exact {
+			call.Request = in.Span
+		}
+		f.Causes.Note(h, time.Now(), call)
 	}
 }

@@ -2,10 +2,12 @@ package forward
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -40,24 +42,19 @@ func (f *Forwarder) blameSpent(h *hop.Hop, why *fault.Error) (failure hop.Failur
 // lacked charges a call that ran out of time to what had used the time up before, if
 // hardly any was left when it began: to failed calls that took most of it, or else to the
 // service that calls.
-func (f *Forwarder) lacked(h *hop.Hop, t *Target) {
-	k := f.Deadlines
-	if h.Labels.Direction != hop.Outbound || h.Timeout == 0 || !diagnose.OutOfTime(h.Failure.Kind) ||
-		f.UnderWay == nil || f.Causes == nil || k == nil || !k.Inherit || t == nil {
-		return
-	}
-	in, ok := f.UnderWay.Caller(h)
-	if !ok || in.Until.IsZero() {
+//
+// in is the inbound hop that the call is for.
+func (f *Forwarder) lacked(h *hop.Hop, t *Target, in active.Caller) {
+	had, hurried := f.had(h, in)
+	if !hurried || !diagnose.WantedTime(h.Failure.Kind) || f.Causes == nil || t == nil {
 		return
 	}
 	// The request to this service was given that much time. So much was used before the
 	// call, which had the rest.
-	given, used, had := in.Until.Sub(in.Start), h.Start.Sub(in.Start), k.within(in.Until.Sub(h.Start))
-	if had >= h.Timeout/2 {
-		return
-	}
+	given, used := in.Used+in.Left, in.Used
 	reason := fmt.Sprintf("%s had only %s of %s left when it was called: ", t.callee(h.Bytes(h.Host)), short(had), h.Timeout)
-	c, ok := f.Causes.Longest(h.Trace, in.Span, in.Start)
+	c, ok := f.Causes.Longest(h.Trace, in.Span, h.Start.Add(-used))
+	ok = ok && c.Hop != h.Labels.Service && !c.At.After(h.Start)
 	switch {
 	case ok && c.Took > had && 2*c.Took >= used:
 		h.Failure = c.Failure
@@ -73,6 +70,17 @@ func (f *Forwarder) lacked(h *hop.Hop, t *Target) {
 		h.Failure = f.charge(h, t, diagnose.KindNoTimeLeft, reason)
 		h.Failure.Origin = origin
 	}
+}
+
+// had is how long a call had, by the time that was left of the request that it is for.
+// hurried reports that this is not even half of what the call's own route allows.
+func (f *Forwarder) had(h *hop.Hop, in active.Caller) (had time.Duration, hurried bool) {
+	k := f.Deadlines
+	if h.Labels.Direction != hop.Outbound || h.Timeout == 0 || !in.Limited || k == nil || !k.Inherit {
+		return 0, false
+	}
+	had = k.within(in.Left)
+	return had, had < h.Timeout/2
 }
 
 // wentWell notes which failure a hop goes well in spite of, if there is one. r is the

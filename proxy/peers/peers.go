@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/mesh"
 )
 
@@ -31,8 +32,9 @@ type Options struct {
 	Name string
 	// Self is this proxy. Its address is used where no other one leads to it.
 	Self mesh.Member
-	// IsSelf reports whether an address leads to this proxy.
-	IsSelf func(address string) bool
+	// IsSelf reports whether an address leads to this proxy; metadata is what a source says
+	// of it.
+	IsSelf func(address string, metadata map[string]string) bool
 	// Caller asks members who they are.
 	Caller *mesh.Caller
 	// Log tells of proxies that are no members.
@@ -49,12 +51,14 @@ type Peers struct {
 
 	mu      sync.Mutex
 	self    mesh.Member
-	members map[string]*member // by address, without this proxy
+	found   [][]discovery.Endpoint // of each source
+	members map[string]*member     // by address, without this proxy
 }
 
 // member is a member, and when it was last asked who it is.
 type member struct {
 	mesh.Member
+	told    bool // its source says who it is
 	foreign bool // it belongs to another mesh
 	asked   time.Time
 	answer  chan struct{} // closed when it has answered for the first time, or has not in time
@@ -65,14 +69,57 @@ func New(o Options, addresses []string) *Peers {
 	p := &Peers{options: o, self: o.Self, members: map[string]*member{}, places: make(chan struct{}, askAtOnce)}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.self.Self = true
+	var static []discovery.Endpoint
 	for _, address := range addresses {
-		if o.IsSelf(address) {
-			p.self.Address = address
+		static = append(static, discovery.Endpoint{Address: address})
+	}
+	p.learned(p.source(), static)
+	return p
+}
+
+// Follow adds the members that a source finds, as they come and go. What it found last
+// counts as long as it can't be asked.
+func (p *Peers) Follow(source discovery.Source) {
+	n := p.source()
+	p.asking.Go(func() {
+		source.Run(p.context, func(u discovery.Update) {
+			if u.Endpoints != nil || u.Err == nil {
+				p.learned(n, u.Endpoints)
+			}
+		})
+	})
+}
+
+// source makes a place for what one more source finds.
+func (p *Peers) source() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.found = append(p.found, nil)
+	return len(p.found) - 1
+}
+
+// learned takes over what a source has found.
+func (p *Peers) learned(source int, endpoints []discovery.Endpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.found[source] = endpoints
+	before := p.members
+	p.members, p.self.Address = map[string]*member{}, p.options.Self.Address
+	for _, e := range slices.Concat(p.found...) {
+		if p.options.IsSelf(e.Address, e.Metadata) {
+			p.self.Address = e.Address
 			continue
 		}
-		p.members[address] = &member{Member: mesh.Member{Address: address}, answer: make(chan struct{})}
+		m := before[e.Address]
+		if m == nil {
+			m = &member{Member: mesh.Member{Address: e.Address}, answer: make(chan struct{})}
+		}
+		if who, name, ok := mesh.FromMetadata(e.Address, e.Metadata); ok {
+			who.Error = e.Why
+			m.Member, m.told, m.foreign = who, true, name != p.options.Name
+		}
+		p.members[e.Address] = m
 	}
-	return p
 }
 
 // Close ends what is under way.
@@ -116,10 +163,14 @@ func (p *Peers) ask(ctx context.Context) (first []chan struct{}) {
 	}
 	now := time.Now()
 	for _, m := range p.members {
+		if m.told {
+			continue
+		}
 		if m.asked.IsZero() || now.Sub(m.asked) >= askEvery {
 			never := m.asked.IsZero()
 			m.asked = now
-			p.asking.Go(func() { p.learn(m, never) })
+			address := m.Address
+			p.asking.Go(func() { p.learn(m, address, never) })
 		}
 		first = append(first, m.answer)
 	}
@@ -127,7 +178,7 @@ func (p *Peers) ask(ctx context.Context) (first []chan struct{}) {
 }
 
 // learn asks a member who it is.
-func (p *Peers) learn(m *member, never bool) {
+func (p *Peers) learn(m *member, address string, never bool) {
 	if never {
 		defer close(m.answer)
 	}
@@ -139,18 +190,21 @@ func (p *Peers) learn(m *member, never bool) {
 	defer func() { <-p.places }()
 	ctx, cancel := context.WithTimeout(p.context, askTime)
 	defer cancel()
-	found, name, err := who(ctx, p.options.Caller, m.Address)
+	found, name, err := who(ctx, p.options.Caller, address)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if m.told {
+		return
+	}
 	if err != nil { // who it was before is still known
 		m.Error = err.Error()
 		return
 	}
-	found.Address, found.Self, found.Error = m.Address, false, ""
+	found.Address, found.Self, found.Error = address, false, ""
 	was := m.foreign
 	m.Member, m.foreign = found, name != p.options.Name
 	if m.foreign && !was {
-		p.options.Log.Warn("a peer belongs to another mesh, and is not asked", "address", m.Address, "mesh", name)
+		p.options.Log.Warn("a peer belongs to another mesh, and is not asked", "address", address, "mesh", name)
 	}
 }
 

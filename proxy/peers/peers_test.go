@@ -3,15 +3,19 @@ package peers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/mesh"
 )
 
@@ -33,7 +37,7 @@ func proxy(t *testing.T, name, service string) (address string, asked *atomic.In
 func newPeers(t *testing.T, self string, addresses ...string) *Peers {
 	caller := mesh.NewCaller(mesh.Access{})
 	p := New(Options{
-		Name: "shop", Self: mesh.Member{Service: "web", Address: "0.0.0.0:9901"}, IsSelf: func(a string) bool { return a == self },
+		Name: "shop", Self: mesh.Member{Service: "web", Address: "0.0.0.0:9901"}, IsSelf: func(a string, _ map[string]string) bool { return a == self },
 		Caller: caller, Log: slog.New(slog.DiscardHandler),
 	}, addresses)
 	t.Cleanup(func() { p.Close(); caller.Close() })
@@ -91,5 +95,55 @@ func TestMembersThatAnswerWrongly(t *testing.T) {
 			t.Errorf("%d: %+v", status, all)
 		}
 		s.Close()
+	}
+}
+
+// TestMembersComeAndGo with what a source finds. A source that fails takes nobody away, and
+// says no more than that by its silence.
+func TestMembersComeAndGo(t *testing.T) {
+	orders, asked := proxy(t, "shop", "orders")
+	at := func(address, service, name, why string) discovery.Endpoint {
+		return discovery.Endpoint{Address: address, Why: why, Metadata: mesh.Member{Service: service, Instance: service + "1", Version: "v2"}.Metadata(name)}
+	}
+	feed := discovery.NewFeed(discovery.Update{Err: errors.New("away")})
+	p := newPeers(t, "10.0.0.1:9901", "127.0.0.1:1")
+	p.Follow(feed)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, step := range []struct {
+		update discovery.Update
+		want   string
+	}{
+		{discovery.Update{Endpoints: []discovery.Endpoint{
+			at("10.0.0.1:9901", "web", "shop", ""), at("10.0.0.2:9901", "bank", "shop", "check is critical"), at("10.0.0.3:9901", "ledger", "bank", ""), {Address: orders},
+		}}, "web 10.0.0.1:9901, 127.0.0.1:1, orders ORDERS, bank 10.0.0.2:9901 check is critical"},
+		{discovery.Update{Err: errors.New("away")}, "web 10.0.0.1:9901, 127.0.0.1:1, orders ORDERS, bank 10.0.0.2:9901 check is critical"},
+		{discovery.Update{Endpoints: []discovery.Endpoint{at("10.0.0.2:9901", "bank", "shop", "")}, Err: errors.New("stale")}, "web 0.0.0.0:9901, 127.0.0.1:1, bank 10.0.0.2:9901"},
+		{discovery.Update{Endpoints: []discovery.Endpoint{}}, "web 0.0.0.0:9901, 127.0.0.1:1"},
+	} {
+		feed.Push(step.update)
+		want := strings.Split(strings.Replace(step.want, "ORDERS", orders, 1), ", ")
+		slices.Sort(want)
+		var got []string
+		for limit := time.Now().Add(time.Minute); !slices.Equal(got, want); time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("%q, want %q", got, want)
+			}
+			got = nil
+			ctx := over
+			if strings.Contains(step.want, "ORDERS") {
+				ctx = t.Context()
+			}
+			for _, m := range p.Members(ctx) {
+				if m.Address == "127.0.0.1:1" {
+					m.Error = "" // there is no way to it
+				}
+				got = append(got, strings.TrimSpace(strings.TrimSpace(m.Service+" "+m.Address)+" "+m.Error))
+			}
+			slices.Sort(got)
+		}
+	}
+	if asked.Load() != 1 {
+		t.Errorf("orders was asked %d times who it is", asked.Load())
 	}
 }

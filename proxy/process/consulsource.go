@@ -15,10 +15,10 @@ func isKey(location string) bool {
 	return strings.HasPrefix(location, "consul://") || strings.HasPrefix(location, "consul+https://")
 }
 
-func consulSource(url string) Source {
+func consulSource(url string, e *config.Environment) Source {
 	return Source{
 		Name: "the key",
-		Read: func(ctx context.Context) (*config.Config, error) { return readKey(ctx, url) },
+		Read: func(ctx context.Context) (*config.Config, error) { return readKey(ctx, url, e) },
 		Watch: func(ctx context.Context, changed func(), warn func(error)) {
 			watchKey(ctx, url, changed, warn)
 		},
@@ -36,7 +36,7 @@ func openKey(url string) (*consul.KV, error) {
 }
 
 // readKey parses the key's value. Errors name line and column in the value.
-func readKey(ctx context.Context, url string) (*config.Config, error) {
+func readKey(ctx context.Context, url string, e *config.Environment) (*config.Config, error) {
 	kv, err := openKey(url)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func readKey(ctx context.Context, url string) (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	c, err := config.Parse(url, value)
+	c, err := e.Parse(url, value)
 	if err != nil {
 		return nil, err
 	}

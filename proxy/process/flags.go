@@ -27,6 +27,10 @@ type Flags struct {
 	Sample                 float64
 	AccessLog, LogLevel    string
 
+	// Environment is what counts where neither the file nor a flag says anything; nil is
+	// nothing.
+	Environment *config.Environment
+
 	// Given reports whether the command line has a flag, by its name without dashes.
 	Given func(flag string) bool
 }
@@ -45,7 +49,7 @@ func (f *Flags) settings() []setting {
 		{"admin-control-token-file", "admin.control_token_file", func(c *config.Config) { c.Admin.ControlTokenFile = f.AdminControlToken }},
 		{"admin-insecure", "admin.insecure", func(c *config.Config) { c.Admin.Insecure = f.AdminInsecure }},
 		{"consul", "consul.address", func(c *config.Config) { c.Consul.Address = f.Consul }},
-		{"otlp", "telemetry.traces.otlp.endpoint", func(c *config.Config) { c.Telemetry.Traces.OTLP = config.NewOTLP(f.OTLP) }},
+		{"otlp", "telemetry.traces.otlp.endpoint", func(c *config.Config) { c.Telemetry.Traces.OTLP = f.Environment.NewOTLP(f.OTLP) }},
 		{"zipkin", "telemetry.traces.zipkin.url", func(c *config.Config) { c.Telemetry.Traces.Zipkin = config.NewZipkin(f.Zipkin) }},
 		{"sample", "telemetry.traces.sample", func(c *config.Config) { c.Telemetry.Traces.Sample = f.Sample }},
 		{"access-log", "telemetry.access_log.path", func(c *config.Config) { c.Telemetry.AccessLog.Path = f.AccessLog }},
@@ -69,9 +73,9 @@ func (f *Flags) Check() error {
 // Source returns the configuration that the flags stand for. Where there is a file, it
 // changes as the file does, and the flags stay over it.
 func (f *Flags) Source() Source {
-	s := Source{Read: func(context.Context) (*config.Config, error) { return f.Quickstart.config(f.Service) }}
+	s := Source{Read: func(context.Context) (*config.Config, error) { return f.Quickstart.config(f.Service, f.Environment) }}
 	if f.Location != "" {
-		s = At(f.Location)
+		s = At(f.Location, f.Environment)
 	}
 	read := s.Read
 	s.Read = func(ctx context.Context) (*config.Config, error) {
@@ -101,6 +105,9 @@ func (f *Flags) apply(cfg *config.Config) error {
 	}
 	if f.Location != "" {
 		return byFlags(cfg.Validate(), flags)
+	}
+	if f.Given("zipkin") && !f.Given("otlp") {
+		cfg.Telemetry.Traces.OTLP = nil // which only the environment can have set
 	}
 	quickstartKeys(cfg, flags)
 	if err := cfg.Validate(); err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
-// Options say what Run runs. All but Upgrade are needed.
+// Options say what Run runs. All but Upgrade and Environment are needed.
 type Options struct {
 	// Source is where the configuration comes from. Run closes it.
 	Source Source
@@ -28,6 +28,9 @@ type Options struct {
 	Upgrade bool
 	// Version is hopscope's own, for the admin API, metrics and other processes.
 	Version string
+	// Environment is what the Source has under the configuration, to tell of; nil is
+	// nothing.
+	Environment *config.Environment
 	// Log takes the proxy's own log, as text. A slow writer holds nothing up: lines that
 	// don't fit the queue are lost.
 	Log io.Writer
@@ -47,6 +50,8 @@ func Run(ctx context.Context, o Options) error {
 	level := new(slog.LevelVar)
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // the configuration is valid
 	p := &process{source: o.Source, version: o.Version, log: NewLog(lines, level), signals: listenToSignals()}
+
+	p.tellOf(o.Environment)
 
 	var before *predecessor
 	if o.Upgrade {
@@ -77,6 +82,16 @@ func Run(ctx context.Context, o Options) error {
 	}
 	p.serve(ctx, next)
 	return nil
+}
+
+// tellOf logs which environment variables count, and which do not.
+func (p *process) tellOf(e *config.Environment) {
+	for _, w := range e.Warnings() {
+		p.log.Warn("an environment variable can't be used: " + w)
+	}
+	if used := e.Used(); len(used) > 0 {
+		p.log.Info("environment variables count where the configuration says nothing", "variables", strings.Join(used, ","))
+	}
 }
 
 // limitHeap returns how the proxy sets Go's memory limit: nil if the user has set it.

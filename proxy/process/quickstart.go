@@ -45,8 +45,8 @@ or --egress ADDR, or a file with -c`)
 }
 
 // config returns the listeners and the cluster, which has the service's name.
-func (q *Quickstart) config(service string) (*config.Config, error) {
-	cfg := config.New()
+func (q *Quickstart) config(service string, e *config.Environment) (*config.Config, error) {
+	cfg := e.New()
 	if q.Listen != "" {
 		name := cmp.Or(service, cfg.Service)
 		l := config.NewListener("ingress", q.Listen)

@@ -34,33 +34,33 @@ func (s Source) Close() {
 }
 
 // At returns the Source of a location: a file's path, or a key in Consul as a URL
-// (consul://host:port/key). Make it before the first Read, so that no change is missed.
+// (consul://host:port/key). The environment counts where it says nothing. Make it before the first Read, so that no change is missed.
 // [Run] closes it.
-func At(location string) Source {
+func At(location string, e *config.Environment) Source {
 	if isKey(location) {
-		return consulSource(location)
+		return consulSource(location, e)
 	}
-	return fileSource(location)
+	return fileSource(location, e)
 }
 
-// Check reads the configuration at a location and returns what is wrong with it. For a
+// Check reads the configuration at a location, with the environment under it, and returns what is wrong with it. For a
 // file, it also reads the lists of endpoints that the file names.
-func Check(ctx context.Context, location string) (err error) {
+func Check(ctx context.Context, location string, e *config.Environment) (err error) {
 	if isKey(location) {
-		_, err = readKey(ctx, location)
+		_, err = readKey(ctx, location, e)
 	} else {
-		_, err = config.CheckWithEndpoints(location, endpoints.Check)
+		_, err = e.CheckWithEndpoints(location, endpoints.Check)
 	}
 	return err
 }
 
 // fileSource watches the file by its name: a replaced file or symbolic link is a change,
 // too.
-func fileSource(path string) Source {
+func fileSource(path string, e *config.Environment) Source {
 	w := filewatch.New(filewatch.Options{Files: []string{path}, Poll: pollFile})
 	return Source{
 		Name:  "the file",
-		Read:  func(context.Context) (*config.Config, error) { return config.Check(path) },
+		Read:  func(context.Context) (*config.Config, error) { return e.Check(path) },
 		Watch: func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) },
 		close: w.Close,
 	}

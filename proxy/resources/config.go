@@ -102,6 +102,8 @@ func settings(c *config.Config) []Setting {
 		{Key: "locality", Value: c.Locality},
 		{Key: "telemetry.traces.otlp", Value: t.Traces.OTLP, Fixed: true},
 		{Key: "telemetry.traces.zipkin", Value: t.Traces.Zipkin, Fixed: true},
+		{Key: "telemetry.traces.exporters", Value: t.Traces.Exporters, Fixed: true},
+		{Key: "telemetry.resource_attributes", Value: t.ResourceAttributes, Fixed: true},
 		{Key: "telemetry.traces.sample", Value: t.Traces.Sample},
 		{Key: "telemetry.traces.extract", Value: t.Traces.Extract},
 		{Key: "telemetry.traces.inject", Value: t.Traces.Inject},

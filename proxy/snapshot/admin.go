@@ -31,7 +31,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		return fmt.Errorf("mesh: %w", err)
 	}
 	o := admin.Options{
-		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(c), Access: p.guard.access,
+		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(), Access: p.guard.access,
 		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,

@@ -66,7 +66,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
 		ErrorPages: g.errorPages(lc), TraceLink: lc.TraceLink,
 		Deadlines: deadlines(&g.config.Deadlines), UnderWay: g.active,
-		Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
+		Record: g.recorded, Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
 	via := ""
 	if lc.Via {

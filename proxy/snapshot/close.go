@@ -35,6 +35,7 @@ func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 		p.reloading.Lock()
 		p.registration.end(ctx, registered)
 		p.registration = nil
+		p.mesh.leave(ctx, registered)
 		p.remembering.Store(false) // it is the other's cache now
 		p.reloading.Unlock()
 		var err error
@@ -54,6 +55,9 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 		wg.Go(func() { drain(l, ctx) })
 	}
 	wg.Wait()
+	p.reloading.Lock()
+	p.mesh.leave(ctx, nil) // only now: who drains can still be asked
+	p.reloading.Unlock()
 	p.cancel()
 	p.mu.Lock()
 	live := slices.Clone(p.live)
@@ -65,6 +69,7 @@ func (p *Proxy) close(ctx context.Context, drain func(*listener.Listener, contex
 	flush, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := errors.Join(p.recorder.Close(flush), p.closeAdmin())
+	p.closeCollectors()
 	p.mesh.close()
 	p.guard.close()
 	p.agents.close()

@@ -88,7 +88,7 @@ func (p *Proxy) registerAnew(c *config.Config, upgrade bool) error {
 func (p *Proxy) Registered() []string {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
-	return p.registration.ids()
+	return append(p.registration.ids(), p.mesh.ids()...)
 }
 
 // deregister takes the service out of Consul. It is the first step when the proxy ends.

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -58,22 +60,24 @@ type Proxy struct {
 	options Options
 	started time.Time
 
-	shared   *netio.Shared
-	budget   *listener.Budget // of clients' connections
-	dialling dialling
-	causes   *diagnose.Causes
-	active   *active.Table // the hops under way
-	kernel   *evidence.Kernel
-	panics   *panics.Counter
-	events   *events.Ring
-	service  string // of the first configuration: no reload changes it
-	metrics  *metrics.Metrics
-	log      *accesslog.Log // nil where it is off
-	store    *store.Store   // nil where it is off
-	tally    *tally.Tally
-	recorder *record.Recorder
-	droppers []dropper // the recorder, and the views that count what they lost
-	agents   agents    // of Consul
+	shared       *netio.Shared
+	budget       *listener.Budget // of clients' connections
+	dialling     dialling
+	causes       *diagnose.Causes
+	active       *active.Table // the hops under way
+	kernel       *evidence.Kernel
+	panics       *panics.Counter
+	events       *events.Ring
+	service      string // of the first configuration: no reload changes it
+	metrics      *metrics.Metrics
+	logs         []*accesslog.Log // those that go to files
+	recorded     accesslog.Recorded
+	store        *store.Store // nil where it is off
+	tally        *tally.Tally
+	recorder     *record.Recorder
+	collectorTLS []*tlsconf.Client // of exporters
+	droppers     []dropper         // the recorder, and the views that count what they lost
+	agents       agents            // of Consul
 
 	registration *registration // nil where there is none; guarded by reloading
 
@@ -131,6 +135,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.building, p.stopBuilding = context.WithCancel(p.context)
 	if err := p.startViews(&c.Telemetry); err != nil {
+		p.closeCollectors()
 		p.disinherit()
 		p.cancel()
 		return nil, err
@@ -173,6 +178,10 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		return nil, err
 	}
 	p.serveAdmin()
+	if err := p.mesh.register(p); err != nil {
+		p.Close(context.Background())
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -216,12 +225,13 @@ func (p *Proxy) Metrics() []metrics.Description { return p.metrics.Describe() }
 // Flush waits until everything that has been recorded shows in the views.
 func (p *Proxy) Flush(ctx context.Context) error { return p.recorder.Flush(ctx) }
 
-// ReopenLog reopens the access log's file.
+// ReopenLog reopens the files of the access logs.
 func (p *Proxy) ReopenLog() error {
-	if p.log == nil {
-		return nil
+	var errs []error
+	for _, l := range p.logs {
+		errs = append(errs, l.Reopen())
 	}
-	return p.log.Reopen()
+	return errors.Join(errs...)
 }
 
 // labels makes the labels of a route, with its series.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
-	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -29,20 +28,17 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	p.tally = tally.New(p.started)
 	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
-	if t.AccessLog.Path != "off" {
-		log, err := accesslog.Open(t.AccessLog.Path, accesslog.Options{Log: p.options.Log})
-		if err != nil {
-			return err
-		}
-		p.log = log
-		views = append(views, log)
+	logs, err := p.openLogs(&t.AccessLog)
+	if err != nil {
+		return err
 	}
-	exporters, err := exporters(&t.Traces)
+	views = append(views, logs...)
+	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
 		return err
 	}
 	if len(exporters) > 0 {
-		views = append(views, spans.New(exporters, spans.Options{Version: p.options.Version, Log: p.options.Log}))
+		views = append(views, spans.New(exporters, spans.Options{Version: p.options.Version, Attributes: t.ResourceAttributes, Log: p.options.Log}))
 	}
 	if t.Store.MaxBytes > 0 {
 		p.store = store.New(t.Store.MaxBytes)

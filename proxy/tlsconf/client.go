@@ -1,6 +1,7 @@
 package tlsconf
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,8 +18,8 @@ import (
 
 // ClientOptions are a Client's settings.
 type ClientOptions struct {
-	// Name is the cluster's, for the log.
-	Name string
+	// Kind says in the log what Name is the name of; default "cluster".
+	Kind, Name string
 	// CA is the file of the authorities that sign the endpoints' certificates. "" is the
 	// system's.
 	CA string
@@ -88,7 +89,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if c.pins, err = parsePins(o.SPKI); err != nil {
 		return nil, err
 	}
-	if err := c.open(o.Log, o.Note, "cluster", o.Name, present(o.CA, o.Cert, o.Key, o.CRL), c.loadFiles); err != nil {
+	if err := c.open(o.Log, o.Note, cmp.Or(o.Kind, "cluster"), o.Name, present(o.CA, o.Cert, o.Key, o.CRL), c.loadFiles); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -26,6 +26,8 @@ type formatter struct {
 	known  map[*hop.Labels]fixed
 
 	scratch []byte // for what is put together
+	value   []byte // for the value of an operator
+	line    []byte // for a piece of the default line
 }
 
 // fixed is the part of a line that is the same for all hops with the same labels.

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,12 @@ type Options struct {
 	// Limit is about how many bytes of lines may wait while the file can't be written;
 	// further lines are dropped and counted. Default 8 MiB.
 	Limit int
+	// Name is the view's name in metrics and logs; default is "access_log".
+	Name string
+	// Layout is what lines look like; nil is the default line.
+	Layout *Layout
+	// Selection says which hops have a line; nil is all.
+	Selection *Selection
 	// Log receives reports of lost lines and why, at most one a minute, and one when it
 	// is over; default is to discard them.
 	Log *slog.Logger
@@ -26,11 +33,14 @@ type Options struct {
 // Log writes Hops as lines to a file. It is a record.View: one goroutine calls Observe,
 // Tick and Close; any may call the other methods.
 type Log struct {
-	path   string
-	format formatter
-	chunk  []byte // being filled; whole lines
-	buffer buffer
-	writer writer
+	path      string
+	name      string
+	format    formatter
+	layout    *Layout
+	selection *Selection
+	chunk     []byte // being filled; whole lines
+	buffer    buffer
+	writer    writer
 }
 
 // Open opens the log at path: a file that is appended to, or created with mode 0640, or
@@ -55,7 +65,7 @@ func newLog(path string, file *os.File, o Options) *Log {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{path: path}
+	l := &Log{path: path, name: cmp.Or(o.Name, "access_log"), layout: o.Layout, selection: o.Selection}
 	l.buffer.limit = o.Limit
 	l.buffer.ready = make(chan struct{}, 1)
 	l.writer.start(file, &l.buffer, o.Log.With("path", path))
@@ -98,11 +108,14 @@ func duplicate(std *os.File, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// Name is "access_log".
-func (l *Log) Name() string { return "access_log" }
+// Name is the view's name.
+func (l *Log) Name() string { return l.name }
 
 // Observe adds the line of h. It never waits for the file.
 func (l *Log) Observe(h *hop.Hop) {
+	if l.selection != nil && !l.selection.Takes(h) {
+		return
+	}
 	if len(l.chunk) >= chunkFull {
 		l.Tick(time.Time{})
 	}
@@ -113,6 +126,10 @@ func (l *Log) Observe(h *hop.Hop) {
 			return
 		}
 		l.chunk = chunk
+	}
+	if l.layout != nil {
+		l.chunk = l.layout.appendLine(&l.format, l.chunk, h)
+		return
 	}
 	l.chunk = l.format.appendLine(l.chunk, h)
 }

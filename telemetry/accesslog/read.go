@@ -3,6 +3,7 @@ package accesslog
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -28,25 +29,36 @@ type Found struct {
 	// them could not.
 	Broken int
 	Why    error
+	// Other is how many lines name the trace and are no default lines: those of another
+	// format, or of another program.
+	Other int
 	// Spanless is how many hops have several attempts without their span ids, as older
 	// versions wrote them: which attempt led to what is not known.
 	Spanless int
 }
 
-// ReadTrace finds the hops of a trace among the lines of access logs, at most most. Other
-// lines are passed over, and so is what stands before a line's JSON, such as the prefix of
+// ReadTrace finds the hops of a trace among the lines of access logs, at most most. What is
+// compressed by gzip is read, too. Other lines are passed over, and so is what stands before a line's JSON, such as the prefix of
 // a container's log. An error is one of reading, or that there are too many hops; what
 // came before it is in the result.
 func ReadTrace(r io.Reader, id hop.TraceID, most int) (f Found, err error) {
+	r, err = uncompressed(r)
+	if err != nil {
+		return f, err
+	}
 	lines, name := bufio.NewReaderSize(r, maxLine), []byte(id.String())
 	for {
 		line, err := lines.ReadSlice('\n')
 		whole := err == nil || errors.Is(err, io.EOF)
-		if start := bytes.IndexByte(line, '{'); start >= 0 && bytes.Contains(line[start:], name) {
-			if len(f.Hops)+f.Broken == most {
+		if bytes.Contains(line, name) {
+			if len(f.Hops)+f.Broken+f.Other == most {
 				return f, fmt.Errorf("there are more than %d lines of this trace", most)
 			}
-			f.add(line[start:], id, whole)
+			if start := bytes.IndexByte(line, '{'); start >= 0 && bytes.Contains(line[start:], name) {
+				f.add(line[start:], id, whole)
+			} else {
+				f.Other++
+			}
 		}
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = lines.ReadSlice('\n')
@@ -60,6 +72,18 @@ func ReadTrace(r io.Reader, id hop.TraceID, most int) (f Found, err error) {
 	}
 }
 
+// uncompressed returns what r has, and undoes gzip, which it knows by its first bytes.
+func uncompressed(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(r)
+	if head, err := b.Peek(2); err != nil || head[0] != 0x1f || head[1] != 0x8b { // RFC 1952 section 2.3.1
+		return b, nil // an error comes again
+	}
+	return gzip.NewReader(b)
+}
+
+// errOther is that a line of JSON is no default line.
+var errOther = errors.New("accesslog: it has no time, service, trace_id or span_id")
+
 // add takes a line that names the trace.
 func (f *Found) add(line []byte, id hop.TraceID, whole bool) {
 	err := fmt.Errorf("a line of more than %d bytes", maxLine)
@@ -68,6 +92,9 @@ func (f *Found) add(line []byte, id hop.TraceID, whole bool) {
 		h, err = ParseLine(line)
 	}
 	switch {
+	case errors.Is(err, errOther):
+		f.Other++
+		return
 	case err != nil:
 		if f.Broken++; f.Why == nil {
 			f.Why = err
@@ -182,7 +209,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	case err != nil:
 		return nil, err
 	case h.Trace.IsZero() || h.Span.IsZero() || r.Service == "" || r.Time.IsZero():
-		return nil, errors.New("accesslog: it has no time, service, trace_id or span_id")
+		return nil, errOther
 	case r.Status < 0 || r.Status > 999 || len(r.Attempts) > maxAttempts:
 		return nil, fmt.Errorf("accesslog: status %d and %d attempts are impossible", r.Status, len(r.Attempts))
 	}

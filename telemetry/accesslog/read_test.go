@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -238,4 +239,40 @@ func FuzzParseLine(f *testing.F) {
 			t.Errorf("%s of the hop of %s", again, line)
 		}
 	})
+}
+
+// A log that was rotated and compressed is read as it was, also one of several parts; a
+// broken one is an error.
+func TestReadCompressed(t *testing.T) {
+	var b bytes.Buffer
+	for range 2 {
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(AppendLine(nil, success())); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := ReadTrace(bytes.NewReader(b.Bytes()), trace, 10)
+	if err != nil || len(f.Hops) != 2 {
+		t.Errorf("%d hops, %v; want 2", len(f.Hops), err)
+	}
+	if f, err := ReadTrace(bytes.NewReader(b.Bytes()[:b.Len()-5]), trace, 10); err == nil || len(f.Hops) == 0 {
+		t.Errorf("of a part: %d hops, %v", len(f.Hops), err)
+	}
+}
+
+// Lines of another format, and of other programs, are counted, not taken for hops.
+func TestReadOtherLines(t *testing.T) {
+	chosen := layoutOf(t, Format{Fields: []string{"trace_id", "status"}}).line(success())
+	enough := layoutOf(t, Format{Fields: []string{"trace_id", "span_id", "time", "service", "status"}}).line(success())
+	text := layoutOf(t, Format{Text: "%TRACE_ID% %RESPONSE_CODE%"}).line(success())
+	f, err := ReadTrace(strings.NewReader(chosen+enough+text+string(AppendLine(nil, success()))), trace, 10)
+	if err != nil || f.Other != 2 || len(f.Hops) != 2 || f.Broken != 0 {
+		t.Errorf("%d other lines, %d hops, %d broken, %v", f.Other, len(f.Hops), f.Broken, err)
+	}
+	if _, err := ReadTrace(strings.NewReader(strings.Repeat(text, 11)), trace, 10); err == nil {
+		t.Error("more lines than there may be")
+	}
 }

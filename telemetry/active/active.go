@@ -36,12 +36,8 @@ type Entry struct {
 	_    [0]atomic.Uint64 // aligns wait on every platform
 	wait uint64           // what the hop waits for, and above that since when; atomic but in Enter
 
-	// Of the goroutine that enters and leaves: the bucket, nil for none, and whether the hop
-	// is a call for an inbound one.
-	in     *bucket
-	called bool
-
-	next, prev *Entry // guarded by the bucket's lock, as is all that follows but wait
+	in         *bucket // nil for none; of the goroutine that enters and leaves
+	next, prev *Entry  // guarded by the bucket's lock, as is all that follows but wait
 
 	hop        *hop.Hop // of which nothing is read that changes while it is under way
 	kind       hop.Kind
@@ -51,7 +47,26 @@ type Entry struct {
 	attempt    hop.SpanID // the latest
 	endpoint   string     // its address
 	limits     Limits
+
+	caller Caller // of the goroutine that enters
 }
+
+// Caller is the inbound hop that an outbound one is for, as it was when that one entered.
+// The zero value is that it is not known. It has no pointers, so that it is cheap to clear.
+type Caller struct {
+	Span hop.SpanID
+	// Used is how long it had been under way. Left is what was left of its time, if that is
+	// Limited.
+	Used, Left time.Duration
+	Limited    bool
+	// Exact is true if the outbound hop names an attempt of it as its parent. Else it is one
+	// of the same trace.
+	Exact bool
+}
+
+// Caller returns the inbound hop that the outbound one is for, as long as that one is in the
+// table. It is for the goroutine that entered it.
+func (e *Entry) Caller() Caller { return e.caller }
 
 // Limits are when the time of a hop is over, from its start; 0 is never, or not known yet.
 type Limits struct {
@@ -86,14 +101,13 @@ func (t *Table) Enter(e *Entry, h *hop.Hop, limits Limits, to any, span hop.Span
 	if endpoint != "" {
 		e.tries, e.wait = 1, pack(Connection, h.Routed)
 	}
-	e.in = b
+	e.in, e.caller = b, Caller{}
 	b.mu.Lock()
-	e.called = false
 	if h.Labels.Direction == hop.Outbound && b.first != nil {
-		var in *Entry
-		in, by = b.caller(h)
-		e.called = in != nil
-		ok = in != nil && by != forever
+		if in, over := b.caller(h); in != nil {
+			by, ok = over, over != forever
+			e.caller = Caller{in.hop.Span, h.Start.Sub(in.hop.Start), by, ok, in.attempt == h.Parent && !h.Parent.IsZero()}
+		}
 	}
 	if e.next = b.first; e.next != nil {
 		e.next.prev = e
@@ -147,12 +161,8 @@ func (e *Entry) Leave() {
 	}
 	e.next, e.prev, e.hop, e.path, e.host, e.to = nil, nil, nil, nil, nil, nil
 	b.mu.Unlock()
-	e.in, e.called = nil, false
+	e.in, e.caller = nil, Caller{}
 }
-
-// Called reports whether the hop is in the table, and is a call for an inbound hop that was
-// under way when it entered.
-func (e *Entry) Called() bool { return e.called }
 
 // Try notes that another attempt begins, at the given time from the hop's start: it waits for a
 // connection.

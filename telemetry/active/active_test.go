@@ -75,20 +75,41 @@ func TestWaiting(t *testing.T) {
 // TestCaller finds the request that a call is for.
 func TestCaller(t *testing.T) {
 	table, start := new(Table), time.Now()
-	call := &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Parent: hop.SpanID{100}, Start: start.Add(time.Second)}
-	if in, ok := table.Caller(call); ok {
-		t.Errorf("found %v of none", in.Span)
+	caller := func() Caller {
+		h := &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Parent: hop.SpanID{100}, Start: start.Add(time.Second)}
+		e := new(Entry)
+		table.Enter(e, h, Limits{}, nil, hop.SpanID{}, "")
+		defer e.Leave()
+		return e.Caller()
+	}
+	if in := caller(); in != (Caller{}) {
+		t.Errorf("found %v of none", in)
 	}
 	under(table, inbound, 2, 1, 0, start, Limits{Whole: 9 * time.Second})
 	under(table, outbound, 1, 2, 0, start, Limits{Whole: 9 * time.Second})
 	under(table, inbound, 1, 3, 0, start, Limits{Whole: 2 * time.Second})
 	under(table, inbound, 1, 4, 0, start, Limits{Whole: 3 * time.Second})
-	if in, ok := table.Caller(call); !ok || in.Span != (hop.SpanID{4}) || in.Until.Sub(start) != 3*time.Second {
-		t.Errorf("found %v, until %v, want the one with the most time left", in.Span, in.Until.Sub(start))
+	if got, want := caller(), (Caller{hop.SpanID{4}, time.Second, 2 * time.Second, true, false}); got != want {
+		t.Errorf("found %v, want the one with the most time left: %v", got, want)
 	}
-	under(table, inbound, 1, 5, 0, start, Limits{Whole: time.Second}).Try(hop.SpanID{100}, "127.0.0.1:1", 1)
-	if in, ok := table.Caller(call); !ok || in.Span != (hop.SpanID{5}) {
-		t.Errorf("found %v, want the one whose attempt is its parent", in.Span)
+	under(table, inbound, 1, 5, 0, start, Limits{}).Try(hop.SpanID{100}, "127.0.0.1:1", 1)
+	if got, want := caller(), (Caller{hop.SpanID{5}, time.Second, forever, false, true}); got != want {
+		t.Errorf("found %v, want the one whose attempt is its parent: %v", got, want)
+	}
+}
+
+// TestCalls: a call that fails at once is known by its trace.
+func TestCalls(t *testing.T) {
+	table, start := new(Table), time.Now()
+	call := &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Parent: hop.SpanID{100}, Start: start}
+	under(table, inbound, 2, 1, 0, start, Limits{})
+	under(table, outbound, 1, 2, 0, start, Limits{})
+	if table.Calls(call) {
+		t.Error("it is for a request of another trace, or for a call")
+	}
+	under(table, inbound, 1, 3, 0, start, Limits{})
+	if !table.Calls(call) {
+		t.Error("it is for no request")
 	}
 }
 

@@ -64,14 +64,12 @@ func (t *Table) Serving(service string, most int) (n int) {
 	return n
 }
 
-// Caller returns the inbound hop that an outbound one is for, as [Table.Enter] finds it.
-func (t *Table) Caller(out *hop.Hop) (in Hop, ok bool) {
+// Calls reports whether an outbound hop is a call for an inbound one of its trace that is
+// under way. It is for one that ended before it could enter; [Entry.Caller] knows of others.
+func (t *Table) Calls(out *hop.Hop) bool {
 	b := t.bucket(out.Trace)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, _ := b.caller(out)
-	if e == nil {
-		return Hop{}, false
-	}
-	return e.look(), true
+	in, _ := b.caller(out)
+	return in != nil
 }

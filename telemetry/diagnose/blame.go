@@ -60,17 +60,38 @@ func (n *Node) spender(f *finding) *finding {
 // hurry is the outermost attempt that failed because time ran out, there or farther on,
 // long before its own route would have had it; nil if there is none.
 func (f *finding) hurry() (w *Node) {
-	hurried := func(m *Node) bool { return m.failed() && m.Hop.Timeout > 0 && m.Duration < m.Hop.Timeout/2 }
-	late := f.node.Attempt == nil && f.node.Hop.Flags&outOfTime != 0 && hurried(f.node)
+	late := false
 	for m := f.node; m != nil; m = m.parent {
-		if m.Attempt == nil || !hurried(m) {
+		if !m.failed() || m.Hop.Timeout == 0 || m.Duration >= m.Hop.Timeout/2 {
 			continue
 		}
-		if late = late || m.Attempt.Flags&outOfTime != 0; late {
+		if late = late || m.ranOut(); late && m.Attempt != nil {
 			w = m
 		}
 	}
 	return w
+}
+
+// ranOut reports whether the node, which ended before its own timeout, ended for want of
+// time: because it gave up, or because the answer was that time had run out, and no more was
+// left of the time of what it is part of.
+func (n *Node) ranOut() bool {
+	flags, status, call := n.Hop.Flags, n.Hop.Status, n.Hop.GRPCStatus
+	if a := n.Attempt; a != nil {
+		flags, status, call = a.Flags, a.Status, a.GRPCStatus
+	}
+	if flags&hop.UpstreamTimeout != 0 {
+		return n.kind() != "per_try_timeout"
+	}
+	if status != 504 && call != hop.GRPCStatusOf(4) {
+		return false
+	}
+	for p := n.parent; p != nil; p = p.parent {
+		if p.Hop.Timeout > 0 && p.Start+p.Hop.Timeout-n.Start < n.Hop.Timeout/2 {
+			return true
+		}
+	}
+	return false
 }
 
 // within reports whether the node is m, or below it.
@@ -101,10 +122,18 @@ func (t *Trace) inner() *Culprit {
 	for _, all := range [][]*Node{hops, attempts} {
 		if len(all) > 0 {
 			first := slices.MinFunc(all, func(a, b *Node) int { return cmp.Compare(a.Start, b.Start) })
-			return t.convict(first.cause())
+			return t.convict(first.root().spender(first.cause()))
 		}
 	}
 	return nil
+}
+
+// root is what the node is below.
+func (n *Node) root() *Node {
+	for n.parent != nil {
+		n = n.parent
+	}
+	return n
 }
 
 // failed reports whether the node ended in an error. A client that went away, or sent

@@ -63,7 +63,7 @@ func (s *sighting) since(t time.Time) bool { return !s.at.IsZero() && !s.at.Befo
 // add takes another failure into account for the one that took the most time.
 func (s *sighting) add(n sighting) {
 	switch {
-	case s.failure.Hop == n.failure.Hop && !s.at.IsZero():
+	case s.failure.Hop == n.failure.Hop && s.failure.Kind != KindNoTimeLeft && !s.at.IsZero():
 		n.took += s.took
 		*s = n
 	case n.took > s.took || s.at.IsZero():
@@ -84,8 +84,24 @@ type Cause struct {
 	hop.Failure
 	// Took is how long the call took that failed.
 	Took time.Duration
+	// At is when it failed.
+	At time.Time
 	// Among is how many requests the call may have been for: 1 unless the application passes
 	// no trace context on.
+	Among int
+}
+
+// Call is what is known of a call that is noted.
+type Call struct {
+	// Request is the span of the inbound hop that the call was for, zero if that is not
+	// known, and Since is when that began, as far as it is known.
+	Request hop.SpanID
+	Since   time.Time
+	// Hurried is true if the inbound hop had not even half of the time left, when the call
+	// began, that the call's own route allows.
+	Hurried bool
+	// Among is how many requests the service was serving, for a call that came without a
+	// trace context.
 	Among int
 }
 
@@ -107,16 +123,17 @@ func NewCauses(size int) *Causes {
 // But a call that had little time left, since an earlier one had used it up before it
 // failed, is not at fault: then that one counts.
 //
-// request is the span of the inbound hop that the call was for, zero if that is not known.
-// among is how many requests the service was serving, for a call that came without a
-// trace context.
-func (c *Causes) Note(h *hop.Hop, now time.Time, request hop.SpanID, among int) {
+// The Call says what the proxy knows of it.
+func (c *Causes) Note(h *hop.Hop, now time.Time, call Call) {
 	if h.Trace.IsZero() {
 		return
 	}
 	n := sighting{h.Span, now, now.Sub(h.Start), h.Failure}
-	if r := h.Recovered; r != nil {
+	switch r := h.Recovered; {
+	case r != nil:
 		n.took, n.failure = r.Took, r.Failure
+	case n.failure.Kind == KindNoTimeLeft && n.failure.Hop == h.Labels.Service && !call.Since.IsZero():
+		n.took = now.Sub(call.Since) // the service itself is at fault
 	}
 	f := &n.failure
 	for _, text := range []*string{&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason} {
@@ -125,13 +142,13 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, request hop.SpanID, among int) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.noted.Store(max(c.noted.Load(), int64(now.Sub(c.began))))
-	at := c.entry(causeKey{h.Trace, request})
+	at := c.entry(causeKey{h.Trace, call.Request})
 	if h.Recovered != nil {
 		at.longest.add(n)
 		return
 	}
 	if at.latest.at.IsZero() || at.latest.span != h.Span { // else it is noted again
-		at.lacked = hurried(h, &n) && at.longest.took > n.took
+		at.lacked = call.Hurried && WantedTime(n.failure.Kind) && at.longest.took > n.took && !at.longest.at.After(h.Start)
 		at.longest.add(n)
 	}
 	at.latest = n
@@ -141,7 +158,7 @@ func (c *Causes) Note(h *hop.Hop, now time.Time, request hop.SpanID, among int) 
 			c.nextOut = (c.nextOut + 1) % len(c.lost)
 			out = &c.lost[c.nextOut]
 		}
-		*out = lost{h.Labels.Service, h.Start, now, among, n.failure}
+		*out = lost{h.Labels.Service, h.Start, now, call.Among, n.failure}
 	}
 }
 
@@ -187,7 +204,7 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 		if at.lacked && at.longest.since(h.Start) {
 			found = &at.longest
 		}
-		return Cause{found.failure, found.took, 1}, true
+		return Cause{found.failure, found.took, found.at, 1}, true
 	}
 	var latest *lost
 	for i := range c.lost {
@@ -199,7 +216,7 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	if latest == nil || c.Passes.Load() {
 		return Cause{}, false
 	}
-	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.among}, true
+	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.at, latest.among}, true
 }
 
 // Longest returns the failure that took the most time since an inbound hop started, of those
@@ -216,13 +233,7 @@ func (c *Causes) Longest(trace hop.TraceID, request hop.SpanID, since time.Time)
 	if at == nil || !at.longest.since(since) {
 		return Cause{}, false
 	}
-	return Cause{at.longest.failure, at.longest.took, 1}, true
-}
-
-// hurried reports whether a call failed because time ran out, here or farther on, long
-// before its own route would have had it: its caller had no more time left for it.
-func hurried(h *hop.Hop, s *sighting) bool {
-	return OutOfTime(s.failure.Kind) && s.took < h.Timeout/2
+	return Cause{at.longest.failure, at.longest.took, at.longest.at, 1}, true
 }
 
 // keep returns a copy of s that keeps nothing else in memory.

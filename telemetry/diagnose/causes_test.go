@@ -16,7 +16,7 @@ func TestCauses(t *testing.T) {
 	by := func(name string) hop.Failure { return hop.Failure{Origin: hop.OriginProxy, Hop: name} }
 	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
 	noteOf := func(n byte, f hop.Failure, now float64) {
-		c.Note(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Parent: hop.SpanID{1}, Failure: f}, at(now), hop.SpanID{}, 1)
+		c.Note(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Parent: hop.SpanID{1}, Failure: f}, at(now), Call{Hurried: true, Among: 1})
 	}
 	find := func(n byte, since float64) string {
 		f, ok := c.Find(&hop.Hop{Labels: &hop.Labels{}, Trace: id(n), Start: at(since)})
@@ -75,7 +75,7 @@ func TestCausesTogether(t *testing.T) {
 				id := hop.TraceID{0: byte(g), 15: byte(i%4 + 1)}
 				want := fmt.Sprint(g)
 				h := &hop.Hop{Labels: &hop.Labels{}, Trace: id, Parent: hop.SpanID{1}, Start: epoch, Failure: hop.Failure{Hop: want}}
-				c.Note(h, epoch, hop.SpanID{}, 1)
+				c.Note(h, epoch, Call{Hurried: true, Among: 1})
 				if f, ok := c.Find(h); ok && f.Hop != want {
 					t.Errorf("found the failure of %s, want %s", f.Hop, want)
 				}
@@ -98,6 +98,7 @@ func TestCausesHurried(t *testing.T) {
 		{"it had no time left", 0, 10, "upstream_timeout", "stock"},
 		{"the one before was quick", 0, 995, "upstream_timeout", "search"},
 		{"it failed by itself", 0, 10, "connect_refused", "search"},
+		{"it failed by the limit of one attempt", 0, 10, "per_try_timeout", "search"},
 		{"the one before was another request's", 999.5, 10, "upstream_timeout", "search"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -107,8 +108,8 @@ func TestCausesHurried(t *testing.T) {
 					Labels: &hop.Labels{}, Trace: hop.TraceID{1}, Span: hop.SpanID{span}, Parent: hop.SpanID{9}, Start: at(from),
 					Timeout: 3 * time.Second, Failure: hop.Failure{Hop: callee, Kind: kind},
 				}
-				c.Note(h, at(to), hop.SpanID{}, 1)
-				c.Note(h, at(to), hop.SpanID{}, 1)
+				c.Note(h, at(to), Call{Hurried: true, Among: 1})
+				c.Note(h, at(to), Call{Hurried: true, Among: 1})
 			}
 			note(1, "stock", tt.first, 999, "upstream_timeout")
 			note(2, "search", 1000, 1012, tt.kind)
@@ -142,7 +143,7 @@ func TestCausesRecovered(t *testing.T) {
 	for n := range 2 {
 		h := call(byte(1+n), float64(400*n))
 		h.Recovered = &hop.Recovered{Failure: hop.Failure{Hop: "stock"}, Took: 390 * time.Millisecond}
-		c.Note(h, at(float64(400*n+395)), hop.SpanID{}, 1)
+		c.Note(h, at(float64(400*n+395)), Call{Hurried: true, Among: 1})
 	}
 	if got := longest(0); got != "stock 780ms" {
 		t.Errorf("found %s, want both", got)
@@ -155,18 +156,21 @@ func TestCausesRecovered(t *testing.T) {
 	}
 	h := call(5, 800)
 	h.Failure = hop.Failure{Hop: "search", Kind: "upstream_timeout"}
-	c.Note(h, at(812), hop.SpanID{}, 1)
+	c.Note(h, at(812), Call{Hurried: true, Among: 1})
 	if f, _ := c.Find(request); f.Hop != "stock" {
 		t.Errorf("%q is at fault, want what took the time", f.Hop)
 	}
+	h = call(7, 815)
+	h.Labels, h.Failure = &hop.Labels{Service: "web"}, hop.Failure{Hop: "web", Kind: KindNoTimeLeft}
+	c.Note(h, at(819), Call{Since: at(10), Among: 1})
+	if got := longest(0); got != "web 809ms" {
+		t.Errorf("found %s, want the service that had no time left for its call", got)
+	}
 	h = call(6, 820)
 	h.Failure = hop.Failure{Hop: "search", Kind: "connect_refused"}
-	c.Note(h, at(821), hop.SpanID{}, 1)
+	c.Note(h, at(821), Call{Hurried: true, Among: 1})
 	if f, _ := c.Find(request); f.Hop != "search" {
 		t.Errorf("%q is at fault, want what failed last", f.Hop)
-	}
-	if got := longest(0); got != "stock 780ms" {
-		t.Errorf("found %s", got)
 	}
 }
 
@@ -180,7 +184,7 @@ func TestCausesOfARequest(t *testing.T) {
 	note := func(callee string, span byte) {
 		h := request(100 + span)
 		h.Parent, h.Failure = hop.SpanID{9}, hop.Failure{Hop: callee}
-		c.Note(h, epoch.Add(time.Millisecond), hop.SpanID{span}, 1)
+		c.Note(h, epoch.Add(time.Millisecond), Call{Request: hop.SpanID{span}, Among: 1})
 	}
 	want := func(span byte, callee string) {
 		t.Helper()
@@ -210,8 +214,8 @@ func TestCausesWithoutContext(t *testing.T) {
 	at := func(n float64) time.Time { return epoch.Add(millis(n)) }
 	lost := func(n byte, l *hop.Labels, start, end float64, callee string) {
 		h := &hop.Hop{Labels: l, Trace: hop.TraceID{n}, Start: at(start), Failure: hop.Failure{Hop: callee, Reason: "refused"}}
-		c.Note(h, at(end), hop.SpanID{}, 1)
-		c.Note(h, at(end), hop.SpanID{}, 1) // as when it is noted again
+		c.Note(h, at(end), Call{Hurried: true, Among: 1})
+		c.Note(h, at(end), Call{Hurried: true, Among: 1}) // as when it is noted again
 	}
 	find := func(start float64) Cause {
 		f, _ := c.Find(&hop.Hop{Labels: labels, Trace: hop.TraceID{200}, Start: at(start)})
@@ -235,7 +239,7 @@ func TestCausesWithoutContext(t *testing.T) {
 		t.Errorf("found %+v", f)
 	}
 	h := &hop.Hop{Labels: labels, Trace: hop.TraceID{150}, Start: at(30), Failure: hop.Failure{Hop: "bank"}}
-	c.Note(h, at(31), hop.SpanID{}, 3)
+	c.Note(h, at(31), Call{Hurried: true, Among: 3})
 	if f := find(29); f.Hop != "bank" || f.Among != 3 || f.Took != time.Millisecond {
 		t.Errorf("found %+v, want that it was one of 3", f)
 	}

@@ -140,6 +140,9 @@ func (t *Trace) failure(n *Node) hop.Failure {
 		f.Reason = cmp.Or(f.Reason, "made the failure that "+n.service()+" relayed")
 		return f
 	}
+	if f.Kind == KindNoTimeLeft && f.Hop == n.service() {
+		return f
+	}
 	m := Met{Service: n.service(), Kind: n.kind(), Reason: n.reason()}
 	if n.Attempt != nil {
 		m.Endpoint = n.Attempt.Endpoint

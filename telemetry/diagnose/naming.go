@@ -30,6 +30,10 @@ func OutOfTime(kind string) bool {
 	return false
 }
 
+// WantedTime reports whether a kind of failure may come from the want of time that a call
+// began with. A limit of one attempt, or of silence, is a limit of its own.
+func WantedTime(kind string) bool { return kind == "upstream_timeout" || kind == KindNoTimeLeft }
+
 // Met is a failure as the proxy knows it that met it.
 type Met struct {
 	// Service is the proxy's own service.

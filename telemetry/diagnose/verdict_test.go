@@ -191,6 +191,20 @@ func TestVerdict(t *testing.T) {
 			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 30, 200)), allowed(out("web", "users", 11, 2, 31, 60, 200)), allowed(out("web", "cart", 13, 2, 61, 91, 200)),
 			noTime(allowed(timedOut(out("web", "search", 7, 2, 92, 98, 504)))), cut(in("search", 9, 8, 93, 97, 0))},
 			"web", hop.PartApplication, KindNoTimeLeft, "search had only 6 ms of 100 ms left when it was called", ""},
+		{"an application that works for long, where the next call answers that its time is over", []*hop.Hop{
+			allowed(answers500(in("web", 1, 0, 0, 100, 500))), allowed(grpc(out("web", "search", 7, 2, 92, 98, 200), 4, "too late"))},
+			"web", hop.PartApplication, KindNoTimeLeft, "93.8 ms in the application at 127.0.0.1:3000; then search had only 5.8 ms of 100 ms left", ""},
+		{"an application that works for long, where the next call had time, and says that it had none", []*hop.Hop{
+			allowed(answers500(in("web", 1, 0, 0, 40, 500))), allowed(grpc(out("web", "search", 7, 2, 32, 38, 200), 4, "too late"))},
+			"web -> search", hop.PartApplication, ErrorResponse, "answered DEADLINE_EXCEEDED (4): too late", ""},
+		{"many calls left no time for the last, whose proxy answered", []*hop.Hop{
+			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 30, 200)), allowed(out("web", "users", 11, 2, 31, 60, 200)), allowed(out("web", "cart", 13, 2, 61, 91, 200)),
+			func() *hop.Hop {
+				h := noTime(allowed(grpc(out("web", "search", 7, 2, 92, 98, 200), 4, "too late")))
+				h.Failure.Origin = hop.OriginRelayed
+				return h
+			}(), allowed(grpc(timedOut(in("search", 9, 8, 93, 97, 200)), 4, "too late"))},
+			"web", hop.PartApplication, KindNoTimeLeft, "search had only 6 ms of 100 ms left when it was called", ""},
 		{"a call that fails by its own short timeout", []*hop.Hop{
 			answers500(in("web", 1, 0, 0, 100, 500)), allowed(out("web", "stock", 3, 2, 1, 92, 200)), in("stock", 5, 4, 2, 91, 200), func() *hop.Hop {
 				h := timedOut(out("web", "search", 7, 2, 93, 99, 504))

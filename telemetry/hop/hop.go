@@ -103,6 +103,10 @@ type Hop struct {
 	TraceState  Text
 	UpstreamHop Text // the Proxy-Status that came back from upstream, joined by ", "
 
+	// Recorded are the values of further fields, which only the configuration asks for; it
+	// knows which they are. It is empty if nobody asks for any.
+	Recorded []Text
+
 	// Attempts has one entry for each try at an endpoint, in order.
 	Attempts []Attempt
 
@@ -310,8 +314,8 @@ func (p *Pool) Put(h *Hop) {
 	if cap(h.text) > 4096 || cap(h.Attempts) > 8 {
 		return
 	}
-	attempts, text := h.Attempts, h.text
+	attempts, recorded, text := h.Attempts, h.Recorded, h.text
 	clear(attempts)
-	*h = Hop{Attempts: attempts[:0], text: text[:0]}
+	*h = Hop{Attempts: attempts[:0], Recorded: recorded[:0], text: text[:0]}
 	p.pool.Put(h)
 }

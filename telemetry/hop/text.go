@@ -40,6 +40,7 @@ func (h *Hop) Clone() *Hop {
 	c := *h
 	c.text = append(make([]byte, 0, len(h.text)), h.text...)
 	c.Attempts = append(make([]Attempt, 0, len(h.Attempts)), h.Attempts...)
+	c.Recorded = append([]Text(nil), h.Recorded...)
 	return &c
 }
 
@@ -54,6 +55,6 @@ func (h *Hop) Size() int {
 	if r := h.Recovered; r != nil {
 		shared += recovered + r.Failure.size()
 	}
-	return fixed + shared + len(h.text) + attempt*len(h.Attempts) +
+	return fixed + shared + len(h.text) + attempt*len(h.Attempts) + 8*len(h.Recorded) +
 		h.Failure.size() + len(h.Details) + len(h.Template)
 }

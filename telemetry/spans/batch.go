@@ -26,15 +26,19 @@ type origin struct {
 	service string
 	message *resourcepb.Resource
 	scope   *commonpb.InstrumentationScope
+	given   map[string]string // Options.Attributes
 }
 
 func newOrigin(service string, o Options) *origin {
 	of := resource.Options{Version: o.Version, HostName: o.HostName, Attributes: o.Attributes}
-	return &origin{service, resource.New(service, of), resource.Scope(of)}
+	return &origin{service, resource.New(service, of), resource.Scope(of), o.Attributes}
 }
 
 // Service is the name of the service whose hops these are.
 func (b *Batch) Service() string { return b.origin.service }
+
+// Attributes are the further attributes of the resource. They must not be changed.
+func (b *Batch) Attributes() map[string]string { return b.origin.given }
 
 // Len is the number of spans.
 func (b *Batch) Len() int { return b.spans }

@@ -2,6 +2,7 @@ package zipkin
 
 import (
 	"encoding/binary"
+	"maps"
 	"net"
 	"strconv"
 	"time"
@@ -11,18 +12,20 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// convert turns a service's spans into Zipkin's form. Our CLIENT and SERVER
+// convert turns a service's spans into Zipkin's form, in which a resource has no
+// attributes: each span has them. Our CLIENT and SERVER
 // spans have ids of their own, so none is ever shared.
-func convert(service string, list []*tracepb.Span) []model.SpanModel {
+func convert(service string, resource map[string]string, list []*tracepb.Span) []model.SpanModel {
 	out := make([]model.SpanModel, len(list))
 	for i, s := range list {
-		out[i] = convertSpan(service, s)
+		out[i] = convertSpan(service, resource, s)
 	}
 	return out
 }
 
-func convertSpan(service string, s *tracepb.Span) model.SpanModel {
-	tags := make(map[string]string, len(s.Attributes)+1)
+func convertSpan(service string, resource map[string]string, s *tracepb.Span) model.SpanModel {
+	tags := make(map[string]string, len(resource)+len(s.Attributes)+1)
+	maps.Copy(tags, resource)
 	for _, a := range s.Attributes {
 		tags[a.Key] = text(a.Value)
 	}

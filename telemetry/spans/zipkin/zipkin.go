@@ -108,7 +108,7 @@ func (e *Exporter) Export(ctx context.Context, b *spans.Batch) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(convert(b.Service(), list))
+	body, err := json.Marshal(convert(b.Service(), b.Attributes(), list))
 	if err != nil {
 		return fmt.Errorf("zipkin: %w", err)
 	}

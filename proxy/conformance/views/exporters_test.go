@@ -1,0 +1,121 @@
+package views_test
+
+import (
+	"compress/gzip"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/proxytest"
+)
+
+// secureCollectors starts two collectors that ask for a certificate of the authority and
+// for a key in a header: one of OTLP over gRPC, one of OTLP over HTTP with gzip.
+func secureCollectors(t *testing.T, a *proxytest.Authority) (overGRPC, overHTTP *proxytest.Collector) {
+	serverTLS := &tls.Config{
+		Certificates: []tls.Certificate{a.Load(a.Issue("collector.internal"))}, NextProtos: []string{"h2", "http/1.1"},
+		ClientCAs: a.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
+	}
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	overGRPC, overHTTP = &proxytest.Collector{}, &proxytest.Collector{}
+	overGRPC.Serve(t, tls.NewListener(socket, serverTLS))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Api-Key") != "s3cr3t" || r.URL.Path != "/base/v1/traces" || r.Header.Get("Content-Encoding") != "gzip" {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		var request coltracepb.ExportTraceServiceRequest
+		body, err := gzip.NewReader(r.Body)
+		if err == nil {
+			var content []byte
+			if content, err = io.ReadAll(body); err == nil {
+				err = proto.Unmarshal(content, &request)
+			}
+		}
+		if err == nil {
+			_, err = overHTTP.Export(r.Context(), &request)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}))
+	s.TLS, s.EnableHTTP2 = serverTLS, true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	overHTTP.Address = s.Listener.Addr().String()
+	return overGRPC, overHTTP
+}
+
+// Every exporter gets every span, whatever becomes of the others, and what is lost is
+// counted for each.
+func TestSeveralExporters(t *testing.T) {
+	t.Parallel()
+	a := proxytest.NewAuthority(t)
+	mine := a.Issue("proxy.internal")
+	overGRPC, overHTTP := secureCollectors(t, a)
+	_, dead := proxytest.Bound(t)
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		show := func() *config.CollectorTLS {
+			return &config.CollectorTLS{CA: a.File, Cert: mine.Cert, Key: mine.Key, ServerName: "collector.internal"}
+		}
+		one := config.NewOTLP(overGRPC.Address)
+		one.TLS = show()
+		two := config.NewOTLP("https://" + overHTTP.Address + "/base/v1/traces")
+		two.Protocol, two.Compression, two.Headers, two.TLS = "http/protobuf", "gzip", map[string]string{"x-api-key": "s3cr3t"}, show()
+		three := config.NewOTLP(dead)
+		three.Timeout = 100 * time.Millisecond
+		s.Config.Telemetry.Traces.Exporters = []config.Exporter{{OTLP: one}, {OTLP: two}, {OTLP: three}}
+	})
+	unharmed(l, 50, "")
+	for name, c := range map[string]*proxytest.Collector{"the first": l.Collector, "gRPC": overGRPC, "HTTP": overHTTP} {
+		proxytest.Eventually(t, "all spans at "+name, func() bool { return len(c.All()) == 50 })
+	}
+	lost := func(labels ...string) float64 {
+		return l.Scrape().Sum("hopscope_telemetry_dropped_total", append([]string{"view", "spans"}, labels...)...)
+	}
+	proxytest.Eventually(t, "lost spans being counted", func() bool { return lost("exporter", "otlp "+dead, "reason", "export_failed") > 0 })
+	proxytest.Same(t, "lost by others", lost()-lost("exporter", "otlp "+dead), 0)
+	warned(l, "spans are lost")
+	if said := l.Said.String(); strings.Contains(said, "s3cr3t") {
+		t.Errorf("the log has a secret:\n%s", said)
+	}
+}
+
+// A collector whose certificate is of another authority gets nothing.
+func TestCollectorOfAnotherAuthority(t *testing.T) {
+	t.Parallel()
+	a, other := proxytest.NewAuthority(t), proxytest.NewAuthority(t)
+	overGRPC, overHTTP := secureCollectors(t, a)
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		for i, c := range []*proxytest.Collector{overGRPC, overHTTP} {
+			o := config.NewOTLP(c.Address)
+			o.Protocol, o.Timeout = []string{"grpc", "http/protobuf"}[i], 100*time.Millisecond
+			o.TLS = &config.CollectorTLS{CA: other.File, ServerName: "collector.internal"}
+			s.Config.Telemetry.Traces.Exporters = append(s.Config.Telemetry.Traces.Exporters, config.Exporter{OTLP: o})
+		}
+	})
+	unharmed(l, 10, "")
+	for _, c := range []*proxytest.Collector{overGRPC, overHTTP} {
+		proxytest.Eventually(t, "lost spans being counted", func() bool {
+			return l.Scrape().Sum("hopscope_telemetry_dropped_total", "reason", "export_failed", "exporter", "otlp "+c.Address) > 0
+		})
+		proxytest.Same(t, "spans that came", len(c.All()), 0)
+	}
+	var unknown x509.UnknownAuthorityError
+	if said := l.Said.String(); !strings.Contains(said, unknown.Error()) {
+		t.Errorf("the log does not say %q:\n%s", unknown.Error(), said)
+	}
+}
