@@ -9,9 +9,8 @@
 // the trace is left out and said.
 //
 //	c, err := mesh.New(mesh.Options{Admin: []string{"10.0.0.1:9901"}})
-//	hops, peers := c.Trace(ctx, id)
-//	found := mesh.Assemble(id, hops, peers)
+//	found := c.Find(ctx, id)
 //
-// Start reading at [Ask], by which every question is put, then [Client.Trace] and [Assemble];
+// Start reading at [Ask], by which every question is put, then [Client.Find] and [Assemble];
 // [Logs] has the same from access logs.
 package mesh

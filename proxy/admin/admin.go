@@ -6,11 +6,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 )
 
 // Options are the sources that the admin API shows. An endpoint whose source
@@ -35,10 +38,18 @@ type Options struct {
 	// Trace returns the known hops of a trace, in any order. It and Traces are nil if no
 	// hops are kept; the pages then say so.
 	Trace func(hop.TraceID) []*hop.Hop
+	// Strays returns the calls that began a trace of their own while a service here answered
+	// a request of the trace with these hops, and what they were made for, if that is sure;
+	// nil finds none.
+	Strays func(hops []*hop.Hop) (calls []*hop.Hop, joins []diagnose.Join)
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
 	// Why returns the digest of the time since an instant; nil if no hops are kept.
 	Why func(since time.Time) *why.Digest
+	// Tail has the hops as they end.
+	Tail *tail.Tail
+	// Top returns what was counted since the start, by service and callee.
+	Top func() *top.Counts
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
