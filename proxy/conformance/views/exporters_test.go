@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,5 +118,48 @@ func TestCollectorOfAnotherAuthority(t *testing.T) {
 	var unknown x509.UnknownAuthorityError
 	if said := l.Said.String(); !strings.Contains(said, unknown.Error()) {
 		t.Errorf("the log does not say %q:\n%s", unknown.Error(), said)
+	}
+}
+
+// A collector over HTTP that refuses, is busy and hangs, one after the other, harms no
+// request, is spoken of once, and gets spans again when it takes them.
+func TestCollectorOverHTTPThatRecovers(t *testing.T) {
+	t.Parallel()
+	ways := map[string]http.HandlerFunc{
+		"refuses": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) },
+		"is busy": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) },
+		"hangs": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the client has left
+			<-r.Context().Done()
+		},
+	}
+	var way atomic.Pointer[http.HandlerFunc]
+	var taken atomic.Int64
+	takes := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { taken.Add(1) })
+	way.Store(&takes)
+	address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { (*way.Load())(w, r) })
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		o := config.NewOTLP(address)
+		o.Protocol, o.Timeout = "http/protobuf", 100*time.Millisecond
+		s.Config.Telemetry.Traces.OTLP = o
+	})
+	for name, handler := range ways {
+		before := lostBy(l, "spans", "export_failed")
+		way.Store(&handler)
+		unharmed(l, 50, "")
+		proxytest.Eventually(t, "lost spans while the collector "+name, func() bool {
+			unharmed(l, 1, "")
+			return lostBy(l, "spans", "export_failed") > before
+		})
+		way.Store(&takes)
+		before = float64(taken.Load())
+		proxytest.Eventually(t, "spans at the collector that "+name+" no more", func() bool {
+			unharmed(l, 1, "")
+			return float64(taken.Load()) > before
+		})
+	}
+	proxytest.Eventually(t, "the proxy saying so", func() bool { return strings.Contains(l.Said.String(), "exporting spans works again") })
+	if n := strings.Count(l.Said.String(), "spans are lost"); n < 1 || n > 2 { // 2 if all this took more than a minute
+		t.Errorf("%d warnings, want one a minute:\n%s", n, l.Said.String())
 	}
 }
