@@ -20,6 +20,8 @@ type Options struct {
 	// where the API listens.
 	Service, Instance, Version, Address string
 	Started                             time.Time
+	// Process is an id of this process, other for each; New makes one for "".
+	Process string
 	// Mesh is the mesh that this proxy belongs to, nil for none.
 	Mesh *Mesh
 	// Access says who may ask; nil lets everyone do everything.
@@ -71,23 +73,25 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Process == "" {
+		o.Process = rand.Text()
+	}
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), process: rand.Text()}
+	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux()}
 	a.endpoints = a.table()
-	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
-		mux.Handle(e.pattern, a.only(e))
+		a.mux.Handle(e.pattern, a.only(e))
 	}
-	mux.HandleFunc("/", a.notFound)
-	return guard(mux)
+	a.mux.HandleFunc("/", a.notFound)
+	return guard(a.mux)
 }
 
 // api is the handler's state; nothing in it changes after New.
 type api struct {
 	Options
 	endpoints []endpoint
+	mux       *http.ServeMux
 	pages     pages
-	process   string // an id of this process, for the answers under /v1/
 }

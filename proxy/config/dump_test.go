@@ -472,6 +472,23 @@ telemetry:
         fields: [path]
         only: all
         sample: 1
+      - path: "off"
+        otlp:
+          protocol: grpc
+          endpoint: logs:4317
+          timeout: 10s
+          compression: none
+        format: "%PROTOCOL%"
+        only: all
+        sample: 1
+      - path: "off"
+        als:
+          address: als:5000
+          log_name: shop
+          timeout: 3s
+          tls: true
+        only: all
+        sample: 1
       - path: /var/log/hop.json
         json_format:
           z: "%RESPONSE_CODE%"

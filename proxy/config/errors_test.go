@@ -92,6 +92,8 @@ func mistakes() []mistake {
 			`8:67: telemetry.access_log.also[0].format: a log has one of fields, format and json_format: fields is there already`},
 		{"a further log that is off", with("") + "telemetry: {access_log: {also: [{path: 'off'}]}}\n",
 			`8:40: telemetry.access_log.also[0].path: "off" makes this log do nothing: remove it from the list`},
+		{"lines of entries", with("") + "telemetry: {access_log: {als: {address: 'a:1'}, fields: [time]}}\n",
+			`8:57: telemetry.access_log.fields: has no effect: it makes lines, and this log has none; entries of als have a form of their own`},
 		{"a format of two lines", with("") + "telemetry: {access_log: {format: \"a\\nb\"}}\n", "8:34: telemetry.access_log.format: the control character U+000A is not allowed"},
 
 		// Error pages.

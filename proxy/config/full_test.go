@@ -237,6 +237,8 @@ telemetry:
     also:
       - {path: stderr, format: "%START_TIME% %RESPONSE_CODE%\n", only: failed, sample: 0.5}
       - {path: stdout, fields: [path]}
+      - {otlp: {endpoint: "logs:4317"}, format: "%PROTOCOL%"}
+      - {als: {address: "als:5000", log_name: shop, timeout: 3s, tls: true}}
       - path: /var/log/hop.json
         json_format: {z: "%RESPONSE_CODE%", a: {list: ["%PROTOCOL%", 1, 1.5, true, null], empty: {}}}
   metrics: {native_histograms: false}
@@ -331,6 +333,8 @@ func TestParseFull(t *testing.T) {
 				[]AccessLogTo{
 					{Path: "stderr", Format: "%START_TIME% %RESPONSE_CODE%\n", Only: "failed", Sample: 0.5},
 					{Path: "stdout", Fields: []string{"path"}, Only: "all", Sample: 1},
+					{Path: "off", OTLP: NewOTLP("logs:4317"), Format: "%PROTOCOL%", Only: "all", Sample: 1},
+					{Path: "off", ALS: &ALS{Address: "als:5000", LogName: "shop", Timeout: 3 * time.Second, TLS: true}, Only: "all", Sample: 1},
 					{Path: "/var/log/hop.json", JSONFormat: `{"z":"%RESPONSE_CODE%","a":{"list":["%PROTOCOL%",1,1.5,true,null],"empty":{}}}`, Only: "all", Sample: 1},
 				},
 			},
@@ -452,6 +456,8 @@ func TestFullIsFull(t *testing.T) {
 	for of, ok := range other {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
+			continue
+		case "AccessLog.als", "AccessLog.otlp": // they are in other logs
 			continue
 		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
 			continue

@@ -91,10 +91,16 @@ func zone(c *config.Config, cc *config.Cluster) string {
 // settings are the keys of a configuration that are no resources.
 func settings(c *config.Config) []Setting {
 	t := &c.Telemetry
+	mesh, peers := c.Mesh, []string(nil)
+	if mesh != nil {
+		rest := *mesh
+		mesh, peers, rest.Peers = &rest, rest.Peers, nil
+	}
 	return []Setting{
 		{Key: "service", Value: c.Service, Fixed: true},
 		{Key: "admin", Value: c.Admin, Fixed: true},
-		{Key: "mesh", Value: c.Mesh, Fixed: true},
+		{Key: "mesh", Value: mesh, Fixed: true},
+		{Key: "mesh.peers", Value: peers},
 		{Key: "consul", Value: c.Consul},
 		{Key: "catalog", Value: c.Catalog},
 		{Key: "register", Value: c.Register},

@@ -28,13 +28,14 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	p.tally = tally.New(p.started)
 	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
-	logs, err := p.openLogs(&t.AccessLog)
+	logs, err := p.openLogs(t)
 	if err != nil {
 		return err
 	}
 	views = append(views, logs...)
 	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
+		closeViews(logs)
 		return err
 	}
 	if len(exporters) > 0 {
