@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,9 @@ type Options struct {
 	Traces func(store.Query) []store.Summary
 	// Why returns the digest of the time since an instant; nil if no hops are kept.
 	Why func(since time.Time) *why.Digest
+	// Pin exports the hops of traces that this proxy still has, and those that end soon. It
+	// returns how many traces it took.
+	Pin func(ctx context.Context, traces []hop.TraceID) (taken int)
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.

@@ -43,6 +43,9 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
 		o.Store = func() any { return p.store.Stats() }
 	}
+	if p.pins != nil {
+		o.Pin = p.pin
+	}
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
 		// Half of the descriptors that traffic leaves are for the admin API.
 		return max(descriptors.Reserve(descriptors.Limit())/2, 4)

@@ -244,10 +244,13 @@ const (
 	// hop failed or was slow.
 	KeepFailed
 	KeepSlow
+	// KeepMesh means that the trace was not sampled, but its request failed or was slow where
+	// it entered the mesh.
+	KeepMesh
 )
 
 func (k Keep) String() string {
-	return [...]string{"", "parent", "ratio", "debug", "failed", "slow"}[k]
+	return [...]string{"", "parent", "ratio", "debug", "failed", "slow", "mesh"}[k]
 }
 
 // Failed reports whether the hop counts as an error: a status of 500 and above, a gRPC
