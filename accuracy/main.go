@@ -121,7 +121,7 @@ func (o options) graph(i int) *mesh.Graph {
 }
 
 // report prints the rows. It is an error if a name is wrong although nothing of the mesh
-// was missing.
+// was missing, or if access logs say something else than the hops.
 func report(o options, rows []*row, out io.Writer) error {
 	if o.json {
 		enc := json.NewEncoder(out)
@@ -134,14 +134,19 @@ func report(o options, rows []*row, out io.Writer) error {
 		fmt.Fprintln(out)
 		printMisses(out, rows, o.traces)
 	}
-	wrong := 0
+	wrong, differ := 0, 0
 	for _, r := range rows {
 		if r.Missing == "" {
 			wrong += r.wrong()
+			differ += r.Differ
 		}
 	}
+	var errs []error
 	if wrong > 0 {
-		return fmt.Errorf("%d wrong names", wrong)
+		errs = append(errs, fmt.Errorf("%d wrong names", wrong))
 	}
-	return nil
+	if differ > 0 {
+		errs = append(errs, fmt.Errorf("%d times the access logs say something else than the hops", differ))
+	}
+	return errors.Join(errs...)
 }

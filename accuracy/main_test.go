@@ -60,6 +60,9 @@ func TestVerdicts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if into.Differ > 0 {
+				t.Errorf("%d of %d times the access logs say something else than the hops", into.Differ, into.Requests)
+			}
 			for _, v := range views {
 				if s := into.Scores[v.name]; v.name != "deepest" && s.Whole < s.N {
 					t.Errorf("%s: %+v", v.name, *s)
@@ -144,7 +147,11 @@ func TestReport(t *testing.T) {
 		t.Errorf("with a sidecar missing: %v", err)
 	}
 	r.Missing = ""
-	r.Scores["header"] = &score{}
+	r.Scores["header"], r.Differ = &score{}, 3
+	if err := report(options{}, []*row{r}, &out); err == nil || !strings.Contains(err.Error(), "3 times the access logs say something else") {
+		t.Errorf("other logs: error %v", err)
+	}
+	r.Differ = 0
 	r.Scores["deepest"].add(score{N: 2, Wrong: 2})
 	if err := report(options{}, []*row{r}, &out); err != nil {
 		t.Errorf("the simple rule counts: %v", err)

@@ -18,13 +18,15 @@ import (
 
 // row is what came of one fault in one mesh, or in several.
 type row struct {
-	Fault    string            `json:"fault"`
-	Missing  string            `json:"missing,omitempty"`
-	Meshes   int               `json:"meshes"`
-	Requests int               `json:"requests"`
-	Failed   int               `json:"failed"` // of them
-	Scores   map[string]*score `json:"scores"` // by view
-	Misses   []*miss           `json:"misses,omitempty"`
+	Fault    string `json:"fault"`
+	Missing  string `json:"missing,omitempty"`
+	Meshes   int    `json:"meshes"`
+	Requests int    `json:"requests"`
+	Failed   int    `json:"failed"` // of them
+	// Differ is of how many the access logs say something else than the hops.
+	Differ int               `json:"differ"`
+	Scores map[string]*score `json:"scores"` // by view
+	Misses []*miss           `json:"misses,omitempty"`
 }
 
 func newRow(f *fault.Fault) *row {
@@ -37,7 +39,7 @@ func newRow(f *fault.Fault) *row {
 
 // wrong is how many wrong names the views of hopscope gave.
 func (r *row) wrong() (n int) {
-	for _, v := range views[:3] {
+	for _, v := range views[:4] {
 		n += r.Scores[v.name].Wrong
 	}
 	return n
@@ -244,6 +246,10 @@ func judgeAll(truth fault.Truth, g *mesh.Graph, at fault.Place, results []*mesh.
 		into.Requests++
 		if r.Failed() {
 			into.Failed++
+		}
+		if hops, logs := fromHops(r, truth), fromLogs(r, truth); !hops.same(logs) {
+			into.Differ++ // whoever is right
+			into.miss("logs, beside all hops", logs, fault.Truth{Services: []string{hops.service}, Parts: []hop.Part{hops.part}, Kinds: []string{hops.kind}}, at, g.Shape, r)
 		}
 		for _, v := range views {
 			if !applies(v, r, truth, at) {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/hopscope/hopscope/accuracy/fault"
 	"github.com/hopscope/hopscope/accuracy/mesh"
+	live "github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/headers"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -17,6 +19,12 @@ type verdict struct {
 	kind    string
 	caller  string // who met it
 	text    string // for a person
+}
+
+// same reports whether both blame the same, in whatever words.
+func (v verdict) same(w verdict) bool {
+	v.text, w.text = "", ""
+	return v == w
 }
 
 // view is a way to a verdict.
@@ -32,7 +40,8 @@ type view struct {
 var views = []view{
 	{"header", true, fromHeader},
 	{"nearest", true, fromNearest},
-	{"all hops", false, fromTrace},
+	{"all hops", false, fromHops},
+	{"logs", false, fromLogs},
 	{"deepest", false, fromDeepest},
 }
 
@@ -65,18 +74,28 @@ func fromNearest(r *mesh.Result, truth fault.Truth) verdict {
 	return ofFailure(last.Failure)
 }
 
-// fromTrace puts all hops together. If something has to be blamed, a failure that an
+// fromHops puts all hops together.
+func fromHops(r *mesh.Result, truth fault.Truth) verdict {
+	return fromTrace(diagnose.Build(r.Trace, r.Hops), truth)
+}
+
+// fromLogs puts the lines of all access logs together, as hopscope trace --logs does.
+func fromLogs(r *mesh.Result, truth fault.Truth) verdict {
+	var logs live.Logs
+	if err := logs.Read("logs", bytes.NewReader(r.Log), r.Trace); err != nil {
+		return verdict{text: err.Error()}
+	}
+	return fromTrace(logs.Assemble(r.Trace).Trace, truth)
+}
+
+// fromTrace is the verdict of a trace. If something has to be blamed, a failure that an
 // application recovered from counts, too.
-func fromTrace(r *mesh.Result, truth fault.Truth) verdict {
-	t := diagnose.Build(r.Trace, r.Hops)
+func fromTrace(t *diagnose.Trace, truth fault.Truth) verdict {
 	c := t.Culprit
 	switch {
 	case truth.Slow:
 		c = t.Slowest
 	case c == nil && len(truth.Services) > 0:
-		c = t.Inner
-	}
-	if c == nil && len(truth.Services) > 0 {
 		c = t.Inner // an application went on without it
 	}
 	if c == nil || c.Unproven {

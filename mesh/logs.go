@@ -3,6 +3,7 @@ package mesh
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -41,8 +42,9 @@ func (l *Logs) Read(name string, log io.Reader, id hop.TraceID) error {
 // Assemble puts the trace together.
 func (l *Logs) Assemble(id hop.TraceID) *Found {
 	f := Assemble(id, l.hops, nil, l.notes...)
-	if f.Failed() && f.Culprit.Flags&hop.UpstreamTimeout != 0 {
-		f.Notes = append(f.Notes, "access logs do not have the timeouts of routes: whether a caller waits for less time than its callee may take is not known")
+	timed := slices.ContainsFunc(f.Known, func(h *hop.Hop) bool { return h.Timeout > 0 })
+	if f.Failed() && f.Culprit.Flags&hop.UpstreamTimeout != 0 && !timed {
+		f.Notes = append(f.Notes, "these lines do not have the timeouts of routes, as an older version wrote them: whether a caller waits for less time than its callee may take is not known")
 	}
 	return f
 }

@@ -27,7 +27,7 @@ func TestLogsSayWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := logs.Assemble(traceID)
-	for _, want := range []string{"web .log: lines that name the trace but could not be read: 1 (", "access logs do not have the timeouts of routes",
+	for _, want := range []string{"web .log: lines that name the trace but could not be read: 1 (", "these lines do not have the timeouts of routes",
 		"envoy.log: lines that name the trace but are in another format: 2; the default line is needed"} {
 		if !slices.ContainsFunc(f.Notes, func(note string) bool { return strings.HasPrefix(note, want) }) {
 			t.Errorf("no note %q in %q", want, f.Notes)

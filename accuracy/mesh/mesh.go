@@ -59,6 +59,7 @@ func (m *Mesh) start(ctx context.Context, hopscope string) (err error) {
 	}
 	m.release()
 	for name, config := range m.Sidecars {
+		config["telemetry"].(Config)["access_log"] = Config{"path": m.log(name)}
 		file := filepath.Join(m.dir, name+".yaml")
 		text, err := json.MarshalIndent(config, "", "  ") // YAML includes JSON
 		if err == nil {
@@ -79,6 +80,9 @@ func (m *Mesh) start(ctx context.Context, hopscope string) (err error) {
 	}
 	return nil
 }
+
+// log is the path of a sidecar's access log.
+func (m *Mesh) log(service string) string { return filepath.Join(m.dir, service+".log") }
 
 // startApplication starts the application of a service, and tells its sidecar's
 // configuration where it is. Without a sidecar, it tells its callers'.

@@ -59,7 +59,7 @@ func NewPlan(g *Graph) (*Plan, error) {
 }
 
 // sidecar is the configuration of a service's proxy. Its own application's address comes
-// with [Start].
+// with [Start], and so does the path of its access log.
 func (p *Plan) sidecar(s *Service) Config {
 	at := p.addresses[s.Name]
 	timeout := s.Timeout.String()
@@ -82,7 +82,6 @@ func (p *Plan) sidecar(s *Service) Config {
 		"listeners": listeners,
 		"clusters":  clusters,
 		"telemetry": Config{
-			"access_log":     Config{"path": "off"},
 			"slow_threshold": "400ms",
 			"store":          Config{"max_bytes": 8 << 20},
 		},

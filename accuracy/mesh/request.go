@@ -1,11 +1,13 @@
 package mesh
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ type Result struct {
 	Cut         bool
 	ProxyStatus [][]byte
 	Hops        []*hop.Hop // of all sidecars that could be asked
+	Log         []byte     // the access logs of all sidecars, one after the other; all results share it
 }
 
 // Failed reports whether the client saw a failure.
@@ -78,8 +81,44 @@ const (
 )
 
 // Collect asks all sidecars for the hops of the results, until they have the root's and
-// no more come.
+// no more come. Then it reads their access logs, until they have as many.
 func (m *Mesh) Collect(ctx context.Context, results []*Result) {
+	m.collectHops(ctx, results)
+	ctx, cancel := context.WithTimeout(ctx, hopsLimit)
+	defer cancel()
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for {
+		log := m.readLogs()
+		complete := true
+		for _, r := range results {
+			r.Log = log
+			complete = complete && bytes.Count(log, fmt.Appendf(nil, `"trace_id":"%s"`, r.Trace)) >= len(r.Hops)
+		}
+		if complete {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// readLogs returns all access logs, also those of sidecars that were killed.
+func (m *Mesh) readLogs() (all []byte) {
+	for name := range m.sidecars {
+		text, err := os.ReadFile(m.log(name))
+		if err != nil {
+			continue // its hops are missing then
+		}
+		all = append(append(all, text...), '\n') // one that was killed may leave half a line
+	}
+	return all
+}
+
+func (m *Mesh) collectHops(ctx context.Context, results []*Result) {
 	ctx, cancel := context.WithTimeout(ctx, hopsLimit)
 	defer cancel()
 	ticker := time.NewTicker(askEvery)

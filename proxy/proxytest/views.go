@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -144,6 +145,15 @@ func (l Line) Text(key string) string {
 	return s
 }
 
+// Common is the line without the keys that only some lines have, or the attempt.
+func (l Line) Common() Line {
+	c := maps.Clone(l)
+	for _, key := range []string{"write_blocked_ms", "recovered", "cold"} {
+		delete(c, key)
+	}
+	return c
+}
+
 // Number is the number at a key, 0 where there is none.
 func (l Line) Number(key string) float64 {
 	n, _ := l[key].(float64)
@@ -156,11 +166,11 @@ func (l Line) Of(key string) Line {
 	return o
 }
 
-// LineKeys are those of every line, no more and no less, attemptKeys of each attempt,
-// and tlsKeys of either where there is TLS.
+// LineKeys are those of every line, no more and no less but for [Line.Common], AttemptKeys
+// of each attempt, and TLSKeys of either where there is TLS.
 var (
 	LineKeys = strings.Fields(`time service direction client host method path route cluster upstream protocol status
-	grpc_status grpc_status_name grpc_message flags failed_hop failure_reason failure bytes_in bytes_out duration_ms upstream_ms
+	grpc_status grpc_status_name grpc_message flags failed_hop failure_reason failure bytes_in bytes_out duration_ms upstream_ms timeout_ms
 	attempts trace_id span_id parent_id sampled request_id user_agent tls`)
 	AttemptKeys = strings.Fields(`endpoint span_id url status grpc_status flags error_type reason evidence bytes_sent bytes_received start_ms duration_ms connect_ms
 	reused tls`)

@@ -13,8 +13,8 @@ type field struct {
 	append func(f *formatter, dst []byte, h *hop.Hop) []byte
 }
 
-// lineFields are the keys of the default line in its order. [AppendLine] writes the same
-// values, faster.
+// lineFields are the keys of the default line in its order, the rare ones last.
+// [AppendLine] writes the same values, faster.
 var lineFields = [...]field{
 	{"time", func(f *formatter, dst []byte, h *hop.Hop) []byte {
 		f.line = f.appendTime(f.line[:0], h.Start)
@@ -60,6 +60,7 @@ var lineFields = [...]field{
 	{"bytes_out", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return strconv.AppendInt(dst, h.BytesOut, 10) }},
 	{"duration_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendMillis(dst, h.End) }},
 	{"upstream_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendUpstreamTime(dst, h) }},
+	{"timeout_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendTimeout(dst, h) }},
 	{"attempts", func(f *formatter, dst []byte, h *hop.Hop) []byte {
 		dst = append(dst, '[')
 		for i := range h.Attempts {
@@ -84,6 +85,18 @@ var lineFields = [...]field{
 	{"tls", func(f *formatter, dst []byte, h *hop.Hop) []byte {
 		f.line = appendTLS(f.line[:0], h.TLS)
 		return append(dst, f.line[len(`,"tls":`):]...)
+	}},
+	{"write_blocked_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
+		if h.WriteBlocked == 0 {
+			return append(dst, "null"...)
+		}
+		return appendMillis(dst, h.WriteBlocked)
+	}},
+	{"recovered", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
+		if h.Recovered == nil {
+			return append(dst, "null"...)
+		}
+		return appendRecovered(dst, h.Recovered)
 	}},
 }
 

@@ -10,7 +10,8 @@ import (
 
 // AppendLine appends the line of h to dst, with its newline. It is one JSON object that
 // always has the same keys in the same order; what does not apply, or is empty, is null.
-// U+FFFD replaces invalid UTF-8. docs/access-log.md says what each key means.
+// Only the rare keys, which come last, are left out then. U+FFFD replaces invalid UTF-8.
+// docs/access-log.md says what each key means.
 func AppendLine(dst []byte, h *hop.Hop) []byte {
 	var f formatter
 	return f.appendLine(dst, h)
@@ -70,6 +71,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = strconv.AppendInt(append(dst, `,"bytes_out":`...), h.BytesOut, 10)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), h.End)
 	dst = appendUpstreamTime(append(dst, `,"upstream_ms":`...), h)
+	dst = appendTimeout(append(dst, `,"timeout_ms":`...), h)
 	dst = append(dst, `,"attempts":[`...)
 	for i := range h.Attempts {
 		if i > 0 {
@@ -80,7 +82,18 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = appendIdentity(append(dst, ']'), h)
 	dst = appendText(append(dst, `,"request_id":`...), h.Bytes(h.RequestID))
 	dst = appendText(append(dst, `,"user_agent":`...), h.Bytes(h.UserAgent))
-	return append(appendTLS(dst, h.TLS), "}\n"...)
+	return append(appendRare(appendTLS(dst, h.TLS), h), "}\n"...)
+}
+
+// appendRare appends the keys that hardly any line has.
+func appendRare(dst []byte, h *hop.Hop) []byte {
+	if h.WriteBlocked > 0 {
+		dst = appendMillis(append(dst, `,"write_blocked_ms":`...), h.WriteBlocked)
+	}
+	if h.Recovered != nil {
+		dst = appendRecovered(append(dst, `,"recovered":`...), h.Recovered)
+	}
+	return dst
 }
 
 // turnTo makes l the labels of the next line.
@@ -144,6 +157,13 @@ func appendUpstreamTime(dst []byte, h *hop.Hop) []byte {
 	return appendMillis(dst, until-h.Attempts[0].Start)
 }
 
+func appendTimeout(dst []byte, h *hop.Hop) []byte {
+	if h.Timeout == 0 {
+		return append(dst, "null"...)
+	}
+	return appendMillis(dst, h.Timeout)
+}
+
 func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte {
 	dst = appendText(append(dst, `{"endpoint":`...), a.Endpoint)
 	dst = appendSpan(append(dst, `,"span_id":`...), a.Span)
@@ -166,7 +186,11 @@ func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte
 		dst = appendMillis(dst, a.Connected-a.Start)
 	}
 	dst = strconv.AppendBool(append(dst, `,"reused":`...), a.Reused)
-	return append(appendTLS(dst, a.TLS), '}')
+	dst = appendTLS(dst, a.TLS)
+	if a.Cold {
+		dst = append(dst, `,"cold":true`...)
+	}
+	return append(dst, '}')
 }
 
 func appendGRPC(dst []byte, h *hop.Hop) []byte {
@@ -190,12 +214,24 @@ func appendFailure(dst []byte, f *hop.Failure) []byte {
 	if f.Origin == hop.OriginNone {
 		return append(dst, `,"failure":null`...)
 	}
-	dst = appendText(append(dst, `,"failure":{"origin":`...), f.Origin.String())
+	return append(appendFault(append(dst, `,"failure":{`...), f), '}')
+}
+
+// appendFault appends the keys that every failure has, the recovered one, too.
+func appendFault(dst []byte, f *hop.Failure) []byte {
+	dst = appendText(append(dst, `"origin":`...), f.Origin.String())
 	dst = appendText(append(dst, `,"part":`...), f.Part.String())
 	dst = appendText(append(dst, `,"kind":`...), f.Kind)
 	dst = appendText(append(dst, `,"caller":`...), f.Caller)
 	dst = appendText(append(dst, `,"endpoint":`...), f.Endpoint)
-	return append(strconv.AppendBool(append(dst, `,"inferred":`...), f.Inferred), '}')
+	return strconv.AppendBool(append(dst, `,"inferred":`...), f.Inferred)
+}
+
+func appendRecovered(dst []byte, r *hop.Recovered) []byte {
+	dst = appendFault(append(dst, '{'), &r.Failure)
+	dst = appendText(append(dst, `,"failed_hop":`...), r.Hop)
+	dst = appendText(append(dst, `,"failure_reason":`...), r.Reason)
+	return append(appendMillis(append(dst, `,"duration_ms":`...), r.Took), '}')
 }
 
 func appendTLS(dst []byte, t *hop.TLS) []byte {

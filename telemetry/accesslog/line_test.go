@@ -3,7 +3,9 @@ package accesslog
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ func request() *hop.Hop {
 func success() *hop.Hop {
 	h := request()
 	h.SetString(&h.Query, "page=2&token=secret")
-	h.Status, h.BytesIn, h.BytesOut, h.End = 200, 12, 98, 4500600*time.Nanosecond
+	h.Status, h.BytesIn, h.BytesOut, h.End, h.Timeout = 200, 12, 98, 4500600*time.Nanosecond, 15*time.Second
 	h.Attempts = []hop.Attempt{{Span: hop.SpanID{5, 7: 6}, Endpoint: "10.0.0.3:3000", Cluster: "api", Reused: true, Status: 200,
 		Start: 100 * time.Microsecond, Connected: 101 * time.Microsecond, FirstByte: 4200 * time.Microsecond, End: 4400 * time.Microsecond}}
 	return h
@@ -70,6 +72,18 @@ func unconnected() *hop.Hop {
 		{Endpoint: "10.0.0.4:3000", Flags: hop.UpstreamConnectionFailure, ProxyError: "connection_refused", Reason: "connection refused",
 			Start: 5 * time.Millisecond, End: 6500 * time.Microsecond},
 	}
+	return h
+}
+
+// recovered is a hop with all that few have: its client reads slowly, the endpoint had just
+// come up, and a call of the application failed.
+func recovered() *hop.Hop {
+	h := relayed()
+	h.Status, h.Attempts[0].Status, h.Attempts[0].Cold, h.WriteBlocked = 200, 200, true, 7*time.Millisecond
+	h.Recovered = &hop.Recovered{Took: 5 * time.Millisecond, Failure: hop.Failure{
+		Origin: hop.OriginRelayed, Hop: "ads", Part: hop.PartNetwork, Kind: "connect_timeout", Caller: "web",
+		Endpoint: "10.0.0.5:80", Inferred: true, Reason: "no answer from 10.0.0.5:80",
+	}}
 	return h
 }
 
@@ -122,7 +136,7 @@ func TestAppendLine(t *testing.T) {
 		{"success", success(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"GET","path":"/api/items?page=2&token=REDACTED",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
-			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,` +
+			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":12,"bytes_out":98,"duration_ms":4.500,"upstream_ms":4.100,"timeout_ms":15000.000,` +
 			`"attempts":[{"endpoint":"10.0.0.3:3000","span_id":"0500000000000006","url":null,"status":200,"grpc_status":null,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":0.100,"duration_ms":4.300,"connect_ms":0.001,"reused":true,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0500000000000006","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
@@ -131,7 +145,7 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.3:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
 			`"failed_hop":"stock","failure_reason":"stock could not connect to \"db:5432\": connection refused",` +
 			`"failure":{"origin":"relayed","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},` +
-			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,` +
+			`"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":18.000,"timeout_ms":null,` +
 			`"attempts":[{"endpoint":"10.0.0.3:3000","span_id":null,"url":"https://up.test/items?sig=REDACTED","status":503,"grpc_status":null,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":5,"bytes_received":6,"start_ms":1.000,"duration_ms":19.000,"connect_ms":1.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
@@ -140,7 +154,7 @@ func TestAppendLine(t *testing.T) {
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/1.1","status":503,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"UF,URX",` +
 			`"failed_hop":"web","failure_reason":"connecting to 10.0.0.4:3000: connection refused",` +
 			`"failure":{"origin":"proxy","part":"proxy","kind":"connect_refused","caller":"front","endpoint":"10.0.0.4:3000","inferred":true},` +
-			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"attempts":[` +
+			`"bytes_in":0,"bytes_out":0,"duration_ms":7.000,"upstream_ms":5.500,"timeout_ms":null,"attempts":[` +
 			`{"endpoint":"10.0.0.3:3000","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":"UF","error_type":null,"reason":"connection refused","evidence":"nobody listens at 10.0.0.3:3000","bytes_sent":0,"bytes_received":0,"start_ms":1.000,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
 			`{"endpoint":"10.0.0.4:3000","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":"UF","error_type":"connection_refused","reason":"connection refused","evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":5.000,"duration_ms":1.500,"connect_ms":null,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":null,"sampled":false,` +
@@ -148,7 +162,7 @@ func TestAppendLine(t *testing.T) {
 		{"tunnel", tunnel(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"outbound",` +
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"CONNECT","path":null,` +
 			`"route":null,"cluster":"egress","upstream":"198.51.100.1:443","protocol":"HTTP/1.1","status":200,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":null,` +
-			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,` +
+			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":8589934592,"bytes_out":7,"duration_ms":5400000.000,"upstream_ms":5400000.000,"timeout_ms":null,` +
 			`"attempts":[{"endpoint":"198.51.100.1:443","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":0.000,"duration_ms":5400000.000,"connect_ms":30.000,"reused":false,"tls":null}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5"` + noTLS},
@@ -156,22 +170,33 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":"shop.example","method":"POST","path":"/api/items",` +
 			`"route":"/api/","cluster":"api","upstream":"10.0.0.4:3000","protocol":"HTTP/2","status":200,` +
 			`"grpc_status":14,"grpc_status_name":"UNAVAILABLE","grpc_message":"no \"backend\"","flags":null,` +
-			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"attempts":[` +
+			`"failed_hop":null,"failure_reason":null,"failure":null,"bytes_in":0,"bytes_out":0,"duration_ms":20.000,"upstream_ms":19.000,"timeout_ms":null,"attempts":[` +
 			`{"endpoint":"10.0.0.3:3000","span_id":null,"url":null,"status":0,"grpc_status":null,"flags":"UR","error_type":null,"reason":"refused the stream","evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":0.000,"duration_ms":1.000,"connect_ms":null,"reused":false,"tls":null},` +
 			`{"endpoint":"10.0.0.4:3000","span_id":null,"url":null,"status":200,"grpc_status":14,"flags":null,"error_type":null,"reason":null,"evidence":null,"bytes_sent":0,"bytes_received":0,"start_ms":1.000,"duration_ms":19.000,"connect_ms":1.000,"reused":false,` +
 			`"tls":{"version":"1.2","cipher":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","sni":null,"peer":null,"resumed":true,"handshake_ms":0.000}}],` +
 			`"trace_id":"4bf92f00000000000000000000000036","span_id":"0100000000000002","parent_id":"0300000000000004","sampled":true,` +
 			`"request_id":"6e1b3d9a","user_agent":"curl/8.5","tls":{"version":"1.3","cipher":"TLS_AES_128_GCM_SHA256","sni":"shop.example",` +
 			`"peer":"spiffe://mesh/ns/default/front","resumed":false,"handshake_ms":1.500}}`},
+		{"with the rare keys", func() *hop.Hop {
+			h := garbage()
+			r := recovered()
+			h.WriteBlocked, h.Recovered = r.WriteBlocked, r.Recovered
+			return h
+		}(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
+			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
+			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,"timeout_ms":null,` +
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"write_blocked_ms":7.000,` +
+			`"recovered":{"origin":"relayed","part":"network","kind":"connect_timeout","caller":"web","endpoint":"10.0.0.5:80","inferred":true,"failed_hop":"ads","failure_reason":"no answer from 10.0.0.5:80","duration_ms":5.000}}`},
 		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
-			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,"timeout_ms":null,` +
 			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null` + noTLS},
 		{"parse error", garbage(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
-			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,` +
+			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,"timeout_ms":null,` +
 			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null` + noTLS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -324,8 +349,11 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	head, tail, _ := strings.Cut(string(text), "A `failure` has these:")
 	failure, tail, _ := strings.Cut(tail, "Each attempt has these:")
 	middle, tail, _ := strings.Cut(tail, "Each `tls` has these:")
-	tail, _, _ = strings.Cut(tail, "\n## ")
+	tail, rest, _ := strings.Cut(tail, "Few lines have these")
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	rare, fault, _ := strings.Cut(rest, "A `recovered` has")
 	lines, inner := documented(head), map[string][]string{"failure": documented(failure), "attempts": documented(middle), "tls": documented(tail)}
+	inner["recovered"] = append(slices.Clone(inner["failure"]), documented(fault)...)
 	if len(lines) < 30 || len(inner["attempts"]) < 10 || len(inner["tls"]) < 6 {
 		t.Fatalf("the documentation has %d keys, and %v", len(lines), inner)
 	}
@@ -336,7 +364,16 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	for name, h := range map[string]*hop.Hop{
 		"HTTP": success(), "HTTP over TLS": encrypted, "gRPC": bare, "gRPC over TLS": call(), "tunnel": tunnel(),
 		"connection": garbage(), "no connection": unconnected(), "relayed": relayed(), "nothing": {Labels: &hop.Labels{}},
+		"rare": recovered(),
 	} {
+		lines, inner := lines, maps.Clone(inner)
+		if name == "rare" {
+			lines = append(slices.Clone(lines), "write_blocked_ms", "recovered")
+			inner["attempts"] = append(slices.Clone(inner["attempts"]), "cold")
+			if all := append(lines[len(lines)-2:], "cold"); !slices.Equal(all, documented(rare)) {
+				t.Errorf("the documentation has the rare keys %q, want %q", documented(rare), all)
+			}
+		}
 		keys, within := keysOf(t, AppendLine(nil, h))
 		if diff := cmp.Diff(lines, keys); diff != "" {
 			t.Errorf("%s: keys (-documented +got):\n%s", name, diff)

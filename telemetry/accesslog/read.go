@@ -127,22 +127,40 @@ type record struct {
 	Flags         string
 	FailedHop     string `json:"failed_hop"`
 	FailureReason string `json:"failure_reason"`
-	Failure       *struct {
-		Origin, Part, Kind, Caller, Endpoint string
-		Inferred                             bool
+	Failure       *failure
+	BytesIn       int64    `json:"bytes_in"`
+	BytesOut      int64    `json:"bytes_out"`
+	Duration      millis   `json:"duration_ms"`
+	Upstream      *millis  `json:"upstream_ms"`
+	Timeout       millis   `json:"timeout_ms"`
+	Attempts      []try    `json:"attempts"`
+	TraceID       string   `json:"trace_id"`
+	SpanID        string   `json:"span_id"`
+	ParentID      string   `json:"parent_id"`
+	Sampled       bool     `json:"sampled"`
+	RequestID     string   `json:"request_id"`
+	UserAgent     string   `json:"user_agent"`
+	Encryption    *tlsData `json:"tls"`
+	Blocked       millis   `json:"write_blocked_ms"`
+	Recovered     *struct {
+		failure
+		FailedHop     string `json:"failed_hop"`
+		FailureReason string `json:"failure_reason"`
+		Took          millis `json:"duration_ms"`
 	}
-	BytesIn    int64    `json:"bytes_in"`
-	BytesOut   int64    `json:"bytes_out"`
-	Duration   millis   `json:"duration_ms"`
-	Upstream   *millis  `json:"upstream_ms"`
-	Attempts   []try    `json:"attempts"`
-	TraceID    string   `json:"trace_id"`
-	SpanID     string   `json:"span_id"`
-	ParentID   string   `json:"parent_id"`
-	Sampled    bool     `json:"sampled"`
-	RequestID  string   `json:"request_id"`
-	UserAgent  string   `json:"user_agent"`
-	Encryption *tlsData `json:"tls"`
+}
+
+// failure is what a line says of a failure beside the service and the reason.
+type failure struct {
+	Origin, Part, Kind, Caller, Endpoint string
+	Inferred                             bool
+}
+
+func (f *failure) failure(service, reason string) hop.Failure {
+	return hop.Failure{
+		Origin: originOf(f.Origin), Hop: service, Part: hop.ParsePart(f.Part), Kind: f.Kind, Caller: f.Caller,
+		Endpoint: f.Endpoint, Inferred: f.Inferred, Reason: reason,
+	}
 }
 
 // try is an attempt of a line.
@@ -156,12 +174,13 @@ type try struct {
 	ErrorType     string `json:"error_type"`
 	Reason        string
 	Evidence      string
-	BytesSent     int64    `json:"bytes_sent"`
-	BytesReceived int64    `json:"bytes_received"`
-	Start         *millis  `json:"start_ms"`
-	Duration      millis   `json:"duration_ms"`
-	Connect       *millis  `json:"connect_ms"`
-	Reused        bool     `json:"reused"`
+	BytesSent     int64   `json:"bytes_sent"`
+	BytesReceived int64   `json:"bytes_received"`
+	Start         *millis `json:"start_ms"`
+	Duration      millis  `json:"duration_ms"`
+	Connect       *millis `json:"connect_ms"`
+	Reused        bool    `json:"reused"`
+	Cold          bool
 	Encryption    *tlsData `json:"tls"`
 }
 
@@ -191,7 +210,7 @@ func (m *millis) UnmarshalJSON(text []byte) error {
 const maxAttempts = 64
 
 // ParseLine reads a line of [AppendLine] back into a Hop, as far as the line tells. It has
-// neither the route's timeout and slow threshold, nor the listener. Instants are exact to
+// neither the route's slow threshold, nor the listener. Instants are exact to
 // a microsecond. The Hop's own span id is the exported one: nothing else refers to it.
 func ParseLine(line []byte) (*hop.Hop, error) {
 	var r record
@@ -200,7 +219,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	}
 	h := &hop.Hop{
 		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster},
-		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Method: r.Method, Version: versionOf(r.Protocol),
+		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Timeout: time.Duration(r.Timeout), WriteBlocked: time.Duration(r.Blocked), Method: r.Method, Version: versionOf(r.Protocol),
 		Status: r.Status, Flags: flagsOf(r.Flags), BytesIn: r.BytesIn, BytesOut: r.BytesOut, Client: r.Client,
 		GRPC: r.GRPCStatus != nil, GRPCStatus: statusOf(r.GRPCStatus), TLS: r.Encryption.tls(),
 	}
@@ -224,10 +243,10 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 		h.SetString(&h.MethodText, r.Method)
 	}
 	if f := r.Failure; f != nil {
-		h.Failure = hop.Failure{
-			Origin: originOf(f.Origin), Hop: r.FailedHop, Part: hop.ParsePart(f.Part), Kind: f.Kind, Caller: f.Caller,
-			Endpoint: f.Endpoint, Inferred: f.Inferred, Reason: r.FailureReason,
-		}
+		h.Failure = f.failure(r.FailedHop, r.FailureReason)
+	}
+	if f := r.Recovered; f != nil {
+		h.Recovered = &hop.Recovered{Failure: f.failure.failure(f.FailedHop, f.FailureReason), Took: time.Duration(f.Took)}
 	}
 	path, query, _ := strings.Cut(r.Path, "?")
 	h.SetString(&h.Host, r.Host)
@@ -250,7 +269,7 @@ func (r *record) addAttempts(h *hop.Hop) error {
 		}
 		a := h.Attempt()
 		*a = hop.Attempt{
-			Endpoint: from.Endpoint, Cluster: r.Cluster, Reused: from.Reused, Start: last, Status: from.Status,
+			Endpoint: from.Endpoint, Cluster: r.Cluster, Reused: from.Reused, Cold: from.Cold, Start: last, Status: from.Status,
 			Flags: flagsOf(from.Flags), ProxyError: from.ErrorType, Reason: from.Reason, Evidence: from.Evidence,
 			BytesSent: from.BytesSent, BytesReceived: from.BytesReceived, GRPCStatus: statusOf(from.GRPCStatus), TLS: from.Encryption.tls(),
 		}

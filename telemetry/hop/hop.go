@@ -244,13 +244,18 @@ const (
 	// hop failed or was slow.
 	KeepFailed
 	KeepSlow
+	// KeepRate means that this hop is the root, and that the ratio chose it within the
+	// limit of traces a second.
+	KeepRate
+	// KeepRoute means that this hop is the root and its route's own ratio chose it.
+	KeepRoute
 	// KeepMesh means that the trace was not sampled, but its request failed or was slow where
 	// it entered the mesh.
 	KeepMesh
 )
 
 func (k Keep) String() string {
-	return [...]string{"", "parent", "ratio", "debug", "failed", "slow", "mesh"}[k]
+	return [...]string{"", "parent", "ratio", "debug", "failed", "slow", "rate", "route", "mesh"}[k]
 }
 
 // Failed reports whether the hop counts as an error: a status of 500 and above, a gRPC

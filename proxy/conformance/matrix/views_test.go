@@ -86,7 +86,7 @@ func (x *cross) finish() {
 func (x *cross) checkLine(o *outcome, l proxytest.Line) {
 	t, at := x.T, o.path+": log: "
 	t.Helper()
-	if got := slices.Sorted(maps.Keys(l)); !slices.Equal(got, slices.Sorted(slices.Values(proxytest.LineKeys))) {
+	if got := slices.Sorted(maps.Keys(l.Common())); !slices.Equal(got, slices.Sorted(slices.Values(proxytest.LineKeys))) {
 		t.Errorf("%skeys %v, want %v", at, got, proxytest.LineKeys)
 	}
 	proxytest.Same(t, at+"method", l.Text("method"), o.method)

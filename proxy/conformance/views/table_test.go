@@ -195,7 +195,7 @@ func (r *row) checkLine(t *testing.T, l proxytest.Line) {
 
 func checkKeys(t *testing.T, what string, l proxytest.Line, want []string) {
 	t.Helper()
-	if got := slices.Sorted(maps.Keys(l)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+	if got := slices.Sorted(maps.Keys(l.Common())); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
 		t.Errorf("%s: keys %v, want %v", what, got, want)
 	}
 }
