@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,9 @@ type Options struct {
 	Traces func(store.Query) []store.Summary
 	// Why returns the digest of the time since an instant; nil if no hops are kept.
 	Why func(since time.Time) *why.Digest
+	// Pin exports the hops of traces that this proxy still has, and those that end soon. It
+	// returns how many traces it took.
+	Pin func(ctx context.Context, traces []hop.TraceID) (taken int)
 	// Tail has the hops as they end.
 	Tail *tail.Tail
 	// Top returns what was counted since the start, by service and callee.

@@ -82,6 +82,7 @@ func (a *api) table() []endpoint {
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
+	add(a.Pin != nil, harmless(row("/v1/pins", "/v1/pins", post, "POST has the hops of traces exported that failed elsewhere: members ask each other", a.pins)))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
 	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))

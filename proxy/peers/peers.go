@@ -50,6 +50,7 @@ type Peers struct {
 	cancel  context.CancelFunc
 	asking  sync.WaitGroup
 	places  chan struct{}
+	telling chan struct{} // places of those that are told something
 
 	mu      sync.Mutex
 	self    mesh.Member
@@ -64,11 +65,12 @@ type member struct {
 	foreign bool // it belongs to another mesh, or is this proxy at another address
 	asked   time.Time
 	answer  chan struct{} // closed when it has answered for the first time, or has not in time
+	teller  teller
 }
 
 // New returns the members at these addresses, and this proxy.
 func New(o Options, addresses []string) *Peers {
-	p := &Peers{options: o, self: o.Self, members: map[string]*member{}, places: make(chan struct{}, askAtOnce)}
+	p := &Peers{options: o, self: o.Self, members: map[string]*member{}, places: make(chan struct{}, askAtOnce), telling: make(chan struct{}, tellAtOnce)}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.self.Self = true
 	p.source() // that of the addresses

@@ -46,6 +46,9 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		o.Strays = p.strays
 		o.Store = func() any { return p.store.Stats() }
 	}
+	if p.pins != nil {
+		o.Pin = p.pin
+	}
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {
 		// Half of the descriptors that traffic leaves are for the admin API.
 		return max(descriptors.Reserve(descriptors.Limit())/2, 4)

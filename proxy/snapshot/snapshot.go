@@ -102,6 +102,7 @@ type Proxy struct {
 
 	guard         *guard   // of the admin API; nil where that is off
 	mesh          *meshing // nil where there is none
+	pins          *pinning // nil where no trace is pinned
 	adminSocket   net.Listener
 	adminReplaces []net.Listener // of another process
 	takenOver     sync.Once
@@ -136,7 +137,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.current.Store(nothing)
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.building, p.stopBuilding = context.WithCancel(p.context)
-	if err := p.startViews(&c.Telemetry); err != nil {
+	if err := p.startViews(c); err != nil {
 		p.closeCollectors()
 		p.disinherit()
 		p.cancel()
@@ -169,12 +170,16 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureOverload()
 	p.measureDescriptors()
 	p.measureDiscovery()
+	p.measurePins()
 	p.metrics.Reloaded(nil)
 	p.plan(c)
 	p.serve(g, nothing)
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
 	p.served.Go(p.relieve)
+	if p.pins != nil && p.mesh != nil {
+		p.served.Go(p.tellPins)
+	}
 	if err := p.registerAnew(c, len(o.Inherited) > 0); err != nil {
 		p.Close(context.Background())
 		return nil, err

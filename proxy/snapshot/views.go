@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -25,7 +26,8 @@ type dropper interface {
 const mostRoutes = 100
 
 // startViews makes the views, and the recorder that shows each Hop to them.
-func (p *Proxy) startViews(t *config.Telemetry) error {
+func (p *Proxy) startViews(c *config.Config) error {
+	t := &c.Telemetry
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	p.tally, p.tail = tally.New(p.started), tail.New()
 	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail}
@@ -39,12 +41,17 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		closeViews(logs)
 		return err
 	}
+	var exported *spans.Spans
 	if len(exporters) > 0 {
-		views = append(views, spans.New(exporters, spans.Options{Version: p.options.Version, Attributes: t.ResourceAttributes, Log: p.options.Log}))
+		exported = spans.New(exporters, spans.Options{Version: p.options.Version, Attributes: t.ResourceAttributes, Log: p.options.Log})
+		views = append(views, exported)
 	}
 	if t.Store.MaxBytes > 0 {
 		p.store = store.New(t.Store.MaxBytes)
 		views = append(views, p.store)
+	}
+	if p.pins = p.pinner(c, exported); p.pins != nil {
+		views = slices.Insert(views, 1, record.View(p.pins)) // the others go by what it says; it shows routes that were learned
 	}
 	p.recorder = record.New(views, record.Options{Log: p.options.Log})
 	p.droppers = []dropper{p.recorder}

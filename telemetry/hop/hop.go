@@ -249,10 +249,13 @@ const (
 	KeepRate
 	// KeepRoute means that this hop is the root and its route's own ratio chose it.
 	KeepRoute
+	// KeepMesh means that the trace was not sampled, but its request failed or was slow where
+	// it entered the mesh.
+	KeepMesh
 )
 
 func (k Keep) String() string {
-	return [...]string{"", "parent", "ratio", "debug", "failed", "slow", "rate", "route"}[k]
+	return [...]string{"", "parent", "ratio", "debug", "failed", "slow", "rate", "route", "mesh"}[k]
 }
 
 // Failed reports whether the hop counts as an error: a status of 500 and above, a gRPC

@@ -44,6 +44,13 @@ func (h *Hop) Clone() *Hop {
 	return &c
 }
 
+// CloneTo makes c a copy of h as [Hop.Clone] does, in the storage that c has.
+func (h *Hop) CloneTo(c *Hop) {
+	text, attempts, recorded := append(c.text[:0], h.text...), append(c.Attempts[:0], h.Attempts...), append(c.Recorded[:0], h.Recorded...)
+	*c = *h
+	c.text, c.Attempts, c.Recorded = text, attempts, recorded
+}
+
 // Size returns about how many bytes a [Hop.Clone] of h takes. What it shares with other
 // hops of the connection counts in full, since it may be the last of them.
 func (h *Hop) Size() int {

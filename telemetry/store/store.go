@@ -44,7 +44,7 @@ type half struct {
 // The halves of a Store.
 const (
 	ordinary = iota
-	notable  // failed, slow or flagged, with a failed attempt, or of a trace with a failed hop
+	notable  // failed, slow or flagged, with a failed attempt, or of a trace with a failed hop, or pinned
 )
 
 // maxBeside is how many hops of a trace are kept only because another one failed. Clients
@@ -56,6 +56,7 @@ type entry struct {
 	hop       *hop.Hop
 	trace     *trace
 	size      int
+	pinned    bool   // from the ordinary half it goes to the other one, when its time is over there
 	next      *entry // in its half
 	prevOther *entry // in its trace
 	nextOther *entry
@@ -96,14 +97,46 @@ func (s *Store) Observe(h *hop.Hop) {
 	which := ordinary
 	if h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil {
 		which = notable
-	} else if t := s.traces[h.Trace]; t != nil && t.failed > 0 && t.beside < maxBeside { // no lock: only Observe writes
+	} else if t := s.traces[h.Trace]; t.more() && (h.Keep == hop.KeepMesh || t != nil && t.failed > 0) { // no lock: only Observe writes
 		which = notable
-		t.beside++
+		if t != nil {
+			t.beside++
+		}
 	} else if !s.sample.keep(h.Trace) {
 		s.skipped.Add(1)
 		s.skippedAt = h.Start.Add(h.End)
 		return
 	}
+	s.keep(which, h)
+}
+
+// more reports whether there may be another hop of the trace that is only kept because of
+// others.
+func (t *trace) more() bool { return t == nil || t.beside < maxBeside }
+
+// Pin keeps a hop among the notable ones that was observed before: its trace has turned out
+// to be one to keep. It is for the goroutine that observes.
+func (s *Store) Pin(h *hop.Hop) {
+	t := s.traces[h.Trace]
+	if s.maxBytes == 0 || h.Trace.IsZero() || !t.more() {
+		return
+	}
+	if t != nil {
+		t.beside++
+		for e := t.first; e != nil; e = e.nextOther {
+			if e.hop.Span == h.Span {
+				s.mu.Lock()
+				e.hop, e.pinned = h.Clone(), true
+				s.mu.Unlock()
+				return
+			}
+		}
+	}
+	s.keep(notable, h)
+}
+
+// keep adds a copy of the hop.
+func (s *Store) keep(which int, h *hop.Hop) {
 	size := h.Size() + overhead
 	if size > s.halves[which].maxBytes {
 		s.tooLarge.Add(1)
@@ -182,7 +215,7 @@ type Stats struct {
 	Traces   int `json:"traces"`
 	Hops     int `json:"hops"`
 	// Notable is how many of Hops failed, were slow, carry a flag, have an attempt that
-	// failed, or are of a trace with a hop that failed.
+	// failed, or are of a trace with a hop that failed or that the mesh has pinned.
 	Notable int `json:"notable_hops"`
 	// Kept, Skipped, Evicted and TooLarge count hops since the start: kept,
 	// ordinary and not in the sample, removed for newer ones, and larger
@@ -223,19 +256,7 @@ func (s *Store) Stats() Stats {
 
 // add puts e into its half and its trace, after making room.
 func (s *Store) add(which int, e *entry) {
-	h := &s.halves[which]
-	for h.bytes+e.size > h.maxBytes {
-		s.evict(h)
-	}
-	if h.last == nil {
-		h.first = e
-	} else {
-		h.last.next = e
-	}
-	h.last = e
-	h.bytes += e.size
-	h.hops++
-
+	s.place(which, e)
 	t, ok := s.traces[e.hop.Trace]
 	if ok {
 		s.unlink(t)
@@ -253,6 +274,22 @@ func (s *Store) add(which int, e *entry) {
 	s.newest = t
 }
 
+// place puts e into its half, after making room.
+func (s *Store) place(which int, e *entry) {
+	h := &s.halves[which]
+	for h.bytes+e.size > h.maxBytes {
+		s.evict(h)
+	}
+	if h.last == nil {
+		h.first = e
+	} else {
+		h.last.next = e
+	}
+	h.last = e
+	h.bytes += e.size
+	h.hops++
+}
+
 // evict removes the oldest hop of h, and its trace if that has no other hop.
 func (s *Store) evict(h *half) {
 	e := h.first
@@ -262,6 +299,11 @@ func (s *Store) evict(h *half) {
 	}
 	h.bytes -= e.size
 	h.hops--
+	if e.pinned && h == &s.halves[ordinary] && e.size <= s.halves[notable].maxBytes {
+		e.next, e.pinned = nil, false
+		s.place(notable, e)
+		return
+	}
 	if end := e.hop.Start.Add(e.hop.End); end.After(h.gone) {
 		h.gone = end
 	}
