@@ -3,12 +3,11 @@ package cmd
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/proxy/tlsconf"
 )
 
 // question is what the commands have in common that ask the proxies of a mesh.
@@ -27,9 +27,12 @@ type question struct {
 	consulToken  string // its file
 	mesh         string
 	tokenFile    string
-	tls          struct{ ca, cert, key string }
-	timeout      time.Duration
-	asJSON       bool
+	tls          struct {
+		ca, cert, key string
+		san           []string
+	}
+	timeout time.Duration
+	asJSON  bool
 }
 
 // tokenEnv names the file of the token where no flag does.
@@ -46,6 +49,7 @@ func (q *question) addFlags(c *cobra.Command) {
 	p.StringVar(&q.tls.ca, "tls-ca", "", "reach them over TLS, and verify them by the CA certificates in `FILE`")
 	p.StringVar(&q.tls.cert, "tls-cert", "", "show the certificate in `FILE` to them")
 	p.StringVar(&q.tls.key, "tls-key", "", "private key of --tls-cert in `FILE`")
+	p.StringSliceVar(&q.tls.san, "tls-san", nil, "over TLS, reach proxies whose certificate has one of these `NAMES`, in place of their address: DNS names and SPIFFE ids")
 	c.Flag("token-file").DefValue = "" // what is in the environment is nobody's default
 	for _, name := range []string{"tls-ca", "tls-cert", "tls-key"} {
 		c.MarkFlagFilename(name, "pem", "crt", "cer", "key")
@@ -134,32 +138,17 @@ func (q *question) access() (a mesh.Access, err error) {
 			return a, fmt.Errorf("--token-file: %w", err)
 		}
 	}
-	if q.tls.ca == "" && q.tls.cert == "" && q.tls.key == "" {
+	ofTLS := func(address string) bool { return strings.HasPrefix(strings.TrimSpace(address), "https://") }
+	if q.tls.ca == "" && q.tls.cert == "" && q.tls.key == "" && len(q.tls.san) == 0 && !slices.ContainsFunc(q.admin, ofTLS) && !slices.ContainsFunc(q.peers, ofTLS) {
 		return a, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if q.tls.ca != "" {
-		pem, err := os.ReadFile(q.tls.ca)
-		if err != nil {
-			return a, fmt.Errorf("--tls-ca: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return a, fmt.Errorf("--tls-ca: the file %s has no certificate in PEM", q.tls.ca)
-		}
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
+		CA: q.tls.ca, Cert: q.tls.cert, Key: cmp.Or(q.tls.key, q.tls.cert), SAN: q.tls.san, ALPN: []string{"http/1.1"},
+	})
+	if err != nil {
+		return a, fmt.Errorf("--tls-ca, --tls-cert, --tls-key: %w", err)
 	}
-	if q.tls.cert != "" || q.tls.key != "" {
-		pair, err := tls.LoadX509KeyPair(q.tls.cert, cmp.Or(q.tls.key, q.tls.cert))
-		if err != nil {
-			return a, fmt.Errorf("--tls-cert, --tls-key: %w", err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	a.TLS = func(host string) *tls.Config {
-		c := config.Clone()
-		c.ServerName = host
-		return c
-	}
+	a.TLS, a.Close = client.Config, client.Close
 	return a, nil
 }
 
@@ -176,6 +165,9 @@ func (q *question) next(c *cobra.Command, trace string) string {
 		if f := c.Flag(name); f.Changed {
 			words = append(words, "--"+name+" "+f.Value.String())
 		}
+	}
+	if len(q.tls.san) > 0 {
+		words = append(words, "--tls-san '"+strings.Join(q.tls.san, ",")+"'")
 	}
 	return strings.Join(words, " ")
 }

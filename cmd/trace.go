@@ -84,8 +84,7 @@ Exit codes:
 			defer client.Close()
 			ctx, done := q.limited(c)
 			defer done()
-			hops, peers := client.Trace(ctx, id)
-			return q.show(c.OutOrStdout(), mesh.Assemble(id, hops, peers))
+			return q.show(c.OutOrStdout(), client.Find(ctx, id))
 		},
 	}
 	misuseCode(c)

@@ -20,6 +20,8 @@ type Access struct {
 	Tokens *Tokens
 	// TLS returns the settings for a host, for each connection; nil is HTTP without TLS.
 	TLS func(host string) *tls.Config
+	// Close, if any, is called when the caller is closed, to end what TLS needs.
+	Close func()
 }
 
 // Caller sends requests to admin APIs of proxies, with one credential. It is safe for
@@ -28,16 +30,23 @@ type Caller struct {
 	http   *http.Client
 	scheme string
 	tokens *Tokens
+	close  func()
 }
+
+// dialTime is how long a connection may take. One lost packet is repeated after a second.
+const dialTime = 2 * time.Second
 
 // NewCaller returns a caller. Close it.
 func NewCaller(a Access) *Caller {
+	dialer := &net.Dialer{Timeout: dialTime}
 	t := &http.Transport{ // without Proxy: a sidecar's forward proxy is not the way to an admin API
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,
 		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConnsPerHost:    relaysAtOnce,
+		DialContext:            dialer.DialContext,
 	}
-	c := &Caller{scheme: "http", tokens: a.Tokens, http: &http.Client{
+	c := &Caller{scheme: "http", tokens: a.Tokens, close: a.Close, http: &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -48,14 +57,19 @@ func NewCaller(a Access) *Caller {
 			if err != nil {
 				return nil, err
 			}
-			return (&tls.Dialer{Config: a.TLS(host)}).DialContext(ctx, network, address)
+			return (&tls.Dialer{NetDialer: dialer, Config: a.TLS(host)}).DialContext(ctx, network, address)
 		}
 	}
 	return c
 }
 
 // Close ends the connections that are idle.
-func (c *Caller) Close() { c.http.CloseIdleConnections() }
+func (c *Caller) Close() {
+	c.http.CloseIdleConnections()
+	if c.close != nil {
+		c.close()
+	}
+}
 
 // Call is one request.
 type Call struct {

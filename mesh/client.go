@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -33,7 +34,7 @@ const (
 // How many proxies are asked at the same time: in all, and by way of one that relays.
 const (
 	atOnce       = 128
-	relaysAtOnce = 24
+	relaysAtOnce = 32
 )
 
 // Options say whom a Client asks, and how.
@@ -139,7 +140,10 @@ func (p *Proxy) Get(ctx context.Context, path string) (*Answer, error) {
 
 func (p *Proxy) send(ctx context.Context, call Call) (*http.Response, error) {
 	resp, err := p.caller.Send(ctx, call)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return nil, Plainly(err)
 	}
 	relayed := resp.Header.Get(HeaderRelay) == ""
@@ -150,7 +154,7 @@ func (p *Proxy) send(ctx context.Context, call Call) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	if err = refusal(resp); p.via != "" && !relayed {
+	if err = refusal(resp, p.Version); p.via != "" && !relayed {
 		err = fmt.Errorf("by way of %s: %w", p.via, err)
 	}
 	return nil, err
@@ -161,33 +165,52 @@ func (p *Proxy) send(ctx context.Context, call Call) (*http.Response, error) {
 // needs, and decodes and checks what it answers; what it returns beside an error counts.
 //
 // It returns the answers, and beside each the Peer that gave it, in the same order. A proxy
-// that is reached at two addresses is asked at both, but only its first answer is returned.
+// that is reached at two addresses is asked at both, but only its first answer counts.
 func Ask[T any](ctx context.Context, c *Client, question func(ctx context.Context, p *Proxy) ([]T, error)) ([][]T, []Peer) {
 	began := time.Now()
-	proxies := c.proxies(ctx)
-	answers, errs := make([][]T, len(proxies)), make([]error, len(proxies))
-	each(proxies, func(i int, p *Proxy) {
-		if errs[i] = p.err; p.caller == nil {
-			return
+	inTime := func(err error) error {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return fmt.Errorf("no whole answer within %v", time.Since(began).Round(10*time.Millisecond))
 		}
-		answer, err := question(ctx, p)
-		answers[i], errs[i] = answer, cmp.Or(err, p.err)
-	})
-	peers, seen := make([]Peer, 0, len(proxies)), map[string]bool{}
-	kept := answers[:0]
-	for i, p := range proxies {
-		if p.id != "" && seen[p.id] {
-			continue
-		}
-		seen[p.id] = true
-		err := errs[i]
-		if err != nil && ctx.Err() != nil {
-			err = fmt.Errorf("no whole answer within %v", time.Since(began).Round(10*time.Millisecond))
-		}
-		kept = append(kept, answers[i])
-		peers = append(peers, Peer{p.Address, p.Service, p.Instance, len(answers[i]), err})
+		return err
 	}
-	return kept, peers
+	proxies := c.proxies(ctx)
+	answers, peers := make([][]T, len(proxies)), make([]Peer, len(proxies))
+	each(proxies, func(i int, p *Proxy) {
+		err := p.err
+		if p.caller != nil {
+			var failed error
+			answers[i], failed = question(ctx, p)
+			err = cmp.Or(inTime(failed), err)
+		}
+		peers[i] = Peer{p.Address, p.Service, p.Instance, len(answers[i]), err}
+	})
+	return withoutTwins(proxies, answers, peers)
+}
+
+// withoutTwins leaves out what a process answered twice. The answer to a proxy that was
+// asked itself counts, else the first. If both came by way of a member, that is said: one of
+// them may only claim to be the other.
+func withoutTwins[T any](proxies []*Proxy, answers [][]T, peers []Peer) ([][]T, []Peer) {
+	counts := map[string]*Proxy{} // by process
+	for _, p := range proxies {
+		if one := counts[p.id]; one == nil || one.via != "" && p.via == "" {
+			counts[p.id] = p
+		}
+	}
+	n := 0
+	for i, p := range proxies {
+		if one := counts[p.id]; p.id != "" && one != p {
+			if one.via == "" {
+				continue
+			}
+			answers[i], peers[i].Hops = nil, 0
+			peers[i].Err = fmt.Errorf("it says that it is the same process as %s, so its answer was left out", one.Address)
+		}
+		answers[n], peers[n] = answers[i], peers[i]
+		n++
+	}
+	return answers[:n], peers[:n]
 }
 
 // Post sends a body of JSON to a path below /v1 of every proxy that is asked itself: nobody
@@ -254,6 +277,9 @@ func (c *Client) mesh(ctx context.Context, address string) []*Proxy {
 		return []*Proxy{self} // of a version that knows no mesh
 	}
 	if err != nil {
+		if errors.Is(err, ctx.Err()) {
+			err = errors.New("it did not say in time who else is in its mesh")
+		}
 		self.err, self.caller = err, nil
 		return []*Proxy{self}
 	}
@@ -326,10 +352,20 @@ func (e *statusError) Error() string { return e.text }
 
 // refusal is the error of a response that is not 200. The admin API explains itself in
 // JSON; of others the status is all that is said.
-func refusal(resp *http.Response) error {
-	var problem struct{ Error, Hint string }
+func refusal(resp *http.Response, version string) error {
+	var problem struct {
+		Error, Hint string
+		Endpoints   []string // it has no such path, but these
+	}
 	text := fmt.Sprintf("it answered %d", resp.StatusCode)
-	if json.NewDecoder(io.LimitReader(resp.Body, maxText)).Decode(&problem) == nil && problem.Error != "" {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxHeader))
+	if resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTP request to an HTTPS server")) { // as net/http says it
+		text += ": it speaks TLS (--tls-ca)"
+	}
+	if json.Unmarshal(body, &problem) == nil && problem.Error != "" {
+		if resp.StatusCode == http.StatusNotFound && len(problem.Endpoints) > 0 {
+			return &statusError{resp.StatusCode, clean("its version does not know this question: " + cmp.Or(version, problem.Error))}
+		}
 		text += ": " + problem.Error
 		if problem.Hint != "" {
 			text += " (" + problem.Hint + ")"

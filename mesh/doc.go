@@ -2,14 +2,15 @@
 // for the hops of a trace, or takes hops that were read from access logs, and says which
 // hop failed.
 //
-// It is the client's side. It serves nothing, discovers no proxies and keeps nothing. Who
+// It is the client's side. It serves nothing and keeps nothing, and learns of proxies from
+// one of them or from its caller. Who
 // is at fault is the business of telemetry/diagnose. A proxy that answers wrongly harms
 // nobody: its answer is bounded in time, bytes and number of hops, and what is no hop of
 // the trace is left out and said.
 //
-//	c, err := mesh.New([]string{"10.0.0.1:9901", "10.0.0.2:9901"})
-//	hops, peers := c.Trace(ctx, id)
-//	found := mesh.Assemble(id, hops, peers)
+//	c, err := mesh.New(mesh.Options{Admin: []string{"10.0.0.1:9901"}})
+//	found := c.Find(ctx, id)
 //
-// Start reading at [Client.Trace], then [Assemble]; [Logs] has the same from access logs.
+// Start reading at [Ask], by which every question is put, then [Client.Find] and [Assemble];
+// [Logs] has the same from access logs.
 package mesh

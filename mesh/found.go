@@ -27,13 +27,32 @@ type Found struct {
 
 // Assemble puts a trace together from hops, which may repeat.
 func Assemble(id hop.TraceID, hops []*hop.Hop, peers []Peer, notes ...string) *Found {
-	f := &Found{Known: distinct(hops), Peers: peers, Notes: notes}
-	part := diagnose.Part(f.Known, maxNodes)
-	if len(part) < len(f.Known) {
-		f.Notes = append(f.Notes, fmt.Sprintf("this is made of %d of the %d hops that are known: those that failed or were slow, what called them, and the first of the rest",
-			len(part), len(f.Known)))
+	return assemble(id, hops, nil, peers, notes...)
+}
+
+// assemble does the same for a trace that was broken. hops may be of other traces then:
+// those that joins lead to, and calls that show who broke it.
+func assemble(id hop.TraceID, hops []*hop.Hop, joins []diagnose.Join, peers []Peer, notes ...string) *Found {
+	all := distinct(hops)
+	f := &Found{Peers: peers, Notes: notes}
+	joined := map[hop.TraceID]bool{id: true}
+	for _, j := range joins {
+		joined[j.Call.Trace] = true
 	}
-	f.Trace = diagnose.Build(id, part)
+	for _, h := range all {
+		if joined[h.Trace] {
+			f.Known = append(f.Known, h)
+		}
+	}
+	if !slices.ContainsFunc(f.Known, func(h *hop.Hop) bool { return h.Trace == id }) {
+		f.Known = nil
+	}
+	part := diagnose.Part(all, maxNodes)
+	if len(part) < len(all) {
+		f.Notes = append(f.Notes, fmt.Sprintf("this is made of %d of the %d hops that are known: those that failed or were slow, what called them, and the first of the rest",
+			len(part), len(all)))
+	}
+	f.Trace = diagnose.Build(id, part, joins...)
 	return f
 }
 

@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +20,7 @@ type member struct {
 	members func() Members
 	hops    string
 	relays  map[string]string // what it answers for others, by address
+	claims  map[string]string // whose process they say they are
 }
 
 func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +44,7 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, `{"error": "connection refused"}`)
 			return
 		}
-		w.Header().Set(HeaderProcess, "of "+address)
+		w.Header().Set(HeaderProcess, cmp.Or(m.claims[address], "of "+address))
 		io.WriteString(w, text)
 	}
 }
@@ -50,13 +53,13 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // way of it, and of those that can't be asked it is said why.
 func TestMembersAreReachedThroughOne(t *testing.T) {
 	web := &member{process: "web", hops: answerOf(t, hopOf("web", 1, 0, 500)), relays: map[string]string{
-		"10.0.0.2:9901": answerOf(t, hopOf("orders", 3, 2, 500)), "10.0.0.4:9901": answerOf(t, hopOf("twin", 9, 0, 200)),
-	}}
+		"10.0.0.2:9901": answerOf(t, hopOf("orders", 3, 2, 500)), "10.0.0.4:9901": answerOf(t, hopOf("batch", 9, 0, 200)), "10.0.0.5:9901": answerOf(t, hopOf("false", 11, 0, 200)),
+	}, claims: map[string]string{"10.0.0.5:9901": "of 10.0.0.4:9901"}}
 	admin := serve(t, web.ServeHTTP)
 	web.members = func() Members {
 		return Members{Mesh: "shop", Peers: []Member{
 			{Service: "web", Instance: "w1", Address: "0.0.0.0:9901", Self: true}, {Service: "orders\x1b", Instance: "o1", Address: "10.0.0.2:9901"},
-			{Service: "stock", Address: "10.0.0.3:9901"}, {Address: "10.0.0.4:9901"}, {Address: "10.0.0.2:9901"}, {Address: "../x"},
+			{Service: "stock", Address: "10.0.0.3:9901"}, {Address: "10.0.0.4:9901"}, {Service: "false", Address: "10.0.0.5:9901"}, {Address: "10.0.0.2:9901"}, {Address: "../x"},
 		}}
 	}
 	// It is reached at two addresses, and is asked once more itself.
@@ -70,7 +73,7 @@ func TestMembersAreReachedThroughOne(t *testing.T) {
 	for _, h := range hops {
 		services = append(services, h.Labels.Service)
 	}
-	if slices.Sort(services); !slices.Equal(services, []string{"orders", "twin", "web"}) {
+	if slices.Sort(services); !slices.Equal(services, []string{"batch", "orders", "web"}) {
 		t.Errorf("hops of %q", services)
 	}
 	var got []string
@@ -82,12 +85,32 @@ func TestMembersAreReachedThroughOne(t *testing.T) {
 		"10.0.0.2:9901 orders  o1 1 <nil>",
 		"10.0.0.3:9901 stock  0 by way of " + admin + ": it answered 502: connection refused",
 		"10.0.0.4:9901   1 <nil>",
+		"10.0.0.5:9901 false  0 it says that it is the same process as 10.0.0.4:9901, so its answer was left out",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("peers\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if text := string(Assemble(traceID, hops, peers).AppendText(nil, diagnose.TextOptions{})); !strings.Contains(text, "3 of 4 proxies answered; not, or not all, from:\n  10.0.0.3:9901 (stock): by way of ") {
+	if text := string(Assemble(traceID, hops, peers).AppendText(nil, diagnose.TextOptions{})); !strings.Contains(text, "3 of 5 proxies answered; not, or not all, from:\n  10.0.0.3:9901 (stock): by way of ") {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestTwins: a member that claims to be a proxy that is asked itself takes nothing from it.
+func TestTwins(t *testing.T) {
+	stock := &member{process: "stock", hops: answerOf(t, hopOf("stock", 5, 0, 200))}
+	liar := &member{process: "web", hops: "[]", relays: map[string]string{"10.0.0.9:9901": answerOf(t, hopOf("false", 7, 0, 200))}, claims: map[string]string{"10.0.0.9:9901": "stock"}}
+	liar.members = func() Members {
+		return Members{Peers: []Member{{Service: "web", Self: true}, {Service: "false", Address: "10.0.0.9:9901"}}}
+	}
+	address := serve(t, stock.ServeHTTP)
+	c, err := New(Options{Admin: []string{serve(t, liar.ServeHTTP)}, Peers: []string{address}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	hops, peers := c.Trace(limited(t, patience), traceID)
+	if len(hops) != 1 || hops[0].Labels.Service != "stock" || len(peers) != 2 || peers[1].Address != address || peers[1].Err != nil {
+		t.Errorf("%d hops, %+v", len(hops), peers)
 	}
 }
 
@@ -195,4 +218,47 @@ func FuzzMembers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestDeadline: when the time is over, who has not answered is told from who could not.
+func TestDeadline(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	hanging := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	refused := make(chan struct{})
+	_, peers := Ask(ctx, newClient(t, hanging, "127.0.0.1:1"), func(ctx context.Context, p *Proxy) ([]int, error) {
+		if p.Address == hanging {
+			<-refused
+			_, err := p.Get(ctx, "/hops")
+			return nil, err
+		}
+		defer close(refused)
+		_, err := p.Get(ctx, "/hops")
+		return nil, err
+	})
+	if len(peers) != 2 || !strings.HasPrefix(peers[0].Err.Error(), "no whole answer within ") || peers[1].Err.Error() != "connection refused" {
+		t.Errorf("%+v", peers)
+	}
+	c, err := New(Options{Admin: []string{hanging}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, peers := c.Trace(ctx, traceID); len(peers) != 1 || peers[0].Err == nil || peers[0].Err.Error() != "it did not say in time who else is in its mesh" {
+		t.Errorf("%+v", peers)
+	}
+}
+
+// TestAnotherVersion has a proxy that has /v1, but not the question.
+func TestAnotherVersion(t *testing.T) {
+	old := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(HeaderProcess, "p")
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error": "there is no /v1/hops here", "hint": "these are the endpoints", "endpoints": ["GET /"]}`)
+	})
+	if _, peers := newClient(t, old).Trace(limited(t, patience), traceID); peers[0].Err == nil || !strings.HasPrefix(peers[0].Err.Error(), "its version does not know this question") {
+		t.Errorf("%+v", peers)
+	}
 }

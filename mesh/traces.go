@@ -198,25 +198,43 @@ func (l *List) Answered() int { return answered(l.Peers) }
 // AppendText appends three lines a trace: the request, the culprit, and the command that
 // shows more.
 func (l *List) AppendText(dst []byte) []byte {
-	for _, s := range l.Traces {
-		status := strconv.Itoa(s.Status)
-		if s.GRPCStatus != nil {
-			status = hop.GRPCStatusOf(*s.GRPCStatus).Describe()
-		}
-		dst = fmt.Appendf(dst, "%s  %s in %s  %s  %s %s%s\n", s.Start.UTC().Format("2006-01-02T15:04:05.000Z"), status,
-			s.DurationNS.Round(100*time.Microsecond), s.Service, s.Method, s.Host, s.Path)
-		switch {
-		case s.FailedHop != "":
-			dst = fmt.Appendf(dst, "  %s: %s\n", s.edge(), s.Reason)
-		case s.Slow:
-			dst = append(dst, "  slow\n"...)
-		}
-		dst = fmt.Appendf(dst, "  %s\n\n", s.Next)
+	for i := range l.Traces {
+		dst = l.Traces[i].appendLines(dst, "", false)
+		dst = fmt.Appendf(dst, "  %s\n\n", l.Traces[i].Next)
 	}
 	if len(l.Traces) == 0 {
 		dst = append(dst, "no traces\n"...)
 	}
 	return appendPeers(dst, l.Peers)
+}
+
+// AppendText appends a line about the request with its trace id, and another for the
+// culprit, if there is one.
+func (s *Summary) AppendText(dst []byte, color bool) []byte {
+	return s.appendLines(dst, "  "+s.TraceID, color)
+}
+
+func (s *Summary) appendLines(dst []byte, id string, color bool) []byte {
+	status := strconv.Itoa(s.Status)
+	if s.GRPCStatus != nil {
+		status = hop.GRPCStatusOf(*s.GRPCStatus).Describe()
+	}
+	dst = fmt.Appendf(dst, "%s  %s in %s  %s  %s %s%s%s", s.Start.UTC().Format("2006-01-02T15:04:05.000Z"), status,
+		s.DurationNS.Round(100*time.Microsecond), s.Service, s.Method, s.Host, s.Path, id)
+	what := ""
+	switch {
+	case s.FailedHop != "":
+		what = "  " + s.edge() + ": " + s.Reason
+	case s.Slow:
+		what = "  slow"
+	}
+	if what != "" && color {
+		what = "\x1b[31m" + what + "\x1b[0m"
+	}
+	if what != "" {
+		dst = append(append(dst, '\n'), what...)
+	}
+	return append(dst, '\n')
 }
 
 // MarshalJSON writes the traces and the peers.

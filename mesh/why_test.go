@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
+	"github.com/hopscope/hopscope/telemetry/events"
 )
 
 // digestOf is a proxy's answer: hops of failing requests to a service, which begin there or
@@ -88,5 +92,20 @@ func TestWhyOfManyProxies(t *testing.T) {
 	t.Logf("why over %d proxies with %d hops: %v, %d bytes of text", proxies, proxies*hops, time.Since(began).Round(time.Millisecond), len(text))
 	if r.Failed != proxies*hops || r.Answered() != proxies || !r.Exact {
 		t.Errorf("%d failed, %d answered", r.Failed, r.Answered())
+	}
+}
+
+// TestSchemasAreDocumented holds the keys of the JSON to the tables of docs/mesh.md.
+func TestSchemasAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../docs/mesh.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []any{why.Report{}, why.Service{}, why.Cause{}, why.Culprit{}, why.Suffering{}, why.Common{}, why.Change{}, why.Lost{}, events.Event{}, top.Table{}, top.Row{}, top.Lost{}} {
+		for f := range reflect.TypeOf(of).Fields() {
+			if key := f.Tag.Get("json"); key != "" && !strings.Contains(string(doc), "`"+key+"`") {
+				t.Errorf("docs/mesh.md does not explain `%s`", key)
+			}
+		}
 	}
 }

@@ -2,12 +2,16 @@ package clitest
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/proxy/config"
@@ -164,10 +168,13 @@ func TestMeshWithCertificates(t *testing.T) {
 		}
 	}
 	ask("2 proxies answered", 0, "--tls-ca", authority.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key)
+	ask("2 proxies answered", 0, "--tls-ca", authority.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key, "--tls-san", "127.0.0.1,spiffe://shop")
+	ask("0 of 1 proxy answered", 1, "--tls-ca", authority.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key, "--tls-san", "spiffe://shop/web")
 	ask("it answered 401", 1, "--tls-ca", authority.File)
 	ask("unknown authority", 1, "--tls-ca", stranger.File, "--tls-cert", ours.Cert, "--tls-key", ours.Key)
 	ask("0 of 1 proxy answered", 1, "--tls-ca", authority.File, "--tls-cert", theirs.Cert, "--tls-key", theirs.Key)
-	ask("0 of 1 proxy answered", 1)
+	ask("it answered 400: it speaks TLS", 1)
+	ask("unknown authority", 1, "--peers", "https://"+addresses[0])
 
 	for _, tt := range []struct {
 		show config.Certificate
@@ -184,4 +191,52 @@ func TestMeshWithCertificates(t *testing.T) {
 			t.Errorf("the log level is changed with %d, want %d", resp.StatusCode, tt.want)
 		}
 	}
+}
+
+// TestLookupOverFiftyProxies asks one of fifty processes for a trace of which each has a
+// hop. It logs how long the whole command takes.
+func TestLookupOverFiftyProxies(t *testing.T) {
+	t.Parallel()
+	n := 50
+	if raced {
+		n = 8 // each takes several times the memory then
+	}
+	addresses, token := freeAddresses(t, n), file(t, "mesh.token", "a-token-of-the-mesh-0123456789")
+	more := "mesh: {peers: [" + strings.Join(addresses, ", ") + "], token_file: " + token + "}\n"
+	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
+	id, parent := proxytest.NewTrace()
+	client := newClient(t)
+	var all []*process
+	for i, address := range addresses {
+		all = append(all, start(t, "run", "-c", file(t, "hopscope.yaml", fileOf("s"+strconv.Itoa(i), address, backend, more))))
+	}
+	for _, p := range all {
+		req, err := http.NewRequest(http.MethodGet, "http://"+p.address("in")+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("traceparent", strings.TrimSpace(strings.TrimPrefix(parent, "traceparent:")))
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxytest.Finish(resp)
+	}
+	lookup := func() (stdout string, took time.Duration) {
+		began := time.Now()
+		stdout, _, _ = hopscope(t, "trace", id.String(), "--admin", addresses[0], "--token-file", token, "--timeout=1m")
+		return stdout, time.Since(began)
+	}
+	want := fmt.Sprintf("%d proxies answered", n)
+	proxytest.Eventually(t, "all hops", func() bool {
+		stdout, _ := lookup()
+		return strings.Contains(stdout, want) && strings.Contains(stdout, fmt.Sprintf("%d hops", n))
+	})
+	var times []time.Duration
+	for range 21 {
+		_, took := lookup()
+		times = append(times, took)
+	}
+	slices.Sort(times)
+	t.Logf("lookup over %d proxies: median %v, from %v to %v", n, times[10], times[0], times[20])
 }

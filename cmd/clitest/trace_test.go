@@ -17,6 +17,7 @@ import (
 type chain struct {
 	web, orders *process
 	fails       atomic.Bool // the application of orders
+	loses       atomic.Bool // the application of web passes no trace context on
 }
 
 func startChain(t *testing.T) *chain {
@@ -31,7 +32,9 @@ func startChain(t *testing.T) *chain {
 	var egress atomic.Pointer[http.Client]
 	c.web = runProxy(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		call, _ := http.NewRequestWithContext(r.Context(), http.MethodGet, next, nil)
-		call.Header.Set("traceparent", r.Header.Get("traceparent"))
+		if !c.loses.Load() {
+			call.Header.Set("traceparent", r.Header.Get("traceparent"))
+		}
 		resp, err := egress.Load().Do(call)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
@@ -50,6 +53,23 @@ func startChain(t *testing.T) *chain {
 // ask sends a request to web, and returns the id of its trace when all hops are known.
 func (c *chain) ask(t *testing.T, status int) (trace string) {
 	t.Helper()
+	trace = c.send(t, status)
+	for _, p := range []*process{c.web, c.orders} {
+		if !p.running() {
+			continue
+		}
+		admin := p.admin()
+		proxytest.Eventually(t, "the hops of "+admin, func() bool {
+			_, body := get(t, admin+"/hops?trace="+trace)
+			return strings.Contains(body, `"direction": "inbound"`) && (p != c.web || strings.Contains(body, "outbound"))
+		})
+	}
+	return trace
+}
+
+// send sends a request to web, and returns the id of its trace.
+func (c *chain) send(t *testing.T, status int) (trace string) {
+	t.Helper()
 	id, parent := proxytest.NewTrace()
 	req, err := http.NewRequest(http.MethodGet, c.web.url(), nil)
 	if err != nil {
@@ -63,16 +83,6 @@ func (c *chain) ask(t *testing.T, status int) (trace string) {
 	proxytest.Finish(resp)
 	if resp.StatusCode != status {
 		t.Fatalf("web answered %d, want %d", resp.StatusCode, status)
-	}
-	for _, p := range []*process{c.web, c.orders} {
-		if !p.running() {
-			continue
-		}
-		admin := p.admin()
-		proxytest.Eventually(t, "the hops of "+admin, func() bool {
-			_, body := get(t, admin+"/hops?trace="+id.String())
-			return strings.Contains(body, `"direction": "inbound"`) && (p != c.web || strings.Contains(body, "outbound"))
-		})
 	}
 	return id.String()
 }

@@ -32,6 +32,7 @@ const (
 	leastFailing  = 5
 	leastShare    = 0.75
 	leastExplains = 0.25
+	leastOfBest   = 0.6
 	maxCommon     = 4
 	maxValues     = 3
 )
@@ -121,6 +122,10 @@ func (m *merger) common(c *cause) []Common {
 	slices.SortStableFunc(all, func(a, b Common) int {
 		return cmp.Compare(math.Round(100*(b.Failing-b.Good)), math.Round(100*(a.Failing-a.Good)))
 	})
+	if len(all) > 0 { // what explains much less is an effect of the same
+		least := leastOfBest * (all[0].Failing - all[0].Good)
+		all = slices.DeleteFunc(all, func(c Common) bool { return c.Failing-c.Good < least })
+	}
 	return all[:min(len(all), maxCommon)]
 }
 

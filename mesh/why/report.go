@@ -132,7 +132,9 @@ func (m *merger) report() *Report {
 		r.Causes = append(r.Causes, m.describe(c, m.failed, changes))
 	}
 	for _, c := range sorted(m.recovered) {
-		r.Mended = append(r.Mended, m.describe(c, m.mended, nil))
+		mended := m.describe(c, m.mended, nil)
+		mended.Common = []Common{} // the hops went well: their facts are not those of what failed
+		r.Mended = append(r.Mended, mended)
 	}
 	r.NotAtFault = m.innocent()
 	r.Verdict = r.verdict()

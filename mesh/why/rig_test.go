@@ -116,9 +116,7 @@ type shop struct {
 
 func newShop(t testing.TB) *shop {
 	s := &shop{t, newSidecar("web", "10.0.0.1:80"), newSidecar("checkout", "10.0.1.1:80"), newSidecar("payments", "10.0.2.1:80")}
-	for _, e := range []Endpoint{{"10.0.3.7:443", "v2", "a"}, {"10.0.3.8:443", "v1", "b"}, {"10.0.3.9:443", "v1", "b"}} {
-		s.payments.known = append(s.payments.known, e)
-	}
+	s.payments.known = []Endpoint{{"10.0.3.7:443", "v2", "a"}, {"10.0.3.8:443", "v1", "b"}, {"10.0.3.9:443", "v1", "b"}}
 	return s
 }
 

@@ -84,7 +84,7 @@ func (a *api) admit(w http.ResponseWriter, r *http.Request, needs Role) bool {
 	role, wrong := a.Access.role(r)
 	if role >= needs {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
-			w.Header().Set(mesh.HeaderProcess, a.process)
+			w.Header().Set(mesh.HeaderProcess, a.Process)
 		}
 		if strings.HasPrefix(r.URL.Path, "/v1/peers/") {
 			w.Header().Set(mesh.HeaderRelay, "failed") // until the member has answered

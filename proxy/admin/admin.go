@@ -6,11 +6,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
+	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 )
 
 // Options are the sources that the admin API shows. An endpoint whose source
@@ -20,6 +23,8 @@ type Options struct {
 	// where the API listens.
 	Service, Instance, Version, Address string
 	Started                             time.Time
+	// Process is an id of this process, other for each; New makes one for "".
+	Process string
 	// Mesh is the mesh that this proxy belongs to, nil for none.
 	Mesh *Mesh
 	// Access says who may ask; nil lets everyone do everything.
@@ -33,10 +38,18 @@ type Options struct {
 	// Trace returns the known hops of a trace, in any order. It and Traces are nil if no
 	// hops are kept; the pages then say so.
 	Trace func(hop.TraceID) []*hop.Hop
+	// Strays returns the calls that began a trace of their own while a service here answered
+	// a request of the trace with these hops, and what they were made for, if that is sure;
+	// nil finds none.
+	Strays func(hops []*hop.Hop) (calls []*hop.Hop, joins []diagnose.Join)
 	// Traces lists recent traces, latest first.
 	Traces func(store.Query) []store.Summary
 	// Why returns the digest of the time since an instant; nil if no hops are kept.
 	Why func(since time.Time) *why.Digest
+	// Tail has the hops as they end.
+	Tail *tail.Tail
+	// Top returns what was counted since the start, by service and callee.
+	Top func() *top.Counts
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
@@ -71,23 +84,25 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Process == "" {
+		o.Process = rand.Text()
+	}
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), process: rand.Text()}
+	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux()}
 	a.endpoints = a.table()
-	mux := http.NewServeMux()
 	for _, e := range a.endpoints {
-		mux.Handle(e.pattern, a.only(e))
+		a.mux.Handle(e.pattern, a.only(e))
 	}
-	mux.HandleFunc("/", a.notFound)
-	return guard(mux)
+	a.mux.HandleFunc("/", a.notFound)
+	return guard(a.mux)
 }
 
 // api is the handler's state; nothing in it changes after New.
 type api struct {
 	Options
 	endpoints []endpoint
+	mux       *http.ServeMux
 	pages     pages
-	process   string // an id of this process, for the answers under /v1/
 }

@@ -72,10 +72,13 @@ func (a *api) table() []endpoint {
 		page(costly(views, "/traces/ID", "/traces/{id}", "one trace as a waterfall, the hop to blame named; format=json or text; from=N goes on where a long one ends", a.trace)),
 		costly(views, "/hops?trace=ID", "/hops", "every hop of a trace that is known here; from=N goes on, as the Link field says; active=1 lists the hops under way instead, with what each waits for; also slow=1, limit=N", a.hops))
 	add(a.Why != nil, costly(views, "/v1/why?since=10m", "/v1/why", "what failed here, and the counts of what did not, for hopscope why", a.why))
+	add(a.Tail != nil, costly(make(lane, maxTails), "/v1/tail?failed=1", "/v1/tail", "hops as they end, a JSON object a line; wait=10s goes on for so long, after=N from a line before", a.tail))
+	add(a.Top != nil, costly(views, "/v1/top", "/v1/top", "requests, failures and durations since the start, by service and by callee, for hopscope top", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a.Top()) }))
 	add(a.Events != nil, costly(views, "/v1/events?since=10m", "/v1/events", "what happened to the proxy: endpoints, health, reloads, limits", a.events))
 	add(true,
 		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
+		costly(views, "/v1/strays?trace=ID", "/v1/strays", "calls that began a trace of their own while a service here answered a request of this one", a.strays),
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))

@@ -2,8 +2,11 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +80,19 @@ func (a *api) relay(w http.ResponseWriter, r *http.Request) {
 	case !relayable(path):
 		writeError(w, http.StatusBadRequest, "this path is not relayed", "GET /v1/peers/ADDR/v1/hops?trace=ID, or another path below /v1 that is read")
 		return
-	case a.Mesh == nil || !a.isMember(r.Context(), address):
+	case a.Mesh == nil:
+		writeError(w, http.StatusNotFound, "this proxy belongs to no mesh", "set mesh in its configuration")
+		return
+	}
+	m, ok := a.member(r.Context(), address)
+	switch {
+	case m.Self:
+		own := r.Clone(r.Context())
+		own.URL = &url.URL{Path: "/v1/" + path, RawQuery: r.URL.RawQuery}
+		w.Header().Del(mesh.HeaderRelay)
+		a.mux.ServeHTTP(w, own)
+		return
+	case !ok:
 		writeError(w, http.StatusNotFound, quote(address)+" is not a member of this mesh", "GET /v1/peers lists the members")
 		return
 	}
@@ -97,28 +112,43 @@ func (a *api) relay(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadGateway, "it refuses this proxy's credential", "mesh.token_file, or mesh.tls, must be alike in all proxies of the mesh")
 		return
 	}
-	w.Header().Del(mesh.HeaderRelay)
-	w.Header().Del(mesh.HeaderProcess)
-	for _, name := range []string{"Content-Type", "Link", "Retry-After", mesh.HeaderProcess} {
-		if v := resp.Header.Get(name); v != "" {
-			w.Header().Set(name, v)
-		}
+	if resp.StatusCode < http.StatusOK {
+		writeError(w, http.StatusBadGateway, fmt.Sprintf("its answer has the status %d", resp.StatusCode), "")
+		return
 	}
+	passHeader(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	passOn(w, resp.Body)
 }
 
-// isMember reports whether an address is that of another member. It does not wait to learn
-// who they are.
-func (a *api) isMember(ctx context.Context, address string) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	for _, m := range a.Mesh.Members(ctx) {
-		if m.Address == address && !m.Self {
-			return true
+// passHeader passes on what programs need of a member's header, and nothing that would have
+// a browser take its answer for a page of this proxy.
+func passHeader(to, from http.Header) {
+	to.Del(mesh.HeaderRelay)
+	to.Del(mesh.HeaderProcess)
+	for _, name := range []string{"Retry-After", mesh.HeaderProcess} {
+		if v := from.Get(name); v != "" {
+			to.Set(name, v)
 		}
 	}
-	return false
+	if link := from.Get("Link"); strings.HasPrefix(link, "<?") && strings.HasSuffix(link, `>; rel="next"`) {
+		to.Set("Link", link)
+	}
+	to.Set("Content-Type", "application/octet-stream")
+	if kind := from.Get("Content-Type"); kind == "application/json" || kind == "application/x-ndjson" {
+		to.Set("Content-Type", kind)
+	}
+}
+
+// member returns the member at an address, without waiting to learn who members are.
+func (a *api) member(ctx context.Context, address string) (m mesh.Member, ok bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	all := a.Mesh.Members(ctx)
+	if i := slices.IndexFunc(all, func(m mesh.Member) bool { return m.Address == address }); i >= 0 {
+		return all[i], true
+	}
+	return m, false
 }
 
 // relayable reports whether a path below /v1 may be asked for at a member: words, none of

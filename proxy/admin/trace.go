@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -68,7 +69,7 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err.Error(), "leave it out to see the trace from its start")
 		return
 	}
-	hops := a.Trace(id)
+	hops, joins := a.whole(a.Trace(id))
 	asText := r.URL.Query().Get("format") == "text"
 	if len(hops) == 0 {
 		const title, why = "No hop of this trace is known here", "It did not pass this proxy, or its hops were neither failed nor slow and had to make room."
@@ -82,7 +83,7 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	part := diagnose.Part(hops, maxNodes)
-	t, partial := diagnose.Build(id, part), ""
+	t, partial := diagnose.Build(id, part, joins...), ""
 	if len(part) < len(hops) {
 		partial = fmt.Sprintf("This is made of %d of the %d hops that are known here: those that failed or were slow, what called them, "+
 			"and the first of the rest. /hops?trace=%s has all of them.", len(part), len(hops), id)
@@ -262,4 +263,25 @@ func end(n *diagnose.Node) time.Duration {
 		last = max(last, end(c))
 	}
 	return last
+}
+
+// whole adds to the hops of a trace those of the traces that it was broken into, as far as
+// that is known here.
+func (a *api) whole(hops []*hop.Hop) ([]*hop.Hop, []diagnose.Join) {
+	if a.Strays == nil || len(hops) == 0 {
+		return hops, nil
+	}
+	calls, joins := a.Strays(hops)
+	all, added := slices.Concat(hops, calls), map[hop.TraceID]bool{}
+	for _, j := range joins {
+		if id := j.Call.Trace; !added[id] {
+			added[id] = true
+			for _, h := range a.Trace(id) {
+				if !slices.Contains(calls, h) {
+					all = append(all, h)
+				}
+			}
+		}
+	}
+	return all, joins
 }

@@ -17,6 +17,11 @@ func (c *Config) eachOTLP(root *place, visit func(*place, *OTLP)) {
 			visit(at.key("exporters").item(i).key("otlp"), e.OTLP)
 		}
 	}
+	c.eachAccessLog(root, func(p *place, a *AccessLogTo) {
+		if a.OTLP != nil {
+			visit(p.key("otlp"), a.OTLP)
+		}
+	})
 }
 
 // traces checks what spans the keys of exporters.

@@ -303,6 +303,9 @@ type Route struct {
 	// SlowThreshold is the duration from which a request counts as slow, and
 	// is kept and exported whatever the sampling; 0 is the telemetry's.
 	SlowThreshold time.Duration `yaml:"slow_threshold" default:"0s" min:"0"`
+	// Traces says which of the traces that begin with its requests are exported; the
+	// default is the telemetry's.
+	Traces *RouteTraces `yaml:"traces"`
 }
 
 // Match is what a request must match. All given keys must match.

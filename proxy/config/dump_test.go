@@ -141,6 +141,8 @@ listeners:
           version: v2
         host: endpoint
         slow_threshold: 1h30m
+        traces:
+          sample: 0.5
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -451,6 +453,7 @@ telemetry:
           url: "http://REDACTED@zipkin:9411"
           timeout: 10s
     sample: 0.001
+    max_per_second: 2.5
     extract: []
     inject: [b3multi, b3]
   resource_attributes:
@@ -467,6 +470,23 @@ telemetry:
         sample: 0.5
       - path: stdout
         fields: [path]
+        only: all
+        sample: 1
+      - path: "off"
+        otlp:
+          protocol: grpc
+          endpoint: logs:4317
+          timeout: 10s
+          compression: none
+        format: "%PROTOCOL%"
+        only: all
+        sample: 1
+      - path: "off"
+        als:
+          address: als:5000
+          log_name: shop
+          timeout: 3s
+          tls: true
         only: all
         sample: 1
       - path: /var/log/hop.json

@@ -191,10 +191,13 @@ func (e *Environment) propagators() {
 		case "b3", "b3multi":
 			add(&p.extract, "b3")
 			add(&p.inject, word)
+		case "jaeger", "xray":
+			add(&p.extract, word)
+			add(&p.inject, word)
 		case "baggage": // it passes as any field does
 		case "none", "":
 		default:
-			e.warn(name, `expected "tracecontext", "baggage", "b3", "b3multi" or "none", found %q; ignored`, clip(word))
+			e.warn(name, `expected "tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray" or "none", found %q; ignored`, clip(word))
 			continue
 		}
 		known = true

@@ -19,7 +19,7 @@ type mistake struct {
 const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
 		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
-	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold"
+	routeKeys = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold, traces"
 	rootKeys  = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket"
 )
 
@@ -92,6 +92,8 @@ func mistakes() []mistake {
 			`8:67: telemetry.access_log.also[0].format: a log has one of fields, format and json_format: fields is there already`},
 		{"a further log that is off", with("") + "telemetry: {access_log: {also: [{path: 'off'}]}}\n",
 			`8:40: telemetry.access_log.also[0].path: "off" makes this log do nothing: remove it from the list`},
+		{"lines of entries", with("") + "telemetry: {access_log: {als: {address: 'a:1'}, fields: [time]}}\n",
+			`8:57: telemetry.access_log.fields: has no effect: it makes lines, and this log has none; entries of als have a form of their own`},
 		{"a format of two lines", with("") + "telemetry: {access_log: {format: \"a\\nb\"}}\n", "8:34: telemetry.access_log.format: the control character U+000A is not allowed"},
 
 		// Error pages.
@@ -165,7 +167,7 @@ func mistakes() []mistake {
 			`5:16: listeners[0].direction: expected one of "inbound", "outbound", found "inbond"; did you mean "inbound"?`},
 		{"bad enum far from all", with("    direction: sideways\n"), `5:16: listeners[0].direction: expected one of "inbound", "outbound", found "sideways"`},
 		{"enum in a list", with("") + "telemetry: {traces: {inject: [w3c, b3-multi]}}\n",
-			`8:36: telemetry.traces.inject[1]: expected one of "w3c", "b3", "b3multi", found "b3-multi"; did you mean "b3multi"?`},
+			`8:36: telemetry.traces.inject[1]: expected one of "w3c", "b3", "b3multi", "jaeger", "xray", found "b3-multi"; did you mean "b3multi"?`},
 		{"listed twice", with("") + "telemetry: {traces: {inject: [w3c, w3c]}}\n", `8:36: telemetry.traces.inject[1]: "w3c" is listed twice; it is item 0 as well`},
 		{"empty string", with("    direction: \"\"\n"), `5:16: listeners[0].direction: must not be empty; expected one of "inbound", "outbound"`},
 		{"empty optional string", oneRoute("cluster: web\n    host: ''"),

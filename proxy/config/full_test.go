@@ -46,6 +46,7 @@ listeners:
         subset: {version: v2}
         host: endpoint
         slow_threshold: 1h30m
+        traces: {sample: 0.5}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -224,6 +225,7 @@ telemetry:
       - otlp: {endpoint: "collector:4317", tls: false}
       - zipkin: {url: "http://user:t0ps3cret@zipkin:9411"}
     sample: 1e-3
+    max_per_second: 2.5
     extract: []
     inject: [b3multi, b3]
   resource_attributes: {deployment.environment.name: prod}
@@ -235,6 +237,8 @@ telemetry:
     also:
       - {path: stderr, format: "%START_TIME% %RESPONSE_CODE%\n", only: failed, sample: 0.5}
       - {path: stdout, fields: [path]}
+      - {otlp: {endpoint: "logs:4317"}, format: "%PROTOCOL%"}
+      - {als: {address: "als:5000", log_name: shop, timeout: 3s, tls: true}}
       - path: /var/log/hop.json
         json_format: {z: "%RESPONSE_CODE%", a: {list: ["%PROTOCOL%", 1, 1.5, true, null], empty: {}}}
   metrics: {native_histograms: false}
@@ -278,7 +282,7 @@ func TestParseFull(t *testing.T) {
 				Name: "all",
 				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
 					Methods: []string{"GET", "PURGE"}},
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute,
+				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
@@ -321,7 +325,7 @@ func TestParseFull(t *testing.T) {
 					{OTLP: NewOTLP("collector:4317")},
 					{Zipkin: NewZipkin("http://user:t0ps3cret@zipkin:9411")},
 				},
-				Sample: 0.001, Inject: []string{"b3multi", "b3"},
+				Sample: 0.001, MaxPerSecond: 2.5, Inject: []string{"b3multi", "b3"},
 			},
 			ResourceAttributes: map[string]string{"deployment.environment.name": "prod"},
 			AccessLog: AccessLog{
@@ -329,6 +333,8 @@ func TestParseFull(t *testing.T) {
 				[]AccessLogTo{
 					{Path: "stderr", Format: "%START_TIME% %RESPONSE_CODE%\n", Only: "failed", Sample: 0.5},
 					{Path: "stdout", Fields: []string{"path"}, Only: "all", Sample: 1},
+					{Path: "off", OTLP: NewOTLP("logs:4317"), Format: "%PROTOCOL%", Only: "all", Sample: 1},
+					{Path: "off", ALS: &ALS{Address: "als:5000", LogName: "shop", Timeout: 3 * time.Second, TLS: true}, Only: "all", Sample: 1},
 					{Path: "/var/log/hop.json", JSONFormat: `{"z":"%RESPONSE_CODE%","a":{"list":["%PROTOCOL%",1,1.5,true,null],"empty":{}}}`, Only: "all", Sample: 1},
 				},
 			},
@@ -450,6 +456,8 @@ func TestFullIsFull(t *testing.T) {
 	for of, ok := range other {
 		switch of {
 		case "RegisterCheck.tcp", "RegisterCheck.grpc": // of one registration, http alone can be there
+			continue
+		case "AccessLog.als", "AccessLog.otlp": // they are in other logs
 			continue
 		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
 			continue

@@ -119,7 +119,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"back-off of a route the wrong way round", "hedging after nothing", "health check of nothing", "health check of two",
 		"health check with statuses the wrong way round", "health check without statuses", "health check with a field with a space", "megabytes for bytes",
 		"header name of one exporter of several", "exporter to nowhere", "exporter to two", "certificate without a key", "TLS and plain text", "path over gRPC",
-		"an unknown operator", "an unknown operator in JSON", "a number that JSON does not have", "two formats", "a further log that is off", "a format of two lines",
+		"an unknown operator", "an unknown operator in JSON", "a number that JSON does not have", "two formats", "lines of entries", "a further log that is off", "a format of two lines",
 		"an error page for what is no error", "too many error pages", "a link to traces for the public",
 	} {
 		unseen[name] = true

@@ -13,13 +13,24 @@ type Traces struct {
 	Exporters []Exporter `yaml:"exporters"`
 	// Sample is the share of traces to export, from 0 to 1, if this proxy is the first to
 	// see them. A caller's decision is kept. Failed and slow hops are always exported.
+	// A route may have a share of its own.
 	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
-	// Extract lists the formats of trace context to read: "w3c", "b3" (both of its forms).
-	// The first that a request has wins.
-	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3"`
-	// Inject lists the formats that are always sent: "w3c", "b3" (one header), "b3multi".
-	// The format that came in goes out, too.
-	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi"`
+	// MaxPerSecond is how many of the traces that begin here are sampled in a second, over
+	// all routes; 0 is no limit.
+	MaxPerSecond float64 `yaml:"max_per_second" default:"0" min:"0" max:"1000000"`
+	// Extract lists the formats of trace context to read: "w3c", "b3" (both of its forms),
+	// "jaeger" (uber-trace-id), "xray" (AWS X-Ray's X-Amzn-Trace-Id). The first that a
+	// request has wins.
+	Extract []string `yaml:"extract" default:"w3c,b3" enum:"w3c,b3,jaeger,xray"`
+	// Inject lists the formats that are always sent: "w3c", "b3" (one header), "b3multi",
+	// "jaeger", "xray". The format that came in goes out, too.
+	Inject []string `yaml:"inject" default:"w3c" enum:"w3c,b3,b3multi,jaeger,xray"`
+}
+
+// RouteTraces are the traces that begin with a route's requests.
+type RouteTraces struct {
+	// Sample is the share of them to export, from 0 to 1.
+	Sample float64 `yaml:"sample" default:"1.0" min:"0" max:"1"`
 }
 
 // Exporter is one of several collectors; it has one of the keys.

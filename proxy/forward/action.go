@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
 // Route is what is done with the requests that match.
@@ -19,6 +20,8 @@ type Route struct {
 	// [filter.Act]; nil for no filters. Routes with the same filters share one.
 	Handler filter.Handler
 	Action  Action
+	// Sampler decides on traces that begin with its requests; nil for the forwarder's.
+	Sampler *tracecontext.Sampler
 }
 
 // Action is what a route does: a [Forward] or an [Answer].

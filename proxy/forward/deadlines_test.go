@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -190,4 +192,30 @@ func (b *inBubble) last() http.Header {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.got
+}
+
+// TestResetWhenTimeIsUp: an endpoint that was told how long a call may take, and resets its
+// stream when that is over, has not answered in time. Before that, a reset is a reset.
+func TestResetWhenTimeIsUp(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		call   bool
+		limits limits
+		kind   fault.Kind
+		want   string
+	}{
+		{"the route's timeout", true, limits{until: ms}, fault.UpstreamReset, "b:1 did not answer within the route's timeout"},
+		{"the caller's", true, limits{until: time.Hour, expires: ms, called: 11 * ms}, fault.UpstreamReset, "the call was not over within its grpc-timeout of 11ms"},
+		{"there is time left", true, limits{until: time.Hour, expires: time.Hour}, fault.UpstreamReset, "reset"},
+		{"no timeout", true, limits{}, fault.UpstreamReset, "reset"},
+		{"no call", false, limits{until: ms}, fault.UpstreamReset, "reset"},
+		{"another failure", true, limits{until: ms}, fault.UpstreamProtocol, "reset"},
+	} {
+		x := &filter.Exchange{Hop: &hop.Hop{Start: time.Now().Add(-time.Second), GRPC: tt.call}}
+		x.Hop.Attempt().Endpoint = "b:1"
+		d := &delivery{f: &Forwarder{Options: Options{Deadlines: margins}}, x: x, limits: tt.limits}
+		if err := d.late(fault.New(tt.kind, "reset")); err.Error() != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, err, tt.want)
+		}
+	}
 }

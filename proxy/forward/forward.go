@@ -142,6 +142,7 @@ func (f *Forwarder) handle(x *filter.Exchange, refused error) (err error) {
 	x.Begin(f.Context, f)
 	if refused != nil {
 		x.Hop.Kind = hop.KindConnection
+		f.sample(x, nil)
 		return refused
 	}
 	f.screen(x)
@@ -166,7 +167,7 @@ func (f *Forwarder) Lost(info *filter.ConnInfo, spoken hop.Version, why *fault.E
 	h := f.begin(info)
 	h.Kind, h.Version, h.Method = hop.KindConnection, spoken, message.MethodOther.String()
 	h.Span, h.Trace = tracecontext.NewSpanID(rand.Uint64()), tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
-	h.Sampled, h.Keep = f.Sampler.Decide(tracecontext.Deferred, h.Trace)
+	h.Sampled, h.Keep = f.Sampler.Begin(h.Trace, h.Start)
 	h.Set(&h.RequestID, tracecontext.AppendRequestID(nil, rand.Uint64(), rand.Uint64()))
 	f.blame(h, nil, active.Caller{}, &fault.Answer{Why: why})
 	h.End = now(h)

@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/grpc"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -37,11 +38,7 @@ func callTimeout(x *filter.Exchange) time.Duration {
 // timeout, and of the route's once that runs. While a client still sends, the route's does
 // not.
 func (d *delivery) shorten(x *filter.Exchange) error {
-	l := &d.limits
-	by := l.expires
-	if d.f.Deadlines != nil {
-		by = l.by()
-	}
+	l, by := &d.limits, d.tells()
 	if !x.Hop.GRPC || by == 0 {
 		return nil
 	}
@@ -55,21 +52,34 @@ func (d *delivery) shorten(x *filter.Exchange) error {
 	return nil
 }
 
+// tells is when a call is to be over by what its endpoint is told; 0 is never.
+func (d *delivery) tells() time.Duration {
+	if d.f.Deadlines == nil {
+		return d.limits.expires
+	}
+	return d.limits.by()
+}
+
 // expired is the failure of a call whose own timeout is over.
 func expired(timeout time.Duration) *fault.Error {
 	return fault.New(fault.UpstreamTimeout, fmt.Sprintf("the call was not over within its grpc-timeout of %s", timeout))
 }
 
-// late names the caller's timeout as the failure where that was the cause: the endpoint
+// late names the timeout of a call as the failure where that was the cause: the endpoint
 // knows the timeout, too, and may reset the stream a moment before the proxy gives up.
 func (d *delivery) late(err error) error {
-	l := &d.limits
-	if err == nil || l.expires == 0 || d.now() < l.expires {
+	l, h := &d.limits, d.x.Hop
+	by := d.tells()
+	if err == nil || by == 0 || !h.GRPC || d.now() < by {
 		return err
 	}
-	switch fault.Of(err).Kind {
-	case fault.UpstreamTimeout, fault.UpstreamReset:
+	switch kind := fault.Of(err).Kind; {
+	case kind != fault.UpstreamTimeout && kind != fault.UpstreamReset:
+	case by == l.expires:
 		return expired(l.called)
+	case kind == fault.UpstreamReset:
+		a := h.LastAttempt()
+		return upstream.TimedOut(a.Endpoint, a.FirstByte == 0)
 	}
 	return err
 }

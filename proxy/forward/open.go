@@ -76,7 +76,8 @@ func (f *Forwarder) extract(x *filter.Exchange) {
 
 // traceFields are the fields that a trace context may be in.
 var traceFields = message.SetOf(message.Traceparent, message.Tracestate, message.B3, message.XB3TraceID,
-	message.XB3SpanID, message.XB3ParentSpanID, message.XB3Sampled, message.XB3Flags)
+	message.XB3SpanID, message.XB3ParentSpanID, message.XB3Sampled, message.XB3Flags,
+	message.UberTraceID, message.XAmznTraceID)
 
 // fill puts the request's trace fields into the carrier.
 func fill(c *tracecontext.Carrier, r *message.Head) {
@@ -105,6 +106,10 @@ func fill(c *tracecontext.Carrier, r *message.Head) {
 			c.XB3Sampled = value
 		case message.XB3Flags:
 			c.XB3Flags = value
+		case message.UberTraceID:
+			c.UberTraceID = value
+		case message.XAmznTraceID:
+			c.XAmznTraceID = value
 		}
 	}
 }
@@ -142,17 +147,8 @@ func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
 			}
 		}
 	}
-	if formats&tracecontext.B3 != 0 {
-		f.injectB3(x, span, formats)
-	}
-}
-
-func (f *Forwarder) injectB3(x *filter.Exchange, span hop.SpanID, formats tracecontext.Format) {
-	r, h, id64 := &x.Request, x.Hop, x.Trace.TraceID64
-	// The first attempt is one span with the hop; others are its children.
-	parent := h.Parent
-	if len(h.Attempts) > 1 {
-		parent = h.Span
+	if formats&^tracecontext.W3C == 0 {
+		return
 	}
 	decision := tracecontext.Drop
 	switch {
@@ -160,6 +156,29 @@ func (f *Forwarder) injectB3(x *filter.Exchange, span hop.SpanID, formats tracec
 		decision = tracecontext.Debug
 	case h.Sampled:
 		decision = tracecontext.Sample
+	}
+	if formats&tracecontext.B3 != 0 {
+		injectB3(x, span, formats, decision)
+	}
+	if formats&tracecontext.Jaeger != 0 {
+		r.Remove(message.UberTraceID)
+		r.AddSpan(message.UberTraceID, "uber-trace-id",
+			r.Keep(tracecontext.AppendJaeger(r.Scratch(), h.Trace, x.Trace.TraceID64, span, decision)))
+	}
+	if formats&tracecontext.XRay != 0 {
+		came, _ := r.Get(message.XAmznTraceID)
+		value := r.Keep(tracecontext.AppendXRay(r.Scratch(), h.Trace, span, decision, came))
+		r.Remove(message.XAmznTraceID)
+		r.AddSpan(message.XAmznTraceID, "x-amzn-trace-id", value)
+	}
+}
+
+func injectB3(x *filter.Exchange, span hop.SpanID, formats tracecontext.Format, decision tracecontext.Decision) {
+	r, h, id64 := &x.Request, x.Hop, x.Trace.TraceID64
+	// The first attempt is one span with the hop; others are its children.
+	parent := h.Parent
+	if len(h.Attempts) > 1 {
+		parent = h.Span
 	}
 	if formats&tracecontext.B3Single != 0 {
 		r.Remove(message.B3)

@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
 // Route finds the route that the request matches, and has it served by that: a
@@ -18,13 +19,29 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 	route := f.match(&x.Request)
 	if route == nil {
 		x.Route, x.Hop.Labels = nil, f.Labels
+		f.sample(x, nil)
 		return f.unmatched(x)
 	}
 	x.Route, x.Hop.Labels = route, route.Labels
+	f.sample(x, route.Sampler)
 	if route.Handler == nil {
 		return route.Action.act(f, x)
 	}
 	return route.Handler(x)
+}
+
+// sample decides on a trace that begins with this request once its route is known, where
+// that, or a limit of traces a second, makes a difference. A request that is not forwarded
+// yet has told nobody of the decision that the ratio alone came to.
+func (f *Forwarder) sample(x *filter.Exchange, s *tracecontext.Sampler) {
+	if s == nil {
+		if s = &f.Sampler; !s.IsLimited() {
+			return
+		}
+	}
+	if h := x.Hop; x.Trace.Decision == tracecontext.Deferred {
+		h.Sampled, h.Keep = s.Begin(h.Trace, h.Start)
+	}
 }
 
 // Act does what the route does.

@@ -39,6 +39,8 @@ const (
 	XB3ParentSpanID
 	XB3Sampled
 	XB3Flags
+	UberTraceID
+	XAmznTraceID
 	Baggage
 	ProxyAuthorization
 	ProxyAuthenticate
@@ -89,6 +91,8 @@ var names = [lastField]string{
 	XB3ParentSpanID:       "x-b3-parentspanid",
 	XB3Sampled:            "x-b3-sampled",
 	XB3Flags:              "x-b3-flags",
+	UberTraceID:           "uber-trace-id",
+	XAmznTraceID:          "x-amzn-trace-id",
 	Baggage:               "baggage",
 	ProxyAuthorization:    "proxy-authorization",
 	ProxyAuthenticate:     "proxy-authenticate",

@@ -74,11 +74,13 @@ var properties = map[string]Property{
 	"warning":     HeadOnly,
 
 	// What the proxy writes into a request.
-	"x-request-id": Guarded,
-	"traceparent":  Guarded,
-	"tracestate":   Guarded,
-	"baggage":      Guarded,
-	"b3":           Guarded,
+	"x-request-id":    Guarded,
+	"traceparent":     Guarded,
+	"tracestate":      Guarded,
+	"baggage":         Guarded,
+	"b3":              Guarded,
+	"uber-trace-id":   Guarded,
+	"x-amzn-trace-id": Guarded,
 }
 
 // prefixes are the properties of the other names that begin so.
@@ -89,6 +91,7 @@ var prefixes = [...]struct {
 	{"x-forwarded-", HeadOnly | Guarded},
 	{"x-envoy-", HeadOnly | Guarded},
 	{"x-b3-", Guarded},
+	{"uberctx-", Guarded},
 	{"content-", HeadOnly},
 	{"access-control-", HeadOnly},
 	{"if-", HeadOnly},

@@ -37,7 +37,8 @@ var trailing = map[string]verdict{
 
 	"x-request-id": inResponses, "traceparent": inResponses, "tracestate": inResponses, "baggage": inResponses,
 	"b3": inResponses, "x-b3-traceid": inResponses, "x-b3-spanid": inResponses, "x-b3-parentspanid": inResponses,
-	"x-b3-sampled": inResponses, "x-b3-flags": inResponses,
+	"x-b3-sampled": inResponses, "x-b3-flags": inResponses, "uber-trace-id": inResponses, "uberctx-user": inResponses,
+	"x-amzn-trace-id": inResponses,
 
 	"server": inAnyTrailer, "user-agent": inAnyTrailer, "server-timing": inAnyTrailer, "proxy-status": inAnyTrailer,
 	"grpc-status": inAnyTrailer, "grpc-message": inAnyTrailer, "grpc-status-details-bin": inAnyTrailer,

@@ -32,6 +32,8 @@ type Options struct {
 	Name string
 	// Self is this proxy. Its address is used where no other one leads to it.
 	Self mesh.Member
+	// Process is the id that the answers of this proxy's admin API have.
+	Process string
 	// IsSelf reports whether an address leads to this proxy; metadata is what a source says
 	// of it.
 	IsSelf func(address string, metadata map[string]string) bool
@@ -59,7 +61,7 @@ type Peers struct {
 type member struct {
 	mesh.Member
 	told    bool // its source says who it is
-	foreign bool // it belongs to another mesh
+	foreign bool // it belongs to another mesh, or is this proxy at another address
 	asked   time.Time
 	answer  chan struct{} // closed when it has answered for the first time, or has not in time
 }
@@ -69,12 +71,18 @@ func New(o Options, addresses []string) *Peers {
 	p := &Peers{options: o, self: o.Self, members: map[string]*member{}, places: make(chan struct{}, askAtOnce)}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.self.Self = true
+	p.source() // that of the addresses
+	p.List(addresses)
+	return p
+}
+
+// List takes other addresses in place of those of [New]. Who was known stays known.
+func (p *Peers) List(addresses []string) {
 	var static []discovery.Endpoint
 	for _, address := range addresses {
 		static = append(static, discovery.Endpoint{Address: address})
 	}
-	p.learned(p.source(), static)
-	return p
+	p.learned(0, static)
 }
 
 // Follow adds the members that a source finds, as they come and go. What it found last
@@ -190,7 +198,7 @@ func (p *Peers) learn(m *member, address string, never bool) {
 	defer func() { <-p.places }()
 	ctx, cancel := context.WithTimeout(p.context, askTime)
 	defer cancel()
-	found, name, err := who(ctx, p.options.Caller, address)
+	found, name, process, err := who(ctx, p.options.Caller, address)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m.told {
@@ -201,42 +209,48 @@ func (p *Peers) learn(m *member, address string, never bool) {
 		return
 	}
 	found.Address, found.Self, found.Error = address, false, ""
-	was := m.foreign
-	m.Member, m.foreign = found, name != p.options.Name
-	if m.foreign && !was {
+	was, isSelf := m.foreign, process == p.options.Process
+	m.Member, m.foreign = found, isSelf || name != p.options.Name
+	if m.foreign && !was && !isSelf {
 		p.options.Log.Warn("a peer belongs to another mesh, and is not asked", "address", address, "mesh", name)
 	}
 }
 
-// who asks an address who answers there, and in which mesh.
-func who(ctx context.Context, caller *mesh.Caller, address string) (m mesh.Member, name string, err error) {
+// who asks an address who answers there, in which mesh and with which id of its process.
+func who(ctx context.Context, caller *mesh.Caller, address string) (m mesh.Member, name, process string, err error) {
 	resp, err := caller.Send(ctx, mesh.Call{Method: http.MethodGet, Address: address, Path: "/self"})
 	if err != nil {
 		if ctx.Err() != nil {
-			return m, "", fmt.Errorf("no answer within %v", askTime)
+			return m, "", "", fmt.Errorf("no answer within %v", askTime)
 		}
-		return m, "", mesh.Plainly(err)
+		return m, "", "", mesh.Plainly(err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return m, "", errors.New("it refuses this proxy's credential")
+		return m, "", "", errors.New("it refuses this proxy's credential")
 	case http.StatusNotFound:
-		return m, "", errors.New("it is no hopscope, or of a version that does not say who it is")
+		return m, "", "", errors.New("it is no hopscope, or of a version that does not say who it is")
 	default:
-		return m, "", fmt.Errorf("it answered %d", resp.StatusCode)
+		return m, "", "", fmt.Errorf("it answered %d", resp.StatusCode)
 	}
-	var answer struct {
+	m, name, err = decode(resp.Body, address)
+	return m, name, resp.Header.Get(mesh.HeaderProcess), err
+}
+
+// decode reads an answer to /v1/self, of a member that does not know its address.
+func decode(answer io.Reader, address string) (m mesh.Member, name string, err error) {
+	var who struct {
 		Mesh string
 		mesh.Member
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(&who); err != nil {
 		return m, "", errors.New("its answer makes no sense")
 	}
-	answer.Address = address // which it does not know
-	if err := answer.Check(); err != nil {
+	who.Address = address
+	if err := who.Check(); err != nil {
 		return m, "", err
 	}
-	return answer.Member, answer.Mesh, nil
+	return who.Member, who.Mesh, nil
 }

@@ -37,7 +37,7 @@ func proxy(t *testing.T, name, service string) (address string, asked *atomic.In
 func newPeers(t *testing.T, self string, addresses ...string) *Peers {
 	caller := mesh.NewCaller(mesh.Access{})
 	p := New(Options{
-		Name: "shop", Self: mesh.Member{Service: "web", Address: "0.0.0.0:9901"}, IsSelf: func(a string, _ map[string]string) bool { return a == self },
+		Name: "shop", Process: "web", Self: mesh.Member{Service: "web", Address: "0.0.0.0:9901"}, IsSelf: func(a string, _ map[string]string) bool { return a == self },
 		Caller: caller, Log: slog.New(slog.DiscardHandler),
 	}, addresses)
 	t.Cleanup(func() { p.Close(); caller.Close() })
@@ -49,13 +49,14 @@ func newPeers(t *testing.T, self string, addresses ...string) *Peers {
 func TestMembers(t *testing.T) {
 	orders, asked := proxy(t, "shop", "orders")
 	other, _ := proxy(t, "bank", "ledger")
+	again, _ := proxy(t, "shop", "web") // this proxy, at an address that does not look like its own
 	dead := httptest.NewServer(nil)
 	dead.Close()
 	away := strings.TrimPrefix(dead.URL, "http://")
-	p := newPeers(t, "10.0.0.1:9901", orders, "10.0.0.1:9901", other, away)
+	p := newPeers(t, "10.0.0.1:9901", orders, "10.0.0.1:9901", other, away, again)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if all := p.Members(over); len(all) != 4 || all[0].Address != "10.0.0.1:9901" || asked.Load() != 0 {
+	if all := p.Members(over); len(all) != 5 || all[0].Address != "10.0.0.1:9901" || asked.Load() != 0 {
 		t.Errorf("who is in a hurry asks %d times and gets %+v", asked.Load(), all)
 	}
 	for range 3 {
@@ -146,4 +147,17 @@ func TestMembersComeAndGo(t *testing.T) {
 	if asked.Load() != 1 {
 		t.Errorf("orders was asked %d times who it is", asked.Load())
 	}
+}
+
+// FuzzSelf: whatever a member says of itself, it can be shown, and is asked at the address
+// that is known.
+func FuzzSelf(f *testing.F) {
+	f.Add([]byte(`{"mesh": "shop", "service": "web\u001b[31m", "instance": "w1", "version": "v1", "address": "evil:1", "since": "2026-03-04T05:06:07Z", "self": true, "error": "x"}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		m, _, err := decode(strings.NewReader(string(answer)), "10.0.0.2:9901")
+		if err == nil && (m.Address != "10.0.0.2:9901" || strings.ContainsAny(m.Service+m.Instance+m.Version+m.Error, "\x1b\r\n\x07")) {
+			t.Fatalf("%+v", m)
+		}
+	})
 }

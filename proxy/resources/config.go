@@ -47,7 +47,7 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 	cc := c.Clusters[rc.Cluster]
 	r := Route{
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
-		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold,
+		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
 		Policy: Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
 	}
 	if rc.Retry == nil {
@@ -91,10 +91,16 @@ func zone(c *config.Config, cc *config.Cluster) string {
 // settings are the keys of a configuration that are no resources.
 func settings(c *config.Config) []Setting {
 	t := &c.Telemetry
+	mesh, peers := c.Mesh, []string(nil)
+	if mesh != nil {
+		rest := *mesh
+		mesh, peers, rest.Peers = &rest, rest.Peers, nil
+	}
 	return []Setting{
 		{Key: "service", Value: c.Service, Fixed: true},
 		{Key: "admin", Value: c.Admin, Fixed: true},
-		{Key: "mesh", Value: c.Mesh, Fixed: true},
+		{Key: "mesh", Value: mesh, Fixed: true},
+		{Key: "mesh.peers", Value: peers},
 		{Key: "consul", Value: c.Consul},
 		{Key: "catalog", Value: c.Catalog},
 		{Key: "register", Value: c.Register},
@@ -105,6 +111,7 @@ func settings(c *config.Config) []Setting {
 		{Key: "telemetry.traces.exporters", Value: t.Traces.Exporters, Fixed: true},
 		{Key: "telemetry.resource_attributes", Value: t.ResourceAttributes, Fixed: true},
 		{Key: "telemetry.traces.sample", Value: t.Traces.Sample},
+		{Key: "telemetry.traces.max_per_second", Value: t.Traces.MaxPerSecond},
 		{Key: "telemetry.traces.extract", Value: t.Traces.Extract},
 		{Key: "telemetry.traces.inject", Value: t.Traces.Inject},
 		{Key: "telemetry.access_log", Value: t.AccessLog, Fixed: true},

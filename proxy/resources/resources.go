@@ -118,6 +118,8 @@ type Route struct {
 	Host string
 	// Slow is the duration from which a request counts as slow; 0 is the telemetry's.
 	Slow time.Duration
+	// Traces is the route's own sampling; nil is the telemetry's.
+	Traces *config.RouteTraces
 }
 
 // Cluster is a group of endpoints.

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -24,23 +25,25 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		return fmt.Errorf("admin: %w; choose another admin.address (--admin), or \"off\"", err)
 	}
 	p.adminSocket, p.adminReplaces = socket, replaces
+	process := rand.Text()
 	if p.guard, err = p.guardAdmin(c); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	if p.mesh, err = p.joinMesh(c); err != nil {
+	if p.mesh, err = p.joinMesh(c, process); err != nil {
 		return fmt.Errorf("mesh: %w", err)
 	}
 	o := admin.Options{
-		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Mesh: p.mesh.options(), Access: p.guard.access,
+		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Process: process, Mesh: p.mesh.options(), Access: p.guard.access,
 		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
-		Drain:      p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince,
+		Top:        p.top, Tail: p.tail, Drain: p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince,
 	}
 	if p.store != nil {
 		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
+		o.Strays = p.strays
 		o.Store = func() any { return p.store.Stats() }
 	}
 	p.adminServer = admin.NewServer(admin.New(o), p.options.Log, func() int {

@@ -58,10 +58,10 @@ func clientCert(lc *config.Listener, server *tlsconf.Server) clientcert.Options 
 
 // forwarding are the options of a listener's forwarder; server is its TLS, nil for
 // none.
-func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus, sampler tracecontext.Sampler) forward.Options {
+func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, propagation *tracecontext.Propagation, status *headers.ProxyStatus) forward.Options {
 	o := forward.Options{
 		Labels:      g.labels(lc, &resources.Route{}),
-		Propagation: propagation, Sampler: sampler, ProxyStatus: status,
+		Propagation: propagation, Sampler: g.sampler, ProxyStatus: status,
 		ProxyStatusMode: viewMode(lc.ProxyStatus), ServerTimingMode: viewMode(lc.ServerTiming),
 		StreamIdleTimeout: lc.StreamIdleTimeout, Callers: lc.TrustedCallers,
 		ErrorPages: g.errorPages(lc), TraceLink: lc.TraceLink,

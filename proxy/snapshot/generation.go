@@ -31,6 +31,7 @@ type generation struct {
 	catalog   *catalogView // nil where no listener serves one
 	// labelled are the labels of the configuration's routes.
 	labelled []*hop.Labels
+	sampler  tracecontext.Sampler // of traces that begin here
 
 	// The rest changes with the catalog, and is guarded by Proxy.applying.
 
@@ -171,7 +172,7 @@ func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 		return err
 	}
 	status := headers.NewProxyStatus(g.config.Service)
-	sampler := tracecontext.NewSampler(t.Sample)
+	g.sampler = samplerOf(t, &old.config.Telemetry.Traces, old.sampler)
 	places := g.places(old)
 	defer places.close()
 	var mistakes []error
@@ -185,7 +186,7 @@ func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 			}
 			server = c.server
 		}
-		o := g.forwarding(lc, server, propagation, status, sampler)
+		o := g.forwarding(lc, server, propagation, status)
 		if b := old.named(lc.Name); b != nil && o.Egress != nil && reflect.DeepEqual(b.config.ForwardProxy, lc.ForwardProxy) {
 			o.Egress.Rules = b.forwarder.Egress.Rules // so that its connections are used on
 		}
@@ -198,6 +199,19 @@ func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 		g.listeners = append(g.listeners, b)
 	}
 	return errors.Join(mistakes...)
+}
+
+// samplerOf returns what decides on traces that begin here. If its settings are as they
+// were, so is what its limit has counted.
+func samplerOf(now, then *config.Traces, before tracecontext.Sampler) tracecontext.Sampler {
+	if now.Sample == then.Sample && now.MaxPerSecond == then.MaxPerSecond {
+		return before
+	}
+	s := tracecontext.NewSampler(now.Sample)
+	if now.MaxPerSecond > 0 {
+		s = s.Limited(now.MaxPerSecond, time.Now())
+	}
+	return s
 }
 
 // makeListener makes a listener, or takes the old one if its socket, and how connections

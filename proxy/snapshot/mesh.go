@@ -30,8 +30,9 @@ type meshing struct {
 	registration *registration // in Consul; nil where there is none
 }
 
-// joinMesh finds the members of this proxy's mesh. The admin API's socket is there.
-func (p *Proxy) joinMesh(c *config.Config) (*meshing, error) {
+// joinMesh finds the members of this proxy's mesh. The admin API's socket is there; its
+// answers have the id of the process.
+func (p *Proxy) joinMesh(c *config.Config, process string) (*meshing, error) {
 	if c.Mesh == nil {
 		return nil, nil
 	}
@@ -56,12 +57,12 @@ func (p *Proxy) joinMesh(c *config.Config) (*meshing, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
-		access.TLS = m.tls.Config
+		access.TLS, access.Close = m.tls.Config, m.tls.Close
 	}
 	m.caller = mesh.NewCaller(access)
 	id := m.id()
 	m.peers = peers.New(peers.Options{
-		Name: c.Mesh.Name, Caller: m.caller, Log: p.options.Log, Self: m.self,
+		Name: c.Mesh.Name, Caller: m.caller, Log: p.options.Log, Self: m.self, Process: process,
 		IsSelf: func(address string, metadata map[string]string) bool {
 			return metadata[consul.MetadataID] == id || p.leadsHere(address)
 		},
@@ -155,6 +156,13 @@ func (m *meshing) ids() []string {
 	return m.registration.ids()
 }
 
+// list takes over the peers of another configuration.
+func (m *meshing) list(c *config.Config) {
+	if m != nil && c.Mesh != nil {
+		m.peers.List(c.Mesh.Peers)
+	}
+}
+
 // options are what the admin API knows of the mesh.
 func (m *meshing) options() *admin.Mesh {
 	if m == nil {
@@ -169,9 +177,6 @@ func (m *meshing) close() {
 	}
 	m.peers.Close()
 	m.caller.Close()
-	if m.tls != nil {
-		m.tls.Close()
-	}
 }
 
 // instance tells this proxy from others of its service.

@@ -66,6 +66,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	if level := c.Log.Level; level != old.config.Log.Level && p.options.Level != nil {
 		_ = p.options.Level.UnmarshalText([]byte(level)) // the configuration is valid
 	}
+	p.mesh.list(c)
 	if err := p.registerAnew(c, false); err != nil {
 		p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
 // compile makes the table of routes that requests are matched against.
@@ -52,7 +53,12 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if len(r.Subset) > 0 {
 		t.Subset = balance.NewCriteria(r.Subset)
 	}
-	return forward.Route{Labels: labels, Action: &forward.Forward{
+	var sampler *tracecontext.Sampler
+	if r.Traces != nil {
+		s := g.sampler.ForRoute(r.Traces.Sample)
+		sampler = &s
+	}
+	return forward.Route{Labels: labels, Sampler: sampler, Action: &forward.Forward{
 		Targets: []forward.Target{t}, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}}

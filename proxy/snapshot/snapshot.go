@@ -30,6 +30,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/metrics"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
@@ -74,6 +75,7 @@ type Proxy struct {
 	recorded     accesslog.Recorded
 	store        *store.Store // nil where it is off
 	tally        *tally.Tally
+	tail         *tail.Tail
 	recorder     *record.Recorder
 	collectorTLS []*tlsconf.Client // of exporters
 	droppers     []dropper         // the recorder, and the views that count what they lost

@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/spans"
 	"github.com/hopscope/hopscope/telemetry/store"
+	"github.com/hopscope/hopscope/telemetry/tail"
 	"github.com/hopscope/hopscope/telemetry/tally"
 )
 
@@ -26,15 +27,16 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(t *config.Telemetry) error {
 	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	p.tally = tally.New(p.started)
-	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally}
-	logs, err := p.openLogs(&t.AccessLog)
+	p.tally, p.tail = tally.New(p.started), tail.New()
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail}
+	logs, err := p.openLogs(t)
 	if err != nil {
 		return err
 	}
 	views = append(views, logs...)
 	exporters, err := p.exporters(&t.Traces)
 	if err != nil {
+		closeViews(logs)
 		return err
 	}
 	if len(exporters) > 0 {
@@ -55,6 +57,8 @@ func (p *Proxy) startViews(t *config.Telemetry) error {
 		[]string{"service"}, func(emit func(float64, ...string)) {
 			emit(float64(p.panics.Total()), p.current.Load().config.Service)
 		})
+	p.metrics.Func("hopscope_lost_context_calls_total", "Calls of the service that began a trace of their own while it answered a request: it does not pass the trace context on. Calls that it makes of its own accord look the same.", metrics.Counter,
+		[]string{"service"}, func(emit func(float64, ...string)) { emit(float64(p.tally.Lost()), p.service) })
 	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
 		metrics.Counter, []string{"view", "reason", "exporter"}, func(emit func(float64, ...string)) {
 			for _, d := range p.droppers {

@@ -1,11 +1,13 @@
 package snapshot
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -14,6 +16,9 @@ import (
 
 // digest says in few words what happened here since an instant.
 func (p *Proxy) digest(since time.Time) *why.Digest {
+	flush, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	_ = p.recorder.Flush(flush) // else what has just ended is missing
 	g := p.current.Load()
 	s := why.Source{Service: p.service, Zone: g.config.Locality.Zone, Until: time.Now()}
 	s.Rows, s.Since = p.tally.Since(since)
@@ -29,6 +34,9 @@ func (p *Proxy) digest(since time.Time) *why.Digest {
 	s.Events = p.eventsSince(since.Add(-beforeFailures))
 	return why.Make(&s)
 }
+
+// flushTime is how long a digest waits for the hops that have ended to be recorded.
+const flushTime = 200 * time.Millisecond
 
 // beforeFailures is how long before the time that is asked for a change may have been.
 const beforeFailures = 5 * time.Minute
@@ -99,4 +107,22 @@ func ownAddresses() (all []net.IP) {
 		}
 	}
 	return all
+}
+
+// top says what was counted since the start.
+func (p *Proxy) top() *top.Counts {
+	g := p.current.Load()
+	c := &top.Counts{Service: p.service, Started: p.started.UTC(), At: time.Now().UTC(), Edges: []top.Edge{}, LostContext: p.tally.Lost()}
+	_, c.Listens = g.reachedAt()
+	callee := g.callees(g.measured())
+	totals := p.tally.Totals()
+	for i := range totals {
+		t := &totals[i]
+		name := why.ServiceOf(t.Host)
+		if name == "" && t.Cluster != "" {
+			name = callee(&hop.Labels{Listener: t.Listener, Cluster: t.Cluster, Direction: t.Direction})
+		}
+		c.Add(name, t)
+	}
+	return c
 }

@@ -27,10 +27,18 @@ func (w waited) timedOut(now time.Duration, before bool) error {
 	switch {
 	case by == 0 || now < by:
 		return fault.New(fault.UpstreamIdle, fmt.Sprintf("%s sent nothing for %s", w.address, w.idle))
-	case before:
-		return fault.New(fault.UpstreamTimeout, w.address+" did not answer within the route's timeout")
 	}
-	return fault.New(fault.UpstreamTimeout, w.address+" did not end its response within the route's timeout")
+	return TimedOut(w.address, before)
+}
+
+// TimedOut is the failure of a request whose route's time is over. before is true while no
+// response has begun.
+func TimedOut(address string, before bool) *fault.Error {
+	did := "end its response"
+	if before {
+		did = "answer"
+	}
+	return fault.New(fault.UpstreamTimeout, address+" did not "+did+" within the route's timeout")
 }
 
 // isAlert reports whether err is a TLS alert that the endpoint sent.

@@ -78,6 +78,7 @@ func (t *Trace) convict(f *finding) *Culprit {
 		c = t.late(f)
 	}
 	t.testify(c, f)
+	c.guessed()
 	return c
 }
 

@@ -121,6 +121,35 @@ func Joins(hops []*hop.Hop) (all []Join) {
 	return all
 }
 
+// maxJoins is how many joins are made of one trace at most.
+const maxJoins = 100
+
+// join puts calls that began a trace of their own below the requests that they were made
+// for.
+func join(nodes []*Node, joins []Join) {
+	spans := make(map[hop.SpanID]*Node, len(nodes))
+	for _, n := range nodes {
+		spans[n.Hop.Span] = n
+	}
+	for _, j := range joins[:min(len(joins), maxJoins)] {
+		call, request := spans[j.Call.Span], spans[j.For.Span]
+		if call != nil && request != nil && call.parent == nil && request.Hop.Labels.Direction == hop.Inbound {
+			call.Joined = adopt(request.running(call), call, true)
+		}
+	}
+}
+
+// guessed says that the way from the root to the culprit has a join on it.
+func (c *Culprit) guessed() {
+	for n := c.Node; n != nil; n = n.parent {
+		if n.Joined {
+			c.Inferred = true
+			c.say(fmt.Sprintf("inferred from the time: %s passes no trace context on, and this was the only request that it was answering when it made the call", n.service()))
+			return
+		}
+	}
+}
+
 // only returns the request that was under way all the time of a call, nil if there is none
 // or more than one.
 func (l *timeline) only(call *hop.Hop) (found *hop.Hop) {

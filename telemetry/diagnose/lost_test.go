@@ -103,3 +103,32 @@ func TestTheTraceEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestBrokenTracesAreShownAsOne: the call that began a trace of its own has its place below
+// the request that it was made for, and its failure is found.
+func TestBrokenTracesAreShownAsOne(t *testing.T) {
+	request := answers500(in("web", 1, 0, 0, 40, 500))
+	call := of(out("web", "stock", 3, 0, 5, 20, 503), 8)
+	callee := of(refused(in("stock", 5, 4, 6, 15, 503), "127.0.0.1:1"), 8)
+	hops := []*hop.Hop{request, call, callee}
+	joins := Joins(hops)
+	if len(joins) != 1 {
+		t.Fatalf("%d joins", len(joins))
+	}
+	trace := Build(traceID, hops, joins...)
+	if len(trace.Roots) != 1 || trace.Hops != 3 || trace.Culprit == nil || trace.Culprit.Service != "stock" || !trace.Culprit.Inferred || trace.Culprit.Unproven {
+		t.Fatalf("%d roots, %d hops, culprit %+v", len(trace.Roots), trace.Hops, trace.Culprit)
+	}
+	if got := strings.Join(trace.Culprit.Evidence, "\n"); !strings.Contains(got, "inferred from the time: web passes no trace context on") {
+		t.Error(got)
+	}
+	text := trace.Text()
+	for _, want := range []string{"culprit: stock: connection refused by 127.0.0.1:1", "└┄web → stock", "┄ put there by service and time", "cut at web: 1 of its 1 calls began a trace of their own"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if whole := Build(hop.TraceID{15: 8}, hops, joins...); len(whole.Roots) != 1 || whole.Hops != 2 {
+		t.Errorf("the other trace has %d roots and %d hops", len(whole.Roots), whole.Hops)
+	}
+}

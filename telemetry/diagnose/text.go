@@ -50,12 +50,16 @@ func (t *Trace) AppendText(dst []byte, o TextOptions) []byte {
 // cuts.
 func (p *painter) foot() {
 	p.encryption()
-	inferred := slices.ContainsFunc(p.rows, func(r row) bool { return r.node != nil && r.node.Inferred })
-	if inferred || len(p.trace.Breaks) > 0 {
+	inferred := slices.ContainsFunc(p.rows, func(r row) bool { return r.node != nil && r.node.Inferred && !r.node.Joined })
+	joined := slices.ContainsFunc(p.rows, func(r row) bool { return r.node != nil && r.node.Joined })
+	if inferred || joined || len(p.trace.Breaks) > 0 {
 		p.dst = append(p.dst, '\n')
 	}
 	if inferred {
 		p.print(dim, "┄ put there by service and time, for the hop names a parent that no hop has\n")
+	}
+	if joined {
+		p.print(dim, "┄ put there by service and time, for the call began a trace of its own\n")
 	}
 	for _, b := range p.trace.Breaks {
 		p.print(yellow, "cut at "+clean(b.String())+"\n")

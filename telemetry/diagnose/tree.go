@@ -42,8 +42,8 @@ type Node struct {
 	Attempt  *hop.Attempt
 	Children []*Node
 	// Inferred is true if the hop did not name its parent, and it was found by service
-	// and time.
-	Inferred bool
+	// and time. Joined is true if it even began a trace of its own.
+	Inferred, Joined bool
 	// Start is the time since the start of the trace, Duration how long the node took.
 	// Clocks that disagree are corrected, so that a callee lies within its call.
 	Start, Duration time.Duration
@@ -60,10 +60,19 @@ func (n *Node) end() time.Duration { return n.Start + n.Duration }
 func (n *Node) service() string { return n.Hop.Labels.Service }
 
 // Build makes a Trace from hops. Hops may repeat. Hops of other traces are used only to
-// find services that do not pass the trace context on. It does not change the hops, but its result points to them.
-func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
-	nodes := collect(id, hops)
+// find services that do not pass the trace context on, and those that joins lead to: their
+// calls are put below the requests that they were made for, with all that they led to. It
+// does not change the hops, but its result points to them.
+func Build(id hop.TraceID, hops []*hop.Hop, joins ...Join) *Trace {
+	ids := map[hop.TraceID]bool{id: true}
+	for range joins { // one may lead to the next
+		for _, j := range joins {
+			ids[j.Call.Trace] = ids[j.Call.Trace] || ids[j.For.Trace]
+		}
+	}
+	nodes := collect(ids, hops)
 	link(nodes)
+	join(nodes, joins)
 	inferCallers(nodes)
 	inferRest(nodes)
 
@@ -83,7 +92,7 @@ func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
 		}
 	}
 	t.layout()
-	lost := lostContext(hops, func(h *hop.Hop) bool { return h.Trace == id })
+	lost := lostContext(hops, func(h *hop.Hop) bool { return ids[h.Trace] })
 	for _, b := range lost {
 		t.lost[b.Service] = true
 	}
@@ -96,13 +105,13 @@ func Build(id hop.TraceID, hops []*hop.Hop) *Trace {
 	return t
 }
 
-// collect makes a node for each hop of the trace and for each attempt, without
+// collect makes a node for each hop of the traces and for each attempt, without
 // repetitions, in the order of their start.
-func collect(id hop.TraceID, hops []*hop.Hop) []*Node {
+func collect(ids map[hop.TraceID]bool, hops []*hop.Hop) []*Node {
 	seen := make(map[hop.SpanID]*Node)
 	var nodes []*Node
 	for _, h := range hops {
-		if h == nil || h.Labels == nil || h.Trace != id {
+		if h == nil || h.Labels == nil || !ids[h.Trace] {
 			continue
 		}
 		if n := seen[h.Span]; n != nil && !h.Span.IsZero() {

@@ -240,10 +240,15 @@ const (
 	// hop failed or was slow.
 	KeepFailed
 	KeepSlow
+	// KeepRate means that this hop is the root, and that the ratio chose it within the
+	// limit of traces a second.
+	KeepRate
+	// KeepRoute means that this hop is the root and its route's own ratio chose it.
+	KeepRoute
 )
 
 func (k Keep) String() string {
-	return [...]string{"", "parent", "ratio", "debug", "failed", "slow"}[k]
+	return [...]string{"", "parent", "ratio", "debug", "failed", "slow", "rate", "route"}[k]
 }
 
 // Failed reports whether the hop counts as an error: a status of 500 and above, a gRPC

@@ -188,7 +188,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 			Service: d.Service, Direction: parse(d.Direction, Inbound, Outbound),
 			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Slow: d.SlowNS,
 		},
-		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepSlow),
+		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepRoute),
 		Start: d.Start, Timeout: d.TimeoutNS, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,
 		Method: d.Method, Version: parse(d.Version, VersionUnknown, HTTP2),
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),

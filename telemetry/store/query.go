@@ -125,7 +125,7 @@ func (s *Store) Traces(q Query) []Summary {
 		for n < len(hops) && hops[n].Trace == hops[0].Trace {
 			n++
 		}
-		if summary := summarize(hops[:n]); q.wants(summary, hops[:n]) {
+		if summary := Summarize(hops[:n]); q.wants(summary, hops[:n]) {
 			found = append(found, summary)
 		}
 		hops = hops[n:]
@@ -167,8 +167,8 @@ func (q *Query) wants(s Summary, hops []*hop.Hop) bool {
 	return false
 }
 
-// summarize makes the summary of a trace with at least one hop.
-func summarize(hops []*hop.Hop) Summary {
+// Summarize makes the summary of a trace with at least one hop.
+func Summarize(hops []*hop.Hop) Summary {
 	root, culprit := hops[0], hops[0]
 	s := Summary{Trace: root.Trace, Hops: len(hops)}
 	spans := make(map[hop.SpanID]bool, 2*len(hops))

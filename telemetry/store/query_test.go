@@ -129,7 +129,7 @@ func TestSummariesAreShort(t *testing.T) {
 	h := &hop.Hop{Labels: &hop.Labels{Service: "web"}, Trace: hop.TraceID{1}}
 	h.SetString(&h.Path, "/"+strings.Repeat("é", hop.MaxText))
 	h.SetString(&h.Host, strings.Repeat("h", maxShown))
-	text, err := json.Marshal(summarize([]*hop.Hop{h}))
+	text, err := json.Marshal(Summarize([]*hop.Hop{h}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,6 +72,7 @@ type Tally struct {
 	hosts   map[string]string
 	recent  [6]recent
 	next    int // of recent, the one to replace
+	strays  strays
 }
 
 type window struct {
@@ -167,6 +168,7 @@ func (t *Tally) Observe(h *hop.Hop) {
 		c.Roots++
 	}
 	r.total.add(h, failed)
+	t.strays.observe(h)
 }
 
 // recent is where hops of a key are counted. Most hops have one of a few keys, which are

@@ -142,6 +142,28 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+func TestLost(t *testing.T) {
+	tally := New(start)
+	call := func(at, took time.Duration, parent hop.SpanID) {
+		tally.Observe(newHop(out, at, func(h *hop.Hop) { h.Trace, h.Parent, h.End = hop.TraceID{byte(at), 1}, parent, took }))
+	}
+	serve := func(at, took time.Duration) {
+		tally.Observe(newHop(in, at, func(h *hop.Hop) { h.Trace, h.End = hop.TraceID{2}, took }))
+	}
+	call(1, 5, hop.SpanID{})
+	call(2, 5, hop.SpanID{1}) // it has the context
+	call(3, 100, hop.SpanID{})
+	call(50, 5, hop.SpanID{})
+	for _, tt := range []struct {
+		at, took time.Duration
+		want     uint64
+	}{{0, 10, 1}, {0, 10, 1}, {4, 200, 2}, {0, 200, 3}} {
+		if serve(tt.at, tt.took); tally.Lost() != tt.want {
+			t.Errorf("after a request from %v for %v: %d, want %d", tt.at, tt.took, tally.Lost(), tt.want)
+		}
+	}
+}
+
 func TestCountingAllocatesNothing(t *testing.T) {
 	tally := New(start)
 	h, call := newHop(in, 0, nil), newHop(out, 0, func(h *hop.Hop) { h.SetString(&h.Host, "bank") })

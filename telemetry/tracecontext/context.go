@@ -14,6 +14,8 @@ const (
 	W3C      Format = 1 << iota // traceparent, tracestate
 	B3Single                    // b3
 	B3Multi                     // x-b3-traceid and its siblings
+	Jaeger                      // uber-trace-id
+	XRay                        // x-amzn-trace-id
 
 	// B3 is both forms of B3.
 	B3 = B3Single | B3Multi
@@ -59,6 +61,9 @@ type Carrier struct {
 	XB3ParentSpanID []byte
 	XB3Sampled      []byte
 	XB3Flags        []byte
+
+	UberTraceID  []byte // Jaeger's
+	XAmznTraceID []byte // AWS X-Ray's
 }
 
 // Reset empties the carrier for the next request, and keeps the memory of Tracestate.
@@ -70,7 +75,7 @@ func (c *Carrier) Reset() {
 // Context is the trace context of a request.
 type Context struct {
 	// Trace and Parent are the caller's ids, zero if there is no valid context. Parent is
-	// the caller's own span.
+	// the caller's own span. From X-Ray a trace may come without a parent.
 	Trace  hop.TraceID
 	Parent hop.SpanID
 	// Decision is the caller's. It may come without ids ("b3: 0").
@@ -81,8 +86,8 @@ type Context struct {
 	// Formats are the formats that were found in the request, well formed or not, among
 	// those that are read.
 	Formats Format
-	// TraceID64 is true if the trace id came as B3's 16 hex digits. It is sent with as
-	// many in B3, and padded with zeros in W3C.
+	// TraceID64 is true if the trace id came as B3's 16 hex digits, or as no more in
+	// Jaeger's format. It is sent with 16 in these two, and padded with zeros in others.
 	TraceID64 bool
 	// Tracestate has the lines to send with [AppendTracestate]; nil unless the context
 	// came from traceparent. It points into the Carrier.
@@ -99,8 +104,8 @@ type Propagation struct {
 }
 
 // NewPropagation makes a Propagation from the words of the configuration. extract takes
-// "w3c" and "b3", both forms of B3. inject takes "w3c", "b3", the single form, and
-// "b3multi".
+// "w3c", "b3", both forms of B3, "jaeger" and "xray". inject takes "w3c", "b3", the single
+// form, "b3multi", "jaeger" and "xray".
 func NewPropagation(extract, inject []string) (*Propagation, error) {
 	p := &Propagation{}
 	for _, word := range extract {
@@ -109,8 +114,12 @@ func NewPropagation(extract, inject []string) (*Propagation, error) {
 			p.Order = append(p.Order, W3C)
 		case "b3":
 			p.Order = append(p.Order, B3)
+		case "jaeger":
+			p.Order = append(p.Order, Jaeger)
+		case "xray":
+			p.Order = append(p.Order, XRay)
 		default:
-			return nil, fmt.Errorf("extract: unknown trace context format %q: use w3c or b3", word)
+			return nil, fmt.Errorf("extract: unknown trace context format %q: use w3c, b3, jaeger or xray", word)
 		}
 	}
 	for _, word := range inject {
@@ -121,8 +130,12 @@ func NewPropagation(extract, inject []string) (*Propagation, error) {
 			p.Inject |= B3Single
 		case "b3multi":
 			p.Inject |= B3Multi
+		case "jaeger":
+			p.Inject |= Jaeger
+		case "xray":
+			p.Inject |= XRay
 		default:
-			return nil, fmt.Errorf("inject: unknown trace context format %q: use w3c, b3 or b3multi", word)
+			return nil, fmt.Errorf("inject: unknown trace context format %q: use w3c, b3, b3multi, jaeger or xray", word)
 		}
 	}
 	return p, nil
@@ -151,6 +164,18 @@ func (p *Propagation) Extract(c *Carrier, ctx *Context) bool {
 			ctx.Formats |= B3Multi
 			if !found && ctx.Decision == Deferred { // a lone "b3: 0" counts
 				found = c.b3Multi(ctx)
+			}
+		}
+		if f&Jaeger != 0 && c.UberTraceID != nil {
+			ctx.Formats |= Jaeger
+			if !found {
+				found = c.jaeger(ctx)
+			}
+		}
+		if f&XRay != 0 && c.XAmznTraceID != nil {
+			ctx.Formats |= XRay
+			if !found {
+				found = c.xray(ctx)
 			}
 		}
 	}

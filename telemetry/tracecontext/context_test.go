@@ -43,6 +43,10 @@ func fields(kv ...string) *Carrier {
 			c.XB3Sampled = v
 		case "x-b3-flags":
 			c.XB3Flags = v
+		case "uber-trace-id":
+			c.UberTraceID = v
+		case "x-amzn-trace-id":
+			c.XAmznTraceID = v
 		default:
 			panic(kv[i])
 		}
@@ -230,7 +234,7 @@ func TestNewPropagation(t *testing.T) {
 	if p, err = NewPropagation([]string{"w3c"}, []string{"b3"}); err != nil || p.Inject != B3Single {
 		t.Errorf("inject b3 = %v, %v; want the single form", p, err)
 	}
-	for _, bad := range [][2][]string{{{"w3"}, nil}, {nil, {"jaeger"}}, {{"b3multi"}, nil}} {
+	for _, bad := range [][2][]string{{{"w3"}, nil}, {nil, {"datadog"}}, {{"b3multi"}, nil}} {
 		if _, err := NewPropagation(bad[0], bad[1]); err == nil {
 			t.Errorf("%v: no error", bad)
 		}

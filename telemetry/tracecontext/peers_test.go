@@ -6,7 +6,10 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -134,6 +137,69 @@ func TestDecide(t *testing.T) {
 		if sampled, keep := tc.sampler.Decide(tc.d, trace128); sampled != tc.sampled || keep != tc.keep {
 			t.Errorf("%v, decision %d: %t, %v; want %t, %v", tc.sampler, tc.d, sampled, keep, tc.sampled, tc.keep)
 		}
+	}
+}
+
+func TestLimit(t *testing.T) {
+	began := time.Now()
+	id := NewTraceID(1, 2)
+	taken := func(s *Sampler, calls int, after time.Duration) (n int) {
+		for range calls {
+			if sampled, keep := s.Begin(id, began.Add(after)); sampled {
+				n++
+				if keep != hop.KeepRate {
+					t.Errorf("sampled by %v", keep)
+				}
+			}
+		}
+		return n
+	}
+	ten, slow := NewSampler(1).Limited(10, began), NewSampler(1).Limited(0.5, began)
+	for _, tt := range []struct {
+		name  string
+		s     *Sampler
+		after time.Duration
+		want  int
+	}{
+		{"a second's worth at once", &ten, 0, 10},
+		{"no more yet", &ten, 99 * time.Millisecond, 0},
+		{"one more", &ten, 100 * time.Millisecond, 1},
+		{"five more", &ten, 600 * time.Millisecond, 5},
+		{"no more than a second's worth after a long while", &ten, time.Hour, 10},
+		{"a clock that goes back", &ten, 0, 0},
+		{"one in two seconds", &slow, 0, 1},
+		{"none for two seconds", &slow, 1999 * time.Millisecond, 0},
+		{"the next", &slow, 2 * time.Second, 1},
+	} {
+		if got := taken(tt.s, 100, tt.after); got != tt.want {
+			t.Errorf("%s: %d were sampled, want %d", tt.name, got, tt.want)
+		}
+	}
+	shared := NewSampler(0).Limited(100, began)
+	route := shared.ForRoute(1)
+	if sampled, _ := shared.Begin(id, began); sampled {
+		t.Error("a ratio of 0 samples")
+	}
+	var group sync.WaitGroup
+	var n atomic.Int64
+	for range 8 {
+		group.Go(func() {
+			for range 1000 {
+				if sampled, keep := route.Begin(id, began); sampled {
+					n.Add(1)
+					if keep != hop.KeepRoute {
+						t.Errorf("sampled by %v", keep)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n.Load() != 100 {
+		t.Errorf("%d were sampled, want 100", n.Load())
+	}
+	if allocations := testing.AllocsPerRun(100, func() { route.Begin(id, began) }); allocations != 0 {
+		t.Errorf("%v allocations", allocations)
 	}
 }
 

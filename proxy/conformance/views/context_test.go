@@ -9,6 +9,9 @@ import (
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
@@ -23,6 +26,7 @@ func TestSampling(t *testing.T) {
 	tests := []struct {
 		name     string
 		ratio    float64
+		rate     float64 // traces a second; 0 is no limit
 		fields   string
 		path     string
 		exported string // sampled_by; "" for not at all
@@ -42,6 +46,15 @@ func TestSampling(t *testing.T) {
 		{name: "B3 drops", ratio: 1, fields: "b3: 0\r\n", path: "/fine"},
 		{name: "B3 debugs", fields: "b3: " + traceA + "-" + spanA + "-d\r\n", path: "/fine", exported: "debug", sampled: true},
 		{name: "B3 leaves it open, ratio 1", ratio: 1, fields: "b3: " + traceA + "-" + spanA + "\r\n", path: "/fine", exported: "ratio", sampled: true},
+		{name: "root, within the limit", ratio: 1, rate: 1, path: "/fine", exported: "rate", sampled: true},
+		{name: "root, ratio 0, within the limit", rate: 1, path: "/fine"},
+		{name: "caller samples, with a limit", rate: 1e-6, fields: parent("01"), path: "/fine", exported: "parent", sampled: true},
+		{name: "route with all, ratio 0", path: "/loud", exported: "route", sampled: true},
+		{name: "route with all, with a limit", rate: 1, path: "/loud", exported: "route", sampled: true},
+		{name: "route with none, ratio 1", ratio: 1, path: "/quiet"},
+		{name: "route with none, failed", ratio: 1, path: "/quiet/fails", exported: "failed"},
+		{name: "route with none, caller samples", fields: parent("01"), path: "/quiet", exported: "parent", sampled: true},
+		{name: "route with all, caller drops", fields: parent("00"), path: "/loud"},
 		{name: "B3 leaves it open, ratio 0", fields: "b3: " + traceA + "-" + spanA + "\r\n", path: "/fine"},
 	}
 	for _, tt := range tests {
@@ -58,7 +71,13 @@ func TestSampling(t *testing.T) {
 				}
 				return proxytest.OKResponse
 			}), func(s *proxytest.Settings) {
-				s.Config.Telemetry.Traces.Sample = tt.ratio
+				s.Config.Telemetry.SlowThreshold = 0 // for the routes without one, on a busy machine
+				s.Config.Telemetry.Traces.Sample, s.Config.Telemetry.Traces.MaxPerSecond = tt.ratio, tt.rate
+				for path, share := range map[string]float64{"/quiet": 0, "/loud": 1} {
+					own := s.Route
+					own.Match.PathPrefix, own.Traces = path, &config.RouteTraces{Sample: share}
+					s.Listener.Routes = append(s.Listener.Routes, own)
+				}
 				slow := s.Route
 				slow.Match.PathPrefix, slow.SlowThreshold = "/slow", time.Nanosecond
 				s.Listener.Routes = append(s.Listener.Routes, slow)
@@ -94,11 +113,12 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 	const trace64 = "a3ce929d0e0e4736"
 	b3multi := "X-B3-TraceId: " + traceA + "\r\nX-B3-SpanId: " + spanA + "\r\n"
 	tests := []struct {
-		name   string
-		fields string
-		inject []string // beside the default
-		trace  string   // "" for a new one
-		parent string   // of the SERVER span
+		name    string
+		fields  string
+		extract []string // beside the default
+		inject  []string // beside the default
+		trace   string   // "" for a new one
+		parent  string   // of the SERVER span
 		// want is what the endpoint gets, where TRACE, CLIENT and PARENT stand
 		// for ids; "-" is a field that must be absent.
 		want map[string]string
@@ -153,6 +173,35 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "b3": "TRACE-CLIENT-1", "x-b3-traceid": "TRACE", "x-b3-spanid": "CLIENT", "x-b3-parentspanid": "-"},
 		},
 		{
+			name: "Jaeger, with its baggage", extract: []string{"jaeger"}, fields: "uber-trace-id: " + traceA + ":" + spanA + ":0:1\r\nuberctx-user: 7\r\nUberctx-Cart: x%20y\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "uber-trace-id": "TRACE:CLIENT:0:1", "uberctx-user": "7", "uberctx-cart": "x%20y", "b3": "-", "x-amzn-trace-id": "-"},
+		},
+		{
+			name: "Jaeger of 64 bits that debugs", extract: []string{"jaeger"}, fields: "uber-trace-id: " + trace64 + ":" + spanA + ":0:3\r\n", trace: strings.Repeat("0", 16) + trace64, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "uber-trace-id": trace64 + ":CLIENT:0:3"},
+		},
+		{
+			name: "Jaeger that nobody reads", fields: "uber-trace-id: " + traceA + ":" + spanA + ":0:1\r\n",
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "uber-trace-id": traceA + ":" + spanA + ":0:1"},
+		},
+		{
+			name: "X-Ray", extract: []string{"xray"}, fields: "X-Amzn-Trace-Id: Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=" + spanA + ";Sampled=1;Lineage=a:1\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "x-amzn-trace-id": "Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=CLIENT;Sampled=1;Lineage=a:1"},
+		},
+		{
+			name: "X-Ray of a load balancer, which is no parent", extract: []string{"xray"}, fields: "X-Amzn-Trace-Id: Root=1-" + traceA[:8] + "-" + traceA[8:] + "\r\n", trace: traceA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "x-amzn-trace-id": "Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=CLIENT;Sampled=1"},
+		},
+		{
+			name: "W3C beats Jaeger and X-Ray", extract: []string{"jaeger", "xray"}, trace: traceA, parent: spanA,
+			fields: "uber-trace-id: 7:8:0:0\r\nX-Amzn-Trace-Id: Self=x\r\ntraceparent: 00-" + traceA + "-" + spanA + "-01\r\n",
+			want:   map[string]string{"traceparent": "00-TRACE-CLIENT-01", "uber-trace-id": "TRACE:CLIENT:0:1", "x-amzn-trace-id": "Root=1-" + traceA[:8] + "-" + traceA[8:] + ";Parent=CLIENT;Sampled=1;Self=x"},
+		},
+		{
+			name: "Jaeger and X-Ray by configuration", inject: []string{"jaeger", "xray"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "uber-trace-id": "TRACE:CLIENT:0:1"},
+		},
+		{
 			name: "baggage and request id", fields: "Baggage: user=7,cart=x%20y;ttl=3\r\nbaggage: more=1\r\nX-Request-Id: my own\r\n",
 			want: map[string]string{"baggage": "user=7,cart=x%20y;ttl=3", "x-request-id": "my own"},
 		},
@@ -166,7 +215,7 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 				return proxytest.OKResponse
 			}), func(s *proxytest.Settings) {
 				tr := &s.Config.Telemetry.Traces
-				tr.Inject = append(tr.Inject, tt.inject...)
+				tr.Extract, tr.Inject = append(tr.Extract, tt.extract...), append(tr.Inject, tt.inject...)
 			})
 			proxytest.Ask(t, l.Ingress(), "GET /row HTTP/1.1\r\nHost: web.test\r\n"+tt.fields+"\r\n")
 			fields := <-asked
@@ -270,4 +319,30 @@ func scrapeTrace(l *proxytest.Proxy) string {
 	proxytest.Eventually(l.T, "a line of the log", func() bool { return len(l.Lines()) > 0 })
 	id := l.Lines()[0].Text("trace_id")
 	return l.Admin("/hops?trace="+id, "application/json") + l.Admin("/traces/"+id, "application/json")
+}
+
+// Of the traces that begin within a second, no more are sampled than the limit allows,
+// whatever their route; those that callers have sampled do not count.
+func TestTracesPerSecond(t *testing.T) {
+	t.Parallel()
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		s.Config.Telemetry.Traces.MaxPerSecond = 1e-3
+		s.Config.Telemetry.SlowThreshold = 0
+		own := s.Route
+		own.Match.PathPrefix, own.Traces = "/own", &config.RouteTraces{Sample: 1}
+		s.Listener.Routes = append(s.Listener.Routes, own)
+	})
+	for range 5 {
+		proxytest.Ask(t, l.Ingress(), "GET /own HTTP/1.1\r\nHost: web.test\r\n\r\n")
+		proxytest.Ask(t, l.Ingress(), proxytest.RowRequest)
+		proxytest.Ask(t, l.Ingress(), "GET /row HTTP/1.1\r\nHost: web.test\r\ntraceparent: 00-"+traceA+"-"+spanA+"-01\r\n\r\n")
+	}
+	v := l.EndExported(15, 6)
+	by := map[string]int{}
+	for _, s := range v.Hops() {
+		by[s.Attributes["hopscope.sampled_by"]]++
+	}
+	if diff := cmp.Diff(map[string]int{"route": 1, "parent": 5}, by); diff != "" {
+		t.Errorf("sampled_by (-want +got):\n%s", diff)
+	}
 }

@@ -1,0 +1,215 @@
+package mesh
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	// tailPoll is how often a proxy is asked that another one relays to, and how long it is
+	// left alone after an error. tailWait is how long one that is asked itself may wait until
+	// it has something.
+	tailPoll = 500 * time.Millisecond
+	tailWait = "20s"
+	// settled is how long after its first hop a trace is shown: its other hops have come by
+	// then, unless it takes longer.
+	settled = 1200 * time.Millisecond
+	// maxOpen is how many traces are held back for that.
+	maxOpen = 10_000
+	maxLine = 64 << 10
+)
+
+// TailOptions say what a tail shows.
+type TailOptions struct {
+	// Failed shows only traces with a failed hop.
+	Failed bool
+	// Trace is called with each trace, once, as it was known a moment after its first hop
+	// had ended.
+	Trace func(Summary)
+	// Note is called with what is missing: of which proxy, and why.
+	Note func(peer, text string)
+}
+
+// Tail shows traces live, until ctx is over. The functions of o are called by one goroutine
+// at a time. It returns an error if no proxy answers at first.
+func (c *Client) Tail(ctx context.Context, o TailOptions) error {
+	t := &tail{o: o, open: map[string]*opened{}}
+	proxies := c.proxies(ctx)
+	path := "/tail?"
+	if o.Failed {
+		path += "failed=1&"
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	left := len(proxies)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, p := range proxies {
+		all.Go(func() {
+			if p.caller == nil {
+				t.note(p.Address, p.err)
+			} else if t.follow(ctx, p, path) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if left--; left == 0 {
+				cancel() // none is left to hear from
+			}
+		})
+	}
+	all.Go(func() { t.flush(ctx) })
+	all.Wait()
+	if left == 0 {
+		return errors.New("no proxy answers")
+	}
+	return nil
+}
+
+// tail puts together what the proxies tell.
+type tail struct {
+	o    TailOptions
+	mu   sync.Mutex
+	open map[string]*opened // by trace id
+}
+
+// opened is a trace of which a hop has come.
+type opened struct {
+	hops  []Summary
+	until time.Time // when it is shown; when it is forgotten, once that was done
+	shown bool
+}
+
+// follow hears a proxy until ctx is over. It returns false if the proxy never answered.
+func (t *tail) follow(ctx context.Context, p *Proxy, path string) (answered bool) {
+	after, process, silent := uint64(0), "", false
+	for ctx.Err() == nil {
+		p.left = maxBytes
+		wait := "0s"
+		if p.via == "" && after > 0 {
+			wait = tailWait
+		}
+		answer, err := p.Get(ctx, fmt.Sprintf("%swait=%s&after=%d", path, wait, after))
+		if err == nil {
+			if process != "" && p.id != process {
+				after = 0 // its numbers began anew
+			}
+			process = p.id
+			err = t.read(answer, p, &after)
+			answer.Close()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return true
+		case err != nil && !silent:
+			t.note(p.Address, err)
+			silent = true
+		case err == nil && silent:
+			t.note(p.Address, errors.New("it answers again"))
+			silent = false
+		}
+		if err != nil && !answered {
+			return false
+		}
+		answered = answered || err == nil
+		if err != nil || p.via != "" {
+			select {
+			case <-ctx.Done():
+			case <-time.After(tailPoll):
+			}
+		}
+	}
+	return true
+}
+
+// read takes the lines of an answer.
+func (t *tail) read(r io.Reader, p *Proxy, after *uint64) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 4096), maxLine)
+	for lines.Scan() {
+		var line struct {
+			Number uint64
+			Missed uint64
+			Hop    *Summary
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return broken(err)
+		}
+		*after = line.Number
+		if line.Missed > 0 {
+			t.note(p.Address, fmt.Errorf("%d hops are missing: they came too fast", line.Missed))
+		}
+		if line.Hop != nil {
+			if line.Hop.check() != nil {
+				return errors.New("a hop of its answer makes no sense")
+			}
+			t.add(*line.Hop)
+		}
+	}
+	return lines.Err()
+}
+
+func (t *tail) note(peer string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.o.Note(peer, clean(err.Error()))
+}
+
+// add notes a hop.
+func (t *tail) add(s Summary) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.open[s.TraceID]
+	if o == nil {
+		if len(t.open) >= maxOpen {
+			return
+		}
+		o = &opened{until: time.Now().Add(settled)}
+		t.open[s.TraceID] = o
+	}
+	if !o.shown && len(o.hops) < maxHops {
+		o.hops = append(o.hops, s)
+	}
+}
+
+// flush shows the traces whose time has come, until ctx is over.
+func (t *tail) flush(ctx context.Context) {
+	tick := time.NewTicker(settled / 8)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			t.show(now)
+		}
+	}
+}
+
+// show shows the traces whose time has come by now. What comes later of a trace that was
+// shown is not shown again for a while.
+func (t *tail) show(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var due []Summary
+	for id, o := range t.open {
+		switch {
+		case now.Before(o.until):
+		case o.shown:
+			delete(t.open, id)
+		default:
+			due = append(due, o.hops...)
+			o.hops, o.shown, o.until = nil, true, now.Add(20*settled)
+		}
+	}
+	merged := merge(due, len(due))
+	for i := len(merged) - 1; i >= 0; i-- { // the earliest first
+		t.o.Trace(merged[i])
+	}
+}
