@@ -33,11 +33,40 @@ the trace and span of a request whose trace is exported), and, with ` + "`teleme
 
 `
 
+// ledger says what hopscope_blame_total counts.
+const ledger = `
+## Who is at fault
+
+` + "`hopscope_failures_total`" + ` counts each hop that met a failure, so a request that fails behind three proxies is in it three times.
+` + "`hopscope_blame_total`" + ` counts **each failed request once, at the proxy where it entered the mesh**, and charges it to one culprit.
+Its sum over all proxies is the number of failed requests of clients. Its exemplars are traces of such requests.
+
+    sum by (culprit) (rate(hopscope_blame_total[5m]))
+
+A request has entered the mesh at the first proxy that sees it. Each proxy marks what it sends with a member of ` + "`tracestate`" + `,
+` + "`hopscope=`" + ` and a hash of ` + "`mesh.name`" + `, and a request that comes with the mark of the same mesh does not count again. Whether the
+client began the trace does not matter. A call that a service makes for a request does not count; one that it makes by itself, as by
+a timer, does. Nor do attempts that were repeated, failures that the application recovered from, and requests that the client gave up.
+The proxies of one mesh need one ` + "`mesh.name`" + `; two meshes that call each other need two.
+
+This is exact, but for these:
+
+- An application without an outbound proxy of its own, which calls another proxy and does not pass ` + "`tracestate`" + ` on: the call counts
+  as a request of a client, so a failure may count twice.
+- With ` + "`telemetry.traces.inject`" + ` without ` + "`w3c`" + ` nothing is marked. Each proxy then counts the requests that come to it.
+- A call with no trace context at all is taken to be for a request if the service is serving one. So if an application drops the
+  context, its calls by a timer do not count while it serves requests. If it passes the context on, they do.
+- A call that begins after the request that it was made for has ended counts by itself, unless the application passes
+  ` + "`tracestate`" + ` on.
+- Connections that failed before there was a request, as in a TLS handshake, are in ` + "`hopscope_connection_failures_total`" + ` instead.
+`
+
 // meanings says what each label means.
 var meanings = map[string]string{
 	"breaker":                   "limit that was reached: `requests`, `retries` or `connections`",
 	"cluster":                   "cluster that the request goes to; of an attempt, the one that its endpoint is in; empty where there is none",
 	"code":                      "HTTP status, 0 where no response began",
+	"culprit":                   "who is at fault: a service, or where the failure happened between two, such as `payments -> bank`; `other` beyond 200 of them",
 	"direction":                 "`inbound`: requests to the service; `outbound`: those that it makes",
 	"error_type":                "OpenTelemetry's `error.type`: an error type of RFC 9209, the name of a gRPC status, an HTTP status or a response flag; empty for what is no error. To a client, 4xx and every gRPC status but OK are errors.",
 	"event":                     "what outlier detection did",
@@ -122,6 +151,7 @@ func metricsPage() ([]byte, error) {
 			return nil, fmt.Errorf("docs/metrics.md: no metric has the label %q: delete it from docs/generate/metrics.go", l)
 		}
 	}
+	b.WriteString(ledger)
 	fmt.Fprintf(&b, "\n## Buckets\n\nHistograms have these upper bounds, in seconds: %s.\n", metrics.Bounds())
 	return b.Bytes(), nil
 }

@@ -198,11 +198,7 @@ func (m *maker) signatureOf(h *hop.Hop) (s signature, reason string) {
 // hop did not.
 func (m *maker) failure(h *hop.Hop) hop.Failure {
 	if h.Failed() {
-		f := h.Failure
-		if f.Origin == hop.OriginNone { // nobody said otherwise
-			f = hop.Failure{Origin: hop.OriginEndpoint, Hop: h.Labels.Service, Kind: diagnose.ErrorResponse, Part: hop.PartApplication, Reason: "answered " + strconv.Itoa(h.Status)}
-		}
-		return f
+		return diagnose.Failure(h)
 	}
 	a := h.FailedAttempt()
 	if a == nil {

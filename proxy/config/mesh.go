@@ -4,7 +4,8 @@ package config
 // them: a command that reaches one proxy reaches the mesh. Without it a proxy answers for
 // itself alone.
 type Mesh struct {
-	// Name is the name of the mesh. Proxies of a mesh with another name are not asked.
+	// Name is the name of the mesh. Proxies of a mesh with another name are not asked, and
+	// what they send counts as requests of clients.
 	Name string `yaml:"name" default:"hopscope" format:"name"`
 	// Instance tells the proxies of one service apart. The default is the name of the host
 	// and the port of the admin API.
@@ -59,6 +60,17 @@ type MeshTLS struct {
 	// SAN lists names of which the certificate of a proxy that is asked must have one, as in
 	// a cluster's tls. Without any, it must be for the proxy's address.
 	SAN []string `yaml:"san" format:"san"`
+}
+
+// defaultMesh is the name of a mesh that has none.
+const defaultMesh = "hopscope"
+
+// MeshName is the name of the mesh that the proxy belongs to, or would by default.
+func (c *Config) MeshName() string {
+	if c.Mesh == nil {
+		return defaultMesh
+	}
+	return c.Mesh.Name
 }
 
 // mesh checks what spans the keys of the mesh.

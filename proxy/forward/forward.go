@@ -189,6 +189,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 		h.End = now(h)
 	}
 	x.Finished = f.clock(h, h.End)
+	h.Entry = (h.Failed() || h.Slow()) && f.entered(x)
 	x.Active.Leave()
 	x.Hop = nil
 	x.Finish()

@@ -70,7 +70,10 @@ func (f *Forwarder) extract(x *filter.Exchange) {
 	}
 	h.Sampled, h.Keep = f.Sampler.Decide(x.Trace.Decision, h.Trace)
 	if len(x.Trace.Tracestate) > 0 {
-		h.Set(&h.TraceState, tracecontext.AppendTracestate(nil, x.Trace.Tracestate))
+		own := r.Scratch()
+		list, marked := f.Propagation.Mark.Cut(own, x.Trace.Tracestate)
+		h.Set(&h.TraceState, list[len(own):])
+		x.Trace.Marked = marked
 	}
 }
 
@@ -140,11 +143,9 @@ func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
 		}
 		r.AddSpan(message.Traceparent, "traceparent",
 			r.Keep(tracecontext.AppendTraceparent(r.Scratch(), h.Trace, span, flags)))
-		if r.Has(message.Tracestate) {
-			r.Remove(message.Tracestate)
-			if h.TraceState.Len() > 0 {
-				r.AddSpan(message.Tracestate, "tracestate", r.OwnBytes(h.Bytes(h.TraceState)))
-			}
+		r.Remove(message.Tracestate)
+		if mark := f.Propagation.Mark; mark != "" || h.TraceState.Len() > 0 {
+			r.AddSpan(message.Tracestate, "tracestate", r.Keep(mark.Append(r.Scratch(), h.Bytes(h.TraceState))))
 		}
 	}
 	if formats&^tracecontext.W3C == 0 {

@@ -107,6 +107,7 @@ func inMemory(b testing.TB, all bool) func() {
 	if err != nil {
 		b.Fatal(err)
 	}
+	propagation.Mark = tracecontext.NewMark("shop")
 	f := forward.New(forward.Options{
 		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},

@@ -171,6 +171,7 @@ func (g *generation) makeListeners(old *generation, d *resources.Delta) error {
 	if err != nil {
 		return err
 	}
+	propagation.Mark = tracecontext.NewMark(g.config.MeshName())
 	status := headers.NewProxyStatus(g.config.Service)
 	g.sampler = samplerOf(t, &old.config.Telemetry.Traces, old.sampler)
 	places := g.places(old)

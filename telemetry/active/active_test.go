@@ -98,6 +98,21 @@ func TestCaller(t *testing.T) {
 	}
 }
 
+// TestCalls: a call that fails at once is known by its trace.
+func TestCalls(t *testing.T) {
+	table, start := new(Table), time.Now()
+	call := &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Parent: hop.SpanID{100}, Start: start}
+	under(table, inbound, 2, 1, 0, start, Limits{})
+	under(table, outbound, 1, 2, 0, start, Limits{})
+	if table.Calls(call) {
+		t.Error("it is for a request of another trace, or for a call")
+	}
+	under(table, inbound, 1, 3, 0, start, Limits{})
+	if !table.Calls(call) {
+		t.Error("it is for no request")
+	}
+}
+
 // TestLost finds the call of an application that passes no trace context on.
 func TestLost(t *testing.T) {
 	table, start := new(Table), time.Now()

@@ -63,3 +63,13 @@ func (t *Table) Serving(service string, most int) (n int) {
 	}
 	return n
 }
+
+// Calls reports whether an outbound hop is a call for an inbound one of its trace that is
+// under way. It is for one that ended before it could enter; [Entry.Caller] knows of others.
+func (t *Table) Calls(out *hop.Hop) bool {
+	b := t.bucket(out.Trace)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	in, _ := b.caller(out)
+	return in != nil
+}

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -146,3 +147,13 @@ func Lost(f hop.Failure, service string) hop.Failure {
 }
 
 const inferredBy = " (inferred from the time: "
+
+// Failure is who is at fault for a hop that failed, by its own proxy. Where nobody said, the
+// service itself answered with an error.
+func Failure(h *hop.Hop) hop.Failure {
+	f := h.Failure
+	if f.Origin == hop.OriginNone {
+		f = hop.Failure{Origin: hop.OriginEndpoint, Hop: h.Labels.Service, Kind: ErrorResponse, Part: hop.PartApplication, Reason: "answered " + strconv.Itoa(h.Status)}
+	}
+	return f
+}

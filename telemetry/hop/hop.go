@@ -28,6 +28,10 @@ type Hop struct {
 	// upstream. Keep says why the spans of this hop are exported.
 	Sampled bool
 	Keep    Keep
+	// Entry is true for a hop that failed or was slow, if its request entered the mesh at this
+	// proxy: no other proxy of the mesh has seen it before. Requests that others make for it
+	// have none. It is not found out for other hops.
+	Entry bool
 
 	// Start is when the first byte of the request arrived.
 	Start     time.Time

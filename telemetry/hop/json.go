@@ -27,6 +27,7 @@ type document struct {
 	ParentID   string        `json:"parent_id,omitempty"`
 	Sampled    bool          `json:"sampled"`
 	SampledBy  string        `json:"sampled_by,omitempty"`
+	Entry      bool          `json:"entry,omitempty"`
 	Start      time.Time     `json:"start"`
 	TimeoutNS  time.Duration `json:"timeout_ns,omitempty"`
 	RoutedNS   time.Duration `json:"routed_ns,omitempty"`
@@ -141,7 +142,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		Service: l.Service, Direction: l.Direction.String(), Kind: kindNames[h.Kind],
 		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, SlowNS: l.Slow,
 		TraceID: idText(h.Trace[:]), SpanID: idText(h.Span[:]), ParentID: idText(h.Parent[:]),
-		Sampled: h.Sampled, SampledBy: h.Keep.String(),
+		Sampled: h.Sampled, SampledBy: h.Keep.String(), Entry: h.Entry,
 		Start: h.Start.UTC(), TimeoutNS: h.Timeout, RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
 		Method: h.Method, MethodText: h.String(h.MethodText), Version: h.Version.String(),
 		Scheme: h.Scheme, Status: h.Status, Flags: h.Flags.String(),
@@ -188,7 +189,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 			Service: d.Service, Direction: parse(d.Direction, Inbound, Outbound),
 			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Slow: d.SlowNS,
 		},
-		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepRoute),
+		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepRoute), Entry: d.Entry,
 		Start: d.Start, Timeout: d.TimeoutNS, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,
 		Method: d.Method, Version: parse(d.Version, VersionUnknown, HTTP2),
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),

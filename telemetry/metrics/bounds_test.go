@@ -158,7 +158,7 @@ func TestNoSeriesBeforeTheFirstEvent(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	m.Observe(&hop.Hop{Labels: l, Method: "GET", Status: 200})
-	if families := parse(t, m); families["hopscope_request_bytes_total"] != nil || families["hopscope_failures_total"] != nil {
+	if families := parse(t, m); families["hopscope_request_bytes_total"] != nil || families["hopscope_failures_total"] != nil || families["hopscope_blame_total"] != nil {
 		t.Error("a request without content or failure has series of them")
 	}
 }

@@ -11,11 +11,11 @@ type Description struct {
 
 // families are the metrics that are made of Hops.
 type families struct {
-	requests, attempts, failures, connections *family
-	bytesIn, bytesOut                         *family
-	attemptDuration                           *family
-	server, client                            *family
-	rpcServer, rpcClient                      *family
+	requests, attempts, failures, blame, connections *family
+	bytesIn, bytesOut                                *family
+	attemptDuration                                  *family
+	server, client                                   *family
+	rpcServer, rpcClient                             *family
 }
 
 func newFamilies() families {
@@ -32,6 +32,9 @@ func newFamilies() families {
 		failures: newFamily("counter", "hopscope_failures_total",
 			"Hops that met a failure, by who is at fault: the service (failed_hop), its part and the kind of failure. At most 200 services are told apart.",
 			"service", "direction", "route", "cluster", "origin", "failed_hop", "part", "kind"),
+		blame: newFamily("counter", "hopscope_blame_total",
+			"Failed requests by who is at fault, each once in the mesh: at the proxy where it entered. The sum over all proxies is the number of failed requests of clients; there are exceptions: see docs/metrics.md. At most 200 culprits are told apart.",
+			"service", "culprit", "part", "kind"),
 		connections: newFamily("counter", "hopscope_connection_failures_total",
 			"Connections from clients that ended before a request could be understood, or by breaking the protocol: TLS handshakes that failed, floods, malformed heads.",
 			"service", "direction", "listener", "reason"),
@@ -57,6 +60,6 @@ func newFamilies() families {
 }
 
 func (f *families) all() []*family {
-	return []*family{f.requests, f.attempts, f.attemptDuration, f.failures, f.connections, f.bytesIn, f.bytesOut,
+	return []*family{f.requests, f.attempts, f.attemptDuration, f.failures, f.blame, f.connections, f.bytesIn, f.bytesOut,
 		f.server, f.client, f.rpcServer, f.rpcClient}
 }

@@ -91,14 +91,16 @@ type identity struct {
 type counter struct {
 	n uint64
 	identity
+	example exemplar // the latest; none in most families
 }
 
 func (c *counter) read() *dto.Metric {
 	n := float64(c.n)
-	return &dto.Metric{
-		Label:   c.labels,
-		Counter: &dto.Counter{Value: &n, CreatedTimestamp: c.created},
+	out := &dto.Counter{Value: &n, CreatedTimestamp: c.created}
+	if c.example.at != 0 {
+		out.Exemplar = c.example.read()
 	}
+	return &dto.Metric{Label: c.labels, Counter: out}
 }
 
 // hopCollector is Metrics as a [prometheus.Collector].

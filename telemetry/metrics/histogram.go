@@ -36,11 +36,11 @@ type histogram struct {
 	exemplars *[len(bounds) + 1]exemplar // nil until there is one
 }
 
-// exemplar is a trace to look at for a bucket.
+// exemplar is a trace to look at for a bucket or a counter.
 type exemplar struct {
 	trace hop.TraceID
 	span  hop.SpanID
-	value float64 // seconds
+	value float64 // seconds; of a counter, 1
 	at    int64   // Unix nanoseconds; 0 means that there is none
 }
 

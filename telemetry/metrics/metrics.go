@@ -42,6 +42,7 @@ type Metrics struct {
 	methods   map[string]*names // of gRPC, by service
 	culprits  *names            // values of failed_hop
 	kinds     *names            // values of kind
+	ledger    ledger
 	described []Description
 
 	reloads    *prometheus.CounterVec
@@ -64,6 +65,7 @@ func New(o Options) *Metrics {
 		methods:  map[string]*names{},
 		culprits: newNames(maxCulprits),
 		kinds:    newNames(maxKinds),
+		ledger:   newLedger(),
 	}
 	for _, f := range m.families.all() {
 		m.described = append(m.described, f.Description)
@@ -141,6 +143,7 @@ func (m *Metrics) Observe(h *hop.Hop) {
 	}
 	if !s.retired {
 		m.count(s.of(h), h)
+		m.blame(h)
 	}
 }
 

@@ -77,9 +77,9 @@ func (m *Metrics) Series(l *hop.Labels) any {
 func (m *Metrics) Retain(live []*hop.Labels) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	keep, listeners := make(map[seriesKey]bool, len(live)), make(map[string]bool, len(live))
+	keep, listeners, services := make(map[seriesKey]bool, len(live)), make(map[string]bool, len(live)), map[string]bool{}
 	for _, l := range live {
-		keep[seriesKeyOf(l)], listeners[l.Listener] = true, true
+		keep[seriesKeyOf(l)], listeners[l.Listener], services[l.Service] = true, true, true
 	}
 	u := used{map[child]bool{}, map[string]bool{}, map[string]bool{}, map[string]map[string]bool{}}
 	for key, s := range m.series {
@@ -91,6 +91,7 @@ func (m *Metrics) Retain(live []*hop.Labels) {
 			delete(m.series, key)
 		}
 	}
+	m.ledger.retain(services, &u)
 	for _, f := range m.families.all() {
 		f.retain(u.children)
 	}

@@ -92,6 +92,9 @@ type Context struct {
 	// Tracestate has the lines to send with [AppendTracestate]; nil unless the context
 	// came from traceparent. It points into the Carrier.
 	Tracestate [][]byte
+	// Marked is true if the request came from a proxy of the same mesh, or from an
+	// application that such a proxy stands in front of: see [Mark.Cut].
+	Marked bool
 }
 
 // Propagation says which formats to read and to send.
@@ -101,6 +104,8 @@ type Propagation struct {
 	Order []Format
 	// Inject are the formats that are always sent.
 	Inject Format
+	// Mark goes with traceparent, in tracestate; empty is none.
+	Mark Mark
 }
 
 // NewPropagation makes a Propagation from the words of the configuration. extract takes

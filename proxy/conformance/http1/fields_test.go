@@ -30,7 +30,7 @@ func exchange(t *testing.T, request, responseFields string, change ...func(*prox
 	default:
 		t.Fatalf("nothing reached the endpoint: %q %q", first, fields)
 	}
-	return without(up, "traceparent", "x-request-id", "x-envoy-expected-rq-timeout-ms"), without(append([]string{first}, fields...), "proxy-status", "date", "Content-Length")
+	return without(up, "traceparent", "tracestate", "x-request-id", "x-envoy-expected-rq-timeout-ms"), without(append([]string{first}, fields...), "proxy-status", "date", "Content-Length")
 }
 
 func without(lines []string, names ...string) []string {
@@ -196,7 +196,7 @@ func TestHTTP1Forwarded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := make(chan []string, 1)
 			rig := proxytest.Start(t, proxytest.Answering(t, func(_ string, fields []string) string {
-				got <- without(fields, "traceparent", "x-request-id", "x-envoy-expected-rq-timeout-ms", "Host")
+				got <- without(fields, "traceparent", "tracestate", "x-request-id", "x-envoy-expected-rq-timeout-ms", "Host")
 				return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.1 far\r\n\r\n"
 			}), tt.change)
 			client := rig.Dial()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
+	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
 
 const (
@@ -111,6 +112,7 @@ func TestSampling(t *testing.T) {
 // every format that the caller speaks. B3 also says whose child that span is.
 func TestContextReachesTheEndpoint(t *testing.T) {
 	const trace64 = "a3ce929d0e0e4736"
+	mark := string(tracecontext.NewMark("hopscope")) // of the mesh that a proxy is in by default
 	b3multi := "X-B3-TraceId: " + traceA + "\r\nX-B3-SpanId: " + spanA + "\r\n"
 	tests := []struct {
 		name    string
@@ -123,18 +125,26 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 		// for ids; "-" is a field that must be absent.
 		want map[string]string
 	}{
-		{name: "nothing", want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "tracestate": "-", "b3": "-", "x-b3-traceid": "-"}},
+		{name: "nothing", want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "tracestate": mark, "b3": "-", "x-b3-traceid": "-"}},
 		{
 			name: "W3C", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\ntracestate: a=1\r\ntracestate: b=2\r\n", trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": "a=1,b=2", "b3": "-"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": mark + ",a=1,b=2", "b3": "-"},
+		},
+		{
+			name: "W3C from a proxy of the mesh", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\ntracestate: a=1," + mark + "\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": mark + ",a=1"},
+		},
+		{
+			name: "W3C from a proxy of another mesh", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\ntracestate: hopscope=1\r\n", trace: traceA, parent: spanA,
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": mark},
 		},
 		{
 			name: "W3C whose tracestate can't be parsed", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\ntracestate: a=1\r\ntracestate: foo=bar=baz\r\n", trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": "-"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": mark},
 		},
 		{
 			name: "W3C whose tracestate has too many members", fields: "traceparent: 00-" + traceA + "-" + spanA + "-01\r\n" + strings.Repeat("tracestate: a=1,b=2,c=3\r\n", 11), trace: traceA, parent: spanA,
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": "-"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-01", "tracestate": mark},
 		},
 		{
 			name: "W3C of a later version", fields: "traceparent: cc-" + traceA + "-" + spanA + "-0b-what\r\n", trace: traceA, parent: spanA,
@@ -142,7 +152,7 @@ func TestContextReachesTheEndpoint(t *testing.T) {
 		},
 		{
 			name: "W3C that is malformed", fields: "traceparent: 00-" + traceA + "-" + strings.Repeat("0", 16) + "-01\r\ntracestate: a=1\r\n",
-			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "tracestate": "-"},
+			want: map[string]string{"traceparent": "00-TRACE-CLIENT-03", "tracestate": mark},
 		},
 		{
 			name: "B3 single", fields: "b3: " + traceA + "-" + spanA + "-1\r\n", trace: traceA, parent: spanA,
