@@ -10,9 +10,10 @@ import (
 // calls lay within a request of another trace: the service that answered that request does
 // not pass the trace context on. A call ends before the request that it is for.
 type strays struct {
-	calls [64]stray
-	next  int
-	found uint64
+	calls   [64]stray
+	next    int
+	waiting int // how many of them were not found
+	found   uint64
 }
 
 type stray struct {
@@ -25,9 +26,12 @@ func (s *strays) observe(h *hop.Hop) {
 	switch {
 	case h.Kind != hop.KindRequest:
 	case h.Labels.Direction == hop.Outbound && h.Parent.IsZero():
+		if s.calls[s.next].labels == nil {
+			s.waiting++
+		}
 		s.calls[s.next] = stray{h.Labels, h.Trace, h.Start, h.Start.Add(h.End)}
 		s.next = (s.next + 1) % len(s.calls)
-	case h.Labels.Direction == hop.Inbound:
+	case h.Labels.Direction == hop.Inbound && s.waiting > 0:
 		s.match(h)
 	}
 }
@@ -40,6 +44,7 @@ func (s *strays) match(h *hop.Hop) {
 			continue
 		}
 		c.labels = nil
+		s.waiting--
 		s.found++
 	}
 }
