@@ -121,23 +121,6 @@ func called(client *http.Client, of *http.Request, callee string) bool {
 	return err == nil && resp.StatusCode < 500
 }
 
-// request sends a request to web and returns its trace, and its status.
-func (i *incident) request() (trace string, status int) {
-	i.t.Helper()
-	id, parent := proxytest.NewTrace()
-	req, err := http.NewRequest(http.MethodGet, "http://"+i.proxies["web"].address("in")+"/", nil)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	req.Header.Set("traceparent", strings.TrimSpace(strings.TrimPrefix(parent, "traceparent:")))
-	resp, err := newClient(i.t).Do(req)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	proxytest.Finish(resp)
-	return id.String(), resp.StatusCode
-}
-
 // seen is what a command prints of a trace, in JSON.
 type seen struct {
 	Failed, Slow     bool

@@ -120,13 +120,11 @@ func (s *shop) knows(service string, want ...string) {
 	})
 }
 
-// ask sends a request to the first service, and returns its trace when every proxy that
-// runs has its hop.
-func (s *shop) ask(status int) (trace string) {
+// request sends a request to the first service, and returns its trace and its status.
+func (s *shop) request() (trace string, status int) {
 	s.t.Helper()
 	id, parent := proxytest.NewTrace()
-	first := s.proxies[s.services[0]]
-	req, err := http.NewRequest(http.MethodGet, "http://"+first.address("in")+"/", nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+s.proxies[s.services[0]].address("in")+"/", nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -136,18 +134,26 @@ func (s *shop) ask(status int) (trace string) {
 		s.t.Fatal(err)
 	}
 	proxytest.Finish(resp)
-	if resp.StatusCode != status {
-		s.t.Fatalf("%s answered %d, want %d", s.services[0], resp.StatusCode, status)
+	return id.String(), resp.StatusCode
+}
+
+// ask sends a request to the first service, and returns its trace when every proxy that
+// runs has its hop.
+func (s *shop) ask(status int) (trace string) {
+	s.t.Helper()
+	trace, got := s.request()
+	if got != status {
+		s.t.Fatalf("%s answered %d, want %d", s.services[0], got, status)
 	}
 	for _, service := range s.services {
 		if s.proxies[service].running() {
 			proxytest.Eventually(s.t, "the hop of "+service, func() bool {
-				_, body := s.get(service, "/v1/hops?trace="+id.String())
+				_, body := s.get(service, "/v1/hops?trace="+trace)
 				return strings.Contains(body, `"span_id"`)
 			})
 		}
 	}
-	return id.String()
+	return trace
 }
 
 // trace runs hopscope trace with the mesh's token.
