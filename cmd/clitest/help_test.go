@@ -128,7 +128,7 @@ func TestMisuse(t *testing.T) {
 		{"bad service", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --service é", []string{"--service: "}},
 		{"bad egress", "run --egress x", []string{"--egress: ", `"x"`}},
 		{"bad admin", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --admin x", []string{"--admin: ", `"off"`}},
-		{"bad otlp", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --otlp http://127.0.0.1:4317", []string{"--otlp: ", "URL", `"127.0.0.1:4317"`}},
+		{"bad otlp", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --otlp ftp://127.0.0.1:4317", []string{"--otlp: ", "URL"}},
 		{"bad zipkin", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --zipkin 127.0.0.1:9411", []string{"--zipkin: ", "URL"}},
 		{"sample above 1", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --sample 1.5", []string{"--sample: ", "from 0 to 1", "1.5"}},
 		{"sample below 0", "run --listen 127.0.0.1:0 --to 127.0.0.1:1 --sample=-1", []string{"--sample: ", "from 0 to 1"}},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,20 +17,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
-// freeAddresses are addresses that nobody listens at.
-func freeAddresses(t *testing.T, n int) (all []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		all = append(all, l.Addr().String())
-	}
-	return all
-}
-
 // fileOf is a configuration of a proxy in front of an application, with further keys.
 func fileOf(service, admin, to, more string) string {
 	return "service: " + service + "\nadmin: {address: " + admin + "}\ntelemetry: {access_log: {path: \"off\"}}\n" +
@@ -42,7 +27,7 @@ func fileOf(service, admin, to, more string) string {
 // killed, it is said who did not answer, and the rest is there.
 func TestTraceThroughOneMember(t *testing.T) {
 	t.Parallel()
-	addresses := freeAddresses(t, 3)
+	addresses := proxytest.FreeAddresses(t, 3)
 	list := "mesh: {name: shop, peers: [" + strings.Join(addresses, ", ") + "]}\n"
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	var all []*process
@@ -80,7 +65,7 @@ func TestMeshWithTokens(t *testing.T) {
 	t.Parallel()
 	const meshToken, control = "mesh-hunter2-0123456789", "control-hunter2-0123456789"
 	inMesh, ops, wrong := file(t, "mesh.token", meshToken+"\n"), file(t, "control.token", control+"\n"), file(t, "wrong.token", "wrong-hunter2-0123456789")
-	addresses := freeAddresses(t, 2)
+	addresses := proxytest.FreeAddresses(t, 2)
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	var all []*process
 	for i, service := range []string{"web", "orders"} {
@@ -150,7 +135,7 @@ func TestMeshWithCertificates(t *testing.T) {
 	t.Parallel()
 	authority, stranger := proxytest.NewAuthority(t), proxytest.NewAuthority(t)
 	ours, ops, theirs := authority.Issue("127.0.0.1"), authority.Issue("ops.example.com"), stranger.Issue("127.0.0.1")
-	addresses := freeAddresses(t, 2)
+	addresses := proxytest.FreeAddresses(t, 2)
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	for i, service := range []string{"web", "orders"} {
 		more := "mesh: {peers: [" + strings.Join(addresses, ", ") + "], tls: {ca: " + authority.File + ", cert: " + ours.Cert + ", key: " + ours.Key + "}}\n"
@@ -201,7 +186,7 @@ func TestLookupOverFiftyProxies(t *testing.T) {
 	if raced {
 		n = 8 // each takes several times the memory then
 	}
-	addresses, token := freeAddresses(t, n), file(t, "mesh.token", "a-token-of-the-mesh-0123456789")
+	addresses, token := proxytest.FreeAddresses(t, n), file(t, "mesh.token", "a-token-of-the-mesh-0123456789")
 	more := "mesh: {peers: [" + strings.Join(addresses, ", ") + "], token_file: " + token + "}\n"
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
 	id, parent := proxytest.NewTrace()

@@ -41,7 +41,7 @@ func startShop(t *testing.T, services ...string) *shop {
 		proxies: map[string]*process{}, configs: map[string]string{}, admin: map[string]string{}, token: file(t, "mesh.token", "a-token-of-the-mesh-0123456789"),
 		acl: file(t, "acl.token", aclToken),
 	}
-	addresses, next := freeAddresses(t, len(services)), ""
+	addresses, next := proxytest.FreeAddresses(t, len(services)), ""
 	for i, service := range slices.Backward(services) {
 		s.admin[service] = addresses[i]
 		more := fmt.Sprintf("upgrade_socket: %q\nconsul: {address: %q, token_file: %q}\nmesh: {name: shop, instance: %s-1, consul: {}, token_file: %q}\n",

@@ -31,7 +31,7 @@ const hopsOfTrace = 1 + 1 + 3 + 3 + 1 + 1
 func startSampledMesh(t *testing.T, otlp, log string) *sampledMesh {
 	t.Helper()
 	m := &sampledMesh{}
-	addresses := freeAddresses(t, 7) // nobody ever listens at the last
+	addresses := proxytest.FreeAddresses(t, 7) // nobody ever listens at the last
 	list := "[" + strings.Join(addresses, ", ") + "]"
 	run := func(service, to string) *process {
 		path := "off"

@@ -2,9 +2,11 @@ package proxytest
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -77,10 +79,22 @@ func OpenFiles(t testing.TB) int {
 // FreeAddress is one that nobody listens on.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	return FreeAddresses(t, 1)[0]
+}
+
+// FreeAddresses are addresses that nobody listens on. Their ports are below those that
+// Linux gives to whoever wants any (32768 and above): else another test would soon have
+// one of them.
+func FreeAddresses(t testing.TB, n int) (all []string) {
+	t.Helper()
+	for tries := 0; len(all) < n; tries++ {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer l.Close()
+			all = append(all, l.Addr().String())
+		} else if tries > 1000 {
+			t.Fatal(err)
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return all
 }
