@@ -27,20 +27,25 @@ type shop struct {
 	configs  map[string]string // their paths
 	admin    map[string]string // addresses
 	token    string            // its file
+	acl      string            // the file of Consul's token
 	fails    atomic.Bool       // the application of the last service
 }
+
+// aclToken may do all in Consul, where nobody else may do anything.
+const aclToken = "11111111-2222-3333-4444-555555555555"
 
 func startShop(t *testing.T, services ...string) *shop {
 	t.Helper()
 	s := &shop{
-		t: t, consul: backends.Consul(t, backends.ConsulOptions{}), services: services,
+		t: t, consul: backends.Consul(t, backends.ConsulOptions{Token: aclToken}), services: services,
 		proxies: map[string]*process{}, configs: map[string]string{}, admin: map[string]string{}, token: file(t, "mesh.token", "a-token-of-the-mesh-0123456789"),
+		acl: file(t, "acl.token", aclToken),
 	}
 	addresses, next := freeAddresses(t, len(services)), ""
 	for i, service := range slices.Backward(services) {
 		s.admin[service] = addresses[i]
-		more := fmt.Sprintf("upgrade_socket: %q\nconsul: {address: %q}\nmesh: {name: shop, instance: %s-1, consul: {}, token_file: %q}\n",
-			fmt.Sprintf("@hopscope-mesh-%s-%s", service, addresses[i]), s.consul.Address, service, s.token)
+		more := fmt.Sprintf("upgrade_socket: %q\nconsul: {address: %q, token_file: %q}\nmesh: {name: shop, instance: %s-1, consul: {}, token_file: %q}\n",
+			fmt.Sprintf("@hopscope-mesh-%s-%s", service, addresses[i]), s.consul.Address, s.acl, service, s.token)
 		s.configs[service] = file(t, service+".yaml", fileOf(service, addresses[i], s.application(next), more))
 		p := start(t, "run", "-c", s.configs[service])
 		s.proxies[service], next = p, "http://"+p.address("in")+"/"
@@ -173,11 +178,14 @@ func TestMeshInConsul(t *testing.T) {
 			t.Errorf("by way of %s: exit code %d, %s%s", service, code, stderr, stdout)
 		}
 	}
-	if stdout, stderr, code := s.trace(id, "--consul", s.consul.Address, "--mesh", "shop"); code != 3 || stderr != "" || !strings.HasSuffix(stdout, "\n4 proxies answered\n") {
+	if stdout, stderr, code := s.trace(id, "--consul", s.consul.Address, "--consul-token-file", s.acl, "--mesh", "shop"); code != 3 || stderr != "" || !strings.HasSuffix(stdout, "\n4 proxies answered\n") {
 		t.Errorf("by way of Consul: exit code %d, %s%s", code, stderr, stdout)
 	}
-	if stdout, stderr, code := s.trace(id, "--consul", s.consul.Address, "--mesh", "bank"); code != 1 || stdout != "" || !strings.Contains(stderr, "no proxy of the mesh bank is registered") {
+	if stdout, stderr, code := s.trace(id, "--consul", s.consul.Address, "--consul-token-file", s.acl, "--mesh", "bank"); code != 1 || stdout != "" || !strings.Contains(stderr, "no proxy of the mesh bank is registered") {
 		t.Errorf("of another mesh: exit code %d, %s%s", code, stderr, stdout)
+	}
+	if _, stderr, code := s.trace(id, "--consul", s.consul.Address); code != 1 || !strings.Contains(stderr, "consul") {
+		t.Errorf("without Consul's token: exit code %d, %s", code, stderr)
 	}
 	if stdout, stderr, code := hopscope(t, "trace", id, "--admin", s.admin["web"]); code != 1 || !strings.Contains(stdout+stderr, "it answered 401") {
 		t.Errorf("without a token: exit code %d, %s%s", code, stderr, stdout)
@@ -204,7 +212,7 @@ func TestMeshInConsul(t *testing.T) {
 	if stdout, stderr, code := s.trace(id, "--admin", s.admin["stock"]); code != 3 || !strings.Contains(stdout, "2 of 3 proxies answered") {
 		t.Errorf("with Consul killed: exit code %d, %s%s", code, stderr, stdout)
 	}
-	if _, stderr, code := s.trace(id, "--consul", s.consul.Address); code != 1 || !strings.Contains(stderr, s.consul.Address) {
+	if _, stderr, code := s.trace(id, "--consul", s.consul.Address, "--consul-token-file", s.acl); code != 1 || !strings.Contains(stderr, s.consul.Address) {
 		t.Errorf("by way of a Consul that is away: exit code %d, %s", code, stderr)
 	}
 	for _, service := range []string{"web", "stock"} {

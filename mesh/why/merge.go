@@ -106,7 +106,7 @@ func (m *merger) read() {
 		}
 	}
 	m.records = make([]record, 0, n)
-	owners := map[hop.TraceID]hop.TraceID{}
+	claims := map[hop.TraceID]claim{}
 	for i, d := range m.digests {
 		for j := range d.Groups {
 			g := &d.Groups[j]
@@ -116,29 +116,41 @@ func (m *merger) read() {
 					m.broken++
 					continue
 				}
-				if !r.owner.IsZero() && r.owner != r.trace {
-					owners[r.trace] = r.owner
+				if !r.owner.IsZero() && r.owner != r.trace && r.parent.IsZero() {
+					claims[r.trace] = claim{r.owner, i}
 				}
 				m.records = append(m.records, r)
 			}
 		}
 	}
+	for i := range m.records { // another proxy saw the trace begin
+		r := &m.records[i]
+		if c, ok := claims[r.trace]; ok && r.parent.IsZero() && r.digest != c.digest {
+			delete(claims, r.trace)
+		}
+	}
 	for i := range m.records {
 		r := &m.records[i]
 		for n := 0; n < 8; n++ { // a circle ends here, too
-			owner, ok := owners[r.trace]
+			c, ok := claims[r.trace]
 			if !ok {
 				break
 			}
-			if n == 0 && !r.under.IsZero() {
+			if n == 0 && !r.under.IsZero() && r.digest == c.digest {
 				r.parent = r.under
 			}
-			r.trace = owner
+			r.trace = c.owner
 		}
 	}
 	slices.SortFunc(m.records, func(a, b record) int {
 		return cmp.Or(bytes.Compare(a.trace[:], b.trace[:]), cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end), bytes.Compare(a.span[:], b.span[:]))
 	})
+}
+
+// claim is what a proxy says of a trace that a call began: which trace it was made for.
+type claim struct {
+	owner  hop.TraceID
+	digest int
 }
 
 // weigh finds how many failed hops each of a digest stands for. Where a proxy had no room
@@ -153,19 +165,25 @@ func (m *merger) weigh() {
 			}
 		}
 	}
-	counted := make([]float64, len(m.digests))
+	counted, all := make([]float64, len(m.digests)), make([]float64, len(m.digests))
 	for i := range m.records {
-		if r := &m.records[i]; r.group.Failed && m.certain(r) {
-			counted[r.digest]++
+		if r := &m.records[i]; r.group.Failed {
+			all[r.digest]++
+			if m.certain(r) {
+				counted[r.digest]++
+			}
 		}
 	}
 	for i, d := range m.digests {
 		m.weights[i] = 1
+		if counted[i] == 0 { // uncertain ones are better than none
+			m.cuts[i], counted[i] = 0, all[i]
+		}
 		exact := 0.0
 		for j := range d.Counts {
 			exact += float64(d.Counts[j].Failed)
 		}
-		if (d.partial() || m.cuts[i] > 0) && counted[i] > 0 && exact > counted[i] {
+		if d.partial() && counted[i] > 0 && exact > counted[i] {
 			m.weights[i] = exact / counted[i]
 			m.estimated = true
 		}
@@ -284,14 +302,24 @@ func (t *tree) cutCircles() {
 	}
 }
 
-// root is the first hop that no other led to.
+// root is the hop that no other led to. If there are several, since hops are missing or one
+// is no hop of the trace, it is the one that led to most, and of those the first.
 func (t *tree) root() *record {
-	for i, r := range t.records {
-		if t.parents[i] < 0 {
-			return r
+	best, most := 0, 0
+	for i, p := range t.parents {
+		if p >= 0 {
+			continue
+		}
+		n := 0
+		for below := []int{i}; len(below) > 0; n++ {
+			last := below[len(below)-1]
+			below = append(below[:len(below)-1], t.children[last]...)
+		}
+		if n > most {
+			best, most = i, n
 		}
 	}
-	return t.records[0]
+	return t.records[best]
 }
 
 // firstFailed is the first hop that failed, nil if none did.

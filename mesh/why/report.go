@@ -115,13 +115,8 @@ func (m *merger) report() *Report {
 		Failed: round(m.failed), Recovered: round(m.mended), Exact: !m.estimated,
 		Causes: []Cause{}, Mended: []Cause{}, NotAtFault: []string{}, Lost: []Lost{}, Services: []Service{}, Notes: []string{},
 	}
-	for i, d := range m.digests {
-		if i == 0 || d.Since.Before(r.Since) {
-			r.Since = d.Since.UTC()
-		}
-		if d.Until.After(r.Until) {
-			r.Until = d.Until.UTC()
-		}
+	r.Since, r.Until = m.span()
+	for _, d := range m.digests {
 		r.Lost = append(r.Lost, d.Lost...)
 	}
 	r.Lost = lost(r.Lost)
@@ -141,6 +136,30 @@ func (m *merger) report() *Report {
 	m.note(r)
 	return r
 }
+
+// span is the time that the digests are about. Most of them agree on when now is; those that
+// are far off do not count.
+func (m *merger) span() (since, until time.Time) {
+	if len(m.digests) == 0 {
+		return since, until
+	}
+	var ends []time.Time
+	for _, d := range m.digests {
+		ends = append(ends, d.Until.UTC())
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	until = ends[len(ends)/2]
+	since = until
+	for _, d := range m.digests {
+		if d.Since.Before(since) && until.Sub(d.Since) < mostSpan {
+			since = d.Since.UTC()
+		}
+	}
+	return since, until
+}
+
+// mostSpan is more than a proxy counts back.
+const mostSpan = 2 * time.Hour
 
 func round(x float64) uint64 { return uint64(math.Round(x)) }
 
@@ -181,7 +200,7 @@ func (m *merger) describe(c *cause, total float64, changes []events.Event) Cause
 	}
 	for _, d := range m.digests {
 		// What the proxies forgot may have been the same.
-		if d.partial() && c.first-d.Failures.UnixMicro() < int64(time.Second/time.Microsecond) {
+		if d.partial() && c.path[d.Service] > 0 && c.first-d.Failures.UnixMicro() < int64(time.Second/time.Microsecond) {
 			out.FirstIsLate = true
 		}
 	}

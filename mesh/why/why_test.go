@@ -242,6 +242,29 @@ func TestServicesCalledByAddress(t *testing.T) {
 	}
 }
 
+// TestLiarsHideNothing: a proxy that claims to know of other traces, or to be of another
+// time, changes nothing of what others say.
+func TestLiarsHideNothing(t *testing.T) {
+	s := newShop(t)
+	liar := newSidecar("liar").digest(t, epoch.Add(time.Minute))
+	liar.Until = liar.Until.AddDate(100, 0, 0)
+	liar.Failures = liar.Until // it forgot everything
+	g := Group{Facts: Facts{Direction: "outbound"}}
+	for i := range 20 {
+		id := s.buy("/buy", time.Duration(i)*time.Second, banks(0), refused)
+		g.Hops = append(g.Hops, fmt.Sprintf("%s %s - 1 1 for:%032x:%016x", id, span(), 77, 78))
+	}
+	liar.Groups = []Group{g}
+	var all []*Digest
+	for _, p := range []*sidecar{s.web, s.checkout, s.payments} {
+		all = append(all, p.digest(t, epoch.Add(time.Minute)))
+	}
+	r := Merge(append(all, liar))
+	if r.Failed != 20 || len(r.Causes) != 1 || r.Causes[0].Requests != 20 || !r.Until.Equal(epoch.Add(time.Minute)) || !r.Since.Equal(epoch) {
+		t.Errorf("%d failed, %v to %v, %+v", r.Failed, r.Since, r.Until, r.Causes)
+	}
+}
+
 // FuzzDigest: whatever a proxy answers, a report can be made of it, shown and written, and
 // beside an honest digest it does not hide what that says.
 func FuzzDigest(f *testing.F) {

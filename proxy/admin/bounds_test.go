@@ -2,12 +2,14 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -209,7 +211,9 @@ func TestReadersThatStop(t *testing.T) {
 		defer c.Close()
 		c.(*net.TCPConn).SetReadBuffer(4 << 10)
 		fmt.Fprintf(c, "GET /hops?trace=%s HTTP/1.1\r\nHost: %s\r\n\r\n", failedTrace, c.RemoteAddr())
-		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // not even a refusal
+		// The answer or a refusal has begun, or the machine is so busy that this reader was
+		// given up already.
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil && err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatal(err)
 		}
 	}

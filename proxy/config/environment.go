@@ -27,6 +27,7 @@ type Environment struct {
 	sample     *float64
 	formats    *propagators
 	otlp       *otlpVariables // of traces; nil if the variables disable the exporter
+	logs       *otlpVariables // of the access log; nil as otlp
 	exporters  []string       // those that the variables ask for: "otlp", "zipkin"
 	zipkin     string         // the URL
 }
@@ -44,6 +45,7 @@ func ReadEnvironment(getenv func(name string) string) *Environment {
 	e.resource()
 	e.sampler()
 	e.tracesExporter()
+	e.logs = e.otlpOf("LOGS", "/v1/logs")
 	return e
 }
 
@@ -81,7 +83,9 @@ func (e *Environment) ignore(name, format string, args ...any) {
 
 // warn warns that a part of a value does not count.
 func (e *Environment) warn(name, format string, args ...any) {
-	e.warnings = append(e.warnings, name+": "+fmt.Sprintf(format, args...))
+	if text := name + ": " + fmt.Sprintf(format, args...); !slices.Contains(e.warnings, text) { // two signals may share it
+		e.warnings = append(e.warnings, text)
+	}
 }
 
 func (e *Environment) boolean(name string) bool {
@@ -209,7 +213,7 @@ func (e *Environment) propagators() {
 
 // tracesExporter reads where spans go.
 func (e *Environment) tracesExporter() {
-	e.otlp = e.otlpOf("TRACES")
+	e.otlp = e.otlpOf("TRACES", "/v1/traces")
 	const name = "OTEL_TRACES_EXPORTER"
 	list := e.value(name)
 	if list == "" && e.otlp.endpoint.text != "" {
@@ -243,15 +247,16 @@ type otlpVariables struct {
 	headersBy                           string
 	timeout                             time.Duration // 0 if it is not set
 	insecure                            bool
-	base                                bool // the endpoint is that of all signals
+	base                                bool   // the endpoint is that of all signals
+	path                                string // of the signal, over HTTP
 }
 
 // variable is a value, with the name of the variable that it comes from.
 type variable struct{ name, text string }
 
 // otlpOf reads the variables of a signal, "TRACES" or "LOGS"; each counts before the one
-// for all signals.
-func (e *Environment) otlpOf(signal string) *otlpVariables {
+// for all signals. path is the signal's over HTTP.
+func (e *Environment) otlpOf(signal, path string) *otlpVariables {
 	const prefix = "OTEL_EXPORTER_OTLP_"
 	name := func(key string) string {
 		if own := prefix + signal + "_" + key; strings.TrimSpace(e.get(own)) != "" {
@@ -259,7 +264,7 @@ func (e *Environment) otlpOf(signal string) *otlpVariables {
 		}
 		return prefix + key
 	}
-	v := &otlpVariables{}
+	v := &otlpVariables{path: path}
 	take := func(key string, read func(name string) string) variable {
 		n := name(key)
 		return variable{n, read(n)}
@@ -331,7 +336,7 @@ func (e *Environment) under(c *Config) {
 		t.Traces.Extract, t.Traces.Inject = slices.Clone(f.extract), slices.Clone(f.inject)
 	}
 	if e.otlp != nil {
-		t.Traces.OTLP = e.otlp.template()
+		t.Traces.OTLP, t.AccessLog.OTLP = e.otlp.template(), e.logs.template()
 	}
 }
 

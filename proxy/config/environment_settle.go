@@ -11,6 +11,12 @@ func (e *Environment) settle(root *place, c *Config) {
 	if e == nil || e.otlp == nil {
 		return
 	}
+	log, to := &c.Telemetry.AccessLog, root.key("telemetry").key("access_log").key("otlp")
+	if !to.written { // the configuration alone says where the access log goes
+		log.OTLP = nil
+	} else if !to.failed {
+		e.logs.settle(to, log.OTLP)
+	}
 	t, at := &c.Telemetry.Traces, root.key("telemetry").key("traces")
 	p := at.key("otlp")
 	if p.failed {
@@ -74,7 +80,7 @@ func (v *otlpVariables) complete(p *place, o *OTLP) {
 		}
 	}
 	if v.base && isURL && o.Protocol == "http/protobuf" {
-		o.Endpoint = strings.TrimSuffix(o.Endpoint, "/") + "/v1/traces"
+		o.Endpoint = strings.TrimSuffix(o.Endpoint, "/") + v.path
 	}
 }
 

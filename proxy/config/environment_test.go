@@ -97,6 +97,15 @@ func TestEnvironmentMakesAnExporter(t *testing.T) {
 			}
 		})
 	}
+	log := under(t, "telemetry: {access_log: {otlp: {timeout: 2s}}}", "EXPORTER_OTLP_ENDPOINT=http://c", "EXPORTER_OTLP_LOGS_HEADERS=a=b",
+		"EXPORTER_OTLP_HEADERS=c=d", "EXPORTER_OTLP_TIMEOUT=1").Telemetry.AccessLog
+	want := exporter(http, "http://c/v1/logs", func(o *OTLP) { o.Timeout, o.Headers = 2*time.Second, map[string]string{"a": "b"} })
+	if d := cmp.Diff(want, log.OTLP); d != "" || log.Path != "off" {
+		t.Errorf("the access log goes to %q and (-want +got):\n%s", log.Path, d)
+	}
+	if log := under(t, "", "EXPORTER_OTLP_ENDPOINT=http://c").Telemetry.AccessLog; log.OTLP != nil || log.Path != "stdout" {
+		t.Errorf("variables alone send the access log to %+v", log)
+	}
 	c := under(t, "telemetry: {traces: {exporters: [{otlp: {endpoint: 'd:1'}}]}}", "EXPORTER_OTLP_HEADERS=a=secret")
 	if h := c.Telemetry.Traces.Exporters[0].OTLP.Headers; len(h) > 0 {
 		t.Errorf("one of several exporters got %v", h)

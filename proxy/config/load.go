@@ -61,8 +61,8 @@ func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, 
 	e.under(c)
 	d := decoder{errs: errs, aliases: resolveAliases(errs, body)}
 	d.decode(root, body, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
-	settleAccessLogs(root, c)
 	e.settle(root, c)
+	settleAccessLogs(root, c)
 	if !d.exhausted() {
 		validate(errs, root, c)
 	}

@@ -108,6 +108,7 @@ func (c *Client) send(ctx context.Context, request, response proto.Message) erro
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	pause := firstPause
+	var before error // of the last try
 	for {
 		err := c.sender.send(ctx, request, response)
 		again := (*retryable)(nil)
@@ -115,6 +116,10 @@ func (c *Client) send(ctx context.Context, request, response proto.Message) erro
 			return err
 		}
 		err = again.err
+		if ctx.Err() != nil && before != nil {
+			return before // which says more than that the time was up
+		}
+		before = err
 		wait := again.after
 		if wait <= 0 {
 			wait = pause/2 + rand.N(pause/2) // so that many proxies do not come back all at once

@@ -128,13 +128,13 @@ func TestTLS(t *testing.T) {
 	for _, o := range []Options{{HTTP: true, Endpoint: s.URL}, {Endpoint: l.Addr().String()}} {
 		roots := nobody
 		o.TLS = func() *tls.Config { return &tls.Config{RootCAs: roots, ServerName: "example.com"} }
-		o.Timeout = 300 * time.Millisecond
+		o.Timeout = 5 * time.Second // over gRPC it is tried again until then
 		c := client(t, Traces, o)
 		if err := c.ExportTraces(t.Context(), spans(1)); err == nil || !strings.Contains(err.Error(), "unknown authority") {
 			t.Errorf("%+v: %v, want that the certificate is not trusted", o, err)
 		}
 		c.Close()
-		roots, o.Timeout = trusted, 30*time.Second
+		roots, o.Timeout = trusted, time.Minute
 		if err := client(t, Traces, o).ExportTraces(t.Context(), spans(1)); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -107,6 +107,9 @@ func (s *httpSender) send(ctx context.Context, request, response proto.Message) 
 		if failed := (*url.Error)(nil); errors.As(err, &failed) {
 			err = failed.Err // without the URL, which the exporter's name has
 		}
+		if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(err, &untrusted) {
+			return err
+		}
 		return &retryable{err: err} // it came to no answer
 	}
 	defer got.Body.Close()

@@ -3,12 +3,12 @@ package views_test
 import (
 	"compress/gzip"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,11 +83,11 @@ func TestSeveralExporters(t *testing.T) {
 	for name, c := range map[string]*proxytest.Collector{"the first": l.Collector, "gRPC": overGRPC, "HTTP": overHTTP} {
 		proxytest.Eventually(t, "all spans at "+name, func() bool { return len(c.All()) == 50 })
 	}
-	lost := func(labels ...string) float64 {
-		return l.Scrape().Sum("hopscope_telemetry_dropped_total", append([]string{"view", "spans"}, labels...)...)
-	}
-	proxytest.Eventually(t, "lost spans being counted", func() bool { return lost("exporter", "otlp "+dead, "reason", "export_failed") > 0 })
-	proxytest.Same(t, "lost by others", lost()-lost("exporter", "otlp "+dead), 0)
+	const family = "hopscope_telemetry_dropped_total"
+	proxytest.Eventually(t, "lost spans being counted", func() bool { return l.Scrape().Sum(family, "exporter", "otlp "+dead) > 0 })
+	m := l.Scrape() // all numbers of one moment
+	proxytest.Same(t, "lost by others", m.Sum(family)-m.Sum(family, "exporter", "otlp "+dead), 0)
+	proxytest.Eventually(t, "the log saying so", func() bool { return strings.Contains(l.Said.String(), "spans are lost") })
 	warned(l, "spans are lost")
 	if said := l.Said.String(); strings.Contains(said, "s3cr3t") {
 		t.Errorf("the log has a secret:\n%s", said)
@@ -114,8 +114,52 @@ func TestCollectorOfAnotherAuthority(t *testing.T) {
 		})
 		proxytest.Same(t, "spans that came", len(c.All()), 0)
 	}
-	var unknown x509.UnknownAuthorityError
-	if said := l.Said.String(); !strings.Contains(said, unknown.Error()) {
-		t.Errorf("the log does not say %q:\n%s", unknown.Error(), said)
+	for _, c := range []*proxytest.Collector{overGRPC, overHTTP} {
+		warning := `spans are lost" exporter="otlp ` + c.Address
+		proxytest.Eventually(t, "the log saying so", func() bool { return strings.Contains(l.Said.String(), warning) })
+		warned(l, warning)
+	}
+}
+
+// A collector over HTTP that refuses, is busy and hangs, one after the other, harms no
+// request, is spoken of once, and gets spans again when it takes them.
+func TestCollectorOverHTTPThatRecovers(t *testing.T) {
+	t.Parallel()
+	ways := map[string]http.HandlerFunc{
+		"refuses": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) },
+		"is busy": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) },
+		"hangs": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the client has left
+			<-r.Context().Done()
+		},
+	}
+	var way atomic.Pointer[http.HandlerFunc]
+	var taken atomic.Int64
+	takes := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { taken.Add(1) })
+	way.Store(&takes)
+	address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { (*way.Load())(w, r) })
+	l := proxytest.StartWithViews(t, proxytest.Always(proxytest.OKResponse)(t), func(s *proxytest.Settings) {
+		o := config.NewOTLP(address)
+		o.Protocol, o.Timeout = "http/protobuf", 100*time.Millisecond
+		s.Config.Telemetry.Traces.OTLP = o
+	})
+	for name, handler := range ways {
+		before := lostBy(l, "spans", "export_failed")
+		way.Store(&handler)
+		unharmed(l, 50, "")
+		proxytest.Eventually(t, "lost spans while the collector "+name, func() bool {
+			unharmed(l, 1, "")
+			return lostBy(l, "spans", "export_failed") > before
+		})
+		way.Store(&takes)
+		before = float64(taken.Load())
+		proxytest.Eventually(t, "spans at the collector that "+name+" no more", func() bool {
+			unharmed(l, 1, "")
+			return float64(taken.Load()) > before
+		})
+	}
+	proxytest.Eventually(t, "the proxy saying so", func() bool { return strings.Contains(l.Said.String(), "exporting spans works again") })
+	if n := strings.Count(l.Said.String(), "spans are lost"); n < 1 || n > 2 { // 2 if all this took more than a minute
+		t.Errorf("%d warnings, want one a minute:\n%s", n, l.Said.String())
 	}
 }

@@ -192,6 +192,33 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// Zipkin knows no resource: each span has the attributes that were given, but for those
+// that it has of its own.
+func TestResourceAttributesAreTags(t *testing.T) {
+	got := make(chan []span, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var list []span
+		if err := json.NewDecoder(r.Body).Decode(&list); err != nil {
+			t.Error(err)
+		}
+		got <- list
+	}))
+	defer server.Close()
+	e, err := New(Options{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spans.New([]spans.Exporter{e}, spans.Options{Attributes: map[string]string{"deployment.environment.name": "prod", "http.route": "no"}})
+	s.Observe(failedHop(started))
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tags := (<-got)[0].Tags
+	if tags["deployment.environment.name"] != "prod" || tags["http.route"] != "/api/" {
+		t.Errorf("tags %v", tags)
+	}
+}
+
 // The same hops, asked back from a real Zipkin.
 func TestZipkin(t *testing.T) {
 	z := backends.Zipkin(t)
