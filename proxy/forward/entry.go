@@ -15,7 +15,7 @@ import (
 func (f *Forwarder) entered(x *filter.Exchange) bool {
 	h := x.Hop
 	switch {
-	case x.Trace.Marked:
+	case x.Trace.Inside:
 		return false
 	case h.Labels.Direction == hop.Inbound || f.UnderWay == nil:
 		return true

@@ -69,11 +69,15 @@ func (f *Forwarder) extract(x *filter.Exchange) {
 		x.Trace.Flags |= tracecontext.FlagRandom
 	}
 	h.Sampled, h.Keep = f.Sampler.Decide(x.Trace.Decision, h.Trace)
-	if len(x.Trace.Tracestate) > 0 {
-		own := r.Scratch()
-		list, marked := f.Propagation.Mark.Cut(own, x.Trace.Tracestate)
+	if !known || len(x.Carrier.Tracestate) == 0 {
+		return
+	}
+	// The mark counts whatever format the context comes from: a proxy sends several.
+	own := r.Scratch()
+	list, marked := f.Propagation.Mark.Cut(own, x.Carrier.Tracestate)
+	x.Trace.Inside = marked
+	if x.Trace.Tracestate != nil {
 		h.Set(&h.TraceState, list[len(own):])
-		x.Trace.Marked = marked
 	}
 }
 

@@ -137,8 +137,14 @@ func (f *Forwarder) note(x *filter.Exchange) {
 		if in != (active.Caller{}) {
 			call.Since = h.Start.Add(-in.Used)
 		}
-		if f.UnderWay != nil && h.Parent.IsZero() && !f.Causes.Passes.Load() {
+		// The request that the call is for may end before the call does: see entered.
+		switch {
+		case f.UnderWay == nil:
+		case !h.Parent.IsZero():
+			x.Trace.Inside = x.Trace.Inside || in == (active.Caller{}) && f.UnderWay.Calls(h)
+		case !f.Causes.Passes.Load():
 			call.Among = f.UnderWay.Serving(h.Labels.Service, mostServing)
+			x.Trace.Inside = x.Trace.Inside || call.Among > 0
 		}
 		if in.Exact {
 			call.Request = in.Span

@@ -92,9 +92,10 @@ type Context struct {
 	// Tracestate has the lines to send with [AppendTracestate]; nil unless the context
 	// came from traceparent. It points into the Carrier.
 	Tracestate [][]byte
-	// Marked is true if the request came from a proxy of the same mesh, or from an
-	// application that such a proxy stands in front of: see [Mark.Cut].
-	Marked bool
+	// Inside is true if the request belongs to one that has entered the mesh before: it came
+	// from a proxy of the same mesh, or from an application that one stands in front of. See
+	// [Mark.Cut].
+	Inside bool
 }
 
 // Propagation says which formats to read and to send.

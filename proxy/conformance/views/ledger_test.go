@@ -64,6 +64,22 @@ func TestEachFailedRequestIsChargedOnce(t *testing.T) {
 	}
 }
 
+// TestOtherFormatsAreChargedOnce: proxies that go by another format than W3C's count once,
+// too, as long as they send that.
+func TestOtherFormatsAreChargedOnce(t *testing.T) {
+	t.Parallel()
+	c := newCharged(t, func(from, to http.Header) { to.Set("b3", from.Get("b3")) }, func(s *proxytest.Settings) {
+		s.Config.Telemetry.Traces.Extract, s.Config.Telemetry.Traces.Inject = []string{"b3", "w3c"}, []string{"w3c", "b3"}
+	})
+	for _, path := range []string{"/own", "/call"} {
+		proxytest.Same(t, path, proxytest.Ask(t, c.gateway.Ingress(), "GET "+path+" HTTP/1.1\r\nHost: web.test\r\n\r\n").StatusCode, 500)
+	}
+	want := map[string]float64{"web application error_response": 1, "payments application connect_refused": 1}
+	if got := c.blamed(); !maps.Equal(got, want) {
+		t.Errorf("charged are %v, want %v", got, want)
+	}
+}
+
 // TestCallsOfItsOwnAreCharged: a call that a service makes by itself, as by a timer, enters
 // the mesh at its proxy.
 func TestCallsOfItsOwnAreCharged(t *testing.T) {
@@ -89,8 +105,8 @@ type charged struct {
 	gateway, web, payments *proxytest.Proxy
 }
 
-func newCharged(t *testing.T, pass func(from, to http.Header)) *charged {
-	c := &charged{payments: proxytest.StartWithViews(t, proxytest.RefusingAddress(t), proxytest.ServiceName("payments"))}
+func newCharged(t *testing.T, pass func(from, to http.Header), change ...func(*proxytest.Settings)) *charged {
+	c := &charged{payments: proxytest.StartWithViews(t, proxytest.RefusingAddress(t), append(change, proxytest.ServiceName("payments"))...)}
 	var tries atomic.Int64
 	c.web = behind(t, func(a *application, w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -119,10 +135,10 @@ func newCharged(t *testing.T, pass func(from, to http.Header)) *charged {
 				w.WriteHeader(500)
 			}
 		}
-	}, proxytest.ServiceName("web"))
-	c.gateway = proxytest.StartWithViews(t, c.web.Ingress(), proxytest.ServiceName("gateway"), func(s *proxytest.Settings) {
+	}, append(change, proxytest.ServiceName("web"))...)
+	c.gateway = proxytest.StartWithViews(t, c.web.Ingress(), append(change, proxytest.ServiceName("gateway"), func(s *proxytest.Settings) {
 		s.Cluster.Retry = proxytest.Retrying(3, "5xx")
-	})
+	})...)
 	return c
 }
 
