@@ -213,26 +213,6 @@ func withoutTwins[T any](proxies []*Proxy, answers [][]T, peers []Peer) ([][]T, 
 	return answers[:n], peers[:n]
 }
 
-// Post sends a body of JSON to a path below /v1 of every proxy that is asked itself: nobody
-// relays it. It ignores what they answer beyond the status.
-func (c *Client) Post(ctx context.Context, path string, body []byte) []Peer {
-	direct := &Client{caller: c.caller}
-	for _, address := range c.admin {
-		direct.peers = append(direct.peers, Member{Address: address})
-	}
-	direct.peers = append(direct.peers, c.peers...)
-	_, peers := Ask(ctx, direct, func(ctx context.Context, p *Proxy) ([]struct{}, error) {
-		resp, err := p.send(ctx, Call{Method: http.MethodPost, Address: p.Address, Path: path, Body: body})
-		if err != nil {
-			return nil, err
-		}
-		defer resp.Body.Close()
-		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxHeader)) // so that the connection can be used again
-		return nil, err
-	})
-	return peers
-}
-
 // proxies returns whom to ask: each proxy of Options.Admin with the members of its mesh,
 // and those of Options.Peers. Each address is there once. A proxy that did not list its
 // members, or not well, has an err.

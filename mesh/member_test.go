@@ -182,20 +182,6 @@ func TestBadListOfMembers(t *testing.T) {
 	}
 }
 
-// TestPost sends to every proxy, and says which did not take it.
-func TestPost(t *testing.T) {
-	got := make(chan string, 1)
-	taking := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		got <- r.Method + " " + r.URL.Path + " " + r.Header.Get("Content-Type") + " " + string(body)
-	})
-	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
-	peers := newClient(t, taking, refusing).Post(limited(t, patience), "/pins", []byte(`{}`))
-	if text := <-got; text != "POST /v1/pins application/json {}" || len(peers) != 2 || peers[0].Err != nil || peers[1].Err == nil {
-		t.Errorf("%s, %+v", text, peers)
-	}
-}
-
 // FuzzMembers: whatever a proxy lists, only addresses of members are asked for, and all
 // texts can be shown.
 func FuzzMembers(f *testing.F) {
