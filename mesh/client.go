@@ -44,7 +44,7 @@ type Options struct {
 	Admin []string
 	// Peers are the addresses of proxies that are asked themselves, and for nobody else.
 	Peers []string
-	// Members are proxies that are asked themselves, too, of which it is known who they are.
+	// Members are asked themselves, too. It is known already who they are.
 	Members []Member
 	// Access is how all of them are reached.
 	Access

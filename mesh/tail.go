@@ -29,10 +29,9 @@ const (
 type TailOptions struct {
 	// Failed shows only traces with a failed hop.
 	Failed bool
-	// Trace is called with each trace, once, as it was known a moment after its first hop
-	// had ended.
+	// Trace is called once for each trace, a moment after its first hop has ended.
 	Trace func(Summary)
-	// Note is called with what is missing: of which proxy, and why.
+	// Note is called when hops of a proxy are missing. It says whose, and why.
 	Note func(peer, text string)
 }
 
@@ -79,7 +78,7 @@ type tail struct {
 	open map[string]*opened // by trace id
 }
 
-// opened is a trace of which a hop has come.
+// opened is a trace that has at least one hop so far.
 type opened struct {
 	hops  []Summary
 	until time.Time // when it is shown; when it is forgotten, once that was done

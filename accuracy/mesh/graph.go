@@ -50,7 +50,8 @@ func (g *Graph) Callers(name string) (callers []string) {
 	return callers
 }
 
-// Call returns the call from one service to another, for a fault to change; nil if there is none.
+// Call returns the call that one service makes to another, so that a fault can change it.
+// It is nil if the service does not call the other.
 func (g *Graph) Call(caller, callee string) *app.Call {
 	for i := range g.Service(caller).Calls {
 		if c := &g.Service(caller).Calls[i]; c.To == callee {

@@ -178,8 +178,8 @@ func TestMeshWithCertificates(t *testing.T) {
 	}
 }
 
-// TestLookupOverFiftyProxies asks one of fifty processes for a trace of which each has a
-// hop. It logs how long the whole command takes.
+// TestLookupOverFiftyProxies asks one of fifty processes for a trace. Each process has a hop
+// of it. It logs how long the whole command takes.
 func TestLookupOverFiftyProxies(t *testing.T) {
 	t.Parallel()
 	n := 50

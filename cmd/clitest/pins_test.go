@@ -116,7 +116,7 @@ clusters: {app: {endpoints: ["%s"]}}
 	return m
 }
 
-// ask sends n requests, of which one in a hundred fails.
+// ask sends n requests. One in a hundred fails.
 func (m *sampledMesh) ask(t *testing.T, n int) {
 	client := newClient(t)
 	client.Transport.(*http.Transport).MaxIdleConnsPerHost = 8

@@ -38,8 +38,8 @@ func (c *chain) why(t *testing.T, code int) (r reasons, text string) {
 	return r, text
 }
 
-// TestWhyOverProxies: two real proxies, of which first nothing fails, then the application
-// of one, and then the proxy of that is killed.
+// TestWhyOverProxies asks two real proxies. At first nothing fails, then the application of
+// one does, and then that one's proxy is killed.
 func TestWhyOverProxies(t *testing.T) {
 	t.Parallel()
 	c := startChain(t)

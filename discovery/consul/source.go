@@ -237,7 +237,7 @@ func (s *Source) health(o *api.QueryOptions, v view) (found, *api.QueryMeta, err
 }
 
 // nearest is the service of the catalog whose name is the most like the one that is not
-// there. It only helps whoever reads of it: an error is that there is none.
+// there. If the catalog can't be read, there is none: the name only helps people.
 func (s *Source) nearest(o *api.QueryOptions) string {
 	all, _, err := s.api.Catalog().Services((&api.QueryOptions{Datacenter: o.Datacenter, AllowStale: true}).WithContext(o.Context()))
 	if err != nil {

@@ -130,7 +130,7 @@ func at(sums map[[2]string]*sum, key [2]string) *sum {
 	return sums[key]
 }
 
-// edge is the edge of the same name, empty if there is none.
+// edge finds the edge by its name. If it is not there, the edge is empty.
 func (c *Counts) edge(like *Edge) *Edge {
 	if c != nil {
 		for i := range c.Edges {
