@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags.StringVar(&o.dir, "dir", defaultDir(), "the stack's files and the socket for faults")
 	if !asked {
 		flags.StringVar(&o.hopscope, "hopscope", "bin/hopscope", "the program that the sidecars run")
-		flags.StringVar(&o.admin, "admin", "127.0.0.1:9901", "where the gateway serves its admin API")
+		flags.StringVar(&o.admin, "admin", "127.0.0.1:9901", "where the gateway serves its admin API; on another port if that is taken")
 		flags.Float64Var(&o.rate, "rate", 10, "requests a second; 0 sends none")
 		flags.BoolVar(&o.jaeger, "jaeger", true, "run Jaeger")
 		flags.BoolVar(&o.zipkin, "zipkin", true, "run Zipkin, which needs Java")

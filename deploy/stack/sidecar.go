@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"time"
 
 	"github.com/hopscope/hopscope/deploy/backends"
@@ -53,13 +56,26 @@ func (s *stack) configure(service, admin string) mapping {
 
 // gatewayConfig takes requests from outside, and sends them to the service that takes them.
 func (s *stack) gatewayConfig(entry string) mapping {
-	c := s.configure(gateway, s.options.admin)
+	c := s.configure(gateway, freeOr(s.options.admin))
 	c["listeners"] = []mapping{{
 		"name": "inbound", "address": "127.0.0.1:0",
 		"routes": []mapping{{"cluster": entry, "timeout": timeout}},
 	}}
 	c["clusters"] = mapping{entry: mapping{"consul": mapping{"service": entry}}}
 	return c
+}
+
+// freeOr is the address, or a free port of its host if somebody listens there.
+func freeOr(address string) string {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		host, _, _ := net.SplitHostPort(address)
+		return net.JoinHostPort(host, "0")
+	}
+	if err == nil {
+		l.Close()
+	}
+	return address
 }
 
 // sidecarConfig puts a proxy in front of an application, and behind it for its calls.
