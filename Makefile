@@ -7,6 +7,8 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64
 MAX_BYTES   := 31457280
+CONSOLE     := dashboards/console
+MAX_SCRIPT  := 153600
 
 # What is built twice is the same twice: no paths, no build id, no time, no C.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
@@ -64,8 +66,29 @@ stack-fault: ## list the faults of the stack that runs; stack-fault NAME switche
 build: ## build bin/hopscope, a static binary
 	$(BUILD) -o bin/hopscope .
 
+# npm ci again only if the lock file has changed.
+$(CONSOLE)/node_modules/.package-lock.json: $(CONSOLE)/package-lock.json
+	cd $(CONSOLE) && npm ci --no-fund --no-audit --loglevel=error
+	touch $@
+
+.PHONY: console
+console: $(CONSOLE)/node_modules/.package-lock.json ## build the web console: dashboards/console/dist, which the binary embeds
+	cd $(CONSOLE) && npm run --silent build -- --logLevel warn
+
+.PHONY: test-console
+test-console: $(CONSOLE)/node_modules/.package-lock.json ## the tests of the web console's logic
+	cd $(CONSOLE) && npm run --silent test
+
+.PHONY: check-console
+check-console: $(CONSOLE)/node_modules/.package-lock.json ## fail if dashboards/console/dist is not what make console builds
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	cd $(CONSOLE); npm run --silent build -- --logLevel warn --outDir "$$dir/dist"; \
+	diff -r dist "$$dir/dist" || { echo '$(CONSOLE)/dist is out of date: run make console and commit it'; exit 1; }; \
+	bytes=$$(for f in dist/assets/*.js; do gzip -9c "$$f" | wc -c; done | awk '{ sum += $$1 } END { print sum }'); \
+	[ "$$bytes" -le $(MAX_SCRIPT) ] || { echo "the script of the console has $$bytes bytes, compressed: that is more than $(MAX_SCRIPT)"; exit 1; }
+
 .PHONY: test
-test: ## all tests with the race detector, against real servers (installed if missing)
+test: test-console ## all tests with the race detector, against real servers (installed if missing)
 	deploy/backends/setup $(TEST_PARTS) >/dev/null
 	go test -run AllocatesNothing ./proxy/listener
 	HOPSCOPE_REQUIRE_BACKENDS=1 go test -race -p 2 -timeout $(TIMEOUT) $(TEST_FLAGS) ./...
@@ -123,7 +146,7 @@ generate: ## write the generated files: docs/config.md, docs/flags.md, docs/metr
 	mv docs/metrics.md.new docs/metrics.md
 
 .PHONY: check-generated
-check-generated: ## fail if a generated file is not what make generate writes
+check-generated: check-console ## fail if a generated file is not what make generate writes
 	@go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
 		go run ./docs/generate metrics | diff -u docs/metrics.md - || \
 		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }

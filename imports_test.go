@@ -58,6 +58,7 @@ var apart = []struct{ from, to string }{
 	{"telemetry", "proxy"},
 	{"telemetry", "mesh"},
 	{"mesh", "proxy"},
+	{"dashboards/console", "proxy"},
 	{"discovery", "proxy"},
 	{"proxy", "bench"},
 	{"proxy", "attack"},
@@ -94,7 +95,7 @@ func TestImportRules(t *testing.T) {
 func readFolders(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if name := d.Name(); d.IsDir() && path != "." && (name[0] == '.' || name == "bin" || name == "testdata") {
+		if name := d.Name(); d.IsDir() && path != "." && (name[0] == '.' || slices.Contains([]string{"bin", "testdata", "node_modules"}, name)) {
 			return fs.SkipDir
 		}
 		return err

@@ -1,0 +1,25 @@
+import type { ComponentType } from 'preact';
+
+/** PageProps is what each page gets: the parameters of its pattern, and the query. */
+export interface PageProps {
+  params: Record<string, string>;
+  query: URLSearchParams;
+}
+
+export interface Route {
+  pattern: string;
+  /** title is the name of the page, for the window and for screen readers. */
+  title: (params: Record<string, string>) => string;
+  load: () => Promise<{ default: ComponentType<PageProps> }>;
+  /** nav is its name in the navigation, and key what opens it after g. */
+  nav?: string;
+  key?: string;
+}
+
+/** routes has each page of the console, one a line. The navigation has their order. */
+export const routes: Route[] = [
+  { pattern: '/help', nav: 'Help', key: 'h', title: () => 'Help', load: () => import('./help/page') },
+];
+
+/** start is what opens without a place. */
+export const start = '#' + routes[0]!.pattern;
