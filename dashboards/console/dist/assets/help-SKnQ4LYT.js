@@ -1,1 +1,0 @@
-import{T as e,r as t,s as n}from"./index-B2TmciG1.js";function r(){return n(e,{children:[n(`h1`,{children:`Help`}),n(`section`,{children:[n(`h2`,{children:`Keys`}),n(t,{})]})]})}export{r as default};
