@@ -2,7 +2,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { memo } from '../memo';
 import { duration, percent, plural, rate } from '../format';
 import { href } from '../router';
-import { edgeKey } from '../series';
+import { edgeHref, edgeKey } from '../series';
 import { near, outside, shape, type Graph, type MapEdge, type MapNode } from './graph';
 import { layout, shorten, toward, type Layout } from './layout';
 import { first, fit, reveal, zoom, type View } from './view';
@@ -108,7 +108,7 @@ const Edge = memo(function Edge({ edge: e, places, dim, named, culprit }: { edge
   const fault = e.blamed > 0;
   const width = e.requests === 0 ? 1 : Math.min(4, 1.2 + Math.log10(1 + e.perSecond) * 0.7) + (fault ? 1.6 : 0);
   return (
-    <a href={href(['edge', e.caller, e.service])} tabIndex={-1} class={`edge ${state(e)} ${culprit ? 'culprit' : ''} ${dim ? 'dim' : ''} ${named ? 'named' : ''}`} aria-hidden="true">
+    <a href={edgeHref(e.caller, e.service)} tabIndex={-1} class={`edge ${state(e)} ${culprit ? 'culprit' : ''} ${dim ? 'dim' : ''} ${named ? 'named' : ''}`} aria-hidden="true">
       <title>{`${e.caller || 'clients'} → ${e.service}: ${spoken(e)}`}</title>
       <path class="hit" d={line.path} />
       {culprit && <path class="glow" d={line.path} />}

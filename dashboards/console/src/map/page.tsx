@@ -9,7 +9,7 @@ import { count, duration, percent, rate, seconds, time } from '../format';
 import { usePoll } from '../poll';
 import { href } from '../router';
 import type { PageProps } from '../routes';
-import { edgeKey, starts, windowsOf } from '../series';
+import { edgeHref, edgeKey, starts, windowsOf } from '../series';
 import type { SeriesAnswer } from '../types';
 import { Drawing } from './drawing';
 import { graph, outside, trouble, type Graph } from './graph';
@@ -98,7 +98,7 @@ function Tables({ graph: g, search }: { graph: Graph; search: string }) {
       <section>
         <h2>Edges</h2>
         <Table label="Edges: who calls whom" rows={g.edges.filter((e) => has(e.caller) || has(e.service))} id={edgeKey} by="At fault" down empty="No edge fits." rowClass={(r) => r.blamed > 0 ? 'fault' : undefined}
-          columns={[{ name: 'Edge', sort: (e) => `${e.caller} ${e.service}`, cell: (e) => <a href={href(['edge', e.caller, e.service])}>{e.caller || 'clients'} → {e.service}</a> }, ...numbers<Graph['edges'][number]>()]} />
+          columns={[{ name: 'Edge', sort: (e) => `${e.caller} ${e.service}`, cell: (e) => <a href={edgeHref(e.caller, e.service)}>{e.caller || 'clients'} → {e.service}</a> }, ...numbers<Graph['edges'][number]>()]} />
       </section>
       <section>
         <h2>Services</h2>

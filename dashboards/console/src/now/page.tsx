@@ -8,6 +8,7 @@ import { count, duration, percent, plural, rate, ratio, seconds } from '../forma
 import { usePoll } from '../poll';
 import { href } from '../router';
 import type { PageProps } from '../routes';
+import { edgeHref } from '../series';
 import type { Cause, Change, SeriesAnswer, Why } from '../types';
 import { arrow, ends, failures, headline, lasting, order, partInWords, services, totals, where, what } from './view';
 
@@ -76,7 +77,7 @@ function Culprit({ cause: c, n, why, series, span }: { cause: Cause; n: number; 
           <a href={href(['service', c.culprit.service])}>{c.culprit.service}</a>
           {part && <span class="faint">, {part}</span>}
         </h3>
-        <p class="what">{edge ? <a href={href(['edge', edge.caller, edge.service])}>{arrow(c.culprit.edge)}</a> : arrow(c.culprit.edge)}: {c.reason}
+        <p class="what">{edge ? <a href={edgeHref(edge.caller, edge.service)}>{arrow(c.culprit.edge)}</a> : arrow(c.culprit.edge)}: {c.reason}
           {c.other_reasons > 0 && <span class="faint"> (and {plural(c.other_reasons, 'other reason')} of the same kind)</span>}</p>
         <p class="tags">
           {l.on ? <Badge tone="bad">goes on</Badge> : <Badge>{l.text}</Badge>}

@@ -1,1 +1,0 @@
-import{c as e,k as t,r as n}from"./index-B0CCIrXf.js";function r(){return e(t,{children:[e(`h1`,{children:`Help`}),e(`section`,{children:[e(`h2`,{children:`Keys`}),e(n,{})]})]})}export{r as default};
