@@ -91,6 +91,13 @@ type Summary struct {
 	Hops int `json:"hops"`
 	// Next is the command that shows the trace.
 	Next string `json:"next"`
+
+	services []string // further services whose proxies know the trace
+}
+
+// Passed reports whether a service's proxy knows the trace.
+func (s *Summary) Passed(service string) bool {
+	return s.Service == service || slices.Contains(s.services, service)
 }
 
 // Blamed is who is at fault for a failure.
@@ -205,6 +212,9 @@ func merge(all []Summary, most int) []Summary {
 		}
 		m := &merged[last]
 		m.Hops += s.Hops
+		if !m.Passed(s.Service) {
+			m.services = append(m.services, s.Service)
+		}
 		m.Slow = m.Slow || s.Slow
 		if s.FailedHop != "" && (m.FailedHop == "" || s.Failed && !m.Failed) {
 			m.FailedHop, m.Reason, m.Culprit = s.FailedHop, s.Reason, s.Culprit

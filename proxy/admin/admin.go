@@ -97,6 +97,7 @@ func New(o Options) http.Handler {
 	}
 	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared()}
 	a.client = mesh.Within(a.members, a.ask)
+	a.all, a.failed = newLive(a.client, false), newLive(a.client, true)
 	a.endpoints = a.table()
 	for _, e := range a.endpoints {
 		a.mux.Handle(e.pattern, a.only(e))
@@ -106,7 +107,7 @@ func New(o Options) http.Handler {
 	return guard(toConsole(a.mux))
 }
 
-// api is the handler's state; but for shared, nothing in it changes after New.
+// api is the handler's state. What changes after New is in shared, all and failed.
 type api struct {
 	Options
 	endpoints []endpoint
@@ -115,4 +116,6 @@ type api struct {
 	pages     pages
 	client    *mesh.Client // of the whole mesh
 	shared    *shared
+	// all and failed have the traces of the mesh as they end.
+	all, failed *live
 }

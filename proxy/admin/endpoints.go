@@ -99,6 +99,9 @@ func (a *api) table() []endpoint {
 		ofMesh("/v1/mesh/events?since=1h", "/v1/mesh/events", "what happened to the proxies of the mesh", a.meshEvents),
 		ofMesh("/v1/mesh/active", "/v1/mesh/active", "the requests of the whole mesh that are under way for longest; also limit=N", a.meshActive),
 		ofMesh("/v1/mesh/peers", "/v1/mesh/peers", "the members of the mesh, asked whether they answer now", a.meshPeers))
+	tail := costly(make(lane, maxStreams), "/v1/mesh/tail?failed=1", "/v1/mesh/tail", "the traces of the whole mesh as they end, a JSON object a line; also service=, rate=N a second", a.meshTail)
+	tail.mesh = true
+	add(true, tail)
 	add(a.Pin != nil, harmless(row("/v1/pins", "/v1/pins", post, "POST has the hops of traces exported that failed elsewhere: members ask each other", a.pins)))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
