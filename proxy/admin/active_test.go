@@ -59,7 +59,7 @@ func TestActiveHops(t *testing.T) {
 			t.Errorf("%s: status %d", path, got.status)
 		}
 	}
-	page := f.do("GET", "/", "Accept: text/html").body
+	page := f.do("GET", "/paths", "Accept: text/html").body
 	for _, want := range []string{"Under way", "the endpoint&#39;s first byte, for", "/items/&lt;17&gt;", "127.0.0.1:4003"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
@@ -72,7 +72,7 @@ func TestNothingUnderWay(t *testing.T) {
 	if got := f.do("GET", "/hops?active=1"); got.status != 200 || strings.TrimSpace(got.body) != "[]" {
 		t.Errorf("%v", got)
 	}
-	if got := f.do("GET", "/", "Accept: text/html"); !strings.Contains(got.body, "No request is under way.") {
+	if got := f.do("GET", "/paths", "Accept: text/html"); !strings.Contains(got.body, "No request is under way.") {
 		t.Errorf("the page says\n%s", got.body)
 	}
 }

@@ -100,7 +100,7 @@ func New(o Options) http.Handler {
 		a.mux.Handle(e.pattern, a.only(e))
 	}
 	a.mux.HandleFunc("/", a.notFound)
-	return guard(a.mux)
+	return guard(toConsole(a.mux))
 }
 
 // api is the handler's state; nothing in it changes after New.

@@ -109,7 +109,7 @@ func TestTheOneToBlameIsFound(t *testing.T) {
 func TestLongTextsAreCut(t *testing.T) {
 	f := keeping(t, longTrace(500, hop.MaxText))
 	for path, most := range map[string]int{
-		"/traces/" + failedTrace: 4 << 20, "/": 1 << 20, "/traces/" + failedTrace + "?format=text": 1 << 20,
+		"/traces/" + failedTrace: 4 << 20, "/paths": 1 << 20, "/traces/" + failedTrace + "?format=text": 1 << 20,
 		// A byte of text is two of JSON here.
 		"/hops?trace=" + failedTrace: 2 * maxBytes, "/traces/" + failedTrace + "?format=json": 2 * maxBytes,
 	} {
@@ -228,7 +228,7 @@ func TestReadersThatStop(t *testing.T) {
 // is costly; a person who follows a link to a page can.
 func TestOtherSitesGetNothingMade(t *testing.T) {
 	f := newFixture(t, nil)
-	costly := []string{"/", "/traces", "/traces/" + failedTrace, "/hops?trace=" + failedTrace, "/metrics", "/store", "/listeners", "/clusters", "/config_dump",
+	costly := []string{"/", "/paths", "/traces", "/traces/" + failedTrace, "/hops?trace=" + failedTrace, "/metrics", "/store", "/listeners", "/clusters", "/config_dump",
 		"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=1", "/debug/pprof/cmdline"}
 	for _, path := range costly {
 		for _, site := range []string{"cross-site", "same-site"} {
@@ -238,7 +238,7 @@ func TestOtherSitesGetNothingMade(t *testing.T) {
 				}
 			}
 			got := f.do("GET", path, "Sec-Fetch-Site: "+site, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-User: ?1")
-			if isPage := path == "/" || strings.HasPrefix(path, "/traces/"); (got.status == 200) != isPage {
+			if isPage := path == "/" || path == "/paths" || strings.HasPrefix(path, "/traces/"); (got.status == 200) != isPage {
 				t.Errorf("%s, a link that was followed to %s: %d", site, path, got.status)
 			}
 			if got := f.do("GET", path, "Sec-Fetch-Site: "+site, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Sec-Fetch-User: ?1"); got.status != 403 {

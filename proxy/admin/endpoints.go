@@ -57,7 +57,9 @@ func (a *api) table() []endpoint {
 		return e
 	}
 	all := []endpoint{
-		page(costly(views, "/", "/{$}", "this page", a.index)),
+		page(costly(views, "/", "/{$}", "leads browsers to the console; for programs it is the same as /paths", a.index)),
+		page(costly(views, "/paths", "/paths", "this page", a.index)),
+		open(true, row("/console/", "/console/", get, "the web console; its files hold no data, so they need no token", serveConsole())),
 		open(a.Access != nil && a.Access.Ready, row("/ready", "/ready", get, "200 when the proxy takes traffic, otherwise 503 and why not", a.ready)),
 		row("/server_info", "/server_info", get, "version, uptime, process, state", a.serverInfo),
 	}

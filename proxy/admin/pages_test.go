@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/store"
@@ -24,7 +25,7 @@ func TestPages(t *testing.T) {
 		path string
 		want []string
 	}{
-		{"/", []string{
+		{"/paths", []string{
 			"<h1>web</h1>", "hopscope 1.2.3", `href="/traces/` + failedTrace + `"`, `href="/traces/` + slowTrace + `"`,
 			"<b>payments → bank</b>", "connection refused (UF)", "<b>recommendations</b>",
 			"/config_dump", "/debug/pprof/", "POST", "&lt;script&gt;",
@@ -66,7 +67,7 @@ func TestFlagsAreExplained(t *testing.T) {
 	f := newFixture(t, nil)
 	const words = "UF: usual causes: Nothing listens at the address"
 	for path, want := range map[string]string{
-		"/":                      `<td class="why" title="` + words,
+		"/paths":                 `<td class="why" title="` + words,
 		"/traces/" + failedTrace: `<dd title="` + words,
 	} {
 		if got := f.do("GET", path, "Accept: text/html"); !strings.Contains(got.body, want) {
@@ -113,7 +114,7 @@ func TestGroupedByCulprit(t *testing.T) {
 		s.Observe(h)
 	}
 	f := newFixture(t, func(o *Options) { o.Trace, o.Traces = s.Trace, s.Traces })
-	page := f.do("GET", "/", "Accept: text/html").body
+	page := f.do("GET", "/paths", "Accept: text/html").body
 	for _, want := range []string{
 		`<td class="num">19</td>`, `<td class="num">1</td>`, `<td class="num bad">UNAVAILABLE</td>`, "cart shop.Cart/Add",
 		`/traces/` + hop.TraceID{20}.String(), `/traces/` + hop.TraceID{8}.String(), "<b>cart → redis</b>",
@@ -187,4 +188,32 @@ func FuzzParseTrace(f *testing.F) {
 			t.Errorf("%q became %v", s, id)
 		}
 	})
+}
+
+// TestBrowsersAreLedToTheConsole: also where a token is wanted. Programs have the list of
+// paths at "/" as before.
+func TestBrowsersAreLedToTheConsole(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Access = &Access{Read: []*mesh.Tokens{tokens(t, readToken)}, Refused: func(string) {}} })
+	const browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
+	if got := f.do("GET", "/", browser); got.status != 303 || got.header.Get("Location") != "console/" {
+		t.Errorf("/: %v", got)
+	}
+	page := f.do("GET", "/console/", browser)
+	if page.status != 200 || !strings.Contains(page.body, "<title>hopscope") || !strings.Contains(page.header.Get("Content-Security-Policy"), "script-src 'self';") {
+		t.Errorf("/console/: %v", page)
+	}
+	if got := f.do("GET", "/console/nothing"); got.status != 404 {
+		t.Errorf("/console/nothing: %v", got)
+	}
+	for _, path := range []string{"/", "/paths"} {
+		if got := f.do("GET", path); got.status != 401 {
+			t.Errorf("%s without a token: %v", path, got)
+		}
+	}
+	f = newFixture(t, nil)
+	for path, accept := range map[string]string{"/": "Accept: */*", "/paths": browser} {
+		if got := f.do("GET", path, accept); got.status != 200 || !strings.Contains(got.body, "/config_dump") {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
 }

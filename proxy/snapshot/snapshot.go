@@ -21,7 +21,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/proxy/resources"
-	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -77,9 +76,9 @@ type Proxy struct {
 	tally        *tally.Tally
 	tail         *tail.Tail
 	recorder     *record.Recorder
-	collectorTLS []*tlsconf.Client // of exporters
-	droppers     []dropper         // the recorder, and the views that count what they lost
-	agents       agents            // of Consul
+	collectorTLS []exporterTLS
+	droppers     []dropper // the recorder, and the views that count what they lost
+	agents       agents    // of Consul
 
 	registration *registration // nil where there is none; guarded by reloading
 
@@ -164,6 +163,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	}
 	p.measure()
 	p.measureTLS()
+	p.measureProcess()
 	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
