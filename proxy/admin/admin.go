@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
@@ -94,19 +95,27 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux()}
+	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared()}
+	a.client = mesh.Within(a.members, a.ask)
+	a.all, a.failed = newLive(a.client, false), newLive(a.client, true)
 	a.endpoints = a.table()
 	for _, e := range a.endpoints {
 		a.mux.Handle(e.pattern, a.only(e))
 	}
 	a.mux.HandleFunc("/", a.notFound)
+	a.inner = a.innerMux()
 	return guard(toConsole(a.mux))
 }
 
-// api is the handler's state; nothing in it changes after New.
+// api is the handler's state. What changes after New is in shared, all and failed.
 type api struct {
 	Options
 	endpoints []endpoint
 	mux       *http.ServeMux
+	inner     *http.ServeMux // what this proxy asks itself
 	pages     pages
+	client    *mesh.Client // of the whole mesh
+	shared    *shared
+	// all and failed have the traces of the mesh as they end.
+	all, failed *live
 }

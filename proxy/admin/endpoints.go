@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh"
+
 	runtimepprof "runtime/pprof"
 )
 
@@ -25,6 +27,7 @@ type endpoint struct {
 	page     bool // a person may follow a link to it from another site
 	open     bool // everyone may ask for it
 	harmless bool // whoever may read may POST to it
+	mesh     bool // it asks the whole mesh: a page of another site may not, nor another proxy
 }
 
 // The methods of the rows below. GET stands for HEAD too.
@@ -84,6 +87,21 @@ func (a *api) table() []endpoint {
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
+	ofMesh := func(path, pattern, help string, q meshQuestion) endpoint {
+		e := row(path, pattern, get, help, a.ofMesh(q))
+		e.mesh = true
+		return e
+	}
+	add(true,
+		ofMesh("/v1/mesh/why?since=10m", "/v1/mesh/why", "why requests fail over the whole mesh, as hopscope why --json says it", a.meshWhy),
+		ofMesh("/v1/mesh/traces?failed=1", "/v1/mesh/traces", "recent traces of the whole mesh, with the parameters of /v1/traces", a.meshTraces),
+		ofMesh("/v1/mesh/trace/ID", "/v1/mesh/trace/{id}", "one trace over the whole mesh, and which hop failed", a.meshTrace),
+		ofMesh("/v1/mesh/events?since=1h", "/v1/mesh/events", "what happened to the proxies of the mesh", a.meshEvents),
+		ofMesh("/v1/mesh/active", "/v1/mesh/active", "the requests of the whole mesh that are under way for longest; also limit=N", a.meshActive),
+		ofMesh("/v1/mesh/peers", "/v1/mesh/peers", "the members of the mesh, asked whether they answer now", a.meshPeers))
+	tail := costly(make(lane, maxStreams), "/v1/mesh/tail?failed=1", "/v1/mesh/tail", "the traces of the whole mesh as they end, a JSON object a line; also service=, rate=N a second", a.meshTail)
+	tail.mesh = true
+	add(true, tail)
 	add(a.Pin != nil, harmless(row("/v1/pins", "/v1/pins", post, "POST has the hops of traces exported that failed elsewhere: members ask each other", a.pins)))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
@@ -135,7 +153,11 @@ func (a *api) only(e endpoint) http.Handler {
 			writeError(w, http.StatusMethodNotAllowed, r.Method+" is not a method of "+r.URL.Path, "use "+e.methods)
 			return
 		}
-		if e.lane != nil && asksFromElsewhere(r, e.page) {
+		if e.mesh && r.Header.Get(mesh.HeaderRelay) != "" {
+			writeError(w, http.StatusLoopDetected, "this asks the whole mesh, and is not relayed", "ask this proxy itself")
+			return
+		}
+		if (e.lane != nil || e.mesh) && asksFromElsewhere(r, e.page) {
 			writeError(w, http.StatusForbidden, "a page of another site may not request this", "open it in a tab of its own, or ask from the command line")
 			return
 		}
@@ -163,9 +185,12 @@ func timed(next http.HandlerFunc) http.HandlerFunc {
 
 // notFound answers every path that no endpoint has.
 func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
-	if !a.admit(w, r, Reader) {
-		return
+	if a.admit(w, r, Reader) {
+		a.notHere(w, r)
 	}
+}
+
+func (a *api) notHere(w http.ResponseWriter, r *http.Request) {
 	p := problem{Error: "there is no " + r.URL.Path + " here", Hint: "these are the endpoints"}
 	for _, e := range a.endpoints {
 		p.Endpoints = append(p.Endpoints, e.methods+" "+e.path)
