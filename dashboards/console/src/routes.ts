@@ -22,6 +22,8 @@ export const routes: Route[] = [
   { pattern: '/map', nav: 'Map', key: 'm', title: () => 'Map', load: () => import('./map/page') },
   { pattern: '/service/:name', title: (p) => p.name ?? '', load: () => import('./service/page') },
   { pattern: '/edge/:caller/:name', title: (p) => `${p.caller === '~' ? 'clients' : p.caller} → ${p.name}`, load: () => import('./edge/page') },
+  { pattern: '/events', nav: 'Events', key: 'e', title: () => 'Events', load: () => import('./events/page') },
+  { pattern: '/config', nav: 'Configuration', key: 'c', title: () => 'Configuration', load: () => import('./config/page') },
   { pattern: '/help', nav: 'Help', key: 'h', title: () => 'Help', load: () => import('./help/page') },
 ];
 

@@ -54,7 +54,7 @@ export function Drawing({ graph, search }: { graph: Graph; search: string }) {
 
   return (
     <div class="drawing">
-      <svg ref={svg} class={`map ${places.labelled ? 'labelled' : ''}`} tabIndex={0} role="group" aria-label="Map of the mesh. Arrow keys move it, or from service to service; plus, minus and 0 scale it. The table has the same numbers." onKeyDown={keys}>
+      <svg ref={svg} class={`map ${places.labelled ? 'labelled' : ''}`} tabindex={0} role="group" aria-label="Map of the mesh. Arrow keys move it, or from service to service; plus, minus and 0 scale it. The table has the same numbers." onKeyDown={keys}>
         <defs>
           <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8Z" /></marker>
           <marker id="arrow-fault" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="10" markerHeight="10" markerUnits="userSpaceOnUse" orient="auto"><path class="head fault" d="M0 0L8 4L0 8Z" /></marker>
@@ -92,11 +92,11 @@ const Node = memo(function Node({ node: n, places, dim, over, focused }: { node:
   }
   return (
     <a href={href(['service', n.name])} data-service={n.name} class={`node ${state(n)} ${n.proxied ? '' : 'bare'} ${dim ? 'dim' : ''}`} {...watch} onFocus={() => focused(n.name)}
-      aria-label={`${n.name}${n.proxied ? '' : ', not behind a proxy'}: ${spoken(n)}`}>
+      aria-label={`${shorten(n.name)} ${numbers(n)}${n.proxied ? '' : ', not behind a proxy'}${atFault(n)}`}>
       <g transform={`translate(${b.x} ${b.y})`}>
-        <title>{n.name}{n.proxied ? '' : ': no proxy of it was seen'}</title>
+        {shorten(n.name) !== n.name && <title>{n.name}</title>}
         <rect x={-b.width / 2} y={-b.height / 2} width={b.width} height={b.height} rx="7" />
-        <text class="name" y="-4">{shorten(n.name)}</text>
+        <text class="name" y="-4">{shorten(n.name)}</text>{' '}
         <Numbers of={n} y={14} />
       </g>
     </a>
@@ -108,7 +108,7 @@ const Edge = memo(function Edge({ edge: e, places, dim, named, culprit }: { edge
   const fault = e.blamed > 0;
   const width = e.requests === 0 ? 1 : Math.min(4, 1.2 + Math.log10(1 + e.perSecond) * 0.7) + (fault ? 1.6 : 0);
   return (
-    <a href={edgeHref(e.caller, e.service)} tabIndex={-1} class={`edge ${state(e)} ${culprit ? 'culprit' : ''} ${dim ? 'dim' : ''} ${named ? 'named' : ''}`} aria-hidden="true">
+    <a href={edgeHref(e.caller, e.service)} tabindex={-1} class={`edge ${state(e)} ${culprit ? 'culprit' : ''} ${dim ? 'dim' : ''} ${named ? 'named' : ''}`} aria-hidden="true">
       <title>{`${e.caller || 'clients'} → ${e.service}: ${spoken(e)}`}</title>
       <path class="hit" d={line.path} />
       {culprit && <path class="glow" d={line.path} />}
@@ -127,8 +127,9 @@ function Numbers({ of: x, y }: { of: MapNode | MapEdge; y: number }) {
   return <text class="numbers" y={y}>{rate(x.perSecond)} <tspan class={x.failed > 0 ? 'bad' : ''}>{percent(x.failing)}</tspan> <tspan class={x.slow > 0 ? 'slow' : ''}>{duration(x.p99)}</tspan></text>;
 }
 
-const spoken = (x: MapNode | MapEdge) => x.requests === 0 ? 'no requests'
-  : `${rate(x.perSecond)}, ${percent(x.failing)} failed${x.blamed > 0 ? `, at fault for ${plural(x.blamed, 'failure')}` : ''}, p99 ${duration(x.p99)}`;
+const atFault = (x: MapNode | MapEdge) => x.blamed > 0 ? `, at fault for ${plural(x.blamed, 'failure')}` : '';
+const numbers = (x: MapNode | MapEdge) => x.requests === 0 ? 'no requests' : `${rate(x.perSecond)} ${percent(x.failing)} ${duration(x.p99)}`;
+const spoken = (x: MapNode | MapEdge) => x.requests === 0 ? 'no requests' : `${rate(x.perSecond)}, ${percent(x.failing)} failed${atFault(x)}, p99 ${duration(x.p99)}`;
 
 function pan(v: View, key: string): View {
   const step = 60;

@@ -125,11 +125,11 @@ function Totals({ series, span }: { series: SeriesAnswer; span: number }) {
   if (!t || t.requests === 0) return null;
   return (
     <dl class="totals">
-      <div><dt>Requests</dt><dd>{rate(t.perSecond)}</dd><Sparkline values={t.trend} tone="plain" label={`${count(t.requests)} requests over time`} /></div>
+      <div><dt>Requests</dt><dd>{rate(t.perSecond)}</dd><dd class="more"><Sparkline values={t.trend} tone="plain" label={`${count(t.requests)} requests over time`} /></dd></div>
       <div><dt>Failed</dt><dd>{t.failing > 0 ? <a class="bad" href={href(['traces'], { failed: '1' })}>{percent(t.failing)}</a> : percent(0)}</dd></div>
       <div><dt>Slow</dt><dd>{t.slow > 0 ? <a class="slow" href={href(['traces'], { slow: '1' })}>{percent(ratio(t.slow, t.requests))}</a> : percent(0)}</dd></div>
       {t.entries.map((e) => (
-        <div key={e.service}><dt>p99 at <a href={href(['service', e.service])}>{e.service}</a></dt><dd>{duration(e.p99)}</dd><p class="faint small">p50 {duration(e.p50)}, p99 at worst {duration(e.worst)}</p></div>
+        <div key={e.service}><dt>p99 at <a href={href(['service', e.service])}>{e.service}</a></dt><dd>{duration(e.p99)}</dd><dd class="more">p50 {duration(e.p50)}, p99 at worst {duration(e.worst)}</dd></div>
       ))}
     </dl>
   );

@@ -9,8 +9,8 @@ import { useStore } from '../store';
 import type { Configs } from './data';
 import { isWell, type EndpointRow } from './view';
 
-/** Endpoints has the endpoints that proxies call, with their health, and what may be done about it. */
-export function Endpoints({ rows, configs, label }: { rows: EndpointRow[]; configs: Configs; label: string }) {
+/** Endpoints has the endpoints that proxies call, with their health, and what may be done about it. single is true if all are of one cluster of one proxy, which the page names. */
+export function Endpoints({ rows, configs, label, single }: { rows: EndpointRow[]; configs: Configs; label: string; single?: boolean }) {
   const who = useStore(session);
   const [said, say] = useState<{ tone: string; text: string }>();
   const may = who?.roles.includes('control') ?? false;
@@ -36,15 +36,16 @@ export function Endpoints({ rows, configs, label }: { rows: EndpointRow[]; confi
     { name: 'p50', number: true, sort: (r) => r.p50_ns, cell: (r) => duration(r.p50_ns || undefined) },
     { name: 'p99', number: true, sort: (r) => r.p99_ns, cell: (r) => duration(r.p99_ns || undefined) },
   ];
+  if (single) columns.splice(1, 1);
   if (may && own) columns.push({ name: 'Actions', cell: (r) => r.self ? <Actions of={r} act={act} /> : <span class="faint" title="Open the console of that proxy">at {r.at}</span> });
   return (
     <>
       {said && <p class={said.tone} role="status">{said.text}</p>}
-      <Table label={label} columns={columns} rows={rows} id={(r) => `${r.at} ${r.cluster} ${r.address}`} empty="No proxy that answered has endpoints of it." />
+      <Table label={label} columns={columns} rows={rows} id={(r) => `${r.at} ${r.cluster} ${r.address}`} empty={single ? 'It has no endpoints.' : 'No proxy that answered has endpoints of it.'} />
       {configs.of > configs.asked && <p class="faint">{configs.asked} of {configs.of} proxies were asked.</p>}
       {configs.failed.map((f) => <p key={f.address} class="faint">{f.service || f.address} did not say: {f.error}.</p>)}
-      {own && !may && <p class="faint">To eject, drain or restore endpoints, sign in with the control token.</p>}
-      {!own && rows.length > 0 && <p class="faint">Endpoints can be ejected, drained and restored in the console of the proxy that calls them: {plural(new Set(rows.map((r) => r.at)).size, 'proxy', 'proxies')} here, none of which serves this page.</p>}
+      {own && !may && !single && <p class="faint">To eject, drain or restore endpoints, sign in with the control token.</p>}
+      {!own && !single && rows.length > 0 && <p class="faint">Endpoints can be ejected, drained and restored in the console of the proxy that calls them: {plural(new Set(rows.map((r) => r.at)).size, 'proxy', 'proxies')} here, none of which serves this page.</p>}
     </>
   );
 }
