@@ -29,6 +29,8 @@ CHECK_FLAGS ?=
 ATTACK_FLAGS ?=
 # Any flags of the measurement of accuracy: go run ./accuracy -help.
 ACCURACY_FLAGS ?=
+# Any flags of the stack: bin/hopscope-stack --help.
+STACK_FLAGS ?=
 SOAK ?= 10m
 # A count, not a time: with a time, Go before 1.27 now and then fails a good run at
 # its very end (go.dev/issue/75804).
@@ -43,6 +45,22 @@ help: ## list these targets
 .PHONY: demo
 demo: build ## build, then see a small mesh name its failing hop (Ctrl-C ends it)
 	bin/hopscope demo
+
+.PHONY: stack
+stack: build ## the demo's services as processes, with Consul, Jaeger, Zipkin and Prometheus (Ctrl-C ends it)
+	go build -o bin/hopscope-stack ./deploy/stack
+	exec bin/hopscope-stack $(STACK_FLAGS)
+
+# What follows stack-fault on the command line are names of faults, not targets.
+ifeq (stack-fault,$(firstword $(MAKECMDGOALS)))
+FAULTS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(FAULTS)
+$(FAULTS): ; @:
+endif
+
+.PHONY: stack-fault
+stack-fault: ## list the faults of the stack that runs; stack-fault NAME switches one on, stack-fault off all off
+	@go run ./deploy/stack fault $(FAULTS)
 
 .PHONY: build
 build: ## build bin/hopscope, a static binary

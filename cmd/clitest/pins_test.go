@@ -202,7 +202,7 @@ func TestTheWholeTraceOfEveryFailure(t *testing.T) {
 	if counted != float64(byMesh) {
 		t.Errorf("%v hops were exported since their trace was pinned, want %d", counted, byMesh)
 	}
-	if away := m.gateway.metric(`hopscope_telemetry_dropped_total{exporter="",reason="unreachable",view="pins"}`); away == 0 {
+	if away := m.gateway.metric(`hopscope_telemetry_dropped_total{exporter="",reason="unreachable",service="gateway",view="pins"}`); away == 0 {
 		t.Error("that a member is away is not counted")
 	}
 	t.Logf("%d traces failed, %d of them were not sampled; %d hops of those went well, and are in Jaeger", len(failed), unsampled, byMesh)

@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,23 +40,33 @@ type ConsulOptions struct {
 func Consul(tb testing.TB, o ConsulOptions) *ConsulServer {
 	tb.Helper()
 	path := Require(tb, "consul")
-	c := &ConsulServer{Datacenter: o.Datacenter, Token: o.Token}
-	if c.Datacenter == "" {
-		c.Datacenter = "dc1"
-	}
-	c.Process = start(tb, "consul", func() (command, error) {
-		a, err := freeAddresses(5)
-		if err != nil {
-			return command{}, err
-		}
-		c.Address, c.DNS, c.wan = a[0], a[1], a[2]
-		c.URL = "http://" + c.Address
-		if c.args, err = consulArgs(a, c.Datacenter, o); err != nil {
-			return command{}, err
-		}
-		return c.command(path, o.Join), nil
-	})
+	c := newConsul(o)
+	c.Process = start(tb, "consul", func() (command, error) { return c.plan(path, o) })
 	return c
+}
+
+// StartConsul starts a Consul agent that runs until Kill.
+func StartConsul(ctx context.Context, o ConsulOptions) (_ *ConsulServer, err error) {
+	c := newConsul(o)
+	c.Process, err = launch(ctx, "consul", func(path string) (command, error) { return c.plan(path, o) })
+	return c, err
+}
+
+func newConsul(o ConsulOptions) *ConsulServer {
+	return &ConsulServer{Datacenter: cmp.Or(o.Datacenter, "dc1"), Token: o.Token}
+}
+
+func (c *ConsulServer) plan(path string, o ConsulOptions) (command, error) {
+	a, err := freeAddresses(5)
+	if err != nil {
+		return command{}, err
+	}
+	c.Address, c.DNS, c.wan = a[0], a[1], a[2]
+	c.URL = "http://" + c.Address
+	if c.args, err = consulArgs(a, c.Datacenter, o); err != nil {
+		return command{}, err
+	}
+	return c.command(path, o.Join), nil
 }
 
 // Restart kills the agent, if Kill has not done so, and starts it again on the same
@@ -70,7 +81,7 @@ func (c *ConsulServer) Restart(tb testing.TB) {
 // API is a client of the agent, with its token.
 func (c *ConsulServer) API(tb testing.TB) *api.Client {
 	tb.Helper()
-	client, err := c.client()
+	client, err := c.Client()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -144,13 +155,14 @@ func (c *ConsulServer) command(path string, join *ConsulServer) command {
 	}
 }
 
-func (c *ConsulServer) client() (*api.Client, error) {
+// Client is API without a test.
+func (c *ConsulServer) Client() (*api.Client, error) {
 	// Connections that are not kept are none that outlive the test.
 	return api.NewClient(&api.Config{Address: c.Address, Token: c.Token, Transport: &http.Transport{DisableKeepAlives: true}})
 }
 
 func (c *ConsulServer) ready(ctx context.Context) error {
-	client, err := c.client()
+	client, err := c.Client()
 	if err != nil {
 		return err
 	}
@@ -162,7 +174,7 @@ func (c *ConsulServer) ready(ctx context.Context) error {
 }
 
 func (c *ConsulServer) knows(ctx context.Context, datacenter string) error {
-	client, err := c.client()
+	client, err := c.Client()
 	if err != nil {
 		return err
 	}

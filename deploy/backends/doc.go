@@ -4,8 +4,8 @@
 // ends.
 // Real clients (h2spec, h2load, nghttp, curl) it finds by Require.
 //
-// It is not part of the product and not for production: nothing but tests and the
-// benchmark imports it. It installs nothing itself either: the script setup beside
+// It is not part of the product and not for production: nothing but tests and deploy/stack
+// imports it. It installs nothing itself either: the script setup beside
 // it does, and Path runs that script.
 //
 // A new server is a line in setup's table of parts and a file here like jaeger.go;

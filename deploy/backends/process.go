@@ -51,6 +51,31 @@ type command struct {
 	ready   func(context.Context) error // asks the server; nil when it answers as it should
 }
 
+// Spawn runs a program that has no readiness of its own, as the leader of a process group
+// that ends with this process. What c does not send elsewhere is in its Output.
+func Spawn(name string, c *exec.Cmd) (*Process, error) {
+	p := &Process{name: name, cmd: c, output: &tail{}, exited: make(chan struct{})}
+	if c.Stdout == nil {
+		c.Stdout = p.output
+	}
+	if c.Stderr == nil {
+		c.Stderr = p.output
+	}
+	c.SysProcAttr = processGroup()
+	c.WaitDelay = 5 * time.Second // should a child that left the group hold the outputs open
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	go func() {
+		_ = c.Wait() // what ended it is in cmd.ProcessState
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// Exited is closed when the server has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
 // start runs a server until the test ends, and returns when it is ready. The plan is
 // called before every try, because each needs fresh ports.
 func start(tb testing.TB, name string, plan func() (command, error)) *Process {
@@ -68,6 +93,17 @@ func start(tb testing.TB, name string, plan func() (command, error)) *Process {
 		}
 	})
 	return p
+}
+
+// launch is start without a test: the server runs until Kill.
+func launch(ctx context.Context, name string, plan func(path string) (command, error)) (*Process, error) {
+	path, err := Path(name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	return run(ctx, name, func() (command, error) { return plan(path) })
 }
 
 // run tries again, on the fresh ports of another plan, as long as somebody else took a
@@ -91,18 +127,12 @@ func run(ctx context.Context, name string, plan func() (command, error)) (*Proce
 var errPortTaken = errors.New("another process took its port")
 
 func runOnce(ctx context.Context, name string, c command) (*Process, error) {
-	p := &Process{name: name, cmd: exec.Command(c.path, c.args...), output: &tail{}, exited: make(chan struct{})}
-	p.cmd.Env = append(p.cmd.Environ(), c.env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.SysProcAttr = processGroup()
-	p.cmd.WaitDelay = 5 * time.Second // should a child that left the group hold the outputs open
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	cmd := exec.Command(c.path, c.args...)
+	cmd.Env = append(cmd.Environ(), c.env...)
+	p, err := Spawn(name, cmd)
+	if err != nil {
+		return nil, err
 	}
-	go func() {
-		_ = p.cmd.Wait() // what ended it is in cmd.ProcessState
-		close(p.exited)
-	}()
 	if err := p.awaitReady(ctx, c); err != nil {
 		p.Kill()
 		return nil, fmt.Errorf("%s: %w; its last output:\n%s", name, err, p.Output())

@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -24,26 +25,36 @@ func Prometheus(tb testing.TB, scrapeTargets ...string) *PrometheusServer {
 		tb.Fatal(err)
 	}
 	p := new(PrometheusServer)
-	p.Process = start(tb, "prometheus", func() (command, error) {
-		a, err := freeAddresses(1)
-		if err != nil {
-			return command{}, err
-		}
-		p.URL = "http://" + a[0]
-		return command{
-			path: path,
-			args: []string{
-				"--log.level=warn",
-				"--config.file=" + config,
-				"--storage.tsdb.path=" + filepath.Join(dir, "data"),
-				"--web.listen-address=" + a[0],
-				"--enable-feature=exemplar-storage",
-			},
-			listens: a,
-			ready:   answers(p.URL + "/-/ready"),
-		}, nil
-	})
+	p.Process = start(tb, "prometheus", func() (command, error) { return p.plan(path, config, dir) })
 	return p
+}
+
+// StartPrometheus starts a Prometheus with a configuration file, which keeps its data below
+// a directory, and runs until Kill.
+func StartPrometheus(ctx context.Context, config, dir string) (_ *PrometheusServer, err error) {
+	p := new(PrometheusServer)
+	p.Process, err = launch(ctx, "prometheus", func(path string) (command, error) { return p.plan(path, config, dir) })
+	return p, err
+}
+
+func (p *PrometheusServer) plan(path, config, dir string) (command, error) {
+	a, err := freeAddresses(1)
+	if err != nil {
+		return command{}, err
+	}
+	p.URL = "http://" + a[0]
+	return command{
+		path: path,
+		args: []string{
+			"--log.level=warn",
+			"--config.file=" + config,
+			"--storage.tsdb.path=" + filepath.Join(dir, "data"),
+			"--web.listen-address=" + a[0],
+			"--enable-feature=exemplar-storage",
+		},
+		listens: a,
+		ready:   answers(p.URL + "/-/ready"),
+	}, nil
 }
 
 // scrapeConfig writes JSON, which is YAML too and needs no quoting of the targets.

@@ -145,12 +145,15 @@ func (s *service) call(r *http.Request, to node) reply {
 // propagate is all that tracing asks of an application: hand on, with each
 // request that it makes, the context of the request that it serves.
 func propagate(out, in http.Header) {
-	for _, name := range [...]string{"Traceparent", "Tracestate", "Baggage"} {
+	for _, name := range contextFields() {
 		if values := in.Values(name); len(values) > 0 {
 			out[name] = values
 		}
 	}
 }
+
+// contextFields are the fields of the trace context.
+func contextFields() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }
 
 // traceOf is the trace id of a request, from its traceparent.
 func traceOf(r *http.Request) string {

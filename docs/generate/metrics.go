@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/snapshot"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -29,7 +31,8 @@ the trace and span of a request whose trace is exported), and, with ` + "`teleme
   request has come to it. In a query, ` + "`or vector(0)`" + ` gives the 0.
 - Labels are bounded. A client can't make up a value: methods, routes and gRPC methods beyond those that are known are one,
   ` + "`_OTHER` or `other`" + `.
-- The metrics of Go's runtime (` + "`go_*`" + `) and of the process (` + "`process_*`" + `) are those of Prometheus' client for Go.
+- The metrics of Go's runtime (` + "`go_*`" + `) and of the process (` + "`process_*`" + `) are those of Prometheus' client for Go. They have no label
+  ` + "`service`" + `: join them with ` + "`hopscope_build_info` by `instance`" + `.
 
 `
 
@@ -61,9 +64,14 @@ This is exact, but for these:
 - Connections that failed before there was a request, as in a TLS handshake, are in ` + "`hopscope_connection_failures_total`" + ` instead.
 `
 
+// processIntro comes before the metrics of the process.
+const processIntro = `Go's runtime and Linux have these; on other systems some of ` + "`process_*`" + ` are missing. ` + "`go_info`" + ` has the version of Go.
+`
+
 // meanings says what each label means.
 var meanings = map[string]string{
-	"breaker":                   "limit that was reached: `requests`, `retries` or `connections`",
+	"breaker":                   "limit: `requests`, `retries`, `connections` or `pending` (requests that wait for a connection)",
+	"change":                    "`added` or `removed`",
 	"cluster":                   "cluster that the request goes to; of an attempt, the one that its endpoint is in; empty where there is none",
 	"code":                      "HTTP status, 0 where no response began",
 	"culprit":                   "who is at fault: a service, or where the failure happened between two, such as `payments -> bank`; `other` beyond 200 of them",
@@ -75,13 +83,14 @@ var meanings = map[string]string{
 	"flag":                      "first [response flag](flags.md), empty if there is none",
 	"goversion":                 "version of Go that built it",
 	"grpc_status":               "name of a gRPC call's status, such as `UNAVAILABLE`; empty for others, and where the call ended without one",
+	"hash":                      "12 hexadecimal digits that stand for a configuration",
 	"health":                    "health of endpoints",
 	"http_request_method":       "method, `_OTHER` for one that is not known",
 	"http_response_status_code": "HTTP status, empty where no response began",
-	"kind":                      "of a failure: what happened, in a word, such as `connect_refused`, or `error_response` where an application answered with an error; of a certificate: `listener` or `cluster`",
+	"kind":                      "of a failure: what happened, in a word, such as `connect_refused`, or `error_response` where an application answered with an error; of a certificate: `listener`, `cluster`, `admin`, `mesh` or `exporter`",
 	"listener":                  "listener that took the connection",
 	"method":                    "as `http_request_method`",
-	"name":                      "name of the listener or cluster",
+	"name":                      "whose certificate it is: the listener or cluster, or the exporter's place in the configuration",
 	"of":                        "`accept`: connections of clients; `dial`: connections to endpoints",
 	"origin":                    "who made the failure: `downstream`, `proxy` (this one), `endpoint`, or `relayed` from a hop farther upstream",
 	"outcome":                   "what was remarkable",
@@ -132,12 +141,18 @@ func metricsPage() ([]byte, error) {
 	b.WriteString(metricsIntro)
 	b.WriteString("| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n")
 	for _, d := range all {
-		var labels []string
 		for _, l := range d.Labels {
-			labels = append(labels, "`"+l+"`")
 			used[l] = true
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, unitOf(d.Name), strings.Join(labels, ", "), d.Help)
+		b.WriteString(row(d))
+	}
+	b.WriteString("\n## The process\n\n" + processIntro + "\n| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n")
+	process, err := describeProcess()
+	if err != nil {
+		return nil, fmt.Errorf("docs/metrics.md: %w", err)
+	}
+	for _, d := range process {
+		b.WriteString(row(d))
 	}
 	b.WriteString("\n## Labels\n\n| label | meaning |\n|---|---|\n")
 	for _, l := range slices.Sorted(maps.Keys(used)) {
@@ -156,11 +171,43 @@ func metricsPage() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// row is a metric's line of a table.
+func row(d metrics.Description) string {
+	var labels []string
+	for _, l := range d.Labels {
+		labels = append(labels, "`"+l+"`")
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, unitOf(d.Name), strings.Join(labels, ", "), d.Help)
+}
+
+// describeProcess returns the metrics of Go's runtime and of the process, by name.
+func describeProcess() ([]metrics.Description, error) {
+	r := prometheus.NewRegistry()
+	r.MustRegister(metrics.ProcessCollectors()...)
+	families, err := r.Gather()
+	if err != nil {
+		return nil, err
+	}
+	var all []metrics.Description
+	for _, f := range families {
+		d := metrics.Description{Name: f.GetName(), Type: strings.ToLower(f.GetType().String()), Help: strings.ReplaceAll(f.GetHelp(), "|", "\\|")}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() != "quantile" && !slices.Contains(d.Labels, l.GetName()) {
+					d.Labels = append(d.Labels, l.GetName())
+				}
+			}
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
 // unitOf is the unit of a metric, which its name ends in.
 func unitOf(name string) string {
 	name = strings.TrimSuffix(name, "_total")
 	switch {
-	case strings.HasSuffix(name, "_timestamp_seconds"):
+	case strings.HasSuffix(name, "_timestamp_seconds"), strings.HasSuffix(name, "_time_seconds"):
 		return "seconds since 1970"
 	case strings.HasSuffix(name, "_seconds"):
 		return "seconds"

@@ -2,8 +2,14 @@ package main
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,9 +46,16 @@ func TestMetricsPageIsComplete(t *testing.T) {
 		registered[d.Name] = true
 	}
 	for name := range shown {
-		if !listed[name] && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") && !strings.HasPrefix(name, "promhttp_") {
+		if !listed[name] {
 			t.Errorf("a proxy shows %s, which the page does not have", name)
 		}
+	}
+	process, err := describeProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range process {
+		registered[d.Name] = true
 	}
 	for name := range listed {
 		if !registered[name] {
@@ -57,6 +70,71 @@ func TestMetricsPageIsComplete(t *testing.T) {
 			t.Errorf("%s is a %s, and said to be a %s", d.Name, f.GetType(), d.Type)
 		}
 	}
+}
+
+// Each name of a metric that the code has is one of those on the page: none is registered
+// under a condition that the page does not know of.
+func TestMetricsPageHasWhatTheCodeNames(t *testing.T) {
+	all, err := describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]bool{}
+	for _, d := range all {
+		described[d.Name] = true
+	}
+	found := 0
+	for _, dir := range []string{"cmd", "mesh", "discovery", "proxy", "telemetry"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			for _, name := range namesIn(t, path) {
+				found++
+				if !described[name] {
+					t.Errorf("%s names the metric %s, which docs/metrics.md does not have", path, name)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found != len(all) {
+		t.Errorf("the code registers %d metrics, and the page has %d", found, len(all))
+	}
+}
+
+// namesIn returns the names of metrics that a file registers: those that a call is given
+// together with what they mean.
+func namesIn(t *testing.T, path string) (names []string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metric := regexp.MustCompile(`^"((hopscope|http|rpc|go|process)_[a-z_]+)"$`)
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		name, means := "", false
+		for _, a := range call.Args {
+			if l, ok := a.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				if m := metric.FindStringSubmatch(l.Value); m != nil && name == "" {
+					name = m[1]
+				}
+				means = means || strings.HasSuffix(l.Value, `."`)
+			}
+		}
+		if name != "" && means {
+			names = append(names, name)
+		}
+		return true
+	})
+	return names
 }
 
 // traffic sends requests and calls in both directions, and lets some fail. It returns the

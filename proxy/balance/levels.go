@@ -64,6 +64,7 @@ func (b *builder) levels(members []uint32) *levels {
 	}
 	for i, r := range runs {
 		if shares[i].panic {
+			b.set.panic = b.set.panic || len(r.present) > 0
 			l.add(b, i, &r, r.present, shares[i].healthy+shares[i].degraded, Panic)
 		}
 	}

@@ -18,6 +18,7 @@ type Set struct {
 
 	only    int // the single host that can be picked, -1 if there are more or none
 	onlyHow Outcome
+	panic   bool // a priority, or one of a subset, is in a panic
 
 	whole   *levels  // of all hosts; nil where there are
 	subsets *subsets // subsets
@@ -98,6 +99,10 @@ func (s *Set) Pick(r *Request) (index int, how Outcome) {
 	index, more := from.pick(s, r)
 	return index, how | more
 }
+
+// Panics reports whether too few hosts of a priority are available, of all hosts or of a
+// subset, so that those that are not well are used too.
+func (s *Set) Panics() bool { return s.panic }
 
 // Hosts returns the hosts as they were given. The caller must not change them.
 func (s *Set) Hosts() []Host { return s.hosts }

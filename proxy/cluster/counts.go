@@ -12,6 +12,8 @@ import (
 type counts struct {
 	picks  [8]atomic.Uint64 // by the bit of balance.Outcome
 	events [lastEvent][lastReason]atomic.Uint64
+	// Endpoints that the source added and removed.
+	added, removed atomic.Uint64
 }
 
 const (
@@ -36,6 +38,11 @@ func (c *Cluster) Picks(emit func(outcome string, n uint64)) {
 			emit(balance.Outcome(1<<i).String(), n)
 		}
 	}
+}
+
+// Changes returns how many endpoints the source has added and removed.
+func (c *Cluster) Changes() (added, removed uint64) {
+	return c.counts.added.Load(), c.counts.removed.Load()
 }
 
 // Ejections calls emit with the count of each event and reason of outlier detection that

@@ -140,6 +140,8 @@ func (c *Cluster) replace(u discovery.Update) {
 	}
 	c.endpoints, c.order, c.records = keep, order, recordsOf(order)
 	if c.options.Source != nil && len(added)+len(removed) > 0 {
+		c.counts.added.Add(uint64(len(added)))
+		c.counts.removed.Add(uint64(len(removed)))
 		slices.Sort(removed)
 		c.log.Info("endpoints changed", "cluster", c.Name, "source", c.from(), "endpoints", len(order), "added", few(added), "removed", few(removed))
 		c.options.Note(events.EndpointsChanged, "", c.changeText(added, removed))

@@ -146,6 +146,17 @@ func (c *Cluster) Healths() (by map[string]int, ejected int) {
 	return by, ejected
 }
 
+// Panics reports whether too few endpoints are available, so that those that are not well
+// are used too.
+func (c *Cluster) Panics() bool { return c.state.Load().set.Panics() }
+
+// Limits returns the most requests and retries that may be under way, connections that may
+// be open, and requests that may wait for one.
+func (c *Cluster) Limits() (requests, retries, connections, pending int) {
+	u := &c.options.Upstream
+	return c.limits.MaxRequests, c.limits.MaxRetries, u.MaxConnections, u.MaxPending
+}
+
 // SourceStatus returns what there is to say about the source of the endpoints.
 func (c *Cluster) SourceStatus() SourceStatus {
 	c.mu.Lock()

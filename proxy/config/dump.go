@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -18,6 +20,13 @@ func (c *Config) DumpYAML() []byte { return c.yaml(true) }
 
 // DumpJSON is the same as JSON.
 func (c *Config) DumpJSON() []byte { return jsonIndented(c.tree(true)) }
+
+// Hash is a short name for what the configuration says, secrets left out: 12 hexadecimal
+// digits, which are the same wherever that is the same.
+func (c *Config) Hash() string {
+	sum := sha256.Sum256(c.DumpYAML())
+	return hex.EncodeToString(sum[:6])
+}
 
 func (c *Config) yaml(hide bool) []byte {
 	var b bytes.Buffer

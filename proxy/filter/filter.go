@@ -2,6 +2,7 @@ package filter
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
@@ -37,8 +38,8 @@ type Exchange struct {
 	Until time.Duration
 	// Scratch is the Router's own: what it keeps from one request for the next.
 	Scratch any
-	// Finished is when it was over, on the clock of deadlines.
-	Finished time.Duration
+	// Began is when it began and Finished when it was over, on the clock of deadlines.
+	Began, Finished time.Duration
 	// Conn is the client's connection, Body the request's content, and Writer takes the
 	// response. A filter that changes the content puts a Body of its own in front of the
 	// one that is there, one that changes the response a Writer; nobody takes them away
@@ -59,6 +60,20 @@ type Exchange struct {
 		writer Writer
 	}
 	buffered int // bytes of Buffer that the connection's account has
+
+	random rand.PCG // of Random
+	seeded bool
+}
+
+// Random returns a random number, for ids and choices; nothing secret is made of it. Each
+// Exchange has a generator of its own, which costs less than that of the runtime, and
+// goes on from request to request.
+func (x *Exchange) Random() uint64 {
+	if !x.seeded {
+		x.random.Seed(rand.Uint64(), rand.Uint64())
+		x.seeded = true
+	}
+	return x.random.Uint64()
 }
 
 // Router finds the routes of exchanges: the forwarder.

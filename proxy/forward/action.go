@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
@@ -75,7 +74,10 @@ type Target struct {
 }
 
 func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
-	t := a.target(rand.Uint64())
+	t := &a.Targets[0]
+	if len(a.Targets) > 1 {
+		t = a.target(x.Random())
+	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
 	if a.Strip != "" || a.Prepend != "" {

@@ -3,7 +3,6 @@ package forward
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/cluster"
@@ -91,7 +90,7 @@ func (a *attempt) open(pooled bool) (err error) {
 		endpoint = a.endpoint.Endpoint
 	}
 	record := h.Attempt()
-	record.Span = tracecontext.NewSpanID(rand.Uint64())
+	record.Span = tracecontext.NewSpanID(x.Random())
 	record.Cluster, record.Endpoint = cl.Name, endpoint.Address
 	record.Start = h.Routed
 	if len(h.Attempts) > 1 {
@@ -102,7 +101,7 @@ func (a *attempt) open(pooled bool) (err error) {
 		h.AskHost(host)
 	}
 	d.note(record.Span, endpoint.Address, record.Start)
-	a.count(d.f.clock(h, record.Start))
+	a.count(clock(x, record.Start))
 	ctx := a.race
 	if ctx == nil {
 		ctx = d.f.Context
@@ -177,7 +176,7 @@ func (a *attempt) exchange() error {
 	}
 	record.FirstByte = now(h)
 	record.Status = x.Response.Status
-	a.answer(d.f.clock(h, record.FirstByte), record.Status < 500)
+	a.answer(clock(x, record.FirstByte), record.Status < 500)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/cluster"
@@ -137,7 +136,7 @@ func (d *delivery) pick(x *filter.Exchange) (*cluster.Endpoint, error) {
 	if len(h.Attempts) > 0 {
 		at = now(h)
 	}
-	x.Pick.Random, x.Pick.Now = rand.Uint64(), d.f.clock(h, at)
+	x.Pick.Random, x.Pick.Now = x.Random(), clock(x, at)
 	e, err := d.target.Cluster.Pick(&x.Pick)
 	if err == nil {
 		x.Pick.Tried = append(x.Pick.Tried, e.Load)

@@ -36,7 +36,7 @@ func (a *attempt) finish(reusable bool) {
 	a.examine()
 	reusable = a.settle() && reusable
 	record := h.LastAttempt()
-	at := a.d.f.clock(h, record.End)
+	at := clock(a.x, record.End)
 	if e := a.endpoint; e != nil {
 		a.answer(at, record.Flags == 0)
 		e.End()

@@ -188,7 +188,7 @@ func (f *Forwarder) finish(x *filter.Exchange, err error) {
 	if h.End == 0 || err != nil {
 		h.End = now(h)
 	}
-	x.Finished = f.clock(h, h.End)
+	x.Finished = clock(x, h.End)
 	h.Entry = (h.Failed() || h.Slow()) && f.entered(x)
 	x.Active.Leave()
 	x.Hop = nil
@@ -215,6 +215,4 @@ func (f *Forwarder) record(h *hop.Hop, sink hop.Sink) {
 func now(h *hop.Hop) time.Duration { return time.Since(h.Start) }
 
 // clock is an instant of the Hop on the clock of deadlines.
-func (f *Forwarder) clock(h *hop.Hop, at time.Duration) time.Duration {
-	return f.Shared.At(h.Start) + at
-}
+func clock(x *filter.Exchange, at time.Duration) time.Duration { return x.Began + at }

@@ -48,7 +48,7 @@ func (d *delivery) shorten(x *filter.Exchange) error {
 	}
 	r := &x.Request
 	r.Remove(message.GRPCTimeout)
-	r.AddSpan(message.GRPCTimeout, "grpc-timeout", r.Keep(grpc.AppendTimeout(r.Scratch(), left)))
+	r.EndField(message.GRPCTimeout, grpc.AppendTimeout(r.BeginField("grpc-timeout"), left))
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (f *Forwarder) endCall(x *filter.Exchange, trailers *message.Head) {
 	}
 	f.note(x)
 	if trailers != nil && f.ProxyStatusMode == Append && (h.Recovered == nil || h.Labels.Direction == hop.Inbound) {
-		trailers.AddSpan(message.ProxyStatus, "proxy-status", trailers.Keep(f.ProxyStatus.Append(trailers.Scratch(), h)))
+		trailers.EndField(message.ProxyStatus, f.ProxyStatus.Append(trailers.BeginField("proxy-status"), h))
 	}
 }
 
@@ -162,7 +162,7 @@ func (f *Forwarder) sayStatus(x *filter.Exchange, a *fault.Answer) {
 	}
 	h.SetString(&h.GRPCMessage, text)
 	r.Add(message.GRPCStatus, "grpc-status", fmt.Sprint(h.GRPCStatus.Code()))
-	r.AddSpan(message.GRPCMessage, "grpc-message", r.Keep(grpc.AppendMessage(r.Scratch(), text)))
+	r.EndField(message.GRPCMessage, grpc.AppendMessage(r.BeginField("grpc-message"), text))
 }
 
 // breakOff ends a call whose response has begun by trailers that say why; a reset would
@@ -176,7 +176,7 @@ func (f *Forwarder) breakOff(x *filter.Exchange, a *fault.Answer) bool {
 	r.Begin(nil)
 	f.sayStatus(x, a)
 	if f.ProxyStatusMode == Append {
-		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
+		r.EndField(message.ProxyStatus, f.ProxyStatus.Append(r.BeginField("proxy-status"), h))
 	}
 	return x.Writer.End(r) == nil
 }

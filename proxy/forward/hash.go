@@ -103,10 +103,10 @@ func (d *delivery) giveCookie(r *message.Head) {
 	if on == nil {
 		return
 	}
-	b := append(append(append(r.Scratch(), on.Cookie...), '='), d.cookie...)
+	b := append(append(append(r.BeginField("set-cookie"), on.Cookie...), '='), d.cookie...)
 	if on.CookieTTL > 0 {
 		b = strconv.AppendInt(append(b, "; Max-Age="...), int64(on.CookieTTL/time.Second), 10)
 	}
 	b = append(append(b, "; Path="...), on.CookiePath...)
-	r.AddSpan(message.Unknown, "set-cookie", r.Keep(append(b, "; HttpOnly"...)))
+	r.EndField(message.Unknown, append(b, "; HttpOnly"...))
 }

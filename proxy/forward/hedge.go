@@ -103,7 +103,7 @@ func (r *race) start(e *cluster.Endpoint, counted bool) {
 	}
 	c.from = len(record.Attempts)
 	c.x = filter.Exchange{
-		Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick,
+		Request: r.x.Request.Clone(), Hop: record, Trace: r.x.Trace, Pick: r.x.Pick, Began: r.x.Began,
 		Conn: unwatched{r.x.Conn}, Body: r.x.Body, Writer: shared{r.x.Writer, r},
 	}
 	c.x.Pick.Tried = slices.Clone(r.x.Pick.Tried)

@@ -152,7 +152,7 @@ func (d *delivery) tell(x *filter.Exchange) {
 	n := len(h.Attempts)
 	if d.target.Retry != nil || n > 1 {
 		r.Remove(message.XEnvoyAttemptCount)
-		r.AddSpan(message.XEnvoyAttemptCount, "x-envoy-attempt-count", r.Keep(strconv.AppendInt(r.Scratch(), int64(n), 10)))
+		r.EndField(message.XEnvoyAttemptCount, strconv.AppendInt(r.BeginField("x-envoy-attempt-count"), int64(n), 10))
 	}
 	if d.f.Deadlines == nil && !d.limits.told && d.limits.perTry == 0 {
 		return
@@ -161,7 +161,7 @@ func (d *delivery) tell(x *filter.Exchange) {
 		r.Remove(message.XEnvoyExpectedTimeout)
 	}
 	if left := d.limits.left(h.LastAttempt().Connected); left > 0 {
-		r.AddSpan(message.XEnvoyExpectedTimeout, expectedTimeout, r.Keep(strconv.AppendInt(r.Scratch(), max(left.Milliseconds(), 1), 10)))
+		r.EndField(message.XEnvoyExpectedTimeout, strconv.AppendInt(r.BeginField(expectedTimeout), max(left.Milliseconds(), 1), 10))
 	}
 }
 
@@ -176,7 +176,7 @@ func (d *delivery) onClock(at time.Duration) time.Duration {
 	if at == 0 {
 		return 0
 	}
-	return d.f.clock(d.x.Hop, at)
+	return clock(d.x, at)
 }
 
 // countTime begins the request's time once its content has ended.

@@ -1,8 +1,6 @@
 package forward
 
 import (
-	"bytes"
-	"math/rand/v2"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -25,17 +23,14 @@ func (f *Forwarder) begin(info *filter.ConnInfo) *hop.Hop {
 func (f *Forwarder) open(x *filter.Exchange) {
 	r := &x.Request
 	h := f.begin(x.Conn.Info())
-	x.Hop = h
+	x.Hop, x.Began = h, f.Shared.At(h.Start)
 	h.Version = r.Version
 	h.Method = r.Method.String()
 	if r.Method == message.MethodOther {
 		h.Set(&h.MethodText, r.MethodText())
 	}
 	host := r.Host()
-	if i := bytes.LastIndexByte(host, '@'); i >= 0 { // refused, but not told
-		host = host[i+1:]
-	}
-	h.Set(&h.Host, host)
+	h.Set(&h.Host, hop.WithoutUser(host)) // one with a user is refused, but not told
 	h.Set(&h.Path, r.Path())
 	h.Set(&h.Query, r.Query())
 	if agent, ok := r.Get(message.UserAgent); ok {
@@ -52,7 +47,7 @@ func (f *Forwarder) open(x *filter.Exchange) {
 // extract reads the trace context, or begins a trace.
 func (f *Forwarder) extract(x *filter.Exchange) {
 	h, r := x.Hop, &x.Request
-	h.Span = tracecontext.NewSpanID(rand.Uint64())
+	h.Span = tracecontext.NewSpanID(x.Random())
 	known := false
 	x.Trace = tracecontext.Context{}
 	if r.HasAny(traceFields) {
@@ -65,7 +60,7 @@ func (f *Forwarder) extract(x *filter.Exchange) {
 			c.Passes.Store(true)
 		}
 	} else {
-		h.Trace = tracecontext.NewTraceID(rand.Uint64(), rand.Uint64())
+		h.Trace = tracecontext.NewTraceID(x.Random(), x.Random())
 		x.Trace.Flags |= tracecontext.FlagRandom
 	}
 	h.Sampled, h.Keep = f.Sampler.Decide(x.Trace.Decision, h.Trace)
@@ -129,8 +124,7 @@ func (f *Forwarder) requestID(x *filter.Exchange) {
 		return
 	}
 	r.Remove(message.XRequestID)
-	id := r.Keep(tracecontext.AppendRequestID(r.Scratch(), rand.Uint64(), rand.Uint64()))
-	r.AddSpan(message.XRequestID, "x-request-id", id)
+	id := r.EndField(message.XRequestID, tracecontext.AppendRequestID(r.BeginField("x-request-id"), x.Random(), x.Random()))
 	h.Set(&h.RequestID, r.Bytes(id))
 }
 
@@ -145,11 +139,10 @@ func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
 		if h.Sampled {
 			flags |= tracecontext.FlagSampled
 		}
-		r.AddSpan(message.Traceparent, "traceparent",
-			r.Keep(tracecontext.AppendTraceparent(r.Scratch(), h.Trace, span, flags)))
+		r.EndField(message.Traceparent, tracecontext.AppendTraceparent(r.BeginField("traceparent"), h.Trace, span, flags))
 		r.Remove(message.Tracestate)
 		if mark := f.Propagation.Mark; mark != "" || h.TraceState.Len() > 0 {
-			r.AddSpan(message.Tracestate, "tracestate", r.Keep(mark.Append(r.Scratch(), h.Bytes(h.TraceState))))
+			r.EndField(message.Tracestate, mark.Append(r.BeginField("tracestate"), h.Bytes(h.TraceState)))
 		}
 	}
 	if formats&^tracecontext.W3C == 0 {
@@ -167,14 +160,13 @@ func (f *Forwarder) inject(x *filter.Exchange, span hop.SpanID) {
 	}
 	if formats&tracecontext.Jaeger != 0 {
 		r.Remove(message.UberTraceID)
-		r.AddSpan(message.UberTraceID, "uber-trace-id",
-			r.Keep(tracecontext.AppendJaeger(r.Scratch(), h.Trace, x.Trace.TraceID64, span, decision)))
+		r.EndField(message.UberTraceID, tracecontext.AppendJaeger(r.BeginField("uber-trace-id"), h.Trace, x.Trace.TraceID64, span, decision))
 	}
 	if formats&tracecontext.XRay != 0 {
 		came, _ := r.Get(message.XAmznTraceID)
-		value := r.Keep(tracecontext.AppendXRay(r.Scratch(), h.Trace, span, decision, came))
+		field := tracecontext.AppendXRay(r.BeginField("x-amzn-trace-id"), h.Trace, span, decision, came)
 		r.Remove(message.XAmznTraceID)
-		r.AddSpan(message.XAmznTraceID, "x-amzn-trace-id", value)
+		r.EndField(message.XAmznTraceID, field)
 	}
 }
 
@@ -187,7 +179,7 @@ func injectB3(x *filter.Exchange, span hop.SpanID, formats tracecontext.Format, 
 	}
 	if formats&tracecontext.B3Single != 0 {
 		r.Remove(message.B3)
-		r.AddSpan(message.B3, "b3", r.Keep(tracecontext.AppendB3(r.Scratch(), h.Trace, id64, span, parent, decision)))
+		r.EndField(message.B3, tracecontext.AppendB3(r.BeginField("b3"), h.Trace, id64, span, parent, decision))
 	}
 	if formats&tracecontext.B3Multi == 0 {
 		return
@@ -195,10 +187,10 @@ func injectB3(x *filter.Exchange, span hop.SpanID, formats tracecontext.Format, 
 	for _, id := range [...]message.FieldID{message.XB3TraceID, message.XB3SpanID, message.XB3ParentSpanID, message.XB3Sampled, message.XB3Flags} {
 		r.Remove(id)
 	}
-	r.AddSpan(message.XB3TraceID, "x-b3-traceid", r.Keep(tracecontext.AppendB3TraceID(r.Scratch(), h.Trace, id64)))
-	r.AddSpan(message.XB3SpanID, "x-b3-spanid", r.Keep(span.AppendHex(r.Scratch())))
+	r.EndField(message.XB3TraceID, tracecontext.AppendB3TraceID(r.BeginField("x-b3-traceid"), h.Trace, id64))
+	r.EndField(message.XB3SpanID, span.AppendHex(r.BeginField("x-b3-spanid")))
 	if !parent.IsZero() {
-		r.AddSpan(message.XB3ParentSpanID, "x-b3-parentspanid", r.Keep(parent.AppendHex(r.Scratch())))
+		r.EndField(message.XB3ParentSpanID, parent.AppendHex(r.BeginField("x-b3-parentspanid")))
 	}
 	if decision == tracecontext.Debug {
 		r.Add(message.XB3Flags, "x-b3-flags", "1")

@@ -82,7 +82,7 @@ func (f *Forwarder) copy(x *filter.Exchange, c upstream.Stream) error {
 		}
 		hurried = true
 		at := now(h)
-		c.AwaitMore(f.clock(h, at))
+		c.AwaitMore(clock(x, at))
 		x.Active.Wait(active.Content, at)
 		ended, err := c.More()
 		if err != nil {
@@ -116,13 +116,13 @@ func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	}
 	switch f.ProxyStatusMode {
 	case Append:
-		r.AddSpan(message.ProxyStatus, "proxy-status", r.Keep(f.ProxyStatus.Append(r.Scratch(), h)))
+		r.EndField(message.ProxyStatus, f.ProxyStatus.Append(r.BeginField("proxy-status"), h))
 	case Cut:
 		r.Remove(message.ProxyStatus)
 	}
 	switch f.ServerTimingMode {
 	case Append:
-		r.AddSpan(message.ServerTiming, "server-timing", r.Keep(headers.AppendServerTiming(r.Scratch(), h, now(h))))
+		r.EndField(message.ServerTiming, headers.AppendServerTiming(r.BeginField("server-timing"), h, now(h)))
 	case Cut:
 		r.Remove(message.ServerTiming)
 	}

@@ -139,7 +139,8 @@ func (a *Forward) rewrite(r *message.Head) {
 		return
 	}
 	r.RemoveName([]byte(originalPath))
-	r.AddSpan(message.Unknown, originalPath, r.OwnBytes(r.OriginTarget()))
+	target := r.OriginTarget() // before the field begins, as it may add to the head
+	r.EndField(message.Unknown, append(r.BeginField(originalPath), target...))
 	r.SetPath(to)
 }
 

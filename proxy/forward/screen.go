@@ -26,7 +26,7 @@ func (f *Forwarder) screen(x *filter.Exchange) {
 	left, waits := milliseconds(r, message.XEnvoyExpectedTimeout)
 	r.RemoveEnvoy()
 	if waits && left > 0 && f.Deadlines != nil {
-		r.AddSpan(message.XEnvoyExpectedTimeout, expectedTimeout, r.Keep(strconv.AppendInt(r.Scratch(), left.Milliseconds(), 10)))
+		r.EndField(message.XEnvoyExpectedTimeout, strconv.AppendInt(r.BeginField(expectedTimeout), left.Milliseconds(), 10))
 	}
 }
 

@@ -95,10 +95,11 @@ func ResponseFraming(f message.Framing, v hop.Version) message.Framing {
 // appendFields appends the fields and the empty line. Neighbouring lines that
 // are sent on as they came are copied as one.
 func appendFields(dst []byte, h *message.Head, framing message.Framing, p Persistence) []byte {
-	wire := h.Wire()
 	lines := h.Version == hop.HTTP11 || h.Version == hop.HTTP10 // the wire holds "Name: value\r\n"
 	e := encoder{h: h, framing: framing, persistence: p}
-	var from, to uint32 // a run of lines in wire that is not written yet
+	var run []byte    // the storage of the lines that are not written yet
+	var at, to uint32 // where in it they are
+	own := false      // whether it is the head's own
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		if f.Removed || encoded.Has(f.ID) && !e.sendsOn(f) {
@@ -106,22 +107,32 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing, p Persis
 		}
 		// A line goes into a run if it is "name: value\r\n" without other space,
 		// and where the run ends: so whatever happened to the fields since they
-		// were decoded, nothing else comes along.
-		end := f.Value.Off + f.Value.Len + 2
-		if lines && !f.Name.Added() && f.Value.Off == f.Name.Off+f.Name.Len+2 && wire[end-1] == '\n' {
-			if f.Name.Off != to {
-				dst = append(dst, wire[from:to]...)
-				from = f.Name.Off
+		// were decoded or added, nothing else comes along.
+		added := f.Name.Added()
+		store := h.Wire()
+		if added {
+			store = h.Extra()
+		}
+		from, end := f.Name.Place(), f.Value.Place()+f.Value.Len+2
+		if (lines || added) && f.Value.Off == f.Name.Off+f.Name.Len+2 && int(end) <= len(store) && isLine(store[from:end], f.Name.Len) {
+			if run == nil || from != to || added != own {
+				dst = append(dst, run[at:to]...)
+				run, at, own = store, from, added
 			}
 			to = end
 			continue
 		}
-		dst = append(dst, wire[from:to]...)
-		from, to = 0, 0
+		dst = append(dst, run[at:to]...)
+		run, at, to = nil, 0, 0
 		dst = appendField(dst, h.Bytes(f.Name), h.Bytes(f.Value))
 	}
-	dst = append(dst, wire[from:to]...)
+	dst = append(dst, run[at:to]...)
 	return append(e.appendOwn(dst), "\r\n"...)
+}
+
+// isLine reports whether b is a line with a name of n bytes, a value and nothing else.
+func isLine(b []byte, n uint32) bool {
+	return b[n] == ':' && b[n+1] == ' ' && b[len(b)-2] == '\r' && b[len(b)-1] == '\n'
 }
 
 func appendField(dst, name, value []byte) []byte {

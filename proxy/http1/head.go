@@ -139,19 +139,24 @@ func (d *HeadDecoder) trailers(buf []byte, h *message.Head) (n int, err error) {
 // good; all else is told apart by badLine.
 func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 	window := buf[:min(len(buf), d.Limits.HeadBytes)]
-	for {
-		if d.scanned > d.pos && bytes.IndexByte(window[d.scanned:], '\n') < 0 {
-			return 0, d.partialField(window, h) // no byte is read more than twice
-		}
-		line := window[d.pos:]
+	if d.scanned > d.pos && bytes.IndexByte(window[d.scanned:], '\n') < 0 {
+		return 0, d.partialField(window, h) // no byte is read more than twice
+	}
+	for pos := d.pos; ; {
+		line := window[pos:]
 		if len(line) >= 2 && line[0] == '\r' && line[1] == '\n' {
-			return d.pos + 2, nil
+			return pos + 2, nil
 		}
-		name := span(line, inToken)
+		// A name that is known needs no look at its bytes.
+		name := nameEnd(line)
+		id := message.FieldByName(line[:name])
+		if id == message.Unknown {
+			name = span(line, inToken)
+		}
 		colon := name
 		if name == 0 || name == len(line) || line[name] != ':' || d.full(h) {
 			if colon = d.spacedColon(line, name); colon == 0 || d.full(h) {
-				return 0, d.badLine(window, h)
+				return 0, d.badLine(window, pos, h)
 			}
 		}
 		from := colon + 1
@@ -160,24 +165,24 @@ func (d *HeadDecoder) fields(buf []byte, h *message.Head) (n int, err error) {
 		}
 		to := from + valueEnd(line[from:])
 		if to+2 > len(line) || line[to] != '\r' || line[to+1] != '\n' {
-			return 0, d.badLine(window, h)
+			return 0, d.badLine(window, pos, h)
 		}
-		next := d.pos + to + 2
+		next := pos + to + 2
 		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
 			to--
 		}
-		id := message.FieldByName(line[:name])
-		where := piece(d.pos, 0, name)
+		where := piece(pos, 0, name)
 		if colon != name {
+			id = message.FieldByName(line[:name])
 			where = h.OwnBytes(line[:name]) // the encoder copies what it finds between name and value
 		}
-		h.AddDecoded(id, where, piece(d.pos, from, to))
+		h.AddDecoded(id, where, piece(pos, from, to))
 		if noted.Has(id) && d.section <= response {
 			if err := d.note(id, line[from:to], h); err != nil {
 				return 0, err
 			}
 		}
-		d.pos, d.scanned = next, next
+		pos = next
 	}
 }
 
@@ -199,9 +204,12 @@ func (d *HeadDecoder) spacedColon(line []byte, n int) int {
 	return colon
 }
 
-// badLine says what is wrong with the line at d.pos, or nothing where it is
-// only not whole yet.
-func (d *HeadDecoder) badLine(window []byte, h *message.Head) error {
+// badLine says what is wrong with the line at pos, or nothing where it is only not whole
+// yet: then it is the next to be read.
+func (d *HeadDecoder) badLine(window []byte, pos int, h *message.Head) error {
+	if pos > d.pos {
+		d.pos, d.scanned = pos, pos
+	}
 	end := bytes.IndexByte(window[d.pos:], '\n')
 	if end < 0 {
 		return d.partialField(window, h)

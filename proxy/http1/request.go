@@ -247,5 +247,5 @@ func setHost(h *message.Head) {
 		}
 		return
 	}
-	h.AddSpan(message.Host, "Host", h.OwnBytes(authority))
+	h.EndField(message.Host, append(h.BeginField("Host"), authority...))
 }

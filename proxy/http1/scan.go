@@ -27,21 +27,32 @@ func span(b []byte, class message.Class) int {
 	return len(b)
 }
 
-// valueEnd is the index of the first byte that no field value may have, or
-// len(b). It looks at eight bytes at a time.
+// nameEnd is the index of the first colon, or len(b) where there is none. It looks at eight
+// bytes at a time.
+func nameEnd(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i < len(b)-7; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:]) ^ ':'*ones
+		if zero := (w - ones) &^ w & highs; zero != 0 { // the lowest is exact
+			return i + bits.TrailingZeros64(zero)/8
+		}
+	}
+	for i < len(b) && b[i] != ':' {
+		i++
+	}
+	return i
+}
+
+// valueEnd is the index of the first byte that no field value may have, or len(b). It looks
+// at eight bytes at a time, as long as there is no tab.
 func valueEnd(b []byte) int {
 	i := 0
-	for i+8 <= len(b) {
-		controls := controlBytes(binary.LittleEndian.Uint64(b[i:]))
-		if controls == 0 {
-			i += 8
-			continue
+	for ; i < len(b)-7; i += 8 {
+		if controls := controlBytes(binary.LittleEndian.Uint64(b[i:])); controls != 0 {
+			i += bits.TrailingZeros64(controls) / 8
+			break
 		}
-		i += bits.TrailingZeros64(controls) / 8
-		if b[i] != '\t' {
-			return i
-		}
-		i++
 	}
 	return i + span(b[i:], inValue)
 }

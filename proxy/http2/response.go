@@ -27,7 +27,7 @@ func (l *headerList) endResponse(to *asked, ended bool) {
 	case h.Status < 200:
 	case success && len(to.protocol) > 0:
 		h.Status, h.Upgrade = 101, true
-		h.AddSpan(message.Upgrade, message.Upgrade.String(), h.OwnBytes(to.protocol))
+		h.EndField(message.Upgrade, append(h.BeginField(message.Upgrade.String()), to.protocol...))
 		h.Framing, h.Length = message.Tunnel, -1
 	case success && to.method == message.CONNECT:
 		h.Framing, h.Length = message.Tunnel, -1

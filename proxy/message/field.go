@@ -1,5 +1,7 @@
 package message
 
+import "encoding/binary"
+
 // FieldID is the number of a field name that the proxy has to do with: found
 // once when a head is decoded, compared as an integer ever after.
 type FieldID uint8
@@ -141,33 +143,57 @@ func FieldByName(name []byte) FieldID {
 	if len(name) < 2 || len(name) > maxName {
 		return Unknown
 	}
-	// The length and the first letter leave at most a few candidates.
-	for _, id := range candidates[len(name)] {
-		if id == Unknown {
-			break
-		}
-		if s := names[id]; s[0] == lower(name[0]) && EqualFold(name, s) {
-			return id
+	first, last := ends(name)
+	known := candidates[len(name)]
+	for i := range known {
+		k := &known[i]
+		if k.first == first && k.last == last && (len(name) <= 16 || EqualFold(name, names[k.id])) {
+			return k.id
 		}
 	}
 	return Unknown
 }
 
-const (
-	maxName    = len("x-envoy-upstream-rq-per-try-timeout-ms")
-	sameLength = 16
-)
+const maxName = len("x-envoy-upstream-rq-per-try-timeout-ms")
 
-// candidates holds the numbers of the names of each length.
-var candidates = func() (table [maxName + 1][sameLength]FieldID) {
-	var n [maxName + 1]int
+// candidate is a known name by its ends, which say all of one of up to 16 bytes.
+type candidate struct {
+	first, last uint64
+	id          FieldID
+}
+
+// candidates holds the known names of each length.
+var candidates = func() (table [maxName + 1][]candidate) {
 	for id := Unknown + 1; id < lastField; id++ {
-		l := len(names[id])
-		table[l][n[l]] = id
-		n[l]++
+		c := candidate{id: id}
+		c.first, c.last = ends([]byte(names[id]))
+		table[len(names[id])] = append(table[len(names[id])], c)
 	}
 	return table
 }()
+
+// ends are the first and the last eight bytes of a name of two or more, its letters in
+// lower case. They overlap, and of a shorter name they are smaller, where need be.
+func ends(b []byte) (first, last uint64) {
+	switch n := len(b); {
+	case n >= 8:
+		first, last = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+	case n >= 4:
+		first, last = uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
+	default:
+		first, last = uint64(binary.LittleEndian.Uint16(b)), uint64(binary.LittleEndian.Uint16(b[n-2:]))
+	}
+	return lowerEight(first), lowerEight(last)
+}
+
+// lowerEight is lower of each of eight bytes.
+func lowerEight(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	low := w &^ highs
+	// The highest bit of a byte is set if it is 'A' or more, and if it is more than 'Z'.
+	from, beyond := low+(0x80-'A')*ones, low+(0x7f-'Z')*ones
+	return w | (from&^beyond&^w&highs)>>2
+}
 
 // Method is a request method by number.
 type Method uint8

@@ -86,3 +86,23 @@ func TestIdempotent(t *testing.T) {
 		}
 	}
 }
+
+// TestNearNames changes one byte of each known name: only another case of a letter leaves
+// it that name.
+func TestNearNames(t *testing.T) {
+	for id := Unknown + 1; id < lastField; id++ {
+		name := id.String()
+		for i := range len(name) {
+			for c := range 256 {
+				near := []byte(name)
+				near[i] = byte(c)
+				got := FieldByName(near)
+				if same := lower(byte(c)) == name[i]; same && got != id || !same && got == id {
+					t.Errorf("%q is %q", near, got)
+				} else if got != Unknown && !EqualFold(near, got.String()) {
+					t.Errorf("%q is %q", near, got)
+				}
+			}
+		}
+	}
+}

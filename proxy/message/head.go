@@ -41,9 +41,10 @@ type Head struct {
 
 	method, target, scheme, authority, path, query, reason Span
 
-	wire  []byte // what was received
-	extra []byte // what was added here
-	known FieldSet
+	wire   []byte // what was received
+	extra  []byte // what was added here
+	naming uint32 // how long the name of the field is that was begun
+	known  FieldSet
 }
 
 // Field is one field line.
@@ -65,6 +66,9 @@ const added = 1 << 31
 // Added reports whether s lies in the head's own storage, not in the bytes
 // that were received.
 func (s Span) Added() bool { return s.Off&added != 0 }
+
+// Place is where s begins, in those bytes or in that storage.
+func (s Span) Place() uint32 { return s.Off &^ added }
 
 // Framing is how a body is delimited on the wire (RFC 9112 section 6).
 type Framing uint8
@@ -129,6 +133,9 @@ func (h *Head) Rebase(wire []byte) { h.wire = wire }
 // Wire is the bytes that the head was decoded from.
 func (h *Head) Wire() []byte { return h.wire }
 
+// Extra is the head's own storage: the bytes of spans that were added.
+func (h *Head) Extra() []byte { return h.extra }
+
 // Bytes returns what s points at.
 func (h *Head) Bytes(s Span) []byte {
 	if s.Off&added != 0 {
@@ -173,12 +180,26 @@ func (h *Head) AddDecoded(id FieldID, name, value Span) {
 // Add appends a field. The name is written as it is; id is [Unknown] where the
 // name has no number.
 func (h *Head) Add(id FieldID, name, value string) {
-	h.AddDecoded(id, h.Own(name), h.Own(value))
+	h.EndField(id, append(h.BeginField(name), value...))
 }
 
-// AddSpan appends a field whose value is already in the head's storage.
-func (h *Head) AddSpan(id FieldID, name string, value Span) {
-	h.AddDecoded(id, h.Own(name), value)
+// BeginField returns the head's own storage for a field's value to be appended; give the
+// longer slice to [Head.EndField]. It holds the line as HTTP/1 writes it, so that
+// neighbours are written as one. Nothing else may be added to the head in between.
+func (h *Head) BeginField(name string) []byte {
+	h.naming = uint32(len(name))
+	return append(append(h.extra, name...), ": "...)
+}
+
+// EndField takes back what [Head.BeginField] returned, appended to, and appends the
+// field. It returns the value's place.
+func (h *Head) EndField(id FieldID, extra []byte) Span {
+	name := Span{uint32(len(h.extra)) | added, h.naming}
+	value := Span{name.Off + name.Len + 2, 0}
+	value.Len = uint32(len(extra)) - value.Place()
+	h.extra = append(extra, "\r\n"...)
+	h.AddDecoded(id, name, value)
+	return value
 }
 
 // Has reports whether a field of that number is there. It may say so of one
@@ -356,7 +377,7 @@ func EqualFold[A, B text](a A, b B) bool {
 		return false
 	}
 	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
+		if x, y := a[i], b[i]; x != y && lower(x) != lower(y) {
 			return false
 		}
 	}

@@ -118,7 +118,7 @@ func TestStorage(t *testing.T) {
 	if h.Fields[0].Value.Added() {
 		t.Error("what was received counts as added")
 	}
-	h.AddSpan(Forwarded, "forwarded", third)
+	h.EndField(Forwarded, append(h.BeginField("forwarded"), h.Bytes(third)...))
 	if v, _ := h.Get(Forwarded); string(v) != "third" {
 		t.Errorf("got %q", v)
 	}

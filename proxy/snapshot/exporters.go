@@ -80,10 +80,16 @@ func (p *Proxy) collector(where string, o *config.OTLP) (collector.Options, erro
 	if err != nil {
 		return to, fmt.Errorf("%s.tls: %w", where, err)
 	}
-	p.collectorTLS = append(p.collectorTLS, t)
+	p.collectorTLS = append(p.collectorTLS, exporterTLS{t, where})
 	host := hostOf(o.Endpoint)
 	to.TLS = func() *tls.Config { return t.Config(host) }
 	return to, nil
+}
+
+// exporterTLS is the TLS of an exporter, and the exporter's place in the configuration.
+type exporterTLS struct {
+	*tlsconf.Client
+	where string
 }
 
 // hostOf is the host of an address or a URL.

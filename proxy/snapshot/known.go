@@ -160,10 +160,25 @@ func (p *Proxy) measureDiscovery() {
 		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) { emit(number(s.Known)) })
 	each("hopscope_discovery_stale", "1 while the source of a cluster's endpoints, or of the catalog (cluster is empty), can't be asked, and its last answer is in use.",
 		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) { emit(number(s.Stale)) })
+	each("hopscope_discovery_age_seconds", "How long ago what is known of a cluster's endpoints, or of the catalog (cluster is empty), was last known to be so: 0 while its source answers; absent while nothing is known.",
+		metrics.Gauge, nil, func(s cluster.SourceStatus, emit func(float64, ...string)) {
+			switch {
+			case s.Known && s.Stale && s.Since != nil:
+				emit(max(time.Since(*s.Since).Seconds(), 0))
+			case s.Known:
+				emit(0)
+			}
+		})
 	each("hopscope_discovery_updates_total", "Answers of the source of a cluster's endpoints, or of the catalog (cluster is empty), by how they went.",
 		metrics.Counter, []string{"result"}, func(s cluster.SourceStatus, emit func(float64, ...string)) {
 			emit(float64(s.Updates), "success")
 			emit(float64(s.Errors), "failure")
+		})
+	p.eachCluster("hopscope_discovery_endpoint_changes_total", "Endpoints that the source of a cluster added and removed.",
+		metrics.Counter, []string{"change"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
+			added, removed := c.Changes()
+			emit(float64(added), "added")
+			emit(float64(removed), "removed")
 		})
 	p.metrics.Func("hopscope_discovery_cache_writes_total", "Times that the cache of discovery was written, by how that ended.",
 		metrics.Counter, []string{"service", "result"}, func(emit func(float64, ...string)) {

@@ -166,6 +166,7 @@ type traffic struct {
 	*listener.Counts
 	direction string
 	requests  int64 // on their way
+	limit     int   // of connections; that of the latest
 }
 
 // traffic is that of all listeners, by name.
@@ -176,7 +177,7 @@ func (p *Proxy) traffic() map[string]traffic {
 	for _, g := range p.live {
 		for _, b := range g.listeners {
 			t := all[b.config.Name]
-			t.Counts, t.direction = b.listener.Counts, b.config.Direction
+			t.Counts, t.direction, t.limit = b.listener.Counts, b.config.Direction, b.config.MaxConnections
 			t.requests += b.forwarder.Active.Load()
 			all[b.config.Name] = t
 		}

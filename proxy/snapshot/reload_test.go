@@ -337,7 +337,7 @@ func TestReloadShows(t *testing.T) {
 	rig.MustReload(named("last", "debug"))
 	proxytest.Same(t, "a level that did not change", level.Level(), slog.LevelWarn)
 	_, err = p.Reload(proxytest.NewConfig(t, address, func(c *config.Config) { c.Service = "other" }))
-	if m := show("/metrics"); err == nil || !strings.Contains(m, `hopscope_config_reloads_total{result="failure"} 1`) || !strings.Contains(m, "hopscope_config_last_reload_successful 0") {
+	if m := show("/metrics"); err == nil || !strings.Contains(m, `hopscope_config_reloads_total{result="failure",service="web"} 1`) || !strings.Contains(m, `hopscope_config_last_reload_successful{service="web"} 0`) {
 		t.Errorf("%v; metrics:\n%s", err, m)
 	}
 }

@@ -118,7 +118,8 @@ func (p *Proxy) measureTLS() {
 // certificates expires.
 type tlsStats func() (reloads, failures uint64, notAfter time.Time)
 
-// eachTLS visits the TLS of the configuration, of the admin API and of the mesh.
+// eachTLS visits the TLS of the configuration, of the admin API, of the mesh and of
+// exporters.
 func (p *Proxy) eachTLS(visit func(kind, name string, s tlsStats)) {
 	p.current.Load().eachTLS(visit)
 	if p.guard != nil && p.guard.server != nil {
@@ -126,6 +127,9 @@ func (p *Proxy) eachTLS(visit func(kind, name string, s tlsStats)) {
 	}
 	if p.mesh != nil && p.mesh.tls != nil {
 		visit("mesh", "mesh", p.mesh.tls.Stats)
+	}
+	for _, t := range p.collectorTLS {
+		visit("exporter", t.where, t.Stats)
 	}
 }
 

@@ -28,7 +28,7 @@ const mostRoutes = 100
 // startViews makes the views, and the recorder that shows each Hop to them.
 func (p *Proxy) startViews(c *config.Config) error {
 	t := &c.Telemetry
-	p.metrics = metrics.New(metrics.Options{NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
+	p.metrics = metrics.New(metrics.Options{Service: c.Service, NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
 	p.tally, p.tail = tally.New(p.started), tail.New()
 	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail}
 	logs, err := p.openLogs(t)
@@ -67,13 +67,13 @@ func (p *Proxy) startViews(c *config.Config) error {
 	p.metrics.Func("hopscope_lost_context_calls_total", "Calls of the service that began a trace of their own while it answered a request: it does not pass the trace context on. Calls that it makes of its own accord look the same.", metrics.Counter,
 		[]string{"service"}, func(emit func(float64, ...string)) { emit(float64(p.tally.Lost()), p.service) })
 	p.metrics.Func("hopscope_telemetry_dropped_total", "Hops, or what was made of them, that a view lost.",
-		metrics.Counter, []string{"view", "reason", "exporter"}, func(emit func(float64, ...string)) {
+		metrics.Counter, []string{"service", "view", "reason", "exporter"}, func(emit func(float64, ...string)) {
 			for _, d := range p.droppers {
 				d.Dropped(func(value float64, labels ...string) {
 					if len(labels) < 3 {
 						labels = append(labels, "") // it has no exporters
 					}
-					emit(value, labels...)
+					emit(value, append([]string{p.service}, labels...)...)
 				})
 			}
 		})
@@ -114,6 +114,8 @@ func (p *Proxy) measure() {
 	ofListeners("hopscope_downstream_requests_active", "Requests on their way.", metrics.Gauge, func(t traffic) float64 { return float64(t.requests) })
 	ofListeners("hopscope_downstream_connections_active", "Connections from clients that are open.", metrics.Gauge,
 		func(t traffic) float64 { return float64(t.Active.Load()) })
+	ofListeners("hopscope_listener_connections_limit", "Connections from clients that a listener may have open; 0 is no limit of its own.", metrics.Gauge,
+		func(t traffic) float64 { return float64(t.limit) })
 	ofListeners("hopscope_downstream_connections_total", "Connections accepted from clients.", metrics.Counter,
 		func(t traffic) float64 { return float64(t.Accepted.Load()) })
 	ofListeners("hopscope_downstream_connections_distrusted_total", "Connections that had to end since the client's certificate is not trusted any more.", metrics.Counter,

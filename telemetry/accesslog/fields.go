@@ -30,12 +30,12 @@ var lineFields = [...]field{
 	{"cluster", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Labels.Cluster) }},
 	{"upstream", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, upstreamOf(h)) }},
 	{"protocol", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Version.String()) }},
-	{"status", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return strconv.AppendInt(dst, int64(h.Status), 10) }},
+	{"status", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendInt(dst, int64(h.Status)) }},
 	{"grpc_status", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
 		if !h.GRPC || h.GRPCStatus == 0 {
 			return append(dst, "null"...)
 		}
-		return strconv.AppendInt(dst, int64(h.GRPCStatus.Code()), 10)
+		return appendInt(dst, int64(h.GRPCStatus.Code()))
 	}},
 	{"grpc_status_name", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
 		if !h.GRPC {
@@ -56,8 +56,8 @@ var lineFields = [...]field{
 		f.line = appendFailure(f.line[:0], &h.Failure)
 		return append(dst, f.line[len(`,"failure":`):]...)
 	}},
-	{"bytes_in", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return strconv.AppendInt(dst, h.BytesIn, 10) }},
-	{"bytes_out", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return strconv.AppendInt(dst, h.BytesOut, 10) }},
+	{"bytes_in", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendInt(dst, h.BytesIn) }},
+	{"bytes_out", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendInt(dst, h.BytesOut) }},
 	{"duration_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendMillis(dst, h.End) }},
 	{"upstream_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendUpstreamTime(dst, h) }},
 	{"timeout_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendTimeout(dst, h) }},

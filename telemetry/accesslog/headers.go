@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -163,5 +162,5 @@ func serviceTime(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
 	if a == nil || a.FirstByte == 0 {
 		return dst, none
 	}
-	return strconv.AppendInt(dst, max(a.FirstByte-a.Sent, 0).Milliseconds(), 10), number
+	return appendInt(dst, max(a.FirstByte-a.Sent, 0).Milliseconds()), number
 }

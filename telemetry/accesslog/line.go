@@ -61,14 +61,14 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = append(dst, f.fixed.cluster...)
 	dst = appendUpstream(dst, h)
 	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
-	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(h.Status), 10)
+	dst = appendInt(append(dst, `,"status":`...), int64(h.Status))
 	dst = appendGRPC(dst, h)
 	dst = appendFlags(append(dst, `,"flags":`...), h.Flags)
 	dst = appendText(append(dst, `,"failed_hop":`...), h.Failure.Hop)
 	dst = appendText(append(dst, `,"failure_reason":`...), h.Failure.Reason)
 	dst = appendFailure(dst, &h.Failure)
-	dst = strconv.AppendInt(append(dst, `,"bytes_in":`...), h.BytesIn, 10)
-	dst = strconv.AppendInt(append(dst, `,"bytes_out":`...), h.BytesOut, 10)
+	dst = appendInt(append(dst, `,"bytes_in":`...), h.BytesIn)
+	dst = appendInt(append(dst, `,"bytes_out":`...), h.BytesOut)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), h.End)
 	dst = appendUpstreamTime(append(dst, `,"upstream_ms":`...), h)
 	dst = appendTimeout(append(dst, `,"timeout_ms":`...), h)
@@ -169,14 +169,14 @@ func (f *formatter) appendAttempt(dst []byte, h *hop.Hop, a *hop.Attempt) []byte
 	dst = appendSpan(append(dst, `,"span_id":`...), a.Span)
 	f.scratch = hop.AppendURL(f.scratch[:0], h, a)
 	dst = appendText(append(dst, `,"url":`...), f.scratch)
-	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(a.Status), 10)
+	dst = appendInt(append(dst, `,"status":`...), int64(a.Status))
 	dst = appendGRPCStatus(dst, a.GRPCStatus)
 	dst = appendFlags(append(dst, `,"flags":`...), a.Flags)
 	dst = appendText(append(dst, `,"error_type":`...), a.ProxyError)
 	dst = appendText(append(dst, `,"reason":`...), a.Reason)
 	dst = appendText(append(dst, `,"evidence":`...), a.Evidence)
-	dst = strconv.AppendInt(append(dst, `,"bytes_sent":`...), a.BytesSent, 10)
-	dst = strconv.AppendInt(append(dst, `,"bytes_received":`...), a.BytesReceived, 10)
+	dst = appendInt(append(dst, `,"bytes_sent":`...), a.BytesSent)
+	dst = appendInt(append(dst, `,"bytes_received":`...), a.BytesReceived)
 	dst = appendMillis(append(dst, `,"start_ms":`...), a.Start)
 	dst = appendMillis(append(dst, `,"duration_ms":`...), a.End-a.Start)
 	dst = append(dst, `,"connect_ms":`...)
@@ -207,7 +207,7 @@ func appendGRPCStatus(dst []byte, s hop.GRPCStatus) []byte {
 	if s == 0 {
 		return append(dst, "null"...)
 	}
-	return strconv.AppendInt(dst, int64(s.Code()), 10)
+	return appendInt(dst, int64(s.Code()))
 }
 
 func appendFailure(dst []byte, f *hop.Failure) []byte {
@@ -276,7 +276,7 @@ func appendFlags(dst []byte, f hop.Flags) []byte {
 // not occur, becomes 0.
 func appendMillis(dst []byte, d time.Duration) []byte {
 	micros := max(d.Microseconds(), 0)
-	dst = strconv.AppendInt(dst, micros/1000, 10)
+	dst = appendInt(dst, micros/1000)
 	rest := uint32(micros % 1000)
 	return append(dst, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10))
 }

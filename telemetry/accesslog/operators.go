@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -135,7 +134,7 @@ func digits(of func(*hop.Hop) string) value {
 
 func integer(of func(*hop.Hop) int64) value {
 	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
-		return strconv.AppendInt(dst, of(h), 10), number
+		return appendInt(dst, of(h)), number
 	}
 }
 
@@ -146,7 +145,7 @@ func millis64(of func(*hop.Hop) time.Duration) value {
 		if d < 0 {
 			return dst, none
 		}
-		return strconv.AppendInt(dst, d.Milliseconds(), 10), number
+		return appendInt(dst, d.Milliseconds()), number
 	}
 }
 
@@ -273,7 +272,7 @@ func grpcNumber(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
 	if h.GRPCStatus == 0 {
 		return dst, none
 	}
-	return strconv.AppendInt(dst, int64(h.GRPCStatus.Code()), 10), number
+	return appendInt(dst, int64(h.GRPCStatus.Code())), number
 }
 
 func traceID(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {

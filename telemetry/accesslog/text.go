@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"encoding/binary"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -28,7 +29,7 @@ func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	n := len(dst)
 	dst = append(dst, s...)
 	i := n
-	for ; i+8 <= len(dst) && allPlain(binary.LittleEndian.Uint64(dst[i:])); i += 8 {
+	for ; i < len(dst)-7 && allPlain(binary.LittleEndian.Uint64(dst[i:])); i += 8 {
 	}
 	for ; i < len(dst); i++ {
 		if !plain[dst[i]] {
@@ -47,6 +48,19 @@ func allPlain(x uint64) bool {
 	special |= (x ^ ones*'"') - ones
 	special |= (x ^ ones*'\\') - ones
 	return special&tops == 0
+}
+
+// appendInt appends n in decimal. Most numbers in a log are small.
+func appendInt(dst []byte, n int64) []byte {
+	switch {
+	case n < 0 || n > 999:
+		return strconv.AppendInt(dst, n, 10)
+	case n > 99:
+		return append(dst, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+	case n > 9:
+		return append(dst, byte('0'+n/10), byte('0'+n%10))
+	}
+	return append(dst, byte('0'+n))
 }
 
 // appendSpecial is appendEscaped for text with special characters. It escapes all control

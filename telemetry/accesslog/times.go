@@ -3,7 +3,6 @@ package accesslog
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,7 +47,7 @@ func between(from, to string, unit time.Duration) value {
 		if a < 0 || b < a {
 			return dst, none
 		}
-		return strconv.AppendInt(dst, int64((b-a)/unit), 10), number
+		return appendInt(dst, int64((b-a)/unit)), number
 	}
 }
 
@@ -128,7 +127,7 @@ func conversion(c byte, width int) func(dst []byte, t time.Time) []byte {
 	case '%':
 		return func(dst []byte, _ time.Time) []byte { return append(dst, '%') }
 	case 's':
-		return func(dst []byte, t time.Time) []byte { return strconv.AppendInt(dst, t.Unix(), 10) }
+		return func(dst []byte, t time.Time) []byte { return appendInt(dst, t.Unix()) }
 	case 'f':
 		return func(dst []byte, t time.Time) []byte {
 			n := t.Nanosecond()

@@ -51,6 +51,9 @@ func AppendURL(dst []byte, h *Hop, a *Attempt) []byte {
 // WithoutUser cuts the user name and password off an authority. RFC 9110 section 4.2.4
 // has them refused or ignored; here they must not be shown.
 func WithoutUser(authority []byte) []byte {
+	if bytes.IndexByte(authority, '@') < 0 {
+		return authority
+	}
 	return authority[bytes.LastIndexByte(authority, '@')+1:]
 }
 

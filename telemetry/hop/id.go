@@ -1,6 +1,9 @@
 package hop
 
-import "encoding/hex"
+import (
+	"encoding/binary"
+	"encoding/hex"
+)
 
 // TraceID is 16 bytes; all zero is no trace.
 type TraceID [16]byte
@@ -22,26 +25,23 @@ func (s SpanID) String() string { return hex.EncodeToString(s[:]) }
 
 // AppendHex appends the 32 hex digits to dst.
 func (t TraceID) AppendHex(dst []byte) []byte {
-	var v [2 * len(t)]byte
-	for i, b := range t {
-		v[2*i], v[2*i+1] = pairs[b][0], pairs[b][1]
-	}
-	return append(dst, v[:]...)
+	return SpanID(t[8:]).AppendHex(SpanID(t[:8]).AppendHex(dst))
 }
 
 // AppendHex appends the 16 hex digits to dst.
 func (s SpanID) AppendHex(dst []byte) []byte {
-	var v [2 * len(s)]byte
-	for i, b := range s {
-		v[2*i], v[2*i+1] = pairs[b][0], pairs[b][1]
-	}
-	return append(dst, v[:]...)
+	dst = binary.LittleEndian.AppendUint64(dst, Hex([4]byte(s[:4])))
+	return binary.LittleEndian.AppendUint64(dst, Hex([4]byte(s[4:])))
 }
 
-// pairs are the digits of each byte: an id is written some ten times for each request.
-var pairs = func() (t [256][2]byte) {
-	for b := range t {
-		hex.Encode(t[b][:], []byte{byte(b)})
-	}
-	return t
-}()
+// Hex is the eight lower-case digits of four bytes, the first digit in the lowest byte. An
+// id is written some ten times for each request, so it is done without a table.
+func Hex(b [4]byte) uint64 {
+	const ones = 0x0101010101010101
+	w := uint64(binary.LittleEndian.Uint32(b[:]))
+	w = (w | w<<16) & 0x0000ffff0000ffff
+	w = (w | w<<8) & 0x00ff00ff00ff00ff
+	digits := w>>4&0x000f000f000f000f | w<<8&0x0f000f000f000f00
+	letters := (digits + 6*ones) >> 4 & ones // 1 where the digit is more than 9
+	return digits + '0'*ones + letters*('a'-'0'-10)
+}

@@ -23,6 +23,8 @@ type Options struct {
 	// growth factor of at most 1.1 and at most 160 buckets. Only scrapers that ask for
 	// protobuf get them.
 	NativeHistograms bool
+	// Service is the label of metrics that tell of the process.
+	Service string
 	// Version and Revision go into hopscope_build_info.
 	Version, Revision string
 	// Log receives scrape errors; default is to discard them.
@@ -71,30 +73,37 @@ func New(o Options) *Metrics {
 		m.described = append(m.described, f.Description)
 	}
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts(m.opts("counter", "hopscope_config_reloads_total",
-		"Attempts to load a changed configuration, by result.", "result")), []string{"result"})
+		"Attempts to load a changed configuration, by result.", o.Service, "result")), []string{"result"})
 	m.reloaded = prometheus.NewGauge(prometheus.GaugeOpts(m.opts("gauge", "hopscope_config_last_reload_successful",
-		"1 while the configuration that runs is the last one that was given, 0 after a reload that failed.")))
+		"1 while the configuration that runs is the last one that was given, 0 after a reload that failed.", o.Service)))
 	m.reloadedAt = prometheus.NewGauge(prometheus.GaugeOpts(m.opts("gauge", "hopscope_config_last_reload_success_timestamp_seconds",
-		"When the configuration that runs was loaded, in Unix time.")))
-	info := m.opts("gauge", "hopscope_build_info", "Always 1; the labels say what runs.", "version", "revision", "goversion")
-	info.ConstLabels = prometheus.Labels{"version": o.Version, "revision": o.Revision, "goversion": runtime.Version()}
+		"When the configuration that runs was loaded, in Unix time.", o.Service)))
+	info := m.opts("gauge", "hopscope_build_info", "Always 1; the labels say what runs.", o.Service, "version", "revision", "goversion")
+	info.ConstLabels["version"], info.ConstLabels["revision"], info.ConstLabels["goversion"] = o.Version, o.Revision, runtime.Version()
 	build := prometheus.NewGauge(prometheus.GaugeOpts(info))
 	build.Set(1)
 	m.reloaded.Set(1)
 	m.reloadedAt.SetToCurrentTime()
+	m.registry.MustRegister(ProcessCollectors()...)
 	m.registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build, m.reloads, m.reloaded, m.reloadedAt,
 		(*hopCollector)(m),
 	)
 	return m
 }
 
-// opts describes a metric of Prometheus' client.
-func (m *Metrics) opts(kind, name, help string, labels ...string) prometheus.Opts {
-	m.described = append(m.described, Description{name, kind, help, labels})
-	return prometheus.Opts{Name: name, Help: help}
+// ProcessCollectors returns what collects the metrics of Go's runtime and of the process.
+func ProcessCollectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	}
+}
+
+// opts describes a metric of Prometheus' client, which has the label service beside labels.
+func (m *Metrics) opts(kind, name, help, service string, labels ...string) prometheus.Opts {
+	m.described = append(m.described, Description{name, kind, help, append([]string{"service"}, labels...)})
+	return prometheus.Opts{Name: name, Help: help, ConstLabels: prometheus.Labels{"service": service}}
 }
 
 // Describe returns what each metric is that has been registered, in order of names;

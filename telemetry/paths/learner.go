@@ -23,6 +23,10 @@ type Learner struct {
 	seed     maphash.Seed
 	services map[key]*service
 	labels   map[*hop.Labels]*service // of those that were seen, to find the service fast
+	latest   struct {
+		labels  *hop.Labels
+		service *service
+	}
 }
 
 // key is what routes are learned for: the requests to a service, or its calls to a
@@ -38,8 +42,17 @@ type service struct {
 	methods map[string]string // of gRPC: the path, and its name
 	routes  int               // how many there are
 	ever    int               // how many there were, with those that a parameter stands for now
-	cache   [cacheSize]struct{ path, name string }
+	cache   [cacheSize]cached
 }
+
+// cached is a path, as long as there is room, and its name.
+type cached struct {
+	path [maxCached]byte
+	len  int
+	name string
+}
+
+const maxCached = 40 // bytes
 
 // New returns a Learner of at most so many routes for each service.
 func New(max int) *Learner {
@@ -79,22 +92,31 @@ func (l *Learner) name(h *hop.Hop) {
 		return
 	}
 	at := &s.cache[maphash.Bytes(l.seed, path)%cacheSize]
-	if at.path == string(path) {
+	if string(at.path[:at.len]) == string(path) {
 		h.Template = at.name
 		return
 	}
-	name, literal := s.name(path, l.max, h.Status < 400 || h.Status >= 500)
-	h.Template = name
-	if literal && len(path) <= maxPath {
-		at.path, at.name = name, name
+	h.Template = s.name(path, l.max, h.Status < 400 || h.Status >= 500)
+	if len(path) <= maxCached && h.Template != hop.OtherRoute {
+		at.name, at.len = h.Template, copy(at.path[:], path)
 	}
 }
 
 // service finds what was learned for the labels; nil if there are too many.
 func (l *Learner) service(labels *hop.Labels) *service {
-	if s, ok := l.labels[labels]; ok {
-		return s
+	if labels == l.latest.labels {
+		return l.latest.service
 	}
+	s, ok := l.labels[labels]
+	if !ok {
+		s = l.learn(labels)
+	}
+	l.latest.labels, l.latest.service = labels, s
+	return s
+}
+
+// learn is service for labels that were not seen before.
+func (l *Learner) learn(labels *hop.Labels) *service {
 	k := key{service: labels.Service, direction: labels.Direction}
 	if labels.Direction == hop.Outbound {
 		k.cluster = labels.Cluster
@@ -131,6 +153,3 @@ func (l *Learner) method(s *service, h *hop.Hop) string {
 	s.methods[name] = name[1:]
 	return name[1:]
 }
-
-// maxPath is the longest path that becomes a name as it is, in bytes.
-const maxPath = 256

@@ -32,10 +32,9 @@ type node struct {
 }
 
 // name finds the route of a path. If it is new, it is learned, if that is wanted and
-// there are fewer than max. literal says that the name is the path itself.
-func (s *service) name(path []byte, max int, learn bool) (name string, literal bool) {
+// there are fewer than max. Until a segment is generalized, a path keeps its name.
+func (s *service) name(path []byte, max int, learn bool) string {
 	n := &s.paths
-	literal = true
 	left := path[1:]
 	for depth := 0; ; depth++ {
 		segment, more, further := bytes.Cut(left, []byte("/"))
@@ -49,13 +48,13 @@ func (s *service) name(path []byte, max int, learn bool) (name string, literal b
 		case !tail && (n.many || variable(segment)):
 			if n.any == nil {
 				if !learn || s.full(max) {
-					return hop.OtherRoute, false
+					return hop.OtherRoute
 				}
 				n.any = &node{}
 			}
 			next = n.any
 		case !learn || s.full(max):
-			return hop.OtherRoute, false
+			return hop.OtherRoute
 		case !tail && len(n.children) >= maxValues:
 			n.generalize(s)
 			next = n.any
@@ -66,7 +65,6 @@ func (s *service) name(path []byte, max int, learn bool) (name string, literal b
 			next = &node{}
 			n.children[strings.Clone(string(segment))] = next
 		}
-		literal = literal && next != n.any && !tail
 		n = next
 		if !further {
 			break
@@ -75,12 +73,12 @@ func (s *service) name(path []byte, max int, learn bool) (name string, literal b
 	}
 	if n.name == "" {
 		if !learn || s.full(max) {
-			return hop.OtherRoute, false
+			return hop.OtherRoute
 		}
 		s.routes, s.ever = s.routes+1, s.ever+1
 		n.name = s.spell(path)
 	}
-	return n.name, literal && n.name == string(path)
+	return n.name
 }
 
 // spell is the name of the path's route, whose nodes are there.

@@ -19,8 +19,11 @@ const overhead = 224
 type Store struct {
 	maxBytes int
 	sample   sample // used by the observing goroutine
-	// skippedAt is when the last hop had ended that was not kept; of the same goroutine.
-	skippedAt time.Time
+	// failing counts the hops that failed by their traces' slots: where there is none, no
+	// trace need be looked up. Of the same goroutine.
+	failing [4096]uint32
+	// skips is whether a hop was not kept since the last Tick; of the same goroutine.
+	skips bool
 
 	mu     sync.Mutex
 	halves [2]half
@@ -95,19 +98,30 @@ func (s *Store) Observe(h *hop.Hop) {
 		return
 	}
 	which := ordinary
-	if h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil {
+	if h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil || s.beside(h) {
 		which = notable
-	} else if t := s.traces[h.Trace]; t.more() && (h.Keep == hop.KeepMesh || t != nil && t.failed > 0) { // no lock: only Observe writes
-		which = notable
-		if t != nil {
-			t.beside++
-		}
 	} else if !s.sample.keep(h.Trace) {
 		s.skipped.Add(1)
-		s.skippedAt = h.Start.Add(h.End)
+		s.skips = true
 		return
 	}
 	s.keep(which, h)
+}
+
+// beside reports whether a hop is kept because its trace is: the mesh has pinned it, or
+// another hop of it failed. It counts those. It needs no lock: only Observe writes.
+func (s *Store) beside(h *hop.Hop) bool {
+	if h.Keep != hop.KeepMesh && s.failing[slot(h.Trace)] == 0 {
+		return false
+	}
+	t := s.traces[h.Trace]
+	if !t.more() || h.Keep != hop.KeepMesh && (t == nil || t.failed == 0) {
+		return false
+	}
+	if t != nil {
+		t.beside++
+	}
+	return true
 }
 
 // more reports whether there may be another hop of the trace that is only kept because of
@@ -152,10 +166,9 @@ func (s *Store) keep(which int, h *hop.Hop) {
 // Tick implements record.View.
 func (s *Store) Tick(now time.Time) {
 	s.sample.roll(now)
-	if !s.skippedAt.Equal(s.left) {
+	if s.skips {
 		s.mu.Lock()
-		s.left = now
-		s.skippedAt = now
+		s.left, s.skips = now, false
 		s.mu.Unlock()
 	}
 	s.level.Store(uint32(s.sample.level))
@@ -265,6 +278,9 @@ func (s *Store) add(which int, e *entry) {
 		s.traces[t.id] = t
 	}
 	t.add(e)
+	if e.hop.Failed() {
+		s.failing[slot(t.id)]++
+	}
 	t.older = s.newest
 	if s.newest == nil {
 		s.oldest = t
@@ -309,6 +325,9 @@ func (s *Store) evict(h *half) {
 	}
 	s.evicted.Add(1)
 	e.trace.remove(e)
+	if e.hop.Failed() {
+		s.failing[slot(e.trace.id)]--
+	}
 	if e.trace.first == nil {
 		s.unlink(e.trace)
 		delete(s.traces, e.trace.id)
@@ -329,6 +348,9 @@ func (s *Store) unlink(t *trace) {
 	}
 	t.newer, t.older = nil, nil
 }
+
+// slot is where the hops of a trace that failed are counted, with those of a few others.
+func slot(id hop.TraceID) int { return int(id[14])<<4&0xff0 | int(id[15])&0xf }
 
 func (t *trace) add(e *entry) {
 	e.trace = t

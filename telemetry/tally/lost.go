@@ -17,9 +17,10 @@ type strays struct {
 }
 
 type stray struct {
-	labels     *hop.Labels // nil for none, and for one that was found
-	trace      hop.TraceID
-	start, end time.Time
+	labels *hop.Labels // nil for none, and for one that was found
+	trace  hop.TraceID
+	start  time.Time
+	took   time.Duration
 }
 
 func (s *strays) observe(h *hop.Hop) {
@@ -29,7 +30,7 @@ func (s *strays) observe(h *hop.Hop) {
 		if s.calls[s.next].labels == nil {
 			s.waiting++
 		}
-		s.calls[s.next] = stray{h.Labels, h.Trace, h.Start, h.Start.Add(h.End)}
+		s.calls[s.next] = stray{h.Labels, h.Trace, h.Start, h.End}
 		s.next = (s.next + 1) % len(s.calls)
 	case h.Labels.Direction == hop.Inbound && s.waiting > 0:
 		s.match(h)
@@ -40,7 +41,7 @@ func (s *strays) observe(h *hop.Hop) {
 func (s *strays) match(h *hop.Hop) {
 	for i := range s.calls {
 		c := &s.calls[i]
-		if c.labels == nil || c.labels.Service != h.Labels.Service || c.trace == h.Trace || c.start.Before(h.Start) || c.end.After(h.Start.Add(h.End)) {
+		if c.labels == nil || c.labels.Service != h.Labels.Service || c.trace == h.Trace || c.start.Before(h.Start) || c.start.Add(c.took).After(h.Start.Add(h.End)) {
 			continue
 		}
 		c.labels = nil

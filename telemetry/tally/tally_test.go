@@ -3,6 +3,7 @@ package tally
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -33,6 +34,12 @@ func newHop(l *hop.Labels, at time.Duration, change func(*hop.Hop)) *hop.Hop {
 
 func failed(h *hop.Hop) { h.Status = 503 }
 
+// observe has a hop counted some time after the one before.
+func (t *Tally) observe(h *hop.Hop) {
+	t.Tick(h.Start)
+	t.Observe(h)
+}
+
 func lines(rows []Row) (all []string) {
 	for _, r := range rows {
 		all = append(all, fmt.Sprintf("%s %s %s %s%s %s: %+v", r.Labels.Service, r.Labels.Direction, r.Route, r.Method, r.Host, r.Endpoint, r.Count))
@@ -43,14 +50,14 @@ func lines(rows []Row) (all []string) {
 
 func TestSince(t *testing.T) {
 	tally := New(start)
-	tally.Observe(newHop(in, 0, nil))
-	tally.Observe(newHop(in, time.Second, failed))
-	tally.Observe(newHop(in, 2*time.Second, func(h *hop.Hop) { h.Parent = hop.SpanID{}; h.Attempt().Endpoint = "10.0.0.2:80" }))
-	tally.Observe(newHop(in, 3*time.Second, func(h *hop.Hop) { h.Kind = hop.KindConnection; failed(h) }))
-	tally.Observe(newHop(out, 4*time.Second, func(h *hop.Hop) { h.SetString(&h.Host, "Bank:80") }))
-	tally.Observe(newHop(in, 10*time.Minute, failed))
-	tally.Observe(newHop(in, 10*time.Minute+29*time.Second, nil))
-	tally.Observe(newHop(in, 10*time.Minute+31*time.Second, nil))
+	tally.observe(newHop(in, 0, nil))
+	tally.observe(newHop(in, time.Second, failed))
+	tally.observe(newHop(in, 2*time.Second, func(h *hop.Hop) { h.Parent = hop.SpanID{}; h.Attempt().Endpoint = "10.0.0.2:80" }))
+	tally.observe(newHop(in, 3*time.Second, func(h *hop.Hop) { h.Kind = hop.KindConnection; failed(h) }))
+	tally.observe(newHop(out, 4*time.Second, func(h *hop.Hop) { h.SetString(&h.Host, "Bank:80") }))
+	tally.observe(newHop(in, 10*time.Minute, failed))
+	tally.observe(newHop(in, 10*time.Minute+29*time.Second, nil))
+	tally.observe(newHop(in, 10*time.Minute+31*time.Second, nil))
 	for _, tt := range []struct {
 		since, from time.Duration
 		want        []string
@@ -75,7 +82,7 @@ func TestSince(t *testing.T) {
 func TestOldWindowsAreForgotten(t *testing.T) {
 	tally := New(start)
 	for i := range 2 * Windows {
-		tally.Observe(newHop(in, time.Duration(i)*Window, nil))
+		tally.observe(newHop(in, time.Duration(i)*Window, nil))
 	}
 	rows, from := tally.Since(start)
 	want := start.Add(Windows*Window + 3*time.Millisecond)
@@ -178,5 +185,19 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		tally.Observe(h)
+	}
+}
+
+func TestBucket(t *testing.T) {
+	for i := range Buckets - 1 {
+		bound := Bound(i)
+		if at, after := bucket(bound), bucket(bound+1); at != i || after != i+1 {
+			t.Errorf("%v is in range %d, and what is longer in %d; want %d and %d", bound, at, after, i, i+1)
+		}
+	}
+	for d, want := range map[time.Duration]int{-1: 0, 0: 0, math.MaxInt64: Buckets - 1} {
+		if got := bucket(d); got != want {
+			t.Errorf("%v is in range %d, want %d", d, got, want)
+		}
 	}
 }

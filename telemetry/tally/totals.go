@@ -2,6 +2,7 @@ package tally
 
 import (
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -96,15 +97,22 @@ func (t *Total) add(h *hop.Hop, failed bool) {
 	if h.Kind != hop.KindRequest {
 		return
 	}
-	low, high := 0, Buckets-1
-	for low < high {
-		if mid := (low + high) / 2; h.End <= bounds[mid] {
-			high = mid
-		} else {
-			low = mid + 1
-		}
+	t.Durations[bucket(h.End)]++
+}
+
+// bucket is the range that a duration is in.
+func bucket(d time.Duration) int {
+	if d <= shortest {
+		return 0
 	}
-	t.Durations[low]++
+	i := 2*bits.Len64(uint64((d-1)/shortest)) - 1 // the first of the two of this power of two
+	if i >= Buckets-1 {
+		return Buckets - 1
+	}
+	if d > bounds[i] {
+		i++
+	}
+	return i
 }
 
 // Totals returns what was counted since the start.

@@ -31,11 +31,14 @@ func AppendRequestID(dst []byte, hi, lo uint64) []byte {
 	binary.BigEndian.PutUint64(raw[:8], hi)
 	binary.BigEndian.PutUint64(raw[8:], lo)
 	var text [36]byte
-	putHex(text[0:8], raw[0:4])
-	putHex(text[9:13], raw[4:6])
-	putHex(text[14:18], raw[6:8])
-	putHex(text[19:23], raw[8:10])
-	putHex(text[24:36], raw[10:16])
+	put := func(at int, digits uint64) { binary.LittleEndian.PutUint64(text[at:], digits) }
+	put(0, hop.Hex([4]byte(raw[0:])))
+	second, third, fourth := hop.Hex([4]byte(raw[4:])), hop.Hex([4]byte(raw[8:])), hop.Hex([4]byte(raw[12:]))
+	put(9, second)
+	put(14, second>>32)
+	put(19, third)
+	put(24, third>>32)
+	put(28, fourth)
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return append(dst, text[:]...)
 }

@@ -1,4 +1,5 @@
-// How numbers and times are written. A number is never shown with more digits than it means.
+// How numbers and times are written. A number is never shown with more digits than it means,
+// and a unit stays on the line of its number.
 
 /** duration writes nanoseconds: 4.2 ms, 1.45 s, 3m 05s, 2h 10m. */
 export function duration(ns: number | undefined | null): string {
@@ -6,10 +7,10 @@ export function duration(ns: number | undefined | null): string {
   const sign = ns < 0 ? '-' : '';
   const n = Math.abs(ns);
   if (n === 0) return '0';
-  if (n < 1e3) return `${sign}${Math.round(n)} ns`;
-  if (n < 999_500) return `${sign}${digits(n / 1e3)} µs`;
-  if (n < 999_500_000) return `${sign}${digits(n / 1e6)} ms`;
-  if (n < 59_950_000_000) return `${sign}${digits(n / 1e9)} s`;
+  if (n < 1e3) return `${sign}${Math.round(n)}\u00a0ns`;
+  if (n < 999_500) return `${sign}${digits(n / 1e3)}\u00a0µs`;
+  if (n < 999_500_000) return `${sign}${digits(n / 1e6)}\u00a0ms`;
+  if (n < 59_950_000_000) return `${sign}${digits(n / 1e9)}\u00a0s`;
   return sign + clock(Math.round(n / 1e9));
 }
 
@@ -56,12 +57,12 @@ export function short(n: number): string {
 export function percent(part: number | undefined): string {
   if (part === undefined || !Number.isFinite(part)) return '–';
   const p = part * 100;
-  if (p <= 0) return '0 %';
-  if (p >= 100) return '100 %';
-  if (p < 0.01) return '<0.01 %';
-  if (p > 99.99) return '>99.99 %';
-  if (p > 99) return `${Number(p.toFixed(2))} %`;
-  return `${Number(p.toFixed(p < 1 ? 2 : p < 10 ? 1 : 0))} %`;
+  if (p <= 0) return '0\u00a0%';
+  if (p >= 100) return '100\u00a0%';
+  if (p < 0.01) return '<0.01\u00a0%';
+  if (p > 99.99) return '>99.99\u00a0%';
+  if (p > 99) return `${Number(p.toFixed(2))}\u00a0%`;
+  return `${Number(p.toFixed(p < 1 ? 2 : p < 10 ? 1 : 0))}\u00a0%`;
 }
 
 /** ratio is part of whole; 0 if there is nothing. */
@@ -71,7 +72,7 @@ export const ratio = (part: number, whole: number) => whole > 0 ? part / whole :
 export function bytes(n: number | undefined): string {
   if (n === undefined) return '–';
   const unit = n >= 999.5e6 ? 'GB' : n >= 999.5e3 ? 'MB' : n >= 999.5 ? 'kB' : 'B';
-  return `${digits(n / { GB: 1e9, MB: 1e6, kB: 1e3, B: 1 }[unit]!)} ${unit}`;
+  return `${digits(n / { GB: 1e9, MB: 1e6, kB: 1e3, B: 1 }[unit]!)}\u00a0${unit}`;
 }
 
 /** time writes the time of day in UTC, as the commands and logs do: 10:31:05. */

@@ -18,6 +18,12 @@ export interface Route {
 
 /** routes has each page of the console, one a line. The navigation has their order. */
 export const routes: Route[] = [
+  { pattern: '/now', nav: 'Now', key: 'n', title: () => 'Now', load: () => import('./now/page') },
+  { pattern: '/map', nav: 'Map', key: 'm', title: () => 'Map', load: () => import('./map/page') },
+  { pattern: '/service/:name', title: (p) => p.name ?? '', load: () => import('./service/page') },
+  { pattern: '/edge/:caller/:name', title: (p) => `${p.caller === '~' ? 'clients' : p.caller} → ${p.name}`, load: () => import('./edge/page') },
+  { pattern: '/events', nav: 'Events', key: 'e', title: () => 'Events', load: () => import('./events/page') },
+  { pattern: '/config', nav: 'Configuration', key: 'c', title: () => 'Configuration', load: () => import('./config/page') },
   { pattern: '/help', nav: 'Help', key: 'h', title: () => 'Help', load: () => import('./help/page') },
 ];
 

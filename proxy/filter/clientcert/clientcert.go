@@ -82,7 +82,7 @@ func (o *Options) apply(h *message.Head, shown *x509.Certificate) {
 		}
 		value = o.element(value, shown)
 		h.Remove(message.XForwardedClientCert)
-		h.AddSpan(message.XForwardedClientCert, name, h.OwnBytes(value))
+		h.EndField(message.XForwardedClientCert, append(h.BeginField(name), value...))
 	}
 }
 

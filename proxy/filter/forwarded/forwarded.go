@@ -170,7 +170,7 @@ func add(h *message.Head, id message.FieldID, name, member string, keep bool) {
 		}
 	}
 	h.Remove(id)
-	h.AddSpan(id, name, h.OwnBytes(append(list, member...)))
+	h.EndField(id, append(h.BeginField(name), append(list, member...)...))
 }
 
 // node is an address as RFC 7239 section 6 writes it: IPv6 in brackets and

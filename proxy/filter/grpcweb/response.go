@@ -54,7 +54,7 @@ func (w *response) Head(h *message.Head) error {
 		status := grpc.OfHTTP(h.Status)
 		h.Add(message.GRPCStatus, message.GRPCStatus.String(), strconv.Itoa(status.Code()))
 		text := strings.TrimSpace("the answer is no gRPC: HTTP status " + strconv.Itoa(h.Status) + " " + http.StatusText(h.Status))
-		h.AddSpan(message.GRPCMessage, message.GRPCMessage.String(), h.Keep(grpc.AppendMessage(h.Scratch(), text)))
+		h.EndField(message.GRPCMessage, grpc.AppendMessage(h.BeginField(message.GRPCMessage.String()), text))
 	}
 	if c := grpc.Codec(value); len(c) > 0 {
 		codec = string(c)

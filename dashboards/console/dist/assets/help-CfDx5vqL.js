@@ -1,1 +1,0 @@
-import{n as e,r as t,t as n}from"./index-rCiOlpN1.js";function r(){return e(t,{children:[e(`h1`,{children:`Help`}),e(`section`,{children:[e(`h2`,{children:`Keys`}),e(n,{})]})]})}export{r as default};
