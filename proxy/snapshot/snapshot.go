@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,9 @@ type Options struct {
 	// Inherited are the sockets of the process before. Start uses those whose address the
 	// configuration has too, and closes the others, even if it fails.
 	Inherited []handover.Socket
+	// Activated are sockets that nobody has served before, for addresses of the
+	// configuration. Start closes them if it fails.
+	Activated []handover.Socket
 	// Memory is what another process knew, by [Proxy.Memory]; nil for none.
 	Memory []byte
 	// LimitHeap sets the limit that Go's collector works toward; nil leaves it alone.
@@ -132,6 +136,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
 	}
+	p.options.Inherited = slices.Concat(o.Inherited, o.Activated)
 	nothing := p.nothing()
 	p.current.Store(nothing)
 	p.context, p.cancel = context.WithCancel(context.Background())
