@@ -115,7 +115,7 @@ const Edge = memo(function Edge({ edge: e, places, dim, named, culprit }: { edge
       <path class="hit" d={line.path} />
       {culprit && <path class="glow" d={line.path} />}
       <path class="line" d={line.path} stroke-width={width.toFixed(2)} marker-end={fault ? 'url(#arrow-fault)' : 'url(#arrow)'} />
-      {named && <g class="label" transform={`translate(${line.label.x} ${line.label.y})`}><rect x="-58" y="-9" width="116" height="18" rx="4" /><Numbers of={e} y={4} /></g>}
+      {named && <g class="label" transform={`translate(${line.label.x} ${line.label.y})`}><rect x="-66" y="-9" width="132" height="18" rx="4" /><Numbers of={e} y={4} /></g>}
     </a>
   );
 });

@@ -29,7 +29,7 @@ export interface Layout {
 export const mostLabelled = 60;
 
 const letter = 7.6, height = 48;
-export const labelWidth = 126;
+export const labelWidth = 142;
 
 /** layout places callers left of those that they call. Equal shapes give equal places. */
 export function layout(g: Shape): Layout {
