@@ -85,6 +85,7 @@ func (a *api) table() []endpoint {
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
 		costly(views, "/v1/strays?trace=ID", "/v1/strays", "calls that began a trace of their own while a service here answered a request of this one", a.strays),
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
+		costly(views, "/v1/words", "/v1/words", "every flag, kind, error type and event in words", a.words),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
 	ofMesh := func(path, pattern, help string, q meshQuestion) endpoint {

@@ -1,6 +1,8 @@
 package words
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -75,6 +77,24 @@ func TestPlain(t *testing.T) {
 	} {
 		if got := Plain(s); got != want {
 			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestEveryEventIsExplained reads the kinds of events where they are defined.
+func TestEveryEventIsExplained(t *testing.T) {
+	source, err := os.ReadFile("../events/events.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := regexp.MustCompile(`(?m)^\t\w+ +Kind += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(kinds) != len(Events()) {
+		t.Errorf("%d kinds of events, and %d are explained", len(kinds), len(Events()))
+	}
+	for i, e := range Events() {
+		check(t, e)
+		if i < len(kinds) && e.Word != kinds[i][1] {
+			t.Errorf("%s comes where %s should", e.Word, kinds[i][1])
 		}
 	}
 }
