@@ -32,7 +32,8 @@ func discovery() *board {
 	b.WithPanel(stacked(lines("Endpoints, by health", "Endpoints of the chosen clusters, as the proxies see them.", count,
 		query{sum("health", of("hopscope_endpoints", cluster)), "{{health}}"})))
 	b.WithPanel(lines("Endpoints that are healthy, by cluster", "The clusters with the fewest healthy endpoints, as the proxy sees it that sees the fewest.", count,
-		query{"bottomk(10, min by (cluster) (" + of("hopscope_endpoints", cluster, `health="healthy"`) + "))", "{{cluster}}"}))
+		query{"bottomk(10, min by (cluster) (" + of("hopscope_endpoints", cluster, `health="healthy"`) + ") and " +
+			sum("cluster", of("hopscope_endpoints", cluster)) + " > 0)", "{{cluster}}"}))
 	b.WithPanel(lines("Endpoints that came and went", "Changes of the set of endpoints, a second.", events,
 		query{top(10, sum("cluster, change", rate(of("hopscope_discovery_endpoint_changes_total", cluster)))), "{{cluster}}: {{change}}"}).NoValue("Nothing changed"))
 	b.WithPanel(lines("Age of answers", "How old the answers in use are. It grows while a source can't be asked.", seconds,

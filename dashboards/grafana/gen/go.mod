@@ -5,6 +5,7 @@ module github.com/hopscope/hopscope/dashboards/grafana/gen
 go 1.26.7
 
 require (
+	github.com/goccy/go-yaml v1.19.2
 	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/hopscope/hopscope v0.0.0
 	github.com/prometheus/prometheus v0.313.0
