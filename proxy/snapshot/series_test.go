@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/mesh/series"
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
@@ -28,7 +29,12 @@ func TestSeries(t *testing.T) {
 	for _, path := range []string{"/", "/broken", "/"} {
 		rig.AskHost("shop", path)
 	}
-	rig.FlushViews()
+	proxytest.Eventually(t, "all requests are counted", func() bool {
+		var counts top.Counts
+		rig.FlushViews()
+		rig.AdminJSON("/v1/top", &counts)
+		return len(counts.Edges) == 1 && counts.Edges[0].Requests == 3
+	})
 	rig.Sample(time.Now()) // of the window before this one
 
 	var part series.Part
@@ -42,19 +48,19 @@ func TestSeries(t *testing.T) {
 	check := func(what string, lines []series.Line, requests, failed uint32) {
 		t.Helper()
 		if len(lines) != 1 || sum(lines[0].Requests) != requests || sum(lines[0].Failed) != failed {
-			t.Errorf("%s: %+v", what, lines)
+			t.Fatalf("%d %s, of the first %d requests and %d failures, want %d and %d", len(lines), what, sum(lines[0].Requests), sum(lines[0].Failed), requests, failed)
+		}
+		if timed := sum(slices.Concat(lines[0].Durations...)); timed != requests {
+			t.Errorf("%s: %d durations", what, timed)
 		}
 	}
 	check("edges", part.Edges, 3, 1)
 	check("routes", part.Routes, 3, 1)
 	check("blamed", part.Blamed, 0, 1)
-	if part.Service != "web" || part.Windows != series.Windows || part.Edges[0].Direction != "inbound" || part.Edges[0].Callee != "" || part.Routes[0].Route != "all" ||
-		part.Routes[0].Method != "GET" || part.Blamed[0].Callee != "web" || sum(part.Edges[0].Slow) != 3 || part.Full {
-		t.Errorf("%+v", part)
-	}
-	i := slices.IndexFunc(part.Edges[0].Requests, func(n uint32) bool { return n > 0 })
-	if sum(part.Edges[0].Durations[i]) != 3 || sum(part.Routes[0].Durations[i]) != 3 {
-		t.Errorf("durations of edges %v, of routes %v", part.Edges[0].Durations[i], part.Routes[0].Durations[i])
+	edge, route, blamed := &part.Edges[0], &part.Routes[0], &part.Blamed[0]
+	if part.Service != "web" || part.Windows != series.Windows || edge.Direction != "inbound" || edge.Callee != "" || sum(edge.Slow) != 3 ||
+		route.Route != "all" || route.Method != "GET" || blamed.Callee != "web" || part.Full {
+		t.Errorf("%s, %d windows, edge %s to %q with %d slow, route %s %s, blamed %s", part.Service, part.Windows, edge.Direction, edge.Callee, sum(edge.Slow), route.Method, route.Route, blamed.Callee)
 	}
 
 	var table series.Table
