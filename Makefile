@@ -87,8 +87,12 @@ check-console: $(CONSOLE)/node_modules/.package-lock.json ## fail if dashboards/
 	bytes=$$(for f in dist/assets/*.js; do gzip -9c "$$f" | wc -c; done | awk '{ sum += $$1 } END { print sum }'); \
 	[ "$$bytes" -le $(MAX_SCRIPT) ] || { echo "the script of the console has $$bytes bytes, compressed: that is more than $(MAX_SCRIPT)"; exit 1; }
 
+.PHONY: test-manifests
+test-manifests: ## check deploy/ against the schemas of Kubernetes, Compose, Docker, Nomad and systemd
+	for module in deploy/manifests deploy/manifests/nomad; do (cd $$module && go test $(TEST_FLAGS) ./...); done
+
 .PHONY: test
-test: test-console ## all tests with the race detector, against real servers (installed if missing)
+test: test-console test-manifests ## all tests with the race detector, against real servers (installed if missing)
 	deploy/backends/setup $(TEST_PARTS) >/dev/null
 	go test -run AllocatesNothing ./proxy/listener
 	HOPSCOPE_REQUIRE_BACKENDS=1 go test -race -p 2 -timeout $(TIMEOUT) $(TEST_FLAGS) ./...
@@ -137,13 +141,14 @@ fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: docs/config.md, docs/flags.md, docs/metrics.md
+generate: ## write the generated files: docs/config.md, docs/flags.md, docs/metrics.md, the rules for Kubernetes
 	go run . config reference >docs/config.md.new
 	mv docs/config.md.new docs/config.md
 	go run ./docs/generate >docs/flags.md.new
 	mv docs/flags.md.new docs/flags.md
 	go run ./docs/generate metrics >docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
+	cd deploy/manifests && go run .
 
 .PHONY: check-generated
 check-generated: check-console ## fail if a generated file is not what make generate writes
