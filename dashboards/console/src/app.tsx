@@ -23,7 +23,7 @@ export function App() {
       scrollTo(0, 0);
       main.current?.focus({ preventScroll: true });
     }
-    moved.current = true;
+    moved.current = place.path.length > 0; // the address without a place leads to the start page at once
   }, [place.path.join('/')]);
   const wanted = who?.token_wanted && !who.signed_in;
   return (
