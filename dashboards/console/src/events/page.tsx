@@ -6,11 +6,11 @@ import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { count, plural, seconds, time } from '../format';
 import { trouble } from '../map/graph';
+import { useSeries } from '../mesh';
 import { usePoll } from '../poll';
 import { href, setQuery } from '../router';
 import type { PageProps } from '../routes';
 import { tail, windowsOf } from '../series';
-import { useSeries } from '../service/data';
 import type { EventsAnswer, ProxyEvent, SeriesAnswer } from '../types';
 import { counted, filtered, kindInWords, marks, toneOf } from './view';
 

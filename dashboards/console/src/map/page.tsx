@@ -1,12 +1,11 @@
 import './map.css';
 import { useMemo, useState } from 'preact/hooks';
-import { get } from '../api';
 import { Badge, Choice, Search, Sparkline } from '../components/parts';
 import { Empty, Loading, Missing, State } from '../components/states';
 import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { count, duration, percent, rate, seconds, time } from '../format';
-import { usePoll } from '../poll';
+import { useSeries } from '../mesh';
 import { href } from '../router';
 import type { PageProps } from '../routes';
 import { edgeHref, edgeKey, starts, windowsOf } from '../series';
@@ -19,7 +18,7 @@ const spans = ['1m', '5m', '15m', '1h'];
 
 /** Map shows who calls whom, how much of it fails, and who is at fault, at any time of the last hour. */
 export default function Map({ query }: PageProps) {
-  const series = usePoll('series', 15_000, (signal) => get<SeriesAnswer>('/v1/mesh/series', { since: '1h' }, signal));
+  const series = useSeries();
   const span = spans.includes(query.get('span') ?? '') ? query.get('span')! : '5m';
   const narrow = matchMedia('(max-width: 40rem)').matches;
   const as = query.get('as') ?? (narrow ? 'table' : 'map');
@@ -35,7 +34,7 @@ export default function Map({ query }: PageProps) {
           <Choice label="Time" name="span" value={span} options={spans} />
         </div>
       </div>
-      <State of={series}>{(s) => s.edges.length === 0 && s.services.length === 0
+      <State of={series}>{(s) => s.windows === 0 || s.edges.length === 0 && s.services.length === 0
         ? <Empty>No service has been seen yet. Send a request through the mesh, and it appears here within {duration(2 * s.window_ns)}.</Empty>
         : <Mesh series={s} span={span} as={as} search={search.trim().toLowerCase()} />}</State>
     </div>

@@ -128,7 +128,13 @@ export function totals(s: SeriesAnswer, seconds: number): Totals | undefined {
   const n = windowsOf(s, seconds), from = s.windows - n;
   const outside = s.edges.filter((e) => !e.caller);
   if (outside.length === 0) return undefined;
-  const all = outside.map((e: Series) => ({ e, r: red(e, s.window_ns, from, s.windows) })).filter(({ r }) => r.requests > 0).sort((a, b) => b.r.requests - a.r.requests);
+  // How long requests from outside took is known apart only where nobody else calls the service.
+  const numbers = (e: Series) => {
+    const r = red(e, s.window_ns, from, s.windows), whole = s.services.find((x) => x.service === e.service);
+    const { p50, p99, worst } = r.p99 === undefined && whole ? red(whole, s.window_ns, from, s.windows) : r;
+    return { ...r, p50, p99, worst };
+  };
+  const all = outside.map((e) => ({ e, r: numbers(e) })).filter(({ r }) => r.requests > 0).sort((a, b) => b.r.requests - a.r.requests);
   const requests = all.reduce((t, { r }) => t + r.requests, 0);
   return {
     requests, perSecond: all.reduce((t, { r }) => t + r.perSecond, 0),
