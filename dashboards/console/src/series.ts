@@ -1,7 +1,6 @@
 // Sums and shares of counts over time, as /v1/mesh/series has them. All pure.
 
 import { ratio } from './format';
-import { href } from './router';
 import type { Series, SeriesAnswer } from './types';
 
 /** Red is the rate, errors and duration of a series over some windows. */
@@ -99,6 +98,3 @@ export function fold(values: number[], n: number): number[] {
 }
 
 export const edgeKey = (s: { caller?: string; service: string }) => `${s.caller ?? ''}\u0000${s.service}`;
-
-/** edgeHref is the page of an edge. Who calls from outside has no name: ~ stands for it. */
-export const edgeHref = (caller: string, service: string) => href(['edge', caller || '~', service]);

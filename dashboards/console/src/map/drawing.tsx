@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { memo } from '../memo';
 import { duration, percent, plural, rate } from '../format';
-import { href } from '../router';
-import { edgeHref, edgeKey } from '../series';
+import { edgeHref, href } from '../router';
+import { edgeKey } from '../series';
 import { near, outside, type Graph, type MapEdge, type MapNode } from './graph';
 import type { Layout } from './layout';
 import { shorten, toward } from './names';

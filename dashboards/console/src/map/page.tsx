@@ -6,9 +6,9 @@ import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { count, duration, percent, rate, seconds, time } from '../format';
 import { useSeries } from '../mesh';
-import { href } from '../router';
+import { edgeHref, href } from '../router';
 import type { PageProps } from '../routes';
-import { edgeHref, edgeKey, starts, windowsOf } from '../series';
+import { edgeKey, starts, windowsOf } from '../series';
 import type { SeriesAnswer } from '../types';
 import { Drawing } from './drawing';
 import { graph, outside, trouble, type Graph } from './graph';
@@ -58,7 +58,8 @@ function Mesh({ series, span, as, search }: { series: SeriesAnswer; span: string
 }
 
 function Drawn({ graph, search }: { graph: Graph; search: string }) {
-  const placed = usePlaces(graph);
+  const { placed, failed } = usePlaces(graph);
+  if (failed) return <><p class="faint">This browser can not draw the map.</p><Tables graph={graph} search={search} /></>;
   return placed ? <Drawing graph={placed.graph} places={placed.places} search={search} /> : <div class="drawing map"><Loading /></div>;
 }
 

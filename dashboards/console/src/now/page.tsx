@@ -5,9 +5,8 @@ import { Missing, sentence, State } from '../components/states';
 import { Table } from '../components/table';
 import { count, duration, percent, plural, rate, ratio, seconds } from '../format';
 import { useSeries, useWhy } from '../mesh';
-import { href } from '../router';
+import { edgeHref, href } from '../router';
 import type { PageProps } from '../routes';
-import { edgeHref } from '../series';
 import type { Cause, Change, SeriesAnswer, Why } from '../types';
 import { arrow, ends, failures, headline, lasting, order, partInWords, services, totals, where, what } from './view';
 

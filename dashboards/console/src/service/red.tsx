@@ -2,7 +2,8 @@ import { useMemo } from 'preact/hooks';
 import { Chart } from '../components/chart';
 import { Table } from '../components/table';
 import { count, duration, percent, rate } from '../format';
-import { edgeHref, starts, tail, windowsOf, type Red } from '../series';
+import { starts, tail, windowsOf, type Red } from '../series';
+import { edgeHref } from '../router';
 import type { SeriesAnswer } from '../types';
 import { charts, drawn, groups, type Group, type Way } from './view';
 
