@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
@@ -55,6 +56,8 @@ type Options struct {
 	Tail *tail.Tail
 	// Top returns what was counted since the start, by service and callee.
 	Top func() *top.Counts
+	// Series returns what was counted in so many windows until now.
+	Series func(now time.Time, windows int) *series.Part
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
