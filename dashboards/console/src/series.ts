@@ -88,6 +88,12 @@ export function add(all: number[][], length: number): number[] {
 /** tail keeps the last n numbers. */
 export const tail = <T>(values: T[], n: number): T[] => values.slice(-n);
 
+/** lasting are the numbers of the last so many seconds, with 0 for windows before the first. */
+export function lasting(values: number[], window_ns: number, seconds: number): number[] {
+  const n = Math.ceil(seconds * 1e9 / window_ns), there = tail(values, n);
+  return [...new Array<number>(n - there.length).fill(0), ...there];
+}
+
 /** fold sums neighbours until at most n numbers are left, for a drawing with little room. */
 export function fold(values: number[], n: number): number[] {
   const by = Math.ceil(values.length / n);

@@ -72,7 +72,7 @@ function Slider({ series, end, n, set }: { series: SeriesAnswer; end: number; n:
     <div class="slider">
       <div class="track">
         <Sparkline values={failures} label={`Failures over the last hour: ${count(failures.reduce((a, b) => a + b, 0))}`} />
-        <input type="range" aria-label="Time that is shown" min={n} max={series.windows} value={end} aria-valuetext={`${from} to ${to} UTC${now ? ', now' : ''}`} onInput={(e) => set(Number(e.currentTarget.value))} />
+        {n < series.windows && <input type="range" aria-label="Time that is shown" min={n} max={series.windows} value={end} aria-valuetext={`${from} to ${to} UTC${now ? ', now' : ''}`} onInput={(e) => set(Number(e.currentTarget.value))} />}
       </div>
       <p><b>{from}</b> to <b>{to}</b> <span class="faint">UTC</span> {now ? <Badge tone="good">now</Badge> : <button type="button" class="quiet" onClick={() => set(series.windows)}>Back to now</button>}</p>
     </div>

@@ -1,7 +1,7 @@
 // What the start page says, from what hopscope why answers. All pure.
 
 import { count, duration, list, percent, plural, ratio } from '../format';
-import { add, edgeKey, fold, red, tail, windowsOf } from '../series';
+import { add, edgeKey, fold, lasting as lastingOf, red, windowsOf } from '../series';
 import type { Cause, Change, Culprit, Series, SeriesAnswer, Why } from '../types';
 
 export interface Headline {
@@ -87,7 +87,7 @@ export function failures(c: Cause, s: SeriesAnswer | undefined, seconds: number)
   const found = edge ? s.edges.find((e) => edgeKey(e) === edgeKey(edge)) : s.services.find((e) => e.service === c.culprit.service);
   if (!found) return undefined;
   const values = found.blamed && found.blamed.some((n) => n > 0) ? found.blamed : found.failed;
-  return fold(tail(values, windowsOf(s, seconds)), 60);
+  return fold(lastingOf(values, s.window_ns, seconds), 60);
 }
 
 export interface ServiceRow {
@@ -109,7 +109,7 @@ export function services(s: SeriesAnswer, seconds: number): ServiceRow[] {
   const n = windowsOf(s, seconds);
   return s.services.map((x) => {
     const r = red(x, s.window_ns, s.windows - n, s.windows);
-    return { service: x.service, proxied: x.proxied !== false, ...r, trend: fold(tail(x.failed, n), 40) };
+    return { service: x.service, proxied: x.proxied !== false, ...r, trend: fold(lastingOf(x.failed, s.window_ns, seconds), 40) };
   }).sort((a, b) => b.blamed - a.blamed || b.failed - a.failed || b.requests - a.requests || a.service.localeCompare(b.service));
 }
 
@@ -140,6 +140,6 @@ export function totals(s: SeriesAnswer, seconds: number): Totals | undefined {
     requests, perSecond: all.reduce((t, { r }) => t + r.perSecond, 0),
     failing: ratio(all.reduce((t, { r }) => t + r.failed, 0), requests), slow: all.reduce((t, { r }) => t + r.slow, 0),
     entries: all.slice(0, 3).map(({ e, r }) => ({ service: e.service, p50: r.p50, p99: r.p99, worst: r.worst })),
-    trend: fold(tail(add(outside.map((e) => e.requests), s.windows), n), 60),
+    trend: fold(lastingOf(add(outside.map((e) => e.requests), s.windows), s.window_ns, seconds), 60),
   };
 }
