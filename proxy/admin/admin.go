@@ -98,7 +98,7 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared()}
+	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared(), sessions: newSessions()}
 	a.client = mesh.Within(a.members, a.ask)
 	a.all, a.failed = newLive(a.client, false), newLive(a.client, true)
 	a.endpoints = a.table()
@@ -110,7 +110,8 @@ func New(o Options) http.Handler {
 	return guard(toConsole(a.mux))
 }
 
-// api is the handler's state. What changes after New is in shared, all and failed.
+// api is the handler's state. What changes after New is in shared, sessions, all
+// and failed.
 type api struct {
 	Options
 	endpoints []endpoint
@@ -119,6 +120,7 @@ type api struct {
 	pages     pages
 	client    *mesh.Client // of the whole mesh
 	shared    *shared
+	sessions  *sessions
 	// all and failed have the traces of the mesh as they end.
 	all, failed *live
 }

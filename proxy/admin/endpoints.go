@@ -35,6 +35,7 @@ const (
 	get  = "GET"
 	post = "POST"
 	both = "GET, POST"
+	sign = "GET, POST, DELETE"
 )
 
 // table lists the endpoints that these options can answer, in the order in
@@ -84,6 +85,7 @@ func (a *api) table() []endpoint {
 		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
 		costly(views, "/v1/strays?trace=ID", "/v1/strays", "calls that began a trace of their own while a service here answered a request of this one", a.strays),
+		open(true, row("/v1/session", "/v1/session", sign, "who you are; POST signs a browser in by a token, DELETE out", a.session)),
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
 		costly(views, "/v1/words", "/v1/words", "every flag, kind, error type and event in words", a.words),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
