@@ -70,6 +70,8 @@ type Options struct {
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
 	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64
+	// Config is the configuration in force, for people, with what each part of it does.
+	Config func() any
 	// Act applies an action to an endpoint of a cluster, both by name: "eject", "restore"
 	// or "drain". It returns an error if there is no such endpoint.
 	Act func(cluster, endpoint, action string) error

@@ -10,10 +10,12 @@ import (
 
 // RouteCount is what was counted of the requests of a route with one method since the start.
 type RouteCount struct {
-	Service        string
-	Direction      hop.Direction
-	Route, Cluster string
-	Method         string
+	Service   string
+	Direction hop.Direction
+	// Route is the learned one, if there is one; Configured is that of the configuration. Both
+	// are "" for a route without a name.
+	Route, Configured, Cluster string
+	Method                     string
 	// Requests are those that have ended, Failed those of them that ended in an error: as
 	// [hop.Hop.Failed], but that the client's part in it is not known.
 	Requests, Failed uint64
@@ -39,19 +41,19 @@ func (m *Metrics) Routes() []RouteCount {
 	defer m.mu.Unlock()
 	var all []RouteCount
 	for _, s := range m.series {
-		all = s.counts(all)
+		all = s.counts(s.route, all)
 	}
 	return all
 }
 
-func (s *series) counts(all []RouteCount) []RouteCount {
+func (s *series) counts(configured string, all []RouteCount) []RouteCount {
 	first := len(all)
 	of := func(method string) *RouteCount {
 		i := slices.IndexFunc(all[first:], func(c RouteCount) bool { return c.Method == method })
 		if i < 0 {
 			i = len(all) - first
 			all = append(all, RouteCount{
-				Service: s.service, Direction: s.direction, Route: s.route, Cluster: s.cluster, Method: method, Durations: make([]uint64, len(bounds)+1),
+				Service: s.service, Direction: s.direction, Route: s.route, Configured: configured, Cluster: s.cluster, Method: method, Durations: make([]uint64, len(bounds)+1),
 			})
 		}
 		return &all[first+i]
@@ -71,7 +73,7 @@ func (s *series) counts(all []RouteCount) []RouteCount {
 		}
 	}
 	for _, learned := range s.learned {
-		all = learned.counts(all)
+		all = learned.counts(configured, all)
 	}
 	return all
 }
