@@ -109,8 +109,10 @@ export function address(path: string, query: Query = {}): string {
 
 /** problem reads an error: problem+json, or the object of error and hint. */
 async function problem(response: Response): Promise<ApiError> {
-  let told: { title?: string; detail?: string; error?: string; hint?: string } = {};
+  let told: { title?: string; detail?: string; error?: string; hint?: string; endpoints?: string[] } = {};
   try { told = await response.json() as typeof told; } catch { /* no JSON: the status has to do */ }
+  // A proxy that lists what there is does not know the path: it is older than the console.
+  if (told.endpoints) return new ApiError('This version of hopscope can not answer that', response.status, told.error);
   const message = told.error ?? told.title ?? `The proxy answered ${response.status}`;
   return new ApiError(message, response.status, told.hint ?? told.detail ?? '');
 }

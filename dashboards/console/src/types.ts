@@ -251,4 +251,7 @@ export interface Word {
   title: string;
   text: string;
   remedy: string;
+  /** causes are the usual ones, and next what to look at, a sentence each: text and remedy in parts. */
+  causes?: string[];
+  next?: string[];
 }

@@ -2,7 +2,7 @@ import './map.css';
 import { useMemo, useState } from 'preact/hooks';
 import { get } from '../api';
 import { Badge, Choice, Search, Sparkline } from '../components/parts';
-import { Empty, Missing, State } from '../components/states';
+import { Empty, Loading, Missing, State } from '../components/states';
 import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { count, duration, percent, rate, seconds, time } from '../format';
@@ -13,6 +13,7 @@ import { edgeHref, edgeKey, starts, windowsOf } from '../series';
 import type { SeriesAnswer } from '../types';
 import { Drawing } from './drawing';
 import { graph, outside, trouble, type Graph } from './graph';
+import { usePlaces } from './places';
 
 const spans = ['1m', '5m', '15m', '1h'];
 
@@ -50,11 +51,16 @@ function Mesh({ series, span, as, search }: { series: SeriesAnswer; span: string
   return (
     <>
       <Slider series={series} end={end} n={n} set={(e) => setBack(series.windows - e)} />
-      {as === 'map' && <><Drawing graph={g} search={search} /><Legend /></>}
+      {as === 'map' && <><Drawn graph={g} search={search} /><Legend /></>}
       {as === 'table' && <Tables graph={g} search={search} />}
       <Missing of={series} />
     </>
   );
+}
+
+function Drawn({ graph, search }: { graph: Graph; search: string }) {
+  const placed = usePlaces(graph);
+  return placed ? <Drawing graph={placed.graph} places={placed.places} search={search} /> : <div class="drawing map"><Loading /></div>;
 }
 
 function Slider({ series, end, n, set }: { series: SeriesAnswer; end: number; n: number; set: (end: number) => void }) {

@@ -81,7 +81,7 @@ function Culprit({ cause: c, n, why, series, span }: { cause: Cause; n: number; 
           {c.other_reasons > 0 && <span class="faint"> (and {plural(c.other_reasons, 'other reason')} of the same kind)</span>}</p>
         <p class="tags">
           {l.on ? <Badge tone="bad">goes on</Badge> : <Badge>{l.text}</Badge>}
-          {c.culprit.kind && <Badge title="kind of failure">{c.culprit.kind}</Badge>}
+          {c.culprit.kind && <a class="badge" href={href(['help'], { q: c.culprit.kind })} title="What this kind of failure is">{c.culprit.kind}</a>}
           {c.culprit.instance && <Badge title="instance">{c.culprit.instance}</Badge>}
           {c.inferred && <Badge tone="slow" title="Found by times, without ids that were passed on">inferred from the time</Badge>}
         </p>
