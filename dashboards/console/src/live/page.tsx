@@ -51,11 +51,11 @@ export default function Live({ query }: PageProps) {
       {state.kind === 'refused' && <ErrorBox error={state.error} />}
       <Numbers feed={feed} speed={speed} seconds={seconds} now={now} most={most} />
       <Spoken feed={feed} stopped={stopped} />
-      {newer > 0 && <p class="summary"><button type="button" onClick={show}>Show {plural(newer, 'newer one')}</button> <span class="faint">The list stands still while you read in it.</span></p>}
+      {newer > 0 && <p class="tsummary"><button type="button" onClick={show}>Show {plural(newer, 'newer one')}</button> <span class="faint">The list stands still while you read in it.</span></p>}
       <List reading={setReading} label="Requests as they pass, the latest first" traces={shown}
         empty={feed.passed === 0 ? (failed ? 'No request has failed since this page was opened.' : 'No request has passed since this page was opened. One is shown about a second after it ended.') : `None of the ${plural(feed.shown.length, 'request')} that are kept fits “${text}”.`} />
       {feed.shown.length >= mostShown && <p class="faint">The latest {number(mostShown)} are kept.</p>}
-      {notes.length > 0 && <aside class="missing" aria-label="What is missing">{notes.map((n) => <p key={n}>{n}</p>)}</aside>}
+      {notes.length > 0 && <aside class="missing" aria-label="What is missing of proxies">{notes.map((n) => <p key={n}>{n}</p>)}</aside>}
       <CompareBar />
     </div>
   );

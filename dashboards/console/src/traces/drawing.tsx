@@ -22,6 +22,7 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   const all = useMemo(() => rows(tree, trace, closed), [tree, trace, closed]);
   const [width, setWidth] = useState(900);
   const focusNext = useRef(false);
+  const [drawn, setDrawn] = useState(step);
   const at = Math.max(all.findIndex((r) => r.id === selected), 0);
 
   useLayoutEffect(() => {
@@ -34,6 +35,16 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
     focusNext.current = false;
     box.current?.querySelector<HTMLElement>('[role="row"][tabindex="0"]')?.focus();
   });
+
+  // Of a large trace rows are drawn as one comes to them.
+  const most = Math.min(Math.max(drawn, at + 50), all.length);
+  const foot = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!foot.current) return;
+    const watch = new IntersectionObserver((e) => { if (e.some((x) => x.isIntersecting)) setDrawn(most + step); }, { rootMargin: '600px' });
+    watch.observe(foot.current);
+    return () => watch.disconnect();
+  }, [most, all.length]);
 
   const toggle = (r: Row) => {
     const next = new Set(closed);
@@ -79,7 +90,7 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   };
   const until = tree.until;
   const narrow = width < 720;
-  const scale = ticks(until, narrow ? 4 : 6);
+  const scale = useMemo(() => ticks(until, narrow ? 4 : 6), [until, narrow]);
   return (
     <div class={`wf ${narrow ? 'narrow' : ''}`} role="treegrid" aria-label="Waterfall" aria-rowcount={all.length + 1} ref={box} onKeyDown={key}>
       <div role="row" class="wf-row wf-head" aria-rowindex={1}>
@@ -87,10 +98,13 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
         <span role="columnheader" class="bars"><span class="sr">Time</span>
           <span class="scale" aria-hidden="true">{scale.map((t) => <span key={t} class={t / until > 0.93 ? 'tick last' : 'tick'} style={{ left: `${t / Math.max(until, 1) * 100}%` }}>{duration(t)}</span>)}</span></span>
       </div>
-      {all.map((r, i) => <Line key={r.id} row={r} index={i} until={until} scale={scale} current={i === at} chosen={r.id === selected} select={() => select(r.id)} toggle={() => toggle(r)} />)}
+      {all.slice(0, most).map((r, i) => <Line key={r.id} row={r} index={i} until={until} scale={scale} current={i === at} chosen={r.id === selected} select={() => select(r.id)} toggle={() => toggle(r)} />)}
+      {most < all.length && <div role="row"><span role="gridcell"><button ref={foot} type="button" class="more" onClick={() => setDrawn(most + step)}>Show more: {most} of {all.length} rows are shown</button></span></div>}
     </div>
   );
 }
+
+const step = 250;
 
 interface LineProps { row: Row; index: number; until: number; scale: number[]; current: boolean; chosen: boolean; select: () => void; toggle: () => void }
 
@@ -115,7 +129,7 @@ const Line = memo(({ row: r, index, until, scale, current, chosen, select, toggl
         {!r.open && r.children > 0 && <span class="tag">{r.children} below</span>}
       </span>
       <span role="gridcell" class="req faint" title={r.request}>{r.request}</span>
-      <span role="gridcell" class={r.failed ? 'status bad' : 'status'}>{r.status}</span>
+      <span role="gridcell" class={r.failed ? 'status bad' : 'status'} title={r.status}>{r.status}</span>
       <span role="gridcell" class="num took">{duration(r.node.duration)}</span>
       <span role="gridcell" class="bars">
         <Bars row={r} until={until} scale={scale} />

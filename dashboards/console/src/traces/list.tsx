@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Badge, Time } from '../components/parts';
 import { count, duration } from '../format';
+import { memo } from '../memo';
 import { arrow } from '../now/view';
 import { href } from '../router';
 import { useStore } from '../store';
@@ -42,6 +43,7 @@ export function useHeld(latest: TraceSummary[], hold: boolean): { traces: TraceS
 /** List shows traces, the latest first. It draws only the rows that are seen: any number of traces will do. */
 export function List({ label, traces, empty, reading }: ListProps) {
   const box = useRef<HTMLDivElement>(null);
+  const picked = useStore(chosen);
   const [scroll, setScroll] = useState(0);
   const [size, setSize] = useState({ row: 40, view: 600 });
   const [focus, setFocus] = useState(0);
@@ -70,6 +72,7 @@ export function List({ label, traces, empty, reading }: ListProps) {
   });
 
   if (traces.length === 0) return <p class="empty">{empty}</p>;
+  const letter = (t: TraceSummary) => 'AB'[picked.findIndex((c) => c.id === t.trace_id)];
   const { from, to } = visible(traces.length, size.row, scroll, size.view);
   const at = Math.min(focus, traces.length - 1);
 
@@ -114,7 +117,7 @@ export function List({ label, traces, empty, reading }: ListProps) {
         onFocusIn={() => tell({ focused: true })} onFocusOut={(e) => { if (e.relatedTarget || !wanted.current) tell({ focused: e.relatedTarget instanceof Node && !!box.current?.contains(e.relatedTarget) }); }}>
         <div role="presentation" class="tlist-all" style={{ height: `${traces.length * size.row}px` }}>
           {traces.slice(from, to).map((t, i) => (
-            <Row key={t.trace_id} trace={t} index={from + i} top={(from + i) * size.row} reachable={from + i === at} focused={() => { current.current = from + i; setFocus(from + i); }} />
+            <Row key={t.trace_id} trace={t} letter={letter(t)} index={from + i} top={(from + i) * size.row} reachable={from + i === at} focused={() => { current.current = from + i; setFocus(from + i); }} />
           ))}
         </div>
       </div>
@@ -124,9 +127,9 @@ export function List({ label, traces, empty, reading }: ListProps) {
 
 export const labelOf = (t: TraceSummary) => `${t.start.slice(11, 19)} ${t.service} ${t.path}, ${duration(t.duration_ns)}`;
 
-function Row({ trace: t, index, top, reachable, focused }: { trace: TraceSummary; index: number; top: number; reachable: boolean; focused: () => void }) {
-  const picked = useStore(chosen);
-  const letter = 'AB'[picked.findIndex((c) => c.id === t.trace_id)];
+interface RowProps { trace: TraceSummary; letter?: string; index: number; top: number; reachable: boolean; focused: () => void }
+
+const Row = memo(({ trace: t, letter, index, top, reachable, focused }: RowProps) => {
   const tone = t.failed ? 'bad' : t.slow ? 'slow' : '';
   return (
     <div role="row" class={`tlist-row ${tone} ${letter ? 'picked' : ''}`} aria-rowindex={index + 2} data-row={index} style={{ transform: `translateY(${top}px)` }}>
@@ -146,7 +149,7 @@ function Row({ trace: t, index, top, reachable, focused }: { trace: TraceSummary
       <span role="cell" class="num hops faint">{count(t.hops)}</span>
     </div>
   );
-}
+});
 
 /** CompareBar says which traces are chosen, and leads to both. */
 export function CompareBar() {

@@ -61,7 +61,7 @@ function Found({ data, said, filters, range }: { data: TracesAnswer & { full: bo
   const failed = traces.filter((t) => t.failed).length;
   return (
     <>
-      <p class="summary" role="status">
+      <p class="tsummary" role="status">
         <b>{plural(shown.length, 'trace')}</b>{range && ` of ${count(traces.length)}`}{said && ` ${said}`}{failed > 0 && filters.outcome !== 'failed' && <>, <span class="bad">{count(failed)} failed</span></>}
         {data.full && <span class="faint">. These are the latest {count(filters.limit)}; there may be more.</span>}
         {newer > 0 && <button type="button" class="quiet newer" onClick={show}>Show {plural(newer, 'newer one')}</button>}

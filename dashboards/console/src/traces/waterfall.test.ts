@@ -56,6 +56,12 @@ describe('both ends', () => {
   ]).all.get('t')!)!;
   test('agree', () => expect(ends(200, 200, 3)).toMatchObject({ agree: true, text: 'both ends saw 200; 2\u00a0ms on the way and waiting for the connection' }));
   test('disagree', () => expect(ends(200, 503, 3)).toMatchObject({ agree: false, text: 'b answered 200, but a got 503' }));
+  test('of a gRPC call agree, though one has no gRPC status', () => {
+    const grpc = (more: object) => endsOf(build(traceID, [
+      call('a', 'b', 'ab', '', 0, 5, { attempts: [anAttempt('t', 0, 5, more)] }), request('b', 'b', 't', 1, 3, { grpc_status: 14, grpc_status_name: 'UNAVAILABLE' }),
+    ]).all.get('t')!)!.agree;
+    expect([grpc({}), grpc({ grpc_status: 14, grpc_status_name: 'UNAVAILABLE' }), grpc({ grpc_status: 0, grpc_status_name: 'OK' })]).toEqual([true, true, false]);
+  });
   test('the callee was too late', () => expect(ends(200, 0, 30).text).toBe('b answered 200 after 30\u00a0ms, when a had given up'));
   test('the answer was lost', () => expect(ends(200, 0, 3).text).toBe('b answered 200 after 3\u00a0ms, but the answer did not reach a'));
   test('the callee sent none', () => expect(ends(0, 503, 3)).toMatchObject({ agree: false, text: 'a got 503, but the proxy of b sent no answer' }));

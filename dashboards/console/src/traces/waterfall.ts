@@ -140,7 +140,8 @@ export function endsOf(n: Node): Ends | undefined {
   const caller = status(a), called = status(h);
   const ends = { caller, callee: called, callerTook: n.duration, calleeTook: other.duration, agree: true, text: '' };
   const both = a.status > 0 && h.status > 0;
-  if (both && caller !== called) return { ...ends, agree: false, text: `${h.service} answered ${called}, but ${n.hop.service} got ${caller}` };
+  const differ = a.status !== h.status || a.grpc_status !== undefined && h.grpc_status !== undefined && a.grpc_status !== h.grpc_status;
+  if (both && differ) return { ...ends, agree: false, text: `${h.service} answered ${called}, but ${n.hop.service} got ${caller}` };
   if (both) {
     const way = Math.max(n.duration - other.duration, 0);
     return { ...ends, text: `both ends saw ${called}; ${duration(way)} on the way and waiting for the connection` };
