@@ -1,11 +1,12 @@
 import './drawing.css';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { duration } from '../format';
+import type { Ref } from 'preact';
+import { count, duration } from '../format';
 import { memo } from '../memo';
 import { go, href } from '../router';
 import type { Trace } from './hop';
 import { end, type Tree } from './tree';
-import { isTry, ownTime, ownTimes, parts, partText, type Part, type Row, rows, sureText, ticks } from './waterfall';
+import { around, isTry, ownTime, ownTimes, parts, partText, type Part, type Row, rows, step, sureText, ticks } from './waterfall';
 
 export interface WaterfallProps {
   trace: Trace;
@@ -21,8 +22,8 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   const box = useRef<HTMLDivElement>(null);
   const all = useMemo(() => rows(tree, trace, closed), [tree, trace, closed]);
   const [width, setWidth] = useState(900);
-  const focusNext = useRef(false);
-  const [drawn, setDrawn] = useState(step);
+  const focusNext = useRef('');
+  const [part, setPart] = useState({ from: 0, to: step });
   const at = Math.max(all.findIndex((r) => r.id === selected), 0);
 
   useLayoutEffect(() => {
@@ -30,21 +31,22 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
     watch.observe(box.current!);
     return () => watch.disconnect();
   }, []);
-  useEffect(() => {
-    if (!focusNext.current) return;
-    focusNext.current = false;
+  useLayoutEffect(() => {
+    if (focusNext.current !== selected) return; // the row that was asked for is not drawn yet
+    focusNext.current = '';
     box.current?.querySelector<HTMLElement>('[role="row"][tabindex="0"]')?.focus();
   });
 
-  // Of a large trace rows are drawn as one comes to them.
-  const most = Math.min(Math.max(drawn, at + 50), all.length);
+  // Of a large trace only rows around the chosen one are drawn, and more as one comes to them.
+  const { from, to } = around(part, at, all.length);
   const foot = useRef<HTMLButtonElement>(null);
+  useEffect(() => { if (from !== part.from) setPart({ from, to }); }, [from, to]);
   useEffect(() => {
     if (!foot.current) return;
-    const watch = new IntersectionObserver((e) => { if (e.some((x) => x.isIntersecting)) setDrawn(most + step); }, { rootMargin: '600px' });
+    const watch = new IntersectionObserver((e) => { if (e.some((x) => x.isIntersecting)) setPart({ from, to: to + step }); }, { rootMargin: '600px' });
     watch.observe(foot.current);
     return () => watch.disconnect();
-  }, [most, all.length]);
+  }, [from, to, all.length]);
 
   const toggle = (r: Row) => {
     const next = new Set(closed);
@@ -55,7 +57,7 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   const move = (i: number) => {
     const r = all[Math.min(Math.max(i, 0), all.length - 1)];
     if (!r) return;
-    focusNext.current = true;
+    focusNext.current = r.id;
     select(r.id);
   };
   const above = (i: number) => {
@@ -98,13 +100,16 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
         <span role="columnheader" class="bars"><span class="sr">Time</span>
           <span class="scale" aria-hidden="true">{scale.map((t) => <span key={t} class={t / until > 0.93 ? 'tick last' : 'tick'} style={{ left: `${t / Math.max(until, 1) * 100}%` }}>{duration(t)}</span>)}</span></span>
       </div>
-      {all.slice(0, most).map((r, i) => <Line key={r.id} row={r} index={i} until={until} scale={scale} current={i === at} chosen={r.id === selected} select={() => select(r.id)} toggle={() => toggle(r)} />)}
-      {most < all.length && <div role="row"><span role="gridcell"><button ref={foot} type="button" class="more" onClick={() => setDrawn(most + step)}>Show more: {most} of {all.length} rows are shown</button></span></div>}
+      {from > 0 && <More text={`Show earlier rows: ${count(from)}`} show={() => setPart({ from: Math.max(from - step, 0), to })} />}
+      {all.slice(from, to).map((r, i) => <Line key={r.id} row={r} index={from + i} until={until} scale={scale} current={from + i === at} chosen={r.id === selected} select={() => select(r.id)} toggle={() => toggle(r)} />)}
+      {to < all.length && <More at={foot} text={`Show more rows: ${count(all.length - to)}`} show={() => setPart({ from, to: to + step })} />}
     </div>
   );
 }
 
-const step = 250;
+function More({ text, show, at }: { text: string; show: () => void; at?: Ref<HTMLButtonElement> }) {
+  return <div role="row"><span role="gridcell"><button ref={at} type="button" class="more" onClick={show}>{text}</button></span></div>;
+}
 
 interface LineProps { row: Row; index: number; until: number; scale: number[]; current: boolean; chosen: boolean; select: () => void; toggle: () => void }
 

@@ -1,6 +1,6 @@
 import './list.css';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Badge, Time } from '../components/parts';
 import { count, duration } from '../format';
 import { memo } from '../memo';
@@ -47,7 +47,7 @@ export function List({ label, traces, empty, reading }: ListProps) {
   const [scroll, setScroll] = useState(0);
   const [size, setSize] = useState({ row: 40, view: 600 });
   const [focus, setFocus] = useState(0);
-  const wanted = useRef(false);
+  const wanted = useRef(-1);
   const current = useRef(0); // focus, at once: keys may come faster than rows are drawn
   const inside = useRef({ scrolled: false, focused: false });
   const tell = (change: Partial<typeof inside.current>) => {
@@ -65,9 +65,9 @@ export function List({ label, traces, empty, reading }: ListProps) {
     return () => watch.disconnect();
   }, [traces.length === 0]);
 
-  useEffect(() => {
-    if (!wanted.current) return;
-    wanted.current = false;
+  useLayoutEffect(() => {
+    if (wanted.current !== focus) return; // the row that was asked for is not drawn yet
+    wanted.current = -1;
     box.current?.querySelector<HTMLElement>(`[data-row="${focus}"] a`)?.focus({ preventScroll: true });
   });
 
@@ -92,7 +92,7 @@ export function List({ label, traces, empty, reading }: ListProps) {
     const next = step(row, e.key, traces.length, Math.max(Math.floor(size.view / size.row) - 1, 1));
     if (next === undefined) return;
     e.preventDefault();
-    wanted.current = true;
+    wanted.current = next;
     current.current = next;
     setFocus(next);
     if (box.current) {
@@ -114,7 +114,7 @@ export function List({ label, traces, empty, reading }: ListProps) {
         </div>
       </div>
       <div role="rowgroup" class="tlist-body" ref={box} onScroll={onScroll} onKeyDown={onKey}
-        onFocusIn={() => tell({ focused: true })} onFocusOut={(e) => { if (e.relatedTarget || !wanted.current) tell({ focused: e.relatedTarget instanceof Node && !!box.current?.contains(e.relatedTarget) }); }}>
+        onFocusIn={() => tell({ focused: true })} onFocusOut={(e) => { if (e.relatedTarget || wanted.current < 0) tell({ focused: e.relatedTarget instanceof Node && !!box.current?.contains(e.relatedTarget) }); }}>
         <div role="presentation" class="tlist-all" style={{ height: `${traces.length * size.row}px` }}>
           {traces.slice(from, to).map((t, i) => (
             <Row key={t.trace_id} trace={t} letter={letter(t)} index={from + i} top={(from + i) * size.row} reachable={from + i === at} focused={() => { current.current = from + i; setFocus(from + i); }} />

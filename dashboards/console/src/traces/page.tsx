@@ -63,7 +63,7 @@ function Found({ data, said, filters, range }: { data: TracesAnswer & { full: bo
     <>
       <p class="tsummary" role="status">
         <b>{plural(shown.length, 'trace')}</b>{range && ` of ${count(traces.length)}`}{said && ` ${said}`}{failed > 0 && filters.outcome !== 'failed' && <>, <span class="bad">{count(failed)} failed</span></>}
-        {data.full && <span class="faint">. These are the latest {count(filters.limit)}; there may be more.</span>}
+        {data.full && <span class="faint">. These are the latest {count(traces.length)}; there may be more.</span>}
         {newer > 0 && <button type="button" class="quiet newer" onClick={show}>Show {plural(newer, 'newer one')}</button>}
       </p>
       {traces.length > 0 && <HeatMap traces={traces} range={range} select={select} selected={shown.length} />}

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { TraceCulprit } from '../types';
 import { anAttempt, call, ms, request, shop, traceID } from './sample';
 import { build } from './tree';
-import { closedAtFirst, endsOf, ownTime, parts, rowOf, rows, ticks } from './waterfall';
+import { around, closedAtFirst, endsOf, ownTime, parts, rowOf, rows, ticks } from './waterfall';
 
 const culprit = { span_id: 'cb.a', flags: 'UF', reason: 'connection refused by 127.0.0.1:4001' } as TraceCulprit;
 const none = { culprit: null, slowest: null };
@@ -93,4 +93,14 @@ test('of a large trace only what matters is open', () => {
   expect(seen).toContain('x7');
   expect(seen).not.toContain('x8');
   expect(closedAtFirst(build(traceID, shop()), []).size).toBe(0);
+});
+
+test.each([
+  [{ from: 0, to: 200 }, 0, 50, { from: 0, to: 50 }], [{ from: 0, to: 200 }, 199, 4000, { from: 0, to: 200 }], [{ from: 0, to: 200 }, 205, 4000, { from: 0, to: 206 }],
+  [{ from: 0, to: 200 }, 3999, 4000, { from: 3899, to: 4000 }], [{ from: 3899, to: 4000 }, 3890, 4000, { from: 3890, to: 4000 }], [{ from: 3899, to: 4000 }, 0, 4000, { from: 0, to: 100 }],
+  [{ from: 3000, to: 3200 }, 10, 20, { from: 0, to: 20 }], [{ from: 0, to: 200 }, 0, 0, { from: 0, to: 0 }],
+])('of rows %j with %d chosen, of %d', (before, at, rows, want) => {
+  const got = around(before, at, rows);
+  expect(got).toEqual(want);
+  expect(around(got, at, rows)).toEqual(want); // it comes to rest
 });

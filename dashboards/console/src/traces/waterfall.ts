@@ -209,6 +209,17 @@ export function ticks(until: number, most = 6): number[] {
   return Array.from({ length: Math.floor(until / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
+/** step is how many rows are drawn at first, and more at a time. */
+export const step = 200;
+
+/** around is the part of so many rows that is drawn: the one before, or rows around the chosen one if that is far from it. */
+export function around(before: { from: number; to: number }, at: number, rows: number): { from: number; to: number } {
+  const near = at >= before.from - 20 && at < before.to + 20;
+  const from = near ? Math.min(before.from, at) : Math.max(at - step / 2, 0);
+  const to = near ? Math.max(before.to, at + 1) : at + step / 2;
+  return { from: Math.max(Math.min(from, rows - 1), 0), to: Math.min(to, rows) };
+}
+
 /** closedAtFirst are the rows that are closed when a large trace is opened: those that are not on the way to what matters. */
 export function closedAtFirst(tree: Tree, spans: string[], most = 300): Set<string> {
   const closed = new Set<string>();
