@@ -58,7 +58,7 @@ function Found({ data, said, filters, range }: { data: TracesAnswer & { full: bo
   const { traces, newer, show } = useHeld(data.traces, reading || !!range);
   const shown = useMemo(() => range ? traces.filter((t) => within(t, range)) : traces, [traces, range?.from, range?.to, range?.low, range?.high]);
   const select = (r: Range | undefined) => setQuery({ brush: r && rangeText(r) });
-  const failed = traces.filter((t) => t.failed).length;
+  const failed = shown.filter((t) => t.failed).length;
   return (
     <>
       <p class="tsummary" role="status">
