@@ -75,13 +75,13 @@ function options(unit: Unit, lines: Line[], width: number, height: number): uPlo
   const faint = color('--faint'), grid = color('--line');
   const axis = { stroke: faint, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
   return {
-    width, height, padding: [8, 10, 0, 0],
+    width, height, padding: [8, 22, 0, 0],
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC'),
     cursor: { sync: { key: 'time' }, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { live: true },
     scales: { y: { range: (_u, _min, max) => [0, unit === 'share' ? Math.min(1, Math.max(max * 1.1, 0.01)) : max > 0 ? max * 1.1 : 1] } },
     axes: [
-      { ...axis, space: 70, size: 24, values: '{HH}:{mm}' },
+      { ...axis, space: 70, size: 24, values: (_u, all, _i, _space, step) => all.map((v) => time(v * 1000).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, size: 58, values: (_u, all) => all.map((v) => write[unit](v)) },
     ],
     series: [

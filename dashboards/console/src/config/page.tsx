@@ -5,10 +5,11 @@ import { Empty, ErrorBox, Loading, sentence, State } from '../components/states'
 import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { ago, count, dateTime, duration, plural } from '../format';
+import { usePeers } from '../mesh';
 import { usePoll } from '../poll';
 import { href, setQuery } from '../router';
 import type { PageProps } from '../routes';
-import { configOf, usePeers } from '../service/data';
+import { configOf } from '../service/data';
 import { Endpoints } from '../service/endpoints';
 import { isWell, type EndpointRow } from '../service/view';
 import type { Config as Answer, ConfigCluster, Member } from '../types';
