@@ -143,6 +143,15 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        fault:
+          delay:
+            fixed: 300ms
+            percent: 1
+          abort:
+            status: 500
+            grpc_status: 13
+            percent: 0.1
+          headers: true
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

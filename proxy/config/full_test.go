@@ -47,6 +47,7 @@ listeners:
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
+        fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -289,6 +290,9 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
+				RoutePolicies: RoutePolicies{
+					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+				},
 			}},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{

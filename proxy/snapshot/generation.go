@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -27,6 +28,7 @@ type generation struct {
 	hash      string                    // of config
 	base      *resources.Set            // what the configuration says
 	retries   map[string]*forward.Retry // those of clusters: a budget is shared by all routes
+	chains    map[string]filter.Handler // of the routes' filters, by their policies
 	listeners []*bound
 	late      []late       // of the listeners, those that are still to be bound
 	catalog   *catalogView // nil where no listener serves one
@@ -68,7 +70,7 @@ func (p *Proxy) nothing() *generation {
 // each mistake.
 func (p *Proxy) build(c *config.Config, base *resources.Set, old *generation) (*generation, error) {
 	g := &generation{
-		Proxy: p, config: c, hash: c.Hash(), base: base, retries: map[string]*forward.Retry{},
+		Proxy: p, config: c, hash: c.Hash(), base: base, retries: map[string]*forward.Retry{}, chains: map[string]filter.Handler{},
 		clusters: map[resources.ID]*running{}, secrets: map[resources.SecretID]*credentials{},
 	}
 	g.fork(old)

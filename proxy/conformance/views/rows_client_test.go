@@ -330,6 +330,10 @@ func routingRows() []row {
 	tunnel := own("CONNECT where it is not for", fault.NotFound, 404, "NR", "destination_not_found", "CONNECT is for forward proxies")
 	tunnel.drive, tunnel.nowhere, tunnel.method = sending("CONNECT web.test:443 HTTP/1.1\r\nHost: web.test:443\r\n\r\n"), true, "CONNECT"
 
+	injected := own("injected", fault.Injected, 503, "FI", "proxy_internal_response", "injects a fault")
+	injected.change = func(s *proxytest.Settings) { s.Route.Fault = &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}} }
+	injected.drive, injected.failed = proxytest.Get, "proxy_internal_response"
+
 	origin := own("origin form to a forward proxy", fault.NotFound, 404, "NR", "destination_not_found", "absolute form")
 	origin.drive = func(l *proxytest.Proxy) *http.Response { return proxytest.Ask(l.T, l.Egress(), proxytest.RowRequest) }
 	origin.nowhere = true
@@ -380,7 +384,7 @@ func routingRows() []row {
 		s.Listener.Routes = []config.Route{row}
 	}
 	waited.endpoint, waited.drive = occupied()
-	return []row{noRoute, tunnel, origin, denied, metadata, stranger, loop, https, full, waited}
+	return []row{noRoute, tunnel, injected, origin, denied, metadata, stranger, loop, https, full, waited}
 }
 
 // viaEgress asks the forward proxy for a destination.
