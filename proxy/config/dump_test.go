@@ -143,6 +143,13 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        cors:
+          allow_origins: [https://a.example.com, "regex:https://.*\\.example\\.com"]
+          allow_methods: [PUT]
+          allow_headers: [content-type]
+          expose_headers: [x-a]
+          max_age: 1h
+          allow_credentials: true
         fault:
           delay:
             fixed: 300ms

@@ -76,6 +76,9 @@ func formatOf(name string) format {
 			`^(spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/\*)?|(\*\.)?` + hostname + `)$`, checkSAN, suggestSAN}
 	case "spki":
 		return format{"the SHA-256 of a public key, 44 characters of base64", `^[A-Za-z0-9+/]{43}=$`, checkSPKI, suggestSPKI}
+	case "origin":
+		return format{`an origin such as https://shop.example.com, "regex:https://.*\\.example\\.com" or "*"`,
+			`^(\*|null|regex:.+|[a-z][a-z0-9+.-]*://[^/?#\s]+)$`, checkOrigin, suggestOrigin}
 	case "destination":
 		return format{"a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *",
 			`^[\[\]*A-Za-z0-9._:/-]+$`, checkDestination, nil}

@@ -5,6 +5,8 @@ import "time"
 // RoutePolicies are what a route does besides sending requests on. A filter of its own
 // does each of them. A policy that is absent costs nothing.
 type RoutePolicies struct {
+	// CORS lets pages of other origins read the responses.
+	CORS *CORS `yaml:"cors"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
 }
@@ -48,6 +50,7 @@ type FaultAbort struct {
 
 // policies checks what spans the keys of a route's policies.
 func (v validator) policies(p *place, r *RoutePolicies) {
+	v.cors(p.key("cors"), r.CORS)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")
 		if f.Delay == nil && f.Abort == nil && !f.Headers && !at.key("delay").failed && !at.key("abort").failed && !at.key("headers").failed {

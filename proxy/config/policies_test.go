@@ -14,6 +14,14 @@ func routeWith(keys string) string {
 // remedy.
 func TestPolicyErrors(t *testing.T) {
 	for _, tt := range []struct{ keys, want string }{
+		{"cors: {}", "routes[0].cors.allow_origins: required key is missing"},
+		{"cors: {allow_origins: [https://a.test/]}", `found "https://a.test/": an origin ends with the host or the port; did you mean "https://a.test"?`},
+		{"cors: {allow_origins: [a.test]}", `found "a.test": an origin is a scheme, a host and`},
+		{"cors: {allow_origins: [https://A.test]}", `browsers send origins in lower case; did you mean "https://a.test"?`},
+		{"cors: {allow_origins: [https://a.test:443]}", `browsers leave out the port that is the scheme's own; did you mean "https://a.test"?`},
+		{"cors: {allow_origins: [\"regex:https://(\"]}", "routes[0].cors.allow_origins[0]: expected an origin such as"},
+		{"cors: {allow_origins: [\"*\"], allow_credentials: true}", `routes[0].cors.allow_credentials: with "*" among allow_origins every page on the web could act as the user`},
+		{"cors: {allow_origins: [\"*\"], allow_headers: [a b]}", "routes[0].cors.allow_headers[0]: expected the name of a header field"},
 		{"fault: {}", "routes[0].fault: it does nothing; expected delay, abort or headers: true"},
 		{"fault: {headers: false}", "routes[0].fault: it does nothing; expected delay, abort or headers: true"},
 		{"fault: {delay: {}}", "routes[0].fault.delay.fixed: required key is missing; expected a duration such as 250ms"},

@@ -6,13 +6,17 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // routeFilters are the filters of a route, the first outermost: the one table of them.
 // Each makes a filter of the route's policies, nil where the route has none of its kind.
 var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+	corsFilter,
 	injectFilter,
 }
 
@@ -37,6 +41,35 @@ func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
 	}
 	g.chains[string(key)] = filter.Chain(filter.Act, filters...)
 	return g.chains[string(key)]
+}
+
+// matchPreflights has a route with CORS match the preflights of its methods.
+func matchPreflights(m *route.Match, r *resources.Route) {
+	if r.Policies.CORS != nil && len(m.Methods) > 0 {
+		m.When = append(m.When, cors.Matches(m.Methods))
+		m.Methods = nil
+	}
+}
+
+func corsFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.CORS
+	if c == nil {
+		return nil
+	}
+	o := cors.Options{
+		Methods: c.AllowMethods, Headers: c.AllowHeaders, Expose: c.ExposeHeaders,
+		MaxAge: c.MaxAge, Credentials: c.AllowCredentials,
+	}
+	for _, origin := range c.AllowOrigins {
+		switch re, isPattern, err := config.OriginPattern(origin); {
+		case err != nil: // not reached: the configuration is valid
+		case isPattern:
+			o.Patterns = append(o.Patterns, re)
+		default:
+			o.Origins = append(o.Origins, origin)
+		}
+	}
+	return cors.New(o)
 }
 
 func injectFilter(p *config.RoutePolicies) filter.Filter {

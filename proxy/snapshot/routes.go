@@ -24,6 +24,7 @@ func compile(routes []resources.Route) *route.Table {
 	for i := range routes {
 		m := &routes[i].Match
 		matches[i] = route.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
+		matchPreflights(&matches[i], &routes[i])
 	}
 	return route.Compile(matches)
 }

@@ -331,7 +331,9 @@ func routingRows() []row {
 	tunnel.drive, tunnel.nowhere, tunnel.method = sending("CONNECT web.test:443 HTTP/1.1\r\nHost: web.test:443\r\n\r\n"), true, "CONNECT"
 
 	injected := own("injected", fault.Injected, 503, "FI", "proxy_internal_response", "injects a fault")
-	injected.change = func(s *proxytest.Settings) { s.Route.Fault = &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}} }
+	injected.change = func(s *proxytest.Settings) {
+		s.Route.Fault = &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}}
+	}
 	injected.drive, injected.failed = proxytest.Get, "proxy_internal_response"
 
 	origin := own("origin form to a forward proxy", fault.NotFound, 404, "NR", "destination_not_found", "absolute form")
