@@ -143,6 +143,9 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        body:
+          max: "10MiB"
+          buffer: true
         cors:
           allow_origins: [https://a.example.com, "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]

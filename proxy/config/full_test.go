@@ -47,6 +47,7 @@ listeners:
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
+        body: {max: 10MiB, buffer: true}
         cors:
           allow_origins: ["https://a.example.com", "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]
@@ -298,6 +299,7 @@ func TestParseFull(t *testing.T) {
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
 				RoutePolicies: RoutePolicies{
+					Body: &Body{"10MiB", true},
 					CORS: &CORS{
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,

@@ -5,10 +5,24 @@ import "time"
 // RoutePolicies are what a route does besides sending requests on. A filter of its own
 // does each of them. A policy that is absent costs nothing.
 type RoutePolicies struct {
+	// Body bounds the content of requests.
+	Body *Body `yaml:"body"`
 	// CORS lets pages of other origins read the responses.
 	CORS *CORS `yaml:"cors"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
+}
+
+// Body bounds the content of requests. One with more is answered with 413: at once if its
+// length is told, which also answers Expect: 100-continue, and else when too much has come.
+type Body struct {
+	// Max is the most bytes of content, such as 10MiB.
+	Max string `yaml:"max" required:"true" format:"size"`
+	// Buffer sends a request on when all of its content is here, so that a slow client does
+	// not occupy an endpoint, and the request can be sent again. It is not for gRPC streams
+	// and other conversations, whose endpoint would wait for a content that waits for it.
+	// The memory counts for the connection: see overload.
+	Buffer bool `yaml:"buffer" default:"false"`
 }
 
 // Fault delays or fails a share of a route's requests, to test what their callers make of

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/body"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -18,6 +19,7 @@ import (
 var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 	corsFilter,
 	injectFilter,
+	bodyFilter,
 }
 
 // chain is the chain of filters in front of what a route does; nil for none. Routes with
@@ -70,6 +72,17 @@ func corsFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return cors.New(o)
+}
+
+func bodyFilter(p *config.RoutePolicies) filter.Filter {
+	if p.Body == nil {
+		return nil
+	}
+	most, err := config.Size(p.Body.Max)
+	if err != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return body.New(most, p.Body.Buffer)
 }
 
 func injectFilter(p *config.RoutePolicies) filter.Filter {
