@@ -227,6 +227,7 @@ func (v validator) healthCheck(p *place, h *HealthCheck) {
 func (v validator) route(p *place, r *Route) {
 	v.match(p.key("match"), &r.Match)
 	v.retry(p.key("retry"), r.Retry)
+	v.policies(p, &r.RoutePolicies)
 	c, ok := v.config.Clusters[r.Cluster]
 	selectors := v.root.key("clusters").key(r.Cluster).key("balance").key("subsets").key("selectors")
 	if len(r.Subset) == 0 || !ok || selectors.broken() {

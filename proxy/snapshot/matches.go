@@ -24,6 +24,7 @@ func compile(routes []resources.Route) *route.Table {
 			not := conditions(m.Not)
 			matches[i].Not = &not
 		}
+		matchPreflights(&matches[i], &routes[i])
 	}
 	return route.Compile(matches)
 }

@@ -47,7 +47,7 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 		s := g.sampler.ForRoute(r.Traces.Sample)
 		sampler = &s
 	}
-	return forward.Route{Labels: labels, Sampler: sampler, Action: &forward.Forward{
+	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: sampler, Action: &forward.Forward{
 		Targets: []forward.Target{t}, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}}
