@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -155,7 +154,7 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 		if table := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: b.config.Name}]; table != nil {
 			for i := range table.Routes {
 				r := &table.Routes[i]
-				one := shownRoute{Name: r.Name, Match: matches(&r.Match), Cluster: r.Cluster.Name, Hits: hits[[3]string{b.config.Direction, r.Name, r.Cluster.Name}]}
+				one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: r.Cluster.Name, Hits: hits[[3]string{b.config.Direction, r.Name, r.Cluster.Name}]}
 				if last, ok := hour.last[routeKey{b.config.Name, r.Name, r.Cluster.Name}]; ok {
 					one.LastHit = &last
 				}
@@ -165,24 +164,6 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 		all = append(all, l)
 	}
 	return all
-}
-
-// matches says what a request must match.
-func matches(m *config.Match) string {
-	var all []string
-	add := func(what, value string) {
-		if value != "" {
-			all = append(all, what+" "+value)
-		}
-	}
-	add("method", strings.Join(m.Methods, ", "))
-	add("host", strings.Join(m.Hosts, ", "))
-	add("path", m.Path)
-	add("path prefix", m.PathPrefix)
-	if len(all) == 0 {
-		return "every request"
-	}
-	return strings.Join(all, "; ")
 }
 
 func (g *generation) shownClusters(hour *used, now time.Time) []shownCluster {
