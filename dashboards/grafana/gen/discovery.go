@@ -47,6 +47,6 @@ func discovery() *board {
 		lines("Ejected", "Endpoints that are ejected as outliers, or by hand.", count,
 			query{top(10, sum("service, cluster", of("hopscope_endpoints_ejected", cluster))+" > 0"), "{{service}} -> {{cluster}}"}).NoValue("None is ejected"),
 		lines("Writes of the cache", "Times that the cache of discovery was written, by result: a restart begins with what it holds.", events,
-			query{sum("service, result", rate(of("hopscope_discovery_cache_writes_total"))), "{{service}}: {{result}}"}).NoValue("No cache is written")))
+			query{top(10, sum("service, result", rate(of("hopscope_discovery_cache_writes_total")))), "{{service}}: {{result}}"}).NoValue("No cache is written")))
 	return b
 }
