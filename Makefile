@@ -89,8 +89,12 @@ check-console: $(CONSOLE)/node_modules/.package-lock.json ## fail if dashboards/
 	bytes=$$(for f in dist/assets/*.js; do gzip -9c "$$f" | wc -c; done | awk '{ sum += $$1 } END { print sum }'); \
 	[ "$$bytes" -le $(MAX_SCRIPT) ] || { echo "the script of the console has $$bytes bytes, compressed: that is more than $(MAX_SCRIPT)"; exit 1; }
 
+.PHONY: test-manifests
+test-manifests: ## check deploy/ against the schemas of Kubernetes, Compose, Docker, Nomad and systemd
+	for module in deploy/manifests deploy/manifests/nomad; do (cd $$module && go test $(TEST_FLAGS) ./...); done
+
 .PHONY: test
-test: test-console ## all tests with the race detector, against real servers (installed if missing)
+test: test-console test-manifests ## all tests with the race detector, against real servers (installed if missing)
 	deploy/backends/setup $(TEST_PARTS) >/dev/null
 	go test -run AllocatesNothing ./proxy/listener
 	cd $(GRAFANA) && go test -race $(TEST_FLAGS) ./...
@@ -141,7 +145,7 @@ fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: docs/{config,flags,metrics}.md, Grafana's dashboards
+generate: ## write the generated files: docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
 	go run . config reference >docs/config.md.new
 	mv docs/config.md.new docs/config.md
 	go run ./docs/generate >docs/flags.md.new
@@ -149,6 +153,7 @@ generate: ## write the generated files: docs/{config,flags,metrics}.md, Grafana'
 	go run ./docs/generate metrics >docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
 	cd $(GRAFANA) && go run . ../dashboards
+	cd deploy/manifests && go run .
 
 .PHONY: check-generated
 check-generated: check-console ## fail if a generated file is not what make generate writes

@@ -17,7 +17,7 @@ export default defineConfig({
     cssCodeSplit: false,
     license: { fileName: 'licenses.md' },
     reportCompressedSize: false,
-    rolldownOptions: { output: { chunkFileNames: ({ name, facadeModuleId }) => `assets/${facadeModuleId?.match(/src\/(\w+)\/page\.tsx$/)?.[1] ?? name}-[hash].js` } },
+    rolldownOptions: { checks: { pluginTimings: false }, output: { chunkFileNames: ({ name, facadeModuleId }) => `assets/${facadeModuleId?.match(/src\/(\w+)\/page\.tsx$/)?.[1] ?? name}-[hash].js` } },
   },
   worker: { format: 'es' },
   test: { include: ['src/**/*.test.{ts,tsx}'], environment: 'happy-dom' },

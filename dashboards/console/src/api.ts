@@ -61,6 +61,7 @@ export async function loadSession(): Promise<void> {
     session.set(await get<Session>('/v1/session'));
   } catch (e) {
     if (!(e instanceof ApiError)) throw e;
+    if (e.status === 0) setTimeout(() => void loadSession(), 3000);
     // A proxy that knows no sessions answers whoever may read, by the header or the network.
     session.set({ signed_in: e.status !== 401, roles: e.status === 401 ? [] : ['read'], token_wanted: e.status === 401, csrf: '' });
   }

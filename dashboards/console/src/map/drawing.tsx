@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { memo } from '../memo';
 import { duration, percent, plural, rate } from '../format';
-import { href } from '../router';
-import { edgeHref, edgeKey } from '../series';
+import { edgeHref, href } from '../router';
+import { edgeKey } from '../series';
 import { near, outside, type Graph, type MapEdge, type MapNode } from './graph';
 import type { Layout } from './layout';
 import { shorten, toward } from './names';
@@ -51,6 +51,11 @@ export function Drawing({ graph, places, search }: { graph: Graph; places: Layou
     else if (e.key === '-') show(zoom(view.current, 0.8, middle()));
     else if (e.key === '0') show(fit(places, screen()));
   };
+  // Tab goes from left to right, as requests do.
+  const inOrder = useMemo(() => {
+    const at = (n: MapNode) => places.boxes.get(n.name)!;
+    return [...graph.nodes].sort((a, b) => at(a).x - at(b).x || at(a).y - at(b).y);
+  }, [graph, places]);
   const close = useMemo(() => hover === undefined ? undefined : near(graph, hover), [hover, graph]);
   const lit = (name: string) => (!search || name.toLowerCase().includes(search)) && (!close || close.has(name));
 
@@ -66,7 +71,7 @@ export function Drawing({ graph, places, search }: { graph: Graph; places: Layou
             const bright = close ? hover === e.caller || hover === e.service : lit(e.caller) || lit(e.service);
             return <Edge key={edgeKey(e)} edge={e} places={places} dim={!bright} named={nearby || close !== undefined && bright || e === graph.culprit} culprit={e === graph.culprit} />;
           })}
-          {graph.nodes.map((n) => <Node key={n.name} node={n} places={places} dim={!lit(n.name)} over={setHover}
+          {inOrder.map((n) => <Node key={n.name} node={n} places={places} dim={!lit(n.name)} over={setHover}
             focused={(name) => show(reveal(view.current, places.boxes.get(name)!, screen()))} />)}
         </g>
       </svg>

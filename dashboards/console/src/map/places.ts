@@ -8,31 +8,22 @@ export interface Placed { graph: Graph; places: Layout }
 /**
  * usePlaces has a worker place what is in a graph. Numbers alone need no new places. Until
  * others are there, the last graph that has its places stays; undefined before the first.
+ * failed is true if the browser runs no worker.
  */
-export function usePlaces(graph: Graph): Placed | undefined {
+export function usePlaces(graph: Graph): { placed?: Placed; failed: boolean } {
   const key = shape(graph);
   const [known, set] = useState<{ key: string; places: Layout }>();
+  const [failed, fail] = useState(false);
   const last = useRef<Placed | undefined>(undefined);
   useEffect(() => {
     if (known?.key === key) return;
-    let gone = false;
-    const done = (places: Layout) => { if (!gone) set({ key, places }); };
-    const here = () => void import('./layout').then((m) => done(m.layout(graph)));
-    let worker: Worker | undefined;
-    try {
-      worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-      worker.onmessage = (e: MessageEvent<{ places: Layout }>) => done(e.data.places);
-      worker.onerror = here; // a policy of another proxy may forbid workers
-      const asked: Shape = { nodes: graph.nodes.map(({ name }) => ({ name })), edges: graph.edges.map(({ caller, service }) => ({ caller, service })) };
-      worker.postMessage({ key, graph: asked });
-    } catch {
-      here();
-    }
-    return () => {
-      gone = true;
-      worker?.terminate();
-    };
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+    worker.onmessage = (e: MessageEvent<Layout>) => set({ key, places: e.data });
+    worker.onerror = () => fail(true);
+    const asked: Shape = { nodes: graph.nodes.map(({ name }) => ({ name })), edges: graph.edges.map(({ caller, service }) => ({ caller, service })) };
+    worker.postMessage(asked);
+    return () => worker.terminate();
   }, [key]);
   if (known?.key === key) last.current = { graph, places: known.places };
-  return last.current;
+  return { placed: last.current, failed };
 }

@@ -2,6 +2,4 @@
 
 import { layout, type Shape } from './layout';
 
-addEventListener('message', (e: MessageEvent<{ key: string; graph: Shape }>) => {
-  postMessage({ key: e.data.key, places: layout(e.data.graph) });
-});
+addEventListener('message', (e: MessageEvent<Shape>) => postMessage(layout(e.data)));
