@@ -20,7 +20,7 @@ const (
 	events    = "ops"
 	ratio     = "percentunit"
 	seconds   = "s"
-	bytes_    = "bytes"
+	inBytes   = "bytes"
 	count     = "short"
 )
 
