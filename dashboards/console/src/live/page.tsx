@@ -9,7 +9,7 @@ import { paused } from '../poll';
 import { setQuery } from '../router';
 import type { PageProps } from '../routes';
 import { useStore } from '../store';
-import { CompareBar, List } from '../traces/list';
+import { CompareBar, List, useHeld } from '../traces/list';
 import { add, count, empty, type Feed, type Line, matches, mostAside, mostShown, rateOf, resume, type Second } from './feed';
 import { follow, type State } from './follow';
 
@@ -27,7 +27,9 @@ export default function Live({ query }: PageProps) {
   const stopped = useStore(paused);
   const { feed, seconds, state, notes } = useTail({ failed, service, most }, stopped);
   const now = useNow(1000);
-  const shown = useMemo(() => feed.shown.filter((t) => matches(t, text)), [feed.shown, text]);
+  const [reading, setReading] = useState(false);
+  const { traces, newer, show } = useHeld(feed.shown, reading && feed.shown.length > 0);
+  const shown = useMemo(() => traces.filter((t) => matches(t, text)), [traces, text]);
   const speed = rateOf(seconds, now);
   useShortcut('f', 'only failed requests, or all', () => setQuery({ failed: failed ? undefined : '1' }));
   return (
@@ -49,10 +51,11 @@ export default function Live({ query }: PageProps) {
       {state.kind === 'refused' && <ErrorBox error={state.error} />}
       <Numbers feed={feed} speed={speed} seconds={seconds} now={now} most={most} />
       <Spoken feed={feed} stopped={stopped} />
-      <List label="Requests as they pass, the latest first" traces={shown}
+      {newer > 0 && <p class="tsummary"><button type="button" onClick={show}>Show {plural(newer, 'newer one')}</button> <span class="faint">The list stands still while you read in it.</span></p>}
+      <List reading={setReading} label="Requests as they pass, the latest first" traces={shown}
         empty={feed.passed === 0 ? (failed ? 'No request has failed since this page was opened.' : 'No request has passed since this page was opened. One is shown about a second after it ended.') : `None of the ${plural(feed.shown.length, 'request')} that are kept fits “${text}”.`} />
       {feed.shown.length >= mostShown && <p class="faint">The latest {number(mostShown)} are kept.</p>}
-      {notes.length > 0 && <aside class="missing" aria-label="What is missing">{notes.map((n) => <p key={n}>{n}</p>)}</aside>}
+      {notes.length > 0 && <aside class="missing" aria-label="What is missing of proxies">{notes.map((n) => <p key={n}>{n}</p>)}</aside>}
       <CompareBar />
     </div>
   );
@@ -116,10 +119,10 @@ function Numbers({ feed, speed, seconds, now, most }: { feed: Feed; speed: { pas
   const series = (of: 'passed' | 'failed') => Array.from({ length: 60 }, (_, i) => seconds.find((s) => s.at === at - 60 + i)?.[of] ?? 0);
   return (
     <dl class="totals">
-      <div><dt>Shown here</dt><dd>{rate(speed.passed)}</dd><Sparkline values={series('passed')} tone="plain" label={`Requests a second in the last minute, now ${rate(speed.passed)}`} /></div>
-      <div><dt>Failed</dt><dd class={speed.failed > 0 ? 'bad' : ''}>{rate(speed.failed)}</dd><Sparkline values={series('failed')} label={`Failed requests a second in the last minute, now ${rate(speed.failed)}`} /></div>
-      <div><dt>Since it was opened</dt><dd>{number(feed.passed)}</dd><p class="faint small">{number(feed.failed)} failed</p></div>
-      <div><dt>Left out</dt><dd class={feed.missed + feed.forgotten > 0 ? 'slow' : ''}>{number(feed.missed + feed.forgotten)}</dd><p class="faint small">{feed.forgotten > 0 ? `${number(feed.forgotten)} found no room in the pause` : `beyond ${number(Number(most))} a second`}</p></div>
+      <div><dt>Shown here</dt><dd>{rate(speed.passed)}<Sparkline values={series('passed')} tone="plain" label={`Requests a second in the last minute, now ${rate(speed.passed)}`} /></dd></div>
+      <div><dt>Failed</dt><dd class={speed.failed > 0 ? 'bad' : ''}>{rate(speed.failed)}<Sparkline values={series('failed')} label={`Failed requests a second in the last minute, now ${rate(speed.failed)}`} /></dd></div>
+      <div><dt>Since it was opened</dt><dd>{number(feed.passed)}</dd><dd class="more">{number(feed.failed)} failed</dd></div>
+      <div><dt>Left out</dt><dd class={feed.missed + feed.forgotten > 0 ? 'slow' : ''}>{number(feed.missed + feed.forgotten)}</dd><dd class="more">{feed.forgotten > 0 ? `${number(feed.forgotten)} found no room in the pause` : `beyond ${number(Number(most))} a second`}</dd></div>
     </dl>
   );
 }

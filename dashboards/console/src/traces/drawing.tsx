@@ -1,11 +1,12 @@
 import './drawing.css';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { duration } from '../format';
+import type { Ref } from 'preact';
+import { count, duration } from '../format';
 import { memo } from '../memo';
 import { go, href } from '../router';
 import type { Trace } from './hop';
 import { end, type Tree } from './tree';
-import { isTry, ownTime, ownTimes, parts, partText, type Part, type Row, rows, sureText, ticks } from './waterfall';
+import { around, isTry, ownTime, ownTimes, parts, partText, type Part, type Row, rows, step, sureText, ticks } from './waterfall';
 
 export interface WaterfallProps {
   trace: Trace;
@@ -21,7 +22,8 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   const box = useRef<HTMLDivElement>(null);
   const all = useMemo(() => rows(tree, trace, closed), [tree, trace, closed]);
   const [width, setWidth] = useState(900);
-  const focusNext = useRef(false);
+  const focusNext = useRef('');
+  const [part, setPart] = useState({ from: 0, to: step });
   const at = Math.max(all.findIndex((r) => r.id === selected), 0);
 
   useLayoutEffect(() => {
@@ -29,11 +31,22 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
     watch.observe(box.current!);
     return () => watch.disconnect();
   }, []);
-  useEffect(() => {
-    if (!focusNext.current) return;
-    focusNext.current = false;
+  useLayoutEffect(() => {
+    if (focusNext.current !== selected) return; // the row that was asked for is not drawn yet
+    focusNext.current = '';
     box.current?.querySelector<HTMLElement>('[role="row"][tabindex="0"]')?.focus();
   });
+
+  // Of a large trace only rows around the chosen one are drawn, and more as one comes to them.
+  const { from, to } = around(part, at, all.length);
+  const foot = useRef<HTMLButtonElement>(null);
+  useEffect(() => { if (from !== part.from) setPart({ from, to }); }, [from, to]);
+  useEffect(() => {
+    if (!foot.current) return;
+    const watch = new IntersectionObserver((e) => { if (e.some((x) => x.isIntersecting)) setPart({ from, to: to + step }); }, { rootMargin: '600px' });
+    watch.observe(foot.current);
+    return () => watch.disconnect();
+  }, [from, to, all.length]);
 
   const toggle = (r: Row) => {
     const next = new Set(closed);
@@ -44,7 +57,7 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   const move = (i: number) => {
     const r = all[Math.min(Math.max(i, 0), all.length - 1)];
     if (!r) return;
-    focusNext.current = true;
+    focusNext.current = r.id;
     select(r.id);
   };
   const above = (i: number) => {
@@ -79,7 +92,7 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
   };
   const until = tree.until;
   const narrow = width < 720;
-  const scale = ticks(until, narrow ? 4 : 6);
+  const scale = useMemo(() => ticks(until, narrow ? 4 : 6), [until, narrow]);
   return (
     <div class={`wf ${narrow ? 'narrow' : ''}`} role="treegrid" aria-label="Waterfall" aria-rowcount={all.length + 1} ref={box} onKeyDown={key}>
       <div role="row" class="wf-row wf-head" aria-rowindex={1}>
@@ -87,9 +100,15 @@ export function Waterfall({ trace, tree, closed, setClosed, selected, select }: 
         <span role="columnheader" class="bars"><span class="sr">Time</span>
           <span class="scale" aria-hidden="true">{scale.map((t) => <span key={t} class={t / until > 0.93 ? 'tick last' : 'tick'} style={{ left: `${t / Math.max(until, 1) * 100}%` }}>{duration(t)}</span>)}</span></span>
       </div>
-      {all.map((r, i) => <Line key={r.id} row={r} index={i} until={until} scale={scale} current={i === at} chosen={r.id === selected} select={() => select(r.id)} toggle={() => toggle(r)} />)}
+      {from > 0 && <More text={`Show earlier rows: ${count(from)}`} show={() => setPart({ from: Math.max(from - step, 0), to })} />}
+      {all.slice(from, to).map((r, i) => <Line key={r.id} row={r} index={from + i} until={until} scale={scale} current={from + i === at} chosen={r.id === selected} select={() => select(r.id)} toggle={() => toggle(r)} />)}
+      {to < all.length && <More at={foot} text={`Show more rows: ${count(all.length - to)}`} show={() => setPart({ from, to: to + step })} />}
     </div>
   );
+}
+
+function More({ text, show, at }: { text: string; show: () => void; at?: Ref<HTMLButtonElement> }) {
+  return <div role="row"><span role="gridcell"><button ref={at} type="button" class="more" onClick={show}>{text}</button></span></div>;
 }
 
 interface LineProps { row: Row; index: number; until: number; scale: number[]; current: boolean; chosen: boolean; select: () => void; toggle: () => void }
@@ -115,7 +134,7 @@ const Line = memo(({ row: r, index, until, scale, current, chosen, select, toggl
         {!r.open && r.children > 0 && <span class="tag">{r.children} below</span>}
       </span>
       <span role="gridcell" class="req faint" title={r.request}>{r.request}</span>
-      <span role="gridcell" class={r.failed ? 'status bad' : 'status'}>{r.status}</span>
+      <span role="gridcell" class={r.failed ? 'status bad' : 'status'} title={r.status}>{r.status}</span>
       <span role="gridcell" class="num took">{duration(r.node.duration)}</span>
       <span role="gridcell" class="bars">
         <Bars row={r} until={until} scale={scale} />

@@ -1,6 +1,7 @@
 // A trace as one HTML file: no script, nothing that is loaded, and it opens from a disk.
 
 import { bytes, dateTime, duration } from '../format';
+import { sentence } from '../components/states';
 import { curl } from './curl';
 import { inbound, type Trace } from './hop';
 import { Html, html } from './html';
@@ -21,12 +22,12 @@ p { margin: 0 0 .3rem } ul { margin: .3rem 0; padding-left: 1.2rem } li, p, td, 
 .faint { color: var(--faint) } .mono, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .88em }
 .verdict { margin: 1rem 0; padding: .8rem 1rem; border-left: 4px solid var(--line); border-radius: 6px }
 .verdict.bad { background: var(--bad-bg); border-color: var(--bad-mark) } .verdict.slow { background: var(--slow-bg); border-color: var(--slow-mark) } .verdict.good { background: var(--good-bg); border-color: var(--good) }
-.verdict strong { font-size: 1.05rem } .bad { color: var(--bad) } .slow { color: var(--slow) }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% } th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-top: 1px solid var(--line) } thead th { border: 0; color: var(--faint); font-weight: 500; white-space: nowrap }
-td.num { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } td.name { min-width: 13rem } td.bars { width: 45%; min-width: 14rem; padding-right: 0 }
+.verdict, .verdict.bad, .verdict.slow { color: var(--text) } .verdict strong { font-size: 1.05rem } .bad { color: var(--bad) } .slow { color: var(--slow) }
+.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% } th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-top: 1px solid var(--line) } thead th { border: 0; padding-right: .6rem; color: var(--faint); font-weight: 500; white-space: nowrap }
+td.num, th.num { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } td.name { min-width: 13rem } td.bars { width: 45%; min-width: 14rem; padding-right: 0 }
 tr.fault { background: var(--bad-bg) } .tag { font-size: .8em; color: var(--faint); border: 1px dashed var(--faint); border-radius: 3px; padding: 0 .25rem; white-space: nowrap }
-svg { display: block; width: 100%; height: 16px } .proxy { fill: var(--light) } .connect { fill: var(--slow-mark) } .wait { fill: var(--mark) } .receive { fill: var(--mark); opacity: .6 } .fault .wait, .fault .connect { fill: var(--bad-mark) } .own { fill: var(--own) } .guess { fill: none; stroke: var(--mark); stroke-dasharray: 4 3; vector-effect: non-scaling-stroke }
-.scale { display: flex; justify-content: space-between } details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .5rem 0 } dt { color: var(--faint) } dd { margin: 0 }
+svg { display: block; width: 100%; height: 16px } .proxy { fill: var(--light) } .connect { fill: var(--own) } .wait { fill: var(--mark) } .receive { fill: var(--mark); opacity: .6 } .fault .wait, .fault .connect { fill: var(--bad-mark) } .own { fill: var(--text) } .guess { fill: none; stroke: var(--mark); stroke-dasharray: 4 3; vector-effect: non-scaling-stroke }
+svg.sw { display: inline-block; width: .8rem; height: .6rem; margin-right: .35rem } .key { margin-right: 1rem; white-space: nowrap } .scale { display: flex; justify-content: space-between } details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .5rem 0 } dt { color: var(--faint) } dd { margin: 0 }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 } footer { margin-top: 2rem; color: var(--faint) } @media print { tr { break-inside: avoid } }`;
 
 /** fileName has only characters that every system takes. */
@@ -53,16 +54,16 @@ export function page(t: Trace, tree: Tree, saved: Date): string {
 <p class="faint">Trace <span class="mono">${t.trace_id}</span>${root && html`, ${dateTime(root.hop.start)}, ${duration(root.duration)}, ${tree.hops} hops`}</p>
 <div class="verdict ${v.tone}">
 <p><strong>${v.sentence}${v.flags.length > 0 && ` (${v.flags.join(', ')})`}</strong></p>
-${[...v.more, ...v.doubts].map((m) => html`<p>${m}.</p>`)}
-${v.evidence.length > 0 && html`<ul>${v.evidence.map((e) => html`<li>${e}</li>`)}</ul>`}
+${[...v.more, ...v.doubts].map((m) => html`<p>${sentence(m)}</p>`)}
+${v.evidence.length > 0 && html`<ul>${v.evidence.map((e) => html`<li>${sentence(e)}</li>`)}</ul>`}
 </div>
-${gaps.length > 0 && html`<h2>What is missing</h2><ul>${gaps.map((g) => html`<li>${g}</li>`)}</ul>`}
+${gaps.length > 0 && html`<h2>What is missing</h2><ul>${gaps.map((g) => html`<li>${sentence(g)}</li>`)}</ul>`}
 ${root && html`<h2>Waterfall</h2>
 <div class="wide"><table>
-<thead><tr><th>Hop</th><th>Request</th><th>Status</th><th>Took</th><th><span class="scale">${ticks(tree.until, 5).map((x) => html`<span>${duration(x)}</span>`)}</span></th></tr></thead>
+<thead><tr><th>Hop</th><th>Request</th><th class="num">Status</th><th class="num">Took</th><th><span class="scale">${ticks(tree.until, 5).map((x) => html`<span>${duration(x)}</span>`)}</span></th></tr></thead>
 <tbody>${all.map((r) => line(r, tree.until))}</tbody>
 </table></div>
-<p class="faint">Bars: ${Object.entries(partText).map(([kind, text], i) => html`${i > 0 && '; '}${kind}: ${text}`)}. The line below a bar is the critical path: what the request waited for. Dashed is inferred.</p>
+<p class="faint">${Object.entries(partText).map(([kind, text]) => html`<span class="key"><svg class="sw" viewBox="0 0 10 10" aria-hidden="true"><rect class="${kind}" width="10" height="10"/></svg>${text}</span> `)}The line below a bar is the critical path: what the request waited for. What is dashed is inferred.</p>
 <h2>Each hop</h2>
 ${all.map((r) => detail(r))}
 <h2>The request again</h2>

@@ -14,7 +14,7 @@ export function FilterBar({ filters: f, services, edges }: { filters: Filters; s
   const used = [f.service, f.route, f.status, f.flag, f.culprit, f.min, f.max, f.text, f.since].filter(Boolean).length;
   const clear = () => setQuery({ ...toAddress({ ...f, outcome: 'all', service: '', route: '', status: '', flag: '', culprit: '', min: '', max: '', text: '', since: '' }), brush: undefined });
   return (
-    <form class="filters" role="search" aria-label="Filter traces" onSubmit={(e) => e.preventDefault()}>
+    <form class="tfilters" role="search" aria-label="Filter traces" onSubmit={(e) => e.preventDefault()}>
       <div class="first">
         <fieldset class="choice">
           <legend class="sr">Outcome</legend>

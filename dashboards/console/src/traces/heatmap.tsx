@@ -85,7 +85,7 @@ export function HeatMap({ traces, range, select, selected }: HeatMapProps) {
         {brush && <div class="brush" style={place(brush, heat, plot)} />}
         <div class="axis" aria-hidden="true">
           {durations(heat).map((d) => <span key={d} class="y" style={{ top: `${top + plot.height * (1 - Math.log(d / heat.low) / Math.log(heat.high / heat.low))}px` }}>{duration(d)}</span>)}
-          {times(heat, Math.max(Math.floor(width / 90), 2)).map((at) => <span key={at} class="x" style={{ left: `${left + plot.width * (at - heat.from) / (heat.to - heat.from)}px` }}>{time(at)}</span>)}
+          {times(heat, Math.max(Math.floor(width / 90), 2)).map((at) => <span key={at} class={plot.width * (heat.to - at) / (heat.to - heat.from) < 26 ? 'x last' : 'x'} style={{ left: `${left + plot.width * (at - heat.from) / (heat.to - heat.from)}px` }}>{time(at)}</span>)}
         </div>
       </div>
       <div class="under">

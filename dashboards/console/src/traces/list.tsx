@@ -1,8 +1,9 @@
 import './list.css';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Badge, Time } from '../components/parts';
 import { count, duration } from '../format';
+import { memo } from '../memo';
 import { arrow } from '../now/view';
 import { href } from '../router';
 import { useStore } from '../store';
@@ -15,17 +16,44 @@ export interface ListProps {
   label: string;
   traces: TraceSummary[];
   empty: ComponentChildren;
-  /** away is told whether it is scrolled away from the latest. */
-  away?: (is: boolean) => void;
+  /** reading is told whether somebody is in the list: it is scrolled, or has the focus. */
+  reading?: (is: boolean) => void;
+}
+
+/**
+ * useHeld keeps a list as it is while somebody reads in it: rows that move away under the
+ * eyes are of no use. newer is how many have come meanwhile, and show shows them.
+ */
+export function useHeld(latest: TraceSummary[], hold: boolean): { traces: TraceSummary[]; newer: number; show: () => void } {
+  const held = useRef(latest);
+  const [, again] = useState(0);
+  if (!hold) held.current = latest;
+  const newest = held.current[0];
+  const at = newest ? latest.findIndex((t) => t.trace_id === newest.trace_id) : 0;
+  return {
+    traces: held.current, newer: held.current === latest ? 0 : at < 0 ? latest.length : at,
+    show: () => {
+      held.current = latest;
+      document.querySelector('.tlist-body')?.scrollTo(0, 0);
+      again((n) => n + 1);
+    },
+  };
 }
 
 /** List shows traces, the latest first. It draws only the rows that are seen: any number of traces will do. */
-export function List({ label, traces, empty, away }: ListProps) {
+export function List({ label, traces, empty, reading }: ListProps) {
   const box = useRef<HTMLDivElement>(null);
+  const picked = useStore(chosen);
   const [scroll, setScroll] = useState(0);
   const [size, setSize] = useState({ row: 40, view: 600 });
   const [focus, setFocus] = useState(0);
-  const wanted = useRef(false);
+  const wanted = useRef(-1);
+  const current = useRef(0); // focus, at once: keys may come faster than rows are drawn
+  const inside = useRef({ scrolled: false, focused: false });
+  const tell = (change: Partial<typeof inside.current>) => {
+    Object.assign(inside.current, change);
+    reading?.(inside.current.scrolled || inside.current.focused);
+  };
 
   useLayoutEffect(() => {
     const measure = () => {
@@ -37,24 +65,25 @@ export function List({ label, traces, empty, away }: ListProps) {
     return () => watch.disconnect();
   }, [traces.length === 0]);
 
-  useEffect(() => {
-    if (!wanted.current) return;
-    wanted.current = false;
+  useLayoutEffect(() => {
+    if (wanted.current !== focus) return; // the row that was asked for is not drawn yet
+    wanted.current = -1;
     box.current?.querySelector<HTMLElement>(`[data-row="${focus}"] a`)?.focus({ preventScroll: true });
   });
 
   if (traces.length === 0) return <p class="empty">{empty}</p>;
+  const letter = (t: TraceSummary) => 'AB'[picked.findIndex((c) => c.id === t.trace_id)];
   const { from, to } = visible(traces.length, size.row, scroll, size.view);
   const at = Math.min(focus, traces.length - 1);
 
   const onScroll = (e: Event) => {
     const top = (e.currentTarget as HTMLElement).scrollTop;
     setScroll(top);
-    away?.(top > size.row);
+    tell({ scrolled: top > size.row });
   };
   const onKey = (e: KeyboardEvent) => {
     if (e.ctrlKey || e.metaKey || e.altKey || !(e.target instanceof HTMLElement)) return;
-    const row = Number(e.target.closest<HTMLElement>('[data-row]')?.dataset.row ?? at);
+    const row = Math.min(current.current, traces.length - 1);
     if (e.key === 'c') {
       const t = traces[row];
       if (t) choose({ id: t.trace_id, label: labelOf(t) });
@@ -63,7 +92,8 @@ export function List({ label, traces, empty, away }: ListProps) {
     const next = step(row, e.key, traces.length, Math.max(Math.floor(size.view / size.row) - 1, 1));
     if (next === undefined) return;
     e.preventDefault();
-    wanted.current = true;
+    wanted.current = next;
+    current.current = next;
     setFocus(next);
     if (box.current) {
       box.current.scrollTop = reveal(next, size.row, box.current.scrollTop, size.view);
@@ -83,10 +113,11 @@ export function List({ label, traces, empty, away }: ListProps) {
           <span role="columnheader" class="num hops">Hops</span>
         </div>
       </div>
-      <div role="rowgroup" class="tlist-body" ref={box} onScroll={onScroll} onKeyDown={onKey}>
+      <div role="rowgroup" class="tlist-body" ref={box} onScroll={onScroll} onKeyDown={onKey}
+        onFocusIn={() => tell({ focused: true })} onFocusOut={(e) => { if (e.relatedTarget || wanted.current < 0) tell({ focused: e.relatedTarget instanceof Node && !!box.current?.contains(e.relatedTarget) }); }}>
         <div role="presentation" class="tlist-all" style={{ height: `${traces.length * size.row}px` }}>
           {traces.slice(from, to).map((t, i) => (
-            <Row key={t.trace_id} trace={t} index={from + i} top={(from + i) * size.row} reachable={from + i === at} focused={() => setFocus(from + i)} />
+            <Row key={t.trace_id} trace={t} letter={letter(t)} index={from + i} top={(from + i) * size.row} reachable={from + i === at} focused={() => { current.current = from + i; setFocus(from + i); }} />
           ))}
         </div>
       </div>
@@ -96,9 +127,9 @@ export function List({ label, traces, empty, away }: ListProps) {
 
 export const labelOf = (t: TraceSummary) => `${t.start.slice(11, 19)} ${t.service} ${t.path}, ${duration(t.duration_ns)}`;
 
-function Row({ trace: t, index, top, reachable, focused }: { trace: TraceSummary; index: number; top: number; reachable: boolean; focused: () => void }) {
-  const picked = useStore(chosen);
-  const letter = 'AB'[picked.findIndex((c) => c.id === t.trace_id)];
+interface RowProps { trace: TraceSummary; letter?: string; index: number; top: number; reachable: boolean; focused: () => void }
+
+const Row = memo(({ trace: t, letter, index, top, reachable, focused }: RowProps) => {
   const tone = t.failed ? 'bad' : t.slow ? 'slow' : '';
   return (
     <div role="row" class={`tlist-row ${tone} ${letter ? 'picked' : ''}`} aria-rowindex={index + 2} data-row={index} style={{ transform: `translateY(${top}px)` }}>
@@ -118,7 +149,7 @@ function Row({ trace: t, index, top, reachable, focused }: { trace: TraceSummary
       <span role="cell" class="num hops faint">{count(t.hops)}</span>
     </div>
   );
-}
+});
 
 /** CompareBar says which traces are chosen, and leads to both. */
 export function CompareBar() {

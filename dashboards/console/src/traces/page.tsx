@@ -13,7 +13,7 @@ import { type Filters, inWords, parseFilters, toQuery } from './filters';
 import { gather } from './gather';
 import { HeatMap } from './heatmap';
 import { parseRange, type Range, rangeText, within } from './heat';
-import { CompareBar, List } from './list';
+import { CompareBar, List, useHeld } from './list';
 
 /** Traces lists recent traces, as the filters want them, and draws how long they took. */
 export default function Traces({ query }: PageProps) {
@@ -54,33 +54,20 @@ function Bar({ filters, data }: { filters: Filters; data?: TracesAnswer }) {
 }
 
 function Found({ data, said, filters, range }: { data: TracesAnswer & { full: boolean }; said: string; filters: Filters; range?: Range }) {
-  const [away, setAway] = useState(false);
-  const held = useRef(data);
-  // Whoever reads further down, or has selected something, keeps what is there until it is asked for.
-  const hold = away || !!range;
-  if (!hold) held.current = data;
-  const { traces } = held.current;
+  const [reading, setReading] = useState(false);
+  const { traces, newer, show } = useHeld(data.traces, reading || !!range);
   const shown = useMemo(() => range ? traces.filter((t) => within(t, range)) : traces, [traces, range?.from, range?.to, range?.low, range?.high]);
-  const newest = traces[0]?.start ?? '';
-  const newer = data === held.current ? 0 : data.traces.filter((t) => t.start > newest).length;
-  const [, again] = useState(0);
-  const show = () => {
-    held.current = data;
-    document.querySelector('.tlist-body')?.scrollTo(0, 0);
-    setAway(false);
-    again((n) => n + 1);
-  };
   const select = (r: Range | undefined) => setQuery({ brush: r && rangeText(r) });
-  const failed = traces.filter((t) => t.failed).length;
+  const failed = shown.filter((t) => t.failed).length;
   return (
     <>
-      <p class="summary" role="status">
+      <p class="tsummary" role="status">
         <b>{plural(shown.length, 'trace')}</b>{range && ` of ${count(traces.length)}`}{said && ` ${said}`}{failed > 0 && filters.outcome !== 'failed' && <>, <span class="bad">{count(failed)} failed</span></>}
-        {held.current.full && <span class="faint">. These are the latest {count(filters.limit)}; there may be more.</span>}
+        {data.full && <span class="faint">. These are the latest {count(traces.length)}; there may be more.</span>}
         {newer > 0 && <button type="button" class="quiet newer" onClick={show}>Show {plural(newer, 'newer one')}</button>}
       </p>
       {traces.length > 0 && <HeatMap traces={traces} range={range} select={select} selected={shown.length} />}
-      <List label="Traces, the latest first" traces={shown} away={setAway} empty={range ? 'No trace is in the selection.' : said ? 'No recent trace fits these filters. Proxies keep the latest hops, and those that failed or were slow for longer.' : 'No trace is known yet. Send a request through a proxy of the mesh.'} />
+      <List label="Traces, the latest first" traces={shown} reading={setReading} empty={range ? 'No trace is in the selection.' : said ? 'No recent trace fits these filters. Proxies keep the latest hops, and those that failed or were slow for longer.' : 'No trace is known yet. Send a request through a proxy of the mesh.'} />
       <Missing of={data} />
     </>
   );

@@ -33,6 +33,7 @@ export default function TracePage({ params, query }: PageProps) {
 function Shown({ trace, span }: { trace: Trace; span: string }) {
   const tree = useMemo(() => build(trace.trace_id, trace.hops), [trace]);
   const v = useMemo(() => verdict(trace, tree), [trace, tree]);
+  const gaps = useMemo(() => missing(trace, tree), [trace, tree]);
   const words = useWords();
   const [closed, setClosed] = useState(() => closedAtFirst(tree, [v.span, span]));
   const [selected, select] = useState(() => rowOf(tree, span) ?? rowOf(tree, v.span) ?? tree.roots[0]?.id ?? '');
@@ -47,7 +48,6 @@ function Shown({ trace, span }: { trace: Trace; span: string }) {
     select(id);
   };
   if (!root) return <Unknown trace={trace} />;
-  const gaps = missing(trace, tree);
   return (
     <>
       <div class="head">
@@ -61,7 +61,7 @@ function Shown({ trace, span }: { trace: Trace; span: string }) {
         <span>entered at {root.hop.service}</span>
       </p>
       <Said verdict={v} words={(f) => words(f, 'flag')?.title} show={() => { const at = rowOf(tree, v.span); if (at) show(at); }} />
-      {gaps.length > 0 && <aside class="missing" aria-label="What is missing">{gaps.map((g) => <p key={g}>{sentence(g)}</p>)}</aside>}
+      {gaps.length > 0 && <aside class="missing" aria-label="What of the trace is missing">{gaps.map((g) => <p key={g}>{sentence(g)}</p>)}</aside>}
       <section aria-label="Waterfall">
         <div class="wf-bar">
           <h2>Waterfall</h2>

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { TraceCulprit } from '../types';
 import { anAttempt, call, ms, request, shop, traceID } from './sample';
 import { build } from './tree';
-import { closedAtFirst, endsOf, ownTime, parts, rowOf, rows, ticks } from './waterfall';
+import { around, closedAtFirst, endsOf, ownTime, parts, rowOf, rows, ticks } from './waterfall';
 
 const culprit = { span_id: 'cb.a', flags: 'UF', reason: 'connection refused by 127.0.0.1:4001' } as TraceCulprit;
 const none = { culprit: null, slowest: null };
@@ -56,6 +56,12 @@ describe('both ends', () => {
   ]).all.get('t')!)!;
   test('agree', () => expect(ends(200, 200, 3)).toMatchObject({ agree: true, text: 'both ends saw 200; 2\u00a0ms on the way and waiting for the connection' }));
   test('disagree', () => expect(ends(200, 503, 3)).toMatchObject({ agree: false, text: 'b answered 200, but a got 503' }));
+  test('of a gRPC call agree, though one has no gRPC status', () => {
+    const grpc = (more: object) => endsOf(build(traceID, [
+      call('a', 'b', 'ab', '', 0, 5, { attempts: [anAttempt('t', 0, 5, more)] }), request('b', 'b', 't', 1, 3, { grpc_status: 14, grpc_status_name: 'UNAVAILABLE' }),
+    ]).all.get('t')!)!.agree;
+    expect([grpc({}), grpc({ grpc_status: 14, grpc_status_name: 'UNAVAILABLE' }), grpc({ grpc_status: 0, grpc_status_name: 'OK' })]).toEqual([true, true, false]);
+  });
   test('the callee was too late', () => expect(ends(200, 0, 30).text).toBe('b answered 200 after 30\u00a0ms, when a had given up'));
   test('the answer was lost', () => expect(ends(200, 0, 3).text).toBe('b answered 200 after 3\u00a0ms, but the answer did not reach a'));
   test('the callee sent none', () => expect(ends(0, 503, 3)).toMatchObject({ agree: false, text: 'a got 503, but the proxy of b sent no answer' }));
@@ -87,4 +93,14 @@ test('of a large trace only what matters is open', () => {
   expect(seen).toContain('x7');
   expect(seen).not.toContain('x8');
   expect(closedAtFirst(build(traceID, shop()), []).size).toBe(0);
+});
+
+test.each([
+  [{ from: 0, to: 200 }, 0, 50, { from: 0, to: 50 }], [{ from: 0, to: 200 }, 199, 4000, { from: 0, to: 200 }], [{ from: 0, to: 200 }, 205, 4000, { from: 0, to: 206 }],
+  [{ from: 0, to: 200 }, 3999, 4000, { from: 3899, to: 4000 }], [{ from: 3899, to: 4000 }, 3890, 4000, { from: 3890, to: 4000 }], [{ from: 3899, to: 4000 }, 0, 4000, { from: 0, to: 100 }],
+  [{ from: 3000, to: 3200 }, 10, 20, { from: 0, to: 20 }], [{ from: 0, to: 200 }, 0, 0, { from: 0, to: 0 }],
+])('of rows %j with %d chosen, of %d', (before, at, rows, want) => {
+  const got = around(before, at, rows);
+  expect(got).toEqual(want);
+  expect(around(got, at, rows)).toEqual(want); // it comes to rest
 });

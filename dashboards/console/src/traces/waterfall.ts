@@ -140,7 +140,8 @@ export function endsOf(n: Node): Ends | undefined {
   const caller = status(a), called = status(h);
   const ends = { caller, callee: called, callerTook: n.duration, calleeTook: other.duration, agree: true, text: '' };
   const both = a.status > 0 && h.status > 0;
-  if (both && caller !== called) return { ...ends, agree: false, text: `${h.service} answered ${called}, but ${n.hop.service} got ${caller}` };
+  const differ = a.status !== h.status || a.grpc_status !== undefined && h.grpc_status !== undefined && a.grpc_status !== h.grpc_status;
+  if (both && differ) return { ...ends, agree: false, text: `${h.service} answered ${called}, but ${n.hop.service} got ${caller}` };
   if (both) {
     const way = Math.max(n.duration - other.duration, 0);
     return { ...ends, text: `both ends saw ${called}; ${duration(way)} on the way and waiting for the connection` };
@@ -206,6 +207,17 @@ export function ticks(until: number, most = 6): number[] {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => until / s <= most) ?? 10 * power;
   return Array.from({ length: Math.floor(until / step + 1e-9) + 1 }, (_, i) => i * step);
+}
+
+/** step is how many rows are drawn at first, and more at a time. */
+export const step = 200;
+
+/** around is the part of so many rows that is drawn: the one before, or rows around the chosen one if that is far from it. */
+export function around(before: { from: number; to: number }, at: number, rows: number): { from: number; to: number } {
+  const near = at >= before.from - 20 && at < before.to + 20;
+  const from = near ? Math.min(before.from, at) : Math.max(at - step / 2, 0);
+  const to = near ? Math.max(before.to, at + 1) : at + step / 2;
+  return { from: Math.max(Math.min(from, rows - 1), 0), to: Math.min(to, rows) };
 }
 
 /** closedAtFirst are the rows that are closed when a large trace is opened: those that are not on the way to what matters. */
