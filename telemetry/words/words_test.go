@@ -3,6 +3,7 @@ package words
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,10 @@ func TestKinds(t *testing.T) {
 	}
 	if got := Kind("nonsense"); got != "" {
 		t.Errorf("nonsense: %q", got)
+	}
+	all := Kinds()
+	if len(all) != len(kinds) || !slices.IsSorted(all) || !slices.Contains(all, "connect_refused") {
+		t.Errorf("kinds: %q", all)
 	}
 }
 

@@ -194,6 +194,7 @@ export interface ConfigRoute {
 export interface ConfigListener {
   name: string;
   address: string;
+  direction?: string;
   protocol: string;
   tls?: boolean;
   connections?: number;
@@ -206,13 +207,14 @@ export interface ConfigEndpoint {
   reason?: string;
   weight?: number;
   zone?: string;
+  ejected?: boolean;
   ejected_until?: string;
   draining?: boolean;
   active?: number;
+  /** requests and failed are of the last hour, latency_ns is a peak EWMA. */
   requests?: number;
   failed?: number;
-  p50_ns?: number;
-  p99_ns?: number;
+  latency_ns?: number;
 }
 
 export interface ConfigCluster {

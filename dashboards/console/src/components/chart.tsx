@@ -71,6 +71,9 @@ function summary(values: (number | null)[], unit: Unit): string {
 
 const latestOf = (values: (number | null)[]) => values.findLast((v) => v !== null) ?? NaN;
 
+/** alone are the numbers between two gaps: no line is drawn through them. */
+const alone = (values: (number | null)[]) => values.flatMap((v, i) => v !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []);
+
 function options(unit: Unit, lines: Line[], width: number, height: number): uPlot.Options {
   const faint = color('--faint'), grid = color('--line');
   const axis = { stroke: faint, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
@@ -87,7 +90,8 @@ function options(unit: Unit, lines: Line[], width: number, height: number): uPlo
     series: [
       { label: 'UTC', value: (_u, v) => v === null || v === undefined ? 'latest' : time(v * 1000) },
       ...lines.map((l): uPlot.Series => ({
-        label: l.name, stroke: color(l.color), width: 1.5, spanGaps: false, points: { show: false },
+        label: l.name, stroke: color(l.color), width: 1.5, spanGaps: false,
+        points: { show: true, size: 5, fill: color(l.color), filter: (u, i) => alone(u.data[i] as (number | null)[]) },
         fill: l.fill ? color(l.color) + '26' : undefined, // Without a pointer the legend has the latest numbers.
         value: (u, v, i, at) => write[unit](at === null ? latestOf(u.data[i] as (number | null)[]) : v ?? NaN),
       })),
