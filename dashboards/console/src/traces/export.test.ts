@@ -47,6 +47,10 @@ describe('the file', () => {
     expect(text).not.toMatch(/url\(|@import|src=|href=|https?:\/\/(?!web\b)/);
     expect(doc.querySelector('meta[http-equiv]')!.getAttribute('content')).toContain("default-src 'none'");
   });
+  test('its scale stands where its bars do', () => {
+    const marks = [...parse(pageOf(trace(shop()))).querySelectorAll('.scale span')].map((e) => `${e.textContent} ${e.getAttribute('style')}`);
+    expect(marks).toEqual(['0 left:0.00%', '2\u00a0ms left:20.00%', '4\u00a0ms left:40.00%', '6\u00a0ms left:60.00%', '8\u00a0ms left:80.00%', '10\u00a0ms left:100.00%']);
+  });
   test('has no hops', () => expect(parse(pageOf(trace([]))).querySelector('.verdict')!.textContent).toContain('No hop of this trace is known'));
   test('its name is safe', () => {
     expect(fileName(trace([]), 'html')).toBe('trace-4bf92f3577b34da6a3ce929d0e0e4736.html');

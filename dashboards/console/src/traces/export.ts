@@ -27,7 +27,7 @@ p { margin: 0 0 .3rem } ul { margin: .3rem 0; padding-left: 1.2rem } li, p, td, 
 td.num, th.num { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } td.name { min-width: 13rem } td.bars { width: 45%; min-width: 14rem; padding-right: 0 }
 tr.fault { background: var(--bad-bg) } .tag { font-size: .8em; color: var(--faint); border: 1px dashed var(--faint); border-radius: 3px; padding: 0 .25rem; white-space: nowrap }
 svg { display: block; width: 100%; height: 16px } .proxy { fill: var(--light) } .connect { fill: var(--own) } .wait { fill: var(--mark) } .receive { fill: var(--mark); opacity: .6 } .fault .wait, .fault .connect { fill: var(--bad-mark) } .own { fill: var(--text) } .guess { fill: none; stroke: var(--mark); stroke-dasharray: 4 3; vector-effect: non-scaling-stroke }
-svg.sw { display: inline-block; width: .8rem; height: .6rem; margin-right: .35rem } .key { margin-right: 1rem; white-space: nowrap } .scale { display: flex; justify-content: space-between } details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .5rem 0 } dt { color: var(--faint) } dd { margin: 0 }
+svg.sw { display: inline-block; width: .8rem; height: .6rem; margin-right: .35rem } .key { margin-right: 1rem; white-space: nowrap } .scale { position: relative; display: block; height: 1.5em } .scale span { position: absolute; padding-left: .2rem; border-left: 1px solid var(--line) } .scale .last { transform: translateX(-100%); border: 0; padding: 0 } details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .5rem 0 } dt { color: var(--faint) } dd { margin: 0 }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 } footer { margin-top: 2rem; color: var(--faint) } @media print { tr { break-inside: avoid } }`;
 
 /** fileName has only characters that every system takes. */
@@ -38,7 +38,7 @@ export function page(t: Trace, tree: Tree, saved: Date): string {
   const v = verdict(t, tree);
   const root = tree.roots[0];
   const all = rows(tree, t);
-  const gaps = [...missing(t, tree), ...t.notes, ...t.peers.filter((p) => p.error).map((p) => `${p.service || p.address} did not answer: ${p.error}`)];
+  const gaps = [...missing(t, tree), ...t.notes, ...t.peers.filter((p) => p.error).map((p) => `The proxy ${p.service ? `of ${p.service} ` : ''}at ${p.address} did not answer: ${p.error}`)];
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -55,12 +55,12 @@ export function page(t: Trace, tree: Tree, saved: Date): string {
 <div class="verdict ${v.tone}">
 <p><strong>${v.sentence}${v.flags.length > 0 && ` (${v.flags.join(', ')})`}</strong></p>
 ${[...v.more, ...v.doubts].map((m) => html`<p>${sentence(m)}</p>`)}
-${v.evidence.length > 0 && html`<ul>${v.evidence.map((e) => html`<li>${sentence(e)}</li>`)}</ul>`}
+${v.evidence.length > 0 && html`<ul>${v.evidence.map((e) => html`<li>${e}</li>`)}</ul>`}
 </div>
 ${gaps.length > 0 && html`<h2>What is missing</h2><ul>${gaps.map((g) => html`<li>${sentence(g)}</li>`)}</ul>`}
 ${root && html`<h2>Waterfall</h2>
 <div class="wide"><table>
-<thead><tr><th>Hop</th><th>Request</th><th class="num">Status</th><th class="num">Took</th><th><span class="scale">${ticks(tree.until, 5).map((x) => html`<span>${duration(x)}</span>`)}</span></th></tr></thead>
+<thead><tr><th>Hop</th><th>Request</th><th class="num">Status</th><th class="num">Took</th><th><span class="scale">${ticks(tree.until, 5).map((x) => html`<span class="${x > tree.until * 0.93 ? 'last' : ''}" style="left:${(x / Math.max(tree.until, 1) * 100).toFixed(2)}%">${duration(x)}</span>`)}</span></th></tr></thead>
 <tbody>${all.map((r) => line(r, tree.until))}</tbody>
 </table></div>
 <p class="faint">${Object.entries(partText).map(([kind, text]) => html`<span class="key"><svg class="sw" viewBox="0 0 10 10" aria-hidden="true"><rect class="${kind}" width="10" height="10"/></svg>${text}</span> `)}The line below a bar is the critical path: what the request waited for. What is dashed is inferred.</p>

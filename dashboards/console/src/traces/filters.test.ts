@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { durationText, inWords, parseFilters, toAddress, toQuery } from './filters';
+import { durationText, fits, inWords, parseFilters, toAddress, toQuery } from './filters';
 
 const all = 'failed=1&slow=1&service=web&route=api&status=5xx&flag=UF&culprit=payments+-%3E+bank&min=100ms&max=1s&text=a%26b&since=10m&limit=1000';
 const round = (query: string) => {
@@ -19,8 +19,13 @@ describe('filters in the address', () => {
 
 test('what the API is asked', () => {
   expect(toQuery(parseFilters(new URLSearchParams(all)))).toEqual({
-    failed: true, slow: true, service: 'web', route: 'api', status: '5xx', flag: 'UF', culprit: 'payments -> bank', min: '100ms', max: '1s', text: 'a&b', since: '10m', limit: 1000,
+    failed: true, slow: true, service: 'web', route: 'api', status: '5xx', flag: 'UF', culprit: 'payments -> bank', min: '100ms', text: 'a&b', since: '10m', limit: 1000,
   });
+});
+
+test.each([[99, false], [100, true], [1000, true], [1001, false]])('a trace of %d ms fits: %s', (ms, want) => {
+  expect(fits({ duration_ns: ms * 1e6 }, parseFilters(new URLSearchParams(all)))).toBe(want);
+  expect(fits({ duration_ns: ms * 1e6 }, parseFilters(new URLSearchParams()))).toBe(true);
 });
 
 test('filters in words', () => {

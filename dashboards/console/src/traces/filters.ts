@@ -49,11 +49,20 @@ export function toAddress(f: Filters): Record<string, string | undefined> {
   return q;
 }
 
-/** toQuery is what the API is asked. */
+/**
+ * toQuery is what the API is asked. It is not asked for max: each proxy would answer with what
+ * took no longer at its own hop, and leave out what took longer at the first. fits is for that.
+ */
 export function toQuery(f: Filters): Query {
   const q: Query = { failed: f.outcome === 'failed' || f.outcome === 'either', slow: f.outcome === 'slow' || f.outcome === 'either', limit: f.limit };
-  for (const name of texts) q[name] = f[name];
+  for (const name of texts) if (name !== 'max') q[name] = f[name];
   return q;
+}
+
+/** fits tells whether a trace, with all that is known of it, is within the durations that are wanted. */
+export function fits(t: { duration_ns: number }, f: Filters): boolean {
+  const at = (text: string, otherwise: number) => text ? (seconds(text) ?? 0) * 1e9 : otherwise;
+  return t.duration_ns >= at(f.min, 0) && t.duration_ns <= at(f.max, Infinity);
 }
 
 /** inWords says which traces the filters select. */

@@ -9,7 +9,7 @@ import { setQuery } from '../router';
 import type { PageProps } from '../routes';
 import type { TracesAnswer, TraceSummary } from '../types';
 import { FilterBar } from './filterbar';
-import { type Filters, inWords, parseFilters, toQuery } from './filters';
+import { type Filters, fits, inWords, parseFilters, toQuery } from './filters';
 import { gather } from './gather';
 import { HeatMap } from './heatmap';
 import { parseRange, type Range, rangeText, within } from './heat';
@@ -26,7 +26,7 @@ export default function Traces({ query }: PageProps) {
     const span = seconds(filters.since);
     const before = known.current.key === key ? known.current.traces : [];
     known.current = { key, traces: gather(before, answer.traces, span ? Date.now() - span * 1000 : 0) };
-    return { ...answer, traces: known.current.traces, full: answer.traces.length >= filters.limit && before.length === 0 };
+    return { ...answer, key, traces: known.current.traces, full: answer.traces.length >= filters.limit && before.length === 0 };
   });
   const said = inWords(filters);
   return (
@@ -36,7 +36,7 @@ export default function Traces({ query }: PageProps) {
         <div class="end"><Updated of={found} /></div>
       </div>
       <Bar filters={filters} data={found.data} />
-      <State of={found}>{(data) => <Found key={key} data={data} said={said} filters={filters} range={parseRange(query.get('brush'))} />}</State>
+      <State of={found}>{(data) => <Found key={`${data.key} ${filters.max}`} data={data} said={said} filters={filters} range={parseRange(query.get('brush'))} />}</State>
       <CompareBar />
     </div>
   );
@@ -55,7 +55,8 @@ function Bar({ filters, data }: { filters: Filters; data?: TracesAnswer }) {
 
 function Found({ data, said, filters, range }: { data: TracesAnswer & { full: boolean }; said: string; filters: Filters; range?: Range }) {
   const [reading, setReading] = useState(false);
-  const { traces, newer, show } = useHeld(data.traces, reading || !!range);
+  const latest = useMemo(() => data.traces.filter((t) => fits(t, filters)), [data.traces, filters.min, filters.max]);
+  const { traces, newer, show } = useHeld(latest, reading || !!range);
   const shown = useMemo(() => range ? traces.filter((t) => within(t, range)) : traces, [traces, range?.from, range?.to, range?.low, range?.high]);
   const select = (r: Range | undefined) => setQuery({ brush: r && rangeText(r) });
   const failed = shown.filter((t) => t.failed).length;
@@ -63,7 +64,7 @@ function Found({ data, said, filters, range }: { data: TracesAnswer & { full: bo
     <>
       <p class="tsummary" role="status">
         <b>{plural(shown.length, 'trace')}</b>{range && ` of ${count(traces.length)}`}{said && ` ${said}`}{failed > 0 && filters.outcome !== 'failed' && <>, <span class="bad">{count(failed)} failed</span></>}
-        {data.full && <span class="faint">. These are the latest {count(traces.length)}; there may be more.</span>}
+        {data.full && <span class="faint">. The latest {count(filters.limit)} were asked for; there may be more.</span>}
         {newer > 0 && <button type="button" class="quiet newer" onClick={show}>Show {plural(newer, 'newer one')}</button>}
       </p>
       {traces.length > 0 && <HeatMap traces={traces} range={range} select={select} selected={shown.length} />}

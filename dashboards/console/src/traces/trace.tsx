@@ -97,7 +97,7 @@ function Said({ verdict: v, words, show }: { verdict: Verdict; words: (flag: str
       <h2 class="title">{v.sentence}</h2>
       {v.more.map((m) => <p key={m}>{sentence(m)}</p>)}
       {v.flags.length > 0 && <p>{v.flags.map((f) => <span key={f} class="flag"><Badge tone="bad">{f}</Badge> {words(f)}</span>)}</p>}
-      {v.evidence.length > 0 && <ul>{v.evidence.map((e) => <li key={e}>{sentence(e)}</li>)}</ul>}
+      {v.evidence.length > 0 && <ul>{v.evidence.map((e) => <li key={e}>{e}</li>)}</ul>}
       {v.doubts.map((d) => <p key={d} class="doubt">{sentence(d)}</p>)}
       {v.span && v.tone !== 'good' && <button type="button" onClick={show}>Show it in the waterfall</button>}
     </section>
