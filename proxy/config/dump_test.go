@@ -212,6 +212,60 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+      - match:
+          percent: 100
+        redirect:
+          scheme: https
+          host: a.test
+          port: 8443
+          path: "/new?a=REDACTED"
+          strip_query: true
+          code: 308
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        redirect:
+          port: 0
+          path_prefix: /new
+          strip_query: false
+          code: 301
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        redirect:
+          port: 0
+          path_regex: "/(a)"
+          substitution: "/\\1"
+          strip_query: false
+          code: 301
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        answer:
+          status: 503
+          headers:
+            x-a: b
+          body: "no\n"
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        answer:
+          status: 200
+          file: robots.txt
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        answer:
+          status: 200
+          json:
+            ok: true
+        timeout: 15s
+        slow_threshold: 0s
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

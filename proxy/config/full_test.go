@@ -71,6 +71,12 @@ listeners:
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
+      - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
+      - redirect: {path_prefix: /new}
+      - redirect: {path_regex: "/(a)", substitution: '/\1'}
+      - answer: {status: 503, headers: {x-a: b}, body: "no\n"}
+      - answer: {file: robots.txt}
+      - answer: {json: {ok: true}}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -276,6 +282,12 @@ log: {level: debug}
 upgrade_socket: "@hopscope"
 `
 
+func fullAction(set func(*Route)) Route {
+	r := NewRoute("")
+	set(&r)
+	return r
+}
+
 func fullMatch() Match {
 	return Match{
 		Conditions: Conditions{
@@ -334,7 +346,20 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
-			}},
+			},
+				fullAction(func(r *Route) {
+					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
+				}),
+				fullAction(func(r *Route) { r.Redirect = &Redirect{PathPrefix: "/new", Code: 301} }),
+				fullAction(func(r *Route) { r.Redirect = &Redirect{PathRegex: "/(a)", Substitution: `/\1`, Code: 301} }),
+				fullAction(func(r *Route) {
+					r.Answer = &Answer{Status: 503, Headers: map[string]string{"x-a": "b"}, Body: "no\n"}
+				}),
+				fullAction(func(r *Route) { r.Answer = &Answer{Status: 200, Headers: map[string]string{}, File: "robots.txt"} }),
+				fullAction(func(r *Route) {
+					r.Answer = &Answer{Status: 200, Headers: map[string]string{}, JSON: `{"ok":true}`}
+				}),
+			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{
 					Clients:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},

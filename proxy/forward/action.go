@@ -23,7 +23,7 @@ type Route struct {
 	Sampler *tracecontext.Sampler
 }
 
-// Action is what a route does: a [Forward] or an [Answer].
+// Action is what a route does: a [Forward], a [Redirect] or an [Answer].
 type Action interface {
 	act(*Forwarder, *filter.Exchange) error
 }
