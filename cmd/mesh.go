@@ -45,6 +45,14 @@ func (q *question) addFlags(c *cobra.Command) {
 	p.StringVar(&q.consul, "consul", "", "ask all proxies that are registered with the Consul agent at `ADDR`, host:port or a URL")
 	p.StringVar(&q.consulToken, "consul-token-file", "", "show the ACL token in `FILE` to Consul (default $CONSUL_HTTP_TOKEN)")
 	p.StringVar(&q.mesh, "mesh", "", "of those in Consul, ask only the proxies of the mesh `NAME`")
+	q.addAccessFlags(c)
+	p.DurationVar(&q.timeout, "timeout", 3*time.Second, "wait this long for all answers")
+	p.BoolVar(&q.asJSON, "json", false, "print JSON")
+}
+
+// addAccessFlags adds the flags that say how admin APIs are reached.
+func (q *question) addAccessFlags(c *cobra.Command) {
+	p := c.Flags()
 	p.StringVar(&q.tokenFile, "token-file", os.Getenv(tokenEnv), "show the token in `FILE` to them (default $"+tokenEnv+")")
 	p.StringVar(&q.tls.ca, "tls-ca", "", "reach them over TLS, and verify them by the CA certificates in `FILE`")
 	p.StringVar(&q.tls.cert, "tls-cert", "", "show the certificate in `FILE` to them")
@@ -54,8 +62,6 @@ func (q *question) addFlags(c *cobra.Command) {
 	for _, name := range []string{"tls-ca", "tls-cert", "tls-key"} {
 		c.MarkFlagFilename(name, "pem", "crt", "cer", "key")
 	}
-	p.DurationVar(&q.timeout, "timeout", 3*time.Second, "wait this long for all answers")
-	p.BoolVar(&q.asJSON, "json", false, "print JSON")
 }
 
 // asks reports whether the command line says whom to ask.

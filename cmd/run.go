@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,7 @@ func newRun(version string) *cobra.Command {
 
 SIGTERM or SIGINT drains: the proxy accepts nothing new, finishes the requests in
 flight, and exits. A second signal makes it exit at once. SIGUSR1 reopens the
-access log.
+access log. SIGUSR2 starts the program again with --upgrade.
 
 The proxy reloads its file when the file changes, on SIGHUP, and on POST /reload
 of the admin API. Connections and requests go on. If the file has mistakes, the
@@ -61,6 +62,9 @@ OTEL_SERVICE_NAME, ...) count where neither the file nor a flag says anything.`,
 				return misuse(c, err)
 			}
 			f.Environment = config.ReadEnvironment(os.Getenv)
+			if o.Again = os.Args; !o.Upgrade {
+				o.Again = append(slices.Clip(o.Again), "--upgrade")
+			}
 			o.Source, o.Environment = f.Source(), f.Environment
 			return process.Run(c.Context(), o)
 		},

@@ -14,6 +14,7 @@ import (
 // UnderWay is a request under way at one proxy.
 type UnderWay struct {
 	TraceID    string        `json:"trace_id"`
+	SpanID     string        `json:"span_id"`
 	Service    string        `json:"service"`
 	Direction  string        `json:"direction"`
 	Start      time.Time     `json:"start"`
@@ -66,7 +67,7 @@ func (u *UnderWay) check() bool {
 		return false
 	}
 	u.TraceID = id.String()
-	for _, text := range []*string{&u.Service, &u.Direction, &u.Method, &u.Host, &u.Path, &u.Endpoint, &u.WaitsFor} {
+	for _, text := range []*string{&u.SpanID, &u.Service, &u.Direction, &u.Method, &u.Host, &u.Path, &u.Endpoint, &u.WaitsFor} {
 		*text = clean(*text)
 	}
 	return true
@@ -100,8 +101,9 @@ func (a *Actives) AppendText(dst []byte) []byte {
 func (a *Actives) MarshalJSON() ([]byte, error) {
 	return marshal(struct {
 		Requests []UnderWay `json:"requests"`
+		Notes    []string   `json:"notes"`
 		Peers    []peer     `json:"peers"`
-	}{list(a.Requests), newPeers(a.Peers)})
+	}{list(a.Requests), []string{}, newPeers(a.Peers)})
 }
 
 // Rates are a table of rates, and who was asked.

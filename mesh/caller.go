@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -138,16 +139,27 @@ type Answer struct {
 	Header http.Header
 	body   io.ReadCloser
 	left   *int64
-	leave  func() // the place that it takes at the member that relays
+	most   int64         // what left was at first
+	all    *atomic.Int64 // nil is no limit
+	leave  func()        // the place that it takes at the member that relays
 }
 
 // Read is part of [io.Reader]. It fails when the answer is too long.
 func (a *Answer) Read(p []byte) (int, error) {
-	if *a.left <= 0 {
-		return 0, errTooLong
+	most := *a.left
+	if a.all != nil {
+		if most = min(most, a.all.Load()); most <= 0 && *a.left > 0 {
+			return 0, errAllTooLong
+		}
 	}
-	n, err := a.body.Read(p[:min(int64(len(p)), *a.left)])
+	if most <= 0 {
+		return 0, fmt.Errorf("its answer has more than %d MiB", a.most>>20)
+	}
+	n, err := a.body.Read(p[:min(int64(len(p)), most)])
 	*a.left -= int64(n)
+	if a.all != nil {
+		a.all.Add(-int64(n))
+	}
 	return n, err
 }
 
@@ -157,4 +169,4 @@ func (a *Answer) Close() error {
 	return a.body.Close()
 }
 
-var errTooLong = errors.New("its answer has more than " + strconv.Itoa(maxBytes>>20) + " MiB")
+var errAllTooLong = errors.New("the answers of all proxies together are too long, so the rest of its answer was left out")

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,9 +53,22 @@ type Options struct {
 
 // Client asks the admin APIs of proxies. It is safe for concurrent use.
 type Client struct {
-	admin  []string
-	peers  []Member
-	caller *Caller
+	admin   []string
+	peers   []Member
+	members func(context.Context) []Member // asked themselves, too; may be nil
+	send    Sender
+	close   func()
+	limits  limits
+}
+
+// Sender sends a request, as [Caller.Send] does.
+type Sender func(ctx context.Context, call Call) (*http.Response, error)
+
+// limits bound what a question takes.
+type limits struct {
+	atOnce int   // so many proxies are asked at the same time
+	each   int64 // bytes that one of them may answer
+	all    int64 // bytes that all of them may answer together; 0 is no limit
 }
 
 // Peer is a proxy that was asked.
@@ -84,7 +98,7 @@ func New(o Options) (*Client, error) {
 		}
 		return peers
 	}
-	c := &Client{admin: parse(o.Admin), caller: caller}
+	c := &Client{admin: parse(o.Admin), send: caller.Send, close: caller.Close, limits: limits{atOnce: atOnce, each: maxBytes}}
 	for _, address := range parse(o.Peers) {
 		c.peers = append(c.peers, Member{Address: address})
 	}
@@ -95,18 +109,33 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
+// The limits of a client within a proxy, which has requests to pass on beside.
+const (
+	atOnceWithin = 16
+	eachWithin   = 8 << 20
+	allWithin    = 32 << 20
+)
+
+// Within returns a client for use within a proxy: it asks the members that a function
+// lists, each itself, by send. Their answers to one question have at most 32 MiB together.
+func Within(members func(context.Context) []Member, send Sender) *Client {
+	return &Client{members: members, send: send, close: func() {}, limits: limits{atOnceWithin, eachWithin, allWithin}}
+}
+
 // Close ends the connections that are idle.
-func (c *Client) Close() { c.caller.Close() }
+func (c *Client) Close() { c.close() }
 
 // Proxy is a proxy that a question is put to.
 type Proxy struct {
 	Member
-	caller *Caller
+	send   Sender // nil if it can't be asked
 	via    string // the address of the member that relays to it; empty if it is asked itself
 	places chan struct{}
-	err    error  // why it can't be asked, or not for all that it should answer
-	left   int64  // bytes that it may still answer
-	id     string // of its process
+	err    error // why it can't be asked, or not for all that it should answer
+	left   int64 // bytes that it may still answer, most at first
+	most   int64
+	all    *atomic.Int64 // bytes that all proxies together may still answer; nil is no limit
+	id     string        // of its process
 }
 
 // Get asks the proxy for a path below /v1, such as "/hops?trace=ID", and returns its answer
@@ -118,11 +147,11 @@ type Proxy struct {
 // safe for concurrent use.
 func (p *Proxy) Get(ctx context.Context, path string) (*Answer, error) {
 	if p.via == "" {
-		resp, err := p.send(ctx, Call{Method: http.MethodGet, Address: p.Address, Path: path})
+		resp, err := p.ask(ctx, Call{Method: http.MethodGet, Address: p.Address, Path: path})
 		if err != nil {
 			return nil, err
 		}
-		return &Answer{resp.Header, resp.Body, &p.left, func() {}}, nil
+		return &Answer{resp.Header, resp.Body, &p.left, p.most, p.all, func() {}}, nil
 	}
 	select {
 	case p.places <- struct{}{}:
@@ -130,16 +159,16 @@ func (p *Proxy) Get(ctx context.Context, path string) (*Answer, error) {
 		return nil, ctx.Err()
 	}
 	leave := sync.OnceFunc(func() { <-p.places })
-	resp, err := p.send(ctx, Call{Method: http.MethodGet, Address: p.via, Path: "/peers/" + p.Address + "/v1" + path})
+	resp, err := p.ask(ctx, Call{Method: http.MethodGet, Address: p.via, Path: "/peers/" + p.Address + "/v1" + path})
 	if err != nil {
 		leave()
 		return nil, err
 	}
-	return &Answer{resp.Header, resp.Body, &p.left, leave}, nil
+	return &Answer{resp.Header, resp.Body, &p.left, p.most, p.all, leave}, nil
 }
 
-func (p *Proxy) send(ctx context.Context, call Call) (*http.Response, error) {
-	resp, err := p.caller.Send(ctx, call)
+func (p *Proxy) ask(ctx context.Context, call Call) (*http.Response, error) {
+	resp, err := p.send(ctx, call)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -176,9 +205,9 @@ func Ask[T any](ctx context.Context, c *Client, question func(ctx context.Contex
 	}
 	proxies := c.proxies(ctx)
 	answers, peers := make([][]T, len(proxies)), make([]Peer, len(proxies))
-	each(proxies, func(i int, p *Proxy) {
+	each(proxies, c.limits.atOnce, func(i int, p *Proxy) {
 		err := p.err
-		if p.caller != nil {
+		if p.send != nil {
 			var failed error
 			answers[i], failed = question(ctx, p)
 			err = cmp.Or(inTime(failed), err)
@@ -231,7 +260,7 @@ func (c *Client) proxies(ctx context.Context) []*Proxy {
 		case !known:
 			place[p.Address] = len(proxies)
 			proxies = append(proxies, p)
-		case p.via == "" && p.caller != nil: // the shorter way
+		case p.via == "" && p.send != nil: // the shorter way
 			proxies[at] = p
 		}
 	}
@@ -241,11 +270,23 @@ func (c *Client) proxies(ctx context.Context) []*Proxy {
 	for _, m := range c.peers {
 		add(c.proxy(m, "", nil))
 	}
+	if c.members != nil {
+		for _, m := range c.members(ctx) {
+			add(c.proxy(m, "", nil))
+		}
+	}
+	if c.limits.all > 0 {
+		all := new(atomic.Int64)
+		all.Store(c.limits.all)
+		for _, p := range proxies {
+			p.all = all
+		}
+	}
 	return proxies
 }
 
 func (c *Client) proxy(m Member, via string, places chan struct{}) *Proxy {
-	return &Proxy{Member: m, caller: c.caller, via: via, places: places, left: maxBytes}
+	return &Proxy{Member: m, send: c.send, via: via, places: places, left: c.limits.each, most: c.limits.each}
 }
 
 // mesh asks a proxy for the members of its mesh. The proxy itself is the first of them,
@@ -260,12 +301,12 @@ func (c *Client) mesh(ctx context.Context, address string) []*Proxy {
 		if errors.Is(err, ctx.Err()) {
 			err = errors.New("it did not say in time who else is in its mesh")
 		}
-		self.err, self.caller = err, nil
+		self.err, self.send = err, nil
 		return []*Proxy{self}
 	}
 	defer answer.Close()
 	members, err := decodeMembers(answer)
-	self.left, self.err = maxBytes, err
+	self.left, self.err = c.limits.each, err
 	proxies, places, member := []*Proxy{self}, make(chan struct{}, relaysAtOnce), len(members.Peers) == 0
 	for _, m := range members.Peers {
 		if m.Self {
@@ -282,9 +323,9 @@ func (c *Client) mesh(ctx context.Context, address string) []*Proxy {
 	return proxies
 }
 
-// each calls do for every proxy, many at a time, and returns when all calls have.
-func each(proxies []*Proxy, do func(i int, p *Proxy)) {
-	places := make(chan struct{}, atOnce)
+// each calls do for every proxy, most at a time, and returns when all calls have.
+func each(proxies []*Proxy, most int, do func(i int, p *Proxy)) {
+	places := make(chan struct{}, most)
 	var all sync.WaitGroup
 	for i, p := range proxies {
 		places <- struct{}{}

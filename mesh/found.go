@@ -226,6 +226,12 @@ func newPeers(peers []Peer) []peer {
 	return all
 }
 
+// PeersJSON is the list of proxies that were asked, as it is in every answer.
+func PeersJSON(peers []Peer) []byte {
+	text, _ := marshal(newPeers(peers)) // strings and numbers always encode
+	return text
+}
+
 // list returns an empty list for none, which JSON writes as [].
 func list[T any](all []T) []T {
 	if all == nil {

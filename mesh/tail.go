@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 	"time"
 )
@@ -22,7 +23,9 @@ const (
 	settled = 1200 * time.Millisecond
 	// maxOpen is how many traces are held back for that.
 	maxOpen = 10_000
-	maxLine = 64 << 10
+	// maxFollowed is how many proxies are heard.
+	maxFollowed = maxMembers
+	maxLine     = 64 << 10
 )
 
 // TailOptions say what a tail shows.
@@ -33,49 +36,95 @@ type TailOptions struct {
 	Trace func(Summary)
 	// Note is called when hops of a proxy are missing. It says whose, and why.
 	Note func(peer, text string)
+	// Missed is called with how many hops of a proxy are missing, in place of Note; nil has
+	// Note say so, too.
+	Missed func(hops uint64)
+	// Relist is how often it is looked who is in the mesh; 0 is once. With it, proxies that do
+	// not answer are asked again, and the tail goes on while none does.
+	Relist time.Duration
 }
 
 // Tail shows traces live, until ctx is over. The functions of o are called by one goroutine
 // at a time. It returns an error if no proxy answers at first.
 func (c *Client) Tail(ctx context.Context, o TailOptions) error {
-	t := &tail{o: o, open: map[string]*opened{}}
-	proxies := c.proxies(ctx)
-	path := "/tail?"
-	if o.Failed {
-		path += "failed=1&"
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	left := len(proxies)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for _, p := range proxies {
-		all.Go(func() {
-			if p.caller == nil {
-				t.note(p.Address, p.err)
-			} else if t.follow(ctx, p, path) {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if left--; left == 0 {
-				cancel() // none is left to hear from
-			}
-		})
+	t := &tail{o: o, end: cancel, open: map[string]*opened{}, followed: map[string]context.CancelFunc{}}
+	t.list(ctx, c)
+	t.all.Go(func() { t.flush(ctx) })
+	if o.Relist > 0 {
+		t.all.Go(func() { t.relist(ctx, c) })
 	}
-	all.Go(func() { t.flush(ctx) })
-	all.Wait()
-	if left == 0 {
+	t.all.Wait()
+	if !t.heard && o.Relist == 0 {
 		return errors.New("no proxy answers")
 	}
 	return nil
 }
 
+// list follows the proxies of the mesh that it does not follow yet, and leaves those that
+// are gone.
+func (t *tail) list(ctx context.Context, c *Client) {
+	proxies := c.proxies(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gone := maps.Clone(t.followed)
+	for _, p := range proxies {
+		delete(gone, p.Address)
+		if t.followed[p.Address] != nil || len(t.followed) >= maxFollowed {
+			continue
+		}
+		p.all = nil // it goes on and on
+		its, leave := context.WithCancel(ctx)
+		t.followed[p.Address] = leave
+		t.all.Go(func() {
+			defer leave()
+			t.left(p, t.follow(its, p))
+		})
+	}
+	for _, leave := range gone {
+		leave()
+	}
+	if len(t.followed) == 0 && t.o.Relist == 0 {
+		t.end()
+	}
+}
+
+// left notes that a proxy is followed no more, and whether it ever answered.
+func (t *tail) left(p *Proxy, answered bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.followed, p.Address)
+	t.heard = t.heard || answered
+	if len(t.followed) == 0 && t.o.Relist == 0 {
+		t.end() // none is left to hear from
+	}
+}
+
+// relist looks who is in the mesh, again and again.
+func (t *tail) relist(ctx context.Context, c *Client) {
+	tick := time.NewTicker(t.o.Relist)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			t.list(ctx, c)
+		}
+	}
+}
+
 // tail puts together what the proxies tell.
 type tail struct {
-	o    TailOptions
-	mu   sync.Mutex
-	open map[string]*opened // by trace id
+	o   TailOptions
+	end context.CancelFunc
+	all sync.WaitGroup
+
+	mu       sync.Mutex
+	open     map[string]*opened            // by trace id
+	followed map[string]context.CancelFunc // by the address of the proxy
+	heard    bool                          // a proxy has answered
 }
 
 // opened is a trace that has at least one hop so far.
@@ -86,10 +135,18 @@ type opened struct {
 }
 
 // follow hears a proxy until ctx is over. It returns false if the proxy never answered.
-func (t *tail) follow(ctx context.Context, p *Proxy, path string) (answered bool) {
+func (t *tail) follow(ctx context.Context, p *Proxy) (answered bool) {
+	if p.send == nil {
+		t.note(p.Address, p.err)
+		return false
+	}
+	path := "/tail?"
+	if t.o.Failed {
+		path += "failed=1&"
+	}
 	after, process, silent := uint64(0), "", false
 	for ctx.Err() == nil {
-		p.left = maxBytes
+		p.left = p.most
 		wait := "0s"
 		if p.via == "" && after > 0 {
 			wait = tailWait
@@ -135,20 +192,20 @@ func (t *tail) read(r io.Reader, p *Proxy, after *uint64) error {
 		var line struct {
 			Number uint64
 			Missed uint64
-			Hop    *Summary
+			Hop    *told
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return broken(err)
 		}
 		*after = line.Number
 		if line.Missed > 0 {
-			t.note(p.Address, fmt.Errorf("%d hops are missing: they came too fast", line.Missed))
+			t.missed(p.Address, line.Missed)
 		}
 		if line.Hop != nil {
 			if line.Hop.check() != nil {
 				return errors.New("a hop of its answer makes no sense")
 			}
-			t.add(*line.Hop)
+			t.add(line.Hop.Summary)
 		}
 	}
 	return lines.Err()
@@ -158,6 +215,16 @@ func (t *tail) note(peer string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.o.Note(peer, clean(err.Error()))
+}
+
+func (t *tail) missed(peer string, hops uint64) {
+	if t.o.Missed == nil {
+		t.note(peer, fmt.Errorf("%d hops are missing: they came too fast", hops))
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.o.Missed(hops)
 }
 
 // add notes a hop.

@@ -29,6 +29,15 @@ type Query struct {
 	// Culprit selects traces whose failure that service made, or that happened on that edge,
 	// such as "payments -> bank".
 	Culprit string
+	// Route selects traces with a hop of that route, and Flag with a hop that has that flag,
+	// such as "UF".
+	Route, Flag string
+	// Status selects traces by the status of their first hop: "503" or "5xx".
+	Status string
+	// Min and Max are how long the trace took at its first hop; 0 is no limit.
+	Min, Max time.Duration
+	// Text selects traces with a hop that has it in its host, path, service, route or reason.
+	Text string
 	// Since selects traces that began at most so long ago; 0 is no limit.
 	Since time.Duration
 	// Limit is the maximum number of traces, from 1 to [MaxTraces].
@@ -37,20 +46,20 @@ type Query struct {
 
 func (q *Query) path() string {
 	form := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	if q.Failed {
-		form.Set("failed", "1")
+	for name, value := range map[string]bool{"failed": q.Failed, "slow": q.Slow} {
+		if value {
+			form.Set(name, "1")
+		}
 	}
-	if q.Slow {
-		form.Set("slow", "1")
+	for name, value := range map[string]string{"service": q.Service, "route": q.Route, "culprit": q.Culprit, "flag": q.Flag, "status": q.Status, "text": q.Text} {
+		if value != "" {
+			form.Set(name, value)
+		}
 	}
-	if q.Service != "" {
-		form.Set("service", q.Service)
-	}
-	if q.Culprit != "" {
-		form.Set("culprit", q.Culprit)
-	}
-	if q.Since > 0 {
-		form.Set("since", q.Since.String())
+	for name, value := range map[string]time.Duration{"min": q.Min, "max": q.Max, "since": q.Since} {
+		if value > 0 {
+			form.Set(name, value.String())
+		}
 	}
 	return "/traces?" + form.Encode()
 }
@@ -75,10 +84,20 @@ type Summary struct {
 	Reason    string `json:"failure_reason"`
 	// Culprit says more of who is at fault; nil if nothing failed.
 	Culprit *Blamed `json:"culprit"`
+	// Route and Flags are those of the hop that was seen first.
+	Route string `json:"route"`
+	Flags string `json:"flags"`
 	// Hops is how many hops of the trace are known.
 	Hops int `json:"hops"`
 	// Next is the command that shows the trace.
 	Next string `json:"next"`
+
+	services []string // further services whose proxies know the trace
+}
+
+// Passed reports whether a service's proxy knows the trace.
+func (s *Summary) Passed(service string) bool {
+	return s.Service == service || slices.Contains(s.services, service)
 }
 
 // Blamed is who is at fault for a failure.
@@ -129,17 +148,28 @@ func (c *Client) Traces(ctx context.Context, q Query) *List {
 func decodeTraces(r io.Reader, most int) (all []Summary, err error) {
 	left := 0
 	n, err := decodeList(r, most, func(item []byte) {
-		var s Summary
-		if json.Unmarshal(item, &s) != nil || s.check() != nil {
+		var t told
+		if json.Unmarshal(item, &t) != nil || t.check() != nil {
 			left++
 			return
 		}
-		all = append(all, s)
+		all = append(all, t.Summary)
 	})
 	if err == nil && left > 0 {
 		err = fmt.Errorf("%d of the %d traces of its answer were left out: they make no sense", left, n)
 	}
 	return all, err
+}
+
+// told is a summary as a proxy answers it.
+type told struct {
+	Summary
+	Template string // the learned route
+}
+
+func (t *told) check() error {
+	t.Route = cmp.Or(t.Template, t.Route)
+	return t.Summary.check()
 }
 
 // check refuses what no proxy would answer, and makes the texts such that a terminal can
@@ -153,7 +183,7 @@ func (s *Summary) check() error {
 		return errors.New("a trace with impossible numbers")
 	}
 	s.TraceID, s.Next = id.String(), ""
-	for _, text := range []*string{&s.Service, &s.Method, &s.Host, &s.Path, &s.FailedHop, &s.Reason} {
+	for _, text := range []*string{&s.Service, &s.Method, &s.Host, &s.Path, &s.Route, &s.Flags, &s.FailedHop, &s.Reason} {
 		*text = clean(*text)
 	}
 	s.Culprit.clean()
@@ -182,6 +212,9 @@ func merge(all []Summary, most int) []Summary {
 		}
 		m := &merged[last]
 		m.Hops += s.Hops
+		if !m.Passed(s.Service) {
+			m.services = append(m.services, s.Service)
+		}
 		m.Slow = m.Slow || s.Slow
 		if s.FailedHop != "" && (m.FailedHop == "" || s.Failed && !m.Failed) {
 			m.FailedHop, m.Reason, m.Culprit = s.FailedHop, s.Reason, s.Culprit
@@ -241,6 +274,7 @@ func (s *Summary) appendLines(dst []byte, id string, color bool) []byte {
 func (l *List) MarshalJSON() ([]byte, error) {
 	return marshal(struct {
 		Traces []Summary `json:"traces"`
+		Notes  []string  `json:"notes"`
 		Peers  []peer    `json:"peers"`
-	}{list(l.Traces), newPeers(l.Peers)})
+	}{list(l.Traces), []string{}, newPeers(l.Peers)})
 }

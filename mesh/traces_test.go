@@ -62,13 +62,18 @@ func TestTracesQuery(t *testing.T) {
 	})
 	c := newClient(t, address)
 	l := c.Traces(limited(t, patience), Query{Failed: true, Slow: true, Service: "a&b", Culprit: "c", Since: 10 * time.Minute, Limit: 5})
-	if want := "/v1/traces?culprit=c&failed=1&limit=5&service=a%26b&since=10m0s&slow=1"; asked != want {
+	want := "/v1/traces?culprit=c&failed=1&limit=5&service=a%26b&since=10m0s&slow=1"
+	if asked != want {
+		t.Errorf("asked for %s, want %s", asked, want)
+	}
+	c.Traces(limited(t, patience), Query{Route: "/a", Status: "5xx", Flag: "UF", Min: time.Second, Max: time.Minute, Text: "x", Limit: 1})
+	if want = "/v1/traces?flag=UF&limit=1&max=1m0s&min=1s&route=%2Fa&status=5xx&text=x"; asked != want {
 		t.Errorf("asked for %s, want %s", asked, want)
 	}
 	if text := string(l.AppendText(nil)); text != "no traces\n1 proxy answered\n" {
 		t.Errorf("%q", text)
 	}
-	if text, err := json.Marshal(l); err != nil || string(text) != `{"traces":[],"peers":[{"address":"`+address+`","service":"","instance":"","hops":0,"error":""}]}` {
+	if text, err := json.Marshal(l); err != nil || string(text) != `{"traces":[],"notes":[],"peers":[{"address":"`+address+`","service":"","instance":"","hops":0,"error":""}]}` {
 		t.Errorf("%s, error %v", text, err)
 	}
 }

@@ -30,7 +30,7 @@ func TestHelpForANewcomer(t *testing.T) {
 
 func TestHelpOfEveryCommand(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"run", "demo", "check", "trace", "traces", "explain", "config", "config schema", "config reference", "version"} {
+	for _, command := range []string{"run", "ready", "demo", "check", "trace", "traces", "explain", "config", "config schema", "config reference", "version"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			words := strings.Fields(command)

@@ -191,7 +191,7 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/traces/" + strings.Repeat("1", 32) + "?format=json", 404, asJSON, []string{`"error": "No hop`}},
 		{"GET", "/traces/" + failedTrace + "?format=text", 200, "text/plain", []string{"payments -> bank (127.0.0.1:4003): connection refused (UF)"}},
 		{"GET", "/traces?id=" + failedTrace, 303, "text/html", nil},
-		{"GET", "/traces?bogus=1", 400, asJSON, []string{`there is no parameter \"bogus\", only culprit, failed, limit`}},
+		{"GET", "/traces?bogus=1", 400, asJSON, []string{`there is no parameter \"bogus\", only culprit, failed, flag, limit`}},
 		{"GET", "/traces?failed=perhaps", 400, asJSON, []string{"it is 1 or 0"}},
 		{"GET", "/traces?limit=0", 400, asJSON, []string{"a number from 1 to 1000"}},
 		{"GET", "/traces?limit=100000", 400, asJSON, nil},

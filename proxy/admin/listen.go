@@ -33,15 +33,31 @@ func (s *Server) Serve(l net.Listener) error {
 // relies on. most returns how many connections there are descriptors for.
 func NewServer(handler http.Handler, log *slog.Logger, most func() int) *Server {
 	b := &bound{most: most, conns: map[net.Conn]usage{}}
-	return &Server{bound: b, Server: &http.Server{
+	ends, end := context.WithCancel(context.Background())
+	s := &Server{bound: b, Server: &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), closingKey{}, ends) },
 		ConnContext:       smallBuffer,
 		ConnState:         b.changed,
 	}}
+	s.RegisterOnShutdown(end)
+	return s
+}
+
+// closingKey is where requests find what ends when the server is about to.
+type closingKey struct{}
+
+// closing is closed when the server of a request waits for its last answers, so that those
+// end that would go on for ever.
+func closing(ctx context.Context) <-chan struct{} {
+	if ends, ok := ctx.Value(closingKey{}).(context.Context); ok {
+		return ends.Done()
+	}
+	return nil
 }
 
 // plain returns the connection beneath TLS.

@@ -32,6 +32,9 @@ func pace(w http.ResponseWriter, stall time.Duration) *paced {
 	return p
 }
 
+// endless lets the answer go on for as long as the client reads it.
+func (p *paced) endless() { p.until = time.Now().Add(1 << 62) }
+
 // Unwrap is for [http.ResponseController].
 func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 

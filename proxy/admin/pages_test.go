@@ -193,7 +193,9 @@ func FuzzParseTrace(f *testing.F) {
 // TestBrowsersAreLedToTheConsole: also where a token is wanted. Programs have the list of
 // paths at "/" as before.
 func TestBrowsersAreLedToTheConsole(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Access = &Access{Read: []*mesh.Tokens{tokens(t, readToken)}, Refused: func(string) {}} })
+	f := newFixture(t, func(o *Options) {
+		o.Access = &Access{Read: []*mesh.Tokens{tokens(t, readToken)}, Refused: func(string) {}}
+	})
 	const browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
 	if got := f.do("GET", "/", browser); got.status != 303 || got.header.Get("Location") != "console/" {
 		t.Errorf("/: %v", got)

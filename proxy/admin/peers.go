@@ -152,11 +152,11 @@ func (a *api) member(ctx context.Context, address string) (m mesh.Member, ok boo
 }
 
 // relayable reports whether a path below /v1 may be asked for at a member: words, none of
-// which leads elsewhere, and not those of a relay.
+// which leads elsewhere, and not those of a relay or of the whole mesh.
 func relayable(path string) bool {
 	first := true
 	for word := range strings.SplitSeq(path, "/") {
-		if word == "" || first && word == "peers" && path != word || strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+		if word == "" || first && (word == "mesh" || word == "peers" && path != word) || strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
 			return false
 		}
 		first = false

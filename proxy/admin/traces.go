@@ -109,6 +109,11 @@ func parseQuery(form url.Values, now time.Time) (store.Query, error) {
 		"service": func(s string) error { q.Service = s; return nil },
 		"culprit": func(s string) error { q.Culprit = s; return nil },
 		"route":   func(s string) error { q.Route = s; return nil },
+		"flag":    func(s string) (err error) { q.Flag, err = parseFlag(s); return },
+		"status":  func(s string) (err error) { q.Status, err = parseStatus(s); return },
+		"min":     func(s string) (err error) { q.Min, err = parseLength(s); return },
+		"max":     func(s string) (err error) { q.Max, err = parseLength(s); return },
+		"text":    func(s string) error { q.Text = s; return nil },
 		"since":   func(s string) (err error) { q.Since, err = parseSince(s, now); return },
 		"limit":   func(s string) (err error) { q.Limit, err = parseLimit(s); return },
 	}
@@ -131,6 +136,37 @@ func parseBool(s string) (bool, error) {
 		return false, fmt.Errorf("it is 1 or 0")
 	}
 	return b, nil
+}
+
+// parseFlag reads the code of a response flag.
+func parseFlag(s string) (hop.Flags, error) {
+	for _, f := range hop.All() {
+		if f.Code() == s {
+			return f, nil
+		}
+	}
+	return 0, fmt.Errorf("it is a response flag, such as UF")
+}
+
+// parseStatus reads a status, or a class of them such as 5xx, which is 5.
+func parseStatus(s string) (int, error) {
+	if class, ok := strings.CutSuffix(s, "xx"); ok && len(class) == 1 && class >= "1" && class <= "5" {
+		return int(class[0] - '0'), nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 100 || n > 999 {
+		return 0, fmt.Errorf("it is a status such as 503, or 5xx")
+	}
+	return n, nil
+}
+
+// parseLength reads how long something takes.
+func parseLength(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("it is a duration such as 100ms")
+	}
+	return d, nil
 }
 
 func parseLimit(s string) (int, error) {

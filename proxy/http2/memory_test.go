@@ -207,12 +207,15 @@ func TestIdleConnectionHoldsLittle(t *testing.T) { // it looks at the heap: not 
 		p.Framer, p.encoder = nil, nil // they have grown, too
 		p.encoded = bytes.Buffer{}
 	}
-	countedAfter, heapAfter := resting(t, s, served)
-	if more := (countedAfter - counted) / conns; more > 10<<10 {
-		t.Errorf("an idle connection is counted for %d bytes more after a large request", more)
-	}
-	if more := (heapAfter - heap) / conns; more > 10<<10 {
-		t.Errorf("an idle connection holds %d bytes more after a large request", more)
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		countedAfter, heapAfter := resting(t, s, served)
+		moreCounted, moreHeld := (countedAfter-counted)/conns, (heapAfter-heap)/conns
+		if moreCounted <= 10<<10 && moreHeld <= 10<<10 {
+			break
+		}
+		if time.Now().After(end) { // what a burst leaves is kept for a moment
+			t.Fatalf("an idle connection is counted for %d bytes more after a large request, and holds %d more", moreCounted, moreHeld)
+		}
 	}
 }
 

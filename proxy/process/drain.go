@@ -33,6 +33,8 @@ func (p *process) drain(ctx context.Context, end func(context.Context) error, wh
 			return
 		case <-p.signals.reopen:
 			p.reopenLog()
+		case <-p.signs:
+			p.systemd.lives()
 		case s := <-p.signals.end:
 			if enough == nil {
 				p.log.Info("ending at once", "because", s.String())

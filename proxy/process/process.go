@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/handover"
@@ -19,13 +21,16 @@ import (
 	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
-// Options say what Run runs. All but Upgrade and Environment are needed.
+// Options say what Run runs. All but Upgrade, Again and Environment are needed.
 type Options struct {
 	// Source is where the configuration comes from. Run closes it.
 	Source Source
 	// Upgrade takes the listening sockets over from the process that runs now, which
 	// then ends. Without such a process Run fails.
 	Upgrade bool
+	// Again is the command line that starts a process to take over from this one, on
+	// SIGUSR2; nil is none.
+	Again []string
 	// Version is hopscope's own, for the admin API, metrics and other processes.
 	Version string
 	// Environment is what the Source has under the configuration, to tell of; nil is
@@ -35,6 +40,9 @@ type Options struct {
 	// don't fit the queue are lost.
 	Log io.Writer
 }
+
+// serving is what systemd shows of a proxy that takes traffic.
+const serving = "serving"
 
 // Run runs a proxy until a signal, POST /drain or the end of ctx has it drain, or until
 // another process takes over from it. An error means that it did not start, or that the
@@ -49,10 +57,15 @@ func Run(ctx context.Context, o Options) error {
 	defer lines.stop()
 	level := new(slog.LevelVar)
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // the configuration is valid
-	p := &process{source: o.Source, version: o.Version, log: NewLog(lines, level), signals: listenToSignals()}
+	p := &process{source: o.Source, version: o.Version, log: NewLog(lines, level), signals: listenToSignals(),
+		again: o.Again, systemd: supervisor(os.Getenv, os.Getpid())}
 
 	p.tellOf(o.Environment)
 
+	sockets, err := activated(cfg)
+	if err != nil {
+		return err
+	}
 	var before *predecessor
 	if o.Upgrade {
 		if before, err = takeOver(ctx, cfg, o.Version); err != nil {
@@ -61,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	err = p.start(ctx, cfg, snapshot.Options{
 		Log: p.log, Level: level, Version: o.Version,
-		Inherited: before.sockets(), Memory: before.memory(), LimitHeap: limitHeap(),
+		Inherited: before.sockets(), Activated: sockets, Memory: before.memory(), LimitHeap: limitHeap(),
 	})
 	if err != nil {
 		before.giveBack()
@@ -80,6 +93,10 @@ func Run(ctx context.Context, o Options) error {
 		p.proxy.Close(ctx)
 		return err
 	}
+	if before != nil {
+		p.systemd.main(os.Getpid())
+	}
+	p.systemd.ready(serving)
 	p.serve(ctx, next)
 	return nil
 }
@@ -108,6 +125,9 @@ type process struct {
 	version string
 	log     *slog.Logger
 	signals *signals
+	again   []string // how to start a process that takes over
+	systemd systemd
+	signs   <-chan time.Time // when systemd wants a sign of life; nil is never
 
 	draining atomic.Bool // no configuration is read any more
 
@@ -128,27 +148,40 @@ func (p *process) start(ctx context.Context, cfg *config.Config, o snapshot.Opti
 func (p *process) serve(ctx context.Context, next *successors) {
 	defer next.close()
 	defer p.follow(ctx)()
+	signs, stop := p.systemd.signs()
+	defer stop()
+	p.signs = signs
 	for {
 		select {
 		case <-p.proxy.DrainRequested():
-			next.close()
-			p.drain(ctx, p.proxy.Close, "POST /drain")
+			p.end(ctx, next, "POST /drain")
 			return
 		case <-ctx.Done():
-			next.close()
-			p.drain(context.WithoutCancel(ctx), p.proxy.Close, context.Cause(ctx).Error())
+			p.end(context.WithoutCancel(ctx), next, context.Cause(ctx).Error())
 			return
 		case s := <-p.signals.end:
-			next.close()
-			p.drain(ctx, p.proxy.Close, s.String())
+			p.end(ctx, next, s.String())
 			return
 		case peer := <-next.taken():
+			p.systemd.main(peer.PID)
+			p.signs = nil // the other one gives them
 			p.drain(ctx, p.retire(keeps(peer, p.proxy.Registered())), fmt.Sprintf("process %d (%s) took over", peer.PID, peer.Version))
 			return
 		case <-p.signals.reopen:
 			p.reopenLog()
+		case <-p.signals.again:
+			p.startAgain()
+		case <-p.signs:
+			p.systemd.lives()
 		}
 	}
+}
+
+// end drains the proxy, which no other process replaces.
+func (p *process) end(ctx context.Context, next *successors, why string) {
+	next.close()
+	p.systemd.stopping()
+	p.drain(ctx, p.proxy.Close, why)
 }
 
 // keeps returns the IDs that a successor keeps registered in Consul: all of this

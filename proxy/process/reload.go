@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/snapshot"
+	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
 // errNoFile is why a proxy that was started from flags alone can't reload.
@@ -23,9 +24,13 @@ func (p *process) reload(ctx context.Context, why string) (snapshot.Changes, err
 		p.log.Warn("the configuration was not read, since the proxy is draining", "because", why)
 		return snapshot.Changes{}, errors.New("the proxy is draining, so it takes no new configuration")
 	}
+	p.systemd.reloading()
+	status := serving
+	defer func() { p.systemd.ready(status) }()
 	changes, err := p.apply(ctx)
 	switch {
 	case err != nil:
+		status = "the configuration was rejected, and the old one stays in use: " + redact.Text(err.Error())
 		for line := range strings.Lines(err.Error()) {
 			p.log.Error("the new configuration was rejected; the old one stays in use", "because", why, "mistake", strings.TrimSpace(line))
 		}

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
@@ -46,6 +48,9 @@ type Options struct {
 	// Inherited are the sockets of the process before. Start uses those whose address the
 	// configuration has too, and closes the others, even if it fails.
 	Inherited []handover.Socket
+	// Activated are sockets that nobody has served before, for addresses of the
+	// configuration. Start closes them if it fails.
+	Activated []handover.Socket
 	// Memory is what another process knew, by [Proxy.Memory]; nil for none.
 	Memory []byte
 	// LimitHeap sets the limit that Go's collector works toward; nil leaves it alone.
@@ -74,6 +79,7 @@ type Proxy struct {
 	recorded     accesslog.Recorded
 	store        *store.Store // nil where it is off
 	tally        *tally.Tally
+	history      *series.Ring // of what was counted
 	tail         *tail.Tail
 	recorder     *record.Recorder
 	collectorTLS []exporterTLS
@@ -122,7 +128,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
 		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
-		events: events.New(mostEvents), service: c.Service,
+		events: events.New(mostEvents), service: c.Service, history: series.New(),
 	}
 	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
 	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
@@ -132,6 +138,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	if len(o.Inherited) == 0 {
 		p.takenOver.Do(func() { close(p.alone) })
 	}
+	p.options.Inherited = slices.Concat(o.Inherited, o.Activated)
 	nothing := p.nothing()
 	p.current.Store(nothing)
 	p.context, p.cancel = context.WithCancel(context.Background())
@@ -177,6 +184,9 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
 	p.served.Go(p.relieve)
+	if p.adminServer != nil {
+		p.served.Go(p.sample)
+	}
 	if p.pins != nil && p.mesh != nil {
 		p.served.Go(p.tellPins)
 	}

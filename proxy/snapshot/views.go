@@ -114,7 +114,7 @@ func (p *Proxy) measure() {
 	ofListeners("hopscope_downstream_requests_active", "Requests on their way.", metrics.Gauge, func(t traffic) float64 { return float64(t.requests) })
 	ofListeners("hopscope_downstream_connections_active", "Connections from clients that are open.", metrics.Gauge,
 		func(t traffic) float64 { return float64(t.Active.Load()) })
-	ofListeners("hopscope_listener_connections_limit", "Connections from clients that a listener may have open.", metrics.Gauge,
+	ofListeners("hopscope_listener_connections_limit", "Connections from clients that a listener may have open; 0 is no limit of its own.", metrics.Gauge,
 		func(t traffic) float64 { return float64(t.limit) })
 	ofListeners("hopscope_downstream_connections_total", "Connections accepted from clients.", metrics.Counter,
 		func(t traffic) float64 { return float64(t.Accepted.Load()) })

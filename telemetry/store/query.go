@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,15 @@ type Query struct {
 	// Culprit selects traces whose failure that service made, or that happened on that edge,
 	// such as "payments -> bank".
 	Culprit string
+	// Flag selects traces with a hop that has one of these flags; 0 is no condition.
+	Flag hop.Flags
+	// Status and the durations are those of the hop nearest to the root. Status is a status
+	// such as 503, or a class, 5 for 500 to 599. Max is 0 for no limit.
+	Status   int
+	Min, Max time.Duration
+	// Text selects traces with a hop that has it in its host, path, service, route, endpoint
+	// or in why it failed, whatever the case of letters.
+	Text string
 	// Since selects traces where the hop nearest to the root started then or later.
 	Since time.Time
 	// Limit is the maximum number of traces; default is 100.
@@ -63,6 +73,7 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 		Service    string        `json:"service"`
 		Direction  string        `json:"direction"`
 		Route      string        `json:"route,omitempty"`
+		Template   string        `json:"template,omitempty"`
 		Method     string        `json:"method,omitempty"`
 		Host       string        `json:"host,omitempty"`
 		Path       string        `json:"path,omitempty"`
@@ -79,7 +90,7 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 		Culprit    *culprit      `json:"culprit,omitempty"`
 		Hops       int           `json:"hops"`
 	}{
-		s.Trace.String(), r.Labels.Service, r.Labels.Direction.String(), r.Labels.Route,
+		s.Trace.String(), r.Labels.Service, r.Labels.Direction.String(), r.Labels.Route, r.Template,
 		r.Method, shown(r, r.Host), shown(r, r.Path), s.Start.UTC(), s.Duration, s.Status,
 		code, s.GRPCStatus.String(), s.Flags.String(), s.Failed, s.Slow, s.Failure.Hop, s.Failure.Reason, newCulprit(&s.Failure), s.Hops,
 	})
@@ -137,7 +148,7 @@ func (s *Store) Traces(q Query) []Summary {
 // runs under the lock.
 func (s *Store) candidates(q Query) []*hop.Hop {
 	enough := q.Limit
-	if q.Service != "" || q.Route != "" || q.Culprit != "" || !q.Since.IsZero() {
+	if plain := (Query{Failed: q.Failed, Slow: q.Slow, Limit: q.Limit}); q != plain {
 		enough = 0 // it is not known how many are needed before they are checked
 	}
 	all := !q.Failed && !q.Slow
@@ -156,15 +167,33 @@ func (s *Store) candidates(q Query) []*hop.Hop {
 
 // wants reports whether the trace meets the conditions that candidates does not check.
 func (q *Query) wants(s Summary, hops []*hop.Hop) bool {
-	if s.Start.Before(q.Since) || q.Culprit != "" && q.Culprit != s.Failure.Hop && q.Culprit != s.Failure.Edge() {
+	switch {
+	case s.Start.Before(q.Since), s.Duration < q.Min, q.Max > 0 && s.Duration > q.Max:
+		return false
+	case q.Culprit != "" && q.Culprit != s.Failure.Hop && q.Culprit != s.Failure.Edge():
+		return false
+	case q.Status > 0 && q.Status != s.Status && q.Status != s.Status/100:
+		return false
+	case q.Flag != 0 && q.Flag&s.Flags == 0:
 		return false
 	}
-	for _, h := range hops {
-		if (q.Service == "" || q.Service == h.Labels.Service) && (q.Route == "" || q.Route == h.Labels.Route) {
+	return slices.ContainsFunc(hops, q.passes) && (q.Text == "" || slices.ContainsFunc(hops, q.says))
+}
+
+// passes reports whether the hop is of the service and the route.
+func (q *Query) passes(h *hop.Hop) bool {
+	return (q.Service == "" || q.Service == h.Labels.Service) && (q.Route == "" || q.Route == h.Labels.Route || q.Route == h.RouteName())
+}
+
+// says reports whether the hop has the text.
+func (q *Query) says(h *hop.Hop) bool {
+	text := strings.ToLower(q.Text)
+	for _, s := range []string{h.String(h.Path), h.String(h.Host), h.Labels.Service, h.RouteName(), h.Failure.Reason, h.Failure.Hop, h.Failure.Endpoint} {
+		if strings.Contains(strings.ToLower(s), text) {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(h.Attempts, func(a hop.Attempt) bool { return strings.Contains(a.Endpoint, text) })
 }
 
 // Summarize makes the summary of a trace with at least one hop.

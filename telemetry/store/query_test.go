@@ -47,6 +47,10 @@ func TestQueries(t *testing.T) {
 		{"an edge", Query{Culprit: "api -> cart", Limit: 1}, []uint64{5}},
 		{"culprit that made nothing fail", Query{Culprit: "web"}, nil},
 		{"since", Query{Since: start.Add(4 * time.Minute)}, []uint64{5, 4}},
+		{"status", Query{Status: 503}, []uint64{5, 2}},
+		{"class of statuses", Query{Status: 5, Service: "api"}, []uint64{5}},
+		{"duration", Query{Min: time.Second, Max: 4 * time.Second}, []uint64{3}},
+		{"too short", Query{Max: time.Second, Limit: 1}, []uint64{1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []hop.TraceID
@@ -61,6 +65,25 @@ func TestQueries(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestQueriesOfOneHop(t *testing.T) {
+	s := New(1 << 20)
+	s.Observe(newHop(number(1), func(h *hop.Hop) {
+		h.Flags, h.Template, h.Attempts[0].Endpoint = hop.UpstreamConnectionFailure|hop.RetriesExhausted, "/a/{id}", "10.9.8.7:80"
+		failed(h)
+		h.Failure.Reason = "connection refused by Bank"
+	}))
+	for _, q := range []Query{{Flag: hop.RetriesExhausted}, {Route: "/a/{id}"}, {Text: "/OF/some"}, {Text: "10.9.8.7"}, {Text: "by bank", Failed: true}, {Text: "{id}", Limit: 1}} {
+		if found := s.Traces(q); len(found) != 1 {
+			t.Errorf("%+v finds %d", q, len(found))
+		}
+	}
+	for _, q := range []Query{{Flag: hop.NoRoute}, {Route: "/a/"}, {Text: "nowhere"}} {
+		if found := s.Traces(q); len(found) != 0 {
+			t.Errorf("%+v finds %d", q, len(found))
+		}
 	}
 }
 

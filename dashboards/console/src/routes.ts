@@ -22,6 +22,13 @@ export const routes: Route[] = [
   { pattern: '/map', nav: 'Map', key: 'm', title: () => 'Map', load: () => import('./map/page') },
   { pattern: '/service/:name', title: (p) => p.name ?? '', load: () => import('./service/page') },
   { pattern: '/edge/:caller/:name', title: (p) => `${p.caller === '~' ? 'clients' : p.caller} → ${p.name}`, load: () => import('./edge/page') },
+  { pattern: '/traces', nav: 'Traces', key: 't', title: () => 'Traces', load: () => import('./traces/page') },
+  { pattern: '/trace/:id', title: ({ id }) => `Trace ${id!.slice(0, 8)}`, load: () => import('./traces/trace') },
+  { pattern: '/trace/:id/:span', title: () => 'Hop', load: () => import('./traces/hoppage') },
+  { pattern: '/compare/:a/:b', title: () => 'Compare', load: () => import('./traces/comparison') },
+  { pattern: '/live', nav: 'Live', key: 'l', title: () => 'Live', load: () => import('./live/page') },
+  { pattern: '/events', nav: 'Events', key: 'e', title: () => 'Events', load: () => import('./events/page') },
+  { pattern: '/config', nav: 'Configuration', key: 'c', title: () => 'Configuration', load: () => import('./config/page') },
   { pattern: '/help', nav: 'Help', key: 'h', title: () => 'Help', load: () => import('./help/page') },
 ];
 

@@ -9,8 +9,8 @@ import { useStore } from '../store';
 import type { Configs } from './data';
 import { isWell, type EndpointRow } from './view';
 
-/** Endpoints has the endpoints that proxies call, with their health, and what may be done about it. */
-export function Endpoints({ rows, configs, label }: { rows: EndpointRow[]; configs: Configs; label: string }) {
+/** Endpoints has the endpoints that proxies call, with their health, and what may be done about it. single is true if all are of one cluster of one proxy, which the page names. */
+export function Endpoints({ rows, configs, label, single }: { rows: EndpointRow[]; configs: Configs; label: string; single?: boolean }) {
   const who = useStore(session);
   const [said, say] = useState<{ tone: string; text: string }>();
   const may = who?.roles.includes('control') ?? false;
@@ -31,20 +31,20 @@ export function Endpoints({ rows, configs, label }: { rows: EndpointRow[]; confi
     { name: 'Weight', number: true, sort: (r) => r.weight, cell: (r) => r.weight ?? '–' },
     { name: 'Zone', sort: (r) => r.zone, cell: (r) => r.zone || <span class="faint">–</span> },
     { name: 'Active', number: true, sort: (r) => r.active, cell: (r) => count(r.active) },
-    { name: 'Requests', number: true, sort: (r) => r.requests, cell: (r) => count(r.requests), help: 'Since the proxy started' },
+    { name: 'Requests', number: true, sort: (r) => r.requests, cell: (r) => count(r.requests), help: 'Of the last hour' },
     { name: 'Failed', number: true, sort: (r) => r.failed, cell: (r) => r.failed === undefined ? '–' : <span class={r.failed > 0 ? 'bad' : 'faint'}>{percent(ratio(r.failed, r.requests ?? 0))}</span> },
-    { name: 'p50', number: true, sort: (r) => r.p50_ns, cell: (r) => duration(r.p50_ns || undefined) },
-    { name: 'p99', number: true, sort: (r) => r.p99_ns, cell: (r) => duration(r.p99_ns || undefined) },
+    { name: 'Latency', number: true, sort: (r) => r.latency_ns, cell: (r) => duration(r.latency_ns || undefined), help: 'How long its responses take to begin: a mean that rises at once and falls slowly (peak EWMA)' },
   ];
+  if (single) columns.splice(1, 1);
   if (may && own) columns.push({ name: 'Actions', cell: (r) => r.self ? <Actions of={r} act={act} /> : <span class="faint" title="Open the console of that proxy">at {r.at}</span> });
   return (
     <>
       {said && <p class={said.tone} role="status">{said.text}</p>}
-      <Table label={label} columns={columns} rows={rows} id={(r) => `${r.at} ${r.cluster} ${r.address}`} empty="No proxy that answered has endpoints of it." />
+      <Table label={label} columns={columns} rows={rows} id={(r) => `${r.at} ${r.cluster} ${r.address}`} empty={single ? 'It has no endpoints.' : 'No proxy that answered has endpoints of it.'} />
       {configs.of > configs.asked && <p class="faint">{configs.asked} of {configs.of} proxies were asked.</p>}
       {configs.failed.map((f) => <p key={f.address} class="faint">{f.service || f.address} did not say: {f.error}.</p>)}
-      {own && !may && <p class="faint">To eject, drain or restore endpoints, sign in with the control token.</p>}
-      {!own && rows.length > 0 && <p class="faint">Endpoints can be ejected, drained and restored in the console of the proxy that calls them: {plural(new Set(rows.map((r) => r.at)).size, 'proxy', 'proxies')} here, none of which serves this page.</p>}
+      {own && !may && !single && <p class="faint">To eject, drain or restore endpoints, sign in with the control token.</p>}
+      {!own && !single && rows.length > 0 && <p class="faint">Endpoints can be ejected, drained and restored in the console of the proxy that calls them: {plural(new Set(rows.map((r) => r.at)).size, 'proxy', 'proxies')} here, none of which serves this page.</p>}
     </>
   );
 }
@@ -68,7 +68,7 @@ function Actions({ of: r, act }: { of: EndpointRow; act: (r: EndpointRow, action
       </span>
     );
   }
-  const out = !!r.ejected_until || r.draining || r.health === 'ejected' || r.health === 'draining';
+  const out = r.ejected || !!r.ejected_until || r.draining;
   return (
     <span class="actions">
       {out ? <button type="button" onClick={() => ask('restore')}>Restore</button>
@@ -81,7 +81,7 @@ function Health({ of: e }: { of: EndpointRow }) {
   const tone = isWell(e) ? 'good' : e.health === 'unhealthy' ? 'bad' : 'slow';
   return (
     <>
-      <Badge tone={tone}>{e.draining ? 'draining' : e.ejected_until ? 'ejected' : e.health}</Badge>
+      <Badge tone={tone}>{e.draining ? 'draining' : e.ejected || e.ejected_until ? 'ejected' : e.health}</Badge>
       {e.ejected_until && <span class="faint"> until <Time at={e.ejected_until} /></span>}
       {e.reason && <span class="faint"> {e.reason}</span>}
     </>

@@ -1,1 +1,0 @@
-import{I as e,a as t,d as n}from"./index-DtNqf9zu.js";function r(){return n(e,{children:[n(`h1`,{children:`Help`}),n(`section`,{children:[n(`h2`,{children:`Keys`}),n(t,{})]})]})}export{r as default};
