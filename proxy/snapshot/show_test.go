@@ -17,7 +17,8 @@ func TestConfigInForce(t *testing.T) {
 	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, address, func(c *config.Config) {
 		c.Admin.Address = "127.0.0.1:0"
 		unused := config.NewRoute(c.Listeners[0].Routes[0].Cluster)
-		unused.Name, unused.Match = "old", config.Match{Hosts: []string{"old.test"}, PathPrefix: "/v0/", Methods: []string{"GET", "PUT"}}
+		m := &unused.Match
+		unused.Name, m.Hosts, m.PathPrefix, m.Methods = "old", []string{"old.test"}, "/v0/", []string{"GET", "PUT"}
 		c.Listeners[0].Routes = append([]config.Route{unused}, c.Listeners[0].Routes...)
 		encrypted := config.NewListener("encrypted", "127.0.0.1:0")
 		encrypted.Routes = []config.Route{config.NewRoute(unused.Cluster)}
