@@ -70,7 +70,7 @@ func (v validator) action(p *place, r *Route) {
 		return
 	}
 	for _, k := range []choice{{"timeout", p.key("timeout").written && r.Timeout != NewRoute("").Timeout}, {"retry", r.Retry != nil}, {"hedge", r.Hedge != nil},
-		{"subset", len(r.Subset) > 0}, {"host", r.Host != ""}} {
+		{"subset", len(r.Subset) > 0}, {"host", r.Host != ""}, {"rewrite", r.Rewrite != nil}} {
 		if k.given {
 			v.errs.add(p.key(k.name), "has no effect, as the proxy itself answers the requests of this route; remove the key")
 		}
@@ -78,16 +78,9 @@ func (v validator) action(p *place, r *Route) {
 }
 
 func (v validator) redirect(p *place, r *Redirect) {
-	given := 0
-	for _, c := range []choice{{"path", r.Path != ""}, {"path_prefix", r.PathPrefix != ""}, {"path_regex", r.PathRegex != ""}} {
-		if c.given {
-			if given++; given == 2 {
-				v.errs.add(p.key(c.name), "does not go with another key for the path: expected at most one of path, path_prefix, path_regex")
-			}
-		}
-	}
+	v.atMostOne(p, choice{"path", r.Path != ""}, choice{"path_prefix", r.PathPrefix != ""}, choice{"path_regex", r.PathRegex != ""})
 	v.substitution(p, r.PathRegex, r.Substitution)
-	if given == 0 && r.Scheme == "" && r.Host == "" && r.Port == 0 && !r.StripQuery && !p.broken() {
+	if r.Path+r.PathPrefix+r.PathRegex+r.Scheme == "" && r.Host == "" && r.Port == 0 && !r.StripQuery && !p.broken() {
 		v.errs.add(p, "it leads to where it comes from; expected one of the keys scheme, host, port, path, path_prefix, path_regex, strip_query")
 	}
 	if codes := []int{301, 302, 303, 307, 308}; !slices.Contains(codes, r.Code) && r.Code > 301 && r.Code < 308 {
@@ -107,21 +100,18 @@ func (v validator) substitution(p *place, regex, text string) {
 	if checkRegex(regex) != nil {
 		return // reported
 	}
-	if _, err := pathtemplate.ParseSubstitution(regex, text); err != nil {
+	if strings.ContainsAny(text, " ?#") {
+		v.errs.add(at, "expected what takes the place of path_regex, found %q: a path has no space, %q and %q", clip(text), "?", "#")
+	} else if _, err := pathtemplate.ParseSubstitution(regex, text); err != nil {
 		v.errs.add(at, "expected what takes the place of path_regex, found %q: %v", clip(text), err)
 	}
 }
 
 func (v validator) answer(p *place, a *Answer) {
-	given := 0
-	for _, c := range []choice{{"body", a.Body != ""}, {"file", a.File != ""}, {"json", a.JSON != ""}} {
-		if !c.given {
-			continue
-		}
-		if given++; given == 2 {
-			v.errs.add(p.key(c.name), "does not go with other content: expected at most one of the keys body, file, json")
-		}
-		if a.Status == 204 || a.Status == 205 || a.Status == 304 {
+	contents := []choice{{"body", a.Body != ""}, {"file", a.File != ""}, {"json", a.JSON != ""}}
+	v.atMostOne(p, contents...)
+	for _, c := range contents {
+		if c.given && (a.Status == 204 || a.Status == 205 || a.Status == 304) {
 			v.errs.add(p.key(c.name), "a response of status %d has no content; remove the key", a.Status)
 		}
 	}

@@ -291,6 +291,8 @@ type Route struct {
 	Redirect *Redirect `yaml:"redirect"`
 	// Answer is a response of the proxy's own.
 	Answer *Answer `yaml:"answer"`
+	// Rewrite changes the path and the host that the endpoint is asked for.
+	Rewrite *Rewrite `yaml:"rewrite"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`

@@ -266,6 +266,31 @@ listeners:
             ok: true
         timeout: 15s
         slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster: c.1
+        rewrite:
+          path_prefix: /new
+          host: a.test
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster: c.1
+        rewrite:
+          path_regex: "/(a)"
+          substitution: "/\\1"
+          host_from_header: x-host
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          path_template: "/{id}"
+          percent: 100
+        cluster: c.1
+        rewrite:
+          path_template: "/a/{id}"
+        timeout: 15s
+        slow_threshold: 0s
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

@@ -77,6 +77,9 @@ listeners:
       - answer: {status: 503, headers: {x-a: b}, body: "no\n"}
       - answer: {file: robots.txt}
       - answer: {json: {ok: true}}
+      - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
+      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
+      - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -358,6 +361,13 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) { r.Answer = &Answer{Status: 200, Headers: map[string]string{}, File: "robots.txt"} }),
 				fullAction(func(r *Route) {
 					r.Answer = &Answer{Status: 200, Headers: map[string]string{}, JSON: `{"ok":true}`}
+				}),
+				fullAction(func(r *Route) { r.Cluster, r.Rewrite = "c.1", &Rewrite{PathPrefix: "/new", Host: "a.test"} }),
+				fullAction(func(r *Route) {
+					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host"}
+				}),
+				fullAction(func(r *Route) {
+					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
 				}),
 			},
 			ForwardProxy: &ForwardProxy{

@@ -227,6 +227,7 @@ func (v validator) healthCheck(p *place, h *HealthCheck) {
 func (v validator) route(p *place, r *Route) {
 	v.match(p.key("match"), &r.Match)
 	v.action(p, r)
+	v.rewrite(p.key("rewrite"), r)
 	v.retry(p.key("retry"), r.Retry)
 	c, ok := v.config.Clusters[r.Cluster]
 	selectors := v.root.key("clusters").key(r.Cluster).key("balance").key("subsets").key("selectors")

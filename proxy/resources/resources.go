@@ -118,6 +118,8 @@ type Route struct {
 	// Strip is taken from the front of the path where it is there; Prepend is put in
 	// front of what is left.
 	Strip, Prepend string
+	// Rewrite changes path and host in their place; nil is none.
+	Rewrite *config.Rewrite
 	// Host is the Host field that the endpoint sees: "" for the client's, "endpoint"
 	// for the endpoint's own address.
 	Host string

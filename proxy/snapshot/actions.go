@@ -38,6 +38,26 @@ func redirect(c *config.Redirect, match *config.Conditions) *forward.Redirect {
 	return a
 }
 
+// rewrite makes an action change path and host as a route says.
+func rewrite(a *forward.Forward, c *config.Rewrite, match *config.Conditions) {
+	if c.Host != "" {
+		a.Host = c.Host
+	}
+	a.HostFrom = c.HostFromHeader
+	switch {
+	case c.PathPrefix != "":
+		a.Rewrite = &forward.Rewrite{Prefix: &forward.Prefix{Length: matched(match), With: c.PathPrefix}}
+	case c.PathRegex != "":
+		a.Rewrite = &forward.Rewrite{Regex: substitution(c.PathRegex, c.Substitution)}
+	case c.PathTemplate != "":
+		if t, err := pathtemplate.Parse(match.PathTemplate); err == nil { // it is valid
+			if to, err := t.Rewrite(c.PathTemplate); err == nil {
+				a.Rewrite = &forward.Rewrite{Template: to}
+			}
+		}
+	}
+}
+
 func substitution(regex, with string) *pathtemplate.Substitution {
 	if regex == "" {
 		return nil

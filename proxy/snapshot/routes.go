@@ -45,10 +45,14 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if len(r.Subset) > 0 {
 		t.Subset = balance.NewCriteria(r.Subset)
 	}
-	return forward.Route{Labels: labels, Sampler: g.routeSampler(r), Action: &forward.Forward{
+	a := &forward.Forward{
 		Targets: []forward.Target{t}, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
-	}}
+	}
+	if r.Rewrite != nil {
+		rewrite(a, r.Rewrite, &r.Match.Conditions)
+	}
+	return forward.Route{Labels: labels, Sampler: g.routeSampler(r), Action: a}
 }
 
 // routeSampler is a route's own sampling, nil for none.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -165,24 +164,6 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 		all = append(all, l)
 	}
 	return all
-}
-
-// matches says what a request must match.
-func matches(m *config.Match) string {
-	var all []string
-	add := func(what, value string) {
-		if value != "" {
-			all = append(all, what+" "+value)
-		}
-	}
-	add("method", strings.Join(m.Methods, ", "))
-	add("host", strings.Join(m.Hosts, ", "))
-	add("path", m.Path)
-	add("path prefix", m.PathPrefix)
-	if len(all) == 0 {
-		return "every request"
-	}
-	return strings.Join(all, "; ")
 }
 
 func (g *generation) shownClusters(hour *used, now time.Time) []shownCluster {
