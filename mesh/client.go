@@ -59,6 +59,7 @@ type Client struct {
 	send    Sender
 	close   func()
 	limits  limits
+	caught  func(p any) // is told of panics; nil lets them end the process
 }
 
 // Sender sends a request, as [Caller.Send] does.
@@ -118,8 +119,21 @@ const (
 
 // Within returns a client for use within a proxy: it asks the members that a function
 // lists, each itself, by send. Their answers to one question have at most 32 MiB together.
-func Within(members func(context.Context) []Member, send Sender) *Client {
-	return &Client{members: members, send: send, close: func() {}, limits: limits{atOnceWithin, eachWithin, allWithin}}
+// Whatever they answer must not end the proxy: should that make the client panic, caught is
+// called within the deferred function that recovered.
+func Within(members func(context.Context) []Member, send Sender, caught func(p any)) *Client {
+	return &Client{members: members, send: send, close: func() {}, limits: limits{atOnceWithin, eachWithin, allWithin}, caught: caught}
+}
+
+// catch is deferred by each goroutine of a client. It makes a panic an error within a proxy.
+func (c *Client) catch(err *error) {
+	if c.caught == nil {
+		return
+	}
+	if p := recover(); p != nil {
+		c.caught(p)
+		*err = errors.New("its answer could not be read: this is a bug in hopscope; please report it")
+	}
 }
 
 // Close ends the connections that are idle.
@@ -209,7 +223,10 @@ func Ask[T any](ctx context.Context, c *Client, question func(ctx context.Contex
 		err := p.err
 		if p.send != nil {
 			var failed error
-			answers[i], failed = question(ctx, p)
+			func() {
+				defer c.catch(&failed)
+				answers[i], failed = question(ctx, p)
+			}()
 			err = cmp.Or(inTime(failed), err)
 		}
 		peers[i] = Peer{p.Address, p.Service, p.Instance, len(answers[i]), err}

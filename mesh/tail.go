@@ -49,11 +49,11 @@ type TailOptions struct {
 func (c *Client) Tail(ctx context.Context, o TailOptions) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := &tail{o: o, end: cancel, open: map[string]*opened{}, followed: map[string]context.CancelFunc{}}
-	t.list(ctx, c)
+	t := &tail{o: o, c: c, end: cancel, open: map[string]*opened{}, followed: map[string]context.CancelFunc{}}
+	t.list(ctx)
 	t.all.Go(func() { t.flush(ctx) })
 	if o.Relist > 0 {
-		t.all.Go(func() { t.relist(ctx, c) })
+		t.all.Go(func() { t.relist(ctx) })
 	}
 	t.all.Wait()
 	if !t.heard && o.Relist == 0 {
@@ -64,8 +64,8 @@ func (c *Client) Tail(ctx context.Context, o TailOptions) error {
 
 // list follows the proxies of the mesh that it does not follow yet, and leaves those that
 // are gone.
-func (t *tail) list(ctx context.Context, c *Client) {
-	proxies := c.proxies(ctx)
+func (t *tail) list(ctx context.Context) {
+	proxies := t.c.proxies(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	gone := maps.Clone(t.followed)
@@ -102,7 +102,7 @@ func (t *tail) left(p *Proxy, answered bool) {
 }
 
 // relist looks who is in the mesh, again and again.
-func (t *tail) relist(ctx context.Context, c *Client) {
+func (t *tail) relist(ctx context.Context) {
 	tick := time.NewTicker(t.o.Relist)
 	defer tick.Stop()
 	for {
@@ -110,7 +110,7 @@ func (t *tail) relist(ctx context.Context, c *Client) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			t.list(ctx, c)
+			t.list(ctx)
 		}
 	}
 }
@@ -118,6 +118,7 @@ func (t *tail) relist(ctx context.Context, c *Client) {
 // tail puts together what the proxies tell.
 type tail struct {
 	o   TailOptions
+	c   *Client
 	end context.CancelFunc
 	all sync.WaitGroup
 
@@ -157,7 +158,10 @@ func (t *tail) follow(ctx context.Context, p *Proxy) (answered bool) {
 				after = 0 // its numbers began anew
 			}
 			process = p.id
-			err = t.read(answer, p, &after)
+			func() {
+				defer t.c.catch(&err)
+				err = t.read(answer, p, &after)
+			}()
 			answer.Close()
 		}
 		switch {
@@ -253,7 +257,10 @@ func (t *tail) flush(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			t.show(now)
+			func() {
+				defer t.c.catch(new(error))
+				t.show(now)
+			}()
 		}
 	}
 }

@@ -38,20 +38,42 @@ listeners: [{name: inbound, address: '127.0.0.1:0', routes: [{cluster: far, time
 clusters: {far: {consul: {service: far}}}`)
 		}
 	},
-	"empty":   func(w *world) { w.file("endpoints.yaml", "endpoints: []") },
+	"empty": func(w *world) { w.file("endpoints.yaml", "endpoints: []") },
+	"moving": func(w *world) {
+		n := 0
+		w.often(1, time.Second, func() {
+			n++
+			w.file("moving.yaml", fmt.Sprintf("endpoints: ['127.0.0.1:%d']", 1+n%2))
+		})
+	},
 	"drops":   func(w *world) { w.drop() },
 	"reload":  func(w *world) { w.named("narrow").Refused(fmt.Errorf("a mistake")) },
 	"guessed": func(w *world) { w.guess() },
+	"untrusted": func(w *world) {
+		w.often(1, 500*time.Millisecond, func() { w.get(w.url("distrustful", "inbound", "/"), nil) })
+	},
+	"denied": func(w *world) {
+		proxy, err := url.Parse(w.url("secure", "egress", "/"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+		w.t.Cleanup(client.CloseIdleConnections)
+		w.often(1, 500*time.Millisecond, func() { w.send(client, "http://secret.test/") })
+	},
+	"distrusted": func(w *world) {
+		w.send(w.client, strings.Replace(w.url("secure", "mutual", "/"), "http:", "https:", 1))
+		w.file("clients.pem", string(read(w.t, proxytest.NewAuthority(w.t).File)))
+	},
 	"expires": func(w *world) { w.certificate(proxytest.NewAuthority(w.t), 14*24*time.Hour) },
 	"spoiled": func(w *world) { w.file("tls.pem", "no certificate") },
 	"narrow": func(w *world) {
 		w.often(24, 250*time.Millisecond, func() { w.get(w.url("narrow", "inbound", "/late"), nil) })
-		w.often(4, 50*time.Millisecond, func() { w.hold(w.address("narrow", "small")) }) // 4 are all that there may be
+		w.often(6, 50*time.Millisecond, func() { w.hold(w.address("narrow", "small"), "") }) // 4 are all that there may be
 	},
 	"memory": func(w *world) {
-		w.running.Go(func() {
-			_ = attack.HeavyHeads(w.background, w.address("poor", "inbound"), 200, 60000, new(attack.Tally))
-		})
+		head := "GET / HTTP/1.1\r\nHost: poor.test\r\nX-Long: " + strings.Repeat("a", 50000) // it does not end
+		w.often(100, 2*time.Second, func() { w.hold(w.address("poor", "inbound"), head) })
 	},
 	"panic":   func(w *world) { w.get(w.url("panicky", "inbound", "/panic"), nil) },
 	"restart": func(w *world) { w.child.Kill(); w.startChild() },
@@ -64,10 +86,13 @@ clusters: {far: {consul: {service: far}}}`)
 // stages are the faults in the order in which they are brought about. Those of a stage are on
 // together, and stay on.
 var stages = [][]string{
-	{"refused", "slow", "context", "unknown", "empty", "drops", "reload", "guessed", "expires", "narrow", "memory", "panic", "restart"},
+	{"refused", "slow", "context", "unknown", "empty", "moving", "drops", "untrusted", "denied", "distrusted", "reload", "guessed", "expires", "narrow", "memory", "panic", "restart"},
 	{"consul", "spoiled", "short"},
 	{"killed"},
 }
+
+// noMetrics is the state before anything is scraped.
+const noMetrics = "nothing is scraped"
 
 // fires says which fault makes an alert fire, and what has to be changed of its expression:
 // the test has seconds where the alert has minutes or days.
@@ -105,7 +130,7 @@ var fires = map[string]struct {
 	"HopscopeProxyRestarting":             {"restart", []string{"> 2", "> 0"}},
 	"HopscopeNotReady":                    {"unknown", nil},
 	"HopscopeProxyPanic":                  {"panic", nil},
-	"HopscopeNoMetrics":                   {"", nil}, // before there are any
+	"HopscopeNoMetrics":                   {noMetrics, nil},
 }
 
 // comesWith says which fault gives a metric its first series, for those that a mesh without
@@ -131,6 +156,17 @@ var comesWith = map[string]string{
 	"hopscope_slow_requests_active":                   "slow",
 	"hopscope_telemetry_dropped_total":                "drops",
 	"hopscope_tls_reloads_total":                      "expires",
+}
+
+// showsIn says which fault gives data to queries whose metrics alone do not say so, by a part
+// of their names.
+var showsIn = map[string]string{
+	"annotation Reload failed":             "reload",
+	"annotation Endpoints changed":         "moving",
+	": Ejected (":                          "refused",
+	"Connections ended since trust did":    "distrusted",
+	"Requests that fail for a certificate": "untrusted",
+	"Refused: not allowed":                 "denied",
 }
 
 // query is an expression that somebody sees the result of.
@@ -168,18 +204,14 @@ func TestEveryQueryHasData(t *testing.T) {
 		queries = append(queries, query{where: "rules.yml: " + r.Record, expr: r.Record}, query{where: "rules.yml: expression of " + r.Record, expr: r.Expr})
 	}
 	for i, q := range queries {
-		queries[i].fault = faultOf(q.expr)
+		queries[i].fault = faultOf(q)
 	}
-	w.await("before there are metrics, an alert says so", func() error { return w.hasData(query{where: "HopscopeNoMetrics", expr: "absent(hopscope_build_info)"}) })
+	w.awaitData("before there are metrics", expected(t, alerts), noMetrics)
 
 	w.startMesh()
 	w.startOthers()
 	w.running.Go(func() { w.busy() })
-	for _, q := range queries {
-		if q.fault == "" {
-			w.await("on a good day", func() error { return w.hasData(q) })
-		}
-	}
+	w.awaitData("on a good day", queries, "")
 	for _, r := range alerts {
 		if r.Alert == "HopscopeLatencyBudgetBurn" {
 			continue // a machine that is busy is slow
@@ -194,23 +226,34 @@ func TestEveryQueryHasData(t *testing.T) {
 		for _, name := range names {
 			faults[name](w)
 		}
-		for _, q := range append(slices.Clone(queries), expected(t, alerts)...) {
-			if slices.Contains(names, q.fault) {
-				w.await("with the fault "+q.fault, func() error { return w.hasData(q) })
-			}
-		}
+		w.awaitData("with its fault", append(slices.Clone(queries), expected(t, alerts)...), names...)
 	}
 }
 
-// await polls until there is no error.
-func (w *world) await(when string, ask func() error) {
+// awaitData polls until each query of these faults has had data, and reports those that
+// have none in time.
+func (w *world) awaitData(when string, queries []query, faults ...string) {
 	w.t.Helper()
-	backends.Await(w.t, patience, func() error {
-		if err := ask(); err != nil {
-			return fmt.Errorf("%s: %w", when, err)
+	queries = slices.DeleteFunc(slices.Clone(queries), func(q query) bool { return !slices.Contains(faults, q.fault) })
+	why, began, last := map[string]error{}, time.Now(), ""
+	for end := began.Add(patience); len(queries) > 0 && time.Now().Before(end); {
+		queries = slices.DeleteFunc(queries, func(q query) bool {
+			err := w.hasData(q)
+			why[q.where], last = err, q.where
+			return err == nil
+		})
+		select {
+		case <-time.After(time.Second):
+		case <-w.background.Done():
 		}
-		return nil
-	})
+	}
+	w.t.Logf("%s: after %v; the last was %s", when, time.Since(began).Round(time.Second), last)
+	for _, q := range queries {
+		w.t.Errorf("%s %s: %v\n\t%s", when, q.fault, why[q.where], q.expr)
+	}
+	if w.t.Failed() {
+		w.t.FailNow() // what comes after stands on it
+	}
 }
 
 // hasData reports why a query has no data, or has other labels than its legend has.
@@ -220,7 +263,7 @@ func (w *world) hasData(q query) error {
 		return fmt.Errorf("%s: %w", q.where, err)
 	}
 	if len(got.Data.Result) == 0 {
-		return fmt.Errorf("%s has no data: %s", q.where, q.expr)
+		return fmt.Errorf("%s has no data", q.where)
 	}
 	if q.legend == nil {
 		return nil
@@ -228,7 +271,7 @@ func (w *world) hasData(q query) error {
 	for _, series := range got.Data.Result {
 		for label, value := range series.Metric {
 			if value != "" && label != "__name__" && !slices.Contains(q.legend, label) {
-				return fmt.Errorf("%s: the legend does not show the label %s of %v: %s", q.where, label, series.Metric, q.expr)
+				return fmt.Errorf("%s: the legend does not show the label %s of %v", q.where, label, series.Metric)
 			}
 		}
 	}
@@ -267,11 +310,16 @@ func expected(t *testing.T, alerts []rule) (all []query) {
 	return all
 }
 
-// faultOf is the fault that gives an expression data, the latest of those that its metrics
-// come with.
-func faultOf(expr string) (fault string) {
+// faultOf is the fault that gives a query data, the latest of those that its metrics come
+// with.
+func faultOf(q query) (fault string) {
+	for part, fault := range showsIn {
+		if strings.Contains(q.where, part) {
+			return fault
+		}
+	}
 	stage := -1
-	for _, name := range metricName.FindAllString(expr, -1) {
+	for _, name := range metricName.FindAllString(q.expr, -1) {
 		f := comesWith[name]
 		at := slices.IndexFunc(stages, func(s []string) bool { return slices.Contains(s, f) })
 		if at > stage {
@@ -311,7 +359,7 @@ func (w *world) drop() {
 
 // guess shows an admin API a token that nobody has, and speaks no TLS where it is wanted.
 func (w *world) guess() {
-	w.often(1, 200*time.Millisecond, func() {
+	w.often(1, 500*time.Millisecond, func() {
 		r, err := http.NewRequestWithContext(w.background, http.MethodGet, "http://"+w.named("secure").AdminAddr().String()+"/clusters", nil)
 		if err != nil {
 			return
@@ -324,8 +372,8 @@ func (w *world) guess() {
 	})
 }
 
-// hold opens a connection, and waits until the other side closes it or the test ends.
-func (w *world) hold(address string) {
+// hold opens a connection, says something, and waits until the other side closes it or the test ends.
+func (w *world) hold(address, what string) {
 	c, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {
 		return
@@ -333,7 +381,9 @@ func (w *world) hold(address string) {
 	defer c.Close()
 	stop := context.AfterFunc(w.background, func() { c.Close() })
 	defer stop()
-	_, _ = io.Copy(io.Discard, c)
+	if _, err := io.WriteString(c, what); err == nil {
+		_, _ = io.Copy(io.Discard, c)
+	}
 }
 
 // childIngress is where the child takes requests.

@@ -3,6 +3,7 @@ package grafana_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -48,8 +49,9 @@ type world struct {
 	prometheus *backends.PrometheusServer
 	apps       map[string]*demo.Application
 	child      *backends.Process
-	childAt    string // address of the child's admin API
-	app        string // address of an application that is not of the mesh
+	childAt    string       // address of the child's admin API
+	client     *http.Client // shows a certificate that the secure proxy trusts
+	app        string       // address of an application that is not of the mesh
 	background context.Context
 	running    sync.WaitGroup
 
@@ -88,7 +90,7 @@ func (w *world) prometheusConfig() string {
 	}
 	type object map[string]any
 	text, err := json.Marshal(object{
-		"global":     object{"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"},
+		"global":     object{"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "3s"},
 		"rule_files": rules,
 		"scrape_configs": []object{{
 			"job_name": "hopscope", "file_sd_configs": []object{{"files": []string{filepath.Join(w.dir, "targets.json")}}},
@@ -187,6 +189,7 @@ func (w *world) startMesh() {
 		p := w.proxy(name, fmt.Sprintf(`
 service: %s
 consul: {address: '%s'}
+discovery: {cache: %s}
 listeners:
   - {name: inbound, address: '127.0.0.1:0', routes: [{cluster: %s}]}
   - name: outbound
@@ -194,13 +197,13 @@ listeners:
     direction: outbound
     forward_proxy: {}
 %sclusters:
-%s`, name, w.consul.Address, name, routes, clusters))
+%s`, name, w.consul.Address, filepath.Join(w.dir, name+".cache"), name, routes, clusters))
 		ingress[name] = p.Addr("inbound").String()
 		app.Connect(p.Addr("outbound").String())
 		entry = name
 	}
 	url := "http://" + ingress[entry] + demo.Path(entry)
-	w.running.Go(func() { demo.Traffic(w.background, url, 8) })
+	w.running.Go(func() { demo.Traffic(w.background, url, 5) })
 }
 
 // endpoints is where a service is: fraud is found in Consul.
@@ -240,8 +243,18 @@ func (w *world) startOthers() {
 service: secure
 admin: {address: '127.0.0.1:0', token_file: %s, open: [metrics]}
 listeners:
-  - {name: https, address: '127.0.0.1:0', tls: {certificates: [{cert: %s, key: %s}]}, routes: [{cluster: app}]}
-clusters: {app: {endpoints: ['%s']}}`, w.file("token", "a-token-that-is-long-enough"), w.dir+"/tls.pem", w.dir+"/tls.key", app))
+  - {name: https, address: '127.0.0.1:0', tls: {certificates: [{cert: %[2]s, key: %[3]s}]}, routes: [{cluster: app}]}
+  - {name: mutual, address: '127.0.0.1:0', tls: {certificates: [{cert: %[2]s, key: %[3]s}], client_ca: %[4]s, client_auth: require}, routes: [{cluster: app}]}
+  - {name: egress, address: '127.0.0.1:0', direction: outbound, forward_proxy: {deny: [secret.test]}}
+clusters: {app: {endpoints: ['%[5]s']}}`, w.file("token", "a-token-that-is-long-enough"), w.dir+"/tls.pem", w.dir+"/tls.key", w.file("clients.pem", string(read(w.t, authority.File))), app))
+	w.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		InsecureSkipVerify: true, Certificates: []tls.Certificate{authority.Load(authority.Issue("client.test"))},
+	}}}
+	w.t.Cleanup(w.client.CloseIdleConnections)
+	w.proxy("distrustful", fmt.Sprintf(`
+service: distrustful
+listeners: [{name: inbound, address: '127.0.0.1:0', routes: [{cluster: secure}]}]
+clusters: {secure: {endpoints: ['%s'], tls: {ca: %s, sni: secure.test}}}`, w.address("secure", "https"), proxytest.NewAuthority(w.t).File))
 	w.proxy("narrow", fmt.Sprintf(`
 service: narrow
 listeners:
@@ -250,7 +263,8 @@ listeners:
 clusters:
   app: {endpoints: ['%[1]s']}
   late: {endpoints: ['%[1]s'], circuit_breaker: {max_requests: 20, max_connections: 2, max_pending: 10, max_retries: 2}}
-  listed: {file: {path: %s}}`, app, w.file("endpoints.yaml", "endpoints: ['127.0.0.1:1']")))
+  listed: {file: {path: %s}}
+  moving: {file: {path: %s}}`, app, w.file("endpoints.yaml", "endpoints: ['127.0.0.1:1']"), w.file("moving.yaml", "endpoints: ['127.0.0.1:1']")))
 	w.proxy("panicky", fmt.Sprintf(`
 service: panicky
 listeners:
@@ -340,7 +354,21 @@ func (w *world) get(url string, content []byte) {
 	if err != nil {
 		return
 	}
-	if resp, err := http.DefaultClient.Do(r); err == nil {
+	finish(http.DefaultClient.Do(r))
+}
+
+// send is get by another client.
+func (w *world) send(client *http.Client, url string) {
+	r, err := http.NewRequestWithContext(w.background, http.MethodGet, url, nil)
+	if err != nil {
+		return
+	}
+	finish(client.Do(r))
+}
+
+// finish reads an answer, if there is one, to its end.
+func finish(resp *http.Response, err error) {
+	if err == nil {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
 	}

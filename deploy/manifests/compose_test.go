@@ -78,3 +78,27 @@ func checkBuild(t *testing.T, name string, b *types.BuildConfig) {
 		t.Logf("it is the one of the service %s", name)
 	}
 }
+
+// TestDatasources wants Grafana in Compose to have the data sources that the dashboards ask.
+func TestDatasources(t *testing.T) {
+	uids := regexp.MustCompile(`uid: ([-a-z]+)`)
+	read := func(path string) (all []string) {
+		text, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range uids.FindAllSubmatch(text, -1) {
+			all = append(all, string(m[1]))
+		}
+		return all
+	}
+	want, got := read("dashboards/grafana/provisioning/datasources/hopscope.yml"), read("deploy/compose/grafana/datasources.yml")
+	for _, uid := range got {
+		if !slices.Contains(want, uid) {
+			t.Errorf("the dashboards know no data source %s: %v", uid, want)
+		}
+	}
+	if len(got) == 0 {
+		t.Error("no data source")
+	}
+}

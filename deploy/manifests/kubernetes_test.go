@@ -213,6 +213,26 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
+// TestDashboards wants a ConfigMap for each dashboard, none larger than the API takes.
+func TestDashboards(t *testing.T) {
+	all, n := build(t, "overlays/monitoring", true), 0
+	for _, c := range of[*corev1.ConfigMap](all) {
+		if c.Labels["grafana_dashboard"] == "" {
+			continue
+		}
+		for name, text := range c.Data {
+			n++
+			if len(text) > 1<<20-1024 {
+				t.Errorf("%s has %d bytes: a ConfigMap holds 1 MiB", name, len(text))
+			}
+		}
+	}
+	paths, err := filepath.Glob(filepath.Join(root, grafana, "dashboards", "*.json"))
+	if err != nil || n == 0 || n != len(paths) {
+		t.Errorf("%d dashboards in ConfigMaps, of %d: %v", n, len(paths), err)
+	}
+}
+
 // TestGenerated compares what is there with what make generate writes.
 func TestGenerated(t *testing.T) {
 	files, err := generated(root)

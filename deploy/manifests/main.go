@@ -75,17 +75,13 @@ func prometheusRule(root string) ([]byte, error) {
 
 // kustomization has the rules, and makes a ConfigMap of each dashboard.
 func kustomization(root string) ([]byte, error) {
-	paths, err := filepath.Glob(filepath.Join(root, grafana, "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	more, err := filepath.Glob(filepath.Join(root, grafana, "dashboards", "*.json"))
+	paths, err := filepath.Glob(filepath.Join(root, grafana, "dashboards", "*.json"))
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
 	b.WriteString(warning + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [rules.yaml]\n")
-	for i, path := range append(paths, more...) {
+	for i, path := range paths {
 		name, err := filepath.Rel(filepath.Join(root, monitoring), path)
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ register:
     id: "web-{{ env "NOMAD_ALLOC_ID" }}"
     address: "{{ env "NOMAD_HOST_IP_http" }}"
     port: {{ env "NOMAD_HOST_PORT_http" }}
+    sidecar: false              # the agent can't connect to it within the group's network
     check: {http: "http://{{ env "NOMAD_HOST_ADDR_http" }}/healthz", interval: 5s}
 listeners:
   - name: inbound

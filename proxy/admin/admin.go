@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
+	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
 	"github.com/hopscope/hopscope/telemetry/events"
@@ -34,6 +35,8 @@ type Options struct {
 	Access *Access
 	// Log receives what the API changes and what it could not do; nil is [slog.Default].
 	Log *slog.Logger
+	// Panics counts panics while an answer is put together; nil counts none.
+	Panics *panics.Counter
 	// Level is what POST /logging changes.
 	Level *slog.LevelVar
 	// Metrics serves /metrics.
@@ -101,7 +104,7 @@ func New(o Options) http.Handler {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
 	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared(), sessions: newSessions()}
-	a.client = mesh.Within(a.members, a.ask)
+	a.client = mesh.Within(a.members, a.ask, a.caught)
 	a.all, a.failed = newLive(a.client, false), newLive(a.client, true)
 	a.endpoints = a.table()
 	for _, e := range a.endpoints {
@@ -126,3 +129,6 @@ type api struct {
 	// all and failed have the traces of the mesh as they end.
 	all, failed *live
 }
+
+// caught notes a panic of a goroutine that no handler of net/http watches over.
+func (a *api) caught(p any) { a.Panics.Caught(p, "an answer of the admin API", "") }

@@ -34,7 +34,7 @@ func (a *api) ofMesh(question meshQuestion, fresh time.Duration) http.HandlerFun
 			return
 		}
 		path, _, _ := strings.Cut(r.Pattern, "{")
-		got, err := a.shared.get(r.Context(), path+"?"+form.Encode(), fresh, ask)
+		got, err := a.shared.get(r.Context(), path+"?"+form.Encode(), fresh, a.watched(ask))
 		if err != nil {
 			w.Header().Set("Retry-After", "2")
 			writeError(w, http.StatusServiceUnavailable, errBusy.Error(), "try again in a moment")
@@ -47,6 +47,20 @@ func (a *api) ofMesh(question meshQuestion, fresh time.Duration) http.HandlerFun
 		w.WriteHeader(got.status)
 		// An error here means that the client went away.
 		_, _ = w.Write(got.body)
+	}
+}
+
+// watched builds an answer, whatever happens: it is built in a goroutine whose panic would
+// end the proxy.
+func (a *api) watched(build func(context.Context) prepared) func(context.Context) prepared {
+	return func(ctx context.Context) (made prepared) {
+		defer func() {
+			if p := recover(); p != nil {
+				a.caught(p)
+				made = failedAnswer(http.StatusInternalServerError, "the answers could not be put together", "this is a bug in hopscope; please report it", nil)
+			}
+		}()
+		return build(ctx)
 	}
 }
 

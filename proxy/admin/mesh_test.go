@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/mesh"
 	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/mesh/why"
+	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/events"
 )
@@ -170,7 +173,7 @@ func TestShared(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(got.body), err)
 		}
 	}
-	if built != 3 || s.kept != 1 {
+	if built != 3 || s.kept != len("a")+len("a") {
 		t.Errorf("built %d times, %d bytes are kept", built, s.kept)
 	}
 	for range maxMesh {
@@ -178,5 +181,29 @@ func TestShared(t *testing.T) {
 	}
 	if _, err := s.get(t.Context(), "busy", time.Hour, build("busy")); err != errBusy {
 		t.Errorf("with all places taken: %v", err)
+	}
+}
+
+// TestPanicsAreCaught: a defect costs an answer, and not the proxy.
+func TestPanicsAreCaught(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	counter := panics.New(log, nil)
+	f := newFixture(t, func(o *Options) {
+		whole(o)
+		o.Panics = counter
+		o.Why = func(time.Time) *why.Digest { panic("why") }
+		o.Mesh = meshOf(t)
+	})
+	if got := f.do("GET", "/v1/mesh/why"); got.status != 200 || !strings.Contains(got.body, `"error":"its answer ends too early"`) || counter.Total() != 1 {
+		t.Errorf("a member panics: %v, %d panics", got, counter.Total())
+	}
+	a := &api{Options: Options{Log: log, Panics: counter}}
+	if got := a.watched(func(context.Context) prepared { panic("build") })(t.Context()); got.status != 500 || counter.Total() != 2 {
+		t.Errorf("building panics: %d, %d panics", got.status, counter.Total())
+	}
+	c := mesh.Within(func(context.Context) []mesh.Member { return []mesh.Member{{Service: "web", Address: "10.0.0.1:9901"}} },
+		func(context.Context, mesh.Call) (*http.Response, error) { panic("send") }, a.caught)
+	if got := c.Events(t.Context(), time.Minute); counter.Total() != 3 || !strings.Contains(got.Peers[0].Err.Error(), "this is a bug") {
+		t.Errorf("asking panics: %v, %d panics", got.Peers, counter.Total())
 	}
 }

@@ -40,7 +40,7 @@ func (a *api) own(ctx context.Context, path string) (*http.Response, error) {
 			case e == http.ErrAbortHandler:
 				to.CloseWithError(io.ErrUnexpectedEOF)
 			case e != nil:
-				a.Log.Error("admin: an answer to this proxy itself panicked", "path", path, "panic", e)
+				a.caught(e)
 				to.CloseWithError(io.ErrUnexpectedEOF)
 			}
 			w.WriteHeader(http.StatusOK)

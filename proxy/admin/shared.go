@@ -94,7 +94,7 @@ func (s *shared) make(ctx context.Context, question string, m *making, fresh tim
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	size := len(m.body)
+	size := len(m.body) + len(question)
 	if s.all[question] != m {
 		return
 	}

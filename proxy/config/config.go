@@ -313,6 +313,7 @@ type Route struct {
 	// Traces says which of the traces that begin with its requests are exported; the
 	// default is the telemetry's.
 	Traces *RouteTraces `yaml:"traces"`
+	RoutePolicies
 }
 
 // Telemetry says where the views of each hop go.

@@ -191,7 +191,7 @@ func decodeScalar(n ast.Node, k key, v reflect.Value) bool {
 	text, quoted, isText := stringOf(n)
 	switch kindOf(k.typ) {
 	case kindString:
-		if _, ok := n.(*ast.IntegerNode); ok && k.format == "statuses" {
+		if _, ok := n.(*ast.IntegerNode); ok && (k.format == "statuses" || k.format == "size") {
 			text, isText = n.GetToken().Value, true
 		}
 		if isText {

@@ -28,6 +28,45 @@ func (c *Config) Hash() string {
 	return hex.EncodeToString(sum[:6])
 }
 
+// String says on one line what a request must match: the keys that are set, in their order.
+func (m *Match) String() string {
+	v, _ := dump(key{typ: reflect.TypeFor[Match]()}, reflect.ValueOf(m).Elem(), true)
+	var all []string
+	for _, one := range v.(object) {
+		if share, ok := one.value.(float64); ok && share == 100 {
+			continue
+		}
+		all = append(all, strings.ReplaceAll(one.name, "_", " ")+" "+inline(one.value))
+	}
+	if len(all) == 0 {
+		return "every request"
+	}
+	return strings.Join(all, "; ")
+}
+
+// inline is a tree on one line, without marks and without what is false.
+func inline(tree any) string {
+	switch v := tree.(type) {
+	case object:
+		var all []string
+		for _, one := range v {
+			if set, isBool := one.value.(bool); set || !isBool {
+				all = append(all, one.name+" "+inline(one.value))
+			}
+		}
+		return "(" + strings.Join(all, ", ") + ")"
+	case string:
+		return v
+	case []any:
+		all := make([]string, len(v))
+		for i := range v {
+			all[i] = inline(v[i])
+		}
+		return strings.Join(all, ", ")
+	}
+	return string(jsonText(tree))
+}
+
 func (c *Config) yaml(hide bool) []byte {
 	var b bytes.Buffer
 	appendYAML(&b, c.tree(hide), "")

@@ -212,6 +212,25 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        body:
+          max: "10MiB"
+          buffer: true
+        cors:
+          allow_origins: [https://a.example.com, "regex:https://.*\\.example\\.com"]
+          allow_methods: [PUT]
+          allow_headers: [content-type]
+          expose_headers: [x-a]
+          max_age: 1h
+          allow_credentials: true
+        fault:
+          delay:
+            fixed: 300ms
+            percent: 1
+          abort:
+            status: 500
+            grpc_status: 13
+            percent: 0.1
+          headers: true
       - match:
           percent: 100
         redirect:

@@ -86,6 +86,11 @@ func formatOf(name string) format {
 			`^(spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/\*)?|(\*\.)?` + hostname + `)$`, checkSAN, suggestSAN}
 	case "spki":
 		return format{"the SHA-256 of a public key, 44 characters of base64", `^[A-Za-z0-9+/]{43}=$`, checkSPKI, suggestSPKI}
+	case "origin":
+		return format{`an origin such as https://shop.example.com, "regex:https://.*\\.example\\.com" or "*"`,
+			`^(\*|null|regex:.+|[a-z][a-z0-9+.-]*://[^/?#\s]+)$`, checkOrigin, suggestOrigin}
+	case "size":
+		return format{"a number of bytes such as 65536, 64KiB, 10MiB or 1GiB", `^[0-9]+(KiB|MiB|GiB)?$`, checkSize, suggestSize}
 	case "destination":
 		return format{"a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *",
 			`^[\[\]*A-Za-z0-9._:/-]+$`, checkDestination, nil}
@@ -303,6 +308,45 @@ func Statuses(s string) (first, last int, err error) {
 	}
 	return first, last, nil
 }
+
+func checkSize(s string) error {
+	_, err := Size(s)
+	return err
+}
+
+// suggestSize knows other spellings of the units.
+func suggestSize(s string) string {
+	number := strings.TrimRight(s, " bBiIkKmMgG")
+	for _, unit := range []string{"KiB", "MiB", "GiB"} {
+		if strings.EqualFold(strings.TrimLeft(s[len(number):], " "), unit[:1]) || strings.EqualFold(strings.TrimLeft(s[len(number):], " "), unit[:1]+"B") || strings.EqualFold(strings.TrimLeft(s[len(number):], " "), unit) {
+			return number + unit
+		}
+	}
+	return ""
+}
+
+// Size reads a number of bytes.
+func Size(s string) (int64, error) {
+	number, factor := s, int64(1)
+	for unit, bytes := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if cut, ok := strings.CutSuffix(s, unit); ok {
+			number, factor = cut, bytes
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	switch {
+	case !isDecimal(number) || err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%q is not a number", number)
+	case n < 0:
+		return 0, errors.New("it is below zero")
+	case err != nil || n > maxSize/factor:
+		return 0, errors.New("it is above 1024GiB")
+	}
+	return n * factor, nil
+}
+
+// maxSize is the largest number of bytes that a key may ask for.
+const maxSize = 1 << 40
 
 func checkURL(s string) error {
 	u, err := url.Parse(s)

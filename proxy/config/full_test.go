@@ -71,6 +71,15 @@ listeners:
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
+        body: {max: 10MiB, buffer: true}
+        cors:
+          allow_origins: ["https://a.example.com", "regex:https://.*\\.example\\.com"]
+          allow_methods: [PUT]
+          allow_headers: [content-type]
+          expose_headers: [x-a]
+          max_age: 1h
+          allow_credentials: true
+        fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -349,6 +358,14 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
+				RoutePolicies: RoutePolicies{
+					Body: &Body{"10MiB", true},
+					CORS: &CORS{
+						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
+						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
+					},
+					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+				},
 			},
 				fullAction(func(r *Route) {
 					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}

@@ -22,7 +22,7 @@ A string that looks like a number, like true or false, or like null goes in quot
 - A *file* is a path, relative to the directory that hopscope is started in. ` + "`hopscope check`" + ` reads
   these files too.
 - What is *in per cent* is a number without a sign: ` + "`20`" + `.
-- Bytes are counted in plain integers.
+- Bytes are counted in plain integers. A *size* may also have a unit: ` + "`64KiB`, `10MiB`, `1GiB`" + `.
 - Anchors (` + "`&name`" + `), aliases (` + "`*name`" + `) and merge keys (` + "`<<: *name`" + `) can be used to repeat what is the same.
 
 ` + "```yaml" + `

@@ -121,6 +121,9 @@ func (k key) stringSchema() object {
 		return schema
 	}
 	pattern := object{{"pattern", formatOf(k.format).pattern}}
+	if k.format == "size" {
+		return object{{"anyOf", []any{append(schema, pattern...), object{{"type", "integer"}, {"minimum", 0}, {"maximum", maxSize}}}}}
+	}
 	if k.format == "statuses" {
 		return object{{"anyOf", []any{append(schema, pattern...), object{{"type", "integer"}, {"minimum", 100}, {"maximum", 999}}}}}
 	}

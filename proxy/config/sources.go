@@ -136,7 +136,8 @@ type RegisterConsul struct {
 	// connects to the first endpoint of the first inbound listener's cluster. If
 	// others reach the service through this proxy, the agent connects to its listener
 	// too, as often, and the service is healthy if both are: a proxy that has died
-	// gets no more requests.
+	// gets no more requests. It connects to "address" if the listener is on every
+	// interface, so that the agent may run elsewhere.
 	Check *RegisterCheck `yaml:"check"`
 	// Sidecar registers this proxy as well, under the service's name followed by
 	// -sidecar-proxy.

@@ -110,6 +110,7 @@ const (
 	Overflow   // the cluster's connection limit was reached
 	LoopFound  // the request has passed through here before
 	BadGateway // the destination of a forward-proxy request makes no sense
+	Injected   // the route's configuration, or a trusted caller, asks for a failure
 
 	ConnectRefused    // the endpoint refused the connection
 	ConnectTimeout    // it did not answer in time
@@ -206,6 +207,7 @@ var kinds = [lastKind]kind{
 	Undiscovered: {"undiscovered", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
 	Overflow:     {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
 	LoopFound:    {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
+	Injected:     {"fault_injected", Proxy, 503, hop.FaultInjected, "proxy_internal_response", "fault_filter_abort"},
 	BadGateway:   {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
 
 	ConnectRefused:    {"connect_refused", Upstream, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},

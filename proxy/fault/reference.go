@@ -48,7 +48,7 @@ hopscope does not.
 // Reference returns a page about every response flag and every error type, in Markdown.
 func Reference() []byte {
 	var b bytes.Buffer
-	set := map[hop.Flags]bool{hop.RetriesExhausted: true} // it is set beside the flag of a failure
+	set := map[hop.Flags]bool{hop.RetriesExhausted: true, hop.DelayInjected: true} // they are set beside the flag of a failure, or without one
 	all := All()
 	for _, k := range all {
 		set[k.Flag()] = true

@@ -39,7 +39,7 @@ func TestReference(t *testing.T) {
 		"\n| DC | `downstream_remote_disconnect` | <a id=\"client_closed\"></a>client_closed | the client went away | none |  |\n",
 		"\n| UT | `response_timeout` | <a id=\"upstream_timeout\"></a>upstream_timeout | the response did not come in time | 504 | http_response_timeout |\n",
 		"\n| dns_timeout | the name of the next hop was not resolved in time | The DNS server",
-		"\nNothing sets these flags yet: UMSDR, LH, DI, FI, RL, RLSE.\n",
+		"\nNothing sets these flags yet: UMSDR, LH, RL, RLSE.\n",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)

@@ -211,7 +211,8 @@ func TestOfHTTP(t *testing.T) {
 func TestOfFault(t *testing.T) {
 	for kind, want := range map[fault.Kind]string{
 		fault.BadHeader: "INTERNAL", fault.HeaderTooLarge: "INTERNAL", fault.NotImplemented: "INTERNAL",
-		fault.ClientClosed: "CANCELLED", fault.ClientReset: "CANCELLED", fault.RequestIdle: "CANCELLED",
+		fault.ContentTooLarge: "RESOURCE_EXHAUSTED",
+		fault.ClientClosed:    "CANCELLED", fault.ClientReset: "CANCELLED", fault.RequestIdle: "CANCELLED",
 		fault.Forbidden: "PERMISSION_DENIED", fault.ForbiddenAddress: "PERMISSION_DENIED", fault.NotFound: "UNIMPLEMENTED",
 		fault.NoHealthy: "UNAVAILABLE", fault.Overflow: "UNAVAILABLE", fault.ConnectRefused: "UNAVAILABLE",
 		fault.CertExpired: "UNAVAILABLE", fault.UpstreamReset: "UNAVAILABLE", fault.UpstreamProtocol: "UNAVAILABLE",

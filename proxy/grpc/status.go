@@ -8,14 +8,15 @@ import (
 
 // The codes that the proxy itself has a use for.
 const (
-	codeCancelled        = 1
-	codeUnknown          = 2
-	codeDeadlineExceeded = 4
-	codePermissionDenied = 7
-	codeUnimplemented    = 12
-	codeInternal         = 13
-	codeUnavailable      = 14
-	codeUnauthenticated  = 16
+	codeCancelled         = 1
+	codeUnknown           = 2
+	codeDeadlineExceeded  = 4
+	codePermissionDenied  = 7
+	codeResourceExhausted = 8
+	codeUnimplemented     = 12
+	codeInternal          = 13
+	codeUnavailable       = 14
+	codeUnauthenticated   = 16
 )
 
 // Status reads grpc-status and grpc-message from trailers, or from the head of
@@ -73,10 +74,12 @@ func OfHTTP(status int) hop.GRPCStatus {
 // OfFault is the status of the proxy's own answer to a call that failed so. It
 // is that of the fault's HTTP status by [OfHTTP], but where more is known: a
 // timeout is DEADLINE_EXCEEDED; a client that went away or fell silent has
-// CANCELLED its call; any other mistake of a client's, and a defect of the
+// CANCELLED its call; content that is too large is RESOURCE_EXHAUSTED; any other mistake of a client's, and a defect of the
 // proxy's, is INTERNAL.
 func OfFault(k fault.Kind) hop.GRPCStatus {
 	switch status := k.Status(); {
+	case k == fault.ContentTooLarge: // as gRPC's servers have it for a message that is
+		return hop.GRPCStatusOf(codeResourceExhausted)
 	case k.Side() == fault.Downstream && (status == 0 || status == 408):
 		return hop.GRPCStatusOf(codeCancelled)
 	case k.Side() == fault.Downstream, k == fault.Internal, k == fault.Panic:

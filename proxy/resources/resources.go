@@ -127,6 +127,8 @@ type Route struct {
 	Slow time.Duration
 	// Traces is the route's own sampling; nil is the telemetry's.
 	Traces *config.RouteTraces
+	// Policies are what its filters do.
+	Policies config.RoutePolicies
 }
 
 // Cluster is a group of endpoints.

@@ -29,6 +29,8 @@ type Match struct {
 	GRPC       *Call // gRPC calls; nil asks for none
 	// Share is the share of the requests, nil is all.
 	Share *Share
+	// When is a condition of any other kind, nil for none.
+	When func(*message.Head) bool
 	// Not has conditions none of which may hold. It has no Share and no Not.
 	Not *Match
 }

@@ -35,7 +35,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 	o := admin.Options{
 		Service: c.Service, Instance: p.instance(c), Address: p.AdminAddr().String(), Process: process, Mesh: p.mesh.options(), Access: p.guard.access,
 		Version: p.options.Version, Started: p.started,
-		Log: p.options.Log, Active: p.active, Level: p.options.Level,
+		Log: p.options.Log, Panics: p.panics, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },

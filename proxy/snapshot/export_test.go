@@ -17,4 +17,4 @@ func (p *Proxy) Live() int {
 func (p *Proxy) Budget() *overload.Budget { return p.shared.Memory }
 
 // Sample keeps what was counted until now, as the proxy does at the end of each window.
-func (p *Proxy) Sample(now time.Time) { p.history.Add(now, p.counted()) }
+func (p *Proxy) Sample(now time.Time) { p.sampleAt(now) }

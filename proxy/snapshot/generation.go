@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -28,6 +29,7 @@ type generation struct {
 	loaded    time.Time                 // when it was built
 	base      *resources.Set            // what the configuration says
 	retries   map[string]*forward.Retry // those of clusters: a budget is shared by all routes
+	chains    map[string]filter.Handler // of the routes' filters, by their policies
 	listeners []*bound
 	late      []late       // of the listeners, those that are still to be bound
 	catalog   *catalogView // nil where no listener serves one
@@ -69,7 +71,8 @@ func (p *Proxy) nothing() *generation {
 // each mistake.
 func (p *Proxy) build(c *config.Config, base *resources.Set, old *generation) (*generation, error) {
 	g := &generation{
-		Proxy: p, config: c, hash: c.Hash(), loaded: time.Now(), base: base, retries: map[string]*forward.Retry{},
+		Proxy: p, config: c, hash: c.Hash(), loaded: time.Now(), base: base,
+		retries: map[string]*forward.Retry{}, chains: map[string]filter.Handler{},
 		clusters: map[resources.ID]*running{}, secrets: map[resources.SecretID]*credentials{},
 	}
 	g.fork(old)

@@ -1,10 +1,8 @@
 package snapshot
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/pathtemplate"
@@ -26,6 +24,7 @@ func compile(routes []resources.Route) *route.Table {
 			not := conditions(m.Not)
 			matches[i].Not = &not
 		}
+		matchPreflights(&matches[i], &routes[i])
 	}
 	return route.Compile(matches)
 }
@@ -75,49 +74,4 @@ func valuesOf(all map[string]config.ValueMatch) (values []route.Value) {
 		values = append(values, v)
 	}
 	return values
-}
-
-// matches says what a request must match, in words: of conditions on values, what they are
-// on.
-func matches(m *config.Match) string {
-	all := inWords(&m.Conditions)
-	if m.Percent != 100 {
-		all = append(all, fmt.Sprintf("%v per cent", m.Percent))
-	}
-	if m.Not != nil {
-		for _, c := range inWords(m.Not) {
-			all = append(all, "not "+c)
-		}
-	}
-	if len(all) == 0 {
-		return "every request"
-	}
-	return strings.Join(all, "; ")
-}
-
-func inWords(c *config.Conditions) (all []string) {
-	add := func(what string, values ...string) {
-		if text := strings.Join(values, ", "); text != "" {
-			all = append(all, what+" "+text)
-		}
-	}
-	names := func(values map[string]config.ValueMatch) []string { return slices.Sorted(maps.Keys(values)) }
-	add("method", c.Methods...)
-	add("host", c.Hosts...)
-	add("path", c.Path)
-	add("path prefix", c.PathPrefix)
-	add("path segments", c.PathSegments)
-	add("path regex", c.PathRegex)
-	add("path template", c.PathTemplate)
-	add("header", names(c.Headers)...)
-	add("query", names(c.Query)...)
-	add("cookie", names(c.Cookies)...)
-	for _, network := range c.Clients {
-		add("client", network.String())
-	}
-	add("identity", c.Identities...)
-	if c.GRPC != nil {
-		add("gRPC", c.GRPC.Service+"/"+c.GRPC.Method)
-	}
-	return all
 }

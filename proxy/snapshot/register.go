@@ -175,6 +175,9 @@ func registered(c *config.Config, rc *config.RegisterConsul, asked *config.Consu
 	}
 	if address.IsValid() {
 		local = reachable(address)
+		if rc.Address != "" && address.Addr().IsUnspecified() { // the agent may run elsewhere
+			local = net.JoinHostPort(rc.Address, strconv.Itoa(int(address.Port())))
+		}
 	}
 	name := cmp.Or(rc.Name, c.Service)
 	host, _ := os.Hostname()

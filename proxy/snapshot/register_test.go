@@ -33,3 +33,23 @@ clusters: {web: {endpoints: [%q]}}
 	})
 	proxytest.Same(t, "registrations of what is the same", count(l, "registered in Consul already"), 0)
 }
+
+// An agent on another machine, or in another container, reaches the proxy where others do,
+// and not on its own loopback interface.
+func TestTheAgentChecksTheProxyWhereOthersReachIt(t *testing.T) {
+	proxytest.NoLeaks(t)
+	a := backends.Consul(t, backends.ConsulOptions{})
+	const others = "127.0.0.2"
+	proxytest.StartYAML(t, fmt.Sprintf(`
+service: web
+consul: {address: %q}
+register: {consul: {id: web-1, address: %s, check: {tcp: %q, interval: 1s}}}
+listeners: [{name: ingress, address: "0.0.0.0:0", routes: [{cluster: web}]}]
+clusters: {web: {endpoints: ["127.0.0.1:1"]}}
+`, a.Address, others, proxytest.Serve(t, proxytest.Echo)))
+	proxytest.Eventually(t, "the agent connects to "+others, func() bool {
+		checks, err := a.API(t).Agent().Checks() // the catalog hears later of what it said
+		proxy := checks["service:web-1:proxy"]
+		return err == nil && proxy != nil && strings.HasPrefix(proxy.Output, "TCP connect "+others) && proxy.Status == "passing"
+	})
+}

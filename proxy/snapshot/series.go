@@ -21,9 +21,19 @@ func (p *Proxy) sample() {
 			timer.Stop()
 			return
 		case now = <-timer.C:
-			p.history.Add(now, p.counted())
+			p.sampleAt(now)
 		}
 	}
+}
+
+// sampleAt reads the counters. A defect there must not end the proxy.
+func (p *Proxy) sampleAt(now time.Time) {
+	defer func() {
+		if e := recover(); e != nil {
+			p.panics.Caught(e, "sampling what was counted", "")
+		}
+	}()
+	p.history.Add(now, p.counted())
 }
 
 // counted is what was counted since the start, by what has a history.

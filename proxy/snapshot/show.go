@@ -154,7 +154,7 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 		if table := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: b.config.Name}]; table != nil {
 			for i := range table.Routes {
 				r := &table.Routes[i]
-				one := shownRoute{Name: r.Name, Match: matches(&r.Match), Cluster: r.Cluster.Name, Hits: hits[[3]string{b.config.Direction, r.Name, r.Cluster.Name}]}
+				one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: r.Cluster.Name, Hits: hits[[3]string{b.config.Direction, r.Name, r.Cluster.Name}]}
 				if last, ok := hour.last[routeKey{b.config.Name, r.Name, r.Cluster.Name}]; ok {
 					one.LastHit = &last
 				}

@@ -17,8 +17,8 @@ func TestConfigInForce(t *testing.T) {
 	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, address, func(c *config.Config) {
 		c.Admin.Address = "127.0.0.1:0"
 		unused := config.NewRoute(c.Listeners[0].Routes[0].Cluster)
-		m := &unused.Match
-		unused.Name, m.Hosts, m.PathPrefix, m.Methods = "old", []string{"old.test"}, "/v0/", []string{"GET", "PUT"}
+		unused.Name, unused.Match.Hosts, unused.Match.PathPrefix, unused.Match.Methods = "old", []string{"old.test"}, "/v0/", []string{"GET", "PUT"}
+		unused.Match.Headers = map[string]config.ValueMatch{"x-old": {Text: config.Text{Exact: "1"}}}
 		c.Listeners[0].Routes = append([]config.Route{unused}, c.Listeners[0].Routes...)
 		encrypted := config.NewListener("encrypted", "127.0.0.1:0")
 		encrypted.Routes = []config.Route{config.NewRoute(unused.Cluster)}
@@ -66,7 +66,7 @@ func TestConfigInForce(t *testing.T) {
 		return len(got.Listeners) == 2 && len(got.Listeners[0].Routes) == 2 && got.Listeners[0].Routes[1].Hits == 1
 	})
 	old, used := got.Listeners[0].Routes[0], got.Listeners[0].Routes[1]
-	if old.Name != "old" || old.Match != "method GET, PUT; host old.test; path prefix /v0/" || old.Hits != 0 || old.LastHit != nil || used.LastHit == nil || used.Match != "every request" {
+	if old.Name != "old" || old.Match != `path prefix /v0/; hosts old.test; methods GET, PUT; headers (x-old (exact 1))` || old.Hits != 0 || old.LastHit != nil || used.LastHit == nil || used.Match != "every request" {
 		t.Errorf("routes %+v and %+v", old, used)
 	}
 	if got.Service != "web" || got.Config.Hash == "" || got.Config.Loaded.IsZero() || got.Listeners[0].TLS || !got.Listeners[1].TLS || got.YAML == "" {

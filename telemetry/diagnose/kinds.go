@@ -11,6 +11,7 @@ import (
 var kinds = map[string]string{
 	"forward_proxy_address_denied": "forbidden_address",
 	"forward_proxy_denied":         "forbidden",
+	"fault_filter_abort":           "fault_injected",
 	"route_not_found":              "not_found",
 	"cluster_not_found":            "no_cluster",
 	"no_healthy_upstream":          "no_healthy",

@@ -69,6 +69,7 @@ var rules = map[string]rule{
 	"no_cluster":        {caller: true, part: hop.PartConfiguration},
 	"loop":              {caller: true, part: hop.PartConfiguration},
 	"forbidden":         {caller: true, part: hop.PartConfiguration},
+	"fault_injected":    {caller: true, part: hop.PartConfiguration},
 	"forbidden_address": {caller: true, part: hop.PartConfiguration},
 	"overflow":          {caller: true, part: hop.PartCapacity},
 	"overload":          {caller: true, part: hop.PartCapacity},

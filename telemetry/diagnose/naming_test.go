@@ -22,6 +22,7 @@ func TestCharge(t *testing.T) {
 		{"no_cluster", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
 		{"loop", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
 		{"forbidden", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
+		{"fault_injected", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
 		{"forbidden_address", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
 		{"overflow", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, true},
 		{"overload", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, true},

@@ -98,11 +98,11 @@ var flags = map[hop.Flags]Entry{
 		Causes: []string{"The proxy's own health check failed."},
 		Next:   []string{"`/ready`: what is not ready."}},
 	hop.DelayInjected: {
-		Causes: []string{"The configuration asks for a delay, as a test."},
-		Next:   []string{"The route's faults."}},
+		Causes: []string{"The route asks for a delay, as a test.", "A trusted caller asks for it: `x-envoy-fault-delay-request`."},
+		Next:   []string{"`listeners[].routes[].fault.delay` and `fault.headers`."}},
 	hop.FaultInjected: {
-		Causes: []string{"The configuration asks for a failure, as a test."},
-		Next:   []string{"The route's faults."}},
+		Causes: []string{"The route asks for a failure, as a test.", "A trusted caller asks for it: `x-envoy-fault-abort-request`."},
+		Next:   []string{"`listeners[].routes[].fault.abort` and `fault.headers`."}},
 	hop.RateLimited: {
 		Causes: []string{"The client sent more than the limit allows.", "The limit is too low."},
 		Next:   []string{"Who sends so much (`client` in the access log).", "The limit."}},

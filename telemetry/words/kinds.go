@@ -42,6 +42,7 @@ var kinds = map[string]string{
 	"undiscovered":      "the source of the endpoints has never answered",
 	"overflow":          "a limit of the cluster's circuit breaker was reached",
 	"loop":              "the request has passed through here before",
+	"fault_injected":    "the route's configuration, or a caller, asked for a failure, as a test",
 
 	"connect_refused":    "the endpoint refused the connection",
 	"connect_timeout":    "the endpoint did not take the connection in time",

@@ -45,8 +45,8 @@ func discovery() *board {
 		lines("Choices that were no ordinary ones", "How often an endpoint was chosen in panic, in another zone, by failover, and so on.", events,
 			query{top(10, sum("cluster, outcome", rate(of("hopscope_picks_total", cluster)))), "{{cluster}}: {{outcome}}"}),
 		lines("Ejected", "Endpoints that are ejected as outliers, or by hand.", count,
-			query{top(10, sum("service, cluster", of("hopscope_endpoints_ejected", cluster))+" > 0"), "{{service}} -> {{cluster}}"}).NoValue("None is ejected"),
+			query{top(10, sum("service, cluster", of("hopscope_endpoints_ejected", cluster))), "{{service}} -> {{cluster}}"}),
 		lines("Writes of the cache", "Times that the cache of discovery was written, by result: a restart begins with what it holds.", events,
-			query{sum("service, result", rate(of("hopscope_discovery_cache_writes_total"))), "{{service}}: {{result}}"}).NoValue("No cache is written")))
+			query{top(10, sum("service, result", rate(of("hopscope_discovery_cache_writes_total")))), "{{service}}: {{result}}"}).NoValue("No cache is written")))
 	return b
 }

@@ -37,9 +37,10 @@ func edge() *board {
 		NoValue("Nobody: no call failed").Height(6))
 
 	b.WithPanel(failing("Share that fails: for the caller", "What part of its calls fails, retries included.", ratio,
-		query{top(10, share("service, cluster", failedCalls, calls)+" > 0"), "{{service}} -> {{cluster}}"}).Max(1).Span(12))
+		query{top(10, share("service, cluster", failedCalls, calls)+" > 0"), "{{service}} -> {{cluster}}"}).Max(1).Span(12).
+		DataLinks(links(toConsole("See the edge in the console", "edge/${__field.labels.service:percentencode}/${__field.labels.cluster:percentencode}"))))
 	b.WithPanel(failing("Share that fails: at the callee", "What part of all requests to the callee fails, as its own proxy sees it. If the caller's end fails and this one does not, the fault is between them.", ratio,
-		query{top(10, share("service", failedServed, served)+" > 0"), "{{service}}"}).Max(1).Span(12))
+		query{top(10, share("service", failedServed, served)+" > 0"), "{{service}}"}).Max(1).Span(12).DataLinks(links(hereBySeries()...)))
 	b.WithPanel(latency("Duration: for the caller", "How long calls take, retries and the network included. Points are exemplars.", of(clientBuckets, cluster)).Span(12))
 	b.WithPanel(latency("Duration: at the callee", "How long the callee takes for all of its requests. What the caller waits longer is spent between them. Points are exemplars.", calleeBuckets).Span(12))
 

@@ -20,7 +20,7 @@ const (
 	events    = "ops"
 	ratio     = "percentunit"
 	seconds   = "s"
-	bytes_    = "bytes"
+	inBytes   = "bytes"
 	count     = "short"
 )
 
@@ -95,9 +95,10 @@ func spread(title, description, buckets string) *heatmap.PanelBuilder {
 		Datasource(source()).
 		Calculate(false).
 		YAxis(heatmap.NewYAxisConfigBuilder().Unit(seconds)).
+		CellValues(heatmap.NewCellValuesBuilder().Unit(count)).
 		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Purples").Steps(64).Reverse(false)).
 		ExemplarsColor("rgba(255,120,0,0.8)").
-		Unit(seconds).
+		Unit(count).
 		Span(24).Height(9).
 		WithTarget(target(0, sum("le", "increase("+buckets+"[$__rate_interval])")).
 			LegendFormat("{{le}}").Format(prometheus.PromQueryFormatHeatmap).Range().Exemplar(true))
@@ -115,7 +116,7 @@ func figure(title, description, unit string, q query, steps ...float64) *stat.Pa
 		GraphMode(common.BigValueGraphModeArea).
 		TextMode(common.BigValueTextModeValue).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
-		NoValue("0").
+		NoValue("no data").
 		Thresholds(from(steps...)).
 		Span(4).Height(4).
 		WithTarget(target(0, q.expr).LegendFormat(q.legend).Range())

@@ -21,7 +21,7 @@ func proxy() *board {
 
 	b.WithPanel(lines("CPU", "Cores in use by each process.", count,
 		query{top(10, sum("instance", rate(proxies("process_cpu_seconds_total")))), "{{instance}}"}).Decimals(2))
-	b.WithPanel(lines("Memory", "Resident memory of each process.", bytes_,
+	b.WithPanel(lines("Memory", "Resident memory of each process.", inBytes,
 		query{top(10, sum("instance", proxies("process_resident_memory_bytes"))), "{{instance}}"}))
 	b.WithPanel(lines("Descriptors, in use", "What part of the descriptors that a process may open is open.", ratio,
 		query{top(10, largest("instance", proxies("process_open_fds")+" / "+proxies("process_max_fds"))), "{{instance}}"}))
@@ -52,7 +52,7 @@ func proxy() *board {
 	b.WithRow(row("What does Go's runtime say?",
 		lines("Goroutines", "Goroutines of each process. If they only ever grow, something leaks.", count,
 			query{top(10, sum("instance", proxies("go_goroutines"))), "{{instance}}"}),
-		lines("Heap", "Memory in use by objects, and what the garbage collector next aims at.", bytes_,
+		lines("Heap", "Memory in use by objects, and what the garbage collector next aims at.", inBytes,
 			query{top(5, sum("instance", proxies("go_memstats_heap_inuse_bytes"))), "{{instance}} in use"},
 			query{top(5, sum("instance", proxies("go_memstats_next_gc_bytes"))), "{{instance}} next collection"}),
 		lines("Garbage collection", "What part of the time all of the process stands still for the garbage collector.", ratio,

@@ -102,6 +102,33 @@ func TestQueriesNameWhatExists(t *testing.T) {
 	})
 }
 
+// Labels that may have any number of values show their largest series alone.
+func TestLegendsAreShort(t *testing.T) {
+	r := readRegistry(t)
+	many := []string{"service", "instance", "cluster", "route", "rpc_method", "culprit", "failed_hop", "name", "reason"}
+	each(t, func(t *testing.T, d written) {
+		for _, p := range d.all() {
+			for _, q := range p.Targets {
+				expr, err := parse(q.Expr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, _ := r.labels(expr)
+				hasMany := slices.ContainsFunc(many, func(l string) bool { return got[l] })
+				if q.Format != "table" && hasMany && !ranked(expr) {
+					t.Errorf("%q: query %s: any number of series, and no topk: %s", p.Title, q.RefID, q.Expr)
+				}
+			}
+		}
+	})
+}
+
+// ranked says whether a query keeps a few series of many.
+func ranked(e parser.Expr) bool {
+	a, ok := e.(*parser.AggregateExpr)
+	return ok && (a.Op == parser.TOPK || a.Op == parser.BOTTOMK)
+}
+
 // checkColumns says which labels of a query are no column of its table. A column is an
 // override by name; it is a value, or a label of one of the queries.
 func checkColumns(t *testing.T, p writtenPanel, q writtenTarget, got set) {

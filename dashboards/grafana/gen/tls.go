@@ -4,13 +4,14 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 const day = 24 * 60 * 60
 
-// tls is about certificates and who trusts whom: those of files, and of Consul Connect.
+// tls is about certificates and who trusts whom. hopscope knows nothing of Consul Connect
+// but the certificates that somebody writes to its files.
 func tls() *board {
 	expiry := of("hopscope_tls_certificate_expiry_timestamp_seconds")
 	certificates := of("hopscope_failures_total", `part="certificate"`)
-	forbidden := of("hopscope_failures_total", inbound, `kind="forbidden"`)
-	b := page("tls", "Consul Connect and TLS: does everybody trust everybody who should be trusted?",
-		"Certificates and how long they last, handshakes that fail, connections that ended since trust did, and requests that intentions or rules refuse.",
+	forbidden := of("hopscope_failures_total", `kind=~"forbidden|forbidden_address"`)
+	b := page("tls", "TLS: does everybody trust everybody who should be trusted?",
+		"Certificates and how long they last, handshakes that fail, connections that ended since trust did, and requests that are not allowed.",
 		services("Service"))
 
 	b.WithPanel(figure("First certificate expires in", "Time until the first certificate in use expires.", seconds,
@@ -22,7 +23,7 @@ func tls() *board {
 	b.WithPanel(figure("Requests that fail for a certificate", "Requests that failed since a certificate was not accepted, a second.", perSecond,
 		query{orZero(sum("", rate(certificates))), "failed"}, 0.001, 1).Span(6))
 
-	b.WithPanel(sheet("Certificates", "Each certificate in use and when it expires. Those of Consul Connect last three days and are renewed by themselves.",
+	b.WithPanel(sheet("Certificates", "Each certificate in use and when it expires. hopscope reads a changed file by itself.",
 		[]column{
 			{field: "service", title: "Service", links: here("service/${__data.fields.service:percentencode}")},
 			{field: "kind", title: "Used by"},
@@ -40,17 +41,17 @@ func tls() *board {
 	b.WithPanel(failing("Requests that fail for a certificate", "Whose certificate it is, and what is wrong with it.", perSecond,
 		query{top(10, sum("failed_hop, kind", rate(certificates))), "{{failed_hop}}: {{kind}}"}))
 
-	b.WithPanel(failing("Refused: not allowed", "Requests that Consul's intentions, or other rules of a route, do not allow.", perSecond,
+	b.WithPanel(failing("Refused: not allowed", "Requests to destinations that the rules of a forward proxy do not allow.", perSecond,
 		query{top(10, sum("service", rate(forbidden))), "{{service}}"}))
-	b.WithPanel(failing("Connections ended since trust did", "Connections whose client's certificate is not trusted any more, as after Consul changed its root.", events,
+	b.WithPanel(failing("Connections ended since trust did", "Connections whose client's certificate is not trusted any more, as after a change of the authorities.", events,
 		query{top(10, sum("service", rate(of("hopscope_downstream_connections_distrusted_total")))), "{{service}}"}).NoValue("None"))
 	b.WithPanel(lines("Renewals", "Times that changed certificates were read, by result.", events,
 		query{top(10, sum("service, kind, result", rate(of("hopscope_tls_reloads_total")))), "{{service}}: {{kind}}, {{result}}"}).NoValue("No certificate changed"))
 	return b
 }
 
-// daysLeft colours the time that a certificate has: red on its last day, for those of
-// Consul Connect last three, yellow in its last week.
+// daysLeft colours the time that a certificate has: as the alerts do, red on its
+// last day and yellow in its last week.
 func daysLeft() *dashboard.ThresholdsConfigBuilder {
 	last, week := float64(day), float64(7*day)
 	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps([]dashboard.Threshold{

@@ -330,6 +330,17 @@ func routingRows() []row {
 	tunnel := own("CONNECT where it is not for", fault.NotFound, 404, "NR", "destination_not_found", "CONNECT is for forward proxies")
 	tunnel.drive, tunnel.nowhere, tunnel.method = sending("CONNECT web.test:443 HTTP/1.1\r\nHost: web.test:443\r\n\r\n"), true, "CONNECT"
 
+	large := own("too much content", fault.ContentTooLarge, 413, "DPE", "http_request_error", "larger than the 1 bytes")
+	large.change = func(s *proxytest.Settings) { s.Route.Body = &config.Body{Max: "1"} }
+	large.drive = sending("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nab")
+	large.origin, large.hop, large.method = "downstream", "client", "POST"
+
+	injected := own("injected", fault.Injected, 503, "FI", "proxy_internal_response", "injects a fault")
+	injected.change = func(s *proxytest.Settings) {
+		s.Route.Fault = &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}}
+	}
+	injected.drive, injected.failed = proxytest.Get, "proxy_internal_response"
+
 	origin := own("origin form to a forward proxy", fault.NotFound, 404, "NR", "destination_not_found", "absolute form")
 	origin.drive = func(l *proxytest.Proxy) *http.Response { return proxytest.Ask(l.T, l.Egress(), proxytest.RowRequest) }
 	origin.nowhere = true
@@ -380,7 +391,7 @@ func routingRows() []row {
 		s.Listener.Routes = []config.Route{row}
 	}
 	waited.endpoint, waited.drive = occupied()
-	return []row{noRoute, tunnel, origin, denied, metadata, stranger, loop, https, full, waited}
+	return []row{noRoute, tunnel, large, injected, origin, denied, metadata, stranger, loop, https, full, waited}
 }
 
 // viaEgress asks the forward proxy for a destination.

@@ -45,7 +45,7 @@ function One({ member }: { member: Member }) {
     <State of={config}>{(c) => (
       <>
         <Summary c={c} member={member} />
-        <div class="filters"><Search label="Filter routes, clusters, endpoints" value={search} set={setSearch} /><span class="end"><Updated of={config} /></span></div>
+        <div class="filterrow"><Search label="Filter routes, clusters, endpoints" value={search} set={setSearch} /><span class="end"><Updated of={config} /></span></div>
         <Listeners c={c} search={search.trim().toLowerCase()} />
         <Clusters c={c} member={member} search={search.trim().toLowerCase()} />
         <Certificates c={c} />
@@ -59,7 +59,7 @@ function Summary({ c, member }: { c: Answer; member: Member }) {
   const now = useNow(10_000);
   const u = unused(c);
   return (
-    <dl class="summary">
+    <dl class="about">
       <div><dt>Service</dt><dd><a href={href(['service', c.service])}>{c.service}</a> <span class="faint">{c.instance}</span></dd></div>
       <div><dt>Admin address</dt><dd>{member.address}{member.self && <> <Badge tone="accent">this proxy</Badge></>}</dd></div>
       <div><dt>hopscope</dt><dd>{c.version || member.version}</dd></div>

@@ -33,7 +33,7 @@ export default function Events({ query }: PageProps) {
         return (
           <>
             <Line events={shown} series={series.data} span={seconds(since)!} />
-            <div class="filters">
+            <div class="filterrow">
               <Pick label="Kind" name="kind" value={filter.kind} all={counted(e.events, 'kind')} word={kindInWords} />
               <Pick label="Service" name="service" value={filter.service} all={counted(e.events, 'service')} word={(s) => s} />
               <Search label="Filter by text" value={filter.text} set={(text) => setQuery({ text })} />
@@ -66,7 +66,7 @@ function Line({ events, series, span }: { events: ProxyEvent[]; series?: SeriesA
   const failures = series ? lasting(trouble(series), series.window_ns, span) : [];
   const sum = failures.reduce((a, b) => a + b, 0);
   return (
-    <figure class="line panel">
+    <figure class="eventline panel">
       <svg class="marks" viewBox="0 0 1000 16" preserveAspectRatio="none" role="img" aria-label={`${plural(events.length, 'event')} over time`}>
         {all.map((m) => <rect key={m.at} class={m.tone} x={m.at * 1000 - 2.5} width="5" y={m.tone === 'bad' ? 0 : 5} height={m.tone === 'bad' ? 16 : 11} rx="1"><title>{`${time(from + m.at * (to - from))}: ${m.kinds.map(kindInWords).join(', ')}${m.count > 1 ? ` (${m.count})` : ''}`}</title></rect>)}
       </svg>

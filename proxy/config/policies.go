@@ -1,0 +1,74 @@
+package config
+
+import "time"
+
+// RoutePolicies are what a route does besides sending requests on. A filter of its own
+// does each of them. A policy that is absent costs nothing.
+type RoutePolicies struct {
+	// Body bounds the content of requests.
+	Body *Body `yaml:"body"`
+	// CORS lets pages of other origins read the responses.
+	CORS *CORS `yaml:"cors"`
+	// Fault delays or fails a share of the requests, as a test.
+	Fault *Fault `yaml:"fault"`
+}
+
+// Body bounds the content of requests. One with more is answered with 413: at once if its
+// length is told, which also answers Expect: 100-continue, and else when too much has come.
+type Body struct {
+	// Max is the most bytes of content, such as 10MiB.
+	Max string `yaml:"max" required:"true" format:"size"`
+	// Buffer sends a request on when all of its content is here, so that a slow client does
+	// not occupy an endpoint, and the request can be sent again. It is not for gRPC streams
+	// and other conversations, whose endpoint would wait for a content that waits for it.
+	// The memory counts for the connection: see overload.
+	Buffer bool `yaml:"buffer" default:"false"`
+}
+
+// Fault delays or fails a share of a route's requests, to test what their callers make of
+// it. The delay comes first. Whether a request is delayed and whether it is failed are
+// independent of each other. The response flags DI and FI tell these requests from others.
+type Fault struct {
+	// Delay holds requests back before they are sent on.
+	Delay *FaultDelay `yaml:"delay"`
+	// Abort answers requests with a failure in place of sending them on.
+	Abort *FaultAbort `yaml:"abort"`
+	// Headers lets trusted callers (see trusted_callers) ask for faults, in Envoy's fields:
+	// x-envoy-fault-delay-request (in milliseconds), x-envoy-fault-abort-request (an HTTP
+	// status), x-envoy-fault-abort-grpc-request (a gRPC status), and
+	// x-envoy-fault-delay-request-percentage and x-envoy-fault-abort-request-percentage
+	// beside them. For their requests they take the place of delay and abort. They are sent
+	// on, so the next hop may heed them too.
+	Headers bool `yaml:"headers" default:"false"`
+}
+
+// FaultDelay holds requests back. The route's timeout begins after the delay. A request
+// whose client goes away is not held any longer.
+type FaultDelay struct {
+	// Fixed is how long.
+	Fixed time.Duration `yaml:"fixed" required:"true" min:"1ms"`
+	// Percent is the share of the requests, in per cent.
+	Percent float64 `yaml:"percent" default:"100" min:"0" max:"100"`
+}
+
+// FaultAbort answers requests with a failure.
+type FaultAbort struct {
+	// Status is the HTTP status.
+	Status int `yaml:"status" default:"503" min:"200" max:"599"`
+	// GRPCStatus is the status that gRPC calls get, from 1 to 16. 0 is the one that stands
+	// for the HTTP status: 14 (UNAVAILABLE) for 503.
+	GRPCStatus int `yaml:"grpc_status" default:"0" min:"0" max:"16"`
+	// Percent is the share of the requests, in per cent.
+	Percent float64 `yaml:"percent" default:"100" min:"0" max:"100"`
+}
+
+// policies checks what spans the keys of a route's policies.
+func (v validator) policies(p *place, r *RoutePolicies) {
+	v.cors(p.key("cors"), r.CORS)
+	if f := r.Fault; f != nil {
+		at := p.key("fault")
+		if f.Delay == nil && f.Abort == nil && !f.Headers && !at.key("delay").failed && !at.key("abort").failed && !at.key("headers").failed {
+			v.errs.add(at, "it does nothing; expected delay, abort or headers: true")
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// route is a configuration with one route, which has these keys.
+func routeWith(keys string) string {
+	return "listeners: [{name: in, address: \":0\", routes: [{cluster: a, " + keys + "}]}]\nclusters: {a: {endpoints: [\"a:1\"]}}\n"
+}
+
+// TestPolicyErrors: what is wrong with a route's policies is told with its place and a
+// remedy.
+func TestPolicyErrors(t *testing.T) {
+	for _, tt := range []struct{ keys, want string }{
+		{"body: {}", "routes[0].body.max: required key is missing"},
+		{"body: {max: 10MB}", `routes[0].body.max: expected a number of bytes such as 65536, 64KiB, 10MiB or 1GiB, found "10MB": "10MB" is not a number; did you mean "10MiB"?`},
+		{"body: {max: -1}", `it is below zero`},
+		{"body: {max: 2000GiB}", `it is above 1024GiB`},
+		{"body: {max: 1.5}", "routes[0].body.max: expected a number of bytes"},
+		{"cors: {}", "routes[0].cors.allow_origins: required key is missing"},
+		{"cors: {allow_origins: [https://a.test/]}", `found "https://a.test/": an origin ends with the host or the port; did you mean "https://a.test"?`},
+		{"cors: {allow_origins: [a.test]}", `found "a.test": an origin is a scheme, a host and`},
+		{"cors: {allow_origins: [https://A.test]}", `browsers send origins in lower case; did you mean "https://a.test"?`},
+		{"cors: {allow_origins: [https://a.test:443]}", `browsers leave out the port that is the scheme's own; did you mean "https://a.test"?`},
+		{"cors: {allow_origins: [\"regex:https://(\"]}", "routes[0].cors.allow_origins[0]: expected an origin such as"},
+		{"cors: {allow_origins: [\"*\"], allow_credentials: true}", `routes[0].cors.allow_credentials: with "*" among allow_origins every page on the web could act as the user`},
+		{"cors: {allow_origins: [\"*\"], allow_headers: [a b]}", "routes[0].cors.allow_headers[0]: expected the name of a header field"},
+		{"fault: {}", "routes[0].fault: it does nothing; expected delay, abort or headers: true"},
+		{"fault: {headers: false}", "routes[0].fault: it does nothing; expected delay, abort or headers: true"},
+		{"fault: {delay: {}}", "routes[0].fault.delay.fixed: required key is missing; expected a duration such as 250ms"},
+		{"fault: {delay: {fixed: 1s, percent: 101}}", "routes[0].fault.delay.percent: expected a number from 0 to 100, found 101"},
+		{"fault: {delay: {fixed: 0}}", "routes[0].fault.delay.fixed: expected a duration of at least 1ms, found 0s"},
+		{"fault: {abort: {status: 100}}", "routes[0].fault.abort.status: expected an integer from 200 to 599, found 100"},
+		{"fault: {abort: {grpc_status: 17}}", "routes[0].fault.abort.grpc_status: expected an integer from 0 to 16, found 17"},
+		{"fault: {abort: {code: 1}}", "routes[0].fault.abort.code: unknown key"},
+	} {
+		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {
+			t.Errorf("%s: %v, want %q", tt.keys, err, tt.want)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "65536": 65536, "64KiB": 65536, "10MiB": 10 << 20, "1024GiB": 1 << 40} {
+		if n, err := Size(text); n != want || err != nil {
+			t.Errorf("%s is %d (%v), want %d", text, n, err, want)
+		}
+	}
+	for _, text := range []string{"", "KiB", "1 KiB", "1kib", "1B", "-1", "01", "1025GiB", "99999999999999999999", "1e3", "+1"} {
+		if n, err := Size(text); err == nil {
+			t.Errorf("%q is taken for %d", text, n)
+		}
+	}
+	for text, want := range map[string]string{"10MB": "10MiB", "5 k": "5KiB", "1gib": "1GiB", "7": "", "10TB": ""} {
+		if got := suggestSize(text); got != want {
+			t.Errorf("%q suggests %q, want %q", text, got, want)
+		}
+	}
+	c, err := Parse("test.yaml", []byte(routeWith("body: {max: 5}")))
+	if err != nil || c.Listeners[0].Routes[0].Body.Max != "5" {
+		t.Errorf("an integer is taken for %v (%v)", c, err)
+	}
+}

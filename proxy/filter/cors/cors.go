@@ -1,0 +1,164 @@
+package cors
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/message"
+)
+
+// Options say which origins may do what.
+type Options struct {
+	// Origins are those that are allowed, such as https://example.com. "*" alone allows all.
+	Origins []string
+	// Patterns are expressions of which one has to match the whole origin.
+	Patterns []*regexp.Regexp
+	// Methods, Headers and Expose are what browsers are told; "" is nothing.
+	Methods, Headers, Expose []string
+	// MaxAge is how long a browser may remember the answer to a preflight; 0 tells nothing.
+	MaxAge time.Duration
+	// Credentials lets pages send cookies and the like.
+	Credentials bool
+}
+
+// Fields of the CORS protocol.
+const (
+	origin           = "origin"
+	requestMethod    = "access-control-request-method"
+	allowOrigin      = "access-control-allow-origin"
+	allowCredentials = "access-control-allow-credentials"
+	allowMethods     = "access-control-allow-methods"
+	allowHeaders     = "access-control-allow-headers"
+	exposeHeaders    = "access-control-expose-headers"
+	maxAge           = "access-control-max-age"
+)
+
+// policy is Options, ready for use.
+type policy struct {
+	Options
+	all    bool   // every origin is allowed
+	expose string // as a list
+}
+
+// New returns the filter.
+func New(o Options) filter.Filter {
+	p := &policy{Options: o, all: slices.Contains(o.Origins, "*"), expose: strings.Join(o.Expose, ", ")}
+	return func(next filter.Handler) filter.Handler {
+		return func(x *filter.Exchange) error {
+			value, crosses := x.Request.Lookup(origin)
+			if !crosses && p.all {
+				return next(x) // no response depends on the origin
+			}
+			from := "" // copied: the head's bytes may be gone when the response comes
+			if crosses && p.allows(value) {
+				from = string(value)
+			}
+			if crosses && asksFirst(&x.Request) {
+				return p.preflight(from)
+			}
+			x.Writer = &response{Writer: x.Writer, policy: p, crosses: crosses, from: from}
+			return next(x)
+		}
+	}
+}
+
+// allows reports whether pages of an origin may read responses.
+func (p *policy) allows(from []byte) bool {
+	if p.all {
+		return true
+	}
+	for _, o := range p.Origins {
+		if o == string(from) {
+			return true
+		}
+	}
+	for _, re := range p.Patterns {
+		if re.Match(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// asksFirst reports whether a request, which has an origin, is a preflight.
+func asksFirst(r *message.Head) bool {
+	if r.Method != message.OPTIONS {
+		return false
+	}
+	method, ok := r.Lookup(requestMethod)
+	return ok && len(method) > 0
+}
+
+// preflight is the answer to a preflight. Where the origin is not allowed, from is empty,
+// and the answer says nothing.
+func (p *policy) preflight(from string) error {
+	a := &fault.Answer{Status: 200, Details: "cors_response"} // Envoy's
+	add := func(name, value string) {
+		if value != "" {
+			a.Fields = append(a.Fields, fault.Field{Name: name, Value: value})
+		}
+	}
+	if !p.all {
+		add("vary", origin)
+	}
+	if from == "" {
+		return a
+	}
+	add(allowOrigin, p.tells(from))
+	if p.Credentials {
+		add(allowCredentials, "true")
+	}
+	add(allowMethods, strings.Join(p.Methods, ", "))
+	add(allowHeaders, strings.Join(p.Headers, ", "))
+	if p.MaxAge > 0 {
+		add(maxAge, strconv.FormatInt(int64(p.MaxAge/time.Second), 10))
+	}
+	return a
+}
+
+// tells is what an origin that is allowed is told.
+func (p *policy) tells(from string) string {
+	if p.all {
+		return "*"
+	}
+	return from
+}
+
+// response gives a response the fields of the protocol.
+type response struct {
+	filter.Writer
+	*policy
+	crosses bool   // the request has an origin
+	from    string // the origin, if it is allowed
+}
+
+// Head begins the response. What the endpoint itself says of origins goes: the route's
+// policy decides.
+func (w *response) Head(h *message.Head) error {
+	if h.Framing == message.Tunnel {
+		return w.Writer.Head(h)
+	}
+	if !w.all {
+		h.Vary(origin)
+	}
+	if w.crosses {
+		h.RemoveName([]byte(allowOrigin))
+		h.RemoveName([]byte(allowCredentials))
+	}
+	if w.from != "" {
+		h.Add(message.Unknown, allowOrigin, w.tells(w.from))
+		if w.Credentials {
+			h.Add(message.Unknown, allowCredentials, "true")
+		}
+		if w.expose != "" {
+			h.RemoveName([]byte(exposeHeaders))
+			h.Add(message.Unknown, exposeHeaders, w.expose)
+		}
+	}
+	return w.Writer.Head(h)
+}

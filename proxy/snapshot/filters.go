@@ -1,0 +1,104 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/body"
+	"github.com/hopscope/hopscope/proxy/filter/cors"
+	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// routeFilters are the filters of a route, the first outermost: the one table of them.
+// Each makes a filter of the route's policies, nil where the route has none of its kind.
+var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+	corsFilter,
+	injectFilter,
+	bodyFilter,
+}
+
+// chain is the chain of filters in front of what a route does; nil for none. Routes with
+// equal policies share one.
+func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
+	if reflect.ValueOf(p).Elem().IsZero() {
+		return nil
+	}
+	key, err := json.Marshal(p)
+	if shared, ok := g.chains[string(key)]; ok && err == nil {
+		return shared
+	}
+	var filters []filter.Filter
+	for _, of := range routeFilters {
+		if f := of(p); f != nil {
+			filters = append(filters, f)
+		}
+	}
+	if len(filters) == 0 {
+		return nil
+	}
+	g.chains[string(key)] = filter.Chain(filter.Act, filters...)
+	return g.chains[string(key)]
+}
+
+// matchPreflights has a route with CORS match the preflights of its methods.
+func matchPreflights(m *route.Match, r *resources.Route) {
+	if r.Policies.CORS != nil && len(m.Methods) > 0 {
+		m.When = cors.Matches(m.Methods)
+		m.Methods = nil
+	}
+}
+
+func corsFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.CORS
+	if c == nil {
+		return nil
+	}
+	o := cors.Options{
+		Methods: c.AllowMethods, Headers: c.AllowHeaders, Expose: c.ExposeHeaders,
+		MaxAge: c.MaxAge, Credentials: c.AllowCredentials,
+	}
+	for _, origin := range c.AllowOrigins {
+		switch re, isPattern, err := config.OriginPattern(origin); {
+		case err != nil: // not reached: the configuration is valid
+		case isPattern:
+			o.Patterns = append(o.Patterns, re)
+		default:
+			o.Origins = append(o.Origins, origin)
+		}
+	}
+	return cors.New(o)
+}
+
+func bodyFilter(p *config.RoutePolicies) filter.Filter {
+	if p.Body == nil {
+		return nil
+	}
+	most, err := config.Size(p.Body.Max)
+	if err != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return body.New(most, p.Body.Buffer)
+}
+
+func injectFilter(p *config.RoutePolicies) filter.Filter {
+	f := p.Fault
+	if f == nil {
+		return nil
+	}
+	o := inject.Options{Headers: f.Headers}
+	if f.Delay != nil {
+		o.Delay, o.DelayPercent = f.Delay.Fixed, f.Delay.Percent
+	}
+	if f.Abort != nil {
+		o.Status, o.AbortPercent = f.Abort.Status, f.Abort.Percent
+		if f.Abort.GRPCStatus > 0 {
+			o.GRPC = hop.GRPCStatusOf(f.Abort.GRPCStatus)
+		}
+	}
+	return inject.New(o)
+}
