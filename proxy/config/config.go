@@ -277,7 +277,8 @@ type Forwarded struct {
 	RFC7239 string `yaml:"rfc7239" default:"pass" enum:"append,replace,pass,cut"`
 }
 
-// Route sends matching requests to a cluster.
+// Route sends matching requests to a cluster, or answers them. It has one of "cluster",
+// "redirect" and "answer".
 type Route struct {
 	// Name names the route in metrics and spans. The default is the path of its match, its
 	// template or its prefix, or "default".
@@ -285,7 +286,13 @@ type Route struct {
 	// Match is what a request must match; without it every request matches.
 	Match Match `yaml:"match"`
 	// Cluster is the cluster that requests go to.
-	Cluster string `yaml:"cluster" required:"true" ref:"clusters"`
+	Cluster string `yaml:"cluster" ref:"clusters"`
+	// Redirect sends clients to another URL.
+	Redirect *Redirect `yaml:"redirect"`
+	// Answer is a response of the proxy's own.
+	Answer *Answer `yaml:"answer"`
+	// Rewrite changes the path and the host that the endpoint is asked for.
+	Rewrite *Rewrite `yaml:"rewrite"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`

@@ -54,6 +54,18 @@ func NewRoute(cluster string) Route {
 // NewMatch returns a match of every request.
 func NewMatch() Match { return withDefaults[Match]() }
 
+// NewRedirect returns a redirect with every default in place. Set a part of the URL.
+func NewRedirect() *Redirect {
+	r := withDefaults[Redirect]()
+	return &r
+}
+
+// NewAnswer returns an empty answer with every default in place.
+func NewAnswer() *Answer {
+	a := withDefaults[Answer]()
+	return &a
+}
+
 // NewCluster returns a cluster with every default in place.
 func NewCluster(endpoints ...string) Cluster {
 	c := withDefaults[Cluster]()

@@ -231,6 +231,85 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+      - match:
+          percent: 100
+        redirect:
+          scheme: https
+          host: a.test
+          port: 8443
+          path: "/new?a=REDACTED"
+          strip_query: true
+          code: 308
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        redirect:
+          port: 0
+          path_prefix: /new
+          strip_query: false
+          code: 301
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        redirect:
+          port: 0
+          path_regex: "/(a)"
+          substitution: "/\\1"
+          strip_query: false
+          code: 301
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        answer:
+          status: 503
+          headers:
+            x-a: b
+          body: "no\n"
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        answer:
+          status: 200
+          file: robots.txt
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        answer:
+          status: 200
+          json:
+            ok: true
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster: c.1
+        rewrite:
+          path_prefix: /new
+          host: a.test
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster: c.1
+        rewrite:
+          path_regex: "/(a)"
+          substitution: "/\\1"
+          host_from_header: x-host
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          path_template: "/{id}"
+          percent: 100
+        cluster: c.1
+        rewrite:
+          path_template: "/a/{id}"
+        timeout: 15s
+        slow_threshold: 0s
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

@@ -20,7 +20,7 @@ type mistake struct {
 const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
 		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
-	routeKeys  = "name, match, cluster, timeout, retry, hedge, subset, host, slow_threshold, traces, " + policyKeys
+	routeKeys  = "name, match, cluster, redirect, answer, rewrite, timeout, retry, hedge, subset, host, slow_threshold, traces, " + policyKeys
 	policyKeys = "body, cors, fault"
 	rootKeys   = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket"
 )
@@ -49,7 +49,7 @@ func oneDestination(destination string) string {
 
 // mistakes has a row for each thing that can be wrong, with its exact message.
 func mistakes() []mistake {
-	return append(slices.Concat(upstreamMistakes(), matchMistakes()), []mistake{
+	return append(slices.Concat(upstreamMistakes(), matchMistakes(), actionMistakes()), []mistake{
 		{"megabytes for bytes", "listeners: [{name: in, address: ':80', forward_proxy: {}}]\noverload: {max_memory_bytes: 64}\n",
 			"2:30: overload.max_memory_bytes: expected at least 16777216 bytes, or 0 for the limit of the cgroup or the machine, found 64"},
 		// The file as a whole.
@@ -404,13 +404,13 @@ func TestValidateBuilt(t *testing.T) {
 listeners[0].address: expected a listen address such as 0.0.0.0:8080, found "127.0.0.1": the port is missing
 listeners[0].idle_timeout: expected a duration of at least 1ms, found 0s
 listeners[0].routes[0].cluster: there is no cluster "wbe"; did you mean "web"?
-listeners[0].routes[1].cluster: must not be empty; expected the name of one of the clusters
 listeners[0].forward_proxy.allow[0].clients: must not be empty; expected a list, each item a network such as 10.0.0.0/8
 listeners[0].forward_proxy.allow[0].destinations[0]: must not be empty; expected a destination such as example.com, *.example.com:443, 10.0.0.0/8 or *
 clusters.names.balance.hash[0].cookie_path: must not be empty; expected a path such as /api/
 clusters.names.hedge.after: expected a duration of at least 1ms, found 0s
 telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces, found "collector": the port is missing
 telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
+listeners[0].routes[1]: expected one of the keys cluster, redirect, answer
 listeners[1]: the listener does nothing; expected routes, catalog or forward_proxy
 clusters.names.dns.port: expected an integer from 1 to 65535, found 0: addresses have no port (records of type "srv" have)
 clusters.names.balance.hash[1]: expected one of the keys header, cookie, query, source, path

@@ -51,8 +51,8 @@ func check(path string, endpoints func(path string) error, e *Environment) (*Con
 	return c, nil
 }
 
-// CheckFiles reads the certificates, keys, revocation lists, tokens and error pages that the
-// Config names, and returns [Errors] for unusable ones. It does not check what depends on time
+// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages and answers
+// that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
 // or on others, such as expiry, nor the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
@@ -64,6 +64,11 @@ func checkFiles(errs *collector, root *place, c *Config) {
 	f := fileChecker{errs}
 	for i, l := range c.Listeners {
 		f.pages(root.key("listeners").item(i).key("error_pages"), &l)
+		for j := range l.Routes {
+			if a := l.Routes[j].Answer; a != nil {
+				f.answer(root.key("listeners").item(i).key("routes").item(j).key("answer").key("file"), a.File)
+			}
+		}
 		if l.TLS == nil {
 			continue
 		}
@@ -112,6 +117,13 @@ func checkEndpointFiles(errs *collector, root *place, c *Config, endpoints func(
 }
 
 type fileChecker struct{ errs *collector }
+
+// answer checks that a file does for the content of a response.
+func (f fileChecker) answer(p *place, path string) {
+	if content, ok := f.read(p, path); ok && len(content) > MaxAnswer {
+		f.errs.add(p, "expected a file of at most %d bytes, found more", MaxAnswer)
+	}
+}
 
 // read returns a file's content. It returns false if no file is named, or if it can't be
 // read, which it reports.

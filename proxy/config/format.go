@@ -42,6 +42,10 @@ func formatOf(name string) format {
 		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
 	case "regex":
 		return format{"a regular expression (RE2) such as /v[0-9]+/.*", `.`, checkRegex, nil}
+	case "scheme":
+		return format{"a scheme such as https", `^[a-z][a-z0-9+.-]*$`, checkScheme, strings.ToLower}
+	case "text":
+		return format{"a text", ``, func(string) error { return nil }, nil}
 	case "path template":
 		return format{"a template of a path such as /cart/{id}/items", `^/`, checkPathTemplate, suggestTemplate}
 	case "grpc name":

@@ -80,6 +80,15 @@ listeners:
           max_age: 1h
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+      - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
+      - redirect: {path_prefix: /new}
+      - redirect: {path_regex: "/(a)", substitution: '/\1'}
+      - answer: {status: 503, headers: {x-a: b}, body: "no\n"}
+      - answer: {file: robots.txt}
+      - answer: {json: {ok: true}}
+      - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
+      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
+      - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -285,6 +294,12 @@ log: {level: debug}
 upgrade_socket: "@hopscope"
 `
 
+func fullAction(set func(*Route)) Route {
+	r := NewRoute("")
+	set(&r)
+	return r
+}
+
 func fullMatch() Match {
 	return Match{
 		Conditions: Conditions{
@@ -351,7 +366,27 @@ func TestParseFull(t *testing.T) {
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
 				},
-			}},
+			},
+				fullAction(func(r *Route) {
+					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
+				}),
+				fullAction(func(r *Route) { r.Redirect = &Redirect{PathPrefix: "/new", Code: 301} }),
+				fullAction(func(r *Route) { r.Redirect = &Redirect{PathRegex: "/(a)", Substitution: `/\1`, Code: 301} }),
+				fullAction(func(r *Route) {
+					r.Answer = &Answer{Status: 503, Headers: map[string]string{"x-a": "b"}, Body: "no\n"}
+				}),
+				fullAction(func(r *Route) { r.Answer = &Answer{Status: 200, Headers: map[string]string{}, File: "robots.txt"} }),
+				fullAction(func(r *Route) {
+					r.Answer = &Answer{Status: 200, Headers: map[string]string{}, JSON: `{"ok":true}`}
+				}),
+				fullAction(func(r *Route) { r.Cluster, r.Rewrite = "c.1", &Rewrite{PathPrefix: "/new", Host: "a.test"} }),
+				fullAction(func(r *Route) {
+					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host"}
+				}),
+				fullAction(func(r *Route) {
+					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
+				}),
+			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{
 					Clients:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},

@@ -201,6 +201,8 @@ func (k key) formatText() string {
 		return "regular expression"
 	case "path template":
 		return "template of a path"
+	case "text":
+		return "string"
 	case "grpc name":
 		return "name"
 	case "hostname":

@@ -171,6 +171,9 @@ func (v validator) text(p *place, k key, s string) {
 		s = strings.TrimSuffix(s, "\n") // as Envoy's format strings end
 	}
 	for _, r := range s {
+		if k.format == "text" {
+			break
+		}
 		if r < ' ' || r == 0x7f || r == '\u0085' || r == '\u2028' || r == '\u2029' {
 			v.errs.add(p, "the control character %U is not allowed", r)
 			return

@@ -23,7 +23,7 @@ type Route struct {
 	Sampler *tracecontext.Sampler
 }
 
-// Action is what a route does: a [Forward] or an [Answer].
+// Action is what a route does: a [Forward], a [Redirect] or an [Answer].
 type Action interface {
 	act(*Forwarder, *filter.Exchange) error
 }
@@ -40,11 +40,15 @@ type Forward struct {
 	Targets []Target
 	// Timeout is for the whole response; 0 is none.
 	Timeout time.Duration
-	// Strip is taken from the front of the path, and Prepend put there.
+	// Strip is taken from the front of the path, and Prepend put there. Rewrite makes
+	// another path in their place; nil is none.
 	Strip, Prepend string
+	Rewrite        *Rewrite
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string
+	// HostFrom is a field of the request that has the host in the place of Host; "" is none.
+	HostFrom string
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
 }
@@ -80,7 +84,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
-	if a.Strip != "" || a.Prepend != "" {
+	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {
 		a.rewrite(&x.Request)
 	}
 	return f.forward(x, a, t, nil)

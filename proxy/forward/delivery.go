@@ -30,6 +30,8 @@ type delivery struct {
 	// cookie its value.
 	setCookie *HashOn
 	cookie    string
+	// host is the one that the route has for the endpoint, "" for the client's.
+	host string
 	// nameless is true where the request names no host, and the route none for it.
 	nameless bool
 	// entered is true once the hop is in the table of those under way.
@@ -76,7 +78,8 @@ func (d *delivery) run() error {
 		d.limits.begin(x.Hop.Routed)
 	}
 	d.choose()
-	d.nameless = d.action.Host == "" && !x.Request.Has(message.Host)
+	d.host = d.action.hostFor(&x.Request)
+	d.nameless = d.host == "" && !x.Request.Has(message.Host)
 	d.content = content{here: here}
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
@@ -148,8 +151,8 @@ func (d *delivery) pick(x *filter.Exchange) (*cluster.Endpoint, error) {
 // endpoint's address, also where an HTTP/1.0 client sent none, which HTTP/1.1 requires;
 // "" is the one that the client asked for.
 func (d *delivery) hostOf(endpoint string) string {
-	if d.nameless || d.action.Host == "endpoint" {
+	if d.nameless || d.host == "endpoint" {
 		return endpoint
 	}
-	return d.action.Host
+	return d.host
 }

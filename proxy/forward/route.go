@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -140,30 +139,6 @@ func (f *Forwarder) unknown(r *message.Head) string {
 func hostOf(r *message.Head) string {
 	return message.LowerHost(string(message.Hostname(r.Host())))
 }
-
-// rewrite gives the request the path that the endpoint is to see, and keeps the
-// one that it had, as Envoy does.
-func (a *Forward) rewrite(r *message.Head) {
-	path := r.Path()
-	rest, stripped := bytes.CutPrefix(path, []byte(a.Strip))
-	if a.Strip == "" || !stripped {
-		rest = path
-	}
-	var to []byte
-	to = append(append(to, a.Prepend...), rest...)
-	if len(to) == 0 || to[0] != '/' {
-		to = append([]byte{'/'}, to...)
-	}
-	if bytes.Equal(to, path) {
-		return
-	}
-	r.RemoveName([]byte(originalPath))
-	target := r.OriginTarget() // before the field begins, as it may add to the head
-	r.EndField(message.Unknown, append(r.BeginField(originalPath), target...))
-	r.SetPath(to)
-}
-
-const originalPath = "x-envoy-original-path"
 
 // clip keeps what a client sent to a length that is fit for a message.
 func clip(b []byte) []byte {

@@ -98,9 +98,14 @@ type Route struct {
 	Match config.Match
 	// Unnamed says that the name is no template of the requests' paths, but was made up.
 	Unnamed bool
-	// Cluster is where requests go. Without a name the route is closed: its requests
-	// are refused.
+	// Cluster is where requests go. Without a name, a redirect and an answer the route is
+	// closed: its requests are refused.
 	Cluster ID
+	// Redirect is where clients are sent, and Answer the response that they get; nil for
+	// neither. Content is what the file of the answer holds: whoever reads files sets it.
+	Redirect *config.Redirect
+	Answer   *config.Answer
+	Content  string
 	// Timeout is the time for a whole response, from the end of the request; 0 is none.
 	Timeout time.Duration
 	// Policy is the route's own, or else its cluster's.
@@ -113,6 +118,8 @@ type Route struct {
 	// Strip is taken from the front of the path where it is there; Prepend is put in
 	// front of what is left.
 	Strip, Prepend string
+	// Rewrite changes path and host in their place; nil is none.
+	Rewrite *config.Rewrite
 	// Host is the Host field that the endpoint sees: "" for the client's, "endpoint"
 	// for the endpoint's own address.
 	Host string

@@ -11,14 +11,14 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 )
 
-// resourcesOf returns what a configuration says, with the error pages that it names. The
-// error has a line for each page that can't be used.
+// resourcesOf returns what a configuration says, with the error pages and the answers that
+// it names. The error has a line for each file that can't be used.
 func resourcesOf(c *config.Config) (*resources.Set, error) {
 	s := resources.FromConfig(c)
 	var mistakes []error
 	for _, l := range s.Listeners {
 		for i := range l.HTTP.ErrorPages {
-			content, err := readPage(l.HTTP.ErrorPages[i].File)
+			content, err := readStart(l.HTTP.ErrorPages[i].File, problem.MaxPage+1)
 			if err == nil {
 				_, err = problem.ParsePage(content, l.HTTP.ProxyStatus == "append")
 			}
@@ -27,12 +27,35 @@ func resourcesOf(c *config.Config) (*resources.Set, error) {
 			}
 			l.Pages = append(l.Pages, string(content))
 		}
+		if err := readAnswers(s.Routes[l.Tables[0]]); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("listener %s: %w", l.Name, err))
+		}
 	}
 	return s, errors.Join(mistakes...)
 }
 
-// readPage reads a page, and not much of one that is too large.
-func readPage(path string) ([]byte, error) {
+// readAnswers reads what the routes of a listener answer with.
+func readAnswers(t *resources.RouteTable) error {
+	var mistakes []error
+	for i := range t.Routes {
+		a := t.Routes[i].Answer
+		if a == nil || a.File == "" {
+			continue
+		}
+		content, err := readStart(a.File, config.MaxAnswer+1)
+		if err == nil && len(content) > config.MaxAnswer {
+			err = fmt.Errorf("it has more than %d bytes", config.MaxAnswer)
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("routes[%d].answer: %s: %w", i, a.File, err))
+		}
+		t.Routes[i].Content = string(content)
+	}
+	return errors.Join(mistakes...)
+}
+
+// readStart reads the first bytes of a file.
+func readStart(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		var at *os.PathError
@@ -42,7 +65,7 @@ func readPage(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, problem.MaxPage+1))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // errorPages are the pages of a listener.

@@ -28,6 +28,9 @@ func hostsOf(routes []resources.Route) (all []string) {
 
 // route makes a route to its running cluster. A route without one is closed.
 func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.Labels) forward.Route {
+	if own := ownAction(r); own != nil {
+		return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: own}
+	}
 	c := g.running(r.Cluster)
 	if c == nil {
 		return closed(labels)
@@ -42,15 +45,23 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if len(r.Subset) > 0 {
 		t.Subset = balance.NewCriteria(r.Subset)
 	}
-	var sampler *tracecontext.Sampler
-	if r.Traces != nil {
-		s := g.sampler.ForRoute(r.Traces.Sample)
-		sampler = &s
-	}
-	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: sampler, Action: &forward.Forward{
+	a := &forward.Forward{
 		Targets: []forward.Target{t}, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
-	}}
+	}
+	if r.Rewrite != nil {
+		rewrite(a, r.Rewrite, &r.Match.Conditions)
+	}
+	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: a}
+}
+
+// routeSampler is a route's own sampling, nil for none.
+func (g *generation) routeSampler(r *resources.Route) *tracecontext.Sampler {
+	if r.Traces == nil {
+		return nil
+	}
+	s := g.sampler.ForRoute(r.Traces.Sample)
+	return &s
 }
 
 // own reports whether a cluster is taken for the service's own application: a listener for
@@ -64,7 +75,7 @@ func (g *generation) own(lc *config.Listener, id resources.ID) bool {
 	for i := range g.config.Listeners {
 		l := &g.config.Listeners[i]
 		for k := range l.Routes {
-			only = only && (l.Direction != "inbound" || l.Routes[k].Cluster == id.Name)
+			only = only && (l.Direction != "inbound" || l.Routes[k].Cluster == id.Name || l.Routes[k].Cluster == "")
 		}
 	}
 	cc := g.config.Clusters[id.Name]

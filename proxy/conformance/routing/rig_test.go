@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -165,4 +166,11 @@ func (x *rig) ask(t *testing.T, line string, fields ...string) answer {
 func (x *rig) cluster(t *testing.T, line string, fields ...string) string {
 	t.Helper()
 	return x.ask(t, line, fields...).seen.Cluster
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
