@@ -3,10 +3,12 @@ package snapshot
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/body"
+	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -17,6 +19,7 @@ import (
 // routeFilters are the filters of a route, the first outermost: the one table of them.
 // Each makes a filter of the route's policies, nil where the route has none of its kind.
 var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+	compressFilter,
 	corsFilter,
 	injectFilter,
 	bodyFilter,
@@ -43,6 +46,23 @@ func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
 	}
 	g.chains[string(key)] = filter.Chain(filter.Act, filters...)
 	return g.chains[string(key)]
+}
+
+func compressFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.Compress
+	if c == nil {
+		return nil
+	}
+	o := compress.Options{MinBytes: int64(c.MinBytes)}
+	for _, name := range c.Algorithms {
+		if a, ok := compress.AlgorithmOf(name); ok {
+			o.Algorithms = append(o.Algorithms, a)
+		}
+	}
+	for _, t := range c.Types {
+		o.Types = append(o.Types, strings.ToLower(t))
+	}
+	return compress.New(o)
 }
 
 // matchPreflights has a route with CORS match the preflights of its methods.
