@@ -8,6 +8,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64
 MAX_BYTES   := 31457280
 CONSOLE     := dashboards/console
+# A module of its own: go's ./... does not reach into it.
+GRAFANA     := dashboards/grafana/gen
 MAX_SCRIPT  := 153600
 
 # What is built twice is the same twice: no paths, no build id, no time, no C.
@@ -87,10 +89,15 @@ check-console: $(CONSOLE)/node_modules/.package-lock.json ## fail if dashboards/
 	bytes=$$(for f in dist/assets/*.js; do gzip -9c "$$f" | wc -c; done | awk '{ sum += $$1 } END { print sum }'); \
 	[ "$$bytes" -le $(MAX_SCRIPT) ] || { echo "the script of the console has $$bytes bytes, compressed: that is more than $(MAX_SCRIPT)"; exit 1; }
 
+.PHONY: test-manifests
+test-manifests: ## check deploy/ against the schemas of Kubernetes, Compose, Docker, Nomad and systemd
+	for module in deploy/manifests deploy/manifests/nomad; do (cd $$module && go test $(TEST_FLAGS) ./...); done
+
 .PHONY: test
-test: test-console ## all tests with the race detector, against real servers (installed if missing)
+test: test-console test-manifests ## all tests with the race detector, against real servers (installed if missing)
 	deploy/backends/setup $(TEST_PARTS) >/dev/null
 	go test -run AllocatesNothing ./proxy/listener
+	cd $(GRAFANA) && go test -race $(TEST_FLAGS) ./...
 	HOPSCOPE_REQUIRE_BACKENDS=1 go test -race -p 2 -timeout $(TIMEOUT) $(TEST_FLAGS) ./...
 
 .PHONY: bench
@@ -131,25 +138,29 @@ lint: ## gofmt, go vet and staticcheck, none of which may complain
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { printf 'not gofmt-ed (make fmt does it):\n%s\n' "$$bad"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd $(GRAFANA) && go vet ./... && go run $(STATICCHECK) ./...
 
 .PHONY: fmt
 fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: docs/config.md, docs/flags.md, docs/metrics.md
+generate: ## write the generated files: docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
 	go run . config reference >docs/config.md.new
 	mv docs/config.md.new docs/config.md
 	go run ./docs/generate >docs/flags.md.new
 	mv docs/flags.md.new docs/flags.md
 	go run ./docs/generate metrics >docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
+	cd $(GRAFANA) && go run . ../dashboards
+	cd deploy/manifests && go run .
 
 .PHONY: check-generated
 check-generated: check-console ## fail if a generated file is not what make generate writes
 	@go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
 		go run ./docs/generate metrics | diff -u docs/metrics.md - || \
 		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }
+	@cd $(GRAFANA) && go run . -check ../dashboards
 
 .PHONY: cross
 cross: ## compile everything for every platform

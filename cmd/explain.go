@@ -126,12 +126,7 @@ func everyWord() (all []explanation) {
 		add(e, "error type", failures(func(k fault.Kind) bool { return k.ProxyError() == e.Word }))
 	}
 	for _, k := range fault.All() {
-		e, ok := words.ErrorType(k.ProxyError())
-		if !ok || k.Side() == fault.Downstream {
-			e = words.Flag(k.Flag()) // the causes of an error type are those of an endpoint's
-		}
-		e.Word, e.Meaning = k.String(), words.Kind(k.String())
-		add(e, "kind", failures(func(other fault.Kind) bool { return other == k }))
+		add(k.Explain(), "kind", failures(func(other fault.Kind) bool { return other == k }))
 	}
 	for _, e := range words.Terms() {
 		add(e, "word", nil)

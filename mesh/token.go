@@ -47,8 +47,11 @@ func (t *Tokens) First() string { return string(t.now()[0]) }
 
 // Has reports whether a token is one of the file's. How long it takes says nothing of what
 // is right about a wrong one.
-func (t *Tokens) Has(token string) bool {
-	sum, found := sha256.Sum256([]byte(token)), 0
+func (t *Tokens) Has(token string) bool { return t.HasSum(sha256.Sum256([]byte(token))) }
+
+// HasSum is Has for who knows the token's SHA-256 only.
+func (t *Tokens) HasSum(sum [sha256.Size]byte) bool {
+	found := 0
 	for _, one := range t.now() {
 		own := sha256.Sum256(one)
 		found |= subtle.ConstantTimeCompare(sum[:], own[:])

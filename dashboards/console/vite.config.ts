@@ -17,8 +17,9 @@ export default defineConfig({
     cssCodeSplit: false,
     license: { fileName: 'licenses.md' },
     reportCompressedSize: false,
-    rolldownOptions: { output: { chunkFileNames: ({ name, facadeModuleId }) => `assets/${facadeModuleId?.match(/src\/(\w+)\/page\.tsx$/)?.[1] ?? name}-[hash].js` } },
+    rolldownOptions: { checks: { pluginTimings: false }, output: { chunkFileNames: ({ name, facadeModuleId }) => `assets/${facadeModuleId?.match(/src\/(\w+)\/page\.tsx$/)?.[1] ?? name}-[hash].js` } },
   },
+  worker: { format: 'es' },
   test: { include: ['src/**/*.test.{ts,tsx}'], environment: 'happy-dom' },
   server: { host: '127.0.0.1', proxy: { '/v1': admin, '/clusters': admin, '/reload': admin, '/drain': admin } },
 });

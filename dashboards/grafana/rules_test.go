@@ -1,6 +1,5 @@
-// Package grafana_test checks the rules, alerts and dashboards for Prometheus and Grafana,
-// and the runbooks of the alerts: with promtool, against the metrics that the code has, and
-// on the demo mesh.
+// Tests of the rules, alerts and dashboards, and of the runbooks: with promtool, against the
+// metrics that the code has, and on the demo mesh.
 package grafana_test
 
 import (
@@ -26,14 +25,6 @@ type rule struct {
 	For         string
 	Labels      map[string]string
 	Annotations map[string]string
-}
-
-// name is what the rule records, or the alert's name.
-func (r *rule) name() string {
-	if r.Record != "" {
-		return r.Record
-	}
-	return r.Alert
 }
 
 // rulesOf reads the rules of a file.

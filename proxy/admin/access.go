@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"net/http"
 	"strings"
@@ -28,36 +29,44 @@ type Access struct {
 	// Ready and Metrics are open to everyone. Nobody else learns why the proxy is not ready.
 	Ready, Metrics bool
 	// Refused is called for each request that is refused, with the reason: "no_credential",
-	// "wrong_token" or "role".
+	// "wrong_token" or "role"; "paced" if it may not show another token yet; "forged" if it has
+	// a session, but does not come from the console.
 	Refused func(reason string)
 }
 
-// role returns what the client of a request may do. wrong is true if it has shown a token
-// that nobody has; then a certificate does not count.
-func (a *Access) role(r *http.Request) (role Role, wrong bool) {
-	if a == nil {
+// role returns what the client of a request may do: by the token that it shows, or else by
+// its certificate or its session. wrong is true if it has shown a token that nobody has; then
+// nothing else counts.
+func (a *api) role(r *http.Request) (role Role, wrong bool) {
+	if a.Access == nil {
 		return Controller, false
 	}
-	token, shown := tokenOf(r)
-	if !shown {
-		if a.Certificate != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-			return a.Certificate(r.TLS), false
-		}
-		return Nobody, false
+	if token, shown := tokenOf(r); shown {
+		role = a.Access.tokenRole(sha256.Sum256([]byte(token)))
+		return role, role == Nobody
 	}
-	// Every file is asked, so that the time is the same for all.
+	if a.Access.Certificate != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		role = a.Access.Certificate(r.TLS)
+	}
+	of, _ := a.sessionRole(r)
+	return max(role, of), false
+}
+
+// tokenRole returns what who has a token may do, by the token's hash. Every file is asked,
+// so that the time is the same for all.
+func (a *Access) tokenRole(token sum) (role Role) {
 	if hasToken(a.Read, token) {
 		role = Reader
 	}
 	if hasToken(a.Control, token) {
 		role = Controller
 	}
-	return role, role == Nobody
+	return role
 }
 
-func hasToken(files []*mesh.Tokens, token string) (found bool) {
+func hasToken(files []*mesh.Tokens, token sum) (found bool) {
 	for _, f := range files {
-		found = f.Has(token) || found
+		found = f.HasSum(token) || found
 	}
 	return found
 }
@@ -81,7 +90,12 @@ func tokenOf(r *http.Request) (token string, shown bool) {
 
 // admit reports whether the client of a request has a role, and answers the request if not.
 func (a *api) admit(w http.ResponseWriter, r *http.Request, needs Role) bool {
-	role, wrong := a.Access.role(r)
+	role, wrong := a.role(r)
+	if role >= needs && a.isForged(r) {
+		a.Access.Refused("forged")
+		writeForged(w)
+		return false
+	}
 	if role >= needs {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			w.Header().Set(mesh.HeaderProcess, a.Process)
@@ -105,9 +119,16 @@ func (a *api) admit(w http.ResponseWriter, r *http.Request, needs Role) bool {
 	default:
 		a.Access.Refused("no_credential")
 	}
-	// The same for both, and for all paths.
-	w.Header().Add("WWW-Authenticate", `Bearer realm="hopscope"`)
-	w.Header().Add("WWW-Authenticate", `Basic realm="hopscope", charset="UTF-8"`)
+	a.challenge(w, r) // the same for both, and for all paths
 	writeError(w, http.StatusUnauthorized, "this needs a token", "send Authorization: Bearer TOKEN; the commands have --token-file")
 	return false
+}
+
+// challenge says how a client can show who it is. A page that asks for JSON is offered no
+// Basic: the browser would ask the person for a password before the page can.
+func (a *api) challenge(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("WWW-Authenticate", `Bearer realm="hopscope"`)
+	if !strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Add("WWW-Authenticate", `Basic realm="hopscope", charset="UTF-8"`)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
@@ -55,6 +56,8 @@ type Options struct {
 	Tail *tail.Tail
 	// Top returns what was counted since the start, by service and callee.
 	Top func() *top.Counts
+	// Series returns what was counted in so many windows until now.
+	Series func(now time.Time, windows int) *series.Part
 	// Active has the hops under way; nil if that is not known.
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
@@ -67,6 +70,8 @@ type Options struct {
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
 	// nil if that is not known.
 	Dropped func() map[string]map[string]uint64
+	// Config is the configuration in force, for people, with what each part of it does.
+	Config func() any
 	// Act applies an action to an endpoint of a cluster, both by name: "eject", "restore"
 	// or "drain". It returns an error if there is no such endpoint.
 	Act func(cluster, endpoint, action string) error
@@ -95,7 +100,7 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared()}
+	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared(), sessions: newSessions()}
 	a.client = mesh.Within(a.members, a.ask)
 	a.all, a.failed = newLive(a.client, false), newLive(a.client, true)
 	a.endpoints = a.table()
@@ -107,7 +112,8 @@ func New(o Options) http.Handler {
 	return guard(toConsole(a.mux))
 }
 
-// api is the handler's state. What changes after New is in shared, all and failed.
+// api is the handler's state. What changes after New is in shared, sessions, all
+// and failed.
 type api struct {
 	Options
 	endpoints []endpoint
@@ -116,6 +122,7 @@ type api struct {
 	pages     pages
 	client    *mesh.Client // of the whole mesh
 	shared    *shared
+	sessions  *sessions
 	// all and failed have the traces of the mesh as they end.
 	all, failed *live
 }

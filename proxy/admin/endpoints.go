@@ -35,6 +35,7 @@ const (
 	get  = "GET"
 	post = "POST"
 	both = "GET, POST"
+	sign = "GET, POST, DELETE"
 )
 
 // table lists the endpoints that these options can answer, in the order in
@@ -84,21 +85,26 @@ func (a *api) table() []endpoint {
 		costly(views, "/v1/traces?failed=1", "/v1/traces", "the same as /traces, for programs; everything under /v1 only ever grows", a.traces),
 		costly(views, "/v1/hops?trace=ID", "/v1/hops", "the same as /hops, for programs", a.hops),
 		costly(views, "/v1/strays?trace=ID", "/v1/strays", "calls that began a trace of their own while a service here answered a request of this one", a.strays),
+		open(true, row("/v1/session", "/v1/session", sign, "who you are; POST signs a browser in by a token, DELETE out", a.session)),
 		row("/v1/self", "/v1/self", get, "who this proxy is", a.selfInfo),
+		costly(views, "/v1/words", "/v1/words", "every flag, kind, error type and event in words", a.words),
 		costly(relays, "/v1/peers", "/v1/peers", "the members of the mesh, and who each is", a.peers),
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
-	ofMesh := func(path, pattern, help string, q meshQuestion) endpoint {
-		e := row(path, pattern, get, help, a.ofMesh(q))
+	add(a.Series != nil, costly(views, "/v1/series?since=1h", "/v1/series", "what was counted in each window of the last hour, for /v1/mesh/series", a.history))
+	add(a.Config != nil, costly(views, "/v1/config", "/v1/config", "the configuration in force, with how often each route was used, and the state of endpoints and certificates", state(a.Config)))
+	ofMesh := func(path, pattern, help string, q meshQuestion, fresh time.Duration) endpoint {
+		e := row(path, pattern, get, help, a.ofMesh(q, fresh))
 		e.mesh = true
 		return e
 	}
 	add(true,
-		ofMesh("/v1/mesh/why?since=10m", "/v1/mesh/why", "why requests fail over the whole mesh, as hopscope why --json says it", a.meshWhy),
-		ofMesh("/v1/mesh/traces?failed=1", "/v1/mesh/traces", "recent traces of the whole mesh, with the parameters of /v1/traces", a.meshTraces),
-		ofMesh("/v1/mesh/trace/ID", "/v1/mesh/trace/{id}", "one trace over the whole mesh, and which hop failed", a.meshTrace),
-		ofMesh("/v1/mesh/events?since=1h", "/v1/mesh/events", "what happened to the proxies of the mesh", a.meshEvents),
-		ofMesh("/v1/mesh/active", "/v1/mesh/active", "the requests of the whole mesh that are under way for longest; also limit=N", a.meshActive),
-		ofMesh("/v1/mesh/peers", "/v1/mesh/peers", "the members of the mesh, asked whether they answer now", a.meshPeers))
+		ofMesh("/v1/mesh/why?since=10m", "/v1/mesh/why", "why requests fail over the whole mesh, as hopscope why --json says it", a.meshWhy, meshFresh),
+		ofMesh("/v1/mesh/traces?failed=1", "/v1/mesh/traces", "recent traces of the whole mesh, with the parameters of /v1/traces", a.meshTraces, meshFresh),
+		ofMesh("/v1/mesh/trace/ID", "/v1/mesh/trace/{id}", "one trace over the whole mesh, and which hop failed", a.meshTrace, meshFresh),
+		ofMesh("/v1/mesh/events?since=1h", "/v1/mesh/events", "what happened to the proxies of the mesh", a.meshEvents, meshFresh),
+		ofMesh("/v1/mesh/series?since=1h", "/v1/mesh/series", "requests, failures and durations of the last hour: of services, edges, routes and endpoints", a.meshSeries, seriesFresh),
+		ofMesh("/v1/mesh/active", "/v1/mesh/active", "the requests of the whole mesh that are under way for longest; also limit=N", a.meshActive, meshFresh),
+		ofMesh("/v1/mesh/peers", "/v1/mesh/peers", "the members of the mesh, asked whether they answer now", a.meshPeers, meshFresh))
 	tail := costly(make(lane, maxStreams), "/v1/mesh/tail?failed=1", "/v1/mesh/tail", "the traces of the whole mesh as they end, a JSON object a line; also service=, rate=N a second", a.meshTail)
 	tail.mesh = true
 	add(true, tail)

@@ -22,7 +22,7 @@ type meshQuestion func(form url.Values) (ask func(ctx context.Context) prepared,
 
 // ofMesh answers what the whole mesh is asked: this proxy asks all members, itself among
 // them, and puts together what they know.
-func (a *api) ofMesh(question meshQuestion) http.HandlerFunc {
+func (a *api) ofMesh(question meshQuestion, fresh time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		form := r.URL.Query()
 		if id := r.PathValue("id"); id != "" {
@@ -34,7 +34,7 @@ func (a *api) ofMesh(question meshQuestion) http.HandlerFunc {
 			return
 		}
 		path, _, _ := strings.Cut(r.Pattern, "{")
-		got, err := a.shared.get(r.Context(), path+"?"+form.Encode(), ask)
+		got, err := a.shared.get(r.Context(), path+"?"+form.Encode(), fresh, ask)
 		if err != nil {
 			w.Header().Set("Retry-After", "2")
 			writeError(w, http.StatusServiceUnavailable, errBusy.Error(), "try again in a moment")

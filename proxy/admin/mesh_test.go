@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/events"
@@ -24,6 +25,13 @@ func whole(o *Options) {
 		return []events.Event{{Time: now, Last: now, Count: 1, Kind: events.Start, Service: o.Service, Text: "it started"}}
 	}
 	o.Active = new(active.Table)
+	o.Series = func(now time.Time, windows int) *series.Part {
+		p := &series.Part{Service: o.Service, Started: now.Add(-time.Hour), Until: now.Truncate(series.Window), Windows: windows}
+		one := series.Line{Direction: "inbound"}
+		p.Spread(&one, now.Add(-time.Minute), now, 100, 10)
+		p.Edges = []series.Line{one}
+		return p
+	}
 }
 
 // meshed is a proxy, and another one of its mesh.
@@ -47,6 +55,7 @@ func TestWholeMesh(t *testing.T) {
 		"/v1/mesh/traces?status=404":                  {`"traces":[]`},
 		"/v1/mesh/trace/" + failedTrace:               {`"verdict":"payments -> bank (127.0.0.1:4003): connection refused`, `"failed":true`},
 		"/v1/mesh/events":                             {`"proxy":"` + address + `","instance":""`, `"proxy":"10.0.0.1:9901"`},
+		"/v1/mesh/series?since=5m":                    {`"windows":20`, `"window_ns":15000000000`, `"service":"orders"`, `"proxied":true`, `"routes":[]`},
 		"/v1/mesh/active?limit=5":                     {`"requests":[]`},
 		"/v1/mesh/peers":                              {`"mesh":"shop"`, `"service":"orders"`, `"self":true`, `"address":"127.0.0.1:1"`},
 	} {
@@ -67,7 +76,7 @@ func TestWholeMesh(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/mesh/why?since=x": "a duration", "/v1/mesh/why?sinc=1m": "only since", "/v1/mesh/traces?limit=0": "from 1 to", "/v1/mesh/traces?status=6xx": "such as 503",
 		"/v1/mesh/traces?flag=uf": "response flag", "/v1/mesh/traces?min=5": "a duration", "/v1/mesh/trace/x": "is not a trace id", "/v1/mesh/active?limit=x": "from 1 to", "/v1/mesh/peers?a=b": "none",
-		"/v1/mesh/events?since=1000h": "at most",
+		"/v1/mesh/events?since=1000h": "at most", "/v1/mesh/series?window=5s": "only since", "/v1/series?since=-1s": "a duration",
 	} {
 		if got := f.do("GET", path); got.status != 400 || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %v, want %s", path, got, want)
@@ -106,7 +115,6 @@ func TestWholeMeshIsNotRelayed(t *testing.T) {
 // more, it is given up.
 func TestLeavingAnAnswer(t *testing.T) {
 	s := newShared()
-	s.fresh = time.Hour
 	began, finish := make(chan struct{}), make(chan struct{})
 	build := func(its context.Context) prepared {
 		close(began)
@@ -119,7 +127,7 @@ func TestLeavingAnAnswer(t *testing.T) {
 	}
 	leaves, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	all.Go(func() { s.get(leaves, "a", build) })
+	all.Go(func() { s.get(leaves, "a", time.Hour, build) })
 	<-began
 	s.mu.Lock()
 	s.all["a"].waiting++ // as who stays does
@@ -127,7 +135,7 @@ func TestLeavingAnAnswer(t *testing.T) {
 	leave()
 	all.Wait()
 	all.Go(func() {
-		if got, err := s.get(t.Context(), "a", nil); err != nil || string(got.body) != "whole" {
+		if got, err := s.get(t.Context(), "a", time.Hour, nil); err != nil || string(got.body) != "whole" {
 			t.Errorf("%s, %v", got.body, err)
 		}
 	})
@@ -136,7 +144,7 @@ func TestLeavingAnAnswer(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := false
-	if _, err := s.get(ctx, "b", func(its context.Context) prepared { cancel(); <-its.Done(); ended = true; return prepared{} }); err == nil || !ended {
+	if _, err := s.get(ctx, "b", time.Hour, func(its context.Context) prepared { cancel(); <-its.Done(); ended = true; return prepared{} }); err == nil || !ended {
 		t.Errorf("an answer for nobody; ended %v, error %v", ended, err)
 	}
 }
@@ -144,13 +152,12 @@ func TestLeavingAnAnswer(t *testing.T) {
 // TestShared: an answer is made once for all who want it, and not too many are kept.
 func TestShared(t *testing.T) {
 	s := newShared()
-	s.fresh = time.Hour
 	built := 0
 	build := func(text string) func(context.Context) prepared {
 		return func(context.Context) prepared { built++; return prepared{200, []byte(text)} }
 	}
 	for range 3 {
-		if got, err := s.get(t.Context(), "a", build("a")); err != nil || string(got.body) != "a" {
+		if got, err := s.get(t.Context(), "a", time.Hour, build("a")); err != nil || string(got.body) != "a" {
 			t.Errorf("%s, %v", got.body, err)
 		}
 	}
@@ -159,7 +166,7 @@ func TestShared(t *testing.T) {
 	}
 	large := strings.Repeat("x", maxKept)
 	for range 2 {
-		if got, err := s.get(t.Context(), "large", build(large)); err != nil || len(got.body) != maxKept {
+		if got, err := s.get(t.Context(), "large", time.Hour, build(large)); err != nil || len(got.body) != maxKept {
 			t.Errorf("%d bytes, %v", len(got.body), err)
 		}
 	}
@@ -169,7 +176,7 @@ func TestShared(t *testing.T) {
 	for range maxMesh {
 		s.lane <- struct{}{}
 	}
-	if _, err := s.get(t.Context(), "busy", build("busy")); err != errBusy {
+	if _, err := s.get(t.Context(), "busy", time.Hour, build("busy")); err != errBusy {
 		t.Errorf("with all places taken: %v", err)
 	}
 }

@@ -13,8 +13,12 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/mesh"
+	"github.com/hopscope/hopscope/mesh/series"
+	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
 	"github.com/hopscope/hopscope/telemetry/events"
+	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/tail"
 )
 
 // meshOf is a mesh of this proxy and others, each asked at its own address.
@@ -51,7 +55,8 @@ func TestVersionedAPIIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &api{Options: Options{Why: func(time.Time) *why.Digest { return nil }, Events: func(time.Time) []events.Event { return nil }}}
+	a := &api{Options: Options{Why: func(time.Time) *why.Digest { return nil }, Events: func(time.Time) []events.Event { return nil }, Series: func(time.Time, int) *series.Part { return nil },
+		Config: func() any { return nil }, Top: func() *top.Counts { return nil }, Tail: tail.New(), Pin: func(context.Context, []hop.TraceID) int { return 0 }}}
 	n := 0
 	for _, e := range a.table() {
 		path, _, _ := strings.Cut(e.path, "?")
@@ -62,7 +67,7 @@ func TestVersionedAPIIsDocumented(t *testing.T) {
 			t.Errorf("docs/mesh.md does not have %s %s", e.methods, path)
 		}
 	}
-	if n < 6 {
+	if n < 20 {
 		t.Errorf("only %d paths are looked at", n)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	ok, why := a.Ready()
-	if role, _ := a.Access.role(r); !ok && role == Nobody {
+	if role, _ := a.role(r); !ok && role == Nobody {
 		writeError(w, http.StatusServiceUnavailable, "not ready", "")
 		return
 	}

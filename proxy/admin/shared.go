@@ -14,7 +14,9 @@ const (
 	maxMesh   = 4
 	meshTime  = 3 * time.Second
 	meshFresh = time.Second
-	maxKept   = 16 << 20
+	// seriesFresh is the same for the history, which is long, and whose windows are longer.
+	seriesFresh = 5 * time.Second
+	maxKept     = 16 << 20
 )
 
 // errBusy says that too many different answers are being put together.
@@ -22,8 +24,7 @@ var errBusy = errors.New("too many ask for this at once")
 
 // shared has answers that many ask for at the same time made once.
 type shared struct {
-	lane  lane
-	fresh time.Duration
+	lane lane
 
 	mu   sync.Mutex
 	all  map[string]*making
@@ -46,19 +47,19 @@ type prepared struct {
 }
 
 func newShared() *shared {
-	return &shared{lane: make(lane, maxMesh), fresh: meshFresh, all: map[string]*making{}}
+	return &shared{lane: make(lane, maxMesh), all: map[string]*making{}}
 }
 
-// get returns the answer to a question, which build makes unless somebody else has just
-// asked the same. It ends when ctx does. When nobody waits any more, building is given up.
-func (s *shared) get(ctx context.Context, question string, build func(context.Context) prepared) (prepared, error) {
+// get returns the answer to a question, which build makes unless somebody else has asked the
+// same within fresh. It ends when ctx does. When nobody waits any more, building is given up.
+func (s *shared) get(ctx context.Context, question string, fresh time.Duration, build func(context.Context) prepared) (prepared, error) {
 	s.mu.Lock()
 	m := s.all[question]
 	if m == nil {
 		its, cancel := context.WithCancel(context.Background())
 		m = &making{cancel: cancel, done: make(chan struct{})}
 		s.all[question] = m
-		go s.make(its, question, m, build)
+		go s.make(its, question, m, fresh, build)
 	}
 	m.waiting++
 	s.mu.Unlock()
@@ -82,7 +83,7 @@ func (s *shared) get(ctx context.Context, question string, build func(context.Co
 }
 
 // make makes an answer, and keeps it for a moment.
-func (s *shared) make(ctx context.Context, question string, m *making, build func(context.Context) prepared) {
+func (s *shared) make(ctx context.Context, question string, m *making, fresh time.Duration, build func(context.Context) prepared) {
 	defer close(m.done)
 	defer m.cancel()
 	if m.err = errBusy; s.lane.enter(ctx) {
@@ -102,7 +103,7 @@ func (s *shared) make(ctx context.Context, question string, m *making, build fun
 		return
 	}
 	s.kept += size
-	time.AfterFunc(s.fresh, func() {
+	time.AfterFunc(fresh, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.kept -= size

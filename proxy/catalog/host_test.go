@@ -32,7 +32,7 @@ func TestHostsWithADot(t *testing.T) {
 		h.Add(message.Host, "host", host)
 		h.SetRequestLine(h.Own("GET"), h.Own("/"), message.Span{}, message.Span{}, h.Own("/"), message.Span{})
 		got := ""
-		if i := table.Match(h); i >= 0 {
+		if i := table.Match(&route.Request{Head: h}); i >= 0 {
 			got = plan.Routes[i].Name
 			for _, c := range plan.Clusters {
 				if c.Name == plan.Routes[i].Cluster && got == "shop.test/" && len(c.Endpoints) != 2 {

@@ -279,8 +279,8 @@ type Forwarded struct {
 
 // Route sends matching requests to a cluster.
 type Route struct {
-	// Name names the route in metrics and spans. The default is the path of its match, or
-	// "default".
+	// Name names the route in metrics and spans. The default is the path of its match, its
+	// template or its prefix, or "default".
 	Name string `yaml:"name" format:"name"`
 	// Match is what a request must match; without it every request matches.
 	Match Match `yaml:"match"`
@@ -307,20 +307,6 @@ type Route struct {
 	// default is the telemetry's.
 	Traces *RouteTraces `yaml:"traces"`
 	RoutePolicies
-}
-
-// Match is what a request must match. All given keys must match.
-type Match struct {
-	// Path is the whole path.
-	Path string `yaml:"path" format:"path"`
-	// PathPrefix is how the path begins.
-	PathPrefix string `yaml:"path_prefix" format:"path"`
-	// Hosts are the hosts, without port. Case and a dot at the end do not matter.
-	// "*.example.com" matches every name below example.com. IPv6 addresses are in
-	// brackets.
-	Hosts []string `yaml:"hosts" format:"host"`
-	// Methods are the methods.
-	Methods []string `yaml:"methods" format:"method"`
 }
 
 // Telemetry says where the views of each hop go.

@@ -51,6 +51,9 @@ func NewRoute(cluster string) Route {
 	return r
 }
 
+// NewMatch returns a match of every request.
+func NewMatch() Match { return withDefaults[Match]() }
+
 // NewCluster returns a cluster with every default in place.
 func NewCluster(endpoints ...string) Cluster {
 	c := withDefaults[Cluster]()

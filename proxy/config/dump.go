@@ -55,7 +55,8 @@ func dump(k key, v reflect.Value, hide bool) (tree any, ok bool) {
 			return nil, false
 		}
 		k.typ = k.typ.Elem()
-		return dump(k, v.Elem(), hide)
+		tree, _ := dump(k, v.Elem(), hide) // that it is there means something, whatever it has
+		return tree, true
 	case kindList:
 		if v.Len() == 0 && k.def == "" {
 			return nil, k.required

@@ -117,8 +117,77 @@ listeners:
         match:
           path: /a
           path_prefix: /
+          path_segments: /a
+          path_regex: "/[a-z]"
+          path_template: "/{id}"
           hosts: ["*.example.com", "[::1]"]
           methods: [GET, PURGE]
+          headers:
+            x-a:
+              exact: beta
+              ignore_case: true
+              present: false
+              absent: false
+            x-b:
+              prefix: b
+              ignore_case: false
+              present: false
+              absent: false
+            x-c:
+              suffix: "1"
+              ignore_case: false
+              present: false
+              absent: false
+            x-d:
+              contains: c
+              ignore_case: false
+              present: false
+              absent: false
+            x-e:
+              regex: "curl/.*"
+              ignore_case: false
+              present: false
+              absent: false
+            x-f:
+              range: [100, 200]
+              ignore_case: false
+              present: false
+              absent: false
+            x-g:
+              ignore_case: false
+              present: true
+              absent: false
+            x-h:
+              ignore_case: false
+              present: false
+              absent: true
+            x-i:
+              ignore_case: false
+              present: false
+              absent: false
+              not:
+                exact: a
+                ignore_case: false
+          query:
+            v:
+              exact: "2"
+              ignore_case: false
+              present: false
+              absent: false
+          cookies:
+            group:
+              prefix: b
+              ignore_case: false
+              present: false
+              absent: false
+          clients: [10.0.0.0/8]
+          identities: ["spiffe://mesh/ns/web/*"]
+          grpc:
+            service: shop.Cart
+            method: Add
+          percent: 12.5
+          not:
+            methods: [PUT]
         cluster: c.1
         timeout: 0s
         retry:

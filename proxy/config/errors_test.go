@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func oneDestination(destination string) string {
 
 // mistakes has a row for each thing that can be wrong, with its exact message.
 func mistakes() []mistake {
-	return append(upstreamMistakes(), []mistake{
+	return append(slices.Concat(upstreamMistakes(), matchMistakes()), []mistake{
 		{"megabytes for bytes", "listeners: [{name: in, address: ':80', forward_proxy: {}}]\noverload: {max_memory_bytes: 64}\n",
 			"2:30: overload.max_memory_bytes: expected at least 16777216 bytes, or 0 for the limit of the cgroup or the machine, found 64"},
 		// The file as a whole.

@@ -40,6 +40,12 @@ func formatOf(name string) format {
 			`^(` + bracketed + `|(\*\.)?` + hostname + `)$`, checkHostPattern, suggestHost}
 	case "path":
 		return format{"a path such as /api/", `^/[^?#\s]*$`, checkPath, suggestPath}
+	case "regex":
+		return format{"a regular expression (RE2) such as /v[0-9]+/.*", `.`, checkRegex, nil}
+	case "path template":
+		return format{"a template of a path such as /cart/{id}/items", `^/`, checkPathTemplate, suggestTemplate}
+	case "grpc name":
+		return format{`a name of letters, digits, "_" and "." such as shop.Cart`, `^[A-Za-z0-9_.]+$`, checkGRPCName, nil}
 	case "target":
 		return format{"a path, with or without a query, such as /health?full=1", `^/[^#\s]*$`, checkTarget, suggestPath}
 	case "cookie":
@@ -220,6 +226,8 @@ func suggestPath(s string) string {
 	}
 	return ""
 }
+
+func suggestTemplate(s string) string { return "/" + s }
 
 func checkMethod(s string) error {
 	if !isToken(s) {

@@ -30,7 +30,31 @@ listeners:
     direction: outbound
     routes:
       - name: all
-        match: {path: /a, path_prefix: /, hosts: ["*.example.com", "[::1]"], methods: [GET, PURGE]}
+        match:
+          path: /a
+          path_prefix: /
+          path_segments: /a
+          path_regex: "/[a-z]"
+          path_template: "/{id}"
+          hosts: ["*.example.com", "[::1]"]
+          methods: [GET, PURGE]
+          headers:
+            x-a: {exact: beta, ignore_case: true}
+            x-b: {prefix: b}
+            x-c: {suffix: "1"}
+            x-d: {contains: c}
+            x-e: {regex: "curl/.*"}
+            x-f: {range: [100, 200]}
+            x-g: {present: true}
+            x-h: {absent: true}
+            x-i: {not: {exact: a}}
+          query: {v: {exact: "2"}}
+          cookies: {group: {prefix: b}}
+          clients: [10.0.0.0/8]
+          identities: ["spiffe://mesh/ns/web/*"]
+          grpc: {service: shop.Cart, method: Add}
+          percent: 12.5
+          not: {methods: [PUT]}
         cluster: c.1
         timeout: 0
         retry:
@@ -262,6 +286,28 @@ log: {level: debug}
 upgrade_socket: "@hopscope"
 `
 
+func fullMatch() Match {
+	return Match{
+		Conditions: Conditions{
+			Path: "/a", PathPrefix: "/", PathSegments: "/a", PathRegex: "/[a-z]", PathTemplate: "/{id}",
+			Hosts: []string{"*.example.com", "[::1]"}, Methods: []string{"GET", "PURGE"},
+			Headers: map[string]ValueMatch{
+				"x-a": {Text: Text{Exact: "beta", IgnoreCase: true}}, "x-b": {Text: Text{Prefix: "b"}}, "x-c": {Text: Text{Suffix: "1"}},
+				"x-d": {Text: Text{Contains: "c"}}, "x-e": {Text: Text{Regex: "curl/.*"}}, "x-f": {Text: Text{Range: []int{100, 200}}},
+				"x-g": {Present: true}, "x-h": {Absent: true}, "x-i": {Not: &Text{Exact: "a"}},
+			},
+			Query:      map[string]ValueMatch{"v": {Text: Text{Exact: "2"}}},
+			Cookies:    map[string]ValueMatch{"group": {Text: Text{Prefix: "b"}}},
+			Clients:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Identities: []string{"spiffe://mesh/ns/web/*"}, GRPC: &GRPCMatch{Service: "shop.Cart", Method: "Add"},
+		},
+		Percent: 12.5,
+		Not: &Conditions{
+			Methods: []string{"PUT"}, Headers: map[string]ValueMatch{}, Query: map[string]ValueMatch{}, Cookies: map[string]ValueMatch{},
+		},
+	}
+}
+
 func TestParseFull(t *testing.T) {
 	want := &Config{
 		Service: "shop",
@@ -289,9 +335,8 @@ func TestParseFull(t *testing.T) {
 		}, ListenerHTTP{
 			Direction: "outbound",
 			Routes: []Route{{
-				Name: "all",
-				Match: Match{Path: "/a", PathPrefix: "/", Hosts: []string{"*.example.com", "[::1]"},
-					Methods: []string{"GET", "PURGE"}},
+				Name:    "all",
+				Match:   fullMatch(),
 				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
@@ -465,7 +510,7 @@ func TestFullIsFull(t *testing.T) {
 			defaults := reflect.New(v.Type()).Elem()
 			setDefaults(defaults)
 			for _, k := range keysOf(v.Type()) {
-				of := v.Type().Name() + "." + k.name
+				of := k.owner + "." + k.name
 				other[of] = other[of] || !reflect.DeepEqual(v.FieldByIndex(k.index).Interface(), defaults.FieldByIndex(k.index).Interface())
 				walk(v.FieldByIndex(k.index))
 			}
@@ -480,7 +525,7 @@ func TestFullIsFull(t *testing.T) {
 			continue
 		case "AccessLog.format", "AccessLog.json_format": // they can't be there beside the fields
 			continue
-		case "Listener.trace_link": // it can't be there with proxy_status other than its default
+		case "ListenerHTTP.trace_link": // it can't be there with proxy_status other than its default
 			continue
 		case "ListenerTLS.max_version", "ClusterTLS.min_version": // the other of the pair is
 			continue

@@ -197,6 +197,12 @@ func (k key) formatText() string {
 		return "host, with or without port"
 	case "target":
 		return "path, with or without query"
+	case "regex":
+		return "regular expression"
+	case "path template":
+		return "template of a path"
+	case "grpc name":
+		return "name"
 	case "hostname":
 		return "host name"
 	case "field":

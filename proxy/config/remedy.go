@@ -174,6 +174,8 @@ func mappingOf(k key, text string) string {
 		return ""
 	case reflect.TypeFor[EndpointFile](), reflect.TypeFor[HTTPCheck](), reflect.TypeFor[AccessLog](), reflect.TypeFor[AccessLogTo]():
 		name = "path"
+	case reflect.TypeFor[ValueMatch](), reflect.TypeFor[Text]():
+		name = "exact"
 	case reflect.TypeFor[Balance]():
 		name = "policy"
 	case reflect.TypeFor[Hedge]():

@@ -120,6 +120,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"health check with statuses the wrong way round", "health check without statuses", "health check with a field with a space", "megabytes for bytes",
 		"header name of one exporter of several", "exporter to nowhere", "exporter to two", "certificate without a key", "TLS and plain text", "path over gRPC",
 		"an unknown operator", "an unknown operator in JSON", "a number that JSON does not have", "two formats", "lines of entries", "a further log that is off", "a format of two lines",
+		"no condition on a field", "two conditions on a field", "two inverted conditions", "a regular expression", "a template", "a range of one",
+		"an empty range", "a case of no text", "a part of the request line", "a bad name of a field", "identities without certificates",
 		"an error page for what is no error", "too many error pages", "a link to traces for the public",
 	} {
 		unseen[name] = true

@@ -225,6 +225,7 @@ func (v validator) healthCheck(p *place, h *HealthCheck) {
 
 // route checks what spans the keys of a route and its cluster.
 func (v validator) route(p *place, r *Route) {
+	v.match(p.key("match"), &r.Match)
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
 	c, ok := v.config.Clusters[r.Cluster]

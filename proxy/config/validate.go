@@ -238,6 +238,7 @@ func (v validator) listeners() {
 		v.errorPages(p, &l)
 		for j := range l.Routes {
 			v.route(p.key("routes").item(j), &l.Routes[j])
+			v.identities(p.key("routes").item(j).key("match").key("identities"), &l, &l.Routes[j].Match)
 		}
 	}
 }

@@ -83,3 +83,13 @@ func Reference() []byte {
 func writeEntry(b *bytes.Buffer, e words.Entry) {
 	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", e.Word, e.Meaning, strings.Join(e.Causes, " "), strings.Join(e.Next, " "))
 }
+
+// Explain says what the kind is, its usual causes and what to look at next.
+func (k Kind) Explain() words.Entry {
+	e, ok := words.ErrorType(k.ProxyError())
+	if !ok || k.Side() == Downstream {
+		e = words.Flag(k.Flag()) // the causes of an error type are those of an endpoint's
+	}
+	e.Word, e.Meaning = k.String(), words.Kind(k.String())
+	return e
+}

@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -54,47 +53,18 @@ func (on *HashOn) of(d *delivery) (uint64, bool) {
 	case on.Header != "":
 		part, ok = r.Lookup(on.Header)
 	case on.Cookie != "":
-		if part, ok = cookie(r, on.Cookie); !ok {
+		if part, ok = r.CookieValue(on.Cookie); !ok {
 			d.setCookie, d.cookie = on, strconv.FormatUint(rand.Uint64(), 16)
 			part, ok = []byte(d.cookie), true
 		}
 	case on.Query != "":
-		part, ok = parameter(r.Query(), on.Query)
+		part, ok = r.QueryValue(on.Query)
 	case on.Source:
 		return balance.HashString(x.Hop.Client), true
 	case on.Path:
 		part = r.Path()
 	}
 	return balance.Hash(part), ok
-}
-
-// cookie is the value of a cookie of the request (RFC 6265 section 5.4).
-func cookie(r *message.Head, name string) ([]byte, bool) {
-	if !r.Has(message.Cookie) {
-		return nil, false
-	}
-	for i := range r.Fields {
-		field := &r.Fields[i]
-		if field.ID != message.Cookie || field.Removed {
-			continue
-		}
-		for pair := range bytes.SplitSeq(r.Bytes(field.Value), []byte(";")) {
-			if key, value, ok := bytes.Cut(bytes.TrimSpace(pair), []byte("=")); ok && string(key) == name {
-				return value, true
-			}
-		}
-	}
-	return nil, false
-}
-
-// parameter is the value of the first parameter of that name, as it was sent.
-func parameter(query []byte, name string) ([]byte, bool) {
-	for pair := range bytes.SplitSeq(query, []byte("&")) {
-		if key, value, _ := bytes.Cut(pair, []byte("=")); string(key) == name {
-			return value, true
-		}
-	}
-	return nil, false
 }
 
 // giveCookie sends the client a cookie that keeps it at the chosen endpoint.

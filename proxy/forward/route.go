@@ -3,12 +3,14 @@ package forward
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -16,18 +18,18 @@ import (
 // Route finds the route that the request matches, and has it served by that: a
 // [filter.Router].
 func (f *Forwarder) Route(x *filter.Exchange) error {
-	route := f.match(&x.Request)
-	if route == nil {
+	found := f.match(x)
+	if found == nil {
 		x.Route, x.Hop.Labels = nil, f.Labels
 		f.sample(x, nil)
 		return f.unmatched(x)
 	}
-	x.Route, x.Hop.Labels = route, route.Labels
-	f.sample(x, route.Sampler)
-	if route.Handler == nil {
-		return route.Action.act(f, x)
+	x.Route, x.Hop.Labels = found, found.Labels
+	f.sample(x, found.Sampler)
+	if found.Handler == nil {
+		return found.Action.act(f, x)
 	}
-	return route.Handler(x)
+	return found.Handler(x)
 }
 
 // sample decides on a trace that begins with this request once its route is known, where
@@ -86,22 +88,39 @@ func (f *Forwarder) nearest(h *hop.Hop) string {
 
 // match finds a request's route, nil for none: those of the configuration come
 // before those of a catalog.
-func (f *Forwarder) match(r *message.Head) *Route {
-	if r.Method == message.CONNECT {
+func (f *Forwarder) match(x *filter.Exchange) *Route {
+	if x.Request.Method == message.CONNECT {
 		return nil
 	}
-	if i := f.Table.Match(r); i >= 0 {
+	q := route.Request{Head: &x.Request}
+	if asks := f.Table.Asks(); asks != 0 {
+		tell(&q, x, asks)
+	}
+	if i := f.Table.Match(&q); i >= 0 {
 		return &f.Routes[i]
 	}
 	if f.Catalog == nil {
 		return nil
 	}
 	if c := f.Catalog.Load(); c != nil && c.Unknown == "" {
-		if i := c.Table.Match(r); i >= 0 {
+		if i := c.Table.Match(&q); i >= 0 {
 			return &c.Routes[i]
 		}
 	}
 	return nil
+}
+
+// tell tells a table what it asks for. A catalog's asks for nothing.
+func tell(q *route.Request, x *filter.Exchange, asks route.Asks) {
+	if asks&route.AsksClient != 0 {
+		q.Client, _ = netip.ParseAddr(x.Hop.Client)
+	}
+	if asks&route.AsksCertificate != 0 {
+		q.Certificate = x.Conn.Info().Certificate
+	}
+	if asks&route.AsksRandom != 0 {
+		q.Random = x.Random()
+	}
 }
 
 // unknown is why it is not known whether there is a route for a request, "" if it is

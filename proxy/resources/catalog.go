@@ -60,7 +60,8 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 	m := &from.Match
 	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
 	r.Unnamed = m.Path == ""
-	r.Match = config.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
+	r.Match = config.NewMatch()
+	r.Match.Path, r.Match.PathPrefix, r.Match.Hosts, r.Match.Methods = m.Path, m.PathPrefix, m.Hosts, m.Methods
 	r.Strip, r.Prepend, r.Host = from.Strip, from.Prepend, from.HostRewrite
 	return r
 }

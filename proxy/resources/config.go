@@ -46,7 +46,7 @@ func (s *Set) listener(c *config.Config, lc *config.Listener) {
 func routeOf(c *config.Config, rc *config.Route) Route {
 	cc := c.Clusters[rc.Cluster]
 	r := Route{
-		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
+		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
 		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
 		Policies: rc.RoutePolicies,
 		Policy:   Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
@@ -64,8 +64,12 @@ func routeName(r *config.Route) string {
 		return r.Name
 	case r.Match.Path != "":
 		return r.Match.Path
+	case r.Match.PathTemplate != "":
+		return r.Match.PathTemplate
 	case r.Match.PathPrefix != "":
 		return r.Match.PathPrefix
+	case r.Match.PathSegments != "":
+		return r.Match.PathSegments
 	}
 	return hop.UnnamedRoute
 }

@@ -35,7 +35,24 @@ var kinds = []struct {
 	}, func(i int) (string, string) {
 		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17", i), fmt.Sprintf("www.shop-%d.test", i%100)
 	}},
+	{"conditions", func(i int) route.Match { // three on fields, one on the query, for paths of a host
+		return route.Match{
+			Hosts: []string{fmt.Sprintf("shop-%d.test", i%100)}, PathPrefix: fmt.Sprintf("/api/v1/part-%04d/", i), Methods: []string{"GET", "HEAD"},
+			Headers: []route.Value{{Name: "x-user-group", Exact: "beta"}, {Name: "x-build", Range: &[2]int64{100, 200}}, {Name: "x-old", Absent: true}},
+			Query:   []route.Value{{Name: "v", Exact: "2"}},
+		}
+	}, func(i int) (string, string) {
+		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17?v=2", i), fmt.Sprintf("shop-%d.test", i%100)
+	}},
+	{"tenants", func(i int) route.Match { // one path, told apart by a field
+		return route.Match{PathPrefix: "/api/", Headers: []route.Value{{Name: "x-debug", Present: true}, {Name: "x-tenant", Exact: fmt.Sprintf("tenant-%04d", i)}}}
+	}, func(i int) (string, string) {
+		return "GET /api/orders/17", fmt.Sprintf("web.test\r\nX-Tenant: tenant-%04d", i)
+	}},
 }
+
+// benchFields are those that every request has.
+const benchFields = "\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nX-User-Group: beta\r\nX-Debug: 1\r\nX-Build: 142"
 
 func BenchmarkMatch(b *testing.B) {
 	for _, kind := range kinds {
@@ -57,7 +74,7 @@ func BenchmarkMatch(b *testing.B) {
 				heads := make([]*message.Head, min(n, 1024))
 				for i := range heads {
 					line, host := kind.request(hit.at(i))
-					heads[i] = head(b, line, host)
+					heads[i] = head(b, line, host+benchFields)
 				}
 				b.Run(fmt.Sprintf("%s/%d/%s", kind.name, n, hit.name), func(b *testing.B) {
 					b.ReportAllocs()
@@ -65,7 +82,7 @@ func BenchmarkMatch(b *testing.B) {
 						if k++; k == len(heads) {
 							k = 0
 						}
-						if got := table.Match(heads[k]); (got < 0) != (hit.name == "none") {
+						if got := table.Match(&route.Request{Head: heads[k]}); (got < 0) != (hit.name == "none") {
 							b.Fatal(got)
 						}
 					}

@@ -18,33 +18,33 @@ type hostPaths struct {
 }
 
 // with adds a route for one host; t is nil for a tree that is yet to grow.
-func (t *hosts) with(host string, m Match, c choice) *hosts {
+func (t *hosts) with(host string, k keys, c choice) *hosts {
 	if t == nil {
 		t = &hosts{node[hostPaths]{least: c.index}}
 	}
 	if suffix, ok := strings.CutPrefix(host, "*"); ok {
 		at := t.insert(backwards(suffix), c.index)
-		at.below = at.below.with(m, c)
+		at.below = at.below.with(k, c)
 	} else {
 		at := t.insert(backwards(message.Hostname(host)), c.index)
-		at.exact = at.exact.with(m, c)
+		at.exact = at.exact.with(k, c)
 	}
 	return t
 }
 
 // first returns the least index of a route that the request matches, or before
 // where that is less.
-func (t *hosts) first(h *message.Head, before int) int {
-	host := message.Hostname(h.Host())
+func (t *hosts) first(q *Request, before int) int {
+	host := message.Hostname(q.Head.Host())
 	for n := &t.node; n.least < before; {
 		if len(host) == 0 {
 			if n.here.exact != nil {
-				before = n.here.exact.first(h, before)
+				before = n.here.exact.first(q, before)
 			}
 			return before
 		}
 		if n.here.below != nil {
-			before = n.here.below.first(h, before)
+			before = n.here.below.first(q, before)
 		}
 		if n = n.child(lower(host[len(host)-1])); n == nil || !endsWith(host, n.label) {
 			return before

@@ -49,3 +49,11 @@ func (n *node[T]) child(c byte) *node[T] {
 	}
 	return nil
 }
+
+// each visits what stands in the tree.
+func (n *node[T]) each(visit func(*T)) {
+	visit(&n.here)
+	for _, c := range n.children {
+		c.each(visit)
+	}
+}

@@ -103,7 +103,7 @@ func TestMatch(t *testing.T) {
 		if tt.want {
 			want = 0
 		}
-		if got := route.Compile([]route.Match{tt.match}).Match(head(t, tt.request, tt.host)); got != want {
+		if got := route.Compile([]route.Match{tt.match}).Match(&route.Request{Head: head(t, tt.request, tt.host)}); got != want {
 			t.Errorf("%+v with %q to %q: %d, want %d", tt.match, tt.request, tt.host, got, want)
 		}
 	}
@@ -129,11 +129,11 @@ func TestTheFirstThatMatchesIsTaken(t *testing.T) {
 		"GET /api/healthz a.test": 1,
 	} {
 		i := strings.LastIndexByte(request, ' ')
-		if got := table.Match(head(t, request[:i], request[i+1:])); got != want {
+		if got := table.Match(&route.Request{Head: head(t, request[:i], request[i+1:])}); got != want {
 			t.Errorf("%s: %d, want %d", request, got, want)
 		}
 	}
-	if got := route.Compile(nil).Match(head(t, "GET /", "a")); got != -1 {
+	if got := route.Compile(nil).Match(&route.Request{Head: head(t, "GET /", "a")}); got != -1 {
 		t.Errorf("an empty table: %d, want -1", got)
 	}
 }
@@ -143,7 +143,7 @@ func TestTableIsImmutable(t *testing.T) {
 	m := route.Match{Hosts: []string{"web.test"}, Methods: []string{"GET"}}
 	table := route.Compile([]route.Match{m})
 	m.Hosts[0], m.Methods[0] = "x", "X"
-	if got := table.Match(head(t, "GET /", "web.test")); got != 0 {
+	if got := table.Match(&route.Request{Head: head(t, "GET /", "web.test")}); got != 0 {
 		t.Errorf("%d, want 0", got)
 	}
 }
@@ -157,7 +157,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	})
 	h := head(t, longMethod+" /api/x?y=z", "a.web.test:8080")
 	if n := testing.AllocsPerRun(100, func() {
-		if table.Match(h) != 1 {
+		if table.Match(&route.Request{Head: h}) != 1 {
 			t.Error("no match")
 		}
 	}); n != 0 {

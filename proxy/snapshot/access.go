@@ -24,7 +24,7 @@ type guard struct {
 // guardAdmin reads the files that say who may ask the admin API.
 func (p *Proxy) guardAdmin(c *config.Config) (*guard, error) {
 	g := &guard{refused: map[string]*atomic.Uint64{}}
-	for _, reason := range []string{"no_credential", "wrong_token", "role"} {
+	for _, reason := range []string{"no_credential", "wrong_token", "role", "paced", "forged"} {
 		g.refused[reason] = new(atomic.Uint64)
 	}
 	if err := g.serveTLS(p, c); err != nil {
@@ -139,7 +139,7 @@ func (g *guard) close() {
 // measureAdmin registers what is known of the clients of the admin API.
 func (p *Proxy) measureAdmin() {
 	service := p.current.Load().config.Service
-	p.metrics.Func("hopscope_admin_refused_total", "Requests to the admin API that were refused: no_credential has neither a token nor a certificate, wrong_token a token that nobody has, role may not control.", metrics.Counter,
+	p.metrics.Func("hopscope_admin_refused_total", "Requests to the admin API that were refused: no_credential has neither a token nor a certificate, wrong_token a token that nobody has, role may not control, paced has tried too many tokens to sign in, forged has a session but does not come from the console.", metrics.Counter,
 		[]string{"service", "reason"}, func(emit func(float64, ...string)) {
 			if p.guard == nil {
 				return

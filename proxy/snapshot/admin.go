@@ -39,7 +39,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
 		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
-		Top:        p.top, Tail: p.tail, Drain: p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince,
+		Top:        p.top, Tail: p.tail, Drain: p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince, Series: p.seriesUntil, Config: p.shown,
 	}
 	if p.store != nil {
 		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest

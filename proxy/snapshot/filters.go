@@ -11,8 +11,6 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
-	"github.com/hopscope/hopscope/proxy/resources"
-	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -63,14 +61,6 @@ func compressFilter(p *config.RoutePolicies) filter.Filter {
 		o.Types = append(o.Types, strings.ToLower(t))
 	}
 	return compress.New(o)
-}
-
-// matchPreflights has a route with CORS match the preflights of its methods.
-func matchPreflights(m *route.Match, r *resources.Route) {
-	if r.Policies.CORS != nil && len(m.Methods) > 0 {
-		m.When = append(m.When, cors.Matches(m.Methods))
-		m.Methods = nil
-	}
 }
 
 func corsFilter(p *config.RoutePolicies) filter.Filter {

@@ -26,6 +26,7 @@ type generation struct {
 	*Proxy
 	config    *config.Config
 	hash      string                    // of config
+	loaded    time.Time                 // when it was built
 	base      *resources.Set            // what the configuration says
 	retries   map[string]*forward.Retry // those of clusters: a budget is shared by all routes
 	chains    map[string]filter.Handler // of the routes' filters, by their policies
@@ -70,7 +71,7 @@ func (p *Proxy) nothing() *generation {
 // each mistake.
 func (p *Proxy) build(c *config.Config, base *resources.Set, old *generation) (*generation, error) {
 	g := &generation{
-		Proxy: p, config: c, hash: c.Hash(), base: base, retries: map[string]*forward.Retry{}, chains: map[string]filter.Handler{},
+		Proxy: p, config: c, hash: c.Hash(), loaded: time.Now(), base: base, retries: map[string]*forward.Retry{}, chains: map[string]filter.Handler{},
 		clusters: map[resources.ID]*running{}, secrets: map[resources.SecretID]*credentials{},
 	}
 	g.fork(old)

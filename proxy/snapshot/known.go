@@ -174,7 +174,7 @@ func (p *Proxy) measureDiscovery() {
 			emit(float64(s.Updates), "success")
 			emit(float64(s.Errors), "failure")
 		})
-	p.eachCluster("hopscope_discovery_endpoint_changes_total", "Endpoints that the source of a cluster added and removed.",
+	p.eachCluster((*generation).listed, "hopscope_discovery_endpoint_changes_total", "Endpoints that the source of a cluster added and removed.",
 		metrics.Counter, []string{"change"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			added, removed := c.Changes()
 			emit(float64(added), "added")

@@ -9,12 +9,12 @@ import (
 	"github.com/hopscope/hopscope/telemetry/store"
 )
 
-// eachCluster registers a metric that read emits of each cluster. It is read at each
-// scrape, and has the labels service and cluster before labels.
-func (p *Proxy) eachCluster(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
+// eachCluster registers a metric that read emits of each of these clusters. It is read at
+// each scrape, and has the labels service and cluster before labels.
+func (p *Proxy) eachCluster(these func(*generation) []*cluster.Cluster, name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
 	p.metrics.Func(name, help, kind, append([]string{"service", "cluster"}, labels...), func(emit func(float64, ...string)) {
 		service := p.current.Load().config.Service
-		for _, c := range p.current.Load().measured() {
+		for _, c := range these(p.current.Load()) {
 			read(c, func(value float64, labels ...string) {
 				emit(value, append([]string{service, c.Name}, labels...)...)
 			})
@@ -25,20 +25,22 @@ func (p *Proxy) eachCluster(name, help string, kind metrics.Kind, labels []strin
 // measureClusters registers the metrics of clusters: their endpoints, what is under way,
 // and how much of it their circuit breakers let through.
 func (p *Proxy) measureClusters() {
-	each := p.eachCluster
-	each("hopscope_endpoints", "Endpoints of a cluster by health; those that are unchecked wait for their first health check, and those that are excluded are out of service in its source, or by hand.", metrics.Gauge,
+	each := func(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, emit func(float64, ...string))) {
+		p.eachCluster((*generation).measured, name, help, kind, labels, read)
+	}
+	p.eachCluster((*generation).listed, "hopscope_endpoints", "Endpoints of a cluster by health; those that are unchecked wait for their first health check, and those that are excluded are out of service in its source, or by hand.", metrics.Gauge,
 		[]string{"health"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			healths, _ := c.Healths()
 			for health, n := range healths {
 				emit(float64(n), health)
 			}
 		})
-	each("hopscope_endpoints_ejected", "Endpoints that are ejected as outliers, or by hand.", metrics.Gauge,
+	p.eachCluster((*generation).listed, "hopscope_endpoints_ejected", "Endpoints that are ejected as outliers, or by hand.", metrics.Gauge,
 		nil, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			_, ejected := c.Healths()
 			emit(float64(ejected))
 		})
-	each("hopscope_cluster_panic", "1 while fewer endpoints of a cluster are available than its panic threshold asks for, so that all are used, those that are not well too.", metrics.Gauge,
+	p.eachCluster((*generation).listed, "hopscope_cluster_panic", "1 while fewer endpoints of a cluster are available than its panic threshold asks for, so that all are used, those that are not well too.", metrics.Gauge,
 		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(number(c.Panics())) })
 	each("hopscope_outlier_events_total", "What outlier detection did: ejected, unejected, not_enforced, overflow; by reason.", metrics.Counter,
 		[]string{"event", "reason"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
@@ -73,11 +75,17 @@ func (p *Proxy) measureClusters() {
 		})
 }
 
-// measured are the clusters that have metrics: those of the configuration, and those of
-// the catalog that a request has come to. Most services of a catalog are never called, and
-// a series for each of them in each proxy would be too many.
+// measured are the clusters that have metrics: those that are listed, and those of forward
+// proxies.
 func (g *generation) measured() []*cluster.Cluster {
-	return append(g.configured(), slices.DeleteFunc(g.clustersOf(resources.Catalog), func(c *cluster.Cluster) bool { return !c.Used() })...)
+	return append(g.listed(), g.clustersOf(resources.ForwardProxy)...)
+}
+
+// listed are the clusters whose endpoints are listed somewhere, which have metrics: those of
+// the configuration, and those of the catalog that a request has come to. Most services of a catalog are never called, and
+// a series for each of them in each proxy would be too many.
+func (g *generation) listed() []*cluster.Cluster {
+	return append(g.clustersOf(resources.Configuration), slices.DeleteFunc(g.clustersOf(resources.Catalog), func(c *cluster.Cluster) bool { return !c.Used() })...)
 }
 
 // measureBuffers registers the metric of what streams take beyond the usual buffers.

@@ -27,6 +27,9 @@ func TestMeasure(t *testing.T) {
 		return proxytest.NewConfig(t, "127.0.0.1:1", append(change, func(c *config.Config) {
 			c.Admin.Address = "127.0.0.1:0"
 			c.Listeners[0].MaxConnections = 7
+			egress := config.NewListener("egress", "127.0.0.1:0")
+			egress.Direction, egress.ForwardProxy = "outbound", config.NewForwardProxy()
+			c.Listeners = append(c.Listeners, egress)
 			web := config.NewCluster("127.0.0.1:1", "127.0.0.1:2")
 			web.CircuitBreaker.MaxRequests, web.CircuitBreaker.MaxRetries = 11, 12
 			web.CircuitBreaker.MaxConnections, web.CircuitBreaker.MaxPending = 13, 14
@@ -61,6 +64,10 @@ func TestMeasure(t *testing.T) {
 		t.Error("a budget bounds retries, and not the circuit breaker")
 	}
 	is(0, "hopscope_cluster_panic", "cluster", "web")
+	is(2, "hopscope_endpoints", "cluster", "web", "health", "healthy")
+	if m.Has("hopscope_endpoints", "cluster", "egress", "health", "healthy") {
+		t.Error("a forward proxy has no list of endpoints, so it does not lack any")
+	}
 	is(0, "hopscope_discovery_age_seconds", "cluster", "listed")
 	is(1, "hopscope_discovery_endpoint_changes_total", "cluster", "listed", "change", "added")
 	is(0, "hopscope_store_hops")

@@ -13,21 +13,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/resources"
-	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
-
-// compile makes the table of routes that requests are matched against.
-func compile(routes []resources.Route) *route.Table {
-	matches := make([]route.Match, len(routes))
-	for i := range routes {
-		m := &routes[i].Match
-		matches[i] = route.Match{Path: m.Path, PathPrefix: m.PathPrefix, Hosts: m.Hosts, Methods: m.Methods}
-		matchPreflights(&matches[i], &routes[i])
-	}
-	return route.Compile(matches)
-}
 
 // hostsOf are the names that routes ask for, each once.
 func hostsOf(routes []resources.Route) (all []string) {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/proxy/admin"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
@@ -78,6 +79,7 @@ type Proxy struct {
 	recorded     accesslog.Recorded
 	store        *store.Store // nil where it is off
 	tally        *tally.Tally
+	history      *series.Ring // of what was counted
 	tail         *tail.Tail
 	recorder     *record.Recorder
 	collectorTLS []exporterTLS
@@ -126,7 +128,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
 		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
-		events: events.New(mostEvents), service: c.Service,
+		events: events.New(mostEvents), service: c.Service, history: series.New(),
 	}
 	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
 	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
@@ -182,6 +184,9 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.remembering.Store(true)
 	p.served.Go(p.remember)
 	p.served.Go(p.relieve)
+	if p.adminServer != nil {
+		p.served.Go(p.sample)
+	}
 	if p.pins != nil && p.mesh != nil {
 		p.served.Go(p.tellPins)
 	}

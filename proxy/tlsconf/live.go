@@ -32,6 +32,7 @@ type live struct {
 
 	reloads, failures atomic.Uint64
 	notAfter          atomic.Pointer[time.Time]
+	shown             atomic.Pointer[[]*x509.Certificate] // leaves, for others
 }
 
 // contents is what was found in the files, for those who read the log.
@@ -124,6 +125,7 @@ func (l *live) use(c *contents) {
 		}
 	}
 	l.leaves = c.leaves
+	l.shown.Store(&c.leaves)
 	l.notAfter.Store(&first)
 }
 
@@ -131,6 +133,21 @@ func (l *live) use(c *contents) {
 // when the first of this side's own certificates expires: the zero time if it has none.
 func (l *live) Stats() (reloads, failures uint64, notAfter time.Time) {
 	return l.reloads.Load(), l.failures.Load(), *l.notAfter.Load()
+}
+
+// Leaf is a certificate of this side's own.
+type Leaf struct {
+	Subject  string
+	Names    []string
+	NotAfter time.Time
+}
+
+// Leaves returns the certificates in use.
+func (l *live) Leaves() (all []Leaf) {
+	for _, c := range *l.shown.Load() {
+		all = append(all, Leaf{c.Subject.String(), names(c), c.NotAfter})
+	}
+	return all
 }
 
 // Close stops watching the files. What was loaded last stays in use.

@@ -78,6 +78,22 @@ func TestSince(t *testing.T) {
 	}
 }
 
+// TestSpans: each window says what was counted in it.
+func TestSpans(t *testing.T) {
+	tally := New(start)
+	tally.Observe(newHop(in, 0, nil))
+	tally.Observe(newHop(in, time.Second, failed))
+	tally.Tick(start.Add(time.Minute))
+	tally.Observe(newHop(in, time.Minute, nil))
+	all := tally.Spans()
+	if len(all) != 2 || !all[0].Start.Equal(start) || !all[1].Start.After(start.Add(time.Minute)) {
+		t.Fatalf("%+v", all)
+	}
+	if a, b := all[0].Rows, all[1].Rows; len(a) != 1 || a[0].Requests != 2 || a[0].Failed != 1 || len(b) != 1 || b[0].Requests != 1 {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestOldWindowsAreForgotten: what is older than an hour is no longer known, and that is said.
 func TestOldWindowsAreForgotten(t *testing.T) {
 	tally := New(start)

@@ -1,6 +1,8 @@
 package words
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -38,6 +40,9 @@ func Terms() []Entry { return terms[:] }
 // Kind says in half a sentence what a kind of failure is, such as "connect_refused"; "" if
 // there is none of that name.
 func Kind(name string) string { return kinds[name] }
+
+// Kinds returns the names of all kinds of failures of a proxy's own, sorted.
+func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 
 // Plain returns a sentence without the marks of Markdown, for a terminal or a page.
 func Plain(s string) string {

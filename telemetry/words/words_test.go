@@ -1,6 +1,9 @@
 package words
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +66,10 @@ func TestKinds(t *testing.T) {
 	if got := Kind("nonsense"); got != "" {
 		t.Errorf("nonsense: %q", got)
 	}
+	all := Kinds()
+	if len(all) != len(kinds) || !slices.IsSorted(all) || !slices.Contains(all, "connect_refused") {
+		t.Errorf("kinds: %q", all)
+	}
 }
 
 func TestPlain(t *testing.T) {
@@ -75,6 +82,24 @@ func TestPlain(t *testing.T) {
 	} {
 		if got := Plain(s); got != want {
 			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestEveryEventIsExplained reads the kinds of events where they are defined.
+func TestEveryEventIsExplained(t *testing.T) {
+	source, err := os.ReadFile("../events/events.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := regexp.MustCompile(`(?m)^\t\w+ +Kind += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(kinds) != len(Events()) {
+		t.Errorf("%d kinds of events, and %d are explained", len(kinds), len(Events()))
+	}
+	for i, e := range Events() {
+		check(t, e)
+		if i < len(kinds) && e.Word != kinds[i][1] {
+			t.Errorf("%s comes where %s should", e.Word, kinds[i][1])
 		}
 	}
 }

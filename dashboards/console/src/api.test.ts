@@ -53,6 +53,10 @@ describe('an error', () => {
     answers.push(json({ title: 'no hop of the trace is known', detail: 'it made room' }, 404));
     expect(await failure(get('/x'))).toMatchObject({ message: 'no hop of the trace is known', hint: 'it made room' });
   });
+  it('of a path that is not known says that the proxy is older', async () => {
+    answers.push(json({ error: 'there is no /v1/config here', hint: 'these are the endpoints', endpoints: ['GET /'] }, 404));
+    expect(await failure(get('/v1/config'))).toMatchObject({ message: 'This version of hopscope can not answer that', hint: 'there is no /v1/config here' });
+  });
   it('without words has its status', async () => {
     answers.push(() => new Response('<html>', { status: 502 }));
     expect((await failure(get('/x'))).message).toBe('The proxy answered 502');

@@ -61,6 +61,7 @@ export async function loadSession(): Promise<void> {
     session.set(await get<Session>('/v1/session'));
   } catch (e) {
     if (!(e instanceof ApiError)) throw e;
+    if (e.status === 0) setTimeout(() => void loadSession(), 3000);
     // A proxy that knows no sessions answers whoever may read, by the header or the network.
     session.set({ signed_in: e.status !== 401, roles: e.status === 401 ? [] : ['read'], token_wanted: e.status === 401, csrf: '' });
   }
@@ -109,8 +110,10 @@ export function address(path: string, query: Query = {}): string {
 
 /** problem reads an error: problem+json, or the object of error and hint. */
 async function problem(response: Response): Promise<ApiError> {
-  let told: { title?: string; detail?: string; error?: string; hint?: string } = {};
+  let told: { title?: string; detail?: string; error?: string; hint?: string; endpoints?: string[] } = {};
   try { told = await response.json() as typeof told; } catch { /* no JSON: the status has to do */ }
+  // A proxy that lists what there is does not know the path: it is older than the console.
+  if (told.endpoints) return new ApiError('This version of hopscope can not answer that', response.status, told.error);
   const message = told.error ?? told.title ?? `The proxy answered ${response.status}`;
   return new ApiError(message, response.status, told.hint ?? told.detail ?? '');
 }

@@ -15,23 +15,25 @@ export function App() {
   if (place.path.length === 0) location.replace(start);
   const found = find(place.path);
   const main = useRef<HTMLElement>(null);
-  const name = found ? found.route.title(found.params) : place.path.length ? 'No such page' : '';
+  const wanted = !!who && who.token_wanted && !who.signed_in;
+  const name = wanted ? 'Sign in' : found ? found.route.title(found.params) : place.path.length ? 'No such page' : '';
   const moved = useRef(false);
   useEffect(() => {
     document.title = name ? `${name} · hopscope` : 'hopscope';
-    if (moved.current) { // a screen reader reads on from the new page
+    if (moved.current && !wanted) { // a screen reader reads on from the new page
       scrollTo(0, 0);
       main.current?.focus({ preventScroll: true });
     }
-    moved.current = true;
-  }, [place.path.join('/')]);
-  const wanted = who?.token_wanted && !who.signed_in;
+    moved.current = place.path.length > 0; // the address without a place leads to the start page at once
+  }, [place.path.join('/'), wanted]);
+  // Nothing is asked before it is known who we are, but the page is fetched meanwhile.
+  if (!who) found?.route.load().catch(() => { /* Page says so */ });
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.current?.focus(); }}>Skip to the page</a>
       <Header route={found?.route} />
       <main id="main" tabIndex={-1} ref={main} aria-label={name}>
-        {wanted ? <SignIn /> : !found ? place.path.length > 0 && <ErrorBox error={new ApiError('There is no such page', 404, `#/${place.path.join('/')} is no address of the console.`)} />
+        {!who ? <Loading /> : wanted ? <SignIn /> : !found ? place.path.length > 0 && <ErrorBox error={new ApiError('There is no such page', 404, `#/${place.path.join('/')} is no address of the console.`)} />
           : <Page key={place.path.join('/')} route={found.route} params={found.params} query={place.query} />}
       </main>
     </>

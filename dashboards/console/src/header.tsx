@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { session, signOut } from './api';
 import { Keys } from './components/keys';
 import { useShortcut } from './keys';
+import { known } from './mesh';
 import { paused, refresh } from './poll';
 import { go, href, usePlace } from './router';
 import { type Route, routes, start } from './routes';
@@ -54,6 +55,7 @@ function NavLink({ route, current }: { route: Route; current: boolean }) {
 /** Jump opens a trace by its id, or a service by its name. */
 function Jump() {
   const field = useRef<HTMLInputElement>(null);
+  const names = useStore(known);
   useShortcut('/', 'find a trace or a service', () => field.current?.focus());
   const submit = (e: Event) => {
     e.preventDefault();
@@ -65,7 +67,8 @@ function Jump() {
   };
   return (
     <form class="jump" role="search" onSubmit={submit}>
-      <input ref={field} type="search" aria-label="Trace id or service" placeholder="Trace id or service" autocomplete="off" spellcheck={false}
+      <datalist id="services">{names.map((n) => <option key={n} value={n} />)}</datalist>
+      <input ref={field} type="search" list="services" aria-label="Trace id or service" placeholder="Trace id or service" autocomplete="off" spellcheck={false}
         onKeyDown={(e) => { if (e.key === 'Escape') field.current?.blur(); }} />
     </form>
   );

@@ -36,12 +36,12 @@ describe('the configuration', () => {
 
 describe('help', () => {
   const words: Word[] = [
-    { kind: 'error', name: 'connection_refused', title: 'nobody listens', text: '', remedy: '' },
+    { kind: 'error_type', name: 'connection_refused', title: 'nobody listens', text: '', remedy: '' },
     { kind: 'flag', name: 'URX', title: 'retries used up', text: 'as after UF', remedy: '' },
     { kind: 'flag', name: 'UF', title: 'the connection failed', text: 'Nothing listens.', remedy: 'The address.' },
     { kind: 'new', name: 'x', title: '', text: '', remedy: '' },
   ];
-  it('has the kinds in their order', () => expect(found(words, '').map((g) => g.kind)).toEqual(['flag', 'error', 'new']));
+  it('has the kinds in their order', () => expect(found(words, '').map((g) => g.kind)).toEqual(['flag', 'error_type', 'new']));
   it('finds a flag by its name first', () => expect(found(words, 'uf')[0]!.words.map((w) => w.name)).toEqual(['UF', 'URX']));
   it('finds all words of a search', () => expect(found(words, 'listens address').flatMap((g) => g.words)).toHaveLength(1));
   it('splits code from text', () => expect(pieces('see [the list](x.md): `/clusters` has it')).toEqual([{ text: 'see the list: ', code: false }, { text: '/clusters', code: true }, { text: ' has it', code: false }]));

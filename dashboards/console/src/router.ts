@@ -23,6 +23,9 @@ export function href(path: string[], query: Record<string, string | undefined> |
   return '#/' + path.map(encodeURIComponent).join('/') + (text ? '?' + text : '');
 }
 
+/** edgeHref is the page of an edge. Who calls from outside has no name: ~ stands for it. */
+export const edgeHref = (caller: string, service: string) => href(['edge', caller || '~', service]);
+
 /** match returns the parameters of a path that fits a pattern such as /service/:name, else undefined. */
 export function match(pattern: string, path: string[]): Record<string, string> | undefined {
   const parts = pattern.split('/').filter(Boolean);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { add, fold, gaps, perSecond, red, shares, starts, tail, windowsOf } from './series';
+import { add, fold, gaps, lasting, perSecond, red, shares, starts, tail, windowsOf } from './series';
 
 const s = { service: 'web', requests: [0, 60, 30], failed: [0, 6, 0], slow: [0, 0, 3], p50_ns: [0, 1e6, 4e6], p90_ns: [0, 2e6, 8e6], p99_ns: [0, 3e6, 9e6], blamed: [0, 1, 0] };
 
@@ -24,5 +24,7 @@ describe('series', () => {
     expect(fold([1, 2, 3, 4, 5], 3)).toEqual([1, 5, 9]);
     expect(fold([1, 2], 3)).toEqual([1, 2]);
     expect(tail([1, 2, 3], 2)).toEqual([2, 3]);
+    expect(lasting([1, 2, 3], 30e9, 60)).toEqual([2, 3]);
+    expect(lasting([1], 30e9, 90)).toEqual([0, 0, 1]);
   });
 });

@@ -1,7 +1,6 @@
 // Sums and shares of counts over time, as /v1/mesh/series has them. All pure.
 
 import { ratio } from './format';
-import { href } from './router';
 import type { Series, SeriesAnswer } from './types';
 
 /** Red is the rate, errors and duration of a series over some windows. */
@@ -89,6 +88,12 @@ export function add(all: number[][], length: number): number[] {
 /** tail keeps the last n numbers. */
 export const tail = <T>(values: T[], n: number): T[] => values.slice(-n);
 
+/** lasting are the numbers of the last so many seconds, with 0 for windows before the first. */
+export function lasting(values: number[], window_ns: number, seconds: number): number[] {
+  const n = Math.ceil(seconds * 1e9 / window_ns), there = tail(values, n);
+  return [...new Array<number>(n - there.length).fill(0), ...there];
+}
+
 /** fold sums neighbours until at most n numbers are left, for a drawing with little room. */
 export function fold(values: number[], n: number): number[] {
   const by = Math.ceil(values.length / n);
@@ -99,6 +104,3 @@ export function fold(values: number[], n: number): number[] {
 }
 
 export const edgeKey = (s: { caller?: string; service: string }) => `${s.caller ?? ''}\u0000${s.service}`;
-
-/** edgeHref is the page of an edge. Who calls from outside has no name: ~ stands for it. */
-export const edgeHref = (caller: string, service: string) => href(['edge', caller || '~', service]);

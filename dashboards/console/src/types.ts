@@ -194,6 +194,7 @@ export interface ConfigRoute {
 export interface ConfigListener {
   name: string;
   address: string;
+  direction?: string;
   protocol: string;
   tls?: boolean;
   connections?: number;
@@ -206,13 +207,14 @@ export interface ConfigEndpoint {
   reason?: string;
   weight?: number;
   zone?: string;
+  ejected?: boolean;
   ejected_until?: string;
   draining?: boolean;
   active?: number;
+  /** requests and failed are of the last hour, latency_ns is a peak EWMA. */
   requests?: number;
   failed?: number;
-  p50_ns?: number;
-  p99_ns?: number;
+  latency_ns?: number;
 }
 
 export interface ConfigCluster {
@@ -251,4 +253,7 @@ export interface Word {
   title: string;
   text: string;
   remedy: string;
+  /** causes are the usual ones, and next what to look at, a sentence each: text and remedy in parts. */
+  causes?: string[];
+  next?: string[];
 }

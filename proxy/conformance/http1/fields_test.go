@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
@@ -259,7 +258,8 @@ func TestHTTP1Host(t *testing.T) {
 func TestHTTP1Routes(t *testing.T) {
 	proxytest.NoLeaks(t)
 	rig := proxytest.Start(t, proxytest.Serve(t, proxytest.Echo), func(s *proxytest.Settings) {
-		s.Route.Match = config.Match{PathPrefix: "/api/", Hosts: []string{"*.example.com", "dot.test."}, Methods: []string{"GET", "POST"}}
+		m := &s.Route.Match
+		m.PathPrefix, m.Hosts, m.Methods = "/api/", []string{"*.example.com", "dot.test."}, []string{"GET", "POST"}
 	})
 	client := rig.Dial()
 	tests := []struct {

@@ -71,23 +71,27 @@ function summary(values: (number | null)[], unit: Unit): string {
 
 const latestOf = (values: (number | null)[]) => values.findLast((v) => v !== null) ?? NaN;
 
+/** alone are the numbers between two gaps: no line is drawn through them. */
+const alone = (values: (number | null)[]) => values.flatMap((v, i) => v !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []);
+
 function options(unit: Unit, lines: Line[], width: number, height: number): uPlot.Options {
   const faint = color('--faint'), grid = color('--line');
   const axis = { stroke: faint, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
   return {
-    width, height, padding: [8, 10, 0, 0],
+    width, height, padding: [8, 22, 0, 0],
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC'),
     cursor: { sync: { key: 'time' }, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { live: true },
     scales: { y: { range: (_u, _min, max) => [0, unit === 'share' ? Math.min(1, Math.max(max * 1.1, 0.01)) : max > 0 ? max * 1.1 : 1] } },
     axes: [
-      { ...axis, space: 70, size: 24, values: '{HH}:{mm}' },
+      { ...axis, space: 70, size: 24, values: (_u, all, _i, _space, step) => all.map((v) => time(v * 1000).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, size: 58, values: (_u, all) => all.map((v) => write[unit](v)) },
     ],
     series: [
       { label: 'UTC', value: (_u, v) => v === null || v === undefined ? 'latest' : time(v * 1000) },
       ...lines.map((l): uPlot.Series => ({
-        label: l.name, stroke: color(l.color), width: 1.5, spanGaps: false, points: { show: false },
+        label: l.name, stroke: color(l.color), width: 1.5, spanGaps: false,
+        points: { show: true, size: 5, fill: color(l.color), filter: (u, i) => alone(u.data[i] as (number | null)[]) },
         fill: l.fill ? color(l.color) + '26' : undefined, // Without a pointer the legend has the latest numbers.
         value: (u, v, i, at) => write[unit](at === null ? latestOf(u.data[i] as (number | null)[]) : v ?? NaN),
       })),

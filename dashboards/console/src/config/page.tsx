@@ -2,17 +2,18 @@ import './config.css';
 import { useState } from 'preact/hooks';
 import { Badge, Copy, Search, Time, useNow } from '../components/parts';
 import { Empty, ErrorBox, Loading, sentence, State } from '../components/states';
-import { Table } from '../components/table';
+import { Table, type Column } from '../components/table';
 import { Updated } from '../components/updated';
 import { ago, count, dateTime, duration, plural } from '../format';
+import { usePeers } from '../mesh';
 import { usePoll } from '../poll';
 import { href, setQuery } from '../router';
 import type { PageProps } from '../routes';
-import { configOf, usePeers } from '../service/data';
+import { configOf } from '../service/data';
 import { Endpoints } from '../service/endpoints';
 import { isWell, type EndpointRow } from '../service/view';
 import type { Config as Answer, ConfigCluster, Member } from '../types';
-import { left, routesOf, unused, urgency } from './view';
+import { left, routesOf, unused, urgency, type RouteRow } from './view';
 
 /** Config is the configuration in force of one proxy, chosen among those of the mesh. */
 export default function Config({ query }: PageProps) {
@@ -70,6 +71,8 @@ function Summary({ c, member }: { c: Answer; member: Member }) {
   );
 }
 
+const source: Column<RouteRow> = { name: 'Source', cell: (r) => r.source ? <code class="faint">{r.source.file}:{r.source.line}</code> : <span class="faint">–</span> };
+
 function Listeners({ c, search }: { c: Answer; search: string }) {
   return (
     <section>
@@ -79,13 +82,13 @@ function Listeners({ c, search }: { c: Answer; search: string }) {
         const rows = routesOf(l).filter((r) => !search || `${l.name} ${r.name} ${r.match} ${r.cluster}`.toLowerCase().includes(search));
         return (
           <div class="block" key={l.name + l.address}>
-            <p><b>{l.name}</b> <code>{l.address}</code> <Badge>{l.protocol}</Badge>{l.tls && <> <Badge tone="good">TLS</Badge></>} {l.connections !== undefined && <span class="faint">{plural(l.connections, 'connection')}</span>}</p>
+            <p><b>{l.name}</b> <code>{l.address}</code> {l.direction && <Badge>{l.direction}</Badge>} <Badge>{l.protocol}</Badge>{l.tls && <> <Badge tone="good">TLS</Badge></>} {l.connections !== undefined && <span class="faint">{plural(l.connections, 'connection')}</span>}</p>
             <Table label={`Routes of listener ${l.name}`} rows={rows} id={(r) => `${r.name} ${r.match}`} most={100} empty={search ? 'No route fits.' : 'It has no routes of its own.'}
               columns={[
                 { name: 'Route', sort: (r) => r.name, cell: (r) => r.name },
                 { name: 'Match', sort: (r) => r.match, cell: (r) => <code>{r.match}</code>, class: 'wide' },
                 { name: 'Cluster', sort: (r) => r.cluster, cell: (r) => r.cluster || <span class="faint">–</span> },
-                { name: 'Source', cell: (r) => r.source?.file ? <code class="faint">{r.source.file}{r.source.line ? `:${r.source.line}` : ''}</code> : <span class="faint">–</span> },
+                ...(rows.some((r) => r.source) ? [source] : []),
                 { name: 'Hits', number: true, sort: (r) => r.hits, cell: (r) => r.unused ? <Badge tone="slow" title="No request has matched it">unused</Badge> : count(r.hits) },
                 { name: 'Last hit', sort: (r) => r.last_hit, cell: (r) => <Time at={r.last_hit} /> },
               ]} />

@@ -5,12 +5,13 @@ import { Badge, Choice } from '../components/parts';
 import { Empty, Loading, Missing, State } from '../components/states';
 import { Updated } from '../components/updated';
 import { count, duration, percent, rate, seconds } from '../format';
+import { usePeers, useSeries, useWhy } from '../mesh';
 import { ends } from '../now/view';
 import { href } from '../router';
 import type { PageProps } from '../routes';
 import { red, starts, tail, windowsOf } from '../series';
 import { Blame } from '../service/blame';
-import { useConfigs, usePeers, useSeries, useWhy } from '../service/data';
+import { useConfigs } from '../service/data';
 import { Endpoints } from '../service/endpoints';
 import { charts, endpoints, sameEdge } from '../service/view';
 import type { Member, Series, SeriesAnswer } from '../types';
@@ -67,7 +68,7 @@ function Between({ s, from, to, since, shown, name }: { s: SeriesAnswer; from: S
   const a = red(from, s.window_ns, s.windows - n, s.windows);
   const b = to && to.proxied !== false ? red(to, s.window_ns, s.windows - n, s.windows) : undefined;
   const way = a.p50 !== undefined && b?.p50 !== undefined && shown !== 'clients' ? a.p50 - b.p50 : undefined;
-  if (way === undefined || way <= 0) return null;
+  if (way === undefined || way < a.p50! / 50) return null; // less than percentiles of a histogram can tell
   return <p class="faint">Half of the calls take {duration(a.p50)} for {shown}, and {duration(b!.p50)} within {name}: about {duration(way)} is the way between them, and the proxies.</p>;
 }
 

@@ -6,11 +6,11 @@ import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { count, plural, seconds, time } from '../format';
 import { trouble } from '../map/graph';
+import { useSeries } from '../mesh';
 import { usePoll } from '../poll';
 import { href, setQuery } from '../router';
 import type { PageProps } from '../routes';
-import { tail, windowsOf } from '../series';
-import { useSeries } from '../service/data';
+import { lasting } from '../series';
 import type { EventsAnswer, ProxyEvent, SeriesAnswer } from '../types';
 import { counted, filtered, kindInWords, marks, toneOf } from './view';
 
@@ -63,7 +63,7 @@ function Line({ events, series, span }: { events: ProxyEvent[]; series?: SeriesA
   const to = series ? Date.parse(series.until) : Date.now();
   const from = to - span * 1000;
   const all = marks(events, from, to, 120);
-  const failures = series ? tail(trouble(series), windowsOf(series, span)) : [];
+  const failures = series ? lasting(trouble(series), series.window_ns, span) : [];
   const sum = failures.reduce((a, b) => a + b, 0);
   return (
     <figure class="line panel">

@@ -48,11 +48,17 @@ function Entry({ word: w }: { word: Word }) {
       <dt><code>{w.name}</code></dt>
       <dd>
         {w.title && <p class="title"><Marked text={w.title} /></p>}
-        {w.text && w.text !== w.title && <p><Marked text={w.text} /></p>}
-        {w.remedy && <p class="remedy"><b>Look at:</b> <Marked text={w.remedy} /></p>}
+        <Sentences title="Usual causes" all={w.causes} whole={w.text === w.title ? '' : w.text} />
+        <Sentences title="Look at" all={w.next} whole={w.remedy} />
       </dd>
     </div>
   );
+}
+
+/** Sentences is a list if it has several parts, else the text as a whole. */
+function Sentences({ title, all, whole }: { title: string; all?: string[]; whole: string }) {
+  if (all && all.length > 1) return <><p class="sub">{title}</p><ul>{all.map((s) => <li key={s}><Marked text={s} /></li>)}</ul></>;
+  return whole ? <p>{(all?.length || title === 'Look at') && <span class="sub">{title}: </span>}<Marked text={whole} /></p> : null;
 }
 
 function Marked({ text }: { text: string }) {

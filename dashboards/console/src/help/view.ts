@@ -6,8 +6,9 @@ import type { Word } from '../types';
 export const kinds: [kind: string, title: string, text: string][] = [
   ['flag', 'Response flags', 'How a request ended, in a log, a trace and a metric.'],
   ['kind', 'Kinds of failure', 'What exactly happened: finer than a flag.'],
-  ['error', 'Errors of RFC 9209', 'What the field Proxy-Status of a response says.'],
+  ['term', 'Other words of a verdict', 'Failures that no proxy made.'],
   ['event', 'Events', 'What happens to a proxy.'],
+  ['error_type', 'Error types of RFC 9209', 'What the field Proxy-Status of a response says.'],
 ];
 
 /** found are the words that fit a search, by kind. A word whose name is what was typed comes first. */

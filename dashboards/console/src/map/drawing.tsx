@@ -1,26 +1,28 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { memo } from '../memo';
 import { duration, percent, plural, rate } from '../format';
-import { href } from '../router';
-import { edgeHref, edgeKey } from '../series';
-import { near, outside, shape, type Graph, type MapEdge, type MapNode } from './graph';
-import { layout, shorten, toward, type Layout } from './layout';
+import { edgeHref, href } from '../router';
+import { edgeKey } from '../series';
+import { near, outside, type Graph, type MapEdge, type MapNode } from './graph';
+import type { Layout } from './layout';
+import { shorten, toward } from './names';
 import { first, fit, reveal, zoom, type View } from './view';
 
-export function Drawing({ graph, search }: { graph: Graph; search: string }) {
-  const key = shape(graph);
-  const places = useMemo(() => layout(graph), [key]);
+/** Drawing is the map. It is moved, scaled and walked through by pointer and keys. */
+export function Drawing({ graph, places, search }: { graph: Graph; places: Layout; search: string }) {
   const svg = useRef<SVGSVGElement>(null);
   const moved = useRef<SVGGElement>(null);
   const view = useRef<View>({ x: 0, y: 0, scale: 1 });
   const [hover, setHover] = useState<string>();
+  // Where there is no room for the numbers of all edges, they are there from nearby.
+  const [nearby, setNearby] = useState(places.labelled);
 
   // The map is moved without being rendered anew.
   const show = (v: View) => {
     view.current = v;
     moved.current?.setAttribute('transform', `translate(${v.x.toFixed(1)} ${v.y.toFixed(1)}) scale(${v.scale.toFixed(4)})`);
     svg.current?.classList.toggle('far', v.scale < 0.55);
-    svg.current?.classList.toggle('close', v.scale >= 0.95);
+    setNearby(places.labelled || v.scale >= 0.95);
   };
   const screen = () => {
     const r = svg.current!.getBoundingClientRect();
@@ -49,12 +51,17 @@ export function Drawing({ graph, search }: { graph: Graph; search: string }) {
     else if (e.key === '-') show(zoom(view.current, 0.8, middle()));
     else if (e.key === '0') show(fit(places, screen()));
   };
+  // Tab goes from left to right, as requests do.
+  const inOrder = useMemo(() => {
+    const at = (n: MapNode) => places.boxes.get(n.name)!;
+    return [...graph.nodes].sort((a, b) => at(a).x - at(b).x || at(a).y - at(b).y);
+  }, [graph, places]);
   const close = useMemo(() => hover === undefined ? undefined : near(graph, hover), [hover, graph]);
   const lit = (name: string) => (!search || name.toLowerCase().includes(search)) && (!close || close.has(name));
 
   return (
     <div class="drawing">
-      <svg ref={svg} class={`map ${places.labelled ? 'labelled' : ''}`} tabindex={0} role="group" aria-label="Map of the mesh. Arrow keys move it, or from service to service; plus, minus and 0 scale it. The table has the same numbers." onKeyDown={keys}>
+      <svg ref={svg} class="map" tabindex={0} role="group" aria-label="Map of the mesh. Arrow keys move it, or from service to service; plus, minus and 0 scale it. The table has the same numbers." onKeyDown={keys}>
         <defs>
           <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8Z" /></marker>
           <marker id="arrow-fault" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="10" markerHeight="10" markerUnits="userSpaceOnUse" orient="auto"><path class="head fault" d="M0 0L8 4L0 8Z" /></marker>
@@ -62,9 +69,9 @@ export function Drawing({ graph, search }: { graph: Graph; search: string }) {
         <g ref={moved}>
           {graph.edges.map((e) => {
             const bright = close ? hover === e.caller || hover === e.service : lit(e.caller) || lit(e.service);
-            return <Edge key={edgeKey(e)} edge={e} places={places} dim={!bright} named={close !== undefined && bright} culprit={e === graph.culprit} />;
+            return <Edge key={edgeKey(e)} edge={e} places={places} dim={!bright} named={nearby || close !== undefined && bright || e === graph.culprit} culprit={e === graph.culprit} />;
           })}
-          {graph.nodes.map((n) => <Node key={n.name} node={n} places={places} dim={!lit(n.name)} over={setHover}
+          {inOrder.map((n) => <Node key={n.name} node={n} places={places} dim={!lit(n.name)} over={setHover}
             focused={(name) => show(reveal(view.current, places.boxes.get(name)!, screen()))} />)}
         </g>
       </svg>
@@ -108,15 +115,12 @@ const Edge = memo(function Edge({ edge: e, places, dim, named, culprit }: { edge
   const fault = e.blamed > 0;
   const width = e.requests === 0 ? 1 : Math.min(4, 1.2 + Math.log10(1 + e.perSecond) * 0.7) + (fault ? 1.6 : 0);
   return (
-    <a href={edgeHref(e.caller, e.service)} tabindex={-1} class={`edge ${state(e)} ${culprit ? 'culprit' : ''} ${dim ? 'dim' : ''} ${named ? 'named' : ''}`} aria-hidden="true">
+    <a href={edgeHref(e.caller, e.service)} tabindex={-1} class={`edge ${state(e)} ${culprit ? 'culprit' : ''} ${dim ? 'dim' : ''}`} aria-hidden="true">
       <title>{`${e.caller || 'clients'} → ${e.service}: ${spoken(e)}`}</title>
       <path class="hit" d={line.path} />
       {culprit && <path class="glow" d={line.path} />}
       <path class="line" d={line.path} stroke-width={width.toFixed(2)} marker-end={fault ? 'url(#arrow-fault)' : 'url(#arrow)'} />
-      <g class="label" transform={`translate(${line.label.x} ${line.label.y})`}>
-        <rect x="-58" y="-9" width="116" height="18" rx="4" />
-        <Numbers of={e} y={4} />
-      </g>
+      {named && <g class="label" transform={`translate(${line.label.x} ${line.label.y})`}><rect x="-66" y="-9" width="132" height="18" rx="4" /><Numbers of={e} y={4} /></g>}
     </a>
   );
 });

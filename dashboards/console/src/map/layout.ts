@@ -1,6 +1,9 @@
 import { Graph as Dagre, layout as run } from '@dagrejs/dagre';
 import { edgeKey } from '../series';
-import type { Graph } from './graph';
+import { shorten } from './names';
+
+/** Shape is what places depend on. */
+export interface Shape { nodes: { name: string }[]; edges: { caller: string; service: string }[] }
 
 export interface Point { x: number; y: number }
 
@@ -26,10 +29,10 @@ export interface Layout {
 export const mostLabelled = 60;
 
 const letter = 7.6, height = 48;
-export const labelWidth = 126;
+export const labelWidth = 142;
 
 /** layout places callers left of those that they call. Equal shapes give equal places. */
-export function layout(g: Graph): Layout {
+export function layout(g: Shape): Layout {
   const labelled = g.edges.length <= mostLabelled;
   const d = new Dagre({ multigraph: false });
   d.setGraph({ rankdir: 'LR', nodesep: labelled ? 22 : 14, ranksep: labelled ? 44 : 90, edgesep: labelled ? 14 : 6, marginx: 16, marginy: 16, ranker: 'tight-tree' });
@@ -78,23 +81,3 @@ function loop(b: Box): Line {
 }
 
 const round = (n: number) => Math.round(n * 10) / 10;
-
-/** shorten keeps the beginning and the end of a long name: they tell it from others. */
-export const shorten = (name: string, most = 28) => name.length <= most ? name : `${name.slice(0, most - 10)}…${name.slice(-9)}`;
-
-/** toward finds the nearest box in a direction, for the arrow keys; undefined if there is none. */
-export function toward(boxes: Map<string, Box>, from: string, key: string): string | undefined {
-  const here = boxes.get(from);
-  if (!here) return undefined;
-  let best: string | undefined, least = Infinity;
-  for (const [name, b] of boxes) {
-    if (name === from) continue;
-    const dx = b.x - here.x, dy = b.y - here.y;
-    const along = { ArrowRight: dx, ArrowLeft: -dx, ArrowDown: dy, ArrowUp: -dy }[key];
-    if (along === undefined || along <= 1) continue;
-    const across = Math.abs(key === 'ArrowRight' || key === 'ArrowLeft' ? dy : dx);
-    const distance = along + across * 2;
-    if (distance < least) [best, least] = [name, distance];
-  }
-  return best;
-}

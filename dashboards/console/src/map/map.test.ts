@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { edgeKey } from '../series';
 import type { Series, SeriesAnswer } from '../types';
 import { graph, near, outside, shape, trouble } from './graph';
-import { curve, layout, mostLabelled, shorten, toward } from './layout';
+import { curve, layout, mostLabelled } from './layout';
+import { shorten, toward } from './names';
 import { first, fit, reveal, zoom } from './view';
 
 const one = (service: string, more: Partial<Series> = {}): Series => ({ service, requests: [10, 20], failed: [0, 5], slow: [0, 0], p50_ns: [1, 1], p90_ns: [1, 1], p99_ns: [1, 1], ...more });

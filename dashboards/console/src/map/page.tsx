@@ -1,24 +1,24 @@
 import './map.css';
 import { useMemo, useState } from 'preact/hooks';
-import { get } from '../api';
 import { Badge, Choice, Search, Sparkline } from '../components/parts';
-import { Empty, Missing, State } from '../components/states';
+import { Empty, Loading, Missing, State } from '../components/states';
 import { Table } from '../components/table';
 import { Updated } from '../components/updated';
 import { count, duration, percent, rate, seconds, time } from '../format';
-import { usePoll } from '../poll';
-import { href } from '../router';
+import { useSeries } from '../mesh';
+import { edgeHref, href } from '../router';
 import type { PageProps } from '../routes';
-import { edgeHref, edgeKey, starts, windowsOf } from '../series';
+import { edgeKey, starts, windowsOf } from '../series';
 import type { SeriesAnswer } from '../types';
 import { Drawing } from './drawing';
 import { graph, outside, trouble, type Graph } from './graph';
+import { usePlaces } from './places';
 
 const spans = ['1m', '5m', '15m', '1h'];
 
 /** Map shows who calls whom, how much of it fails, and who is at fault, at any time of the last hour. */
 export default function Map({ query }: PageProps) {
-  const series = usePoll('series', 15_000, (signal) => get<SeriesAnswer>('/v1/mesh/series', { since: '1h' }, signal));
+  const series = useSeries();
   const span = spans.includes(query.get('span') ?? '') ? query.get('span')! : '5m';
   const narrow = matchMedia('(max-width: 40rem)').matches;
   const as = query.get('as') ?? (narrow ? 'table' : 'map');
@@ -34,7 +34,7 @@ export default function Map({ query }: PageProps) {
           <Choice label="Time" name="span" value={span} options={spans} />
         </div>
       </div>
-      <State of={series}>{(s) => s.edges.length === 0 && s.services.length === 0
+      <State of={series}>{(s) => s.windows === 0 || s.edges.length === 0 && s.services.length === 0
         ? <Empty>No service has been seen yet. Send a request through the mesh, and it appears here within {duration(2 * s.window_ns)}.</Empty>
         : <Mesh series={s} span={span} as={as} search={search.trim().toLowerCase()} />}</State>
     </div>
@@ -50,11 +50,17 @@ function Mesh({ series, span, as, search }: { series: SeriesAnswer; span: string
   return (
     <>
       <Slider series={series} end={end} n={n} set={(e) => setBack(series.windows - e)} />
-      {as === 'map' && <><Drawing graph={g} search={search} /><Legend /></>}
+      {as === 'map' && <><Drawn graph={g} search={search} /><Legend /></>}
       {as === 'table' && <Tables graph={g} search={search} />}
       <Missing of={series} />
     </>
   );
+}
+
+function Drawn({ graph, search }: { graph: Graph; search: string }) {
+  const { placed, failed } = usePlaces(graph);
+  if (failed) return <><p class="faint">This browser can not draw the map.</p><Tables graph={graph} search={search} /></>;
+  return placed ? <Drawing graph={placed.graph} places={placed.places} search={search} /> : <div class="drawing map"><Loading /></div>;
 }
 
 function Slider({ series, end, n, set }: { series: SeriesAnswer; end: number; n: number; set: (end: number) => void }) {
@@ -66,7 +72,7 @@ function Slider({ series, end, n, set }: { series: SeriesAnswer; end: number; n:
     <div class="slider">
       <div class="track">
         <Sparkline values={failures} label={`Failures over the last hour: ${count(failures.reduce((a, b) => a + b, 0))}`} />
-        <input type="range" aria-label="Time that is shown" min={n} max={series.windows} value={end} aria-valuetext={`${from} to ${to} UTC${now ? ', now' : ''}`} onInput={(e) => set(Number(e.currentTarget.value))} />
+        {n < series.windows && <input type="range" aria-label="Time that is shown" min={n} max={series.windows} value={end} aria-valuetext={`${from} to ${to} UTC${now ? ', now' : ''}`} onInput={(e) => set(Number(e.currentTarget.value))} />}
       </div>
       <p><b>{from}</b> to <b>{to}</b> <span class="faint">UTC</span> {now ? <Badge tone="good">now</Badge> : <button type="button" class="quiet" onClick={() => set(series.windows)}>Back to now</button>}</p>
     </div>

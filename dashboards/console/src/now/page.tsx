@@ -1,14 +1,12 @@
 import './now.css';
-import { get } from '../api';
 import { Badge, Bar, Choice, Copy, Sparkline, Time } from '../components/parts';
 import { Updated } from '../components/updated';
 import { Missing, sentence, State } from '../components/states';
 import { Table } from '../components/table';
 import { count, duration, percent, plural, rate, ratio, seconds } from '../format';
-import { usePoll } from '../poll';
-import { href } from '../router';
+import { useSeries, useWhy } from '../mesh';
+import { edgeHref, href } from '../router';
 import type { PageProps } from '../routes';
-import { edgeHref } from '../series';
 import type { Cause, Change, SeriesAnswer, Why } from '../types';
 import { arrow, ends, failures, headline, lasting, order, partInWords, services, totals, where, what } from './view';
 
@@ -18,8 +16,8 @@ const words: Record<string, string> = { '5m': '5 minutes', '10m': '10 minutes', 
 /** Now says who is at fault for what fails, and what changed; or that nothing fails. */
 export default function Now({ query }: PageProps) {
   const since = spans.includes(query.get('since') ?? '') ? query.get('since')! : '10m';
-  const why = usePoll(`why ${since}`, 5000, (signal) => get<Why>('/v1/mesh/why', { since }, signal));
-  const series = usePoll('series', 15_000, (signal) => get<SeriesAnswer>('/v1/mesh/series', { since: '1h' }, signal));
+  const why = useWhy(since, 5000);
+  const series = useSeries();
   return (
     <div class="now">
       <div class="head">
@@ -81,7 +79,7 @@ function Culprit({ cause: c, n, why, series, span }: { cause: Cause; n: number; 
           {c.other_reasons > 0 && <span class="faint"> (and {plural(c.other_reasons, 'other reason')} of the same kind)</span>}</p>
         <p class="tags">
           {l.on ? <Badge tone="bad">goes on</Badge> : <Badge>{l.text}</Badge>}
-          {c.culprit.kind && <Badge title="kind of failure">{c.culprit.kind}</Badge>}
+          {c.culprit.kind && <a class="badge" href={href(['help'], { q: c.culprit.kind })} title="What this kind of failure is">{c.culprit.kind}</a>}
           {c.culprit.instance && <Badge title="instance">{c.culprit.instance}</Badge>}
           {c.inferred && <Badge tone="slow" title="Found by times, without ids that were passed on">inferred from the time</Badge>}
         </p>

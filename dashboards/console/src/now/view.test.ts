@@ -70,4 +70,8 @@ describe('over time', () => {
     expect(t.entries).toEqual([{ service: 'web', p50: 2.5e6, p99: 7e6, worst: 8e6 }]);
     expect(totals(series({ edges: [one({ caller: 'web' })] }), 90)).toBeUndefined();
   });
+  it('has the durations of the service where those from outside are not known apart', () => {
+    const t = totals(series({ services: [one({ service: 'web' })], edges: [one({ caller: '', service: 'web', p50_ns: [0, 0, 0], p99_ns: [0, 0, 0] })] }), 90)!;
+    expect(t.entries[0]).toEqual({ service: 'web', p50: 2.5e6, p99: 7e6, worst: 8e6 });
+  });
 });

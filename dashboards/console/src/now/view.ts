@@ -1,7 +1,7 @@
 // What the start page says, from what hopscope why answers. All pure.
 
 import { count, duration, list, percent, plural, ratio } from '../format';
-import { add, edgeKey, fold, red, tail, windowsOf } from '../series';
+import { add, edgeKey, fold, lasting as lastingOf, red, windowsOf } from '../series';
 import type { Cause, Change, Culprit, Series, SeriesAnswer, Why } from '../types';
 
 export interface Headline {
@@ -87,7 +87,7 @@ export function failures(c: Cause, s: SeriesAnswer | undefined, seconds: number)
   const found = edge ? s.edges.find((e) => edgeKey(e) === edgeKey(edge)) : s.services.find((e) => e.service === c.culprit.service);
   if (!found) return undefined;
   const values = found.blamed && found.blamed.some((n) => n > 0) ? found.blamed : found.failed;
-  return fold(tail(values, windowsOf(s, seconds)), 60);
+  return fold(lastingOf(values, s.window_ns, seconds), 60);
 }
 
 export interface ServiceRow {
@@ -109,7 +109,7 @@ export function services(s: SeriesAnswer, seconds: number): ServiceRow[] {
   const n = windowsOf(s, seconds);
   return s.services.map((x) => {
     const r = red(x, s.window_ns, s.windows - n, s.windows);
-    return { service: x.service, proxied: x.proxied !== false, ...r, trend: fold(tail(x.failed, n), 40) };
+    return { service: x.service, proxied: x.proxied !== false, ...r, trend: fold(lastingOf(x.failed, s.window_ns, seconds), 40) };
   }).sort((a, b) => b.blamed - a.blamed || b.failed - a.failed || b.requests - a.requests || a.service.localeCompare(b.service));
 }
 
@@ -128,12 +128,18 @@ export function totals(s: SeriesAnswer, seconds: number): Totals | undefined {
   const n = windowsOf(s, seconds), from = s.windows - n;
   const outside = s.edges.filter((e) => !e.caller);
   if (outside.length === 0) return undefined;
-  const all = outside.map((e: Series) => ({ e, r: red(e, s.window_ns, from, s.windows) })).filter(({ r }) => r.requests > 0).sort((a, b) => b.r.requests - a.r.requests);
+  // How long requests from outside took is known apart only where nobody else calls the service.
+  const numbers = (e: Series) => {
+    const r = red(e, s.window_ns, from, s.windows), whole = s.services.find((x) => x.service === e.service);
+    const { p50, p99, worst } = r.p99 === undefined && whole ? red(whole, s.window_ns, from, s.windows) : r;
+    return { ...r, p50, p99, worst };
+  };
+  const all = outside.map((e) => ({ e, r: numbers(e) })).filter(({ r }) => r.requests > 0).sort((a, b) => b.r.requests - a.r.requests);
   const requests = all.reduce((t, { r }) => t + r.requests, 0);
   return {
     requests, perSecond: all.reduce((t, { r }) => t + r.perSecond, 0),
     failing: ratio(all.reduce((t, { r }) => t + r.failed, 0), requests), slow: all.reduce((t, { r }) => t + r.slow, 0),
     entries: all.slice(0, 3).map(({ e, r }) => ({ service: e.service, p50: r.p50, p99: r.p99, worst: r.worst })),
-    trend: fold(tail(add(outside.map((e) => e.requests), s.windows), n), 60),
+    trend: fold(lastingOf(add(outside.map((e) => e.requests), s.windows), s.window_ns, seconds), 60),
   };
 }

@@ -1,13 +1,7 @@
 import { get, peerPath } from '../api';
 import { usePoll } from '../poll';
-import type { Config, Member, PeersAnswer, SeriesAnswer, Why } from '../types';
+import type { Config, Member } from '../types';
 import type { Held } from './view';
-
-export const useSeries = () => usePoll('series', 15_000, (signal) => get<SeriesAnswer>('/v1/mesh/series', { since: '1h' }, signal));
-
-export const useWhy = (since: string) => usePoll(`why ${since}`, 15_000, (signal) => get<Why>('/v1/mesh/why', { since }, signal));
-
-export const usePeers = () => usePoll('peers', 30_000, (signal) => get<PeersAnswer>('/v1/mesh/peers', {}, signal));
 
 /** configOf asks a member for its configuration: itself if it serves the page, else through that one. */
 export const configOf = (m: Pick<Member, 'address' | 'self'>, signal?: AbortSignal) => get<Config>(m.self ? '/v1/config' : peerPath(m.address, '/v1/config'), {}, signal);

@@ -31,10 +31,9 @@ export function Endpoints({ rows, configs, label, single }: { rows: EndpointRow[
     { name: 'Weight', number: true, sort: (r) => r.weight, cell: (r) => r.weight ?? '–' },
     { name: 'Zone', sort: (r) => r.zone, cell: (r) => r.zone || <span class="faint">–</span> },
     { name: 'Active', number: true, sort: (r) => r.active, cell: (r) => count(r.active) },
-    { name: 'Requests', number: true, sort: (r) => r.requests, cell: (r) => count(r.requests), help: 'Since the proxy started' },
+    { name: 'Requests', number: true, sort: (r) => r.requests, cell: (r) => count(r.requests), help: 'Of the last hour' },
     { name: 'Failed', number: true, sort: (r) => r.failed, cell: (r) => r.failed === undefined ? '–' : <span class={r.failed > 0 ? 'bad' : 'faint'}>{percent(ratio(r.failed, r.requests ?? 0))}</span> },
-    { name: 'p50', number: true, sort: (r) => r.p50_ns, cell: (r) => duration(r.p50_ns || undefined) },
-    { name: 'p99', number: true, sort: (r) => r.p99_ns, cell: (r) => duration(r.p99_ns || undefined) },
+    { name: 'Latency', number: true, sort: (r) => r.latency_ns, cell: (r) => duration(r.latency_ns || undefined), help: 'How long its responses take to begin: a mean that rises at once and falls slowly (peak EWMA)' },
   ];
   if (single) columns.splice(1, 1);
   if (may && own) columns.push({ name: 'Actions', cell: (r) => r.self ? <Actions of={r} act={act} /> : <span class="faint" title="Open the console of that proxy">at {r.at}</span> });
@@ -69,7 +68,7 @@ function Actions({ of: r, act }: { of: EndpointRow; act: (r: EndpointRow, action
       </span>
     );
   }
-  const out = !!r.ejected_until || r.draining || r.health === 'ejected' || r.health === 'draining';
+  const out = r.ejected || !!r.ejected_until || r.draining;
   return (
     <span class="actions">
       {out ? <button type="button" onClick={() => ask('restore')}>Restore</button>
@@ -82,7 +81,7 @@ function Health({ of: e }: { of: EndpointRow }) {
   const tone = isWell(e) ? 'good' : e.health === 'unhealthy' ? 'bad' : 'slow';
   return (
     <>
-      <Badge tone={tone}>{e.draining ? 'draining' : e.ejected_until ? 'ejected' : e.health}</Badge>
+      <Badge tone={tone}>{e.draining ? 'draining' : e.ejected || e.ejected_until ? 'ejected' : e.health}</Badge>
       {e.ejected_until && <span class="faint"> until <Time at={e.ejected_until} /></span>}
       {e.reason && <span class="faint"> {e.reason}</span>}
     </>

@@ -3,13 +3,14 @@ import { Badge, Choice } from '../components/parts';
 import { Empty, Loading, Missing, State } from '../components/states';
 import { Table } from '../components/table';
 import { Updated } from '../components/updated';
-import { count, duration, percent, rate, ratio, seconds } from '../format';
-import { href } from '../router';
+import { count, duration, percent, rate, ratio, seconds, time } from '../format';
+import { usePeers, useSeries, useWhy } from '../mesh';
+import { edgeHref, href } from '../router';
 import type { PageProps } from '../routes';
-import { edgeHref, red, windowsOf } from '../series';
+import { red, windowsOf } from '../series';
 import type { Member, Series, SeriesAnswer } from '../types';
 import { Blame } from './blame';
-import { type Configs, useConfigs, usePeers, useSeries, useWhy } from './data';
+import { type Configs, useConfigs } from './data';
 import { Endpoints } from './endpoints';
 import { RedCharts, redColumns } from './red';
 import { callees, callers, endpoints, ways, type Way } from './view';
@@ -98,7 +99,7 @@ function InForce({ configs, name }: { configs?: Configs; name: string }) {
       <h2>Configuration in force</h2>
       {own.map(({ address, config: c }) => (
         <div class="inforce" key={address}>
-          <p><b>{c.instance || address}</b> <span class="faint">{[c.config.version !== undefined && `version ${c.config.version}`, c.config.source && `from ${c.config.source}`].filter(Boolean).join(', ')}</span> <a href={href(['config'], { proxy: address })}>All of it</a></p>
+          <p><b>{c.instance || address}</b> <span class="faint">{[c.config.hash, c.config.source && `from ${c.config.source}`, c.config.loaded && `since ${time(c.config.loaded)} UTC`].filter(Boolean).join(', ')}</span> <a href={href(['config'], { proxy: address })}>All of it</a></p>
           <Table label={`Routes of ${c.instance || address}`} most={20} empty="It has no routes."
             rows={c.listeners.flatMap((l) => (l.routes ?? []).map((r) => ({ l, r })))} id={({ l, r }) => `${l.name} ${r.name} ${r.match}`}
             columns={[
@@ -106,7 +107,6 @@ function InForce({ configs, name }: { configs?: Configs; name: string }) {
               { name: 'Route', sort: (x) => x.r.name, cell: (x) => x.r.name },
               { name: 'Match', cell: (x) => <code>{x.r.match}</code> },
               { name: 'Cluster', sort: (x) => x.r.cluster, cell: (x) => x.r.cluster },
-              { name: 'Source', cell: (x) => x.r.source?.file ? <code class="faint">{x.r.source.file}{x.r.source.line ? `:${x.r.source.line}` : ''}</code> : <span class="faint">–</span> },
               { name: 'Hits', number: true, sort: (x) => x.r.hits, cell: (x) => x.r.hits === 0 ? <Badge tone="slow">unused</Badge> : count(x.r.hits) },
             ]} />
         </div>

@@ -2,7 +2,8 @@ import { useMemo } from 'preact/hooks';
 import { Chart } from '../components/chart';
 import { Table } from '../components/table';
 import { count, duration, percent, rate } from '../format';
-import { edgeHref, starts, tail, windowsOf, type Red } from '../series';
+import { starts, tail, windowsOf, type Red } from '../series';
+import { edgeHref } from '../router';
 import type { SeriesAnswer } from '../types';
 import { charts, drawn, groups, type Group, type Way } from './view';
 
@@ -19,7 +20,7 @@ export function RedCharts({ series: s, service, by, seconds }: { series: SeriesA
       <div class="grid charts">
         <Chart title={`Rate${what}`} unit="rate" times={times} lines={lines.rate} />
         <Chart title={`Errors${what}`} unit="share" times={times} lines={lines.errors} />
-        <Chart title={by === 'all' ? 'Duration' : `Duration${what}, p99`} unit="ns" times={times} lines={lines.duration} />
+        {lines.duration.some((l) => l.values.some((v) => v !== null)) && <Chart title={by === 'all' ? 'Duration' : `Duration${what}, p99`} unit="ns" times={times} lines={lines.duration} />}
       </div>
       {of.length > drawn && <p class="faint">The {drawn} with most requests are drawn; the table has all {of.length}.</p>}
       <Groups of={of} by={by} service={service} />
@@ -33,7 +34,7 @@ function Groups({ of, by, service }: { of: Group[]; by: Way; service: string }) 
   const columns = [{
     name: names[by], sort: (g: Group) => g.name,
     cell: (g: Group) => by === 'caller' ? <a href={edgeHref(g.caller ?? '', service)}>{g.name}</a> : by === 'all' ? g.name : <code>{g.name}</code>,
-  }, ...redColumns<Group>()];
+  }, ...redColumns<Group>().filter((c) => by !== 'endpoint' || !/p\d|Slow/.test(c.name))]; // of endpoints only requests are counted over time
   return <Table label={`Rate, errors and duration${by === 'all' ? '' : ` by ${by}`}`} rows={of} id={(g) => g.name} columns={columns} most={30} />;
 }
 

@@ -53,5 +53,5 @@ describe('endpoints', () => {
     ];
     expect(endpoints(held, 'bank').map((r) => [r.proxy, r.address, r.self])).toEqual([['audit', '1:9', false], ['pay', '1:11', true], ['pay', '1:9', true], ['pay', '1:10', true]]);
   });
-  it('are well if nothing speaks against it', () => expect([e('a'), e('a', { draining: true }), e('a', { health: 'degraded' })].map(isWell)).toEqual([true, false, false]));
+  it('are well if nothing speaks against it', () => expect([e('a'), e('a', { draining: true }), e('a', { health: 'degraded' }), e('a', { ejected: true })].map(isWell)).toEqual([true, false, false, false]));
 });

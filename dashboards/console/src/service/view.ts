@@ -114,6 +114,6 @@ export function endpoints(all: Held[], service: string): EndpointRow[] {
 
 const serves = (c: ConfigCluster) => c.service || c.name;
 
-export const isWell = (e: ConfigEndpoint) => e.health === 'healthy' && !e.ejected_until && !e.draining;
+export const isWell = (e: ConfigEndpoint) => e.health === 'healthy' && !e.ejected && !e.ejected_until && !e.draining;
 
 export const sameEdge = (a: { caller?: string; service: string }, b: { caller?: string; service: string }) => edgeKey(a) === edgeKey(b);
