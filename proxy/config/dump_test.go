@@ -215,6 +215,10 @@ listeners:
         body:
           max: "10MiB"
           buffer: true
+        compress:
+          algorithms: [gzip, br]
+          min_bytes: 0
+          types: [application/json, "text/*"]
         cors:
           allow_origins: [https://a.example.com, "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]

@@ -72,6 +72,7 @@ listeners:
         slow_threshold: 1h30m
         traces: {sample: 0.5}
         body: {max: 10MiB, buffer: true}
+        compress: {algorithms: [gzip, br], min_bytes: 0, types: [application/json, "text/*"]}
         cors:
           allow_origins: ["https://a.example.com", "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]
@@ -359,7 +360,8 @@ func TestParseFull(t *testing.T) {
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
 				RoutePolicies: RoutePolicies{
-					Body: &Body{"10MiB", true},
+					Body:     &Body{"10MiB", true},
+					Compress: &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
 					CORS: &CORS{
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,

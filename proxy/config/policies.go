@@ -7,6 +7,8 @@ import "time"
 type RoutePolicies struct {
 	// Body bounds the content of requests.
 	Body *Body `yaml:"body"`
+	// Compress compresses responses.
+	Compress *Compress `yaml:"compress"`
 	// CORS lets pages of other origins read the responses.
 	CORS *CORS `yaml:"cors"`
 	// Fault delays or fails a share of the requests, as a test.
@@ -64,6 +66,7 @@ type FaultAbort struct {
 
 // policies checks what spans the keys of a route's policies.
 func (v validator) policies(p *place, r *RoutePolicies) {
+	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")

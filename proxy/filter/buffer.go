@@ -41,7 +41,7 @@ func (x *Exchange) Buffer(most int) error {
 		}
 		before := cap(b.content)
 		b.content = append(b.content, piece...)
-		if !x.hold(cap(b.content) - before) {
+		if !x.Hold(cap(b.content) - before) {
 			return fault.New(fault.Overload, "there is no memory to keep the request's content in; see overload.max_memory")
 		}
 	}
@@ -68,8 +68,9 @@ func (x *Exchange) invite() error {
 	return nil
 }
 
-// hold counts n bytes more in the connection's account; false where there is no memory.
-func (x *Exchange) hold(n int) bool {
+// Hold counts n bytes more in the account of the connection until the exchange ends. It is
+// false where there is no memory for them.
+func (x *Exchange) Hold(n int) bool {
 	a := x.Conn.Info().Account
 	if a == nil || n == 0 {
 		return true

@@ -31,7 +31,6 @@ type subjects struct {
 	networks []netip.Prefix
 	identity func(*x509.Certificate) bool
 	call     *Call
-	when     func(*message.Head) bool
 }
 
 // subject is what a condition is on.
@@ -52,7 +51,6 @@ const (
 	onIdentity
 	onCall
 	onShare
-	onWhen
 )
 
 // asConditions are the conditions of a match, but for Not: what is cheap first.
@@ -81,7 +79,6 @@ func (m *Match) asConditions() (all []condition) {
 			add(true, condition{on: part.on, value: newValue(part.on, v)})
 		}
 	}
-	add(m.When != nil, condition{on: onWhen, other: &subjects{when: m.When}})
 	add(m.PathTemplate != nil, condition{on: onTemplate, other: &subjects{template: m.PathTemplate}})
 	add(m.PathRegex != nil, condition{on: onRegex, regex: m.PathRegex})
 	add(m.Identities != nil, condition{on: onIdentity, other: &subjects{identity: m.Identities}})
@@ -132,8 +129,6 @@ func (c *condition) met(q *Request) bool {
 		return q.Certificate != nil && c.other.identity(q.Certificate)
 	case onCall:
 		return c.other.call.is(h)
-	case onWhen:
-		return c.other.when(h)
 	}
 	return q.Random%shares < uint64(c.share)
 }

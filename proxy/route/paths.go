@@ -13,6 +13,7 @@ const none = math.MaxInt
 type choice struct {
 	index      int
 	methods    []string
+	preflights bool // they match by the method that they ask for
 	conditions []condition
 }
 
@@ -21,7 +22,7 @@ func (c *choice) unconditional() bool { return len(c.conditions) == 0 }
 
 // takes reports whether the route takes a request which has come so far.
 func (c *choice) takes(q *Request) bool {
-	if len(c.methods) > 0 && !c.hasMethod(q.Head.MethodText()) {
+	if len(c.methods) > 0 && !c.hasMethod(q.Head.MethodText()) && !(c.preflights && c.hasMethod(q.Head.Preflight())) {
 		return false
 	}
 	for i := range c.conditions {

@@ -19,6 +19,7 @@ type Match struct {
 	PathTemplate *pathtemplate.Template // the whole path
 	Hosts        []string               // hosts without port; "*.x" is every name below x
 	Methods      []string               // methods, in upper case
+	Preflights   bool                   // a CORS preflight counts as the method that it asks for
 	Headers      []Value                // fields; several lines of one are joined by commas
 	Query        []Value                // parameters of the query, as they were sent; the first of a name
 	Cookies      []Value                // cookies; the first of a name
@@ -29,8 +30,6 @@ type Match struct {
 	GRPC       *Call // gRPC calls; nil asks for none
 	// Share is the share of the requests, nil is all.
 	Share *Share
-	// When is a condition of any other kind, nil for none.
-	When func(*message.Head) bool
 	// Not has conditions none of which may hold. It has no Share and no Not.
 	Not *Match
 }
@@ -92,7 +91,7 @@ func Compile(matches []Match) *Table {
 		if m.Path != "" && !strings.HasPrefix(m.Path, m.PathPrefix) {
 			continue // no path is both
 		}
-		c := choice{index: i, methods: slices.Clone(m.Methods)}
+		c := choice{index: i, methods: slices.Clone(m.Methods), preflights: m.Preflights}
 		keys := m.keys()
 		c.conditions = keys.conditions(m)
 		for k := range c.conditions {

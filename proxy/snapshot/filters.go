@@ -3,20 +3,21 @@ package snapshot
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/body"
+	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
-	"github.com/hopscope/hopscope/proxy/resources"
-	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // routeFilters are the filters of a route, the first outermost: the one table of them.
 // Each makes a filter of the route's policies, nil where the route has none of its kind.
 var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+	compressFilter,
 	corsFilter,
 	injectFilter,
 	bodyFilter,
@@ -45,12 +46,21 @@ func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
 	return g.chains[string(key)]
 }
 
-// matchPreflights has a route with CORS match the preflights of its methods.
-func matchPreflights(m *route.Match, r *resources.Route) {
-	if r.Policies.CORS != nil && len(m.Methods) > 0 {
-		m.When = cors.Matches(m.Methods)
-		m.Methods = nil
+func compressFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.Compress
+	if c == nil {
+		return nil
 	}
+	o := compress.Options{MinBytes: int64(c.MinBytes)}
+	for _, name := range c.Algorithms {
+		if a, ok := compress.AlgorithmOf(name); ok {
+			o.Algorithms = append(o.Algorithms, a)
+		}
+	}
+	for _, t := range c.Types {
+		o.Types = append(o.Types, strings.ToLower(t))
+	}
+	return compress.New(o)
 }
 
 func corsFilter(p *config.RoutePolicies) filter.Filter {

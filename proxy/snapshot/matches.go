@@ -17,6 +17,7 @@ func compile(routes []resources.Route) *route.Table {
 	for i := range routes {
 		m := &routes[i].Match
 		matches[i] = conditions(&m.Conditions)
+		matches[i].Preflights = routes[i].Policies.CORS != nil
 		if m.Percent != 100 {
 			matches[i].Share = route.Percent(m.Percent)
 		}
@@ -24,7 +25,6 @@ func compile(routes []resources.Route) *route.Table {
 			not := conditions(m.Not)
 			matches[i].Not = &not
 		}
-		matchPreflights(&matches[i], &routes[i])
 	}
 	return route.Compile(matches)
 }

@@ -29,7 +29,6 @@ type Options struct {
 // Fields of the CORS protocol.
 const (
 	origin           = "origin"
-	requestMethod    = "access-control-request-method"
 	allowOrigin      = "access-control-allow-origin"
 	allowCredentials = "access-control-allow-credentials"
 	allowMethods     = "access-control-allow-methods"
@@ -58,7 +57,7 @@ func New(o Options) filter.Filter {
 			if crosses && p.allows(value) {
 				from = string(value)
 			}
-			if crosses && asksFirst(&x.Request) {
+			if len(x.Request.Preflight()) > 0 {
 				return p.preflight(from)
 			}
 			x.Writer = &response{Writer: x.Writer, policy: p, crosses: crosses, from: from}
@@ -83,15 +82,6 @@ func (p *policy) allows(from []byte) bool {
 		}
 	}
 	return false
-}
-
-// asksFirst reports whether a request, which has an origin, is a preflight.
-func asksFirst(r *message.Head) bool {
-	if r.Method != message.OPTIONS {
-		return false
-	}
-	method, ok := r.Lookup(requestMethod)
-	return ok && len(method) > 0
 }
 
 // preflight is the answer to a preflight. Where the origin is not allowed, from is empty,

@@ -116,28 +116,3 @@ func TestCORS(t *testing.T) {
 		})
 	}
 }
-
-// TestMatches: a preflight matches a route by the method that it asks for.
-func TestMatches(t *testing.T) {
-	for _, tt := range []struct {
-		method  message.Method
-		request []string
-		want    bool
-	}{
-		{message.OPTIONS, []string{"origin: a", "access-control-request-method: PUT"}, true},
-		{message.OPTIONS, []string{"origin: a", "access-control-request-method: DELETE"}, false},
-		{message.OPTIONS, []string{"access-control-request-method: PUT"}, false},
-		{message.OPTIONS, []string{"origin: a"}, false},
-		{message.PUT, nil, true},
-		{message.POST, []string{"origin: a", "access-control-request-method: PUT"}, false},
-	} {
-		var h message.Head
-		set(&h, tt.request...)
-		line := h.Own(tt.method.String())
-		h.Method = tt.method
-		h.SetRequestLine(line, message.Span{}, message.Span{}, message.Span{}, message.Span{}, message.Span{})
-		if got := cors.Matches([]string{"GET", "PUT"})(&h); got != tt.want {
-			t.Errorf("%s %q: %t", tt.method, tt.request, got)
-		}
-	}
-}
