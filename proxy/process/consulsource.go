@@ -16,9 +16,11 @@ func isKey(location string) bool {
 }
 
 func consulSource(url string, e *config.Environment) Source {
+	location, _, _ := strings.Cut(url, "?")
 	return Source{
-		Name: "the key",
-		Read: func(ctx context.Context) (*config.Config, error) { return readKey(ctx, url, e) },
+		Name:     "the key",
+		Location: location,
+		Read:     func(ctx context.Context) (*config.Config, error) { return readKey(ctx, url, e) },
 		Watch: func(ctx context.Context, changed func(), warn func(error)) {
 			watchKey(ctx, url, changed, warn)
 		},

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	err = p.start(ctx, cfg, snapshot.Options{
-		Log: p.log, Level: level, Version: o.Version,
+		Log: p.log, Level: level, Version: o.Version, Source: cmp.Or(o.Source.Location, "the command line"),
 		Inherited: before.sockets(), Activated: sockets, Memory: before.memory(), LimitHeap: limitHeap(),
 	})
 	if err != nil {

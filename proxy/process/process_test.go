@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -140,5 +141,23 @@ func TestRunWithoutConfiguration(t *testing.T) {
 	c, log := &changing{err: none}, &proxytest.Log{}
 	if err := Run(t.Context(), Options{Source: c.source(), Version: "v1", Log: log}); !errors.Is(err, none) {
 		t.Error(err)
+	}
+}
+
+// TestLocation: where a configuration is, in the words that people find it by, without the
+// parameters of a key's URL.
+func TestLocation(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	for at, want := range map[string]string{
+		"hopscope.yaml":      filepath.Join(folder, "hopscope.yaml"),
+		"/etc/hopscope.yaml": "/etc/hopscope.yaml",
+		"consul://127.0.0.1:8500/web?token_file=token": "consul://127.0.0.1:8500/web",
+	} {
+		source := At(at, nil)
+		if source.Location != want {
+			t.Errorf("%s is at %s, want %s", at, source.Location, want)
+		}
+		source.Close()
 	}
 }

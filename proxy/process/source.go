@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	endpoints "github.com/hopscope/hopscope/discovery/file"
@@ -17,6 +18,9 @@ const pollFile = 5 * time.Second
 type Source struct {
 	// Name is what the log calls it: "the file".
 	Name string
+	// Location is where it is, for people to find it: a file's absolute path, or a key's URL
+	// without its parameters. Empty is the command line.
+	Location string
 	// Read returns the configuration as it is now, defaulted and validated.
 	Read func(context.Context) (*config.Config, error)
 	// Watch calls changed after each change since the Source was made, until ctx is
@@ -57,11 +61,16 @@ func Check(ctx context.Context, location string, e *config.Environment) (err err
 // fileSource watches the file by its name: a replaced file or symbolic link is a change,
 // too.
 func fileSource(path string, e *config.Environment) Source {
+	location := path
+	if absolute, err := filepath.Abs(path); err == nil {
+		location = absolute
+	}
 	w := filewatch.New(filewatch.Options{Files: []string{path}, Poll: pollFile})
 	return Source{
-		Name:  "the file",
-		Read:  func(context.Context) (*config.Config, error) { return e.Check(path) },
-		Watch: func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) },
-		close: w.Close,
+		Name:     "the file",
+		Location: location,
+		Read:     func(context.Context) (*config.Config, error) { return e.Check(path) },
+		Watch:    func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) },
+		close:    w.Close,
 	}
 }

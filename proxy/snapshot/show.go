@@ -21,6 +21,7 @@ type shownConfig struct {
 	Version  string `json:"version"`
 	Config   struct {
 		Hash   string    `json:"hash"`
+		Source string    `json:"source,omitempty"`
 		Loaded time.Time `json:"loaded"`
 	} `json:"config"`
 	Listeners    []shownListener    `json:"listeners"`
@@ -93,7 +94,7 @@ type shownCertificate struct {
 func (p *Proxy) shown() any {
 	g, now := p.current.Load(), time.Now()
 	s := &shownConfig{Service: p.service, Instance: p.instance(g.config), Version: p.options.Version, YAML: string(g.config.DumpYAML())}
-	s.Config.Hash, s.Config.Loaded = g.hash, g.loaded.UTC()
+	s.Config.Hash, s.Config.Source, s.Config.Loaded = g.hash, p.options.Source, g.loaded.UTC()
 	hour := p.lastHour()
 	s.Listeners = g.shownListeners(hour)
 	s.Clusters = g.shownClusters(hour, now)

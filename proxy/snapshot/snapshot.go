@@ -41,6 +41,8 @@ type Options struct {
 	Level *slog.LevelVar
 	// Version is hopscope's own, for the admin API and the spans.
 	Version string
+	// Source is where the configuration comes from, for people; empty if that is not said.
+	Source string
 	// Reload is what a POST to the admin API's /reload does: it has the
 	// configuration read again and passed to [Proxy.Reload], and returns what
 	// that did, for encoding/json. Without it there is no /reload.
