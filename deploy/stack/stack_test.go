@@ -166,7 +166,7 @@ func (r *running) why(admin string) (service, edge string) {
 // TestStack starts all of it, lets one thing go wrong, asks who is at fault, sees that every
 // backend has what it is for, mends the fault, and ends all of it as Ctrl-C does.
 func TestStack(t *testing.T) {
-	for _, part := range []string{"consul", "jaeger", "zipkin", "prometheus"} {
+	for _, part := range []string{"consul", "jaeger", "zipkin", "prometheus", "chromium"} {
 		backends.Require(t, part)
 	}
 	t.Chdir("../..") // as make does
@@ -187,6 +187,7 @@ func TestStack(t *testing.T) {
 		}
 		return nil
 	})
+	inBrowser(t, admin)
 	for _, url := range []string{jaeger + "/api/services", zipkin + "/api/v2/services"} {
 		backends.Await(t, patience, func() error {
 			var answer any
@@ -278,6 +279,36 @@ func TestFaults(t *testing.T) {
 	}
 	<-r.p.Exited()
 	r.gone(children)
+}
+
+// inBrowser has a real browser find the hop that fails, in the console of a mesh of separate
+// processes. dashboards/console tests the rest of it, on the demo.
+func inBrowser(t *testing.T, admin string) {
+	t.Helper()
+	const console = "dashboards/console"
+	if _, err := os.Stat(console + "/node_modules/playwright-core"); err != nil {
+		if os.Getenv(backends.RequireVariable) == "1" {
+			t.Fatal("the console's npm packages are missing: run make test-console")
+		}
+		t.Log("no browser: the console's npm packages are missing, make test-console installs them")
+		return
+	}
+	c := exec.Command("node", "test/browser.mjs", "http://"+admin+"/", "--steps", "threeClicks,keyboard,narrowScreen")
+	c.Dir = console
+	c.Env = append(os.Environ(), "CHROMIUM="+backends.Require(t, "chromium"), "TMPDIR="+t.TempDir())
+	p, err := backends.Spawn("browser", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	select {
+	case <-p.Exited():
+	case <-time.After(10 * time.Minute):
+		p.Kill()
+	}
+	if !c.ProcessState.Success() {
+		t.Errorf("%v\n%s", c.ProcessState, p.Output())
+	}
 }
 
 // blames asks for traces that failed, and is nil if the service is at fault for one of them

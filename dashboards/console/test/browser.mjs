@@ -1,6 +1,7 @@
 // Drives the console as a person would, in a real Chromium, on a hopscope demo that runs:
 //
 //   node test/browser.mjs http://127.0.0.1:9901/                    # the test
+//   node test/browser.mjs http://127.0.0.1:9901/ --steps threeClicks,keyboard  # some of its steps, as on make stack
 //   node test/browser.mjs http://127.0.0.1:9901/ --pictures FOLDER  # the pictures of the docs instead
 //
 // CHROMIUM is the browser, default /usr/bin/chromium. The exit code is 1 if something is wrong.
@@ -15,7 +16,7 @@ import { chromium } from 'playwright-core';
 
 const patience = 120_000; // ms
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const [address, flag, folder] = process.argv.slice(2);
+const [address, flag, value] = process.argv.slice(2);
 const { origin } = new URL(address);
 
 const wide = { width: 1440, height: 900 }, narrow = { width: 360, height: 780 };
@@ -28,7 +29,7 @@ const browser = await chromium.launch({
     '--no-proxy-server', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
 });
 try {
-  if (flag === '--pictures') await pictures(folder);
+  if (flag === '--pictures') await pictures(value);
   else await test();
 } finally {
   await browser.close();
@@ -36,7 +37,10 @@ try {
 
 async function test() {
   const steps = { threeClicks, keyboard, filters, compare, download, narrowScreen, everyPage };
-  for (const [name, step] of Object.entries(steps)) {
+  const names = flag === '--steps' ? value.split(',') : Object.keys(steps);
+  for (const name of names) {
+    const step = steps[name];
+    assert.ok(step, `there is no step ${name}`);
     console.log(name);
     await alone(step);
   }
