@@ -2,8 +2,6 @@ package mesh
 
 import (
 	"context"
-	"io"
-	"net/url"
 	"time"
 
 	"github.com/hopscope/hopscope/mesh/series"
@@ -21,22 +19,7 @@ const seriesDelay = 2 * time.Second
 // Series asks every proxy for what it has counted in each window of the time until now, and
 // puts it together.
 func (c *Client) Series(ctx context.Context, now time.Time, since time.Duration) *Series {
-	answers, peers := Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]*series.Part, error) {
-		answer, err := p.Get(ctx, "/series?"+url.Values{"since": {since.String()}}.Encode())
-		if err != nil {
-			return nil, err
-		}
-		defer answer.Close()
-		text, err := io.ReadAll(answer)
-		if err != nil {
-			return nil, broken(err)
-		}
-		part, err := series.Parse(text)
-		if err != nil {
-			return nil, err
-		}
-		return []*series.Part{part}, nil
-	})
+	answers, peers := askSince(ctx, c, "/series", since, series.Parse)
 	var parts []series.Told
 	for i, answer := range answers {
 		for _, part := range answer {

@@ -11,7 +11,8 @@ import (
 type Presence struct {
 	// Mesh is the name of the mesh.
 	Mesh string
-	// Members are as they answer now; one that does not is as it was known, with an Error.
+	// Members have what they answer now. One that does not answer has what was known of it, and
+	// an Error.
 	Members []Member
 	Peers   []Peer
 }

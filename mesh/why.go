@@ -19,22 +19,7 @@ type Reasons struct {
 
 // Why asks every proxy for what failed in the time until now, and puts it together.
 func (c *Client) Why(ctx context.Context, since time.Duration) *Reasons {
-	answers, peers := Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]*why.Digest, error) {
-		answer, err := p.Get(ctx, "/why?"+url.Values{"since": {since.String()}}.Encode())
-		if err != nil {
-			return nil, err
-		}
-		defer answer.Close()
-		text, err := io.ReadAll(answer)
-		if err != nil {
-			return nil, broken(err)
-		}
-		d, err := why.Parse(text)
-		if err != nil {
-			return nil, err
-		}
-		return []*why.Digest{d}, nil
-	})
+	answers, peers := askSince(ctx, c, "/why", since, why.Parse)
 	var digests []*why.Digest
 	for i, answer := range answers {
 		digests = append(digests, answer...)
@@ -46,6 +31,26 @@ func (c *Client) Why(ctx context.Context, since time.Duration) *Reasons {
 		}
 	}
 	return &Reasons{why.Merge(digests), peers}
+}
+
+// askSince asks every proxy a question about the time until now, and parses its answer.
+func askSince[T any](ctx context.Context, c *Client, path string, since time.Duration, parse func([]byte) (*T, error)) ([][]*T, []Peer) {
+	return Ask(ctx, c, func(ctx context.Context, p *Proxy) ([]*T, error) {
+		answer, err := p.Get(ctx, path+"?"+url.Values{"since": {since.String()}}.Encode())
+		if err != nil {
+			return nil, err
+		}
+		defer answer.Close()
+		text, err := io.ReadAll(answer)
+		if err != nil {
+			return nil, broken(err)
+		}
+		parsed, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		return []*T{parsed}, nil
+	})
 }
 
 // Answered is how many of the proxies gave a whole answer.

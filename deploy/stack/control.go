@@ -19,7 +19,7 @@ import (
 // socketOf is where the stack that has its files in dir takes orders.
 func socketOf(dir string) string { return filepath.Join(dir, "control") }
 
-// errRuns means that there is a stack already.
+// errRuns says that another stack uses the same directory.
 var errRuns = errors.New("a stack runs already: end it with Ctrl-C, or give this one another --dir")
 
 // listen opens the socket for orders. A stack that was killed leaves one behind.

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	return runStack(ctx, o, out)
 }
 
-// defaultDir is the same for every stack of a user, so that there is one at a time and make
+// defaultDir has the user's id in its name: a user runs one stack at a time, and make
 // stack-fault finds it.
 func defaultDir() string {
 	return filepath.Join(os.TempDir(), "hopscope-stack-"+strconv.Itoa(os.Getuid()))

@@ -168,7 +168,7 @@ func (r *Ring) Last(key Key) time.Time {
 	return time.Time{}
 }
 
-// Part returns what was counted in so many windows, the last of which ended at until.
+// Part returns the counts of the last windows up to until.
 func (r *Ring) Part(until time.Time, windows int) *Part {
 	windows = min(max(windows, 0), Windows)
 	p := &Part{Until: until.Truncate(Window).UTC(), Windows: windows}

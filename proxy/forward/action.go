@@ -93,9 +93,6 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 // target picks the target of one request, by a random number.
 func (a *Forward) target(random uint64) *Target {
 	last := len(a.Targets) - 1
-	if last == 0 {
-		return &a.Targets[0]
-	}
 	var sum uint64
 	for i := range a.Targets {
 		sum += uint64(a.Targets[i].Weight)

@@ -75,8 +75,8 @@ func mesh() *board {
 	return b
 }
 
-// here are the links of a row of a table to what it is about: the console and, for a
-// service, its dashboard.
+// here returns the links of a row of a table: to its page in the console and, for a
+// service, to its dashboard.
 func here(path string) []link {
 	all := []link{toConsole("See it in the console", "%s", path)}
 	if path != "now" {
