@@ -80,6 +80,9 @@ func (d *delivery) run() error {
 	d.choose()
 	d.host = d.action.hostFor(&x.Request)
 	d.nameless = d.host == "" && !x.Request.Has(message.Host)
+	if d.action.KeepHost && d.host != "" {
+		keep(&x.Request, originalHost, x.Request.Host())
+	}
 	d.content = content{here: here}
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
