@@ -277,8 +277,8 @@ type Forwarded struct {
 	RFC7239 string `yaml:"rfc7239" default:"pass" enum:"append,replace,pass,cut"`
 }
 
-// Route sends matching requests to a cluster, or answers them. It has one of "cluster",
-// "redirect" and "answer".
+// Route sends matching requests to a cluster, or to one of several, or answers them. It has
+// one of "cluster", "split", "redirect" and "answer".
 type Route struct {
 	// Name names the route in metrics and spans. The default is the path of its match, its
 	// template or its prefix, or "default".
@@ -287,6 +287,10 @@ type Route struct {
 	Match Match `yaml:"match"`
 	// Cluster is the cluster that requests go to.
 	Cluster string `yaml:"cluster" ref:"clusters"`
+	// Split divides the requests among several clusters.
+	Split []SplitTarget `yaml:"split"`
+	// Sticky keeps a client at one target of the split.
+	Sticky *Sticky `yaml:"sticky"`
 	// Redirect sends clients to another URL.
 	Redirect *Redirect `yaml:"redirect"`
 	// Answer is a response of the proxy's own.

@@ -90,6 +90,9 @@ listeners:
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
+      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - {split: [{cluster: c.1}], sticky: {header: x-user}}
+      - {split: [{cluster: c.1}], sticky: {source: true}}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -387,6 +390,16 @@ func TestParseFull(t *testing.T) {
 				}),
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
+				}),
+				fullAction(func(r *Route) {
+					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
 				}),
 			},
 			ForwardProxy: &ForwardProxy{
