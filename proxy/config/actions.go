@@ -60,7 +60,8 @@ const MaxAnswer = 1 << 20
 
 // action checks that a route does one thing.
 func (v validator) action(p *place, r *Route) {
-	v.oneOf(p, choice{"cluster", r.Cluster != ""}, choice{"split", len(r.Split) > 0}, choice{"redirect", r.Redirect != nil}, choice{"answer", r.Answer != nil})
+	v.oneOf(p, choice{"cluster", r.Cluster != ""}, choice{"split", len(r.Split) > 0}, choice{"cluster_header", r.ClusterHeader != ""},
+		choice{"redirect", r.Redirect != nil}, choice{"answer", r.Answer != nil})
 	switch {
 	case r.Redirect != nil:
 		v.redirect(p.key("redirect"), r.Redirect)

@@ -278,7 +278,7 @@ type Forwarded struct {
 }
 
 // Route sends matching requests to a cluster, or to one of several, or answers them. It has
-// one of "cluster", "split", "redirect" and "answer".
+// one of "cluster", "split", "cluster_header", "redirect" and "answer".
 type Route struct {
 	// Name names the route in metrics and spans. The default is the path of its match, its
 	// template or its prefix, or "default".
@@ -291,6 +291,11 @@ type Route struct {
 	Split []SplitTarget `yaml:"split"`
 	// Sticky keeps a client at one target of the split.
 	Sticky *Sticky `yaml:"sticky"`
+	// ClusterHeader is a field of the request that names its cluster, such as x-cluster. A
+	// request without it, or with a name that is not allowed, is answered with 503 (NC).
+	ClusterHeader string `yaml:"cluster_header" format:"field"`
+	// AllowClusters are the clusters that cluster_header may name.
+	AllowClusters []string `yaml:"allow_clusters" ref:"clusters"`
 	// Redirect sends clients to another URL.
 	Redirect *Redirect `yaml:"redirect"`
 	// Answer is a response of the proxy's own.

@@ -349,6 +349,12 @@ listeners:
           source: true
         timeout: 15s
         slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster_header: x-cluster
+        allow_clusters: [c.1]
+        timeout: 15s
+        slow_threshold: 0s
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

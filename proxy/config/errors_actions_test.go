@@ -3,9 +3,9 @@ package config
 // actionMistakes has the rows of [mistakes] about what routes do.
 func actionMistakes() []mistake {
 	return []mistake{
-		{"a route that does nothing", oneRoute("name: a"), "6:5: listeners[0].routes[0]: expected one of the keys cluster, split, redirect, answer"},
+		{"a route that does nothing", oneRoute("name: a"), "6:5: listeners[0].routes[0]: expected one of the keys cluster, split, cluster_header, redirect, answer"},
 		{"a route that does two things", oneRoute("{cluster: web, answer: {status: 200}}"),
-			"6:28: listeners[0].routes[0].answer: does not go with cluster: expected only one of the keys cluster, split, redirect, answer"},
+			"6:28: listeners[0].routes[0].answer: does not go with cluster: expected only one of the keys cluster, split, cluster_header, redirect, answer"},
 		{"a redirect with a timeout", oneRoute("{redirect: {path: /new}, timeout: 1s}"),
 			"6:39: listeners[0].routes[0].timeout: has no effect, as the proxy itself answers the requests of this route; remove the key"},
 		{"a redirect to nowhere else", oneRoute("redirect: {}"),
@@ -27,9 +27,9 @@ func actionMistakes() []mistake {
 		{"a field of the framing", oneRoute("answer: {headers: {Content-Length: '5'}}"),
 			`6:40: listeners[0].routes[0].answer.headers.Content-Length: "Content-Length" can't be set: it is about the connection or the framing, which the proxy itself sees to`},
 		{"a cluster and a split", oneRoute("{cluster: web, split: [{cluster: web}]}"),
-			"6:27: listeners[0].routes[0].split: does not go with cluster: expected only one of the keys cluster, split, redirect, answer"},
+			"6:27: listeners[0].routes[0].split: does not go with cluster: expected only one of the keys cluster, split, cluster_header, redirect, answer"},
 		{"a split of nothing", oneRoute("{split: []}"),
-			"6:5: listeners[0].routes[0]: expected one of the keys cluster, split, redirect, answer\n" +
+			"6:5: listeners[0].routes[0]: expected one of the keys cluster, split, cluster_header, redirect, answer\n" +
 				"6:13: listeners[0].routes[0].split: must not be empty; expected a list such as [{cluster: cart-v1, weight: 90}, {cluster: cart-v2, weight: 10}]"},
 		{"a split to no cluster", oneRoute("{split: [{cluster: wep}]}"),
 			`6:24: listeners[0].routes[0].split[0].cluster: there is no cluster "wep"; did you mean "web"?`},
@@ -45,6 +45,12 @@ func actionMistakes() []mistake {
 			"6:39: listeners[0].routes[0].sticky: expected one of the keys cookie, header, source"},
 		{"sticky by two", oneRoute("{split: [{cluster: web}], sticky: {header: x-a, source: true}}"),
 			"6:61: listeners[0].routes[0].sticky.source: does not go with header: expected only one of the keys cookie, header, source"},
+		{"a field for clusters without clusters", oneRoute("cluster_header: x-cluster"),
+			"6:5: listeners[0].routes[0].allow_clusters: required key is missing with cluster_header; expected a list, each item the name of one of the clusters"},
+		{"clusters for no field", oneRoute("{cluster: web, allow_clusters: [web]}"),
+			"6:36: listeners[0].routes[0].allow_clusters: has no effect without cluster_header; add that, or remove the key"},
+		{"an allowed cluster that is none", oneRoute("{cluster_header: x-cluster, allow_clusters: [wep]}"),
+			`6:50: listeners[0].routes[0].allow_clusters[0]: there is no cluster "wep"; did you mean "web"?`},
 		{"sticky and an answer", oneRoute("{answer: {status: 200}, sticky: {source: true}}"),
 			"6:37: listeners[0].routes[0].sticky: has no effect, as the proxy itself answers the requests of this route; remove the key"},
 		{"a rewrite to two paths", oneRoute("{cluster: web, rewrite: {path_prefix: /a, path_regex: b}}"),

@@ -93,6 +93,7 @@ listeners:
       - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
       - {split: [{cluster: c.1}], sticky: {source: true}}
+      - {cluster_header: x-cluster, allow_clusters: [c.1]}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -401,6 +402,7 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
 				}),
+				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{

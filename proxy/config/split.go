@@ -56,6 +56,7 @@ func (r *Route) Targets() (all []string) {
 	for i := range r.Split {
 		all = append(all, r.Split[i].Cluster)
 	}
+	all = append(all, r.AllowClusters...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -70,7 +71,22 @@ func (r *Route) place(p *place, cluster string) *place {
 			return p.key("split").item(i).key("cluster")
 		}
 	}
+	if i := slices.Index(r.AllowClusters, cluster); i >= 0 {
+		return p.key("allow_clusters").item(i)
+	}
 	return nil
+}
+
+// clusterHeader checks that a field that names clusters has some to name.
+func (v validator) clusterHeader(p *place, r *Route) {
+	at := p.key("allow_clusters")
+	switch {
+	case at.failed || p.key("cluster_header").failed:
+	case r.ClusterHeader != "" && len(r.AllowClusters) == 0:
+		v.lacks(at, " with cluster_header", "a list, each item the name of one of the clusters")
+	case r.ClusterHeader == "" && len(r.AllowClusters) > 0:
+		v.errs.add(at, "has no effect without cluster_header; add that, or remove the key")
+	}
 }
 
 // split checks what spans the keys of a split.

@@ -38,6 +38,9 @@ func (a *Answer) act(*Forwarder, *filter.Exchange) error { return (*fault.Answer
 type Forward struct {
 	// Targets are where requests go, by their weights. There is at least one.
 	Targets []Target
+	// ClusterHeader is the field of a request that names the cluster of its target; "" goes by
+	// the weights.
+	ClusterHeader string
 	// Sticky is what keeps a client at one target; nil for nothing. Variants in the labels of
 	// the targets tell them apart.
 	Sticky *HashOn
@@ -81,7 +84,10 @@ type Target struct {
 }
 
 func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
-	t, cookie := a.choose(x)
+	t, cookie, err := a.choose(x)
+	if err != nil {
+		return err
+	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {

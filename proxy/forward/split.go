@@ -1,23 +1,43 @@
 package forward
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 )
 
 // choose picks the target of one request. cookie is the one that the client is to be given.
-func (a *Forward) choose(x *filter.Exchange) (t *Target, cookie given) {
+func (a *Forward) choose(x *filter.Exchange) (t *Target, cookie given, err error) {
+	if a.ClusterHeader != "" {
+		t, err = a.named(x)
+		return t, given{}, err
+	}
 	if len(a.Targets) == 1 {
-		return &a.Targets[0], given{}
+		return &a.Targets[0], given{}, nil
 	}
 	if a.Sticky != nil {
 		if key, cookie, ok := a.Sticky.of(x); ok {
-			return a.stay(key), cookie
+			return a.stay(key), cookie, nil
 		}
 	}
-	return a.target(x.Random()), given{}
+	return a.target(x.Random()), given{}, nil
+}
+
+// named is the target whose cluster the request names.
+func (a *Forward) named(x *filter.Exchange) (*Target, error) {
+	name, ok := x.Request.Lookup(a.ClusterHeader)
+	if !ok {
+		return nil, fault.New(fault.NoCluster, fmt.Sprintf("route %s takes the cluster from the field %s, which the request does not have", x.Hop.Labels.Route, a.ClusterHeader))
+	}
+	for i := range a.Targets {
+		if string(name) == a.Targets[i].Cluster.Name {
+			return &a.Targets[i], nil
+		}
+	}
+	return nil, fault.New(fault.NoCluster, fmt.Sprintf("route %s does not allow cluster %q, which the field %s names", x.Hop.Labels.Route, clip(name), a.ClusterHeader))
 }
 
 // target picks a target by a random number.

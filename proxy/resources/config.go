@@ -48,13 +48,18 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
 		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite,
 		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
-		Policies: rc.RoutePolicies, Sticky: rc.Sticky,
+		Policies: rc.RoutePolicies, Sticky: rc.Sticky, ClusterHeader: rc.ClusterHeader,
 	}
 	r.Policy, r.Shares = policyOf(c, rc, rc.Cluster)
 	for i := range rc.Split {
 		s := &rc.Split[i]
 		t := Target{Cluster: ID{Configuration, s.Cluster}, Variant: s.Name(), Weight: uint32(s.Weight)}
 		t.Policy, t.Shares = policyOf(c, rc, s.Cluster)
+		r.Targets = append(r.Targets, t)
+	}
+	for _, name := range rc.AllowClusters {
+		t := Target{Cluster: ID{Configuration, name}}
+		t.Policy, t.Shares = policyOf(c, rc, name)
 		r.Targets = append(r.Targets, t)
 	}
 	return r

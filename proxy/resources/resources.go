@@ -101,8 +101,10 @@ type Route struct {
 	// Cluster is where requests go. Without a name, targets, a redirect and an answer the
 	// route is closed: its requests are refused.
 	Cluster ID
-	// Targets are where requests go in the place of Cluster: each gets a share.
-	Targets []Target
+	// Targets are where requests go in the place of Cluster: each gets a share, or the one
+	// whose cluster has the name that the field ClusterHeader of a request says.
+	Targets       []Target
+	ClusterHeader string
 	// Sticky keeps clients at their target; nil does not.
 	Sticky *config.Sticky
 	// Redirect is where clients are sent, and Answer the response that they get; nil for
@@ -138,10 +140,10 @@ type Route struct {
 // Target is a cluster to which a part of a route's requests goes.
 type Target struct {
 	Cluster ID
-	// Variant names it among the targets.
+	// Variant names it among those that each get a share, and Weight is that share, as
+	// against the sum of all.
 	Variant string
-	// Weight is its share, as against the sum of all.
-	Weight uint32
+	Weight  uint32
 	// Policy and Shares are as those of [Route], for this cluster.
 	Policy Policy
 	Shares string

@@ -131,3 +131,22 @@ func TestStickyAndReloads(t *testing.T) {
 		proxytest.Same(t, "clients are where they were", where(), before)
 	})
 }
+
+// A field of the request names its cluster, if the route allows that.
+func TestClusterHeader(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		x := k.start(t, "- {name: any, cluster_header: X-Cluster, allow_clusters: [a, b]}")
+		for _, name := range []string{"a", "b"} {
+			proxytest.Same(t, "cluster", x.cluster(t, "GET http://web.test/", "X-Cluster: "+name), name)
+		}
+		for what, fields := range map[string][]string{"one that is not allowed": {"X-Cluster: c"}, "one that does not exist": {"X-Cluster: d"}, "none": nil} {
+			status := x.ask(t, "GET http://web.test/", fields...).Header.Get("Proxy-Status")
+			if !strings.Contains(status, "cluster_not_found") {
+				t.Errorf("%s: Proxy-Status %q", what, status)
+			}
+			if !k.grpc {
+				proxytest.Same(t, what+": status", x.ask(t, "GET http://web.test/", fields...).StatusCode, 503)
+			}
+		}
+	})
+}
