@@ -16,6 +16,13 @@ type Config struct {
 	Mesh *Mesh `yaml:"mesh"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
+	// RoutesFrom are files of routes, by their paths, which may have "*", "?" and "[a-z]":
+	// routes/*.yaml. A file is a mapping of "routes", as they are written with a listener, and
+	// "listener", the name of theirs, which may be left out if there is one alone. They are
+	// tried before those that are written with the listener, file by file in the order of
+	// the patterns, and of the names within one. A file that changes, comes or goes is a
+	// reload.
+	RoutesFrom []string `yaml:"routes_from"`
 	// Clusters are groups of endpoints, by name. Routes send requests to them.
 	Clusters map[string]Cluster `yaml:"clusters"`
 	// Consul is the Consul agent for clusters, the catalog and the registration. A cluster

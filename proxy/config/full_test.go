@@ -9,6 +9,7 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
+routes_from: ["none/*.yaml"]
 admin:
   address: 127.0.0.1:9902
   token_file: read.token
@@ -329,7 +330,7 @@ func fullMatch() Match {
 
 func TestParseFull(t *testing.T) {
 	want := &Config{
-		Service: "shop",
+		Service: "shop", RoutesFrom: []string{"none/*.yaml"},
 		Admin: Admin{
 			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
 			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},

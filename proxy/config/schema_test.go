@@ -133,7 +133,7 @@ func TestSchemaRefuses(t *testing.T) {
 	}
 	checked := 0
 	for _, tt := range mistakes() {
-		if unseen[tt.name] || parseYAML(&collector{}, &place{}, []byte(tt.text)) == nil {
+		if unseen[tt.name] || parseYAML(&collector{}, &place{}, []byte(tt.text), "") == nil {
 			continue
 		}
 		checked++

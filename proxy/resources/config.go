@@ -123,6 +123,7 @@ func settings(c *config.Config) []Setting {
 	return []Setting{
 		{Key: "service", Value: c.Service, Fixed: true},
 		{Key: "admin", Value: c.Admin, Fixed: true},
+		{Key: "routes_from", Value: c.RoutesFrom},
 		{Key: "mesh", Value: mesh, Fixed: true},
 		{Key: "mesh.peers", Value: peers},
 		{Key: "consul", Value: c.Consul},
