@@ -111,6 +111,8 @@ type ListenerHTTP struct {
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
+	// Path says in which form the paths of requests are matched and sent on.
+	Path Path `yaml:"path"`
 	// Routes are tried in order; the first match wins.
 	Routes []Route `yaml:"routes"`
 	// Catalog serves every service of a catalog, after the routes. "consul" is Consul's:

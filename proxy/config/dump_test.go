@@ -112,6 +112,10 @@ listeners:
     max_header_bytes: 1024
     max_header_fields: 1
     direction: outbound
+    path:
+      normalize: false
+      merge_slashes: false
+      escaped_slashes: unescape
     routes:
       - name: all
         match:

@@ -3,6 +3,12 @@ package config
 // actionMistakes has the rows of [mistakes] about what routes do.
 func actionMistakes() []mistake {
 	return []mistake{
+		{"a path that is normalized away", oneRoute("{match: {path: /x/../%61}, cluster: web}"),
+			`6:20: listeners[0].routes[0].match.path: no request has the path "/x/../%61", as the listener normalizes paths; write "/a"`},
+		{"a prefix that is normalized away", oneRoute("{match: {path_prefix: //a/.}, cluster: web}"),
+			`6:27: listeners[0].routes[0].match.path_prefix: no request has the path "//a/.", as the listener normalizes paths; write "/a/."`},
+		{"segments that are refused", oneRoute("{match: {not: {path_segments: /a%2fb}}, cluster: web}"),
+			`6:35: listeners[0].routes[0].match.not.path_segments: no request has the path "/a%2fb": it has an escaped slash (%2F) or backslash (%5C), which servers read in different ways; set path.escaped_slashes of the listener to "keep"`},
 		{"a route that does nothing", oneRoute("name: a"), "6:5: listeners[0].routes[0]: expected one of the keys cluster, redirect, answer"},
 		{"a route that does two things", oneRoute("{cluster: web, answer: {status: 200}}"),
 			"6:28: listeners[0].routes[0].answer: does not go with cluster: expected only one of the keys cluster, redirect, answer"},

@@ -86,6 +86,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	x.Hop.Routed = now(x.Hop)
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {
 		a.rewrite(&x.Request)
+		x.Hop.Rewrite(x.Request.Path())
 	}
 	return f.forward(x, a, t, nil)
 }

@@ -17,6 +17,10 @@ import (
 // Route finds the route that the request matches, and has it served by that: a
 // [filter.Router].
 func (f *Forwarder) Route(x *filter.Exchange) error {
+	if err := f.normalize(x); err != nil {
+		f.sample(x, nil)
+		return err
+	}
 	found := f.match(x)
 	if found == nil {
 		x.Route, x.Hop.Labels = nil, f.Labels
