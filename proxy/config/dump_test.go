@@ -193,6 +193,14 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        request_headers:
+          set:
+            x-real-ip: "%CLIENT_IP%"
+          add:
+            x-a: b
+          remove: [cookie]
+        response_headers:
+          remove: [server]
         timeout: 0s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]

@@ -1,8 +1,26 @@
 package config
 
+import (
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/header"
+)
+
 // actionMistakes has the rows of [mistakes] about what routes do.
 func actionMistakes() []mistake {
 	return []mistake{
+		{"changes of nothing", oneRoute("{cluster: web, request_headers: {}}"),
+			"6:37: listeners[0].routes[0].request_headers: it changes nothing; expected one of the keys set, add, remove"},
+		{"an operator that is not there", oneRoute("{cluster: web, request_headers: {set: {x-a: '%CLIENT%'}}}"),
+			`6:49: listeners[0].routes[0].request_headers.set.x-a: expected a value with command operators such as %CLIENT_IP%, found "%CLIENT%": there is no command operator %CLIENT% for fields; there are CLIENT_IP, ` + strings.Join(header.Operators(header.Request)[1:], ", ")},
+		{"an operator of a response", oneRoute("{cluster: web, request_headers: {set: {x-a: '%RESPONSE_CODE%'}}}"),
+			`6:49: listeners[0].routes[0].request_headers.set.x-a: expected a value with command operators such as %CLIENT_IP%, found "%RESPONSE_CODE%": %RESPONSE_CODE% is not known before there is a response`},
+		{"a host that is a field", oneRoute("{cluster: web, request_headers: {set: {Host: a}}}"),
+			`6:50: listeners[0].routes[0].request_headers.set.Host: "Host" can't be changed: use rewrite.host of the route`},
+		{"framing that is removed", oneRoute("{cluster: web, response_headers: {remove: [content-length]}}"),
+			`6:48: listeners[0].routes[0].response_headers.remove[0]: "content-length" can't be changed: it is about the connection or the framing, which the proxy itself sees to`},
+		{"requests of a redirect", oneRoute("{redirect: {path: /a}, request_headers: {remove: [x-a]}}"),
+			`6:45: listeners[0].routes[0].request_headers: has no effect, as the proxy itself answers the requests of this route; remove the key`},
 		{"a path that is normalized away", oneRoute("{match: {path: /x/../%61}, cluster: web}"),
 			`6:20: listeners[0].routes[0].match.path: no request has the path "/x/../%61", as the listener normalizes paths; write "/a"`},
 		{"a prefix that is normalized away", oneRoute("{match: {path_prefix: //a/.}, cluster: web}"),

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/pathform"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -48,7 +51,7 @@ func BenchmarkForward(b *testing.B) {
 }
 
 func benchmarkForward(b *testing.B, all bool) {
-	exchange := inMemory(b, all)
+	exchange := inMemory(b, all, nil, benchRequest)
 	b.ReportAllocs()
 	for b.Loop() {
 		exchange()
@@ -61,7 +64,20 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	exchange := inMemory(t, true)
+	changed, err := header.Compile(header.Request, header.Spec{
+		Set: map[string]string{"x-a": "b", "user-agent": "hopscope"}, Add: map[string]string{"x-c": "d"}, Remove: []string{"accept", "cookie"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("plain", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest)) })
+	t.Run("changed", func(t *testing.T) {
+		allocatesNothing(t, inMemory(t, true, changed, strings.Replace(benchRequest, " /", " /x/../%61//", 1)))
+	})
+}
+
+func allocatesNothing(t *testing.T, exchange func()) {
+	t.Helper()
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -79,7 +95,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
 // time limit, for which net.Pipe would allocate.
-func inMemory(b testing.TB, all bool) func() {
+func inMemory(b testing.TB, all bool, changed *header.Changes, request string) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -109,7 +125,8 @@ func inMemory(b testing.TB, all bool) func() {
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}},
+		Labels: labels, Routes: []forward.Route{{Labels: labels, Response: changed, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: changed}}, Timeout: 15 * time.Second, Request: changed}}},
+		Paths: pathform.Rules{Normalize: true, MergeSlashes: true, EscapedSlashes: pathform.Reject},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
@@ -126,9 +143,9 @@ func inMemory(b testing.TB, all bool) func() {
 	b.Cleanup(l.done.Wait)
 	b.Cleanup(func() { client.Close() })
 
-	request, buf := []byte(benchRequest), make([]byte, 4096)
+	asked, buf := []byte(request), make([]byte, 4096)
 	exchange := func() {
-		if _, err := client.Write(request); err != nil {
+		if _, err := client.Write(asked); err != nil {
 			b.Fatal(err)
 		}
 		n := 0

@@ -47,7 +47,7 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 	cc := c.Clusters[rc.Cluster]
 	r := Route{
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
-		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite,
+		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite, RequestHeaders: rc.RequestHeaders, ResponseHeaders: rc.ResponseHeaders,
 		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
 		Policies: rc.RoutePolicies,
 		Policy:   Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
