@@ -237,6 +237,25 @@ listeners:
           headers: true
       - match:
           percent: 100
+        cluster: c.1
+        timeout: 15s
+        slow_threshold: 0s
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: "1MiB"
+          print:
+            add_whitespace: true
+            always_print_primitive_fields: true
+            always_print_enums_as_ints: true
+            preserve_proto_field_names: true
+      - match:
+          percent: 100
         redirect:
           scheme: https
           host: a.test

@@ -13,6 +13,8 @@ type RoutePolicies struct {
 	CORS *CORS `yaml:"cors"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
+	// Transcode makes gRPC calls of requests with JSON.
+	Transcode *Transcode `yaml:"transcode"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its

@@ -230,6 +230,7 @@ func (v validator) route(p *place, r *Route) {
 	v.rewrite(p.key("rewrite"), r)
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
+	v.transcode(p, r)
 	c, ok := v.config.Clusters[r.Cluster]
 	selectors := v.root.key("clusters").key(r.Cluster).key("balance").key("subsets").key("selectors")
 	if len(r.Subset) == 0 || !ok || selectors.broken() {

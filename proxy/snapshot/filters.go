@@ -11,6 +11,8 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/filter/transcode"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -25,11 +27,13 @@ var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 
 // chain is the chain of filters in front of what a route does; nil for none. Routes with
 // equal policies share one.
-func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
+func (g *generation) chain(r *resources.Route) filter.Handler {
+	p := &r.Policies
 	if reflect.ValueOf(p).Elem().IsZero() {
 		return nil
 	}
 	key, err := json.Marshal(p)
+	key = append(key, r.Descriptors...)
 	if shared, ok := g.chains[string(key)]; ok && err == nil {
 		return shared
 	}
@@ -38,6 +42,9 @@ func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
 		if f := of(p); f != nil {
 			filters = append(filters, f)
 		}
+	}
+	if f := transcodeFilter(p.Transcode, r.Descriptors); f != nil {
+		filters = append(filters, f) // the innermost: what it makes of a request is not one any more
 	}
 	if len(filters) == 0 {
 		return nil
@@ -111,4 +118,20 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return inject.New(o)
+}
+
+func transcodeFilter(c *config.Transcode, descriptors string) filter.Filter {
+	if c == nil {
+		return nil
+	}
+	schema, err := c.Schema([]byte(descriptors))
+	most, tooMuch := config.Size(c.MaxMessage)
+	if err != nil || tooMuch != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return transcode.New(transcode.Options{
+		Schema: schema, MaxMessage: int(most), RejectUnknownMethods: c.RejectUnknownMethods,
+		IgnoredQueryParameters: c.IgnoredQueryParameters, IgnoreUnknownQueryParameters: c.IgnoreUnknownQueryParameters,
+		ConvertGRPCStatus: c.ConvertGRPCStatus, Print: transcode.Print(c.Print),
+	})
 }
