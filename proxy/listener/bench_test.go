@@ -12,6 +12,8 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/compress"
+	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/http1"
@@ -29,7 +31,7 @@ import (
 )
 
 const benchRequest = "GET /api/orders/17?full=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\n" +
-	"Accept: */*\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
+	"Accept: */*\r\nOrigin: https://shop.example\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
 
 var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 Nov 2026 03:00:00 GMT\r\n" +
 	"Content-Type: text/plain\r\nContent-Length: 98\r\nConnection: keep-alive\r\n\r\n" +
@@ -40,15 +42,24 @@ var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 
 // system calls. It must not allocate.
 func BenchmarkForward(b *testing.B) {
 	for _, bb := range []struct {
-		name string
-		all  bool
-	}{{"views", true}, {"bare", false}} {
-		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all) })
+		name    string
+		all     bool
+		filters []filter.Filter
+	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, policies()}} {
+		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all, bb.filters...) })
 	}
 }
 
-func benchmarkForward(b *testing.B, all bool) {
-	exchange := inMemory(b, all)
+// policies are filters that put a Writer of their own in front.
+func policies() []filter.Filter {
+	return []filter.Filter{
+		compress.New(compress.Options{Algorithms: []compress.Algorithm{compress.Gzip}, MinBytes: 1024, Types: []string{"text/*"}}),
+		cors.New(cors.Options{Origins: []string{"https://shop.example"}, Credentials: true}),
+	}
+}
+
+func benchmarkForward(b *testing.B, all bool, filters ...filter.Filter) {
+	exchange := inMemory(b, all, filters...)
 	b.ReportAllocs()
 	for b.Loop() {
 		exchange()
@@ -61,7 +72,12 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	exchange := inMemory(t, true)
+	for name, filters := range map[string][]filter.Filter{"no filters of the route": nil, "filters": policies()} {
+		t.Run(name, func(t *testing.T) { allocatesNothing(t, inMemory(t, true, filters...)) })
+	}
+}
+
+func allocatesNothing(t *testing.T, exchange func()) {
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -79,7 +95,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
 // time limit, for which net.Pipe would allocate.
-func inMemory(b testing.TB, all bool) func() {
+func inMemory(b testing.TB, all bool, filters ...filter.Filter) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -108,8 +124,12 @@ func inMemory(b testing.TB, all bool) func() {
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
+	found := forward.Route{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}
+	if len(filters) > 0 {
+		found.Handler = filter.Chain(filter.Act, filters...)
+	}
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}},
+		Labels: labels, Routes: []forward.Route{found},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
