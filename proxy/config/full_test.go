@@ -81,6 +81,8 @@ listeners:
           max_age: 1h
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        max_requests: 200
+        shed: {status: 429, retry_after: 5s}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -368,6 +370,8 @@ func TestParseFull(t *testing.T) {
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+
+					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
 				},
 			},
 				fullAction(func(r *Route) {
