@@ -82,6 +82,9 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	if len(a.Targets) > 1 {
 		t = a.target(x.Random())
 	}
+	if f.dry != nil {
+		t = f.dry.target(a, t)
+	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {

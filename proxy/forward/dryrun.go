@@ -26,7 +26,7 @@ type DryRun struct {
 	// Chance is the random number that routes with a share of the requests go by, and Seed
 	// that of all other chances.
 	Chance, Seed uint64
-	// Target is the target that is taken, in place of one by chance.
+	// Target is the index of the target that is taken, in place of the one that is chosen.
 	Target int
 	// Filters returns the chain of a route's filters that a dry run goes through, before
 	// filter.Act; nil for none. Those that wait or count are not to be in it.
@@ -73,16 +73,19 @@ func (f *Forwarder) Run(d *DryRun) (*fault.Answer, error) {
 	}
 	dry := &Forwarder{Options: f.Options, dry: d, via: f.via}
 	dry.UnderWay, dry.Causes, dry.Kernel, dry.Egress = nil, nil, nil, nil
-	d.Info.Sink, d.At, d.Egress = nowhere{}, -1, f.Egress != nil
+	dry.unmatched = dry.miss
+	if d.Egress = f.Egress != nil; d.Egress {
+		dry.unmatched = func(*filter.Exchange) error { return errDry }
+	}
+	d.Info.Sink, d.At = nowhere{}, -1
 	x := &filter.Exchange{Request: *head}
 	x.Seed(d.Seed)
 	c := &dryClient{info: &d.Info, none: !head.HasBody()}
 	x.Connect(c, c, c)
 	dry.open(x)
-	x.Hop.Routed = 0
 	x.Begin(context.Background(), dryRouter{dry})
 	dry.screen(x)
-	if err := filter.Chain(dryRouter{dry}.Route, f.Filters...)(x); err != nil && err != errDry {
+	if err := filter.Chain(dry.Route, f.Filters...)(x); err != nil && err != errDry {
 		return fault.AnswerTo(err), nil
 	}
 	return nil, nil
@@ -91,50 +94,39 @@ func (f *Forwarder) Run(d *DryRun) (*fault.Answer, error) {
 // errDry ends a dry run that came to its end.
 var errDry error = fault.New(fault.Internal, "a dry run went on behind its end")
 
-// dryRouter is the router of a dry run.
-type dryRouter struct{ *Forwarder }
-
-// Route finds the route as [Forwarder.Route] does.
-func (r dryRouter) Route(x *filter.Exchange) error {
-	d, f := r.dry, r.Forwarder
-	d.Request = route.Request{}
-	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
-	d.Request.Random = d.Chance
+// match is [Forwarder.match] for a dry run, whose chance is given.
+func (d *DryRun) match(f *Forwarder, x *filter.Exchange) *Route {
 	head := x.Request.Clone() // it is changed on its way
-	d.Request.Head = &head
+	d.Request = route.Request{Head: &head, Random: d.Chance}
+	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
 	if x.Request.Method != message.CONNECT {
 		d.Route, d.Catalog, d.At = f.find(&d.Request)
 	}
-	x.Route = d.Route
-	switch {
-	case d.Route == nil && d.Egress:
-		return errDry
-	case d.Route == nil:
-		x.Route = nil
-		return f.miss(x)
-	}
-	d.Egress = false
-	x.Hop.Labels = d.Route.Labels
+	d.Egress = d.Egress && d.Route == nil
+	return d.Route
+}
+
+// taken has the request served by the route, but for the filters that a dry run leaves out.
+func (d *DryRun) taken(x *filter.Exchange) error {
 	if d.Filters != nil {
 		if chain := d.Filters(d.Route); chain != nil {
 			return chain(x)
 		}
 	}
-	return r.Act(x)
+	return filter.Act(x)
 }
 
-// Act does what the route does; a request that would be sent on goes to the chosen target.
-func (r dryRouter) Act(x *filter.Exchange) error {
-	d := r.dry
-	a, ok := d.Route.Action.(*Forward)
-	if !ok {
-		return d.Route.Action.act(r.Forwarder, x)
-	}
+// target is the one that the dry run is about, in place of the one that was chosen.
+func (d *DryRun) target(a *Forward, chosen *Target) *Target {
 	d.Action = a
-	only := *a
-	only.Targets = a.Targets[d.Target : d.Target+1]
-	return only.act(r.Forwarder, x)
+	if d.Target < len(a.Targets) {
+		return &a.Targets[d.Target]
+	}
+	return chosen
 }
+
+// dryRouter is the router of a dry run.
+type dryRouter struct{ *Forwarder }
 
 // Decorate is for responses, of which there is none.
 func (dryRouter) Decorate(*filter.Exchange, *message.Head) {}
