@@ -70,7 +70,7 @@ type RouteExpect struct {
 // file in messages. Its error is an [Errors] with every mistake that was found.
 func ParseRouteTests(name string, data []byte) ([]PlacedTest, error) {
 	errs, root := &collector{file: name}, &place{line: 1, column: 1}
-	body := parseYAML(errs, root, data)
+	body := parseYAML(errs, root, data, "a mapping with tests")
 	if body == nil {
 		return nil, errs.err()
 	}

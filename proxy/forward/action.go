@@ -91,7 +91,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 		return err
 	}
 	if f.dry != nil {
-		t = f.dry.target(a, t)
+		t = f.dry.target(x, a, t)
 	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)

@@ -48,6 +48,10 @@ type DryRun struct {
 	// out, in the form of HTTP/1.
 	Action *Forward
 	Sent   string
+	// Chosen is the index of the target that was chosen. It is Sure if that follows from the
+	// request, and not from chance.
+	Chosen int
+	Sure   bool
 	// Plan is how long it may take, and what would be sent again.
 	Plan Plan
 }
@@ -62,6 +66,8 @@ type Plan struct {
 	Attempts int
 	On       []string
 	Budget   bool
+	// Implied says that nobody has said so: it is what can't have reached an endpoint.
+	Implied bool
 }
 
 // Run makes the dry run of a request. The answer is what the proxy itself would answer with,
@@ -117,12 +123,40 @@ func (d *DryRun) taken(x *filter.Exchange) error {
 }
 
 // target is the one that the dry run is about, in place of the one that was chosen.
-func (d *DryRun) target(a *Forward, chosen *Target) *Target {
-	d.Action = a
+func (d *DryRun) target(x *filter.Exchange, a *Forward, chosen *Target) *Target {
+	d.Action, d.Sure = a, a.ClusterHeader != ""
+	if a.Sticky != nil {
+		_, cookie, has := a.Sticky.of(x)
+		d.Sure = has && cookie.on == nil
+	}
+	for i := range a.Targets {
+		if &a.Targets[i] == chosen {
+			d.Chosen = i
+		}
+	}
 	if d.Target < len(a.Targets) {
 		return &a.Targets[d.Target]
 	}
 	return chosen
+}
+
+// Chances are the shares of such requests that each target gets, from 0 to 1.
+func (d *DryRun) Chances() []float64 {
+	all := make([]float64, len(d.Action.Targets))
+	if d.Sure || len(all) == 1 {
+		all[d.Chosen] = 1
+		return all
+	}
+	sum := 0.0
+	for i := range d.Action.Targets {
+		sum += float64(d.Action.Targets[i].Weight)
+	}
+	for i := range all {
+		if all[i] = 1 / float64(len(all)); sum > 0 {
+			all[i] = float64(d.Action.Targets[i].Weight) / sum
+		}
+	}
+	return all
 }
 
 // dryRouter is the router of a dry run.
@@ -148,31 +182,13 @@ func (d *DryRun) delivered(of *delivery) error {
 		return err
 	}
 	d.Sent = string(http1.AppendRequest(nil, &x.Request, x.Request.OriginTarget(), http1.Persist))
-	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil}
+	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil, Implied: of.retry.policy == nil}
 	for i, word := range retryWords {
 		if of.retry.on&(1<<i) != 0 {
 			d.Plan.On = append(d.Plan.On, word)
 		}
 	}
 	return errDry
-}
-
-// Chances are the shares of requests that each target gets, from 0 to 1.
-func (a *Forward) Chances() []float64 {
-	all := make([]float64, len(a.Targets))
-	sum := 0.0
-	for i := range a.Targets {
-		sum += float64(a.Targets[i].Weight)
-	}
-	for i := range all {
-		if all[i] = 1 / float64(len(all)); sum > 0 {
-			all[i] = float64(a.Targets[i].Weight) / sum
-		}
-	}
-	if len(all) == 1 {
-		all[0] = 1
-	}
-	return all
 }
 
 // pretended is the stream of an attempt that is not made.
