@@ -99,6 +99,9 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if f.dry != nil {
+		t = f.dry.target(x, a, t)
+	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
 	x.Changes[1] = t.Response

@@ -85,9 +85,6 @@ func (d *delivery) run() error {
 	d.choose()
 	d.host = d.action.hostFor(&x.Request)
 	d.nameless = d.host == "" && !x.Request.Has(message.Host)
-	if d.f.dry != nil {
-		return d.f.dry.delivered(d)
-	}
 	if d.action.KeepHost && d.host != "" {
 		keep(&x.Request, originalHost, x.Request.Host())
 	}
@@ -95,6 +92,9 @@ func (d *delivery) run() error {
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
 		defer d.content.forget()
+	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
 	}
 	return d.late(d.attempts())
 }
