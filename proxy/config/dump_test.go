@@ -307,6 +307,8 @@ listeners:
         rewrite:
           path_prefix: /new
           host: a.test
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
       - match:
@@ -316,6 +318,8 @@ listeners:
           path_regex: "/(a)"
           substitution: "/\\1"
           host_from_header: x-host
+          location: true
+          cookies: true
         timeout: 15s
         slow_threshold: 0s
       - match:
@@ -324,6 +328,8 @@ listeners:
         cluster: c.1
         rewrite:
           path_template: "/a/{id}"
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
     catalog: consul
