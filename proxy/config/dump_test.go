@@ -247,6 +247,10 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        max_requests: 200
+        shed:
+          status: 429
+          retry_after: 5s
       - match:
           percent: 100
         redirect:
@@ -258,6 +262,7 @@ listeners:
           code: 308
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -267,6 +272,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -277,6 +283,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -286,6 +293,7 @@ listeners:
           body: "no\n"
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -293,6 +301,7 @@ listeners:
           file: robots.txt
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -301,6 +310,7 @@ listeners:
             ok: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -311,6 +321,7 @@ listeners:
           cookies: false
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -322,6 +333,7 @@ listeners:
           cookies: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           path_template: "/{id}"
           percent: 100
@@ -332,6 +344,52 @@ listeners:
           cookies: false
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        sticky:
+          cookie:
+            name: variant
+            ttl: 1h
+            path: /cart
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          header: x-user
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          source: true
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        cluster_header: x-cluster
+        allow_clusters: [c.1]
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -704,6 +762,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

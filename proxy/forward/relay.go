@@ -38,7 +38,8 @@ func (a *attempt) relay() (err error) {
 	if undo := a.d.action.Undo; undo != nil {
 		undo.apply(r, h, record)
 	}
-	a.d.giveCookie(r)
+	a.d.sticky.give(r)
+	a.d.cookie.give(r)
 	h.FirstByte = record.FirstByte
 	err = x.Writer.Head(r)
 	if err == nil {

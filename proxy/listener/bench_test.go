@@ -51,7 +51,7 @@ func BenchmarkForward(b *testing.B) {
 }
 
 func benchmarkForward(b *testing.B, all bool) {
-	exchange := inMemory(b, all, nil, benchRequest)
+	exchange := inMemory(b, all, benchRequest)
 	b.ReportAllocs()
 	for b.Loop() {
 		exchange()
@@ -64,20 +64,37 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, benchRequest) })
 	changed, err := header.Compile(header.Request, header.Spec{
 		Set: map[string]string{"x-a": "b", "user-agent": "hopscope"}, Add: map[string]string{"x-c": "d"}, Remove: []string{"accept", "cookie"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("plain", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest)) })
-	t.Run("changed", func(t *testing.T) {
-		allocatesNothing(t, inMemory(t, true, changed, strings.Replace(benchRequest, " /", " /x/../%61//", 1)))
+	t.Run("of another path and other fields", func(t *testing.T) {
+		allocatesNothing(t, strings.Replace(benchRequest, " /", " /x/../%61//", 1), func(a *forward.Forward) {
+			a.Request, a.Targets[0].Request, a.Targets[0].Response = changed, changed, changed
+		})
 	})
+	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
+		t.Run("to a split, sticky by "+name, func(t *testing.T) {
+			allocatesNothing(t, benchRequest, func(a *forward.Forward) {
+				first := &a.Targets[0]
+				for _, variant := range []string{"a", "b", "c"} {
+					next := *first
+					labels := *first.Labels
+					labels.Variant = variant
+					next.Labels, next.Weight = &labels, 10
+					a.Targets = append(a.Targets, next)
+				}
+				a.Targets, a.Sticky = a.Targets[1:], on
+			})
+		})
+	}
 }
 
-func allocatesNothing(t *testing.T, exchange func()) {
-	t.Helper()
+func allocatesNothing(t *testing.T, request string, change ...func(*forward.Forward)) {
+	exchange := inMemory(t, true, request, change...)
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -94,8 +111,8 @@ func allocatesNothing(t *testing.T, exchange func()) {
 
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
-// time limit, for which net.Pipe would allocate.
-func inMemory(b testing.TB, all bool, changed *header.Changes, request string) func() {
+// time limit, for which net.Pipe would allocate. change changes what the route does.
+func inMemory(b testing.TB, all bool, request string, change ...func(*forward.Forward)) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -124,8 +141,12 @@ func inMemory(b testing.TB, all bool, changed *header.Changes, request string) f
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
+	action := &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}
+	for _, f := range change {
+		f(action)
+	}
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Response: changed, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: changed}}, Timeout: 15 * time.Second, Request: changed}}},
+		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: action}},
 		Paths: pathform.Rules{Normalize: true, MergeSlashes: true, EscapedSlashes: pathform.Reject},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",

@@ -44,7 +44,7 @@ func rewrite(a *forward.Forward, c *config.Rewrite, match *config.Conditions) {
 	if c.Host != "" {
 		a.Host = c.Host
 	}
-	a.HostFrom = c.HostFromHeader
+	a.HostFrom, a.KeepHost = c.HostFromHeader, c.Host+c.HostFromHeader != ""
 	if c.Location || c.Cookies {
 		a.Undo = &forward.Undo{Location: c.Location, Cookies: c.Cookies}
 		if n := matched(match); c.PathPrefix != "" && n >= 0 {
