@@ -337,6 +337,8 @@ listeners:
         rewrite:
           path_prefix: /new
           host: a.test
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -347,6 +349,8 @@ listeners:
           path_regex: "/(a)"
           substitution: "/\\1"
           host_from_header: x-host
+          location: true
+          cookies: true
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -356,6 +360,8 @@ listeners:
         cluster: c.1
         rewrite:
           path_template: "/a/{id}"
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
