@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/pathform"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -48,7 +51,7 @@ func BenchmarkForward(b *testing.B) {
 }
 
 func benchmarkForward(b *testing.B, all bool) {
-	exchange := inMemory(b, all)
+	exchange := inMemory(b, all, nil, benchRequest)
 	b.ReportAllocs()
 	for b.Loop() {
 		exchange()
@@ -61,10 +64,10 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t) })
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest)) })
 	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
 		t.Run("to a split, sticky by "+name, func(t *testing.T) {
-			allocatesNothing(t, func(a *forward.Forward) {
+			allocatesNothing(t, inMemory(t, true, nil, benchRequest, func(a *forward.Forward) {
 				first := &a.Targets[0]
 				for _, variant := range []string{"a", "b", "c"} {
 					next := *first
@@ -74,13 +77,22 @@ func TestForwardAllocatesNothing(t *testing.T) {
 					a.Targets = append(a.Targets, next)
 				}
 				a.Targets, a.Sticky = a.Targets[1:], on
-			})
+			}))
 		})
 	}
+	changed, err := header.Compile(header.Request, header.Spec{
+		Set: map[string]string{"x-a": "b", "user-agent": "hopscope"}, Add: map[string]string{"x-c": "d"}, Remove: []string{"accept", "cookie"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("with changes", func(t *testing.T) {
+		allocatesNothing(t, inMemory(t, true, changed, strings.Replace(benchRequest, " /", " /x/../%61//", 1)))
+	})
 }
 
-func allocatesNothing(t *testing.T, change ...func(*forward.Forward)) {
-	exchange := inMemory(t, true, change...)
+func allocatesNothing(t *testing.T, exchange func()) {
+	t.Helper()
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -98,7 +110,7 @@ func allocatesNothing(t *testing.T, change ...func(*forward.Forward)) {
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
 // time limit, for which net.Pipe would allocate. change changes what the route does.
-func inMemory(b testing.TB, all bool, change ...func(*forward.Forward)) func() {
+func inMemory(b testing.TB, all bool, changed *header.Changes, request string, change ...func(*forward.Forward)) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -127,12 +139,13 @@ func inMemory(b testing.TB, all bool, change ...func(*forward.Forward)) func() {
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
-	action := &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}
+	action := &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: changed}}, Timeout: 15 * time.Second, Request: changed}
 	for _, f := range change {
 		f(action)
 	}
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: action}},
+		Labels: labels, Routes: []forward.Route{{Labels: labels, Response: changed, Action: action}},
+		Paths: pathform.Rules{Normalize: true, MergeSlashes: true, EscapedSlashes: pathform.Reject},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
@@ -149,9 +162,9 @@ func inMemory(b testing.TB, all bool, change ...func(*forward.Forward)) func() {
 	b.Cleanup(l.done.Wait)
 	b.Cleanup(func() { client.Close() })
 
-	request, buf := []byte(benchRequest), make([]byte, 4096)
+	asked, buf := []byte(request), make([]byte, 4096)
 	exchange := func() {
-		if _, err := client.Write(request); err != nil {
+		if _, err := client.Write(asked); err != nil {
 			b.Fatal(err)
 		}
 		n := 0
