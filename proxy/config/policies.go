@@ -47,8 +47,9 @@ type Fault struct {
 	// x-envoy-fault-delay-request (in milliseconds), x-envoy-fault-abort-request (an HTTP
 	// status), x-envoy-fault-abort-grpc-request (a gRPC status), and
 	// x-envoy-fault-delay-request-percentage and x-envoy-fault-abort-request-percentage
-	// beside them. For their requests they take the place of delay and abort. They are sent
-	// on, so the next hop may heed them too.
+	// beside them. For their requests they take the place of delay and abort, whose percent,
+	// if they are there, is the most that the fields get. They are sent on, so the next hop
+	// may heed them too.
 	Headers bool `yaml:"headers" default:"false"`
 }
 
