@@ -3,6 +3,7 @@ package convert
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -112,6 +113,34 @@ func refusal(m config.Match, file string, line int) config.Route {
 	return r
 }
 
+// opens reports whether hopscope can have a listener, whose routes come later.
+func (d *draft) opens(l *config.Listener, from origin) bool {
+	c := config.New()
+	one := *l
+	one.Routes = []config.Route{refusal(config.NewMatch(), d.file, from.line)}
+	c.Listeners = append([]config.Listener{one}, d.Listeners...)
+	for i := range c.Listeners[1:] {
+		c.Listeners[i+1].Routes = one.Routes
+	}
+	if err := firstMistake(c.Validate()); err != nil {
+		d.left(from.line, from.what, "%v; the listener is left out", err)
+		return false
+	}
+	return true
+}
+
+// listen adds a listener. One without routes answers 404, as there is nothing else to do.
+func (d *draft) listen(l config.Listener) {
+	if len(l.Routes) == 0 {
+		r := config.NewRoute("")
+		r.Answer = config.NewAnswer()
+		r.Answer.Status = 404
+		l.Routes = []config.Route{r}
+		d.origins[l.Name] = append(d.origins[l.Name], origin{})
+	}
+	d.Listeners = append(d.Listeners, l)
+}
+
 // fits reports what keeps hopscope from having a route.
 func (d *draft) fits(l *config.Listener, r config.Route) error {
 	c := config.New()
@@ -120,15 +149,14 @@ func (d *draft) fits(l *config.Listener, r config.Route) error {
 	listener.Routes = []config.Route{r}
 	c.Listeners = []config.Listener{listener}
 	if r.Cluster != "" {
-		cluster := config.NewCluster("127.0.0.1:1")
-		if len(r.Subset) > 0 {
-			var keys []string
-			for k := range r.Subset {
-				keys = append(keys, k)
+		cluster, known := d.Clusters[r.Cluster]
+		if !known { // it is converted later
+			cluster = config.NewCluster("127.0.0.1:1")
+			if len(r.Subset) > 0 {
+				cluster.Balance.Subsets = config.NewSubsets(slices.Sorted(maps.Keys(r.Subset))...)
 			}
-			cluster.Balance.Subsets = config.NewSubsets(keys...)
 		}
-		c.Clusters[r.Cluster] = cluster
+		c.Clusters[r.Cluster], c.Locality = cluster, d.Locality
 	}
 	return firstMistake(c.Validate())
 }
@@ -192,11 +220,14 @@ func (d *draft) withCluster(l *config.Listener, i int) {
 	if r.Cluster == "" {
 		return
 	}
-	if _, ok := d.Clusters[r.Cluster]; ok {
+	from := d.origins[l.Name][i]
+	if _, ok := d.Clusters[r.Cluster]; !ok {
+		d.left(from.line, from.what, "the cluster %q could not be converted: requests are answered with 503", r.Cluster)
+	} else if err := d.fits(l, *r); err != nil {
+		d.left(from.line, from.what, "%v; requests are answered with 503", err)
+	} else {
 		return
 	}
-	from := d.origins[l.Name][i]
-	d.left(from.line, from.what, "the cluster %q could not be converted: requests are answered with 503", r.Cluster)
 	match, name := r.Match, r.Name
 	*r = config.NewRoute("")
 	r.Name, r.Match, r.Answer = name, match, config.NewAnswer()

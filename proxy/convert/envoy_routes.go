@@ -173,7 +173,7 @@ func (e *envoy) rewrite(r *config.Route, n *node, m matching) {
 	switch prefix := n.str("prefix_rewrite"); {
 	case prefix == "":
 	case m.prefix == "" && m.Path == "" && m.PathRegex == "" && m.PathTemplate == "": // it goes in front
-		w.PathRegex, w.Substitution = "^(?s:(.*))$", quoteSubstitution(prefix)+`\1`
+		w.PathRegex, w.Substitution = "^(.*)$", quoteSubstitution(prefix)+`\1`
 	case m.foldCase && m.prefix != "":
 		w.PathRegex, w.Substitution = "^(?i:"+quoteRegex(m.prefix)+")", quoteSubstitution(prefix)
 	default:
