@@ -235,6 +235,10 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        max_requests: 200
+        shed:
+          status: 429
+          retry_after: 5s
       - match:
           percent: 100
         redirect:
@@ -246,6 +250,7 @@ listeners:
           code: 308
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -255,6 +260,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -265,6 +271,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -274,6 +281,7 @@ listeners:
           body: "no\n"
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -281,6 +289,7 @@ listeners:
           file: robots.txt
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -289,6 +298,7 @@ listeners:
             ok: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -297,6 +307,7 @@ listeners:
           host: a.test
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -306,6 +317,7 @@ listeners:
           host_from_header: x-host
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           path_template: "/{id}"
           percent: 100
@@ -314,6 +326,7 @@ listeners:
           path_template: "/a/{id}"
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -686,6 +699,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

@@ -81,6 +81,8 @@ listeners:
           max_age: 1h
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        max_requests: 200
+        shed: {status: 429, retry_after: 5s}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -293,6 +295,7 @@ overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 
 func fullAction(set func(*Route)) Route {
@@ -367,6 +370,8 @@ func TestParseFull(t *testing.T) {
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+
+					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
 				},
 			},
 				fullAction(func(r *Route) {
@@ -411,7 +416,7 @@ func TestParseFull(t *testing.T) {
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
-		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
+		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",
 		Telemetry: Telemetry{
 			Traces: Traces{
 				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",

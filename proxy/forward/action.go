@@ -49,6 +49,8 @@ type Forward struct {
 	Host string
 	// HostFrom is a field of the request that has the host in the place of Host; "" is none.
 	HostFrom string
+	// KeepHost tells the endpoint of the host that the client sent, if it sees another.
+	KeepHost bool
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
 }

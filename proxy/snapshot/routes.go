@@ -29,7 +29,7 @@ func hostsOf(routes []resources.Route) (all []string) {
 // route makes a route to its running cluster. A route without one is closed.
 func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.Labels) forward.Route {
 	if own := ownAction(r); own != nil {
-		return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: own}
+		return forward.Route{Labels: labels, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: own}
 	}
 	c := g.running(r.Cluster)
 	if c == nil {
@@ -52,7 +52,7 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
-	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: a}
+	return forward.Route{Labels: labels, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a}
 }
 
 // routeSampler is a route's own sampling, nil for none.
