@@ -17,12 +17,13 @@ var converters = []struct {
 }{
 	{"envoy", "a bootstrap in YAML or JSON: its static resources", convert.Envoy},
 	{"haproxy", "an haproxy.cfg", convert.HAProxy},
+	{"fabio", "route commands (route add SERVICE HOST/PATH URL ...), and urlprefix- tags", convert.Fabio},
 }
 
 func newConvert() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "convert",
-		Short: "Turn the configuration of Envoy or HAProxy into hopscope's",
+		Short: "Turn the configuration of Envoy, HAProxy or Fabio into hopscope's",
 		Long: `convert turns the configuration of another proxy into one of hopscope's, as far as it
 goes. The result, on standard output, passes hopscope check. On standard error it lists
 each line of the file that could not be converted, and each that is not quite the same

@@ -13,5 +13,6 @@
 // and settings that hopscope always has. The package reads no file and opens no socket.
 //
 // Start reading at convert.go. [Envoy] is in envoy*.go, and node.go reads YAML for it, and
-// remembers which of it was read. [HAProxy] is in haproxy*.go.
+// remembers which of it was read. [HAProxy] is in haproxy*.go, [Fabio] in
+// fabio.go.
 package convert

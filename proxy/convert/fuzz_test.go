@@ -33,3 +33,4 @@ func fuzz(f *testing.F, format string, run func(string, []byte) (*convert.Result
 
 func FuzzEnvoy(f *testing.F)   { fuzz(f, "envoy", convert.Envoy) }
 func FuzzHAProxy(f *testing.F) { fuzz(f, "haproxy", convert.HAProxy) }
+func FuzzFabio(f *testing.F)   { fuzz(f, "fabio", convert.Fabio) }
