@@ -327,6 +327,47 @@ listeners:
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        sticky:
+          cookie:
+            name: variant
+            ttl: 1h
+            path: /cart
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          header: x-user
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          source: true
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster_header: x-cluster
+        allow_clusters: [c.1]
+        timeout: 15s
+        slow_threshold: 0s
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

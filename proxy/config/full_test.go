@@ -9,6 +9,7 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
+routes_from: ["none/*.yaml"]
 admin:
   address: 127.0.0.1:9902
   token_file: read.token
@@ -92,6 +93,10 @@ listeners:
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
+      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - {split: [{cluster: c.1}], sticky: {header: x-user}}
+      - {split: [{cluster: c.1}], sticky: {source: true}}
+      - {cluster_header: x-cluster, allow_clusters: [c.1]}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -328,7 +333,7 @@ func fullMatch() Match {
 
 func TestParseFull(t *testing.T) {
 	want := &Config{
-		Service: "shop",
+		Service: "shop", RoutesFrom: []string{"none/*.yaml"},
 		Admin: Admin{
 			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
 			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
@@ -393,6 +398,17 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
 				}),
+				fullAction(func(r *Route) {
+					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
+				}),
+				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{

@@ -61,7 +61,26 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	exchange := inMemory(t, true)
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t) })
+	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
+		t.Run("to a split, sticky by "+name, func(t *testing.T) {
+			allocatesNothing(t, func(a *forward.Forward) {
+				first := &a.Targets[0]
+				for _, variant := range []string{"a", "b", "c"} {
+					next := *first
+					labels := *first.Labels
+					labels.Variant = variant
+					next.Labels, next.Weight = &labels, 10
+					a.Targets = append(a.Targets, next)
+				}
+				a.Targets, a.Sticky = a.Targets[1:], on
+			})
+		})
+	}
+}
+
+func allocatesNothing(t *testing.T, change ...func(*forward.Forward)) {
+	exchange := inMemory(t, true, change...)
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -78,8 +97,8 @@ func TestForwardAllocatesNothing(t *testing.T) {
 
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
-// time limit, for which net.Pipe would allocate.
-func inMemory(b testing.TB, all bool) func() {
+// time limit, for which net.Pipe would allocate. change changes what the route does.
+func inMemory(b testing.TB, all bool, change ...func(*forward.Forward)) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -108,8 +127,12 @@ func inMemory(b testing.TB, all bool) func() {
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
+	action := &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}
+	for _, f := range change {
+		f(action)
+	}
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}},
+		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: action}},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
