@@ -148,15 +148,16 @@ func (d *draft) fits(l *config.Listener, r config.Route) error {
 	listener.Address = ":80"
 	listener.Routes = []config.Route{r}
 	c.Listeners = []config.Listener{listener}
-	if r.Cluster != "" {
-		cluster, known := d.Clusters[r.Cluster]
+	c.Locality = d.Locality
+	for _, name := range r.Targets() {
+		cluster, known := d.Clusters[name]
 		if !known { // it is converted later
 			cluster = config.NewCluster("127.0.0.1:1")
 			if len(r.Subset) > 0 {
 				cluster.Balance.Subsets = config.NewSubsets(slices.Sorted(maps.Keys(r.Subset))...)
 			}
 		}
-		c.Clusters[r.Cluster], c.Locality = cluster, d.Locality
+		c.Clusters[name] = cluster
 	}
 	return firstMistake(c.Validate())
 }
@@ -214,20 +215,33 @@ func (d *draft) finish(comment string) (*Result, error) {
 	return &Result{Config: c, YAML: yaml, Notes: d.notes}, nil
 }
 
-// withCluster has a route answer 503 whose cluster is not there.
+// withCluster has a route answer 503 if it leads to no cluster that is there.
 func (d *draft) withCluster(l *config.Listener, i int) {
-	r := &l.Routes[i]
-	if r.Cluster == "" {
+	r, from := &l.Routes[i], d.origins[l.Name][i]
+	missing := func(name string) bool {
+		_, ok := d.Clusters[name]
+		if !ok {
+			d.left(from.line, from.what, "the cluster %q could not be converted", name)
+		}
+		return !ok
+	}
+	sends := len(r.Targets()) > 0
+	if r.Cluster != "" && missing(r.Cluster) {
+		r.Cluster = ""
+	}
+	r.Split = slices.DeleteFunc(r.Split, func(t config.SplitTarget) bool { return missing(t.Cluster) })
+	r.AllowClusters = slices.DeleteFunc(r.AllowClusters, missing)
+	err := error(nil)
+	if len(r.Targets()) > 0 {
+		err = d.fits(l, *r)
+	}
+	if !sends || len(r.Targets()) > 0 && err == nil {
 		return
 	}
-	from := d.origins[l.Name][i]
-	if _, ok := d.Clusters[r.Cluster]; !ok {
-		d.left(from.line, from.what, "the cluster %q could not be converted: requests are answered with 503", r.Cluster)
-	} else if err := d.fits(l, *r); err != nil {
-		d.left(from.line, from.what, "%v; requests are answered with 503", err)
-	} else {
-		return
+	if err != nil {
+		d.left(from.line, from.what, "%v", err)
 	}
+	d.left(from.line, from.what, "its requests are answered with 503")
 	match, name := r.Match, r.Name
 	*r = config.NewRoute("")
 	r.Name, r.Match, r.Answer = name, match, config.NewAnswer()

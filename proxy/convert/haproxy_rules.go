@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -380,10 +381,14 @@ func haAnswer(args []string, status int) (*config.Answer, error) {
 // toBackend adds the routes to a backend: first what its own rules answer.
 func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, terms [][]literal, at haLine) {
 	b := h.backends[name]
+	if field, ok := fieldOf(name); ok && b == nil {
+		h.byField(l, from, field, terms, at)
+		return
+	}
 	if b == nil {
 		why := "there is no such backend"
 		if strings.Contains(name, "%[") {
-			why = "the name of a backend can't come from the request"
+			why = "of what a request has, only a field as a whole can name a backend"
 		}
 		h.left(at.n, at.text, "%s; its requests are answered with 501", why)
 		h.each(l, terms, at, func(m config.Match) config.Route { return refusal(m, h.file, at.n) })
@@ -417,6 +422,30 @@ func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, te
 		}
 	}
 	h.each(l, terms, at, func(m config.Match) config.Route { base.Match = m; return base })
+}
+
+// fieldOf is the field that names a backend, as in %[req.hdr(x-backend)].
+func fieldOf(name string) (field string, ok bool) {
+	inner, ok := strings.CutPrefix(name, "%[")
+	for _, fetch := range []string{"req.hdr(", "hdr("} {
+		if field, found := strings.CutPrefix(inner, fetch); ok && found && strings.HasSuffix(field, ")]") && !strings.ContainsAny(field, ",") {
+			return strings.ToLower(strings.TrimSuffix(field, ")]")), true
+		}
+	}
+	return "", false
+}
+
+// byField adds routes to each backend that a field may name.
+func (h *haproxy) byField(l *config.Listener, from *haSection, field string, terms [][]literal, at haLine) {
+	for _, name := range slices.Sorted(maps.Keys(h.backends)) {
+		named := literal{atom: atom{on: "header", name: field, how: "str", values: []string{name}}}
+		var own [][]literal
+		for _, term := range terms {
+			term = slices.DeleteFunc(slices.Clone(term), func(l literal) bool { return l.name == field && l.how == "found" && !l.not })
+			own = append(own, append(term, named))
+		}
+		h.toBackend(l, from, name, own, at)
+	}
 }
 
 func merge(a *config.Rewrite, b config.Rewrite) *config.Rewrite {

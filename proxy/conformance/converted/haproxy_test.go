@@ -28,7 +28,7 @@ func TestHAProxyRules(t *testing.T) {
 		"/images/static/x", "/a.css", "/css", "/x.js?y", "/users/7", "/users/7/", "/users/x", "/legacy", "/a/legacy/b", "/a/legacyb", "/?id=", "/x?id=7", "/admin/x", "/%73tatic/a",
 	}
 	fields := []map[string]string{
-		nil, {"authorization": "Bearer x"}, {"user-agent": "A-Spider/1.0"}, {"cookie": "a=b; group=beta"}, {"cookie": "group=alpha"}, {"cookie": "group=b", "user-agent": "Curl/8"},
+		nil, {"authorization": "Bearer x"}, {"user-agent": "A-Spider/1.0"}, {"cookie": "a=b; group=beta"}, {"cookie": "group=alpha"}, {"cookie": "group=b", "user-agent": "Curl/8"}, {"x-backend": "static"}, {"x-backend": "none"},
 	}
 	same(t, original, ours, product(hosts, targets, fields[:1], "GET", "POST", "DELETE", "HEAD"), nil)
 	same(t, original, ours, product(hosts[8:], targets, fields[1:], "GET", "DELETE"), nil)
