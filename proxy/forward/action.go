@@ -53,6 +53,8 @@ type Forward struct {
 	// another path in their place; nil is none.
 	Strip, Prepend string
 	Rewrite        *Rewrite
+	// Undo takes back in responses what was rewritten; nil is none.
+	Undo *Undo
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string

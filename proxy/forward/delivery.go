@@ -88,6 +88,9 @@ func (d *delivery) run() error {
 	if d.action.KeepHost && d.host != "" {
 		keep(&x.Request, originalHost, x.Request.Host())
 	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
+	}
 	d.content = content{here: here}
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
