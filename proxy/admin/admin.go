@@ -66,9 +66,9 @@ type Options struct {
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
 	Ready func() (ok bool, why string)
-	// Clusters, Listeners and Store return state that encoding/json can
+	// Clusters, Listeners, Routes, Catalog and Store return state that encoding/json can
 	// marshal. They are called for each request.
-	Clusters, Listeners, Catalog, Store func() any
+	Clusters, Listeners, Routes, Catalog, Store func() any
 	// Events returns what happened to the proxy at an instant or later, the earliest first.
 	Events func(since time.Time) []events.Event
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;

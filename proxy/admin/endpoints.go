@@ -119,6 +119,8 @@ func (a *api) table() []endpoint {
 	add(a.Pin != nil, harmless(row("/v1/pins", "/v1/pins", post, "POST has the hops of traces exported that failed elsewhere: members ask each other", a.pins)))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
+	add(a.Routes != nil, costly(views, "/routes", "/routes", "the routes of all listeners: hits, errors, the last hit within an hour, and those that are unused or that no request can take", state(a.Routes)),
+		costly(views, "/v1/routes", "/v1/routes", "the same as /routes, for programs", state(a.Routes)))
 	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))
 	add(a.Catalog != nil, costly(views, "/catalog", "/catalog", "the catalog that is served: its routes, and whether it is known and fresh", state(a.Catalog)))
 	add(a.Act != nil, row("/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
