@@ -35,6 +35,7 @@ type generation struct {
 	catalog   *catalogView // nil where no listener serves one
 	// labelled are the labels of the configuration's routes.
 	labelled []*hop.Labels
+	guards   []*guarded           // of the configuration's routes
 	sampler  tracecontext.Sampler // of traces that begin here
 
 	// The rest changes with the catalog, and is guarded by Proxy.applying.

@@ -46,6 +46,8 @@ type shownRoute struct {
 	Cluster string     `json:"cluster"`
 	Hits    uint64     `json:"hits"`
 	LastHit *time.Time `json:"last_hit,omitempty"`
+	// Guard is the state of its guard; nil if it has none.
+	Guard *shownGuard `json:"guard,omitempty"`
 }
 
 type shownCluster struct {
@@ -161,6 +163,9 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 					if last, ok := hour.last[routeKey{b.config.Name, r.Name, cluster}]; ok && (one.LastHit == nil || last.After(*one.LastHit)) {
 						one.LastHit = &last
 					}
+				}
+				if i := slices.IndexFunc(g.guards, func(w *guarded) bool { return w.route == r }); i >= 0 {
+					one.Guard = g.guards[i].shown(time.Now())
 				}
 				l.Routes = append(l.Routes, one)
 			}
