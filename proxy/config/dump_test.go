@@ -112,6 +112,10 @@ listeners:
     max_header_bytes: 1024
     max_header_fields: 1
     direction: outbound
+    path:
+      normalize: false
+      merge_slashes: false
+      escaped_slashes: unescape
     routes:
       - name: all
         match:
@@ -189,6 +193,14 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        request_headers:
+          set:
+            x-real-ip: "%CLIENT_IP%"
+          add:
+            x-a: b
+          remove: [cookie]
+        response_headers:
+          remove: [server]
         timeout: 0s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]
@@ -235,6 +247,30 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        max_requests: 200
+        shed:
+          status: 429
+          retry_after: 5s
+      - match:
+          percent: 100
+        cluster: c.1
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: "1MiB"
+          print:
+            add_whitespace: true
+            always_print_primitive_fields: true
+            always_print_enums_as_ints: true
+            preserve_proto_field_names: true
       - match:
           percent: 100
         redirect:
@@ -246,6 +282,7 @@ listeners:
           code: 308
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -255,6 +292,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -265,6 +303,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -274,6 +313,7 @@ listeners:
           body: "no\n"
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -281,6 +321,7 @@ listeners:
           file: robots.txt
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -289,6 +330,7 @@ listeners:
             ok: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -297,6 +339,7 @@ listeners:
           host: a.test
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -306,6 +349,7 @@ listeners:
           host_from_header: x-host
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           path_template: "/{id}"
           percent: 100
@@ -314,6 +358,7 @@ listeners:
           path_template: "/a/{id}"
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         split:
@@ -330,6 +375,7 @@ listeners:
           source: false
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - name: canary
         match:
           percent: 100
@@ -348,6 +394,7 @@ listeners:
           then: 1
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         split:
@@ -358,6 +405,7 @@ listeners:
           source: false
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         split:
@@ -367,12 +415,14 @@ listeners:
           source: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster_header: x-cluster
         allow_clusters: [c.1]
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -745,6 +795,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

@@ -29,6 +29,7 @@ listeners:
   - name: in
     address: "[::1]:0"
     direction: outbound
+    path: {normalize: false, merge_slashes: false, escaped_slashes: unescape}
     routes:
       - name: all
         match:
@@ -57,6 +58,8 @@ listeners:
           percent: 12.5
           not: {methods: [PUT]}
         cluster: c.1
+        request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
+        response_headers: {remove: [server]}
         timeout: 0
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
@@ -82,6 +85,19 @@ listeners:
           max_age: 1h
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        max_requests: 200
+        shed: {status: 429, retry_after: 5s}
+      - cluster: c.1
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: 1MiB
+          print: {add_whitespace: true, always_print_primitive_fields: true, always_print_enums_as_ints: true, preserve_proto_field_names: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -301,6 +317,7 @@ overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 
 func fullAction(set func(*Route)) Route {
@@ -357,10 +374,14 @@ func TestParseFull(t *testing.T) {
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
 		}, ListenerHTTP{
 			Direction: "outbound",
+			Path:      Path{EscapedSlashes: "unescape"},
 			Routes: []Route{{
-				Name:    "all",
-				Match:   fullMatch(),
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
+				Name:            "all",
+				Match:           fullMatch(),
+				Cluster:         "c.1",
+				RequestHeaders:  &HeaderChanges{Set: map[string]string{"x-real-ip": "%CLIENT_IP%"}, Add: map[string]string{"x-a": "b"}, Remove: []string{"cookie"}},
+				ResponseHeaders: &HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{"server"}},
+				Timeout:         0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
@@ -375,8 +396,17 @@ func TestParseFull(t *testing.T) {
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+
+					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
 				},
 			},
+				fullAction(func(r *Route) {
+					r.Cluster, r.Transcode = "c.1", &Transcode{
+						Descriptors: "shop.pb", Services: []string{"shop.Cart"}, AutoMapping: true, RejectUnknownMethods: true,
+						IgnoredQueryParameters: []string{"api_key"}, IgnoreUnknownQueryParameters: true, MaxMessage: "1MiB",
+						Print: TranscodePrint{true, true, true, true},
+					}
+				}),
 				fullAction(func(r *Route) {
 					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
 				}),
@@ -434,7 +464,7 @@ func TestParseFull(t *testing.T) {
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
-		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
+		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",
 		Telemetry: Telemetry{
 			Traces: Traces{
 				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",

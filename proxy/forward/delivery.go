@@ -72,10 +72,12 @@ func (d *delivery) run() error {
 	x, cl := d.x, d.target.Cluster
 	http1.StripHopByHop(&x.Request)
 	here, whole := x.Body.Whole()
-	if err := cl.Enter(); err != nil {
-		return err
+	if d.f.dry == nil {
+		if err := cl.Enter(); err != nil {
+			return err
+		}
+		defer cl.Leave()
 	}
-	defer cl.Leave()
 	d.expect()
 	if whole {
 		d.limits.begin(x.Hop.Routed)
@@ -83,10 +85,16 @@ func (d *delivery) run() error {
 	d.choose()
 	d.host = d.action.hostFor(&x.Request)
 	d.nameless = d.host == "" && !x.Request.Has(message.Host)
+	if d.action.KeepHost && d.host != "" {
+		keep(&x.Request, originalHost, x.Request.Host())
+	}
 	d.content = content{here: here}
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
 		defer d.content.forget()
+	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
 	}
 	return d.late(d.attempts())
 }
