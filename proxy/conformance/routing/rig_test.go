@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ type seen struct {
 }
 
 // endpoint runs an endpoint of a cluster, which tells what it sees, and answers with the
-// fields that the request asks for by x-answer-NAME.
+// fields that the request asks for by x-answer-NAME, and its x-status and x-content.
 func (k kind) endpoint(t *testing.T, cluster string) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +65,12 @@ func (k kind) endpoint(t *testing.T, cluster string) string {
 			w.Header().Set("Trailer", "grpc-status")
 			defer w.Header().Set("grpc-status", "0")
 		}
-		w.WriteHeader(http.StatusOK)
+		status, err := strconv.Atoi(r.Header.Get("X-Status"))
+		if err != nil {
+			status = http.StatusOK
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, r.Header.Get("X-Content"))
 	}))
 	s.Config.Protocols = k.protocols()
 	s.Start()
