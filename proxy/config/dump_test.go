@@ -238,6 +238,14 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        error_bodies:
+          - statuses: ["503"]
+            body: "later\n"
+            content_type: text/html
+            endpoints: true
+          - json:
+              error: sorry
+            endpoints: false
         fault:
           delay:
             fixed: 300ms

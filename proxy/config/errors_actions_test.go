@@ -9,6 +9,10 @@ import (
 // actionMistakes has the rows of [mistakes] about what routes do.
 func actionMistakes() []mistake {
 	return []mistake{
+		{"an error without a content", oneRoute("{cluster: web, error_bodies: [{statuses: [404]}]}"),
+			"6:35: listeners[0].routes[0].error_bodies[0]: expected one of the keys body, json"},
+		{"a content for what is no error", oneRoute("{cluster: web, error_bodies: [{statuses: [200-599], body: a}]}"),
+			`6:47: listeners[0].routes[0].error_bodies[0].statuses[0]: "200-599" is no error: expected statuses from 400 on`},
 		{"changes of nothing", oneRoute("{cluster: web, request_headers: {}}"),
 			"6:37: listeners[0].routes[0].request_headers: it changes nothing; expected one of the keys set, add, remove"},
 		{"an operator that is not there", oneRoute("{cluster: web, request_headers: {set: {x-a: '%CLIENT%'}}}"),

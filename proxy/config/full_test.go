@@ -77,6 +77,9 @@ listeners:
         traces: {sample: 0.5}
         body: {max: 10MiB, buffer: true}
         compress: {algorithms: [gzip, br], min_bytes: 0, types: [application/json, "text/*"]}
+        error_bodies:
+          - {statuses: [503], body: "later\n", content_type: text/html, endpoints: true}
+          - {json: {error: sorry}}
         cors:
           allow_origins: ["https://a.example.com", "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]
@@ -389,8 +392,9 @@ func TestParseFull(t *testing.T) {
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
 				RoutePolicies: RoutePolicies{
-					Body:     &Body{"10MiB", true},
-					Compress: &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
+					Body:        &Body{"10MiB", true},
+					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
+					Compress:    &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
 					CORS: &CORS{
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/body"
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
+	"github.com/hopscope/hopscope/proxy/filter/errorbody"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/filter/transcode"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -23,6 +25,7 @@ var (
 	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		compressFilter,
 		corsFilter,
+		errorBodyFilter,
 	}
 	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		injectFilter,
@@ -105,6 +108,26 @@ func corsFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return cors.New(o)
+}
+
+func errorBodyFilter(p *config.RoutePolicies) filter.Filter {
+	if len(p.ErrorBodies) == 0 {
+		return nil
+	}
+	var bodies []errorbody.Body
+	for _, c := range p.ErrorBodies {
+		b := errorbody.Body{Endpoints: c.Endpoints, Content: []byte(c.Body), ContentType: cmp.Or(c.ContentType, "text/plain; charset=utf-8")}
+		if c.JSON != "" {
+			b.Content, b.ContentType = []byte(c.JSON), cmp.Or(c.ContentType, "application/json")
+		}
+		for _, s := range c.Statuses {
+			if first, last, err := config.Statuses(s); err == nil { // it is valid
+				b.Statuses = append(b.Statuses, [2]int{first, last})
+			}
+		}
+		bodies = append(bodies, b)
+	}
+	return errorbody.New(bodies)
 }
 
 func bodyFilter(p *config.RoutePolicies) filter.Filter {

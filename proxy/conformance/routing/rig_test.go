@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,7 +73,12 @@ func (k kind) endpoint(t *testing.T, cluster string) string {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
+		status, err := strconv.Atoi(r.Header.Get("X-Status"))
+		if err != nil {
+			status = http.StatusOK
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, r.Header.Get("X-Content"))
 	}))
 	s.Config.Protocols = k.protocols()
 	s.Start()
