@@ -19,6 +19,8 @@ type RoutePolicies struct {
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`
+	// Transcode makes gRPC calls of requests with JSON.
+	Transcode *Transcode `yaml:"transcode"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its

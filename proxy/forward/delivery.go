@@ -96,6 +96,9 @@ func (d *delivery) run() error {
 		d.content.from = newSource(x, d.retry.keep())
 		defer d.content.forget()
 	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
+	}
 	return d.late(d.attempts())
 }
 
