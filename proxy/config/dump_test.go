@@ -235,6 +235,10 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        max_requests: 200
+        shed:
+          status: 429
+          retry_after: 5s
       - match:
           percent: 100
         cluster: c.1
@@ -254,6 +258,7 @@ listeners:
             always_print_primitive_fields: true
             always_print_enums_as_ints: true
             preserve_proto_field_names: true
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -265,6 +270,7 @@ listeners:
           code: 308
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -274,6 +280,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -284,6 +291,7 @@ listeners:
           code: 301
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -293,6 +301,7 @@ listeners:
           body: "no\n"
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -300,6 +309,7 @@ listeners:
           file: robots.txt
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -308,6 +318,7 @@ listeners:
             ok: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -316,6 +327,7 @@ listeners:
           host: a.test
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -325,12 +337,55 @@ listeners:
           host_from_header: x-host
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           path_template: "/{id}"
           percent: 100
         cluster: c.1
         rewrite:
           path_template: "/a/{id}"
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        sticky:
+          cookie:
+            name: variant
+            ttl: 1h
+            path: /cart
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          header: x-user
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          source: true
+        timeout: 15s
+        slow_threshold: 0s
+      - match:
+          percent: 100
+        cluster_header: x-cluster
+        allow_clusters: [c.1]
         timeout: 15s
         slow_threshold: 0s
     catalog: consul
@@ -705,6 +760,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

@@ -9,6 +9,7 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
+routes_from: ["none/*.yaml"]
 admin:
   address: 127.0.0.1:9902
   token_file: read.token
@@ -81,6 +82,8 @@ listeners:
           max_age: 1h
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        max_requests: 200
+        shed: {status: 429, retry_after: 5s}
       - cluster: c.1
         transcode:
           descriptors: shop.pb
@@ -101,6 +104,10 @@ listeners:
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
+      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - {split: [{cluster: c.1}], sticky: {header: x-user}}
+      - {split: [{cluster: c.1}], sticky: {source: true}}
+      - {cluster_header: x-cluster, allow_clusters: [c.1]}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -304,6 +311,7 @@ overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 
 func fullAction(set func(*Route)) Route {
@@ -336,7 +344,7 @@ func fullMatch() Match {
 
 func TestParseFull(t *testing.T) {
 	want := &Config{
-		Service: "shop",
+		Service: "shop", RoutesFrom: []string{"none/*.yaml"},
 		Admin: Admin{
 			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
 			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
@@ -378,6 +386,8 @@ func TestParseFull(t *testing.T) {
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+
+					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
 				},
 			},
 				fullAction(func(r *Route) {
@@ -406,6 +416,17 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
 				}),
+				fullAction(func(r *Route) {
+					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
+				}),
+				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{
@@ -429,7 +450,7 @@ func TestParseFull(t *testing.T) {
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
-		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
+		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",
 		Telemetry: Telemetry{
 			Traces: Traces{
 				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",

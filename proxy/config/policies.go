@@ -15,6 +15,12 @@ type RoutePolicies struct {
 	Fault *Fault `yaml:"fault"`
 	// Transcode makes gRPC calls of requests with JSON.
 	Transcode *Transcode `yaml:"transcode"`
+	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
+	// Beyond that they are shed (UO): see "shed".
+	MaxRequests int `yaml:"max_requests" default:"0" min:"0"`
+	// Shed is the answer to requests that a limit of the route does not let through. Without
+	// it they get 503, and may try again after a second.
+	Shed *Shed `yaml:"shed"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its
@@ -70,6 +76,7 @@ type FaultAbort struct {
 func (v validator) policies(p *place, r *RoutePolicies) {
 	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)
+	v.limits(p, r)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")
 		if f.Delay == nil && f.Abort == nil && !f.Headers && !at.key("delay").failed && !at.key("abort").failed && !at.key("headers").failed {

@@ -6,9 +6,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/pathtemplate"
 )
 
-// Rewrite says what the endpoint is asked for in place of what the client asks for. A
-// request whose path was changed has the one that it came with, and its query, in
-// x-envoy-original-path. The query stays.
+// Rewrite says what the endpoint is asked for in place of what the client asks for. The
+// query stays. Where the path is rewritten, the request has the one that it came with, and
+// its query, in x-envoy-original-path; where the host is, that in x-envoy-original-host.
 type Rewrite struct {
 	// PathPrefix takes the place of what the match has of the path: its path_prefix or
 	// path_segments, or the whole path if it is matched as a whole.

@@ -43,6 +43,8 @@ type Transcode struct {
 	MaxMessage string `yaml:"max_message" default:"4MiB" format:"size"`
 	// Print says how JSON is written.
 	Print TranscodePrint `yaml:"print"`
+
+	content string // of the file
 }
 
 // TranscodePrint says how messages are written as JSON.
@@ -64,20 +66,30 @@ func (v validator) transcode(p *place, r *Route) {
 	if r.Transcode == nil {
 		return
 	}
-	if r.Cluster == "" && (r.Redirect != nil || r.Answer != nil) {
+	if r.Redirect != nil || r.Answer != nil {
 		v.errs.add(p.key("transcode"), "has no effect, as the proxy itself answers the requests of this route; remove the key")
 	}
-	if c, ok := v.config.Clusters[r.Cluster]; ok && (c.Protocol == "http1" || c.Protocol == "auto" && c.TLS == nil) {
-		v.errs.add(p.key("transcode"), "gRPC needs HTTP/2, and cluster %q speaks HTTP/1.1; set %s to http2", clip(r.Cluster), v.root.key("clusters").key(r.Cluster).key("protocol").path())
+	for _, name := range r.Targets() {
+		if c, ok := v.config.Clusters[name]; ok && (c.Protocol == "http1" || c.Protocol == "auto" && c.TLS == nil) {
+			v.errs.add(p.key("transcode"), "gRPC needs HTTP/2, and cluster %q speaks HTTP/1.1; set %s to http2", clip(name), v.root.key("clusters").key(name).key("protocol").path())
+		}
 	}
 	if w := r.Rewrite; w != nil && w.PathPrefix+w.PathRegex+w.PathTemplate != "" {
 		v.errs.add(p.key("transcode"), "does not go with a rewrite of the path: the path of a call is its method's; remove one of the two")
 	}
 }
 
-// Schema compiles the content of the file of Descriptors.
-func (t *Transcode) Schema(content []byte) (*httprule.Schema, error) {
-	return httprule.Load(content, httprule.Options{Services: t.Services, AutoMapping: t.AutoMapping})
+// WithContent returns a Transcode that has the content of its file. Whoever reads files sets
+// it.
+func (t *Transcode) WithContent(content []byte) *Transcode {
+	with := *t
+	with.content = string(content)
+	return &with
+}
+
+// Schema compiles the content of the file.
+func (t *Transcode) Schema() (*httprule.Schema, error) {
+	return httprule.Load([]byte(t.content), httprule.Options{Services: t.Services, AutoMapping: t.AutoMapping})
 }
 
 // transcode checks the descriptors of a route.
@@ -86,7 +98,7 @@ func (f fileChecker) transcode(p *place, t *Transcode) {
 	if !ok {
 		return
 	}
-	if _, err := t.Schema(content); err != nil {
+	if _, err := t.WithContent(content).Schema(); err != nil {
 		for line := range strings.Lines(err.Error()) {
 			f.errs.add(p, "the file %q: %s", clip(t.Descriptors), strings.TrimRight(line, "\n"))
 		}

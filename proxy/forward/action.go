@@ -38,6 +38,12 @@ func (a *Answer) act(*Forwarder, *filter.Exchange) error { return (*fault.Answer
 type Forward struct {
 	// Targets are where requests go, by their weights. There is at least one.
 	Targets []Target
+	// ClusterHeader is the field of a request that names the cluster of its target; "" goes by
+	// the weights.
+	ClusterHeader string
+	// Sticky is what keeps a client at one target; nil for nothing. Variants in the labels of
+	// the targets tell them apart.
+	Sticky *HashOn
 	// Timeout is for the whole response; 0 is none.
 	Timeout time.Duration
 	// Strip is taken from the front of the path, and Prepend put there. Rewrite makes
@@ -49,6 +55,8 @@ type Forward struct {
 	Host string
 	// HostFrom is a field of the request that has the host in the place of Host; "" is none.
 	HostFrom string
+	// KeepHost tells the endpoint of the host that the client sent, if it sees another.
+	KeepHost bool
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
 }
@@ -78,35 +86,16 @@ type Target struct {
 }
 
 func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
-	t := &a.Targets[0]
-	if len(a.Targets) > 1 {
-		t = a.target(x.Random())
+	t, cookie, err := a.choose(x)
+	if err != nil {
+		return err
 	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {
 		a.rewrite(&x.Request)
 	}
-	return f.forward(x, a, t, nil)
-}
-
-// target picks the target of one request, by a random number.
-func (a *Forward) target(random uint64) *Target {
-	last := len(a.Targets) - 1
-	var sum uint64
-	for i := range a.Targets {
-		sum += uint64(a.Targets[i].Weight)
-	}
-	if sum == 0 {
-		return &a.Targets[random%uint64(len(a.Targets))]
-	}
-	at := random % sum
-	for i := range a.Targets[:last] {
-		w := uint64(a.Targets[i].Weight)
-		if at < w {
-			return &a.Targets[i]
-		}
-		at -= w
-	}
-	return &a.Targets[last]
+	d := f.deliver(x, a, t, nil)
+	d.sticky = cookie
+	return d.carryOut()
 }

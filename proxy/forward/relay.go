@@ -35,7 +35,8 @@ func (a *attempt) relay() (err error) {
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
-	a.d.giveCookie(r)
+	a.d.sticky.give(r)
+	a.d.cookie.give(r)
 	h.FirstByte = record.FirstByte
 	err = x.Writer.Head(r)
 	if err == nil {

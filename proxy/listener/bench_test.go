@@ -42,28 +42,25 @@ var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 
 // system calls. It must not allocate.
 func BenchmarkForward(b *testing.B) {
 	for _, bb := range []struct {
-		name    string
-		all     bool
-		filters []filter.Filter
-	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, policies()}} {
-		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all, bb.filters...) })
+		name   string
+		all    bool
+		change func(*forward.Route)
+	}{{"views", true, func(*forward.Route) {}}, {"bare", false, func(*forward.Route) {}}, {"policies", true, filtered}} {
+		b.Run(bb.name, func(b *testing.B) {
+			exchange := inMemory(b, bb.all, bb.change)
+			b.ReportAllocs()
+			for b.Loop() {
+				exchange()
+			}
+		})
 	}
 }
 
-// policies are filters that put a Writer of their own in front.
-func policies() []filter.Filter {
-	return []filter.Filter{
+// filtered gives a route filters that put a Writer of their own in front.
+func filtered(r *forward.Route) {
+	r.Handler = filter.Chain(filter.Act,
 		compress.New(compress.Options{Algorithms: []compress.Algorithm{compress.Gzip}, MinBytes: 1024, Types: []string{"text/*"}}),
-		cors.New(cors.Options{Origins: []string{"https://shop.example"}, Credentials: true}),
-	}
-}
-
-func benchmarkForward(b *testing.B, all bool, filters ...filter.Filter) {
-	exchange := inMemory(b, all, filters...)
-	b.ReportAllocs()
-	for b.Loop() {
-		exchange()
-	}
+		cors.New(cors.Options{Origins: []string{"https://shop.example"}, Credentials: true}))
 }
 
 // TestForwardAllocatesNothing holds the hot path to its word. The race detector
@@ -72,12 +69,28 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	for name, filters := range map[string][]filter.Filter{"no filters of the route": nil, "filters": policies()} {
-		t.Run(name, func(t *testing.T) { allocatesNothing(t, inMemory(t, true, filters...)) })
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t) })
+	t.Run("through filters", func(t *testing.T) { allocatesNothing(t, filtered) })
+	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
+		t.Run("to a split, sticky by "+name, func(t *testing.T) {
+			allocatesNothing(t, func(r *forward.Route) {
+				a := r.Action.(*forward.Forward)
+				first := &a.Targets[0]
+				for _, variant := range []string{"a", "b", "c"} {
+					next := *first
+					labels := *first.Labels
+					labels.Variant = variant
+					next.Labels, next.Weight = &labels, 10
+					a.Targets = append(a.Targets, next)
+				}
+				a.Targets, a.Sticky = a.Targets[1:], on
+			})
+		})
 	}
 }
 
-func allocatesNothing(t *testing.T, exchange func()) {
+func allocatesNothing(t *testing.T, change ...func(*forward.Route)) {
+	exchange := inMemory(t, true, change...)
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -94,8 +107,8 @@ func allocatesNothing(t *testing.T, exchange func()) {
 
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
-// time limit, for which net.Pipe would allocate.
-func inMemory(b testing.TB, all bool, filters ...filter.Filter) func() {
+// time limit, for which net.Pipe would allocate. change changes the route.
+func inMemory(b testing.TB, all bool, change ...func(*forward.Route)) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -125,8 +138,8 @@ func inMemory(b testing.TB, all bool, filters ...filter.Filter) func() {
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
 	found := forward.Route{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}
-	if len(filters) > 0 {
-		found.Handler = filter.Chain(filter.Act, filters...)
+	for _, f := range change {
+		f(&found)
 	}
 	f := forward.New(forward.Options{
 		Labels: labels, Routes: []forward.Route{found},

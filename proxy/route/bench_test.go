@@ -44,6 +44,14 @@ var kinds = []struct {
 	}, func(i int) (string, string) {
 		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17?v=2", i), fmt.Sprintf("shop-%d.test", i%100)
 	}},
+	{"values", func(i int) route.Match { // no two of them ask for the same
+		return route.Match{
+			PathPrefix: fmt.Sprintf("/api/v1/part-%04d/", i),
+			Headers:    []route.Value{{Name: "x-tenant", Exact: fmt.Sprintf("tenant-%04d", i)}, {Name: "x-zone", Prefix: fmt.Sprintf("zone-%04d", i)}, {Name: "x-old", Absent: true}},
+		}
+	}, func(i int) (string, string) {
+		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17", i), fmt.Sprintf("web.test\r\nX-Tenant: tenant-%04d\r\nX-Zone: zone-%04d-a", i, i)
+	}},
 	{"tenants", func(i int) route.Match { // one path, told apart by a field
 		return route.Match{PathPrefix: "/api/", Headers: []route.Value{{Name: "x-debug", Present: true}, {Name: "x-tenant", Exact: fmt.Sprintf("tenant-%04d", i)}}}
 	}, func(i int) (string, string) {

@@ -43,7 +43,7 @@ func rewrite(a *forward.Forward, c *config.Rewrite, match *config.Conditions) {
 	if c.Host != "" {
 		a.Host = c.Host
 	}
-	a.HostFrom = c.HostFromHeader
+	a.HostFrom, a.KeepHost = c.HostFromHeader, c.Host+c.HostFromHeader != ""
 	switch {
 	case c.PathPrefix != "":
 		a.Rewrite = &forward.Rewrite{Prefix: &forward.Prefix{Length: matched(match), With: c.PathPrefix}}

@@ -16,41 +16,54 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// routeFilters are the filters of a route, the first outermost: the one table of them.
-// Each makes a filter of the route's policies, nil where the route has none of its kind.
-var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
-	compressFilter,
-	corsFilter,
-	injectFilter,
-	bodyFilter,
-}
+// routeFilters are the filters of a route, the first outermost, and innerFilters those that
+// come behind its limits: the one table of them. Each makes a filter of the route's
+// policies, nil where the route has none of its kind.
+var (
+	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+		compressFilter,
+		corsFilter,
+	}
+	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
+		injectFilter,
+		bodyFilter,
+		transcodeFilter,
+	}
+)
 
 // chain is the chain of filters in front of what a route does; nil for none. Routes with
-// equal policies share one.
-func (g *generation) chain(r *resources.Route) filter.Handler {
+// equal policies share one, unless they have limits, which count for each by itself.
+func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handler {
 	p := &r.Policies
 	if reflect.ValueOf(p).Elem().IsZero() {
 		return nil
 	}
 	key, err := json.Marshal(p)
-	key = append(key, r.Descriptors...)
-	if shared, ok := g.chains[string(key)]; ok && err == nil {
+	own := g.limits(r, lc)
+	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil {
 		return shared
 	}
 	var filters []filter.Filter
-	for _, of := range routeFilters {
-		if f := of(p); f != nil {
+	add := func(f filter.Filter) {
+		if f != nil {
 			filters = append(filters, f)
 		}
 	}
-	if f := transcodeFilter(p.Transcode, r.Descriptors); f != nil {
-		filters = append(filters, f) // the innermost: what it makes of a request is not one any more
+	for _, of := range routeFilters {
+		add(of(p))
+	}
+	filters = append(filters, own.filters()...)
+	for _, of := range innerFilters {
+		add(of(p))
 	}
 	if len(filters) == 0 {
 		return nil
 	}
-	g.chains[string(key)] = filter.Chain(filter.Act, filters...)
-	return g.chains[string(key)]
+	h := filter.Chain(filter.Act, filters...)
+	if own == nil {
+		g.chains[string(key)] = h
+	}
+	return h
 }
 
 func compressFilter(p *config.RoutePolicies) filter.Filter {
@@ -120,11 +133,12 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 	return inject.New(o)
 }
 
-func transcodeFilter(c *config.Transcode, descriptors string) filter.Filter {
+func transcodeFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.Transcode
 	if c == nil {
 		return nil
 	}
-	schema, err := c.Schema([]byte(descriptors))
+	schema, err := c.Schema()
 	most, tooMuch := config.Size(c.MaxMessage)
 	if err != nil || tooMuch != nil { // not reached: the configuration is valid
 		return nil

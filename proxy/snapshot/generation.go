@@ -30,6 +30,7 @@ type generation struct {
 	base      *resources.Set            // what the configuration says
 	retries   map[string]*forward.Retry // those of clusters: a budget is shared by all routes
 	chains    map[string]filter.Handler // of the routes' filters, by their policies
+	limited   limited                   // what its routes' limits have counted
 	listeners []*bound
 	late      []late       // of the listeners, those that are still to be bound
 	catalog   *catalogView // nil where no listener serves one

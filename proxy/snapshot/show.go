@@ -155,14 +155,31 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 		if table := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: b.config.Name}]; table != nil {
 			for i := range table.Routes {
 				r := &table.Routes[i]
-				one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: r.Cluster.Name, Hits: hits[[3]string{b.config.Direction, r.Name, r.Cluster.Name}]}
-				if last, ok := hour.last[routeKey{b.config.Name, r.Name, r.Cluster.Name}]; ok {
-					one.LastHit = &last
+				one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: strings.Join(clustersOf(r), ", ")}
+				for _, cluster := range clustersOf(r) {
+					one.Hits += hits[[3]string{b.config.Direction, r.Name, cluster}]
+					if last, ok := hour.last[routeKey{b.config.Name, r.Name, cluster}]; ok && (one.LastHit == nil || last.After(*one.LastHit)) {
+						one.LastHit = &last
+					}
 				}
 				l.Routes = append(l.Routes, one)
 			}
 		}
 		all = append(all, l)
+	}
+	return all
+}
+
+// clustersOf are the clusters that a route leads to, each once; "" where it leads to none.
+func clustersOf(r *resources.Route) []string {
+	if len(r.Targets) == 0 {
+		return []string{r.Cluster.Name}
+	}
+	var all []string
+	for i := range r.Targets {
+		if name := r.Targets[i].Cluster.Name; !slices.Contains(all, name) {
+			all = append(all, name)
+		}
 	}
 	return all
 }

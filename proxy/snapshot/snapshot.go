@@ -177,6 +177,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureClusters()
 	p.measureBuffers()
 	p.measureOverload()
+	p.measureLimits()
 	p.measureDescriptors()
 	p.measureDiscovery()
 	p.measurePins()

@@ -98,6 +98,7 @@ var lineFields = [...]field{
 		}
 		return appendRecovered(dst, h.Recovered)
 	}},
+	{"variant", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Labels.Variant) }},
 }
 
 // FieldNames returns the keys of the default line, in its order.

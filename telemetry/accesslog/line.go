@@ -93,6 +93,9 @@ func appendRare(dst []byte, h *hop.Hop) []byte {
 	if h.Recovered != nil {
 		dst = appendRecovered(append(dst, `,"recovered":`...), h.Recovered)
 	}
+	if h.Labels.Variant != "" {
+		dst = appendText(append(dst, `,"variant":`...), h.Labels.Variant)
+	}
 	return dst
 }
 

@@ -120,6 +120,7 @@ type record struct {
 	Path          string
 	Route         string
 	Cluster       string
+	Variant       string
 	Protocol      string
 	Status        int
 	GRPCStatus    *int   `json:"grpc_status"`
@@ -218,7 +219,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 		return nil, fmt.Errorf("accesslog: %w", err)
 	}
 	h := &hop.Hop{
-		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster},
+		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster, Variant: r.Variant},
 		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Timeout: time.Duration(r.Timeout), WriteBlocked: time.Duration(r.Blocked), Method: r.Method, Version: versionOf(r.Protocol),
 		Status: r.Status, Flags: flagsOf(r.Flags), BytesIn: r.BytesIn, BytesOut: r.BytesOut, Client: r.Client,
 		GRPC: r.GRPCStatus != nil, GRPCStatus: statusOf(r.GRPCStatus), TLS: r.Encryption.tls(),

@@ -173,6 +173,9 @@ type Labels struct {
 	Listener  string
 	// Route and Cluster are empty until a route has been chosen, or if none matched.
 	Route, Cluster string
+	// Variant is the target that was chosen where the route divides its requests among
+	// several; empty for all other routes.
+	Variant string
 	// Learn says that the configuration names no template for the route, so that the views
 	// may learn it from the paths.
 	Learn bool

@@ -21,6 +21,7 @@ type document struct {
 	Route      string        `json:"route,omitempty"`
 	Template   string        `json:"template,omitempty"`
 	Cluster    string        `json:"cluster,omitempty"`
+	Variant    string        `json:"variant,omitempty"`
 	SlowNS     time.Duration `json:"slow_ns,omitempty"`
 	TraceID    string        `json:"trace_id,omitempty"`
 	SpanID     string        `json:"span_id,omitempty"`
@@ -140,7 +141,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 	}
 	d := document{
 		Service: l.Service, Direction: l.Direction.String(), Kind: kindNames[h.Kind],
-		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, SlowNS: l.Slow,
+		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, Variant: l.Variant, SlowNS: l.Slow,
 		TraceID: idText(h.Trace[:]), SpanID: idText(h.Span[:]), ParentID: idText(h.Parent[:]),
 		Sampled: h.Sampled, SampledBy: h.Keep.String(), Entry: h.Entry,
 		Start: h.Start.UTC(), TimeoutNS: h.Timeout, RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
@@ -187,7 +188,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	*h = Hop{
 		Labels: &Labels{
 			Service: d.Service, Direction: parse(d.Direction, Inbound, Outbound),
-			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Slow: d.SlowNS,
+			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Variant: d.Variant, Slow: d.SlowNS,
 		},
 		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepMesh), Entry: d.Entry,
 		Start: d.Start, Timeout: d.TimeoutNS, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,

@@ -12,6 +12,7 @@ func TestRedirects(t *testing.T) {
 	tests := []struct{ match, redirect, asked, location string }{
 		{"{}", "{path: /new}", "http://web.test/old", "http://web.test/new"},
 		{"{}", "{path: /new}", "http://web.test/old?a=b", "http://web.test/new?a=b"},
+		{"{}", "{path: /new}", "http://web.test/old?", "http://web.test/new?"},
 		{"{}", "{path: '/new?c=d'}", "http://web.test/old?a=b", "http://web.test/new?c=d"},
 		{"{}", "{path: /new, strip_query: true}", "http://web.test/old?a=b", "http://web.test/new"},
 		{"{}", "{strip_query: true}", "http://web.test/old?a=b", "http://web.test/old"},

@@ -382,6 +382,11 @@ func routingRows() []row {
 	}
 	full.endpoint, full.drive = occupied()
 
+	crowded := own("route full", fault.RouteOverflow, 503, "UO", "proxy_internal_response", "raise max_requests")
+	crowded.failed, crowded.before = "proxy_internal_response", 1
+	crowded.change = func(s *proxytest.Settings) { s.Route.MaxRequests = 1 }
+	crowded.endpoint, crowded.drive = occupied()
+
 	waited := full
 	waited.name, waited.reason = "connections used up for as long as it could wait", "became free in time"
 	waited.change = func(s *proxytest.Settings) {
@@ -391,7 +396,7 @@ func routingRows() []row {
 		s.Listener.Routes = []config.Route{row}
 	}
 	waited.endpoint, waited.drive = occupied()
-	return []row{noRoute, tunnel, large, injected, origin, denied, metadata, stranger, loop, https, full, waited}
+	return []row{noRoute, tunnel, large, injected, origin, denied, metadata, stranger, loop, https, full, crowded, waited}
 }
 
 // viaEgress asks the forward proxy for a destination.

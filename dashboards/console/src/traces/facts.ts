@@ -41,7 +41,7 @@ export function ofHop(r: Row, words: Words): Facts[] {
   const all = [
     facts('Which hop',
       ['Service', h.service], ['What it is', what(h, r)],
-      ['Listener', h.listener], ['Route', h.route], ['Template', h.template, code], ['Cluster', h.cluster],
+      ['Listener', h.listener], ['Route', h.route], ['Template', h.template, code], ['Cluster', h.cluster], ['Variant', h.variant],
       ['Client', h.client, { ...code, why: h.client ? 'the client, after trusted proxies' : undefined }], ['Peer', h.peer, { ...code, why: 'the other end of the connection' }],
       ['Called by', parent && `${service(parent)}, ${parent.hop.direction === 'inbound' ? 'while it answered a request' : 'by its call'}`, { span: parent?.hop.span_id }],
       ['How sure that is', parent || r.sure === 'apart' ? sureText[r.sure] || 'Known: the ids were passed on.' : undefined]),

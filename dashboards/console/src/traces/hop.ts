@@ -64,6 +64,7 @@ export interface Hop {
   route?: string;
   template?: string;
   cluster?: string;
+  variant?: string;
   slow_ns?: number;
   trace_id?: string;
   span_id?: string;
