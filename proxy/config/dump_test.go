@@ -112,6 +112,10 @@ listeners:
     max_header_bytes: 1024
     max_header_fields: 1
     direction: outbound
+    path:
+      normalize: false
+      merge_slashes: false
+      escaped_slashes: unescape
     routes:
       - name: all
         match:
@@ -189,6 +193,14 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        request_headers:
+          set:
+            x-real-ip: "%CLIENT_IP%"
+          add:
+            x-a: b
+          remove: [cookie]
+        response_headers:
+          remove: [server]
         timeout: 0s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]

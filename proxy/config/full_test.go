@@ -29,6 +29,7 @@ listeners:
   - name: in
     address: "[::1]:0"
     direction: outbound
+    path: {normalize: false, merge_slashes: false, escaped_slashes: unescape}
     routes:
       - name: all
         match:
@@ -57,6 +58,8 @@ listeners:
           percent: 12.5
           not: {methods: [PUT]}
         cluster: c.1
+        request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
+        response_headers: {remove: [server]}
         timeout: 0
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
@@ -368,10 +371,14 @@ func TestParseFull(t *testing.T) {
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
 		}, ListenerHTTP{
 			Direction: "outbound",
+			Path:      Path{EscapedSlashes: "unescape"},
 			Routes: []Route{{
-				Name:    "all",
-				Match:   fullMatch(),
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
+				Name:            "all",
+				Match:           fullMatch(),
+				Cluster:         "c.1",
+				RequestHeaders:  &HeaderChanges{Set: map[string]string{"x-real-ip": "%CLIENT_IP%"}, Add: map[string]string{"x-a": "b"}, Remove: []string{"cookie"}},
+				ResponseHeaders: &HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{"server"}},
+				Timeout:         0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},

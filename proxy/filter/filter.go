@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -49,6 +50,9 @@ type Exchange struct {
 	Writer Writer
 	// Stranger says that the client used Envoy's fields without being trusted.
 	Stranger bool
+	// Changes are made to the fields of the final response, in this order, whoever makes it:
+	// those of the route and those of the target.
+	Changes [2]*header.Changes
 	// Route is what the request matched, of the Router's own type; nil before the
 	// match, and where there was none.
 	Route any
@@ -108,6 +112,7 @@ func (x *Exchange) Disconnect() { x.Connect(nil, nil, nil) }
 func (x *Exchange) Begin(ctx context.Context, r Router) {
 	x.Context, x.Until = ctx, 0
 	x.router, x.Route, x.rerouted = r, nil, false
+	x.Changes = [2]*header.Changes{}
 }
 
 // Finish takes away what filters have put in front of the Body and the Writer. It is for

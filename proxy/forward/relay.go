@@ -107,9 +107,12 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 }
 
 // Decorate adds the proxy's own fields to a response: Date, Via, Proxy-Status and
-// Server-Timing. h.FirstByte is set by then.
+// Server-Timing, after the changes of the route and the target. h.FirstByte is set by then.
 func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	h := x.Hop
+	for _, c := range x.Changes {
+		c.Apply(r, h, &x.Request, r)
+	}
 	f.note(x)
 	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -17,13 +18,17 @@ import (
 // Route finds the route that the request matches, and has it served by that: a
 // [filter.Router].
 func (f *Forwarder) Route(x *filter.Exchange) error {
+	if err := f.normalize(x); err != nil {
+		f.sample(x, nil)
+		return err
+	}
 	found := f.match(x)
 	if found == nil {
-		x.Route, x.Hop.Labels = nil, f.Labels
+		x.Route, x.Hop.Labels, x.Changes = nil, f.Labels, [2]*header.Changes{}
 		f.sample(x, nil)
 		return f.unmatched(x)
 	}
-	x.Route, x.Hop.Labels = found, found.Labels
+	x.Route, x.Hop.Labels, x.Changes = found, found.Labels, [2]*header.Changes{found.Response}
 	f.sample(x, found.Sampler)
 	if found.Handler == nil {
 		return found.Action.act(f, x)

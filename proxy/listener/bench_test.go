@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/pathform"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -44,10 +47,10 @@ func BenchmarkForward(b *testing.B) {
 	for _, bb := range []struct {
 		name   string
 		all    bool
-		change func(*forward.Route)
-	}{{"views", true, func(*forward.Route) {}}, {"bare", false, func(*forward.Route) {}}, {"policies", true, filtered}} {
+		change []func(*forward.Route)
+	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, []func(*forward.Route){filtered}}} {
 		b.Run(bb.name, func(b *testing.B) {
-			exchange := inMemory(b, bb.all, bb.change)
+			exchange := inMemory(b, bb.all, nil, benchRequest, bb.change...)
 			b.ReportAllocs()
 			for b.Loop() {
 				exchange()
@@ -69,11 +72,11 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t) })
-	t.Run("through filters", func(t *testing.T) { allocatesNothing(t, filtered) })
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest)) })
+	t.Run("through filters", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest, filtered)) })
 	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
 		t.Run("to a split, sticky by "+name, func(t *testing.T) {
-			allocatesNothing(t, func(r *forward.Route) {
+			allocatesNothing(t, inMemory(t, true, nil, benchRequest, func(r *forward.Route) {
 				a := r.Action.(*forward.Forward)
 				first := &a.Targets[0]
 				for _, variant := range []string{"a", "b", "c"} {
@@ -84,13 +87,22 @@ func TestForwardAllocatesNothing(t *testing.T) {
 					a.Targets = append(a.Targets, next)
 				}
 				a.Targets, a.Sticky = a.Targets[1:], on
-			})
+			}))
 		})
 	}
+	changed, err := header.Compile(header.Request, header.Spec{
+		Set: map[string]string{"x-a": "b", "user-agent": "hopscope"}, Add: map[string]string{"x-c": "d"}, Remove: []string{"accept", "cookie"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("with changes", func(t *testing.T) {
+		allocatesNothing(t, inMemory(t, true, changed, strings.Replace(benchRequest, " /", " /x/../%61//", 1)))
+	})
 }
 
-func allocatesNothing(t *testing.T, change ...func(*forward.Route)) {
-	exchange := inMemory(t, true, change...)
+func allocatesNothing(t *testing.T, exchange func()) {
+	t.Helper()
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -108,7 +120,7 @@ func allocatesNothing(t *testing.T, change ...func(*forward.Route)) {
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
 // time limit, for which net.Pipe would allocate. change changes the route.
-func inMemory(b testing.TB, all bool, change ...func(*forward.Route)) func() {
+func inMemory(b testing.TB, all bool, changed *header.Changes, request string, change ...func(*forward.Route)) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -137,12 +149,13 @@ func inMemory(b testing.TB, all bool, change ...func(*forward.Route)) func() {
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
-	found := forward.Route{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}
+	found := forward.Route{Labels: labels, Response: changed, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: changed}}, Timeout: 15 * time.Second, Request: changed}}
 	for _, f := range change {
 		f(&found)
 	}
 	f := forward.New(forward.Options{
 		Labels: labels, Routes: []forward.Route{found},
+		Paths: pathform.Rules{Normalize: true, MergeSlashes: true, EscapedSlashes: pathform.Reject},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
@@ -159,9 +172,9 @@ func inMemory(b testing.TB, all bool, change ...func(*forward.Route)) func() {
 	b.Cleanup(l.done.Wait)
 	b.Cleanup(func() { client.Close() })
 
-	request, buf := []byte(benchRequest), make([]byte, 4096)
+	asked, buf := []byte(request), make([]byte, 4096)
 	exchange := func() {
-		if _, err := client.Write(request); err != nil {
+		if _, err := client.Write(asked); err != nil {
 			b.Fatal(err)
 		}
 		n := 0

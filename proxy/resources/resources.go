@@ -126,6 +126,8 @@ type Route struct {
 	Strip, Prepend string
 	// Rewrite changes path and host in their place; nil is none.
 	Rewrite *config.Rewrite
+	// RequestHeaders and ResponseHeaders change fields; nil is none.
+	RequestHeaders, ResponseHeaders *config.HeaderChanges
 	// Host is the Host field that the endpoint sees: "" for the client's, "endpoint"
 	// for the endpoint's own address.
 	Host string

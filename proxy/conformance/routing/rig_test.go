@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -128,30 +129,43 @@ type answer struct {
 func (x *rig) ask(t *testing.T, line string, fields ...string) answer {
 	t.Helper()
 	method, url, _ := strings.Cut(line, " ")
-	var content io.Reader
-	if x.kind.grpc {
-		method, content = "POST", strings.NewReader("\x00\x00\x00\x00\x00")
-	}
-	r, err := http.NewRequestWithContext(t.Context(), method, url, content)
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if x.kind.grpc {
-		r.Header.Set("Content-Type", "application/grpc")
-		r.Header.Set("TE", "trailers")
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
 		r.Header.Add(name, value)
 	}
+	return x.do(t, r)
+}
+
+// askRaw is ask for a target that is sent as it is written here.
+func (x *rig) askRaw(t *testing.T, target string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://web.test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.URL = &url.URL{Scheme: "http", Host: "web.test", Opaque: "//web.test" + target}
+	return x.do(t, r)
+}
+
+func (x *rig) do(t *testing.T, r *http.Request) answer {
+	t.Helper()
+	if x.kind.grpc {
+		r.Method, r.Body, r.ContentLength = "POST", io.NopCloser(strings.NewReader("\x00\x00\x00\x00\x00")), 5
+		r.Header.Set("Content-Type", "application/grpc")
+		r.Header.Set("TE", "trailers")
+	}
 	resp, err := x.client.Do(r)
 	if err != nil {
-		t.Fatalf("%s: %v", line, err)
+		t.Fatalf("%s: %v", r.URL, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("%s: %v", line, err)
+		t.Fatalf("%s: %v", r.URL, err)
 	}
 	a := answer{Response: resp, body: string(body)}
 	if text := resp.Header.Get("X-Seen"); text != "" {
