@@ -92,6 +92,14 @@ func (a *api) table() []endpoint {
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
 	add(a.Series != nil, costly(views, "/v1/series?since=1h", "/v1/series", "what was counted in each window of the last hour, for /v1/mesh/series", a.history))
 	add(a.Config != nil, costly(views, "/v1/config", "/v1/config", "the configuration in force, with how often each route was used, and the state of endpoints and certificates", state(a.Config)))
+	if a.Explain != nil {
+		const help = "what becomes of a request, and why: the route, what each route before it misses, the request as it goes out; POST has the request as JSON; hop=ID explains the hops of a trace; format=text is for people"
+		for _, path := range []string{"/explain", "/v1/explain"} {
+			e := costly(views, path+"?url=/cart/7", path, help, a.explain)
+			e.methods, e.harmless = both, true
+			all = append(all, e)
+		}
+	}
 	ofMesh := func(path, pattern, help string, q meshQuestion, fresh time.Duration) endpoint {
 		e := row(path, pattern, get, help, a.ofMesh(q, fresh))
 		e.mesh = true

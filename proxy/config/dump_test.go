@@ -256,6 +256,7 @@ listeners:
         cluster: c.1
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
         transcode:
           descriptors: shop.pb
           services: [shop.Cart]
@@ -270,7 +271,6 @@ listeners:
             always_print_primitive_fields: true
             always_print_enums_as_ints: true
             preserve_proto_field_names: true
-        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -337,6 +337,8 @@ listeners:
         rewrite:
           path_prefix: /new
           host: a.test
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -347,6 +349,8 @@ listeners:
           path_regex: "/(a)"
           substitution: "/\\1"
           host_from_header: x-host
+          location: true
+          cookies: true
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -356,6 +360,8 @@ listeners:
         cluster: c.1
         rewrite:
           path_template: "/a/{id}"
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -375,6 +381,7 @@ listeners:
           source: false
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         split:
@@ -385,6 +392,7 @@ listeners:
           source: false
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         split:
@@ -394,12 +402,14 @@ listeners:
           source: true
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster_header: x-cluster
         allow_clusters: [c.1]
         timeout: 15s
         slow_threshold: 0s
+        max_requests: 0
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:

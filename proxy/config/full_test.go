@@ -105,7 +105,7 @@ listeners:
       - answer: {file: robots.txt}
       - answer: {json: {ok: true}}
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
-      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
+      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
       - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
@@ -418,7 +418,7 @@ func TestParseFull(t *testing.T) {
 				}),
 				fullAction(func(r *Route) { r.Cluster, r.Rewrite = "c.1", &Rewrite{PathPrefix: "/new", Host: "a.test"} }),
 				fullAction(func(r *Route) {
-					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host"}
+					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host", Location: true, Cookies: true}
 				}),
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}

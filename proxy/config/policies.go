@@ -13,14 +13,14 @@ type RoutePolicies struct {
 	CORS *CORS `yaml:"cors"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
-	// Transcode makes gRPC calls of requests with JSON.
-	Transcode *Transcode `yaml:"transcode"`
 	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
 	// Beyond that they are shed (UO): see "shed".
 	MaxRequests int `yaml:"max_requests" default:"0" min:"0"`
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`
+	// Transcode makes gRPC calls of requests with JSON.
+	Transcode *Transcode `yaml:"transcode"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its
@@ -47,8 +47,9 @@ type Fault struct {
 	// x-envoy-fault-delay-request (in milliseconds), x-envoy-fault-abort-request (an HTTP
 	// status), x-envoy-fault-abort-grpc-request (a gRPC status), and
 	// x-envoy-fault-delay-request-percentage and x-envoy-fault-abort-request-percentage
-	// beside them. For their requests they take the place of delay and abort. They are sent
-	// on, so the next hop may heed them too.
+	// beside them. For their requests they take the place of delay and abort, whose percent,
+	// if they are there, is the most that the fields get. They are sent on, so the next hop
+	// may heed them too.
 	Headers bool `yaml:"headers" default:"false"`
 }
 

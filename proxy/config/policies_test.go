@@ -42,12 +42,12 @@ func TestPolicyErrors(t *testing.T) {
 		{"fault: {abort: {status: 100}}", "routes[0].fault.abort.status: expected an integer from 200 to 599, found 100"},
 		{"fault: {abort: {grpc_status: 17}}", "routes[0].fault.abort.grpc_status: expected an integer from 0 to 16, found 17"},
 		{"fault: {abort: {code: 1}}", "routes[0].fault.abort.code: unknown key"},
-		{"transcode: {descriptors: a.pb}", `routes[0].transcode: gRPC needs HTTP/2, and cluster "a" speaks HTTP/1.1; set clusters.a.protocol to http2`},
 		{"max_requests: -1", "routes[0].max_requests: expected an integer of at least 0, found -1"},
 		{"max_requests: 1, shed: {status: 500}", "routes[0].shed.status: expected 503 or 429, found 500"},
 		{"max_requests: 1, shed: {status: 504}", "routes[0].shed.status: expected an integer from 429 to 503, found 504"},
 		{"max_requests: 1, shed: {retry_after: -1s}", "routes[0].shed.retry_after: expected a duration of at least"},
 		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, or remove the key"},
+		{"transcode: {descriptors: a.pb}", `routes[0].transcode: gRPC needs HTTP/2, and cluster "a" speaks HTTP/1.1; set clusters.a.protocol to http2`},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {

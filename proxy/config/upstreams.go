@@ -233,8 +233,8 @@ func (v validator) route(p *place, r *Route) {
 	v.headerChanges(p.key("response_headers"), header.Response, r.ResponseHeaders)
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
-	v.transcode(p, r)
 	v.split(p, r)
+	v.transcode(p, r)
 	v.clusterHeader(p, r)
 	if len(r.Subset) == 0 {
 		return

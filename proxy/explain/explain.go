@@ -111,6 +111,8 @@ type Answer struct {
 // Target is a cluster that the request may go to.
 type Target struct {
 	Cluster string `json:"cluster"`
+	// Variant is what tells it from the other targets of the route, "" for an only one.
+	Variant string `json:"variant,omitempty"`
 	// Chance is from 0 to 1.
 	Chance float64 `json:"chance"`
 	// Balance is how an endpoint is chosen, and From where they come from.

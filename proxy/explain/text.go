@@ -143,7 +143,11 @@ func (e *Explanation) answer(b *strings.Builder) {
 func (e *Explanation) targets(b *strings.Builder) {
 	for i := range e.Targets {
 		t := &e.Targets[i]
-		fmt.Fprintf(b, "\nCluster %s gets %s\n", t.Cluster, share(t.Chance, "it"))
+		variant := ""
+		if t.Variant != "" && t.Variant != t.Cluster {
+			variant = ", as variant " + t.Variant + ","
+		}
+		fmt.Fprintf(b, "\nCluster %s%s gets %s\n", t.Cluster, variant, share(t.Chance, "it"))
 		fmt.Fprintf(b, "  endpoints (%s, by %s):", t.From, t.Balance)
 		if len(t.Endpoints) == 0 {
 			b.WriteString(" none are known here")

@@ -53,6 +53,8 @@ type Forward struct {
 	// another path in their place; nil is none.
 	Strip, Prepend string
 	Rewrite        *Rewrite
+	// Undo takes back in responses what was rewritten; nil is none.
+	Undo *Undo
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string
@@ -98,6 +100,9 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	t, cookie, err := a.choose(x)
 	if err != nil {
 		return err
+	}
+	if f.dry != nil {
+		t = f.dry.target(x, a, t)
 	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)

@@ -35,6 +35,9 @@ func (a *attempt) relay() (err error) {
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
+	if undo := a.d.action.Undo; undo != nil {
+		undo.apply(r, h, record)
+	}
 	a.d.sticky.give(r)
 	a.d.cookie.give(r)
 	h.FirstByte = record.FirstByte

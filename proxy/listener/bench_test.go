@@ -2,6 +2,7 @@ package listener
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -45,25 +46,28 @@ var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 
 // system calls. It must not allocate.
 func BenchmarkForward(b *testing.B) {
 	for _, bb := range []struct {
-		name   string
-		all    bool
-		change []func(*forward.Route)
-	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, []func(*forward.Route){filtered}}} {
-		b.Run(bb.name, func(b *testing.B) {
-			exchange := inMemory(b, bb.all, nil, benchRequest, bb.change...)
-			b.ReportAllocs()
-			for b.Loop() {
-				exchange()
-			}
-		})
+		name    string
+		all     bool
+		filters []filter.Filter
+	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, policies()}} {
+		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all, bb.filters...) })
 	}
 }
 
-// filtered gives a route filters that put a Writer of their own in front.
-func filtered(r *forward.Route) {
-	r.Handler = filter.Chain(filter.Act,
+// policies are filters that put a Writer of their own in front.
+func policies() []filter.Filter {
+	return []filter.Filter{
 		compress.New(compress.Options{Algorithms: []compress.Algorithm{compress.Gzip}, MinBytes: 1024, Types: []string{"text/*"}}),
-		cors.New(cors.Options{Origins: []string{"https://shop.example"}, Credentials: true}))
+		cors.New(cors.Options{Origins: []string{"https://shop.example"}, Credentials: true}),
+	}
+}
+
+func benchmarkForward(b *testing.B, all bool, filters ...filter.Filter) {
+	do := inMemory(b, all, special{filters: filters})
+	b.ReportAllocs()
+	for b.Loop() {
+		do()
+	}
 }
 
 // TestForwardAllocatesNothing holds the hot path to its word. The race detector
@@ -72,12 +76,10 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest)) })
-	t.Run("through filters", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, nil, benchRequest, filtered)) })
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, special{})) })
 	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
 		t.Run("to a split, sticky by "+name, func(t *testing.T) {
-			allocatesNothing(t, inMemory(t, true, nil, benchRequest, func(r *forward.Route) {
-				a := r.Action.(*forward.Forward)
+			allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) {
 				first := &a.Targets[0]
 				for _, variant := range []string{"a", "b", "c"} {
 					next := *first
@@ -87,7 +89,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 					a.Targets = append(a.Targets, next)
 				}
 				a.Targets, a.Sticky = a.Targets[1:], on
-			}))
+			}}))
 		})
 	}
 	changed, err := header.Compile(header.Request, header.Spec{
@@ -97,17 +99,18 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("with changes", func(t *testing.T) {
-		allocatesNothing(t, inMemory(t, true, changed, strings.Replace(benchRequest, " /", " /x/../%61//", 1)))
+		allocatesNothing(t, inMemory(t, true, special{changed: changed, request: strings.Replace(benchRequest, " /", " /x/../%61//", 1)}))
 	})
+	t.Run("with filters", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, special{filters: policies()})) })
 }
 
-func allocatesNothing(t *testing.T, exchange func()) {
+func allocatesNothing(t *testing.T, do func()) {
 	t.Helper()
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {
-		exchange()
+		do()
 	}
 	runtime.ReadMemStats(&after)
 	// Less than one in two requests: a ring of hops may fill up once while the
@@ -117,10 +120,18 @@ func allocatesNothing(t *testing.T, exchange func()) {
 	}
 }
 
+// special is what is special about an exchange in memory.
+type special struct {
+	request string                 // in place of [benchRequest]
+	changed *header.Changes        // of the request and of its response
+	change  func(*forward.Forward) // changes what the route does
+	filters []filter.Filter        // the route's
+}
+
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
-// time limit, for which net.Pipe would allocate. change changes the route.
-func inMemory(b testing.TB, all bool, changed *header.Changes, request string, change ...func(*forward.Route)) func() {
+// time limit, for which net.Pipe would allocate.
+func inMemory(b testing.TB, all bool, e special) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -149,9 +160,13 @@ func inMemory(b testing.TB, all bool, changed *header.Changes, request string, c
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
-	found := forward.Route{Labels: labels, Response: changed, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: changed}}, Timeout: 15 * time.Second, Request: changed}}
-	for _, f := range change {
-		f(&found)
+	action := &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: e.changed}}, Timeout: 15 * time.Second, Request: e.changed}
+	if e.change != nil {
+		e.change(action)
+	}
+	found := forward.Route{Labels: labels, Response: e.changed, Action: action}
+	if len(e.filters) > 0 {
+		found.Handler = filter.Chain(filter.Act, e.filters...)
 	}
 	f := forward.New(forward.Options{
 		Labels: labels, Routes: []forward.Route{found},
@@ -172,8 +187,8 @@ func inMemory(b testing.TB, all bool, changed *header.Changes, request string, c
 	b.Cleanup(l.done.Wait)
 	b.Cleanup(func() { client.Close() })
 
-	asked, buf := []byte(request), make([]byte, 4096)
-	exchange := func() {
+	asked, buf := []byte(cmp.Or(e.request, benchRequest)), make([]byte, 4096)
+	do := func() {
 		if _, err := client.Write(asked); err != nil {
 			b.Fatal(err)
 		}
@@ -187,9 +202,9 @@ func inMemory(b testing.TB, all bool, changed *header.Changes, request string, c
 		}
 	}
 	for range 1000 {
-		exchange()
+		do()
 	}
-	return exchange
+	return do
 }
 
 // answer is an endpoint that allocates nothing either.

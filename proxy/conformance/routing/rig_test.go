@@ -78,8 +78,9 @@ func (k kind) endpoint(t *testing.T, cluster string) string {
 // rig is a proxy with clusters a, b and c, and a client of it.
 type rig struct {
 	*proxytest.Proxy
-	kind   kind
-	client *http.Client
+	kind      kind
+	client    *http.Client
+	endpoints map[string]string // addresses, by the cluster
 }
 
 // start runs a proxy with these routes, in YAML. more are further keys of the listener.
@@ -90,15 +91,17 @@ func (k kind) start(t *testing.T, routes string, more ...string) *rig {
 		protocol = "http2"
 	}
 	var clusters strings.Builder
+	endpoints := map[string]string{}
 	for _, name := range []string{"a", "b", "c"} {
-		clusters.WriteString("  " + name + ": {endpoints: [\"" + k.endpoint(t, name) + "\"], protocol: " + protocol + "}\n")
+		endpoints[name] = k.endpoint(t, name)
+		clusters.WriteString("  " + name + ": {endpoints: [\"" + endpoints[name] + "\"], protocol: " + protocol + "}\n")
 	}
 	listener := "  - name: ingress\n    address: \"" + proxytest.OwnAddress() + "\"\n"
 	for _, key := range more {
 		listener += "    " + key + "\n"
 	}
 	text := "listeners:\n" + listener + "    routes:\n" + indent(routes, "      ") + "clusters:\n" + clusters.String()
-	x := &rig{Proxy: proxytest.StartYAML(t, text), kind: k}
+	x := &rig{Proxy: proxytest.StartYAML(t, text), kind: k, endpoints: endpoints}
 	transport := &http.Transport{Protocols: k.protocols(), DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, x.Ingress())
 	}}
