@@ -382,6 +382,25 @@ listeners:
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
+      - name: canary
+        match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        guard:
+          canary: beta
+          min_requests: 300
+          max_error_rate_over_stable: 0.01
+          max_p99_over_stable: 2
+          window: 10m
+          then: 1
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         split:

@@ -108,6 +108,9 @@ listeners:
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
       - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - name: canary
+        split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}]
+        guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
       - {split: [{cluster: c.1}], sticky: {source: true}}
       - {cluster_header: x-cluster, allow_clusters: [c.1]}
@@ -426,6 +429,10 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
 					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Name, r.Split = "canary", []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Guard = &Guard{Canary: "beta", MinRequests: 300, MaxErrorRateOverStable: 0.01, MaxP99OverStable: 2, Window: 10 * time.Minute, Then: 1}
 				}),
 				fullAction(func(r *Route) {
 					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}

@@ -35,9 +35,12 @@ func (e *Explanation) Text(all bool) string {
 }
 
 func (e *Explanation) route(b *strings.Builder) {
-	if e.Route == nil {
+	switch {
+	case e.Early:
+		b.WriteString("\nIt is answered before a route is looked for.\n")
+	case e.Route == nil:
 		fmt.Fprintf(b, "\nNo route of listener %s takes it.\n", e.Listener)
-	} else {
+	default:
 		fmt.Fprintf(b, "\nRoute %s of listener %s takes %s.\n  it asks for: %s\n", e.Route.Label(), e.Listener, share(e.Chance, "it"), e.Route.Match)
 	}
 	for _, o := range e.Others {

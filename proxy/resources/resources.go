@@ -107,6 +107,8 @@ type Route struct {
 	ClusterHeader string
 	// Sticky keeps clients at their target; nil does not.
 	Sticky *config.Sticky
+	// Guard watches a target; nil for none.
+	Guard *config.Guard
 	// Redirect is where clients are sent, and Answer the response that they get; nil for
 	// neither. Content is what the file of the answer holds: whoever reads files sets it.
 	Redirect *config.Redirect

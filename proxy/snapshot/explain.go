@@ -235,7 +235,9 @@ func (x *explanation) fill() error {
 		x.Route, policies = &named, &r.Policies
 		x.settings(r)
 	}
-	x.earlier()
+	if x.Early = x.run.Request.Head == nil; !x.Early {
+		x.earlier()
+	}
 	x.Filters = explainedFilters(x.config, policies)
 	x.answers()
 	if x.run.Action != nil && x.answer == nil {
@@ -243,7 +245,7 @@ func (x *explanation) fill() error {
 			return err
 		}
 	}
-	if r == nil {
+	if r == nil && !x.Early {
 		x.missed()
 	}
 	if x.in.scheme == "https" && x.config.TLS == nil || x.in.scheme == "http" && x.config.TLS != nil {
