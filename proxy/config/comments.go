@@ -54,6 +54,9 @@ func (c comments) add(types *ast.GenDecl, names map[string]string) {
 			if len(field.Names) == 0 {
 				continue // embedded: its own type has the comments
 			}
+			if field.Tag == nil {
+				continue // it is no key
+			}
 			name := field.Names[0].Name
 			tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
 			names[name] = tag.Get("yaml")

@@ -30,6 +30,7 @@ var (
 	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		injectFilter,
 		bodyFilter,
+		transcodeFilter,
 	}
 )
 
@@ -42,7 +43,6 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	}
 	key, err := json.Marshal(p)
 	own := g.limits(r, lc)
-	key = append(key, r.Descriptors...)
 	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil {
 		return shared
 	}
@@ -58,9 +58,6 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	filters = append(filters, own.filters()...)
 	for _, of := range innerFilters {
 		add(of(p))
-	}
-	if f := transcodeFilter(p.Transcode, r.Descriptors); f != nil {
-		filters = append(filters, f) // the innermost: what it makes of a request is not one any more
 	}
 	if len(filters) == 0 {
 		return nil
@@ -159,11 +156,12 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 	return inject.New(o)
 }
 
-func transcodeFilter(c *config.Transcode, descriptors string) filter.Filter {
+func transcodeFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.Transcode
 	if c == nil {
 		return nil
 	}
-	schema, err := c.Schema([]byte(descriptors))
+	schema, err := c.Schema()
 	most, tooMuch := config.Size(c.MaxMessage)
 	if err != nil || tooMuch != nil { // not reached: the configuration is valid
 		return nil
