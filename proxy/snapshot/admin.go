@@ -37,7 +37,7 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Panics: p.panics, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
-		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState, Routes: p.routesState,
+		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Guards: p.guardsOf, ResetGuards: p.resetGuards, Listeners: p.listenersState, Routes: p.routesState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
 		Top:        p.top, Tail: p.tail, Drain: p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince, Series: p.seriesUntil, Config: p.shown, Explain: p.Explain,
 	}

@@ -59,7 +59,7 @@ func (p *Proxy) routesState() any {
 			why = g.unreachable(lc.Name, routes)
 		}
 		for i := range routes {
-			one := listedRoute{Listener: lc.Name, Number: i + 1, Catalog: catalog, shownRoute: shownRouteOf(&routes[i], lc, hits, hour)}
+			one := listedRoute{Listener: lc.Name, Number: i + 1, Catalog: catalog, shownRoute: g.shownRoute(&routes[i], lc, hits, hour)}
 			one.Unreachable, one.Unused = why[i], one.Hits == 0
 			all = append(all, one)
 		}

@@ -50,6 +50,8 @@ type shownRoute struct {
 	LastHit *time.Time `json:"last_hit,omitempty"`
 	// Unreachable is why no request can take the route, "" if some can.
 	Unreachable string `json:"unreachable,omitempty"`
+	// Guard is the state of its guard; nil if it has none.
+	Guard *shownGuard `json:"guard,omitempty"`
 }
 
 type shownCluster struct {
@@ -164,7 +166,7 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 		if table := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: b.config.Name}]; table != nil {
 			unreachable := g.unreachable(b.config.Name, table.Routes)
 			for i := range table.Routes {
-				one := shownRouteOf(&table.Routes[i], b.config, hits, hour)
+				one := g.shownRoute(&table.Routes[i], b.config, hits, hour)
 				one.Unreachable = unreachable[i]
 				l.Routes = append(l.Routes, one)
 			}
@@ -174,7 +176,7 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 	return all
 }
 
-func shownRouteOf(r *resources.Route, lc *config.Listener, hits map[[3]string]tally.Count, hour *used) shownRoute {
+func (g *generation) shownRoute(r *resources.Route, lc *config.Listener, hits map[[3]string]tally.Count, hour *used) shownRoute {
 	one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: strings.Join(clustersOf(r), ", ")}
 	for _, cluster := range clustersOf(r) {
 		c := hits[[3]string{lc.Direction, r.Name, cluster}]
@@ -183,6 +185,9 @@ func shownRouteOf(r *resources.Route, lc *config.Listener, hits map[[3]string]ta
 		if last, ok := hour.last[routeKey{lc.Name, r.Name, cluster}]; ok && (one.LastHit == nil || last.After(*one.LastHit)) {
 			one.LastHit = &last
 		}
+	}
+	if i := slices.IndexFunc(g.guards, func(w *guarded) bool { return w.route == r }); i >= 0 {
+		one.Guard = g.guards[i].shown(time.Now())
 	}
 	return one
 }

@@ -49,7 +49,8 @@ type seen struct {
 }
 
 // endpoint runs an endpoint of a cluster, which tells what it sees, and answers with the
-// fields that the request asks for by x-answer-NAME. It fails if x-fail has its name.
+// fields that the request asks for by x-answer-NAME, and its x-status and x-content. It fails
+// if x-fail has its name.
 func (k kind) endpoint(t *testing.T, cluster string) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
