@@ -84,6 +84,10 @@ type Options struct {
 	// Act applies an action to an endpoint of a cluster, both by name: "eject", "restore"
 	// or "drain". It returns an error if there is no such endpoint.
 	Act func(cluster, endpoint, action string) error
+	// Guards are those of the routes of a name, for encoding/json; none if there is no such
+	// route. ResetGuards resets them, and fails if there is none.
+	Guards      func(route string) []any
+	ResetGuards func(route string) error
 	// ConfigDump returns the running configuration as JSON, without its
 	// secrets.
 	ConfigDump func() ([]byte, error)

@@ -125,6 +125,9 @@ func (a *api) table() []endpoint {
 	add(a.Catalog != nil, costly(views, "/catalog", "/catalog", "the catalog that is served: its routes, and whether it is known and fresh", state(a.Catalog)))
 	add(a.Act != nil, row("/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
 		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act))
+	add(a.Guards != nil,
+		costly(views, "/routes/NAME/guard", "/routes/{route}/guard", "how the canary of a route compares with its other targets, and whether it was taken back", a.guards),
+		row("/routes/NAME/guard/reset", "/routes/{route}/guard/reset", post, "POST gives the canary of a route its weight again", a.resetGuards))
 	add(a.ConfigDump != nil, costly(views, "/config_dump", "/config_dump", "the running configuration, secrets left out", a.configDump))
 	add(a.Level != nil, row("/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging))
 	add(a.Reload != nil, row("/reload", "/reload", post, "POST reads the configuration again, and says what changed", a.reload))

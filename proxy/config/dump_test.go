@@ -238,6 +238,14 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        error_bodies:
+          - statuses: ["503"]
+            body: "later\n"
+            content_type: text/html
+            endpoints: true
+          - json:
+              error: sorry
+            endpoints: false
         fault:
           delay:
             fixed: 300ms
@@ -379,6 +387,25 @@ listeners:
             ttl: 1h
             path: /cart
           source: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - name: canary
+        match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        guard:
+          canary: beta
+          min_requests: 300
+          max_error_rate_over_stable: 0.01
+          max_p99_over_stable: 2
+          window: 10m
+          then: 1
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0

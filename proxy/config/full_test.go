@@ -77,6 +77,9 @@ listeners:
         traces: {sample: 0.5}
         body: {max: 10MiB, buffer: true}
         compress: {algorithms: [gzip, br], min_bytes: 0, types: [application/json, "text/*"]}
+        error_bodies:
+          - {statuses: [503], body: "later\n", content_type: text/html, endpoints: true}
+          - {json: {error: sorry}}
         cors:
           allow_origins: ["https://a.example.com", "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]
@@ -108,6 +111,9 @@ listeners:
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
       - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - name: canary
+        split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}]
+        guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
       - {split: [{cluster: c.1}], sticky: {source: true}}
       - {cluster_header: x-cluster, allow_clusters: [c.1]}
@@ -386,8 +392,9 @@ func TestParseFull(t *testing.T) {
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
 				RoutePolicies: RoutePolicies{
-					Body:     &Body{"10MiB", true},
-					Compress: &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
+					Body:        &Body{"10MiB", true},
+					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
+					Compress:    &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
 					CORS: &CORS{
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
@@ -426,6 +433,10 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
 					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Name, r.Split = "canary", []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Guard = &Guard{Canary: "beta", MinRequests: 300, MaxErrorRateOverStable: 0.01, MaxP99OverStable: 2, Window: 10 * time.Minute, Then: 1}
 				}),
 				fullAction(func(r *Route) {
 					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}

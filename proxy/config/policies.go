@@ -11,6 +11,8 @@ type RoutePolicies struct {
 	Compress *Compress `yaml:"compress"`
 	// CORS lets pages of other origins read the responses.
 	CORS *CORS `yaml:"cors"`
+	// ErrorBodies are the content of error responses. The first for the status is taken.
+	ErrorBodies []ErrorBody `yaml:"error_bodies"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
 	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
@@ -77,6 +79,7 @@ type FaultAbort struct {
 func (v validator) policies(p *place, r *RoutePolicies) {
 	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)
+	v.errorBodies(p.key("error_bodies"), r.ErrorBodies)
 	v.limits(p, r)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")

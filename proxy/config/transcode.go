@@ -43,6 +43,8 @@ type Transcode struct {
 	MaxMessage string `yaml:"max_message" default:"4MiB" format:"size"`
 	// Print says how JSON is written.
 	Print TranscodePrint `yaml:"print"`
+
+	content string // of the file
 }
 
 // TranscodePrint says how messages are written as JSON.
@@ -77,9 +79,17 @@ func (v validator) transcode(p *place, r *Route) {
 	}
 }
 
-// Schema compiles the content of the file of Descriptors.
-func (t *Transcode) Schema(content []byte) (*httprule.Schema, error) {
-	return httprule.Load(content, httprule.Options{Services: t.Services, AutoMapping: t.AutoMapping})
+// WithContent returns a Transcode that has the content of its file. Whoever reads files sets
+// it.
+func (t *Transcode) WithContent(content []byte) *Transcode {
+	with := *t
+	with.content = string(content)
+	return &with
+}
+
+// Schema compiles the content of the file.
+func (t *Transcode) Schema() (*httprule.Schema, error) {
+	return httprule.Load([]byte(t.content), httprule.Options{Services: t.Services, AutoMapping: t.AutoMapping})
 }
 
 // transcode checks the descriptors of a route.
@@ -88,7 +98,7 @@ func (f fileChecker) transcode(p *place, t *Transcode) {
 	if !ok {
 		return
 	}
-	if _, err := t.Schema(content); err != nil {
+	if _, err := t.WithContent(content).Schema(); err != nil {
 		for line := range strings.Lines(err.Error()) {
 			f.errs.add(p, "the file %q: %s", clip(t.Descriptors), strings.TrimRight(line, "\n"))
 		}

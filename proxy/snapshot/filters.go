@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/body"
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
+	"github.com/hopscope/hopscope/proxy/filter/errorbody"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/filter/transcode"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -23,10 +25,12 @@ var (
 	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		compressFilter,
 		corsFilter,
+		errorBodyFilter,
 	}
 	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		injectFilter,
 		bodyFilter,
+		transcodeFilter,
 	}
 )
 
@@ -39,7 +43,6 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	}
 	key, err := json.Marshal(p)
 	own := g.limits(r, lc)
-	key = append(key, r.Descriptors...)
 	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil {
 		return shared
 	}
@@ -55,9 +58,6 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	filters = append(filters, own.filters()...)
 	for _, of := range innerFilters {
 		add(of(p))
-	}
-	if f := transcodeFilter(p.Transcode, r.Descriptors); f != nil {
-		filters = append(filters, f) // the innermost: what it makes of a request is not one any more
 	}
 	if len(filters) == 0 {
 		return nil
@@ -107,6 +107,26 @@ func corsFilter(p *config.RoutePolicies) filter.Filter {
 	return cors.New(o)
 }
 
+func errorBodyFilter(p *config.RoutePolicies) filter.Filter {
+	if len(p.ErrorBodies) == 0 {
+		return nil
+	}
+	var bodies []errorbody.Body
+	for _, c := range p.ErrorBodies {
+		b := errorbody.Body{Endpoints: c.Endpoints, Content: []byte(c.Body), ContentType: cmp.Or(c.ContentType, "text/plain; charset=utf-8")}
+		if c.JSON != "" {
+			b.Content, b.ContentType = []byte(c.JSON), cmp.Or(c.ContentType, "application/json")
+		}
+		for _, s := range c.Statuses {
+			if first, last, err := config.Statuses(s); err == nil { // it is valid
+				b.Statuses = append(b.Statuses, [2]int{first, last})
+			}
+		}
+		bodies = append(bodies, b)
+	}
+	return errorbody.New(bodies)
+}
+
 func bodyFilter(p *config.RoutePolicies) filter.Filter {
 	if p.Body == nil {
 		return nil
@@ -136,11 +156,12 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 	return inject.New(o)
 }
 
-func transcodeFilter(c *config.Transcode, descriptors string) filter.Filter {
+func transcodeFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.Transcode
 	if c == nil {
 		return nil
 	}
-	schema, err := c.Schema([]byte(descriptors))
+	schema, err := c.Schema()
 	most, tooMuch := config.Size(c.MaxMessage)
 	if err != nil || tooMuch != nil { // not reached: the configuration is valid
 		return nil

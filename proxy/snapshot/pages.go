@@ -65,13 +65,14 @@ func readDescriptors(t *resources.RouteTable) error {
 			continue
 		}
 		content, err := readStart(c.Descriptors, httprule.MaxSet)
+		c = c.WithContent(content)
 		if err == nil {
-			_, err = c.Schema(content)
+			_, err = c.Schema()
 		}
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("routes[%d].transcode: %s: %w", i, c.Descriptors, err))
 		}
-		t.Routes[i].Descriptors = string(content)
+		t.Routes[i].Policies.Transcode = c
 	}
 	return errors.Join(mistakes...)
 }

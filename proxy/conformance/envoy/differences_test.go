@@ -1,6 +1,7 @@
 package envoy_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/pathform"
 	"github.com/hopscope/hopscope/proxy/pathtemplate"
 )
 
@@ -22,7 +24,8 @@ var ownFields = []string{
 type comparison struct {
 	q         request
 	want, got outcome
-	route     *config.Route // that one of them took, if it leads to a cluster
+	route     *config.Route // that one of them took
+	path      *config.Path  // of the listener
 	// alike reports whether they treat another request alike, or not for another reason.
 	alike func(request) bool
 }
@@ -45,12 +48,52 @@ var differences = []difference{
 		},
 	},
 	{
+		"escapes in lower case",
+		"hopscope's normal form has %2F where the request has %2f (RFC 3986 section 6.2.2.1). Envoy leaves those that it does not decode.",
+		func(c *comparison) bool {
+			path, query := c.q.cut()
+			upper := escape.ReplaceAllStringFunc(path, strings.ToUpper)
+			return c.path.Normalize && upper != path && c.alike(c.q.at(upper+query))
+		},
+	},
+	{
+		"an unescaped backslash",
+		"It is a slash to hopscope. Envoy makes one of it only with normalize_path.",
+		func(c *comparison) bool {
+			path, query := c.q.cut()
+			slash := strings.NewReplacer("%5c", "%2f", "%5C", "%2f").Replace(path)
+			return !c.path.Normalize && slash != path && c.alike(c.q.at(slash+query))
+		},
+	},
+	{
+		"a path of slashes alone",
+		"hopscope merges them to one, Envoy leaves them.",
+		func(c *comparison) bool {
+			path, query := c.q.cut()
+			return c.path.MergeSlashes && len(path) > 1 && strings.Trim(path, "/") == "" && c.alike(c.q.at("/"+query))
+		},
+	},
+	{
+		"parameters of a dot segment",
+		"hopscope refuses ..;a, which servers do not agree on. To Envoy it is the segment above.",
+		func(c *comparison) bool {
+			return c.path.Normalize && strings.Contains(c.q.target, "..;") && (c.got.Status == 400 || c.got.GRPC != "")
+		},
+	},
+	{
+		"where an escaped slash is redirected to",
+		"Envoy's Location is the path, hopscope's the whole URL: a path that begins with two slashes would name a host.",
+		func(c *comparison) bool {
+			return c.path.EscapedSlashes == "redirect" && c.got.Status == 307 && strings.HasPrefix(c.want.Location, "/") && c.got.Location == "http://"+c.q.host+c.want.Location
+		},
+	},
+	{
 		"what is a gRPC call",
 		"To Envoy it is what has the content type application/grpc or application/grpc+NAME. hopscope asks for POST, too, as gRPC does, takes parameters " +
-			"behind the type, and answers gRPC-Web with a status of gRPC.",
+			"behind the type and any case of letters, and answers gRPC-Web with a status of gRPC.",
 		func(c *comparison) bool {
 			kind := c.q.field("content-type")
-			if !strings.HasPrefix(kind, "application/grpc") || c.q.method == "POST" && !strings.Contains(kind, ";") && !strings.Contains(kind, "-web") {
+			if !strings.HasPrefix(strings.ToLower(kind), "application/grpc") || c.q.method == "POST" && grpcKind.MatchString(kind) {
 				return false
 			}
 			other := c.q.clone()
@@ -74,6 +117,13 @@ var differences = []difference{
 				return false
 			}
 			return message.BadHost([]byte(c.q.field(c.route.Rewrite.HostFromHeader))) != ""
+		},
+	},
+	{
+		"a field that names a cluster",
+		"Envoy takes every cluster that there is. hopscope takes those of allow_clusters.",
+		func(c *comparison) bool {
+			return c.route != nil && c.route.ClusterHeader != "" && (c.got.Status == 503 || c.got.GRPC == "14") && !slices.Contains(c.route.AllowClusters, c.q.field(c.route.ClusterHeader))
 		},
 	},
 	{
@@ -115,7 +165,10 @@ func (c *comparison) rewritten() (string, bool) {
 	if c.route == nil || c.route.Rewrite == nil {
 		return "", false
 	}
-	path, _, _ := strings.Cut(c.q.target, "?")
+	path, _ := c.q.cut()
+	if form, verdict := c.path.Rules().Append(nil, []byte(path)); verdict != pathform.Same {
+		path = string(form)
+	}
 	switch w := c.route.Rewrite; {
 	case w.PathRegex != "":
 		s, err := pathtemplate.ParseSubstitution(w.PathRegex, w.Substitution)
@@ -129,6 +182,28 @@ func (c *comparison) rewritten() (string, bool) {
 		return string(to.Apply([]byte(path))), err == nil
 	}
 	return "", false
+}
+
+// grpcKind is a content type that both take for gRPC's.
+var grpcKind = regexp.MustCompile(`^application/grpc(\+.*)?$`)
+
+// escape is the escape of a byte in a path.
+var escape = regexp.MustCompile("%[0-9a-fA-F]{2}")
+
+// cut returns the path of the target, and the rest.
+func (q *request) cut() (path, rest string) {
+	path, query, asked := strings.Cut(q.target, "?")
+	if asked {
+		query = "?" + query
+	}
+	return path, query
+}
+
+// at is the request with another target.
+func (q *request) at(target string) request {
+	r := q.clone()
+	r.target = target
+	return r
 }
 
 // joined is the request with one line a field, if it is another.

@@ -92,7 +92,7 @@ func (p *pair) ask(q *request) (want, got outcome, err error) {
 }
 
 func (p *pair) explained(q request, want, got outcome) (string, bool) {
-	c := comparison{q: q, want: want, got: got, route: p.table.route(max(got.Cluster, want.Cluster))}
+	c := comparison{q: q, want: want, got: got, route: p.table.route(max(got.Route, want.Route)), path: &p.table.path}
 	c.alike = func(q request) bool {
 		want, got, err := p.ask(&q)
 		if err != nil || cmp.Equal(want, got) {
@@ -104,11 +104,11 @@ func (p *pair) explained(q request, want, got outcome) (string, bool) {
 	return explained(&c)
 }
 
-// route is the route that leads to a cluster.
-func (t *table) route(cluster string) *config.Route {
+// route is the route of a name, nil for none.
+func (t *table) route(name string) *config.Route {
 	for _, h := range t.hosts {
 		for i := range h.routes {
-			if h.routes[i].Cluster == cluster && cluster != "" {
+			if h.routes[i].Name == name {
 				return &h.routes[i]
 			}
 		}
@@ -130,7 +130,7 @@ func (o *outcome) kind() string {
 }
 
 func (t *table) String() string {
-	text := ""
+	text := fmt.Sprintf("%+v\n", t.path)
 	for _, h := range t.hosts {
 		text += fmt.Sprintf("%q\n", h.domains)
 		for i := range h.routes {
@@ -144,6 +144,12 @@ func (t *table) String() string {
 			case r.Answer != nil:
 				text += fmt.Sprintf("    %+v\n", *r.Answer)
 			}
+			for _, c := range []*config.HeaderChanges{r.RequestHeaders, r.ResponseHeaders} {
+				if c != nil {
+					text += fmt.Sprintf("    set %q, add %q, remove %q\n", c.Set, c.Add, c.Remove)
+				}
+			}
+			text += fmt.Sprintf("    %s %v %s\n", r.Cluster, r.Split, r.ClusterHeader)
 		}
 	}
 	return text

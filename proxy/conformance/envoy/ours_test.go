@@ -21,6 +21,7 @@ func ours(t *testing.T, tables []*table, clusters map[string]string) *config.Con
 	for _, table := range tables {
 		l := config.NewListener(table.name(), "127.0.0.1:0")
 		l.Routes, l.Via, l.GRPCWeb = table.routes(), false, false
+		l.Path = table.path
 		c.Listeners = append(c.Listeners, l)
 	}
 	if err := c.Validate(); err != nil {

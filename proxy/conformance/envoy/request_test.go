@@ -29,6 +29,11 @@ var (
 		"/a%2fb", "/a%2Fb", "/%61", "/a;p=1", "//", "//a", "//a/b", "/a//b", "/./a", "/../a", "/a/../b", "/7", "/a/items/b.mp4", "/a/items/.mp4", "/a,b", "/a/b/7", "/a+b",
 		"/a:b@c", "/a~b", "/aé", "/a'b", "/a!$&()*", "/.", "/..", "/b/a/a", "/aa",
 	}
+	// tricks are other ways to write a path.
+	tricks = []string{
+		`/a\b`, "/a/%2e%2e/b", "/a%5cb", "/%2e", "/%2e%2e/", "/a/./b", "/a/..", "/../../a", "/a%00b", "/a/..;x/b", "/%61/%62", "/a%252fb", "/a/%2E%2e/b", "/a%zz", "/a%", "/a?b=%2f/../c",
+		"/./", "/.//a", "///a///b", "/cart%2f7", "/cart/%2f/7", "/a/b/../../cart/7", "/%2f%2fa", "/a%2F%2e%2E%2fb", "/%7Ea", "/a%2b", "/a%3Bb", "/A%c3%a9", "/cart/..%2f", "/a/.../b", "/a/.b",
+	}
 	queries = []string{
 		"", "", "", "?", "?v", "?v=", "?v=a", "?v=7&w=b", "?w=a&v=ab", "?v=a&v=b", "?v=b,c", "?v=a%20b", "?v=a+b", "?V=a", "?v=a=1", "?&v=a&", "?vv=a", "?v=150#", "?a/b?c", "?w&v=A",
 	}
@@ -40,6 +45,12 @@ var (
 // all but one.
 func newRequest(t *table, r *rand.Rand) request {
 	q := request{method: one(r, methods), target: one(r, targets) + one(r, queries), host: one(r, hosts)}
+	if in(5, r) {
+		q.target = one(r, tricks)
+	}
+	if in(4, r) {
+		q.fields = append(q.fields, one(r, []string{"x-cluster", "x-a"})+": "+one(r, []string{"r0", "r1", "r2", "r3", idle, "nobody", ""}))
+	}
 	for range r.IntN(3) {
 		q.fields = append(q.fields, one(r, names)+": "+one(r, sentValues))
 	}

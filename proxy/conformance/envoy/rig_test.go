@@ -24,6 +24,8 @@ type outcome struct {
 	Target   string   // that the endpoint was asked for
 	Host     string   // that the endpoint was asked for
 	Fields   []string // that the endpoint got, "name: value", but for the proxies' own
+	Route    string   // what the response says of it
+	Response []string // fields of the response that routes change, "name: value"
 	Location string
 	GRPC     string // grpc-status
 	Body     string // of an answer that a route has; pages of errors are each proxy's own
@@ -33,8 +35,11 @@ type outcome struct {
 func startEndpoints(t *testing.T) map[string]string {
 	t.Helper()
 	clusters := map[string]string{}
-	for i := range mostRoutes {
+	for i := range mostRoutes + 1 {
 		name := fmt.Sprintf("r%d", i)
+		if i == mostRoutes {
+			name = idle
+		}
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			o := outcome{Cluster: name, Target: r.RequestURI, Host: r.Host}
 			for name, values := range r.Header {
@@ -46,6 +51,8 @@ func startEndpoints(t *testing.T) map[string]string {
 				o.Fields = append(o.Fields, strings.ToLower(name)+": "+strings.Join(values, ","))
 			}
 			text, _ := json.Marshal(o)
+			w.Header().Set("X-Up", "up")
+			w.Header().Set("X-Fixed", "fixed")
 			w.Header().Set("X-Seen", base64.StdEncoding.EncodeToString(text))
 		}))
 		t.Cleanup(func() {
@@ -112,6 +119,12 @@ func (c *client) ask(q *request) (o outcome, err error) {
 	}
 	if o.Status, o.Location, o.GRPC = resp.StatusCode, resp.Header.Get("Location"), resp.Header.Get("Grpc-Status"); strings.HasPrefix(string(body), answerText) {
 		o.Body = string(body)
+	}
+	o.Route = resp.Header.Get("X-Route")
+	for _, name := range []string{"X-A", "X-B", "X-Up", "X-New", "X-Other"} {
+		if values := resp.Header.Values(name); len(values) > 0 {
+			o.Response = append(o.Response, name+": "+strings.Join(values, ","))
+		}
 	}
 	o.Fields = slices.DeleteFunc(o.Fields, func(f string) bool { return slices.Contains(ownFields, nameOf(f)) })
 	slices.Sort(o.Fields)

@@ -6,11 +6,13 @@ import (
 	"slices"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/pathform"
 )
 
 // table is a generated list of virtual hosts, as Envoy has them.
 type table struct {
 	number int
+	path   config.Path
 	hosts  []virtualHost
 }
 
@@ -30,7 +32,10 @@ const mostRoutes = 12
 // newTable generates a table. All that it has is of few words, so that requests meet its
 // conditions, or nearly.
 func newTable(number int, r *rand.Rand) *table {
-	t := &table{number: number}
+	t := &table{number: number, path: config.Path{EscapedSlashes: "keep"}}
+	if in(2, r) {
+		t.path = config.Path{Normalize: !in(4, r), MergeSlashes: in(2, r), EscapedSlashes: one(r, []string{"keep", "reject", "unescape", "redirect"})}
+	}
 	free := slices.Clone(domains)
 	r.Shuffle(len(free), func(i, k int) { free[i], free[k] = free[k], free[i] })
 	n := 0
@@ -39,12 +44,34 @@ func newTable(number int, r *rand.Rand) *table {
 		h := virtualHost{domains: free[:take]}
 		free = free[take:]
 		for range 1 + r.IntN(mostRoutes/4) {
-			h.routes = append(h.routes, newRoute(fmt.Sprintf("r%d", n), r))
+			route := newRoute(fmt.Sprintf("r%d", n), r)
+			reachable(&route.Match, t.path.Rules())
+			h.routes = append(h.routes, route)
 			n++
 		}
 		t.hosts = append(t.hosts, h)
 	}
 	return t
+}
+
+// reachable has a match ask for no path that the rules leave no request.
+func reachable(m *config.Match, rules pathform.Rules) {
+	can := func(path string) bool {
+		_, verdict := rules.Append(nil, []byte(path))
+		return verdict == pathform.Same
+	}
+	if m.Path != "" && !can(m.Path) {
+		m.Path = "/a/b"
+	}
+	if m.PathSegments != "" && !can(m.PathSegments) {
+		m.PathSegments = "/a"
+	}
+	if m.PathPrefix != "" && !can(m.PathPrefix+"x") {
+		m.PathPrefix = "/a"
+	}
+	if m.Not != nil && m.Not.PathPrefix != "" && !can(m.Not.PathPrefix+"x") {
+		m.Not.PathPrefix = "/ab"
+	}
 }
 
 func one[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
@@ -91,12 +118,59 @@ func newRoute(name string, r *rand.Rand) config.Route {
 		route.Answer = config.NewAnswer()
 		route.Answer.Status, route.Answer.Body = one(r, []int{200, 201, 403, 404, 503}), answerText+name
 	default:
-		route.Cluster = name
+		switch r.IntN(6) {
+		case 0: // chance has no say where only one has weight
+			route.Split = []config.SplitTarget{{Cluster: idle, Weight: 0}, {Cluster: name, Weight: 1 + r.IntN(100)}}
+		case 1:
+			route.ClusterHeader, route.AllowClusters = one(r, []string{"x-a", "x-cluster"}), []string{name, idle}
+		default:
+			route.Cluster = name
+		}
 		if in(2, r) {
 			route.Rewrite = newRewrite(&route.Match, r)
 		}
+		route.RequestHeaders = newChanges(r, []string{"%REQ(x-num)%", "a %REQ(x-nothing)%", "%REQ(x-nothing?accept)%", "%PROTOCOL%", "%REQ(user-agent):1%"})
 	}
+	route.ResponseHeaders = newChanges(r, []string{"%REQ(x-num)%", "%PROTOCOL%", "%RESP(x-fixed)%"})
+	if route.ResponseHeaders == nil {
+		route.ResponseHeaders = &config.HeaderChanges{}
+	}
+	if route.ResponseHeaders.Set == nil {
+		route.ResponseHeaders.Set = map[string]string{}
+	}
+	route.ResponseHeaders.Set["x-route"] = name
 	return route
+}
+
+// idle is the last of the clusters, which no route leads to by itself.
+const idle = "idle"
+
+// newChanges changes fields, those that are there and others, to texts and to some of
+// these values. Values come from fields that do not change, and those that are set are
+// not empty: see the differences in docs/from-envoy.md.
+func newChanges(r *rand.Rand, operators []string) *config.HeaderChanges {
+	if !in(3, r) {
+		return nil
+	}
+	c := &config.HeaderChanges{Set: map[string]string{}, Add: map[string]string{}}
+	names, values := []string{"x-a", "x-b", "x-up", "x-new", "X-Other"}, append([]string{"a", "b c", "100%%", "é"}, operators...)
+	for range r.IntN(3) {
+		c.Set[one(r, names)] = "v" + one(r, values)
+	}
+	for range r.IntN(3) {
+		if name := one(r, names); c.Set[name] == "" {
+			c.Add[name] = one(r, values)
+		}
+	}
+	for range r.IntN(3) {
+		if name := one(r, names); !slices.Contains(c.Remove, name) {
+			c.Remove = append(c.Remove, name)
+		}
+	}
+	if len(c.Set)+len(c.Add)+len(c.Remove) == 0 {
+		return nil
+	}
+	return c
 }
 
 func newMatch(m *config.Match, r *rand.Rand) {

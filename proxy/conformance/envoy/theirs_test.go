@@ -44,7 +44,10 @@ func (t *table) listener() object {
 		hosts = append(hosts, object{"name": strconv.Itoa(i), "domains": h.domains, "routes": routes})
 	}
 	manager := typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
-		"stat_prefix": t.name(), "codec_type": "HTTP1",
+		"stat_prefix": t.name(), "codec_type": "HTTP1", "normalize_path": t.path.Normalize, "merge_slashes": t.path.MergeSlashes,
+		"path_with_escaped_slashes_action": map[string]string{
+			"keep": "KEEP_UNCHANGED", "reject": "REJECT_REQUEST", "unescape": "UNESCAPE_AND_FORWARD", "redirect": "UNESCAPE_AND_REDIRECT",
+		}[t.path.EscapedSlashes],
 		"route_config": object{"name": t.name(), "virtual_hosts": hosts, "ignore_port_in_host_matching": true},
 		"http_filters": []object{{"name": "envoy.filters.http.router", "typed_config": typed("extensions.filters.http.router.v3.Router", object{})}},
 	})
@@ -56,19 +59,49 @@ func (t *table) listener() object {
 
 func theirRoute(r *config.Route) object {
 	o := object{"name": r.Name, "match": theirMatch(&r.Match)}
+	theirChanges(o, "request_headers_to_", r.RequestHeaders)
+	theirChanges(o, "response_headers_to_", r.ResponseHeaders)
 	switch {
 	case r.Redirect != nil:
 		o["redirect"] = theirRedirect(r.Redirect)
 	case r.Answer != nil:
 		o["direct_response"] = object{"status": r.Answer.Status, "body": object{"inline_string": r.Answer.Body}}
 	default:
-		action := object{"cluster": r.Cluster}
+		action := object{}
+		switch {
+		case len(r.Split) > 0:
+			var clusters []object
+			for _, t := range r.Split {
+				clusters = append(clusters, object{"name": t.Cluster, "weight": t.Weight})
+			}
+			action["weighted_clusters"] = object{"clusters": clusters}
+		case r.ClusterHeader != "":
+			action["cluster_header"] = r.ClusterHeader
+		default:
+			action["cluster"] = r.Cluster
+		}
 		if r.Rewrite != nil {
 			theirRewrite(action, r.Rewrite)
 		}
 		o["route"] = action
 	}
 	return o
+}
+
+// theirChanges puts changes of fields into a route.
+func theirChanges(route object, prefix string, c *config.HeaderChanges) {
+	if c == nil {
+		return
+	}
+	var all []object
+	put := func(values map[string]string, action string) {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			all = append(all, object{"header": object{"key": name, "value": values[name]}, "append_action": action})
+		}
+	}
+	put(c.Set, "OVERWRITE_IF_EXISTS_OR_ADD")
+	put(c.Add, "APPEND_IF_EXISTS_OR_ADD")
+	route[prefix+"add"], route[prefix+"remove"] = all, c.Remove
 }
 
 func theirMatch(m *config.Match) object {
