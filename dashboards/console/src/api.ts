@@ -15,7 +15,7 @@ export class ApiError extends Error {
 /** session is who the proxy takes us for; undefined until it has said so. */
 export const session = store<Session | undefined>(undefined);
 
-export type Query = Record<string, string | number | boolean | undefined>;
+export type Query = Record<string, string | number | boolean | string[] | undefined>;
 
 /** get asks for a path such as /v1/mesh/why. Queries that are empty or undefined are left out. */
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
@@ -103,7 +103,8 @@ async function request(method: string, path: string, query: Query, body?: unknow
 export function address(path: string, query: Query = {}): string {
   const url = new URL('..' + path, document.baseURI.replace(/#.*/, ''));
   for (const [key, value] of Object.entries(query)) {
-    if (value !== undefined && value !== '' && value !== false) url.searchParams.set(key, value === true ? '1' : String(value));
+    if (Array.isArray(value)) for (const one of value) url.searchParams.append(key, one);
+    else if (value !== undefined && value !== '' && value !== false) url.searchParams.set(key, value === true ? '1' : String(value));
   }
   return url.href;
 }

@@ -29,6 +29,7 @@ export const routes: Route[] = [
   { pattern: '/live', nav: 'Live', key: 'l', title: () => 'Live', load: () => import('./live/page') },
   { pattern: '/events', nav: 'Events', key: 'e', title: () => 'Events', load: () => import('./events/page') },
   { pattern: '/config', nav: 'Configuration', key: 'c', title: () => 'Configuration', load: () => import('./config/page') },
+  { pattern: '/explain', nav: 'Explain', key: 'x', title: () => 'Explain a request', load: () => import('./explain/page') },
   { pattern: '/help', nav: 'Help', key: 'h', title: () => 'Help', load: () => import('./help/page') },
 ];
 

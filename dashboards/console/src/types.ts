@@ -188,7 +188,45 @@ export interface ConfigRoute {
   cluster: string;
   source?: { file: string; line: number };
   hits?: number;
+  failed?: number;
   last_hit?: string;
+  /** unreachable is why no request can take it. */
+  unreachable?: string;
+}
+
+interface Shown { key: string; value: string }
+
+export interface ExplainedRoute { number: number; name: string; match: string; catalog?: boolean; chance: number }
+
+export interface ExplainedEarlier { number: number; name: string; catalog?: boolean; key: string; wants: string; has: string; absent?: boolean }
+
+export interface ExplainedTarget {
+  cluster: string;
+  variant?: string;
+  chance: number;
+  balance: string;
+  from: string;
+  endpoints: { address: string; weight: number; health: string; why?: string }[];
+  sent?: string[];
+  changes?: string[];
+}
+
+/** Explanation is what becomes of a request: /v1/explain. */
+export interface Explanation {
+  request: string;
+  listener: string;
+  early?: boolean;
+  route: ExplainedRoute | null;
+  chance: number;
+  others?: ExplainedRoute[];
+  earlier: ExplainedEarlier[];
+  filters: { of: string; name: string; settings?: string; asked: boolean }[];
+  answer?: { status: number; headers?: string[]; why?: string; flags?: string };
+  targets?: ExplainedTarget[];
+  timeouts?: Shown[];
+  retry?: { attempts: number; on: string[] };
+  settings?: Shown[];
+  notes?: string[];
 }
 
 export interface ConfigListener {

@@ -214,7 +214,7 @@ async function everyPage(page, wrong) {
   await page.getByRole('button', { name: 'Compare with a good one' }).click();
   await page.getByRole('region', { name: 'The largest difference' }).waitFor();
   // The comparison comes first: proxies keep a trace that went well for a while only.
-  const pages = [new URL(page.url()).hash, failed, hop, '#/now', '#/map', '#/service/payments', '#/edge/payments/bank', '#/edge/~/web', '#/traces', '#/live', '#/events', '#/config', '#/help'];
+  const pages = [new URL(page.url()).hash, failed, hop, '#/now', '#/map', '#/service/payments', '#/edge/payments/bank', '#/edge/~/web', '#/traces', '#/live', '#/events', '#/config', '#/explain?url=/&headers=x-a:%201', '#/help'];
   for (const hash of pages) {
     await open(page, hash);
     await page.keyboard.press('p'); // nothing moves while it is looked at

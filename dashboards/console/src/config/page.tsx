@@ -73,6 +73,8 @@ function Summary({ c, member }: { c: Answer; member: Member }) {
 
 const source: Column<RouteRow> = { name: 'Source', cell: (r) => r.source ? <code class="faint">{r.source.file}:{r.source.line}</code> : <span class="faint">–</span> };
 
+const failed: Column<RouteRow> = { name: 'Failed', number: true, sort: (r) => r.failed, cell: (r) => count(r.failed) };
+
 function Listeners({ c, search }: { c: Answer; search: string }) {
   return (
     <section>
@@ -89,7 +91,8 @@ function Listeners({ c, search }: { c: Answer; search: string }) {
                 { name: 'Match', sort: (r) => r.match, cell: (r) => <code>{r.match}</code>, class: 'wide' },
                 { name: 'Cluster', sort: (r) => r.cluster, cell: (r) => r.cluster || <span class="faint">–</span> },
                 ...(rows.some((r) => r.source) ? [source] : []),
-                { name: 'Hits', number: true, sort: (r) => r.hits, cell: (r) => r.unused ? <Badge tone="slow" title="No request has matched it">unused</Badge> : count(r.hits) },
+                { name: 'Hits', number: true, sort: (r) => r.hits, cell: (r) => r.unreachable ? <Badge tone="bad" title={sentence(r.unreachable)}>unreachable</Badge> : r.unused ? <Badge tone="slow" title="No request has matched it">unused</Badge> : count(r.hits) },
+                ...(rows.some((r) => r.failed) ? [failed] : []),
                 { name: 'Last hit', sort: (r) => r.last_hit, cell: (r) => <Time at={r.last_hit} /> },
               ]} />
           </div>

@@ -1,0 +1,1 @@
+import{Y as e}from"./router-BYGo6WEZ.js";function t(t){return class extends e{shouldComponentUpdate(e){let t=this.props,n=e;for(let e of new Set([...Object.keys(t),...Object.keys(n)]))if(e!==`children`&&typeof n[e]!=`function`&&t[e]!==n[e])return!0;return!1}render(){return t(this.props)}}}export{t};
