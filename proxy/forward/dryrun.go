@@ -103,7 +103,7 @@ func (r dryRouter) Route(x *filter.Exchange) error {
 	head := x.Request.Clone() // it is changed on its way
 	d.Request.Head = &head
 	if x.Request.Method != message.CONNECT {
-		d.Route, d.Catalog, d.At = f.find(&d.Request)
+		d.Route, d.Catalog, d.At = f.find(&d.Request, f.catalog())
 	}
 	x.Route = d.Route
 	switch {
