@@ -126,6 +126,8 @@ type ListenerHTTP struct {
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
+	// Path says in which form the paths of requests are matched and sent on.
+	Path Path `yaml:"path"`
 	// Routes are tried in order; the first match wins.
 	Routes []Route `yaml:"routes"`
 	// Catalog serves every service of a catalog, after the routes. "consul" is Consul's:
@@ -317,6 +319,12 @@ type Route struct {
 	Answer *Answer `yaml:"answer"`
 	// Rewrite changes the path and the host that the endpoint is asked for.
 	Rewrite *Rewrite `yaml:"rewrite"`
+	// RequestHeaders change the fields of requests before they are sent on, and before the
+	// path is rewritten.
+	RequestHeaders *HeaderChanges `yaml:"request_headers"`
+	// ResponseHeaders change the fields of all responses of the route, the proxy's own errors
+	// and redirects too.
+	ResponseHeaders *HeaderChanges `yaml:"response_headers"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`

@@ -1,8 +1,32 @@
 package config
 
+import (
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/header"
+)
+
 // actionMistakes has the rows of [mistakes] about what routes do.
 func actionMistakes() []mistake {
 	return []mistake{
+		{"changes of nothing", oneRoute("{cluster: web, request_headers: {}}"),
+			"6:37: listeners[0].routes[0].request_headers: it changes nothing; expected one of the keys set, add, remove"},
+		{"an operator that is not there", oneRoute("{cluster: web, request_headers: {set: {x-a: '%CLIENT%'}}}"),
+			`6:49: listeners[0].routes[0].request_headers.set.x-a: expected a value with command operators such as %CLIENT_IP%, found "%CLIENT%": there is no command operator %CLIENT% for fields; there are CLIENT_IP, ` + strings.Join(header.Operators(header.Request)[1:], ", ")},
+		{"an operator of a response", oneRoute("{cluster: web, request_headers: {set: {x-a: '%RESPONSE_CODE%'}}}"),
+			`6:49: listeners[0].routes[0].request_headers.set.x-a: expected a value with command operators such as %CLIENT_IP%, found "%RESPONSE_CODE%": %RESPONSE_CODE% is not known before there is a response`},
+		{"a host that is a field", oneRoute("{cluster: web, request_headers: {set: {Host: a}}}"),
+			`6:50: listeners[0].routes[0].request_headers.set.Host: "Host" can't be changed: use rewrite.host of the route`},
+		{"framing that is removed", oneRoute("{cluster: web, response_headers: {remove: [content-length]}}"),
+			`6:48: listeners[0].routes[0].response_headers.remove[0]: "content-length" can't be changed: it is about the connection or the framing, which the proxy itself sees to`},
+		{"requests of a redirect", oneRoute("{redirect: {path: /a}, request_headers: {remove: [x-a]}}"),
+			`6:45: listeners[0].routes[0].request_headers: has no effect, as the proxy itself answers the requests of this route; remove the key`},
+		{"a path that is normalized away", oneRoute("{match: {path: /x/../%61}, cluster: web}"),
+			`6:20: listeners[0].routes[0].match.path: no request has the path "/x/../%61", as the listener normalizes paths; write "/a"`},
+		{"a prefix that is normalized away", oneRoute("{match: {path_prefix: //a/.}, cluster: web}"),
+			`6:27: listeners[0].routes[0].match.path_prefix: no request has the path "//a/.", as the listener normalizes paths; write "/a/."`},
+		{"segments that are refused", oneRoute("{match: {not: {path_segments: /a%2fb}}, cluster: web}"),
+			`6:35: listeners[0].routes[0].match.not.path_segments: no request has the path "/a%2fb": it has an escaped slash (%2F) or backslash (%5C), which servers read in different ways; set path.escaped_slashes of the listener to "keep"`},
 		{"a route that does nothing", oneRoute("name: a"), "6:5: listeners[0].routes[0]: expected one of the keys cluster, split, cluster_header, redirect, answer"},
 		{"a route that does two things", oneRoute("{cluster: web, answer: {status: 200}}"),
 			"6:28: listeners[0].routes[0].answer: does not go with cluster: expected only one of the keys cluster, split, cluster_header, redirect, answer"},

@@ -29,6 +29,7 @@ listeners:
   - name: in
     address: "[::1]:0"
     direction: outbound
+    path: {normalize: false, merge_slashes: false, escaped_slashes: unescape}
     routes:
       - name: all
         match:
@@ -57,6 +58,8 @@ listeners:
           percent: 12.5
           not: {methods: [PUT]}
         cluster: c.1
+        request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
+        response_headers: {remove: [server]}
         timeout: 0
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
@@ -84,6 +87,17 @@ listeners:
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
         max_requests: 200
         shed: {status: 429, retry_after: 5s}
+      - cluster: c.1
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: 1MiB
+          print: {add_whitespace: true, always_print_primitive_fields: true, always_print_enums_as_ints: true, preserve_proto_field_names: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -91,7 +105,7 @@ listeners:
       - answer: {file: robots.txt}
       - answer: {json: {ok: true}}
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
-      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
+      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
       - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
@@ -357,10 +371,14 @@ func TestParseFull(t *testing.T) {
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
 		}, ListenerHTTP{
 			Direction: "outbound",
+			Path:      Path{EscapedSlashes: "unescape"},
 			Routes: []Route{{
-				Name:    "all",
-				Match:   fullMatch(),
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
+				Name:            "all",
+				Match:           fullMatch(),
+				Cluster:         "c.1",
+				RequestHeaders:  &HeaderChanges{Set: map[string]string{"x-real-ip": "%CLIENT_IP%"}, Add: map[string]string{"x-a": "b"}, Remove: []string{"cookie"}},
+				ResponseHeaders: &HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{"server"}},
+				Timeout:         0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
@@ -380,6 +398,13 @@ func TestParseFull(t *testing.T) {
 				},
 			},
 				fullAction(func(r *Route) {
+					r.Cluster, r.Transcode = "c.1", &Transcode{
+						Descriptors: "shop.pb", Services: []string{"shop.Cart"}, AutoMapping: true, RejectUnknownMethods: true,
+						IgnoredQueryParameters: []string{"api_key"}, IgnoreUnknownQueryParameters: true, MaxMessage: "1MiB",
+						Print: TranscodePrint{true, true, true, true},
+					}
+				}),
+				fullAction(func(r *Route) {
 					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
 				}),
 				fullAction(func(r *Route) { r.Redirect = &Redirect{PathPrefix: "/new", Code: 301} }),
@@ -393,7 +418,7 @@ func TestParseFull(t *testing.T) {
 				}),
 				fullAction(func(r *Route) { r.Cluster, r.Rewrite = "c.1", &Rewrite{PathPrefix: "/new", Host: "a.test"} }),
 				fullAction(func(r *Route) {
-					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host"}
+					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host", Location: true, Cookies: true}
 				}),
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}

@@ -65,6 +65,7 @@ func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, 
 	e.settle(root, c)
 	settleAccessLogs(root, c)
 	readRoutes(errs, root, c)
+	settlePaths(root, c)
 	if !d.exhausted() {
 		validate(errs, root, c)
 	}

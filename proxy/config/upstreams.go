@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/discovery/strictyaml"
+	"github.com/hopscope/hopscope/proxy/header"
 )
 
 // choice is one of several mutually exclusive keys.
@@ -228,9 +229,12 @@ func (v validator) route(p *place, r *Route) {
 	v.match(p.key("match"), &r.Match)
 	v.action(p, r)
 	v.rewrite(p.key("rewrite"), r)
+	v.headerChanges(p.key("request_headers"), header.Request, r.RequestHeaders)
+	v.headerChanges(p.key("response_headers"), header.Response, r.ResponseHeaders)
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
 	v.split(p, r)
+	v.transcode(p, r)
 	v.clusterHeader(p, r)
 	if len(r.Subset) == 0 {
 		return

@@ -7,6 +7,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -19,6 +20,8 @@ type Route struct {
 	// [filter.Act]; nil for no filters. Routes with the same filters share one.
 	Handler filter.Handler
 	Action  Action
+	// Response changes the fields of responses; nil changes nothing.
+	Response *header.Changes
 	// Sampler decides on traces that begin with its requests; nil for the forwarder's.
 	Sampler *tracecontext.Sampler
 }
@@ -50,6 +53,8 @@ type Forward struct {
 	// another path in their place; nil is none.
 	Strip, Prepend string
 	Rewrite        *Rewrite
+	// Undo takes back in responses what was rewritten; nil is none.
+	Undo *Undo
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string
@@ -57,6 +62,9 @@ type Forward struct {
 	HostFrom string
 	// KeepHost tells the endpoint of the host that the client sent, if it sees another.
 	KeepHost bool
+	// Request changes the fields of requests, before the path is changed; nil changes
+	// nothing.
+	Request *header.Changes
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
 }
@@ -83,6 +91,9 @@ type Target struct {
 	Subset *balance.Criteria
 	// Hash is what the endpoint is chosen by, for policies that hash.
 	Hash []HashOn
+	// Request and Response change the fields of its requests and responses, after those of
+	// the route; nil changes nothing.
+	Request, Response *header.Changes
 }
 
 func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
@@ -90,10 +101,18 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if f.dry != nil {
+		t = f.dry.target(x, a, t)
+	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
+	x.Changes[1] = t.Response
+	for _, c := range [...]*header.Changes{a.Request, t.Request} {
+		c.Apply(&x.Request, x.Hop, &x.Request, nil)
+	}
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {
 		a.rewrite(&x.Request)
+		x.Hop.Rewrite(x.Request.Path())
 	}
 	d := f.deliver(x, a, t, nil)
 	d.sticky = cookie

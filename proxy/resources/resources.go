@@ -126,6 +126,8 @@ type Route struct {
 	Strip, Prepend string
 	// Rewrite changes path and host in their place; nil is none.
 	Rewrite *config.Rewrite
+	// RequestHeaders and ResponseHeaders change fields; nil is none.
+	RequestHeaders, ResponseHeaders *config.HeaderChanges
 	// Host is the Host field that the endpoint sees: "" for the client's, "endpoint"
 	// for the endpoint's own address.
 	Host string
@@ -133,8 +135,10 @@ type Route struct {
 	Slow time.Duration
 	// Traces is the route's own sampling; nil is the telemetry's.
 	Traces *config.RouteTraces
-	// Policies are what its filters do.
-	Policies config.RoutePolicies
+	// Policies are what its filters do. Descriptors is what the file of its transcode holds:
+	// whoever reads files sets it.
+	Policies    config.RoutePolicies
+	Descriptors string
 }
 
 // Target is a cluster to which a part of a route's requests goes.

@@ -37,6 +37,8 @@ type generation struct {
 	// labelled are the labels of the configuration's routes.
 	labelled []*hop.Labels
 	sampler  tracecontext.Sampler // of traces that begin here
+	// unreached are the routes of listeners that no request takes, once somebody asks.
+	unreached unreached
 
 	// The rest changes with the catalog, and is guarded by Proxy.applying.
 

@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
@@ -27,8 +28,9 @@ func hostsOf(routes []resources.Route) (all []string) {
 
 // route makes a route to its running cluster. A route without one is closed.
 func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.Labels) forward.Route {
+	response := fieldChanges(header.Response, r.ResponseHeaders)
 	if own := ownAction(r); own != nil {
-		return forward.Route{Labels: labels, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: own}
+		return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: own}
 	}
 	targets := g.targets(r, lc, labels)
 	if targets == nil {
@@ -41,7 +43,14 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
-	return forward.Route{Labels: labels, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a}
+	a.Request = fieldChanges(header.Request, r.RequestHeaders)
+	return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a}
+}
+
+// fieldChanges are changes of fields, nil for none.
+func fieldChanges(side header.Side, c *config.HeaderChanges) *header.Changes {
+	compiled, _ := c.Compile(side) // it is valid
+	return compiled
 }
 
 // routeSampler is a route's own sampling, nil for none.

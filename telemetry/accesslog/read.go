@@ -141,6 +141,7 @@ type record struct {
 	Sampled       bool     `json:"sampled"`
 	RequestID     string   `json:"request_id"`
 	UserAgent     string   `json:"user_agent"`
+	RewrittenPath string   `json:"rewritten_path"`
 	Encryption    *tlsData `json:"tls"`
 	Blocked       millis   `json:"write_blocked_ms"`
 	Recovered     *struct {
@@ -254,6 +255,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	h.SetString(&h.Path, path)
 	h.SetString(&h.Query, query)
 	h.SetString(&h.UserAgent, r.UserAgent)
+	h.SetString(&h.RewrittenPath, r.RewrittenPath)
 	h.SetString(&h.RequestID, r.RequestID)
 	h.SetString(&h.GRPCMessage, r.GRPCMessage)
 	return h, r.addAttempts(h)

@@ -52,6 +52,7 @@ type document struct {
 	Host       string        `json:"host,omitempty"`
 	Path       string        `json:"path,omitempty"`
 	Query      string        `json:"query,omitempty"`
+	Rewritten  string        `json:"rewritten_path,omitempty"`
 	UserAgent  string        `json:"user_agent,omitempty"`
 	RequestID  string        `json:"request_id,omitempty"`
 	TraceState string        `json:"tracestate,omitempty"`
@@ -151,7 +152,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		BytesIn: h.BytesIn, BytesOut: h.BytesOut, BlockedNS: h.WriteBlocked, Client: h.Client, Peer: h.Peer,
 		Host: h.String(h.Host), Path: h.String(h.Path),
 		Query:     string(redact.AppendQuery(nil, h.Bytes(h.Query))),
-		UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
+		Rewritten: h.String(h.RewrittenPath), UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
 		TraceState: h.String(h.TraceState), Upstream: h.String(h.UpstreamHop),
 		GRPC: h.GRPC, GRPCStatus: codeOf(h.GRPCStatus), GRPCName: h.GRPCStatus.String(),
 		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
@@ -217,7 +218,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	}{
 		{&h.MethodText, d.MethodText}, {&h.Host, d.Host}, {&h.Path, d.Path}, {&h.Query, d.Query},
 		{&h.UserAgent, d.UserAgent}, {&h.RequestID, d.RequestID}, {&h.TraceState, d.TraceState},
-		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText},
+		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText}, {&h.RewrittenPath, d.Rewritten},
 	} {
 		h.setIf(piece.text, piece.s)
 	}

@@ -60,7 +60,7 @@ func TestCodesOfRedirects(t *testing.T) {
 // A client can't make a relative redirect lead to another host.
 func TestRedirectWithoutHost(t *testing.T) {
 	proxytest.NoLeaks(t)
-	x := kinds[0].start(t, "- {redirect: {strip_query: true}}")
+	x := kinds[0].start(t, "- {redirect: {strip_query: true}}", "path: {merge_slashes: false}")
 	r := proxytest.Ask(t, x.Ingress(), "GET //evil.test/a?b HTTP/1.0\r\n\r\n")
 	proxytest.Same(t, "location", r.Header.Get("Location"), "/.//evil.test/a")
 }

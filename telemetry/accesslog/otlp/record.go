@@ -80,6 +80,7 @@ func attributes(h *hop.Hop) []*commonpb.KeyValue {
 		}
 		number("hopscope.attempts", int64(len(h.Attempts)))
 	}
+	add("hopscope.rewritten_path", valid(h.Bytes(h.RewrittenPath)))
 	add("hopscope.request_id", valid(h.Bytes(h.RequestID)))
 	add("hopscope.flags", h.Flags.String())
 	f := &h.Failure

@@ -46,7 +46,7 @@ export function ofHop(r: Row, words: Words): Facts[] {
       ['Called by', parent && `${service(parent)}, ${parent.hop.direction === 'inbound' ? 'while it answered a request' : 'by its call'}`, { span: parent?.hop.span_id }],
       ['How sure that is', parent || r.sure === 'apart' ? sureText[r.sure] || 'Known: the ids were passed on.' : undefined]),
     facts('The request',
-      ['Method', method(h), code], ['Scheme', h.scheme], ['Host', h.host, code], ['Path', h.path, code],
+      ['Method', method(h), code], ['Scheme', h.scheme], ['Host', h.host, code], ['Path', h.path, code], ['Went on as', h.rewritten_path, code],
       ['Query', h.query, { ...code, why: 'credentials are left out' }], ['Protocol', h.version], ['User agent', h.user_agent, code], ['Request id', h.request_id, code], ['Content', `${bytes(h.bytes_in)} received`]),
     facts('How it ended',
       ['Status', h.status || 'none was sent'], ['gRPC', h.grpc && (h.grpc_status_name ? `${h.grpc_status_name} (${h.grpc_status})` : 'a call, without a status')], ['gRPC message', h.grpc_message],

@@ -95,6 +95,7 @@ export interface Hop {
   host?: string;
   path?: string;
   query?: string;
+  rewritten_path?: string;
   user_agent?: string;
   request_id?: string;
   tracestate?: string;
