@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"time"
+
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/route"
 )
@@ -52,11 +54,13 @@ type Route struct {
 	// for others.
 	Name  string
 	Match route.Match
-	// Cluster is the name of one of the plan's clusters. It is empty for a route that is
-	// closed: a tag limits it to some clients, or asks to have it served in a way, that
-	// hopscope does not know. Its requests are refused with 403. Without such a route a
-	// less specific one would take them.
+	// Cluster is the name of one of the plan's clusters. It is empty for a redirect, and for
+	// a route that is closed: its match has the clients that a tag keeps out, or a tag asks
+	// to have it served in a way that hopscope does not know. Its requests are refused with
+	// 403. Without such a route a less specific one would take them.
 	Cluster string
+	// Redirect is where clients are sent; nil for a route that is no redirect.
+	Redirect *Redirect
 	// Strip is taken from the front of the path where it is there; what is left
 	// gets a "/" in front if it has none.
 	Strip string
@@ -65,6 +69,10 @@ type Route struct {
 	// HostRewrite is the Host field that the endpoint sees: empty for the
 	// client's, "endpoint" for the endpoint's own address, else this.
 	HostRewrite string
+	// Timeout is the time for a whole response; 0 is the catalog's.
+	Timeout time.Duration
+	// Compress says that responses are compressed.
+	Compress bool
 }
 
 // Cluster is a group of endpoints that serve the same.

@@ -39,7 +39,26 @@ func service(name string, instances ...catalog.Instance) catalog.Service {
 // lines are a plan, one thing a line.
 func lines(p *catalog.Plan) (all []string) {
 	for _, r := range p.Routes {
-		line := fmt.Sprintf("%s: %s%s -> %q", r.Name, strings.Join(r.Match.Hosts, ","), r.Match.PathPrefix, r.Cluster)
+		clients := ""
+		for _, c := range r.Match.Clients {
+			clients += " from " + c.String()
+		}
+		if r.Match.Not != nil {
+			clients += " not " + r.Match.Not.Clients[0].String()
+		}
+		line := fmt.Sprintf("%s: %s%s%s -> %q", r.Name, strings.Join(r.Match.Hosts, ","), r.Match.PathPrefix, clients, r.Cluster)
+		if to := r.Redirect; to != nil {
+			line += fmt.Sprintf(" redirect %d %s %s %s", to.Status, to.Scheme, to.Host, to.Path)
+			if to.Appends {
+				line += "..."
+			}
+		}
+		if r.Timeout > 0 {
+			line += " within " + r.Timeout.String()
+		}
+		if r.Compress {
+			line += " compressed"
+		}
 		for _, option := range [][2]string{{" strip ", r.Strip}, {" prepend ", r.Prepend}, {" host ", r.HostRewrite}} {
 			if option[1] != "" {
 				line += option[0] + option[1]
@@ -154,11 +173,11 @@ func TestCompile(t *testing.T) {
 			},
 		},
 		{
-			name:     "the protocol of a tag that is refused",
-			services: []catalog.Service{service("s", at("1", "urlprefix-/a proto=grpc redirect=301,http://b/", "urlprefix-/b proto=https"))},
+			name:     "the protocol of a tag that is refused, and of a redirect",
+			services: []catalog.Service{service("s", at("1", "urlprefix-/a proto=grpc redirect=299,http://b/", "urlprefix-/b proto=https", "urlprefix-/c redirect=302,https://c.test/new$path"))},
 			want: []string{
-				byName("s"), `/a: /a -> ""`, `/b: /b -> "s"`, "s = auto tls 1*1",
-				`! s "urlprefix-/a proto=grpc redirect=301,http://b/" requests for /a are refused where no other instance serves it: redirect: there are no redirects here: let the service redirect`,
+				byName("s"), `/a: /a -> ""`, `/b: /b -> "s"`, `/c: /c -> "" redirect 302 https c.test /new...`, "s = auto tls 1*1",
+				`! s "urlprefix-/a proto=grpc redirect=299,http://b/" requests for /a are refused where no other instance serves it: redirect: "299,http://b/" is no redirect: write 301,https://www.example.com$path, with 301, 302, 303, 307 or 308`,
 			},
 		},
 		{
@@ -181,7 +200,7 @@ func TestCompile(t *testing.T) {
 				ailing(discovery.Unhealthy, at("2", "urlprefix-/a")), ailing(discovery.Draining, at("3", "urlprefix-/a")))},
 			want: []string{
 				byName("s"), `/a: /a -> "s@/a"`, "s = auto 1*1 2*1 3*1", "s@/a = auto 2*1 3*1",
-				`! s "urlprefix-/a strip=/a" left out while more instances have other options for /a`,
+				`! s "urlprefix-/a strip=/a" left out while more instances have other options for /a, or one keeps clients out`,
 			},
 		},
 		{
@@ -191,8 +210,8 @@ func TestCompile(t *testing.T) {
 			want: []string{
 				byName("s"), `/a: /a -> "s@/a"`, `/b: /b -> "s@/b"`,
 				"s = auto 1*1 2*1 3*1 4*1 5*1 6*1", "s@/a = auto 2*1 3*1", "s@/b = auto 4*1",
-				`! s "urlprefix-/a strip=/a" left out while more instances have other options for /a`,
-				`! s "urlprefix-/b host=dst" left out while more instances have other options for /b`,
+				`! s "urlprefix-/a strip=/a" left out while more instances have other options for /a, or one keeps clients out`,
+				`! s "urlprefix-/b host=dst" left out while more instances have other options for /b, or one keeps clients out`,
 			},
 		},
 		{
@@ -210,12 +229,22 @@ func TestCompile(t *testing.T) {
 				service("admin", at("2", "urlprefix-/admin auth=basic", "urlprefix-/public")),
 				service("half", at("3", "urlprefix-/half allow=ip:10.0.0.0/8"), at("4", "urlprefix-/half"))},
 			want: []string{
-				byName("open"), `/public: /public -> "admin@/public"`, `/admin: /admin -> ""`, `/half: /half -> "half@/half"`, `/: / -> "open"`,
-				"admin@/public = auto 2*1", "half@/half = auto 4*1", "open = auto 1*1",
+				byName("open"), `/public: /public -> "admin@/public"`, `/admin: /admin -> ""`, `/half: /half not 10.0.0.0/8 -> ""`, `/half: /half -> "half@/half"`, `/: / -> "open"`,
+				"admin@/public = auto 2*1", "half@/half = auto 3*1", "open = auto 1*1",
 				`! admin "" it is not served by its name, since its tags close it to some clients`,
-				`! admin "urlprefix-/admin auth=basic" requests for /admin are refused where no other instance serves it: auth: clients are not told apart here, so that all are refused: close the place by other means and take the option away`,
+				`! admin "urlprefix-/admin auth=basic" requests for /admin are refused where no other instance serves it: auth: hopscope asks for no passwords, so that all are refused: close the place by other means and take the option away`,
 				`! half "" it is not served by its name, since its tags close it to some clients`,
-				`! half "urlprefix-/half allow=ip:10.0.0.0/8" requests for /half are refused where no other instance serves it: allow: clients are not told apart here, so that all are refused: close the place by other means and take the option away`,
+				`! half "urlprefix-/half" left out while more instances have other options for /half, or one keeps clients out`,
+			},
+		},
+		{
+			name: "clients that are kept out, a time and compression",
+			services: []catalog.Service{
+				service("s", at("1", "hopscope-route=/a deny=ip:10.1.0.0/16,ip:::1 timeout=3s compress=true")),
+			},
+			want: []string{
+				`/a: /a from 10.1.0.0/16 from ::1/128 -> ""`, `/a: /a -> "s@/a" within 3s compressed`, "s@/a = auto 1*1",
+				`! s "" it is not served by its name, since its tags close it to some clients`,
 			},
 		},
 		{

@@ -17,10 +17,14 @@ func (p *plan) tagged(at hostPath, members []member) {
 	})
 	members = slices.DeleteFunc(members, func(m member) bool { return m.tag.refused != "" })
 	if len(members) == 0 {
-		p.routes = append(p.routes, taggedRoute(at, treatment{}, ""))
+		p.routes = append(p.routes, taggedRoutes(at, treatment{}, "")...)
 		return
 	}
 	members = p.alike(at, p.once(members))
+	if how := members[0].tag.treatment; how.redirect != "" {
+		p.routes = append(p.routes, taggedRoutes(at, how, "")...)
+		return
+	}
 	c := Cluster{Transport: members[0].tag.transport, Endpoints: weigh(members)}
 	services := servicesOf(members)
 	if own, ok := p.services[services[0]]; ok && c.Transport == own.Transport && slices.EqualFunc(c.Endpoints, own.Endpoints, equalEndpoints) {
@@ -29,7 +33,7 @@ func (p *plan) tagged(at hostPath, members []member) {
 		c.Name = strings.Join(shortened(services), "+") + "@" + at.String()
 		p.clusters[c.Name] = c
 	}
-	p.routes = append(p.routes, taggedRoute(at, members[0].tag.treatment, c.Name))
+	p.routes = append(p.routes, taggedRoutes(at, members[0].tag.treatment, c.Name)...)
 }
 
 // once leaves each address once: the catalog may have it several times, and
@@ -48,7 +52,8 @@ func (p *plan) once(members []member) []member {
 
 // alike leaves members whose requests are treated in one way, since a route has
 // but one: the way that most instances agree on, those first that can serve. They
-// may differ for a while when a new version comes with other tags.
+// may differ for a while when a new version comes with other tags. What keeps clients out
+// comes before what does not, however many say so.
 func (p *plan) alike(at hostPath, members []member) []member {
 	first := members[0].tag.treatment
 	if !slices.ContainsFunc(members, func(m member) bool { return m.tag.treatment != first }) {
@@ -65,15 +70,23 @@ func (p *plan) alike(at hostPath, members []member) []member {
 		count[m.tag.treatment] = v
 	}
 	chosen := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b treatment) int {
-		return cmp.Or(cmp.Compare(count[a].serving, count[b].serving), cmp.Compare(count[a].all, count[b].all), compareTreatments(a, b))
+		return cmp.Or(cmp.Compare(a.closes(), b.closes()), cmp.Compare(count[a].serving, count[b].serving), cmp.Compare(count[a].all, count[b].all), compareTreatments(a, b))
 	})
 	return slices.DeleteFunc(members, func(m member) bool {
 		other := m.tag.treatment != chosen
 		if other {
-			p.problem(m.service, m.tag.text, "left out while more instances have other options for %s", at)
+			p.problem(m.service, m.tag.text, "left out while more instances have other options for %s, or one keeps clients out", at)
 		}
 		return other
 	})
+}
+
+// closes is 1 for a treatment that keeps clients out, 0 for others.
+func (t treatment) closes() int {
+	if t.allow+t.deny != "" {
+		return 1
+	}
+	return 0
 }
 
 func compareTreatments(a, b treatment) int {

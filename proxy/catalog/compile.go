@@ -81,7 +81,7 @@ func (p *plan) serve(name string, instances []Instance, byName map[string]string
 				continue
 			}
 			p.hostPaths[t.hostPath] = append(p.hostPaths[t.hostPath], member{name, &instance.Endpoint, t})
-			if t.refused == "" {
+			if t.refused == "" && t.redirect == "" {
 				transports[t.transport] = struct{}{}
 			}
 		}

@@ -20,8 +20,9 @@ const (
 
 // ordered is a route and its rank among others.
 type ordered struct {
-	rank int
-	at   hostPath
+	rank  int
+	at    hostPath
+	order int // among those of the same host and path
 	Route
 }
 
@@ -29,10 +30,30 @@ func byNameRoute(service string, hosts []string) ordered {
 	return ordered{rank: serviceName, at: hostPath{host: hosts[0]}, Route: Route{Name: service, Match: route.Match{Hosts: hosts}, Cluster: service}}
 }
 
+// taggedRoutes are the route of a host and path, and before it one that is closed to the
+// clients that have no access.
+func taggedRoutes(at hostPath, how treatment, cluster string) []ordered {
+	r := taggedRoute(at, how, cluster)
+	if how.redirect != "" {
+		r.Redirect, _ = ParseRedirect(how.redirect, how.strip) // it is valid
+		r.Cluster = ""
+	}
+	if how.allow+how.deny == "" {
+		return []ordered{r}
+	}
+	closed := taggedRoute(at, treatment{}, "")
+	r.order = 1
+	closed.Match.Clients = networks(how.deny)
+	if how.allow != "" {
+		closed.Match.Not = &route.Match{Clients: networks(how.allow)}
+	}
+	return []ordered{closed, r}
+}
+
 func taggedRoute(at hostPath, how treatment, cluster string) ordered {
 	r := ordered{rank: exactHost, at: at, Route: Route{
 		Name: at.String(), Match: route.Match{PathPrefix: at.path}, Cluster: cluster,
-		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host,
+		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host, Timeout: how.timeout, Compress: how.compress,
 	}}
 	switch suffix, below := strings.CutPrefix(at.host, "*"); {
 	case at.host == "":
@@ -56,7 +77,8 @@ func sorted(routes []ordered) []Route {
 		if c == 0 && a.rank == hostsBelow {
 			c = cmp.Compare(len(b.at.host), len(a.at.host))
 		}
-		return cmp.Or(c, strings.Compare(a.at.host, b.at.host), cmp.Compare(len(b.at.path), len(a.at.path)), strings.Compare(a.at.path, b.at.path))
+		return cmp.Or(c, strings.Compare(a.at.host, b.at.host), cmp.Compare(len(b.at.path), len(a.at.path)), strings.Compare(a.at.path, b.at.path),
+			cmp.Compare(a.order, b.order))
 	})
 	all := make([]Route, 0, len(routes))
 	for _, r := range routes {

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/message"
 )
@@ -44,10 +47,15 @@ type hostPath struct {
 
 func (p hostPath) String() string { return p.host + p.path }
 
-// treatment is what becomes of the requests for a host and path.
+// treatment is what becomes of the requests for a host and path. Two of them are the same
+// if they are equal.
 type treatment struct {
 	strip, prepend, host string
 	transport            Transport
+	redirect             string // as in the tag
+	allow, deny          string // networks, sorted, with commas between them
+	timeout              time.Duration
+	compress             bool
 }
 
 // parse reads what follows a tag's prefix: host/path, and options after it. Only
@@ -104,15 +112,24 @@ func (t *tag) option(name, value string) error {
 		return t.rewrite(value)
 	case "weight":
 		return t.share(value)
-	case "allow", "deny", "auth":
+	case "allow":
+		return t.restrict(&t.allow, value)
+	case "deny":
+		return t.restrict(&t.deny, value)
+	case "auth":
 		if value != "" {
 			t.restricted = true
-			return errors.New("clients are not told apart here, so that all are refused: close the place by other means and take the option away")
+			return errors.New("hopscope asks for no passwords, so that all are refused: close the place by other means and take the option away")
 		}
 	case "redirect":
-		if value != "" {
-			return errors.New("there are no redirects here: let the service redirect")
+		if t.redirect = value; value != "" {
+			_, err := ParseRedirect(value, "")
+			return err
 		}
+	case "timeout":
+		return t.limit(value)
+	case "compress":
+		t.compress = value == "" || value == "true"
 	case "register":
 		t.ignored = append(t.ignored, "register: the proxy is not registered under other names")
 	case "pxyproto":
@@ -162,6 +179,64 @@ func (t *tag) rewrite(value string) error {
 	}
 	t.host = value
 	return checkHost(normal(name))
+}
+
+// restrict reads which clients may come in, or may not: ip:10.0.0.0/8,ip:192.168.0.1.
+func (t *tag) restrict(to *string, value string) error {
+	if value == "" {
+		return nil
+	}
+	t.restricted = true
+	var networks []string
+	for rule := range strings.SplitSeq(value, ",") {
+		kind, text, ok := strings.Cut(rule, ":")
+		if !ok || !strings.EqualFold(strings.TrimSpace(kind), "ip") {
+			return fmt.Errorf("%q is no rule for clients: write ip:10.0.0.0/8", rule)
+		}
+		network, err := parseNetwork(strings.TrimSpace(text))
+		if err != nil {
+			return err
+		}
+		networks = append(networks, network.String())
+	}
+	slices.Sort(networks)
+	if *to = strings.Join(slices.Compact(networks), ","); t.allow != "" && t.deny != "" {
+		return errors.New("either clients are allowed or they are denied, not both")
+	}
+	return nil
+}
+
+// parseNetwork reads a network, or an address.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil || p.Addr().Is4In6() {
+		return p, fmt.Errorf("%q is no network", text)
+	}
+	return p.Masked(), nil
+}
+
+// networks reads what restrict wrote.
+func networks(text string) (all []netip.Prefix) {
+	if text == "" {
+		return nil
+	}
+	for one := range strings.SplitSeq(text, ",") {
+		p, _ := netip.ParsePrefix(one) // restrict wrote it
+		all = append(all, p)
+	}
+	return all
+}
+
+func (t *tag) limit(value string) error {
+	d, err := time.ParseDuration(value)
+	if value != "" && (err != nil || d <= 0) {
+		return fmt.Errorf("%q is no duration such as 3s", value)
+	}
+	t.timeout = d
+	return nil
 }
 
 func (t *tag) share(value string) error {

@@ -78,9 +78,9 @@ func TestParseRefusals(t *testing.T) {
 		{text: ":3306 proto=tcp pxyproto=true", unplaced: "TCP routes are not served"},
 		{text: ":3306", unplaced: "a port is a TCP route"},
 		{text: "foo.com/ proto=tcp+sni", unplaced: "TCP routes are not served"},
-		{text: "www.bar.com:80/foo redirect=302,https://www.bar.com", unplaced: "without their port", refused: "redirect:"},
+		{text: "www.bar.com:80/foo redirect=302,https://www.bar.com", unplaced: "without their port"},
 		{text: "www.bar.com:81/foo", unplaced: "without their port"},
-		{text: "foo.com:80/ allow=ip:10.0.0.0/8", refused: "allow: clients are not told apart", restricted: true},
+		{text: "foo.com:80/ allow=ip:10.0.0.0/8", restricted: true},
 		{text: "a.*/", unplaced: "is no host name"},
 		{text: "*.a.*/", unplaced: "one * at its beginning"},
 		{text: "a../", unplaced: "is no host name"},
@@ -91,13 +91,27 @@ func TestParseRefusals(t *testing.T) {
 		{text: strings.Repeat("a.", 130) + "a/", unplaced: "is no host name"},
 		{text: "/é", unplaced: "is no path"},
 		{text: "/a?b", unplaced: "is no path"},
-		{text: "/path redirect=301,https://www.google.com/", refused: "redirect: there are no redirects"},
-		{text: "/path redirect=303,https://www.foo.com$path", refused: "redirect: there are no redirects"},
-		{text: "/a allow=ip:10.0.0.0/8,ip:fe80::/10", refused: "allow: clients", restricted: true},
-		{text: "/a deny=ip:fe80::1234,100.123.0.0/16", refused: "deny: clients", restricted: true},
-		{text: "/a auth=mybasicauth", refused: "auth: clients", restricted: true},
+		{text: "/path redirect=304,https://www.google.com/", refused: "redirect: "},
+		{text: "/path redirect=301", refused: "redirect: "},
+		{text: "/path redirect=301,ftp://a/", refused: "no URL of http or https"},
+		{text: "/path redirect=301,https://", refused: "has no host"},
+		{text: "/path redirect=301,https://a:/", refused: "no port"},
+		{text: "/path redirect=301,https://a:b/", refused: `"b" is no port`},
+		{text: "/path redirect=301,https://www.$host/", refused: "only $host"},
+		{text: "/path redirect=301,https://a/$path/b", refused: "only $host"},
+		{text: "/path redirect=301,https://a/?b=$path", refused: "a query can't come before"},
+		{text: "/path redirect=301,https://a/#b", refused: "a fragment"},
+		{text: "/path redirect=301,https://é/", refused: "is no host name"},
+		{text: "/a allow=ip:10.0.0.0/8,ip:fe80::/10", restricted: true},
+		{text: "/a allow=ip:10.0.0.0/33", refused: "is no network", restricted: true},
+		{text: "/a allow=10.0.0.0/8", refused: "is no rule for clients", restricted: true},
+		{text: "/a allow=ip:10.0.0.0/8 deny=ip:10.1.0.0/16", refused: "not both", restricted: true},
+		{text: "/a deny=ip:fe80::1234,100.123.0.0/16", refused: "is no rule for clients", restricted: true},
+		{text: "/a auth=mybasicauth", refused: "auth: hopscope asks for no passwords", restricted: true},
+		{text: "/a timeout=3", refused: "is no duration"},
+		{text: "/a timeout=-3s", refused: "is no duration"},
 		{text: "/a weight=x auth=mybasicauth", refused: "weight:", restricted: true},
-		{text: "a.*/ auth=mybasicauth", refused: "auth: clients", unplaced: "is no host name", restricted: true},
+		{text: "a.*/ auth=mybasicauth", refused: "auth: hopscope", unplaced: "is no host name", restricted: true},
 		{text: "/a weight=NaN", refused: `"NaN" is no share`},
 		{text: "/a weight=+Inf", refused: `"+Inf" is no share`},
 		{text: "/a weight=0.1x", refused: `"0.1x" is no share`},
@@ -130,7 +144,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, datacenter string) {
 		got := parse(text, text, datacenter)
 		for _, option := range strings.Fields(text)[min(1, len(strings.Fields(text))):] {
-			if name, value, _ := strings.Cut(option, "="); value != "" && (name == "allow" || name == "deny" || name == "auth") && !(got.restricted && got.refused != "") {
+			if name, value, _ := strings.Cut(option, "="); value != "" && (name == "allow" || name == "deny" || name == "auth") && !(got.restricted && (got.refused != "" || got.allow+got.deny != "")) {
 				t.Errorf("%q is open to all", text)
 			}
 		}

@@ -24,6 +24,12 @@ type Compress struct {
 	Types []string `yaml:"types" default:"text/*,application/json,application/javascript,application/xml,application/xhtml+xml,application/problem+json,image/svg+xml" format:"media type"`
 }
 
+// NewCompress returns compression with every default in place.
+func NewCompress() *Compress {
+	c := withDefaults[Compress]()
+	return &c
+}
+
 // checkMediaType checks a type that has no parameters.
 func checkMediaType(s string) error {
 	kind, sub, ok := strings.Cut(s, "/")

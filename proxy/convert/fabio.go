@@ -14,6 +14,7 @@ import (
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/catalog"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/resources"
 )
 
 // fabio is a table of routes of Fabio's that is being converted.
@@ -359,51 +360,19 @@ func (f *fabio) access(l *config.Listener, r *config.Route, t *fabioTarget) bool
 
 // redirect converts redirect=CODE,URL, in which $path is what was asked for.
 func (f *fabio) redirect(l *config.Listener, r config.Route, t *fabioTarget, to string) {
-	code, target, ok := strings.Cut(to, ",")
-	if !ok {
-		code, target = to, t.url.String()
+	if !strings.Contains(to, ",") { // only the status: the target has the URL
+		to += "," + t.url.String()
 	}
-	err := error(nil)
-	if r.Redirect, err = fabioRedirect(number(code), target); err == nil {
+	parsed, err := catalog.ParseRedirect(to, t.options["strip"])
+	if err == nil {
+		r.Redirect = resources.RedirectOf(parsed)
 		err = f.fits(l, r)
 	}
 	if err != nil {
-		f.left(t.line, t.text, "%v; its requests are answered with 501", err)
+		f.left(t.line, t.text, "redirect: %v; its requests are answered with 501", err)
 		r = refusal(r.Match, f.file, t.line)
 	}
 	f.draft.add(l, r, t.origin())
-}
-
-// fabioRedirect is a redirect to a URL in Fabio's form: "$path" stands for the path and the
-// query of the request, and "$host" for its host.
-func fabioRedirect(code int, target string) (*config.Redirect, error) {
-	r := config.NewRedirect()
-	r.Code = code
-	scheme, rest, ok := strings.Cut(target, "://")
-	if !ok {
-		return nil, errorf("redirect: %q is no URL", target)
-	}
-	host, path := rest, ""
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		host, path = rest[:i], rest[i:]
-	} else if before, found := strings.CutSuffix(rest, "$path"); found {
-		host, path = before, "$path"
-	}
-	if r.Scheme = scheme; host != "$host" {
-		r.Host = host
-	}
-	switch before, keeps := strings.CutSuffix(path, "$path"); {
-	case strings.Contains(before+r.Host, "$"):
-		return nil, errorf("redirect: only $host, and $path at the end, can be said")
-	case !keeps:
-		if r.Path = path; path == "" {
-			r.Path = "/"
-		}
-		r.StripQuery = !strings.Contains(path, "?")
-	case strings.TrimSuffix(before, "/") != "":
-		r.PathRegex, r.Substitution = "^(.*)$", quoteSubstitution(strings.TrimSuffix(before, "/"))+`\1`
-	}
-	return r, nil
 }
 
 // rewrite converts strip, prepend and host.

@@ -106,7 +106,7 @@ func (d *DryRun) match(f *Forwarder, x *filter.Exchange) *Route {
 	d.Request = route.Request{Head: &head, Random: d.Chance}
 	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
 	if x.Request.Method != message.CONNECT {
-		d.Route, d.Catalog, d.At = f.find(&d.Request)
+		d.Route, d.Catalog, d.At = f.find(&d.Request, f.catalog())
 	}
 	d.Egress = d.Egress && d.Route == nil
 	return d.Route

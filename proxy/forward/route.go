@@ -104,33 +104,46 @@ func (f *Forwarder) match(x *filter.Exchange) *Route {
 	if x.Request.Method == message.CONNECT {
 		return nil
 	}
-	q := route.Request{Head: &x.Request}
-	if asks := f.Table.Asks(); asks != 0 {
+	q, catalog := route.Request{Head: &x.Request}, f.catalog()
+	asks := f.Table.Asks()
+	if catalog != nil {
+		asks |= catalog.Table.Asks()
+	}
+	if asks != 0 {
 		tell(&q, x, asks)
 	}
-	found, _, _ := f.find(&q)
+	found, _, _ := f.find(&q, catalog)
 	return found
+}
+
+// catalog is the catalog's routing, nil while none is known. Whoever asks it for a route has
+// told the request what it asks for: another load may be of one that asks for more.
+func (f *Forwarder) catalog() *Routing {
+	if f.Catalog == nil {
+		return nil
+	}
+	if c := f.Catalog.Load(); c != nil && c.Unknown == "" && c.Table != nil {
+		return c
+	}
+	return nil
 }
 
 // find finds a request's route, nil for none, with the routing that has it, nil for that of
 // the configuration, and its place there. The configuration's routes come before those of a
-// catalog.
-func (f *Forwarder) find(q *route.Request) (found *Route, in *Routing, at int) {
+// catalog, which is nil if there is none.
+func (f *Forwarder) find(q *route.Request, catalog *Routing) (found *Route, in *Routing, at int) {
 	if at = f.Table.Match(q); at >= 0 {
 		return &f.Routes[at], nil, at
 	}
-	if f.Catalog == nil {
-		return nil, nil, -1
-	}
-	if c := f.Catalog.Load(); c != nil && c.Unknown == "" {
-		if at = c.Table.Match(q); at >= 0 {
-			return &c.Routes[at], c, at
+	if catalog != nil {
+		if at = catalog.Table.Match(q); at >= 0 {
+			return &catalog.Routes[at], catalog, at
 		}
 	}
 	return nil, nil, -1
 }
 
-// tell tells a table what it asks for. A catalog's asks for nothing.
+// tell tells tables what they ask for.
 func tell(q *route.Request, x *filter.Exchange, asks route.Asks) {
 	if asks&route.AsksClient != 0 {
 		q.Client, _ = netip.ParseAddr(x.Hop.Client)

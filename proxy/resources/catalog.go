@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
@@ -61,8 +63,37 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
 	r.Unnamed = m.Path == ""
 	r.Match = config.NewMatch()
-	r.Match.Path, r.Match.PathPrefix, r.Match.Hosts, r.Match.Methods = m.Path, m.PathPrefix, m.Hosts, m.Methods
+	r.Match.Path, r.Match.PathPrefix, r.Match.Hosts, r.Match.Methods, r.Match.Clients = m.Path, m.PathPrefix, m.Hosts, m.Methods, m.Clients
+	if m.Not != nil {
+		r.Match.Not = &config.Conditions{Clients: m.Not.Clients}
+	}
 	r.Strip, r.Prepend, r.Host = from.Strip, from.Prepend, from.HostRewrite
+	if from.Redirect != nil {
+		r.Cluster, r.Redirect = ID{}, RedirectOf(from.Redirect)
+	}
+	if from.Timeout > 0 {
+		r.Timeout = from.Timeout
+	}
+	if from.Compress {
+		r.Policies.Compress = config.NewCompress()
+	}
+	return r
+}
+
+// RedirectOf is a redirect of a catalog as a configuration has it.
+func RedirectOf(from *catalog.Redirect) *config.Redirect {
+	r := config.NewRedirect()
+	r.Code, r.Scheme, r.Host, r.Path = from.Status, from.Scheme, from.Host, from.Path
+	switch {
+	case !from.Appends:
+		r.StripQuery = !strings.Contains(from.Path, "?")
+	case from.Strip != "":
+		r.PathRegex, r.Substitution = "^(?:"+regexp.QuoteMeta(from.Strip)+")?/?(.*)$", strings.ReplaceAll(from.Path, `\`, `\\`)+`/\1`
+		r.Path = ""
+	case from.Path != "":
+		r.PathRegex, r.Substitution = "^(.*)$", strings.ReplaceAll(from.Path, `\`, `\\`)+`\1`
+		r.Path = ""
+	}
 	return r
 }
 

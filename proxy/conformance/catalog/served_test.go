@@ -21,6 +21,9 @@ func TestCatalogIsServed(t *testing.T) {
 	proxytest.Offer(t, a.Register, "payments", "hopscope-route=shop.test/cart strip=/cart", "urlprefix-fabio.test/old strip=/old")
 	proxytest.Offer(t, a.Register, "never")
 	proxytest.Offer(t, a.Register, "closed", "urlprefix-/adm auth=staff")
+	proxytest.Offer(t, a.Register, "moved", "urlprefix-/moved redirect=308,https://new.test/to$path", "urlprefix-/stripped strip=/stripped redirect=302,https://new.test$path")
+	proxytest.Offer(t, a.Register, "inner", "urlprefix-/inner allow=ip:127.0.0.0/8", "urlprefix-/far allow=ip:192.0.2.0/24,ip:2001:db8::/32")
+	proxytest.Offer(t, a.Register, "outer", "urlprefix-/outer deny=ip:127.0.0.0/8")
 	down := proxytest.Registration("down", "127.0.0.1:1")
 	down.Check = &api.AgentServiceCheck{TTL: "1h"} // critical until it is told otherwise
 	a.Register(t, down)
@@ -46,10 +49,20 @@ clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _
 		{"consul", "/", 404, "(NR)"},
 		{"any", "/adm/x", 403, "(UAEX)"},
 		{"closed", "/", 404, "(NR)"},
+		{"any", "/inner/x", 200, "inner"},
+		{"inner", "/", 404, "(NR)"}, // its name would lead past the tags
+		{"any", "/far/x", 403, "(UAEX)"},
+		{"any", "/outer/x", 403, "(UAEX)"},
 		{"down", "/", 503, "(UH)"},
 		{"own.test", "/", 200, "own"},
 	} {
 		l.AwaitAnswer(tt.host, tt.path, tt.status, tt.part)
+	}
+	for target, want := range map[string]string{"/moved/x?y=1": "https://new.test/to/moved/x?y=1", "/stripped/x?y=1": "https://new.test/x?y=1"} {
+		proxytest.Eventually(t, "a redirect", func() bool {
+			r := proxytest.Ask(t, l.Ingress(), "GET "+target+" HTTP/1.1\r\nHost: any\r\n\r\n")
+			return r.Header.Get("Location") == want
+		})
 	}
 	if _, text := l.Call("GET", "http://"+l.AdminAddr().String()+"/catalog", ""); !strings.Contains(text, `"never"`) {
 		t.Errorf("/catalog does not have a service that nobody calls: %s", text)
