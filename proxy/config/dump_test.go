@@ -381,6 +381,11 @@ listeners:
           - cluster: c.1
             weight: 10
             variant: beta
+            request_headers:
+              set:
+                x-variant: b
+            response_headers:
+              remove: [x-a]
         sticky:
           cookie:
             name: variant

@@ -65,6 +65,8 @@ func actionMistakes() []mistake {
 			`6:40: listeners[0].routes[0].split[1].cluster: "web" is listed twice; it is item 0 as well: give one of them a variant of another name`},
 		{"a split with two variants of a name", oneRoute("{split: [{cluster: web}, {cluster: web, variant: web}]}"),
 			`6:54: listeners[0].routes[0].split[1].variant: "web" is the name of item 0 as well`},
+		{"a split that changes the framing", oneRoute("{split: [{cluster: web, request_headers: {set: {te: x}}}]}"),
+			`6:57: listeners[0].routes[0].split[0].request_headers.set.te: "te" can't be changed: it is about the connection or the framing, which the proxy itself sees to`},
 		{"a split without weights", oneRoute("{split: [{cluster: web, weight: 0}]}"),
 			"6:13: listeners[0].routes[0].split: no target has a weight: expected one above 0"},
 		{"sticky to a cluster", oneRoute("{cluster: web, sticky: {source: true}}"),

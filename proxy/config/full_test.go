@@ -110,7 +110,7 @@ listeners:
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
-      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta, request_headers: {set: {x-variant: b}}, response_headers: {remove: [x-a]}}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
       - name: canary
         split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}]
         guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
@@ -431,7 +431,11 @@ func TestParseFull(t *testing.T) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
 				}),
 				fullAction(func(r *Route) {
-					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {
+						Cluster: "c.1", Weight: 10, Variant: "beta",
+						RequestHeaders:  &HeaderChanges{Set: map[string]string{"x-variant": "b"}, Add: map[string]string{}},
+						ResponseHeaders: &HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{"x-a"}},
+					}}
 					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
 				}),
 				fullAction(func(r *Route) {

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/hopscope/hopscope/proxy/header"
 )
 
 // SplitTarget is a cluster that gets a share of a route's requests.
@@ -15,6 +17,10 @@ type SplitTarget struct {
 	// Variant names the target in logs, spans and the admin API. The default is the cluster.
 	// Two targets of one cluster need different names.
 	Variant string `yaml:"variant" format:"name"`
+	// RequestHeaders change the fields of its requests, after those of the route.
+	RequestHeaders *HeaderChanges `yaml:"request_headers"`
+	// ResponseHeaders change the fields of its responses, after those of the route.
+	ResponseHeaders *HeaderChanges `yaml:"response_headers"`
 }
 
 // Name is the variant that the target is.
@@ -107,6 +113,8 @@ func (v validator) split(p *place, r *Route) {
 	sum, known, seen := 0, true, map[string]int{}
 	for i := range r.Split {
 		t, item := &r.Split[i], at.item(i)
+		v.headerChanges(item.key("request_headers"), header.Request, t.RequestHeaders)
+		v.headerChanges(item.key("response_headers"), header.Response, t.ResponseHeaders)
 		sum += t.Weight
 		known = known && !item.failed && !item.key("weight").failed
 		first, ok := seen[t.Name()]

@@ -147,13 +147,13 @@ func (d *DryRun) Chances() []float64 {
 		all[d.Chosen] = 1
 		return all
 	}
-	sum := 0.0
+	sum, held := 0.0, d.Action.held()
 	for i := range d.Action.Targets {
-		sum += float64(d.Action.Targets[i].Weight)
+		sum += float64(d.Action.weight(i, held))
 	}
 	for i := range all {
 		if all[i] = 1 / float64(len(all)); sum > 0 {
-			all[i] = float64(d.Action.Targets[i].Weight) / sum
+			all[i] = float64(d.Action.weight(i, held)) / sum
 		}
 	}
 	return all

@@ -53,7 +53,7 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 	r.Policy, r.Shares = policyOf(c, rc, rc.Cluster)
 	for i := range rc.Split {
 		s := &rc.Split[i]
-		t := Target{Cluster: ID{Configuration, s.Cluster}, Variant: s.Name(), Weight: uint32(s.Weight)}
+		t := Target{Cluster: ID{Configuration, s.Cluster}, Variant: s.Name(), Weight: uint32(s.Weight), RequestHeaders: s.RequestHeaders, ResponseHeaders: s.ResponseHeaders}
 		t.Policy, t.Shares = policyOf(c, rc, s.Cluster)
 		r.Targets = append(r.Targets, t)
 	}

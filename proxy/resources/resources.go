@@ -148,6 +148,8 @@ type Target struct {
 	// against the sum of all.
 	Variant string
 	Weight  uint32
+	// RequestHeaders and ResponseHeaders change fields, after those of the route; nil is none.
+	RequestHeaders, ResponseHeaders *config.HeaderChanges
 	// Policy and Shares are as those of [Route], for this cluster.
 	Policy Policy
 	Shares string

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -68,9 +69,10 @@ func (g *generation) guardOf(w *guarded) *policy.Guard {
 	return nil
 }
 
-// alike reports whether a target has the same share as before.
+// alike reports whether a target is the same as before.
 func alike(a, b resources.Target) bool {
-	return a.Cluster == b.Cluster && a.Variant == b.Variant && a.Weight == b.Weight
+	return a.Cluster == b.Cluster && a.Variant == b.Variant && a.Weight == b.Weight &&
+		reflect.DeepEqual(a.RequestHeaders, b.RequestHeaders) && reflect.DeepEqual(a.ResponseHeaders, b.ResponseHeaders)
 }
 
 // watcher is the view that tells guards how requests ended.

@@ -4,6 +4,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -41,6 +42,7 @@ func (g *generation) target(r *resources.Route, of *resources.Target, retry *for
 		return t, false
 	}
 	t = forward.Target{Weight: of.Weight, Labels: labels, Cluster: c.cluster, Own: g.own(lc, of.Cluster), Hash: hashOn(of.Policy.Hash)}
+	t.Request, t.Response = fieldChanges(header.Request, of.RequestHeaders), fieldChanges(header.Response, of.ResponseHeaders)
 	if t.Retry = g.retries[of.Shares]; of.Shares == "" {
 		t.Retry = retry
 	}

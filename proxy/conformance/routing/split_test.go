@@ -150,3 +150,26 @@ func TestClusterHeader(t *testing.T) {
 		}
 	})
 }
+
+// A target changes fields of its requests and responses, after its route.
+func TestFieldsOfTargets(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		x := k.start(t, `
+- split:
+    - {cluster: a, request_headers: {set: {x-variant: one}}, response_headers: {set: {x-from: "%UPSTREAM_CLUSTER%"}}}
+    - {cluster: b, request_headers: {set: {x-variant: two, x-route: own}, remove: [x-secret]}, response_headers: {remove: [x-answered]}}
+  sticky: {header: x-user}
+  request_headers: {set: {x-route: all}}
+  response_headers: {set: {x-answered: all}}
+`)
+		reached := map[string]bool{}
+		for user := range 60 { // that they leave one out: 2 * (1/2)^60
+			a := x.ask(t, "GET http://web.test/", fmt.Sprintf("X-User: %d", user), "X-Secret: s", "X-Variant: forged")
+			h, to := a.seen.Header, a.seen.Cluster
+			reached[to] = true
+			want := map[string]string{"a": "one all s, all a", "b": "two own , "}[to]
+			proxytest.Same(t, "fields of "+to, fmt.Sprintf("%s %s %s, %s", h.Get("X-Variant"), h.Get("X-Route"), h.Get("X-Secret"), strings.TrimSpace(a.Header.Get("X-Answered")+" "+a.Header.Get("X-From"))), want)
+		}
+		proxytest.Same(t, "targets", len(reached), 2)
+	})
+}

@@ -3,11 +3,11 @@
 import type { Tone } from '../components/parts';
 import type { ProxyEvent } from '../types';
 
-const bad = new Set(['reload_rejected', 'endpoint_unhealthy', 'endpoint_ejected', 'discovery_failing', 'circuit_open', 'panic_routing', 'certificate_rejected', 'certificate_expired', 'overload', 'connection_limit', 'shortage', 'panic']);
+const bad = new Set(['reload_rejected', 'endpoint_unhealthy', 'endpoint_ejected', 'discovery_failing', 'circuit_open', 'panic_routing', 'guard_tripped', 'certificate_rejected', 'certificate_expired', 'overload', 'connection_limit', 'shortage', 'panic']);
 const good = new Set(['endpoint_healthy', 'endpoint_restored', 'discovery_back', 'certificate_replaced']);
 
 /** toneOf is bad for what breaks something, good for what mends it. */
-export const toneOf = (kind: string): Tone => bad.has(kind) ? 'bad' : good.has(kind) ? 'good' : kind === 'endpoint_degraded' || kind === 'drain' ? 'slow' : kind === 'reload' || kind === 'endpoints_changed' ? 'accent' : 'plain';
+export const toneOf = (kind: string): Tone => bad.has(kind) ? 'bad' : good.has(kind) ? 'good' : kind === 'endpoint_degraded' || kind === 'drain' ? 'slow' : kind === 'reload' || kind === 'endpoints_changed' || kind === 'guard_reset' ? 'accent' : 'plain';
 
 /** kindInWords is a kind as one says it: endpoint ejected. */
 export const kindInWords = (kind: string) => kind.replaceAll('_', ' ');
