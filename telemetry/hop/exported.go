@@ -62,10 +62,13 @@ func (h *Hop) CallPath() []byte {
 	if a := h.LastAttempt(); a != nil && a.Path.Len() > 0 {
 		return h.Bytes(a.Path)
 	}
-	if h.Method != "POST" {
-		return nil
+	switch {
+	case h.RewrittenPath.Len() > 0:
+		return h.Bytes(h.RewrittenPath)
+	case h.Method == "POST":
+		return h.Bytes(h.Path)
 	}
-	return h.Bytes(h.Path)
+	return nil
 }
 
 // maxCallName is the longest path that becomes a name, in bytes.

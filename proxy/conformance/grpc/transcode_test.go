@@ -204,6 +204,7 @@ func TestTranscode(t *testing.T) {
 				continue
 			}
 			proxytest.Same(t, tt.name+": path of the call", h.String(h.LastAttempt().Path), "/grpc.testing.TestService/"+tt.call)
+			proxytest.Same(t, tt.name+": rewritten path", h.String(h.RewrittenPath), "/grpc.testing.TestService/"+tt.call)
 			proxytest.Same(t, tt.name+": name of the call", string(h.CallName()), "grpc.testing.TestService/"+tt.call)
 			proxytest.Same(t, tt.name+": status of the call", h.GRPCStatus.Code(), int(tt.code))
 			proxytest.Same(t, tt.name+": failed hop", h.Failure.Hop, tt.failed)

@@ -87,6 +87,7 @@ func (t *transcoder) serve(x *filter.Exchange, next filter.Handler) error {
 	}
 	x.Writer = w
 	x.Hop.GRPC = true
+	x.Hop.Rewrite(r.Path())
 	err := next(x)
 	if err != nil {
 		w.own = fault.AnswerTo(err)
