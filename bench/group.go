@@ -61,7 +61,7 @@ func groups() []group {
 		{name: groupLarge, base: haproxyLarge, tool: "wrk", large: true},
 		{name: groupChurn, base: haproxyChurn, tool: "wrk", churn: true},
 		{name: groupScale, title: fmt.Sprintf("one or %d endpoints and routes", manyEndpoints), base: hopscopeOne, tool: "wrk", scale: true},
-		{name: groupRoutes, title: "a plain route, or one with twelve conditions", base: hopscopePlainRoute, tool: "wrk", routes: true, fields: routeFields()},
+		{name: groupRoutes, title: "a plain route, or one with twelve conditions, header changes and a split", base: hopscopePlainRoute, tool: "wrk", routes: true, fields: routeFields()},
 	}
 }
 
