@@ -24,6 +24,11 @@ func brief(k key, v reflect.Value) (tree any, ok bool) {
 	case kindStruct:
 		o := object{}
 		for _, child := range keysOf(k.typ) {
+			if l, ok := v.Interface().(Listener); ok && child.name == "path" && l.Direction == "outbound" {
+				value, _ := dump(child, v.FieldByIndex(child.index), false) // other defaults than the tags': see settlePaths
+				o = append(o, member{child.name, value})
+				continue
+			}
 			if value, ok := brief(child, v.FieldByIndex(child.index)); ok {
 				o = append(o, member{child.name, value})
 			}

@@ -9,7 +9,8 @@ import (
 func TestBriefYAMLReadsBack(t *testing.T) {
 	const few = "listeners: [{name: in, address: \":80\", routes: [{match: {grpc: true}, cluster: a, timeout: 0}, {answer: {}}]}]\n" +
 		"clusters: {a: {endpoints: [\"b:80\"], tls: {}}}\n"
-	for _, text := range []string{example, full, live, few} {
+	outbound := "listeners: [{name: out, address: \":80\", direction: outbound, path: {merge_slashes: true, escaped_slashes: reject}, routes: [{answer: {}}]}]\n"
+	for _, text := range []string{example, full, live, few, outbound} {
 		c := mustParse(t, text)
 		if d := diff(c, mustParse(t, string(c.BriefYAML()))); d != "" {
 			t.Error(d)

@@ -214,6 +214,10 @@ func (e *envoy) manager(l *config.Listener, n *node) bool {
 	if c := n.str("forward_client_cert_details"); c != "" {
 		l.ForwardClientCert = strings.ToLower(c)
 	}
+	l.Path = config.Path{Normalize: n.truth("normalize_path"), MergeSlashes: n.truth("merge_slashes"), EscapedSlashes: "keep"}
+	if word := map[string]string{"REJECT_REQUEST": "reject", "UNESCAPE_AND_REDIRECT": "redirect", "UNESCAPE_AND_FORWARD": "unescape"}[n.str("path_with_escaped_slashes_action")]; word != "" {
+		l.Path.EscapedSlashes = word
+	}
 	e.forwarded(l, n)
 	e.upgrades(n)
 	if !e.opens(l, origin{n.line, l.Name}) {
@@ -342,13 +346,10 @@ var reasons = map[string]string{
 	"filter_chain_match":                 "a listener here has one list of routes for all connections",
 	"local_reply_config":                 "see error_pages for errors that the proxy answers with",
 	"tracing":                            "see telemetry.traces, which has collectors and sampling for the whole proxy",
-	"normalize_path":                     "hopscope matches paths as they come",
-	"merge_slashes":                      "hopscope matches paths as they come",
-	"path_with_escaped_slashes_action":   "hopscope matches paths as they come",
-	"request_headers_to_add":             "hopscope does not change the fields of requests",
-	"request_headers_to_remove":          "hopscope does not change the fields of requests",
-	"response_headers_to_add":            "hopscope does not change the fields of responses",
-	"response_headers_to_remove":         "hopscope does not change the fields of responses",
+	"request_headers_to_add":             "fields are changed by whole routes",
+	"request_headers_to_remove":          "fields are changed by whole routes",
+	"response_headers_to_add":            "fields are changed by whole routes",
+	"response_headers_to_remove":         "fields are changed by whole routes",
 	"weighted_clusters":                  "a route leads to one cluster",
 	"cluster_header":                     "a route leads to one cluster",
 	"request_mirror_policies":            "hopscope does not mirror requests",

@@ -80,13 +80,63 @@ func (e *envoy) route(l *config.Listener, n *node, hosts hostMatch, outer []*nod
 	}
 	levels := append([]*node{n, n.find("route")}, outer...)
 	filters.apply(e, &r, levels)
-	e.headers(&r, levels)
+	e.headers(filters, &r, levels)
 	e.add(l, r, from)
 	return m.all()
 }
 
-// headers converts changes to header fields of all levels.
-func (e *envoy) headers(*config.Route, []*node) {}
+// headers converts changes of fields, those of the route first, as Envoy makes them.
+func (e *envoy) headers(filters *filterSet, r *config.Route, levels []*node) {
+	requests := func(r *config.Route) **config.HeaderChanges { return &r.RequestHeaders }
+	responses := func(r *config.Route) **config.HeaderChanges { return &r.ResponseHeaders }
+	for _, level := range levels {
+		for _, side := range []struct {
+			name string
+			of   func(*config.Route) **config.HeaderChanges
+		}{{"request", requests}, {"response", responses}} {
+			if side.name == "request" && len(r.Targets()) == 0 {
+				level.skip("request_headers_to_add", "request_headers_to_remove") // nobody gets the request
+				continue
+			}
+			for _, n := range level.list(side.name + "_headers_to_remove") {
+				e.change(filters, r, n, side.of, "remove", n.text, "")
+			}
+			for _, n := range level.list(side.name + "_headers_to_add") {
+				e.change(filters, r, n, side.of, howToAdd(n), n.str("header", "key"), n.str("header", "value"))
+			}
+		}
+	}
+}
+
+// howToAdd is "set" or "add", or else the action that can't be said.
+func howToAdd(n *node) string {
+	n.skip("keep_empty_value")
+	if n.has("append") && !n.truth("append") {
+		return "set"
+	}
+	switch action := n.str("append_action"); action {
+	case "", "APPEND_IF_EXISTS_OR_ADD":
+		return "add"
+	case "OVERWRITE_IF_EXISTS_OR_ADD":
+		return "set"
+	default:
+		return action
+	}
+}
+
+// change adds a change of a field, if hopscope can have it.
+func (e *envoy) change(filters *filterSet, r *config.Route, at *node, of func(*config.Route) **config.HeaderChanges, kind, name, value string) {
+	if kind != "add" && kind != "set" && kind != "remove" {
+		e.left(at.line, at.path, "%s: a field is set, added or removed", kind)
+		return
+	}
+	h, err := changed(*of(r), kind, name, value)
+	if err != nil {
+		e.left(at.line, at.path, "%v", err)
+		return
+	}
+	filters.try(e, r, at, func(r *config.Route) { *of(r) = h })
+}
 
 // redirect converts a RedirectAction.
 func redirect(n *node, m matching) *config.Redirect {

@@ -52,7 +52,7 @@ func Fabio(name string, data []byte) (*Result, error) {
 		}
 	}
 	l := config.NewListener("http", "0.0.0.0:9999") // as Fabio has it
-	l.Forwarded.XForwarded = "append"
+	l.Path = config.Path{EscapedSlashes: "keep"}
 	if f.tags {
 		l.Catalog = "consul"
 	}

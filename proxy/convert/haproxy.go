@@ -452,6 +452,7 @@ func (h *haproxy) frontend(s *haSection) {
 // listener sets what a frontend says of all of its addresses.
 func (h *haproxy) listener(l *config.Listener, s *haSection) {
 	l.GRPCWeb = false
+	l.Path = config.Path{EscapedSlashes: "keep"}
 	if d := s.timeouts["client"]; d > 0 {
 		l.StreamIdleTimeout, l.IdleTimeout = d, d
 	}

@@ -217,7 +217,7 @@ func (h *haproxy) requestHeader(l *config.Listener, rule haRule) {
 		h.differs(rule.n, rule.text, "X-Forwarded-Proto goes together with X-Forwarded-For: requests get both")
 		return
 	}
-	h.left(rule.n, rule.text, "hopscope does not change the fields of requests")
+	// All others are for the routes: see headers.
 }
 
 // haRedirect converts the arguments of a redirect.
@@ -401,9 +401,9 @@ func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, te
 	}
 	base := config.NewRoute(b.name)
 	base.Timeout = b.timeouts["server"]
-	h.headers(from, &base)
+	h.headers(l, from, &base)
 	if b != from {
-		h.headers(b, &base)
+		h.headers(l, b, &base)
 	}
 	h.compress(from, b, &base)
 	for i, w := range rewrites {
@@ -561,11 +561,88 @@ func wholePath(regex string) string {
 	return regex
 }
 
-// headers converts changes of responses' fields.
-func (h *haproxy) headers(s *haSection, _ *config.Route) {
-	for _, rule := range s.headers {
-		h.left(rule.n, rule.text, "hopscope does not change the fields of responses")
+// headers converts changes of fields, which are for all requests to a backend.
+func (h *haproxy) headers(l *config.Listener, s *haSection, r *config.Route) {
+	for _, rule := range s.rules {
+		switch kind := rule.action[0]; {
+		case kind != "set-header" && kind != "add-header" && kind != "del-header", rule.isRewrite():
+		case len(rule.action) > 1 && strings.EqualFold(rule.action[1], "x-forwarded-proto"): // see requestHeader
+		default:
+			h.change(l, s, rule, r, func(r *config.Route) **config.HeaderChanges { return &r.RequestHeaders })
+		}
 	}
+	for _, rule := range s.headers {
+		h.change(l, s, rule, r, func(r *config.Route) **config.HeaderChanges { return &r.ResponseHeaders })
+	}
+}
+
+func (h *haproxy) change(l *config.Listener, s *haSection, rule haRule, r *config.Route, of func(*config.Route) **config.HeaderChanges) {
+	terms, err := s.condition(rule.condition)
+	if err == nil && (len(terms) != 1 || !known(terms[0], l)) {
+		err = errorf("fields are changed for all requests of a route, whatever else they have")
+	}
+	if err == nil && never(terms[0], l) {
+		return
+	}
+	value := ""
+	if err == nil && len(rule.action) > 2 {
+		value, err = fieldValue(rule.action[2])
+	}
+	if err == nil && len(rule.action) < 2 {
+		err = errorf("it names no field")
+	}
+	own := *r
+	if err == nil {
+		kind := map[string]string{"set-header": "set", "add-header": "add", "del-header": "remove"}[rule.action[0]]
+		*of(&own), err = changed(*of(r), kind, rule.action[1], value)
+	}
+	if err == nil {
+		err = h.fits(l, own)
+	}
+	if err != nil {
+		h.left(rule.n, rule.text, "%v", err)
+		return
+	}
+	*r = own
+}
+
+// known reports whether a term holds for all requests of a listener, or for none.
+func known(term []literal, l *config.Listener) bool {
+	return !slices.ContainsFunc(term, func(lit literal) bool { _, ok := lit.known(l); return !ok })
+}
+
+// never reports whether a term whose literals are known does not hold.
+func never(term []literal, l *config.Listener) bool {
+	return slices.ContainsFunc(term, func(lit literal) bool { fact, _ := lit.known(l); return fact == lit.not })
+}
+
+// fieldValue is a format string as hopscope has it.
+func fieldValue(format string) (string, error) {
+	var b strings.Builder
+	for rest := format; rest != ""; {
+		text, after, found := strings.Cut(rest, "%")
+		b.WriteString(text)
+		if !found {
+			break
+		}
+		sample, behind, closed := strings.Cut(strings.TrimPrefix(after, "["), "]")
+		name, isField := strings.CutPrefix(strings.TrimSuffix(sample, ")"), "req.hdr(")
+		switch {
+		case strings.HasPrefix(after, "%"):
+			b.WriteString("%%")
+			behind = after[1:]
+		case !strings.HasPrefix(after, "[") || !closed:
+			return "", errorf("the format string %q can't be said", format)
+		case sample == "src":
+			b.WriteString("%CLIENT_IP%")
+		case isField && !strings.Contains(name, ","):
+			b.WriteString("%REQ(" + name + ")%")
+		default:
+			return "", errorf("the format string %q can't be said: of samples there are src and req.hdr", format)
+		}
+		rest = behind
+	}
+	return b.String(), nil
 }
 
 // compress converts the compression of a backend, or of the frontend.

@@ -31,7 +31,7 @@ func envoyRuns(t *testing.T, path, listener string, endpoints map[string]string,
 }
 
 func TestEnvoyRoutes(t *testing.T) {
-	original, ours := envoyRuns(t, "envoy/routes.in", "web", map[string]string{"3001": "a", "3002": "b"}, []string{"x-envoy-original-path"})
+	original, ours := envoyRuns(t, "envoy/routes.in", "web", map[string]string{"3001": "a", "3002": "b"}, []string{"x-envoy-original-path", "x-set", "x-add", "x-secret", "x-wide"})
 	hosts := []string{"api.test", "x.api.test", "API.test:8080", "www.foo", "www.api.test", "a-cdn.test", "A-cdn.test:80", "other.test", "nowhere", "test"}
 	targets := []string{
 		"/", "/health", "/health?x=1", "/healthy", "/CaSed", "/cased/", "/pre", "/PRE/x?y=1", "/prefix", "/users/7", "/users/7/", "/users/x", "/cart", "/cart/7?a=b", "/carts",
@@ -40,10 +40,11 @@ func TestEnvoyRoutes(t *testing.T) {
 	}
 	fields := []map[string]string{
 		nil, {"x-exact": "beta", "x-prefix": "ab", "x-range": "10"}, {"x-exact": "BETA", "x-prefix": "a", "x-range": "20"}, {"x-not": "a"}, {"x-not": "b"}, {"x-there": ""},
-		{"x-there": "1", "x-not-missing": "a"}, {"x-there": "1", "x-not-missing": "c"}, {"x-old": "b"}, {"x-old": "c"}, {"x-old": "a", "x-absent": "1"}, {"x-host": "field.test"}, {"x-cluster": "b"}, {"x-cluster": "c"},
+		{"x-there": "1", "x-not-missing": "a"}, {"x-there": "1", "x-not-missing": "c"}, {"x-old": "b"}, {"x-old": "c"}, {"x-old": "a", "x-absent": "1"}, {"x-host": "field.test"}, {"x-cluster": "b", "x-set": "client", "x-add": "client", "x-secret": "s"}, {"x-cluster": "c"},
 	}
-	same(t, original, ours, product(hosts, targets, fields[:1], "GET", "POST", "HEAD"), nil)
-	same(t, original, ours, product([]string{"api.test", "other.test"}, targets, fields[1:], "GET", "POST"), nil)
+	changedFields := []string{"x-proxy", "x-endpoint"}
+	same(t, original, ours, product(hosts, targets, fields[:1], "GET", "POST", "HEAD"), changedFields)
+	same(t, original, ours, product([]string{"api.test", "other.test"}, targets, fields[1:], "GET", "POST"), changedFields)
 	call := request{"POST", "api.test", "/shop.Cart/Add", map[string]string{"content-type": "application/grpc"}}
 	same(t, original, ours, []request{call}, nil)
 }
