@@ -42,6 +42,10 @@ type DryRun struct {
 	Route   *Route
 	Catalog *Routing
 	At      int
+	// Normal is the normal form of the path, "" if that is the one that the client sent, and
+	// Refused says that the path is refused, or sent back, for its form.
+	Normal  string
+	Refused bool
 	// Egress says that the forward proxy takes the request.
 	Egress bool
 	// Action is what forwards the request, nil for nothing, and Sent the head as it would go
@@ -100,8 +104,14 @@ func (r dryRouter) Route(x *filter.Exchange) error {
 	d.Request = route.Request{}
 	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
 	d.Request.Random = d.Chance
+	err := f.normalize(x)
+	d.Normal, d.Refused = x.Hop.String(x.Hop.RewrittenPath), err != nil
 	head := x.Request.Clone() // it is changed on its way
 	d.Request.Head = &head
+	if err != nil {
+		d.Egress = false
+		return err
+	}
 	if x.Request.Method != message.CONNECT {
 		d.Route, d.Catalog, d.At = f.find(&d.Request)
 	}

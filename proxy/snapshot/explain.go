@@ -235,7 +235,9 @@ func (x *explanation) fill() error {
 		x.Route, policies = &named, &r.Policies
 		x.settings(r)
 	}
-	x.earlier()
+	if !x.run.Refused {
+		x.earlier()
+	}
 	x.Filters = explainedFilters(x.config, policies)
 	x.answers()
 	if x.run.Action != nil && x.answer == nil {
@@ -244,8 +246,14 @@ func (x *explanation) fill() error {
 		}
 		x.plan(x.run.Action)
 	}
-	if r == nil {
+	switch {
+	case x.run.Refused:
+		x.note("no route was looked for: see path of listener %s", x.config.Name)
+	case r == nil:
 		x.missed()
+	}
+	if x.run.Normal != "" {
+		x.note("the path is %s in its normal form, which is what was matched: see path of listener %s", x.run.Normal, x.config.Name)
 	}
 	if x.in.scheme == "https" && x.config.TLS == nil || x.in.scheme == "http" && x.config.TLS != nil {
 		x.note("the URL says %s; listener %s takes it as what it speaks itself", x.in.scheme, x.config.Name)

@@ -151,7 +151,7 @@ func table(r *rand.Rand, endpoint string) string {
 		case 2:
 			does += ", rewrite: {" + one(r, rewrites...) + "}"
 		case 3:
-			does += ", host: " + one(r, "endpoint", "cart.internal") + ", timeout: 3s"
+			does += ", host: " + one(r, "endpoint", "cart.internal") + ", timeout: 3s, request_headers: {set: {x-a: '%CLIENT_IP% %UPSTREAM_HOST% %REQ(:PATH)%'}, add: {x-host: added}, remove: [cookie]}"
 		case 4:
 			does += ", body: {max: 1KiB}, compress: {}, retry: {on: [5xx], attempts: 2, per_try_timeout: 1s}"
 		}
@@ -195,9 +195,12 @@ func conditions(r *rand.Rand) (string, []string) {
 
 var paths = []string{"/a", "/a/b", "/ab", "/cart", "/cart/7", "/b/12", "/"}
 
+// others are paths that are not in their normal form.
+var others = []string{"/%61", "//a/./b", "/b/../cart/7", "/cart%2f7", "/a%c3%a9"}
+
 // request is a random request, as it is explained and as it is sent.
 func request(r *rand.Rand) explain.Request {
-	q := explain.Request{Method: one(r, "GET", "POST", "PUT"), URL: one(r, paths...) + one(r, "", "?v=2", "?v=b&v=2", "?x")}
+	q := explain.Request{Method: one(r, "GET", "POST", "PUT"), URL: one(r, slices.Concat(paths, others)...) + one(r, "", "?v=2", "?v=b&v=2", "?x")}
 	q.Headers = []string{"Host: " + one(r, "shop.test", "a.shop.test", "other.test:80", "elsewhere")}
 	for _, line := range []string{"X-A: " + one(r, "1", "2", "abc", "x y"), "X-A: 1", "Cookie: c=" + one(r, "2", "ab") + "; d=1", "x-host: tenant.test", "X-Forwarded-For: 10.1.2.3", "x-envoy-retry-on: 5xx"} {
 		if r.IntN(3) == 0 {
