@@ -308,6 +308,8 @@ type Route struct {
 	Split []SplitTarget `yaml:"split"`
 	// Sticky keeps a client at one target of the split.
 	Sticky *Sticky `yaml:"sticky"`
+	// Guard takes the canary of the split back if it is worse than the other targets.
+	Guard *Guard `yaml:"guard"`
 	// ClusterHeader is a field of the request that names its cluster, such as x-cluster. A
 	// request without it, or with a name that is not allowed, is answered with 503 (NC).
 	ClusterHeader string `yaml:"cluster_header" format:"field"`

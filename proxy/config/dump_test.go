@@ -261,6 +261,26 @@ listeners:
           retry_after: 5s
       - match:
           percent: 100
+        cluster: c.1
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: "1MiB"
+          print:
+            add_whitespace: true
+            always_print_primitive_fields: true
+            always_print_enums_as_ints: true
+            preserve_proto_field_names: true
+      - match:
+          percent: 100
         redirect:
           scheme: https
           host: a.test
@@ -367,6 +387,25 @@ listeners:
             ttl: 1h
             path: /cart
           source: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - name: canary
+        match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        guard:
+          canary: beta
+          min_requests: 300
+          max_error_rate_over_stable: 0.01
+          max_p99_over_stable: 2
+          window: 10m
+          then: 1
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0

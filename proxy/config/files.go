@@ -58,8 +58,8 @@ func checkWithRoutes(path string, endpoints func(path string) error, e *Environm
 	return c, errs.routesFrom, nil
 }
 
-// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages and answers
-// that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
+// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages, answers and
+// descriptors that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
 // or on others, such as expiry, nor the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
@@ -74,6 +74,9 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		for j := range l.Routes {
 			if a := l.Routes[j].Answer; a != nil {
 				f.answer(root.key("listeners").item(i).key("routes").item(j).key("answer").key("file"), a.File)
+			}
+			if t := l.Routes[j].Transcode; t != nil {
+				f.transcode(root.key("listeners").item(i).key("routes").item(j).key("transcode").key("descriptors"), t)
 			}
 		}
 		if l.TLS == nil {

@@ -90,6 +90,17 @@ listeners:
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
         max_requests: 200
         shed: {status: 429, retry_after: 5s}
+      - cluster: c.1
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: 1MiB
+          print: {add_whitespace: true, always_print_primitive_fields: true, always_print_enums_as_ints: true, preserve_proto_field_names: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -100,6 +111,9 @@ listeners:
       - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
       - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - name: canary
+        split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}]
+        guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
       - {split: [{cluster: c.1}], sticky: {source: true}}
       - {cluster_header: x-cluster, allow_clusters: [c.1]}
@@ -391,6 +405,13 @@ func TestParseFull(t *testing.T) {
 				},
 			},
 				fullAction(func(r *Route) {
+					r.Cluster, r.Transcode = "c.1", &Transcode{
+						Descriptors: "shop.pb", Services: []string{"shop.Cart"}, AutoMapping: true, RejectUnknownMethods: true,
+						IgnoredQueryParameters: []string{"api_key"}, IgnoreUnknownQueryParameters: true, MaxMessage: "1MiB",
+						Print: TranscodePrint{true, true, true, true},
+					}
+				}),
+				fullAction(func(r *Route) {
 					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
 				}),
 				fullAction(func(r *Route) { r.Redirect = &Redirect{PathPrefix: "/new", Code: 301} }),
@@ -412,6 +433,10 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
 					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Name, r.Split = "canary", []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Guard = &Guard{Canary: "beta", MinRequests: 300, MaxErrorRateOverStable: 0.01, MaxP99OverStable: 2, Window: 10 * time.Minute, Then: 1}
 				}),
 				fullAction(func(r *Route) {
 					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}

@@ -64,8 +64,8 @@ func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, 
 	d.decode(root, body, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
 	e.settle(root, c)
 	settleAccessLogs(root, c)
-	settlePaths(root, c)
 	readRoutes(errs, root, c)
+	settlePaths(root, c)
 	if !d.exhausted() {
 		validate(errs, root, c)
 	}

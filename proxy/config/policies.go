@@ -21,6 +21,8 @@ type RoutePolicies struct {
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`
+	// Transcode makes gRPC calls of requests with JSON.
+	Transcode *Transcode `yaml:"transcode"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its
@@ -47,8 +49,9 @@ type Fault struct {
 	// x-envoy-fault-delay-request (in milliseconds), x-envoy-fault-abort-request (an HTTP
 	// status), x-envoy-fault-abort-grpc-request (a gRPC status), and
 	// x-envoy-fault-delay-request-percentage and x-envoy-fault-abort-request-percentage
-	// beside them. For their requests they take the place of delay and abort. They are sent
-	// on, so the next hop may heed them too.
+	// beside them. For their requests they take the place of delay and abort, whose percent,
+	// if they are there, is the most that the fields get. They are sent on, so the next hop
+	// may heed them too.
 	Headers bool `yaml:"headers" default:"false"`
 }
 

@@ -234,6 +234,8 @@ func (v validator) route(p *place, r *Route) {
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
 	v.split(p, r)
+	v.guard(p, r)
+	v.transcode(p, r)
 	v.clusterHeader(p, r)
 	if len(r.Subset) == 0 {
 		return

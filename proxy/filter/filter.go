@@ -63,7 +63,8 @@ type Exchange struct {
 		body   Body
 		writer Writer
 	}
-	buffered int // bytes of Buffer that the connection's account has
+	buffered int    // bytes of Buffer that the connection's account has
+	kept     []kept // of Reuse
 
 	random rand.PCG // of Random
 	seeded bool
@@ -118,6 +119,7 @@ func (x *Exchange) Begin(ctx context.Context, r Router) {
 // the Router, once all of the response has been written.
 func (x *Exchange) Finish() {
 	x.Body, x.Writer = x.plain.body, x.plain.writer
+	x.reclaim()
 	if x.buffered > 0 {
 		x.Conn.Info().Account.Give(x.buffered)
 		x.buffered = 0

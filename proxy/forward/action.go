@@ -49,6 +49,8 @@ type Forward struct {
 	Sticky *HashOn
 	// Timeout is for the whole response; 0 is none.
 	Timeout time.Duration
+	// Held is a target that may get another weight meanwhile; nil for none.
+	Held *Held
 	// Strip is taken from the front of the path, and Prepend put there. Rewrite makes
 	// another path in their place; nil is none.
 	Strip, Prepend string
@@ -60,13 +62,37 @@ type Forward struct {
 	Host string
 	// HostFrom is a field of the request that has the host in the place of Host; "" is none.
 	HostFrom string
+	// KeepHost tells the endpoint of the host that the client sent, if it sees another.
+	KeepHost bool
 	// Request changes the fields of requests, before the path is changed; nil changes
 	// nothing.
 	Request *header.Changes
-	// KeepHost tells the endpoint of the host that the client sent, if it sees another.
-	KeepHost bool
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
+}
+
+// Held is a weight that a target has in the place of its own while it is held back.
+type Held struct {
+	Target int
+	Weight uint32
+	// Back reports whether it is held back.
+	Back func() bool
+}
+
+// held is the target that is held back now, -1 for none.
+func (a *Forward) held() int {
+	if a.Held == nil || !a.Held.Back() {
+		return -1
+	}
+	return a.Held.Target
+}
+
+// weight is that of the i-th target while another, or it, is held back.
+func (a *Forward) weight(i, held int) uint32 {
+	if i == held {
+		return a.Held.Weight
+	}
+	return a.Targets[i].Weight
 }
 
 // Target is where a part of a route's requests go.
@@ -100,6 +126,9 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	t, cookie, err := a.choose(x)
 	if err != nil {
 		return err
+	}
+	if f.dry != nil {
+		t = f.dry.target(x, a, t)
 	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)

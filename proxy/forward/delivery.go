@@ -85,16 +85,19 @@ func (d *delivery) run() error {
 	d.choose()
 	d.host = d.action.hostFor(&x.Request)
 	d.nameless = d.host == "" && !x.Request.Has(message.Host)
-	if d.f.dry != nil {
-		return d.f.dry.delivered(d)
-	}
 	if d.action.KeepHost && d.host != "" {
 		keep(&x.Request, originalHost, x.Request.Host())
+	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
 	}
 	d.content = content{here: here}
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
 		defer d.content.forget()
+	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
 	}
 	return d.late(d.attempts())
 }

@@ -30,6 +30,9 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 	}
 	x.Route, x.Hop.Labels, x.Changes = found, found.Labels, [2]*header.Changes{found.Response}
 	f.sample(x, found.Sampler)
+	if f.dry != nil {
+		return f.dry.taken(x)
+	}
 	if found.Handler == nil {
 		return found.Action.act(f, x)
 	}
@@ -40,6 +43,9 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 // that, or a limit of traces a second, makes a difference. A request that is not forwarded
 // yet has told nobody of the decision that the ratio alone came to.
 func (f *Forwarder) sample(x *filter.Exchange, s *tracecontext.Sampler) {
+	if f.dry != nil {
+		return // a limit counts
+	}
 	if s == nil {
 		if s = &f.Sampler; !s.IsLimited() {
 			return
@@ -92,6 +98,9 @@ func (f *Forwarder) nearest(h *hop.Hop) string {
 
 // match finds a request's route, nil for none.
 func (f *Forwarder) match(x *filter.Exchange) *Route {
+	if f.dry != nil {
+		return f.dry.match(f, x)
+	}
 	if x.Request.Method == message.CONNECT {
 		return nil
 	}

@@ -42,17 +42,17 @@ func (a *Forward) named(x *filter.Exchange) (*Target, error) {
 
 // target picks a target by a random number.
 func (a *Forward) target(random uint64) *Target {
-	last := len(a.Targets) - 1
+	last, held := len(a.Targets)-1, a.held()
 	var sum uint64
 	for i := range a.Targets {
-		sum += uint64(a.Targets[i].Weight)
+		sum += uint64(a.weight(i, held))
 	}
 	if sum == 0 {
 		return &a.Targets[random%uint64(len(a.Targets))]
 	}
 	at := random % sum
 	for i := range a.Targets[:last] {
-		w := uint64(a.Targets[i].Weight)
+		w := uint64(a.weight(i, held))
 		if at < w {
 			return &a.Targets[i]
 		}
@@ -67,14 +67,14 @@ func (a *Forward) target(random uint64) *Target {
 // depend on the others: if its weight grows it only gains clients, if it shrinks it only
 // loses some, and the other clients stay where they are.
 func (a *Forward) stay(key uint64) *Target {
-	best, least := 0, math.Inf(1)
+	best, least, held := 0, math.Inf(1), a.held()
 	for i := range a.Targets {
-		t := &a.Targets[i]
-		if t.Weight == 0 {
+		t, weight := &a.Targets[i], a.weight(i, held)
+		if weight == 0 {
 			continue
 		}
 		unit := (float64(scatter(key^balance.HashString(t.Labels.Variant))>>11) + 0.5) / (1 << 53) // above 0, below 1
-		if drawn := -math.Log(unit) / float64(t.Weight); drawn < least {
+		if drawn := -math.Log(unit) / float64(weight); drawn < least {
 			best, least = i, drawn
 		}
 	}

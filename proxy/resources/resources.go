@@ -107,6 +107,8 @@ type Route struct {
 	ClusterHeader string
 	// Sticky keeps clients at their target; nil does not.
 	Sticky *config.Sticky
+	// Guard watches a target; nil for none.
+	Guard *config.Guard
 	// Redirect is where clients are sent, and Answer the response that they get; nil for
 	// neither. Content is what the file of the answer holds: whoever reads files sets it.
 	Redirect *config.Redirect
@@ -135,8 +137,10 @@ type Route struct {
 	Slow time.Duration
 	// Traces is the route's own sampling; nil is the telemetry's.
 	Traces *config.RouteTraces
-	// Policies are what its filters do.
-	Policies config.RoutePolicies
+	// Policies are what its filters do. Descriptors is what the file of its transcode holds:
+	// whoever reads files sets it.
+	Policies    config.RoutePolicies
+	Descriptors string
 }
 
 // Target is a cluster to which a part of a route's requests goes.

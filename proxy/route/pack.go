@@ -50,6 +50,44 @@ func newPacker(t *Table) *packer {
 	}
 }
 
+// settle puts the values that conditions compare in one row, with their texts: a match
+// reads them one after the other.
+func (p *packer) settle() {
+	size := 0
+	for v := range p.values {
+		size += len(v.name) + len(v.text)
+	}
+	var texts strings.Builder
+	texts.Grow(size) // so that it stays where it is
+	place := func(text string) string {
+		from := texts.Len()
+		texts.WriteString(text)
+		return texts.String()[from:]
+	}
+	row := make([]value, 0, len(p.values))
+	moved := map[*value]*value{}
+	move := func(at **value) {
+		if *at == nil {
+			return
+		}
+		to, ok := moved[*at]
+		if !ok {
+			v := **at
+			v.name, v.text = place(v.name), place(v.text)
+			row = append(row, v)
+			to = &row[len(row)-1]
+			moved[*at] = to
+		}
+		*at = to
+	}
+	for i := range p.Table.conditions {
+		move(&p.Table.conditions[i].value)
+	}
+	for i := range p.found {
+		move(&p.found[i].value)
+	}
+}
+
 // hostTree packs a tree of hosts, and returns its root.
 func (p *packer) hostTree(t *hosts) uint32 {
 	return pack(p, &t.node, func(h *hostPaths) (below, here uint32) { return p.pathTree(h.below), p.pathTree(h.exact) })

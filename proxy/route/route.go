@@ -123,6 +123,7 @@ func Compile(matches []Match) *Table {
 		})
 		t.hosts = 1 + p.hostTree(hosts)
 	}
+	p.settle()
 	return t
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/errorbody"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/filter/transcode"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -41,6 +42,7 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	}
 	key, err := json.Marshal(p)
 	own := g.limits(r, lc)
+	key = append(key, r.Descriptors...)
 	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil {
 		return shared
 	}
@@ -56,6 +58,9 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	filters = append(filters, own.filters()...)
 	for _, of := range innerFilters {
 		add(of(p))
+	}
+	if f := transcodeFilter(p.Transcode, r.Descriptors); f != nil {
+		filters = append(filters, f) // the innermost: what it makes of a request is not one any more
 	}
 	if len(filters) == 0 {
 		return nil
@@ -152,4 +157,20 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return inject.New(o)
+}
+
+func transcodeFilter(c *config.Transcode, descriptors string) filter.Filter {
+	if c == nil {
+		return nil
+	}
+	schema, err := c.Schema([]byte(descriptors))
+	most, tooMuch := config.Size(c.MaxMessage)
+	if err != nil || tooMuch != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return transcode.New(transcode.Options{
+		Schema: schema, MaxMessage: int(most), RejectUnknownMethods: c.RejectUnknownMethods,
+		IgnoredQueryParameters: c.IgnoredQueryParameters, IgnoreUnknownQueryParameters: c.IgnoreUnknownQueryParameters,
+		ConvertGRPCStatus: c.ConvertGRPCStatus, Print: transcode.Print(c.Print),
+	})
 }

@@ -37,7 +37,7 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 		return closed(labels)
 	}
 	a := &forward.Forward{
-		Targets: targets, Sticky: sticky(r.Sticky), ClusterHeader: r.ClusterHeader, Timeout: r.Timeout,
+		Targets: targets, Sticky: sticky(r.Sticky), Held: g.hold(lc, r, targets), ClusterHeader: r.ClusterHeader, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}
 	if r.Rewrite != nil {

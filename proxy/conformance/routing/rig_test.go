@@ -49,7 +49,8 @@ type seen struct {
 }
 
 // endpoint runs an endpoint of a cluster, which tells what it sees, and answers with the
-// fields that the request asks for by x-answer-NAME, and its x-status and x-content.
+// fields that the request asks for by x-answer-NAME, and its x-status and x-content. It
+// fails if x-fail has its name.
 func (k kind) endpoint(t *testing.T, cluster string) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +64,15 @@ func (k kind) endpoint(t *testing.T, cluster string) string {
 		if w.Header().Set("X-Seen", string(text)); k.grpc {
 			w.Header().Set("Content-Type", "application/grpc")
 			w.Header().Set("Trailer", "grpc-status")
+		}
+		switch fails := r.Header.Get("X-Fail") == cluster; {
+		case k.grpc && fails:
+			defer w.Header().Set("grpc-status", "13")
+		case k.grpc:
 			defer w.Header().Set("grpc-status", "0")
+		case fails:
+			w.WriteHeader(http.StatusInternalServerError)
+			return
 		}
 		status, err := strconv.Atoi(r.Header.Get("X-Status"))
 		if err != nil {
