@@ -293,6 +293,8 @@ type Route struct {
 	Answer *Answer `yaml:"answer"`
 	// Rewrite changes the path and the host that the endpoint is asked for.
 	Rewrite *Rewrite `yaml:"rewrite"`
+	// Mirror sends copies of the requests to other clusters.
+	Mirror []Mirror `yaml:"mirror"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`

@@ -189,6 +189,12 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        mirror:
+          - cluster: c.1
+            percent: 5.5
+            timeout: 2s
+            max_requests: 7
+            max_behind: "64KiB"
         timeout: 0s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]

@@ -228,6 +228,7 @@ func (v validator) route(p *place, r *Route) {
 	v.match(p.key("match"), &r.Match)
 	v.action(p, r)
 	v.rewrite(p.key("rewrite"), r)
+	v.mirrors(p.key("mirror"), r)
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
 	c, ok := v.config.Clusters[r.Cluster]

@@ -49,6 +49,8 @@ type Forward struct {
 	Host string
 	// HostFrom is a field of the request that has the host in the place of Host; "" is none.
 	HostFrom string
+	// Mirrors send copies of requests to other clusters.
+	Mirrors []*Mirror
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
 }
@@ -86,6 +88,9 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	x.Hop.Routed = now(x.Hop)
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {
 		a.rewrite(&x.Request)
+	}
+	if len(a.Mirrors) > 0 {
+		return a.mirrored(f, x, t)
 	}
 	return f.forward(x, a, t, nil)
 }

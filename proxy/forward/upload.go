@@ -66,7 +66,7 @@ func (u *upload) run() {
 	switch {
 	case err == nil:
 		u.all.Store(true)
-	case errors.As(err, &client) && (client.Kind.Side() == fault.Downstream || client.Kind == fault.Overload):
+	case errors.As(err, &client) && (client.Kind.Side() == fault.Downstream || client.Kind == fault.Overload || client.Kind == fault.Overflow):
 		u.failed.Store(client) // first: closing makes the exchange ask for it
 		u.stream.Close()
 	}

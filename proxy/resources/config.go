@@ -52,6 +52,9 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 		Policies: rc.RoutePolicies,
 		Policy:   Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
 	}
+	for _, m := range rc.Mirror {
+		r.Mirrors = append(r.Mirrors, Mirror{ID{Configuration, m.Cluster}, m, c.Clusters[m.Cluster].Balance.Hash})
+	}
 	if rc.Retry == nil {
 		r.Policy.Retry, r.Shares = cc.Retry, rc.Cluster
 	}

@@ -106,6 +106,8 @@ type Route struct {
 	Redirect *config.Redirect
 	Answer   *config.Answer
 	Content  string
+	// Mirrors are where copies of its requests go.
+	Mirrors []Mirror
 	// Timeout is the time for a whole response, from the end of the request; 0 is none.
 	Timeout time.Duration
 	// Policy is the route's own, or else its cluster's.
@@ -129,6 +131,13 @@ type Route struct {
 	Traces *config.RouteTraces
 	// Policies are what its filters do.
 	Policies config.RoutePolicies
+}
+
+// Mirror is where copies of a route's requests go.
+type Mirror struct {
+	Cluster  ID
+	Settings config.Mirror
+	Hash     []config.HashOn // what the endpoint is chosen by
 }
 
 // Cluster is a group of endpoints.

@@ -52,6 +52,7 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
+	a.Mirrors = g.mirrors(r, labels)
 	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: a}
 }
 

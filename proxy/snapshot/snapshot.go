@@ -176,6 +176,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
+	p.measureMirrors()
 	p.measureOverload()
 	p.measureDescriptors()
 	p.measureDiscovery()

@@ -93,6 +93,12 @@ func appendRare(dst []byte, h *hop.Hop) []byte {
 	if h.Recovered != nil {
 		dst = appendRecovered(append(dst, `,"recovered":`...), h.Recovered)
 	}
+	if h.Mirrored.Len() > 0 {
+		dst = appendText(append(dst, `,"mirrored":`...), h.Bytes(h.Mirrored))
+	}
+	if h.Injected.Len() > 0 {
+		dst = appendText(append(dst, `,"injected":`...), h.Bytes(h.Injected))
+	}
 	return dst
 }
 

@@ -142,6 +142,8 @@ type record struct {
 	UserAgent     string   `json:"user_agent"`
 	Encryption    *tlsData `json:"tls"`
 	Blocked       millis   `json:"write_blocked_ms"`
+	Mirrored      string
+	Injected      string
 	Recovered     *struct {
 		failure
 		FailedHop     string `json:"failed_hop"`
@@ -255,6 +257,8 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	h.SetString(&h.UserAgent, r.UserAgent)
 	h.SetString(&h.RequestID, r.RequestID)
 	h.SetString(&h.GRPCMessage, r.GRPCMessage)
+	h.SetString(&h.Mirrored, r.Mirrored)
+	h.SetString(&h.Injected, r.Injected)
 	return h, r.addAttempts(h)
 }
 
@@ -312,8 +316,10 @@ func parseID(id []byte, name, s string) error {
 }
 
 func directionOf(s string) hop.Direction {
-	if s == hop.Outbound.String() {
-		return hop.Outbound
+	for _, d := range [...]hop.Direction{hop.Outbound, hop.Mirror} {
+		if s == d.String() {
+			return d
+		}
 	}
 	return hop.Inbound
 }
