@@ -241,6 +241,7 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        upgrades: [websocket, a/1]
       - match:
           percent: 100
         redirect:

@@ -81,6 +81,7 @@ listeners:
           max_age: 1h
           allow_credentials: true
         mirror: [{cluster: c.1, percent: 5.5, timeout: 2s, max_requests: 7, max_behind: 64KiB}]
+        upgrades: [websocket, a/1]
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
@@ -368,7 +369,8 @@ func TestParseFull(t *testing.T) {
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
-					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+					Fault:    &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+					Upgrades: []string{"websocket", "a/1"},
 				},
 			},
 				fullAction(func(r *Route) {

@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
 
 // RoutePolicies are what a route does besides sending requests on. A filter of its own
 // does each of them. A policy that is absent costs nothing.
@@ -13,6 +18,9 @@ type RoutePolicies struct {
 	CORS *CORS `yaml:"cors"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
+	// Upgrades are the protocols that requests may change to, such as websocket, or "none"
+	// for none. Others are refused with 403. Without it, all are allowed.
+	Upgrades []string `yaml:"upgrades" format:"protocol"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its
@@ -68,10 +76,31 @@ type FaultAbort struct {
 func (v validator) policies(p *place, r *RoutePolicies) {
 	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)
+	v.upgrades(p.key("upgrades"), r.Upgrades)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")
 		if f.Delay == nil && f.Abort == nil && !f.Headers && !at.key("delay").failed && !at.key("abort").failed && !at.key("headers").failed {
 			v.errs.add(at, "it does nothing; expected delay, abort or headers: true")
 		}
 	}
+}
+
+// upgrades checks a route's list of protocols.
+func (v validator) upgrades(p *place, protocols []string) {
+	switch {
+	case p.failed:
+	case p.written && len(protocols) == 0:
+		v.errs.add(p, `must not be empty; expected protocols, such as "websocket", or "none"; remove the key to allow all`)
+	case len(protocols) > 1 && slices.Contains(protocols, "none"):
+		v.errs.add(p, `"none" does not go with other protocols; remove one or the other`)
+	}
+}
+
+// checkProtocol checks the name of a protocol (RFC 9110 section 7.8).
+func checkProtocol(s string) error {
+	name, version, ok := strings.Cut(s, "/")
+	if !isToken(name) || ok && !isToken(version) {
+		return errors.New(`it is a name, such as "websocket", or a name, "/" and a version`)
+	}
+	return nil
 }

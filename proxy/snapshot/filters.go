@@ -11,12 +11,14 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/filter/upgrades"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // routeFilters are the filters of a route, the first outermost: the one table of them.
 // Each makes a filter of the route's policies, nil where the route has none of its kind.
 var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+	upgradesFilter,
 	compressFilter,
 	corsFilter,
 	injectFilter,
@@ -111,4 +113,17 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return inject.New(o)
+}
+
+func upgradesFilter(p *config.RoutePolicies) filter.Filter {
+	if len(p.Upgrades) == 0 {
+		return nil
+	}
+	var allowed []string
+	for _, protocol := range p.Upgrades {
+		if protocol != "none" {
+			allowed = append(allowed, strings.ToLower(protocol))
+		}
+	}
+	return upgrades.New(allowed)
 }
