@@ -196,6 +196,7 @@ listeners:
             max_requests: 7
             max_behind: "64KiB"
         timeout: 0s
+        idle_timeout: 1m30s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]
           statuses: [429, 503]
@@ -252,6 +253,7 @@ listeners:
           strip_query: true
           code: 308
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -261,6 +263,7 @@ listeners:
           strip_query: false
           code: 301
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -271,6 +274,7 @@ listeners:
           strip_query: false
           code: 301
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -280,6 +284,7 @@ listeners:
             x-a: b
           body: "no\n"
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -287,6 +292,7 @@ listeners:
           status: 200
           file: robots.txt
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -295,6 +301,7 @@ listeners:
           json:
             ok: true
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -303,6 +310,7 @@ listeners:
           path_prefix: /new
           host: a.test
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           percent: 100
@@ -312,6 +320,7 @@ listeners:
           substitution: "/\\1"
           host_from_header: x-host
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
       - match:
           path_template: "/{id}"
@@ -320,6 +329,7 @@ listeners:
         rewrite:
           path_template: "/a/{id}"
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
     catalog: consul
     trusted_callers: [10.0.0.0/8]

@@ -81,6 +81,7 @@ listeners:
           max_age: 1h
           allow_credentials: true
         mirror: [{cluster: c.1, percent: 5.5, timeout: 2s, max_requests: 7, max_behind: 64KiB}]
+        idle_timeout: 90s
         upgrades: [websocket, a/1]
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
@@ -361,7 +362,8 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
-				Mirror: []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
+				IdleTimeout: 90 * time.Second,
+				Mirror:      []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
 				RoutePolicies: RoutePolicies{
 					Body:     &Body{"10MiB", true},
 					Compress: &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},

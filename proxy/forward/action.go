@@ -19,6 +19,8 @@ type Route struct {
 	// [filter.Act]; nil for no filters. Routes with the same filters share one.
 	Handler filter.Handler
 	Action  Action
+	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
+	Idle time.Duration
 	// Sampler decides on traces that begin with its requests; nil for the forwarder's.
 	Sampler *tracecontext.Sampler
 }

@@ -23,7 +23,7 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 		f.sample(x, nil)
 		return f.unmatched(x)
 	}
-	x.Route, x.Hop.Labels = found, found.Labels
+	x.Route, x.Hop.Labels, x.Idle = found, found.Labels, found.Idle
 	f.sample(x, found.Sampler)
 	if found.Handler == nil {
 		return found.Action.act(f, x)

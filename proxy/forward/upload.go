@@ -44,7 +44,7 @@ func (a *attempt) startUpload(first []byte) {
 	f := d.f
 	u := &upload{
 		first: first, source: s, sent: h.LastAttempt().BytesSent, stream: a.stream, shared: f.Shared, start: h.Start,
-		idle: f.StreamIdleTimeout, done: make(chan struct{}), limits: d.limits, entry: &d.x.Active,
+		idle: d.idle(), done: make(chan struct{}), limits: d.limits, entry: &d.x.Active,
 	}
 	if s != nil {
 		s.resume()

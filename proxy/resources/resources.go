@@ -110,6 +110,8 @@ type Route struct {
 	Mirrors []Mirror
 	// Timeout is the time for a whole response, from the end of the request; 0 is none.
 	Timeout time.Duration
+	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
+	Idle time.Duration
 	// Policy is the route's own, or else its cluster's.
 	Policy Policy
 	// Shares is the cluster of the configuration with all of whose routes this one

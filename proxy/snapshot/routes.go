@@ -53,7 +53,7 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
 	a.Mirrors = g.mirrors(r, labels)
-	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: a}
+	return forward.Route{Labels: labels, Handler: g.chain(&r.Policies), Sampler: g.routeSampler(r), Action: a, Idle: r.Idle}
 }
 
 // routeSampler is a route's own sampling, nil for none.
