@@ -51,6 +51,12 @@ func NewRoute(cluster string) Route {
 	return r
 }
 
+// NewDecompress decompresses every coding, with every default in place.
+func NewDecompress() *Decompress {
+	d := withDefaults[Decompress]()
+	return &d
+}
+
 // NewMirror returns a mirror of all requests, with every default in place.
 func NewMirror(cluster string) Mirror {
 	m := withDefaults[Mirror]()

@@ -219,6 +219,9 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        bandwidth:
+          request: "1MiB"
+          response: "2MiB"
         body:
           max: "10MiB"
           buffer: true
@@ -233,6 +236,9 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        decompress:
+          algorithms: [gzip]
+          max: "5MiB"
         fault:
           delay:
             fixed: 300ms

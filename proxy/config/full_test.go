@@ -82,6 +82,8 @@ listeners:
           allow_credentials: true
         mirror: [{cluster: c.1, percent: 5.5, timeout: 2s, max_requests: 7, max_behind: 64KiB}]
         idle_timeout: 90s
+        bandwidth: {request: 1MiB, response: 2MiB}
+        decompress: {algorithms: [gzip], max: 5MiB}
         upgrades: [websocket, a/1]
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
@@ -371,8 +373,10 @@ func TestParseFull(t *testing.T) {
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
-					Fault:    &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
-					Upgrades: []string{"websocket", "a/1"},
+					Fault:      &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+					Upgrades:   []string{"websocket", "a/1"},
+					Bandwidth:  &Bandwidth{"1MiB", "2MiB"},
+					Decompress: &Decompress{[]string{"gzip"}, "5MiB"},
 				},
 			},
 				fullAction(func(r *Route) {

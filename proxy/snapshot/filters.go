@@ -7,9 +7,11 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/bandwidth"
 	"github.com/hopscope/hopscope/proxy/filter/body"
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
+	"github.com/hopscope/hopscope/proxy/filter/decompress"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/filter/upgrades"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -19,9 +21,11 @@ import (
 // Each makes a filter of the route's policies, nil where the route has none of its kind.
 var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 	upgradesFilter,
+	bandwidthFilter,
 	compressFilter,
 	corsFilter,
 	injectFilter,
+	decompressFilter,
 	bodyFilter,
 }
 
@@ -32,7 +36,8 @@ func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
 		return nil
 	}
 	key, err := json.Marshal(p)
-	if shared, ok := g.chains[string(key)]; ok && err == nil {
+	own := p.Bandwidth != nil // which no other route may use up
+	if shared, ok := g.chains[string(key)]; ok && err == nil && !own {
 		return shared
 	}
 	var filters []filter.Filter
@@ -44,8 +49,11 @@ func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
 	if len(filters) == 0 {
 		return nil
 	}
-	g.chains[string(key)] = filter.Chain(filter.Act, filters...)
-	return g.chains[string(key)]
+	chain := filter.Chain(filter.Act, filters...)
+	if !own {
+		g.chains[string(key)] = chain
+	}
+	return chain
 }
 
 func compressFilter(p *config.RoutePolicies) filter.Filter {
@@ -126,4 +134,29 @@ func upgradesFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return upgrades.New(allowed)
+}
+
+func decompressFilter(p *config.RoutePolicies) filter.Filter {
+	d := p.Decompress
+	if d == nil {
+		return nil
+	}
+	most, err := config.Size(d.Max)
+	if err != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return decompress.New(d.Algorithms, most)
+}
+
+func bandwidthFilter(p *config.RoutePolicies) filter.Filter {
+	b := p.Bandwidth
+	if b == nil {
+		return nil
+	}
+	request, err := config.Size(b.Request)
+	response, err2 := config.Size(b.Response)
+	if err != nil || err2 != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return bandwidth.New(request, response)
 }
