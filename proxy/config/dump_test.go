@@ -112,6 +112,10 @@ listeners:
     max_header_bytes: 1024
     max_header_fields: 1
     direction: outbound
+    path:
+      normalize: false
+      merge_slashes: false
+      escaped_slashes: unescape
     routes:
       - name: all
         match:
@@ -189,6 +193,14 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        request_headers:
+          set:
+            x-real-ip: "%CLIENT_IP%"
+          add:
+            x-a: b
+          remove: [cookie]
+        response_headers:
+          remove: [server]
         mirror:
           - cluster: c.1
             percent: 5.5
@@ -249,6 +261,31 @@ listeners:
             percent: 0.1
           headers: true
         upgrades: [websocket, a/1]
+        max_requests: 200
+        shed:
+          status: 429
+          retry_after: 5s
+      - match:
+          percent: 100
+        cluster: c.1
+        timeout: 15s
+        idle_timeout: 0s
+        slow_threshold: 0s
+        max_requests: 0
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: "1MiB"
+          print:
+            add_whitespace: true
+            always_print_primitive_fields: true
+            always_print_enums_as_ints: true
+            preserve_proto_field_names: true
       - match:
           percent: 100
         redirect:
@@ -261,6 +298,7 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -271,6 +309,7 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         redirect:
@@ -282,6 +321,7 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -292,6 +332,7 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -300,6 +341,7 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         answer:
@@ -309,15 +351,19 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
         rewrite:
           path_prefix: /new
           host: a.test
+          location: false
+          cookies: false
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           percent: 100
         cluster: c.1
@@ -325,18 +371,73 @@ listeners:
           path_regex: "/(a)"
           substitution: "/\\1"
           host_from_header: x-host
+          location: true
+          cookies: true
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
       - match:
           path_template: "/{id}"
           percent: 100
         cluster: c.1
         rewrite:
           path_template: "/a/{id}"
+          location: false
+          cookies: false
         timeout: 15s
         idle_timeout: 0s
         slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        sticky:
+          cookie:
+            name: variant
+            ttl: 1h
+            path: /cart
+          source: false
+        timeout: 15s
+        idle_timeout: 0s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          header: x-user
+          source: false
+        timeout: 15s
+        idle_timeout: 0s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          source: true
+        timeout: 15s
+        idle_timeout: 0s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        cluster_header: x-cluster
+        allow_clusters: [c.1]
+        timeout: 15s
+        idle_timeout: 0s
+        slow_threshold: 0s
+        max_requests: 0
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -709,6 +810,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

@@ -1,11 +1,35 @@
 package config
 
+import (
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/header"
+)
+
 // actionMistakes has the rows of [mistakes] about what routes do.
 func actionMistakes() []mistake {
 	return []mistake{
-		{"a route that does nothing", oneRoute("name: a"), "6:5: listeners[0].routes[0]: expected one of the keys cluster, redirect, answer"},
+		{"changes of nothing", oneRoute("{cluster: web, request_headers: {}}"),
+			"6:37: listeners[0].routes[0].request_headers: it changes nothing; expected one of the keys set, add, remove"},
+		{"an operator that is not there", oneRoute("{cluster: web, request_headers: {set: {x-a: '%CLIENT%'}}}"),
+			`6:49: listeners[0].routes[0].request_headers.set.x-a: expected a value with command operators such as %CLIENT_IP%, found "%CLIENT%": there is no command operator %CLIENT% for fields; there are CLIENT_IP, ` + strings.Join(header.Operators(header.Request)[1:], ", ")},
+		{"an operator of a response", oneRoute("{cluster: web, request_headers: {set: {x-a: '%RESPONSE_CODE%'}}}"),
+			`6:49: listeners[0].routes[0].request_headers.set.x-a: expected a value with command operators such as %CLIENT_IP%, found "%RESPONSE_CODE%": %RESPONSE_CODE% is not known before there is a response`},
+		{"a host that is a field", oneRoute("{cluster: web, request_headers: {set: {Host: a}}}"),
+			`6:50: listeners[0].routes[0].request_headers.set.Host: "Host" can't be changed: use rewrite.host of the route`},
+		{"framing that is removed", oneRoute("{cluster: web, response_headers: {remove: [content-length]}}"),
+			`6:48: listeners[0].routes[0].response_headers.remove[0]: "content-length" can't be changed: it is about the connection or the framing, which the proxy itself sees to`},
+		{"requests of a redirect", oneRoute("{redirect: {path: /a}, request_headers: {remove: [x-a]}}"),
+			`6:45: listeners[0].routes[0].request_headers: has no effect, as the proxy itself answers the requests of this route; remove the key`},
+		{"a path that is normalized away", oneRoute("{match: {path: /x/../%61}, cluster: web}"),
+			`6:20: listeners[0].routes[0].match.path: no request has the path "/x/../%61", as the listener normalizes paths; write "/a"`},
+		{"a prefix that is normalized away", oneRoute("{match: {path_prefix: //a/.}, cluster: web}"),
+			`6:27: listeners[0].routes[0].match.path_prefix: no request has the path "//a/.", as the listener normalizes paths; write "/a/."`},
+		{"segments that are refused", oneRoute("{match: {not: {path_segments: /a%2fb}}, cluster: web}"),
+			`6:35: listeners[0].routes[0].match.not.path_segments: no request has the path "/a%2fb": it has an escaped slash (%2F) or backslash (%5C), which servers read in different ways; set path.escaped_slashes of the listener to "keep"`},
+		{"a route that does nothing", oneRoute("name: a"), "6:5: listeners[0].routes[0]: expected one of the keys cluster, split, cluster_header, redirect, answer"},
 		{"a route that does two things", oneRoute("{cluster: web, answer: {status: 200}}"),
-			"6:28: listeners[0].routes[0].answer: does not go with cluster: expected only one of the keys cluster, redirect, answer"},
+			"6:28: listeners[0].routes[0].answer: does not go with cluster: expected only one of the keys cluster, split, cluster_header, redirect, answer"},
 		{"a redirect with a timeout", oneRoute("{redirect: {path: /new}, timeout: 1s}"),
 			"6:39: listeners[0].routes[0].timeout: has no effect, as the proxy itself answers the requests of this route; remove the key"},
 		{"a redirect to nowhere else", oneRoute("redirect: {}"),
@@ -26,6 +50,33 @@ func actionMistakes() []mistake {
 			"6:33: listeners[0].routes[0].answer.body: a response of status 204 has no content; remove the key"},
 		{"a field of the framing", oneRoute("answer: {headers: {Content-Length: '5'}}"),
 			`6:40: listeners[0].routes[0].answer.headers.Content-Length: "Content-Length" can't be set: it is about the connection or the framing, which the proxy itself sees to`},
+		{"a cluster and a split", oneRoute("{cluster: web, split: [{cluster: web}]}"),
+			"6:27: listeners[0].routes[0].split: does not go with cluster: expected only one of the keys cluster, split, cluster_header, redirect, answer"},
+		{"a split of nothing", oneRoute("{split: []}"),
+			"6:5: listeners[0].routes[0]: expected one of the keys cluster, split, cluster_header, redirect, answer\n" +
+				"6:13: listeners[0].routes[0].split: must not be empty; expected a list such as [{cluster: cart-v1, weight: 90}, {cluster: cart-v2, weight: 10}]"},
+		{"a split to no cluster", oneRoute("{split: [{cluster: wep}]}"),
+			`6:24: listeners[0].routes[0].split[0].cluster: there is no cluster "wep"; did you mean "web"?`},
+		{"a split to the same twice", oneRoute("{split: [{cluster: web}, {cluster: web, weight: 2}]}"),
+			`6:40: listeners[0].routes[0].split[1].cluster: "web" is listed twice; it is item 0 as well: give one of them a variant of another name`},
+		{"a split with two variants of a name", oneRoute("{split: [{cluster: web}, {cluster: web, variant: web}]}"),
+			`6:54: listeners[0].routes[0].split[1].variant: "web" is the name of item 0 as well`},
+		{"a split without weights", oneRoute("{split: [{cluster: web, weight: 0}]}"),
+			"6:13: listeners[0].routes[0].split: no target has a weight: expected one above 0"},
+		{"sticky to a cluster", oneRoute("{cluster: web, sticky: {source: true}}"),
+			"6:28: listeners[0].routes[0].sticky: has no effect without split; add that, or remove the key"},
+		{"sticky by nothing", oneRoute("{split: [{cluster: web}], sticky: {}}"),
+			"6:39: listeners[0].routes[0].sticky: expected one of the keys cookie, header, source"},
+		{"sticky by two", oneRoute("{split: [{cluster: web}], sticky: {header: x-a, source: true}}"),
+			"6:61: listeners[0].routes[0].sticky.source: does not go with header: expected only one of the keys cookie, header, source"},
+		{"a field for clusters without clusters", oneRoute("cluster_header: x-cluster"),
+			"6:5: listeners[0].routes[0].allow_clusters: required key is missing with cluster_header; expected a list, each item the name of one of the clusters"},
+		{"clusters for no field", oneRoute("{cluster: web, allow_clusters: [web]}"),
+			"6:36: listeners[0].routes[0].allow_clusters: has no effect without cluster_header; add that, or remove the key"},
+		{"an allowed cluster that is none", oneRoute("{cluster_header: x-cluster, allow_clusters: [wep]}"),
+			`6:50: listeners[0].routes[0].allow_clusters[0]: there is no cluster "wep"; did you mean "web"?`},
+		{"sticky and an answer", oneRoute("{answer: {status: 200}, sticky: {source: true}}"),
+			"6:37: listeners[0].routes[0].sticky: has no effect, as the proxy itself answers the requests of this route; remove the key"},
 		{"a rewrite to two paths", oneRoute("{cluster: web, rewrite: {path_prefix: /a, path_regex: b}}"),
 			"6:59: listeners[0].routes[0].rewrite.path_regex: does not go with path_prefix: expected at most one of the keys path_prefix, path_regex, path_template"},
 		{"a rewrite to two hosts", oneRoute("{cluster: web, host: a, rewrite: {host: b}}"),

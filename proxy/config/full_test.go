@@ -9,6 +9,7 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
+routes_from: ["none/*.yaml"]
 admin:
   address: 127.0.0.1:9902
   token_file: read.token
@@ -28,6 +29,7 @@ listeners:
   - name: in
     address: "[::1]:0"
     direction: outbound
+    path: {normalize: false, merge_slashes: false, escaped_slashes: unescape}
     routes:
       - name: all
         match:
@@ -56,6 +58,8 @@ listeners:
           percent: 12.5
           not: {methods: [PUT]}
         cluster: c.1
+        request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
+        response_headers: {remove: [server]}
         timeout: 0
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
@@ -86,6 +90,19 @@ listeners:
         decompress: {algorithms: [gzip], max: 5MiB}
         upgrades: [websocket, a/1]
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        max_requests: 200
+        shed: {status: 429, retry_after: 5s}
+      - cluster: c.1
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: 1MiB
+          print: {add_whitespace: true, always_print_primitive_fields: true, always_print_enums_as_ints: true, preserve_proto_field_names: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -93,8 +110,12 @@ listeners:
       - answer: {file: robots.txt}
       - answer: {json: {ok: true}}
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
-      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
+      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
+      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - {split: [{cluster: c.1}], sticky: {header: x-user}}
+      - {split: [{cluster: c.1}], sticky: {source: true}}
+      - {cluster_header: x-cluster, allow_clusters: [c.1]}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -298,6 +319,7 @@ overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 
 func fullAction(set func(*Route)) Route {
@@ -330,7 +352,7 @@ func fullMatch() Match {
 
 func TestParseFull(t *testing.T) {
 	want := &Config{
-		Service: "shop",
+		Service: "shop", RoutesFrom: []string{"none/*.yaml"},
 		Admin: Admin{
 			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
 			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
@@ -354,10 +376,14 @@ func TestParseFull(t *testing.T) {
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
 		}, ListenerHTTP{
 			Direction: "outbound",
+			Path:      Path{EscapedSlashes: "unescape"},
 			Routes: []Route{{
-				Name:    "all",
-				Match:   fullMatch(),
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
+				Name:            "all",
+				Match:           fullMatch(),
+				Cluster:         "c.1",
+				RequestHeaders:  &HeaderChanges{Set: map[string]string{"x-real-ip": "%CLIENT_IP%"}, Add: map[string]string{"x-a": "b"}, Remove: []string{"cookie"}},
+				ResponseHeaders: &HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{"server"}},
+				Timeout:         0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
@@ -377,8 +403,17 @@ func TestParseFull(t *testing.T) {
 					Upgrades:   []string{"websocket", "a/1"},
 					Bandwidth:  &Bandwidth{"1MiB", "2MiB"},
 					Decompress: &Decompress{[]string{"gzip"}, "5MiB"},
+
+					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
 				},
 			},
+				fullAction(func(r *Route) {
+					r.Cluster, r.Transcode = "c.1", &Transcode{
+						Descriptors: "shop.pb", Services: []string{"shop.Cart"}, AutoMapping: true, RejectUnknownMethods: true,
+						IgnoredQueryParameters: []string{"api_key"}, IgnoreUnknownQueryParameters: true, MaxMessage: "1MiB",
+						Print: TranscodePrint{true, true, true, true},
+					}
+				}),
 				fullAction(func(r *Route) {
 					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
 				}),
@@ -393,11 +428,22 @@ func TestParseFull(t *testing.T) {
 				}),
 				fullAction(func(r *Route) { r.Cluster, r.Rewrite = "c.1", &Rewrite{PathPrefix: "/new", Host: "a.test"} }),
 				fullAction(func(r *Route) {
-					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host"}
+					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host", Location: true, Cookies: true}
 				}),
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
 				}),
+				fullAction(func(r *Route) {
+					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
+				}),
+				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{
@@ -421,7 +467,7 @@ func TestParseFull(t *testing.T) {
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
-		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope",
+		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",
 		Telemetry: Telemetry{
 			Traces: Traces{
 				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",

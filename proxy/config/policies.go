@@ -25,6 +25,14 @@ type RoutePolicies struct {
 	// Upgrades are the protocols that requests may change to, such as websocket, or "none"
 	// for none. Others are refused with 403. Without it, all are allowed.
 	Upgrades []string `yaml:"upgrades" format:"protocol"`
+	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
+	// Beyond that they are shed (UO): see "shed".
+	MaxRequests int `yaml:"max_requests" default:"0" min:"0"`
+	// Shed is the answer to requests that a limit of the route does not let through. Without
+	// it they get 503, and may try again after a second.
+	Shed *Shed `yaml:"shed"`
+	// Transcode makes gRPC calls of requests with JSON.
+	Transcode *Transcode `yaml:"transcode"`
 }
 
 // Bandwidth bounds how fast content passes, for all requests of the route together. What is
@@ -79,8 +87,9 @@ type Fault struct {
 	// x-envoy-fault-delay-request (in milliseconds), x-envoy-fault-abort-request (an HTTP
 	// status), x-envoy-fault-abort-grpc-request (a gRPC status), and
 	// x-envoy-fault-delay-request-percentage and x-envoy-fault-abort-request-percentage
-	// beside them. For their requests they take the place of delay and abort. They are sent
-	// on, so the next hop may heed them too.
+	// beside them. For their requests they take the place of delay and abort, whose percent,
+	// if they are there, is the most that the fields get. They are sent on, so the next hop
+	// may heed them too.
 	Headers bool `yaml:"headers" default:"false"`
 }
 
@@ -113,6 +122,7 @@ func (v validator) policies(p *place, r *RoutePolicies) {
 	if d := r.Decompress; d != nil && len(d.Algorithms) == 0 && !p.key("decompress").key("algorithms").failed {
 		v.errs.add(p.key("decompress").key("algorithms"), `must not be empty; expected some of "zstd", "br" and "gzip": remove the key for all`)
 	}
+	v.limits(p, r)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")
 		if f.Delay == nil && f.Abort == nil && !f.Headers && !at.key("delay").failed && !at.key("abort").failed && !at.key("headers").failed {

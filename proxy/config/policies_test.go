@@ -54,9 +54,31 @@ func TestPolicyErrors(t *testing.T) {
 		{"fault: {abort: {status: 100}}", "routes[0].fault.abort.status: expected an integer from 200 to 599, found 100"},
 		{"fault: {abort: {grpc_status: 17}}", "routes[0].fault.abort.grpc_status: expected an integer from 0 to 16, found 17"},
 		{"fault: {abort: {code: 1}}", "routes[0].fault.abort.code: unknown key"},
+		{"max_requests: -1", "routes[0].max_requests: expected an integer of at least 0, found -1"},
+		{"max_requests: 1, shed: {status: 500}", "routes[0].shed.status: expected 503 or 429, found 500"},
+		{"max_requests: 1, shed: {status: 504}", "routes[0].shed.status: expected an integer from 429 to 503, found 504"},
+		{"max_requests: 1, shed: {retry_after: -1s}", "routes[0].shed.retry_after: expected a duration of at least"},
+		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, or remove the key"},
+		{"transcode: {descriptors: a.pb}", `routes[0].transcode: gRPC needs HTTP/2, and cluster "a" speaks HTTP/1.1; set clusters.a.protocol to http2`},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {
+			t.Errorf("%s: %v, want %q", tt.keys, err, tt.want)
+		}
+	}
+}
+
+// TestTranscodeErrors: what does not go with a translation to gRPC.
+func TestTranscodeErrors(t *testing.T) {
+	for _, tt := range []struct{ keys, want string }{
+		{"cluster: a, transcode: {}", "routes[0].transcode.descriptors: required key is missing"},
+		{"cluster: a, transcode: {descriptors: a.pb, max_message: 1MB}", "routes[0].transcode.max_message: expected a number of bytes"},
+		{"cluster: a, transcode: {descriptors: a.pb}, rewrite: {path_prefix: /}", "routes[0].transcode: does not go with a rewrite of the path"},
+		{"cluster: a, transcode: {descriptors: a.pb}, rewrite: {host: b.test}", ""},
+		{"transcode: {descriptors: a.pb}, answer: {status: 200}", "routes[0].transcode: has no effect, as the proxy itself answers the requests of this route"},
+	} {
+		_, err := Parse("test.yaml", []byte("listeners: [{name: in, address: \":0\", routes: [{"+tt.keys+"}]}]\nclusters: {a: {protocol: http2, endpoints: [\"a:1\"]}}\n"))
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.keys, err, tt.want)
 		}
 	}

@@ -239,6 +239,7 @@ func (v validator) listeners() {
 			v.listenerTLS(p.key("tls"), l.TLS)
 		}
 		v.errorPages(p, &l)
+		v.paths(p, &l)
 		for j := range l.Routes {
 			v.route(p.key("routes").item(j), &l.Routes[j])
 			v.identities(p.key("routes").item(j).key("match").key("identities"), &l, &l.Routes[j].Match)

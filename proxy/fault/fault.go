@@ -68,6 +68,7 @@ const (
 	None Kind = iota
 
 	BadRequest         // the request breaks the protocol's grammar
+	BadPath            // the request's path can be read in several ways
 	NotHTTP            // what came is another protocol's
 	BadFraming         // the request's length is ambiguous
 	BadHeader          // a field is not acceptable
@@ -107,7 +108,9 @@ const (
 	// Undiscovered is that it is not known what there is: a source of routes or of
 	// endpoints has never answered.
 	Undiscovered
-	Overflow   // the cluster's connection limit was reached
+	Overflow // the cluster's connection limit was reached
+	// RouteOverflow is that as many requests of the route were under way as it lets through.
+	RouteOverflow
 	LoopFound  // the request has passed through here before
 	BadGateway // the destination of a forward-proxy request makes no sense
 	Injected   // the route's configuration, or a trusted caller, asks for a failure
@@ -168,6 +171,7 @@ type kind struct {
 
 var kinds = [lastKind]kind{
 	BadRequest:         {"bad_request", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error"},
+	BadPath:            {"bad_path", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "path_normalization_failed"},
 	NotHTTP:            {"not_http", Downstream, 0, hop.DownstreamProtocolError, "", "downstream_protocol_error{not_http}"}, // so it would not understand an answer
 	BadFraming:         {"bad_framing", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error{framing}"},
 	BadHeader:          {"bad_header", Downstream, 400, hop.InvalidHeader, "http_request_error", "invalid_header"},
@@ -200,15 +204,16 @@ var kinds = [lastKind]kind{
 
 	ForbiddenAddress: {"forbidden_address", Proxy, 403, hop.Unauthorized, "destination_ip_prohibited", "forward_proxy_address_denied"}, // RFC 9209 section 2.3.5
 
-	Forbidden:    {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
-	NotFound:     {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
-	NoCluster:    {"no_cluster", Proxy, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
-	NoHealthy:    {"no_healthy", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
-	Undiscovered: {"undiscovered", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
-	Overflow:     {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
-	LoopFound:    {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
-	Injected:     {"fault_injected", Proxy, 503, hop.FaultInjected, "proxy_internal_response", "fault_filter_abort"},
-	BadGateway:   {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
+	Forbidden:     {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
+	NotFound:      {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
+	NoCluster:     {"no_cluster", Proxy, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
+	NoHealthy:     {"no_healthy", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
+	Undiscovered:  {"undiscovered", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
+	Overflow:      {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
+	RouteOverflow: {"route_overflow", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "route_max_requests"},
+	LoopFound:     {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
+	Injected:      {"fault_injected", Proxy, 503, hop.FaultInjected, "proxy_internal_response", "fault_filter_abort"},
+	BadGateway:    {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
 
 	ConnectRefused:    {"connect_refused", Upstream, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},
 	ConnectTimeout:    {"connect_timeout", Upstream, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_reset_before_response_started{connection_timeout}"},

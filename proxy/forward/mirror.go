@@ -52,11 +52,12 @@ type original struct {
 	span  hop.SpanID // that the request is known by; once it has ended
 }
 
-// mirrored is [Forwarder.forward] of a request that may be copied.
-func (a *Forward) mirrored(f *Forwarder, x *filter.Exchange, t *Target) error {
+// mirrored carries out a delivery whose request may be copied.
+func (a *Forward) mirrored(d *delivery) error {
+	f, x := d.f, d.x
 	copies := a.copies(f, x)
 	if len(copies) == 0 {
-		return f.forward(x, a, t, nil)
+		return d.carryOut()
 	}
 	o := &original{ended: make(chan struct{})}
 	content, whole := x.Body.Whole()
@@ -80,7 +81,7 @@ func (a *Forward) mirrored(f *Forwarder, x *filter.Exchange, t *Target) error {
 	for _, c := range copies {
 		go c.run(f, o)
 	}
-	return f.forward(x, a, t, nil)
+	return d.carryOut()
 }
 
 // copies makes the copies of a request. A request that changes protocols has none: what

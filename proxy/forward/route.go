@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -17,14 +18,22 @@ import (
 // Route finds the route that the request matches, and has it served by that: a
 // [filter.Router].
 func (f *Forwarder) Route(x *filter.Exchange) error {
+	if err := f.normalize(x); err != nil {
+		f.sample(x, nil)
+		return err
+	}
 	found := f.match(x)
 	if found == nil {
-		x.Route, x.Hop.Labels = nil, f.Labels
+		x.Route, x.Hop.Labels, x.Changes = nil, f.Labels, [2]*header.Changes{}
 		f.sample(x, nil)
 		return f.unmatched(x)
 	}
-	x.Route, x.Hop.Labels, x.Idle = found, found.Labels, found.Idle
+	x.Route, x.Hop.Labels, x.Changes = found, found.Labels, [2]*header.Changes{found.Response}
+	x.Idle = found.Idle
 	f.sample(x, found.Sampler)
+	if f.dry != nil {
+		return f.dry.taken(x)
+	}
 	if found.Handler == nil {
 		return found.Action.act(f, x)
 	}
@@ -35,6 +44,9 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 // that, or a limit of traces a second, makes a difference. A request that is not forwarded
 // yet has told nobody of the decision that the ratio alone came to.
 func (f *Forwarder) sample(x *filter.Exchange, s *tracecontext.Sampler) {
+	if f.dry != nil {
+		return // a limit counts
+	}
 	if s == nil {
 		if s = &f.Sampler; !s.IsLimited() {
 			return
@@ -85,9 +97,11 @@ func (f *Forwarder) nearest(h *hop.Hop) string {
 	return ""
 }
 
-// match finds a request's route, nil for none: those of the configuration come
-// before those of a catalog.
+// match finds a request's route, nil for none.
 func (f *Forwarder) match(x *filter.Exchange) *Route {
+	if f.dry != nil {
+		return f.dry.match(f, x)
+	}
 	if x.Request.Method == message.CONNECT {
 		return nil
 	}
@@ -95,18 +109,26 @@ func (f *Forwarder) match(x *filter.Exchange) *Route {
 	if asks := f.Table.Asks(); asks != 0 {
 		tell(&q, x, asks)
 	}
-	if i := f.Table.Match(&q); i >= 0 {
-		return &f.Routes[i]
+	found, _, _ := f.find(&q)
+	return found
+}
+
+// find finds a request's route, nil for none, with the routing that has it, nil for that of
+// the configuration, and its place there. The configuration's routes come before those of a
+// catalog.
+func (f *Forwarder) find(q *route.Request) (found *Route, in *Routing, at int) {
+	if at = f.Table.Match(q); at >= 0 {
+		return &f.Routes[at], nil, at
 	}
 	if f.Catalog == nil {
-		return nil
+		return nil, nil, -1
 	}
 	if c := f.Catalog.Load(); c != nil && c.Unknown == "" {
-		if i := c.Table.Match(&q); i >= 0 {
-			return &c.Routes[i]
+		if at = c.Table.Match(q); at >= 0 {
+			return &c.Routes[at], c, at
 		}
 	}
-	return nil
+	return nil, nil, -1
 }
 
 // tell tells a table what it asks for. A catalog's asks for nothing.

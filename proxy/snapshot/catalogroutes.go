@@ -27,6 +27,8 @@ func (g *generation) routeCatalog(changed bool) {
 		return
 	}
 	compiled, hosts := compile(table.Routes), hostsOf(table.Routes)
+	g.limited.beginCatalog()
+	defer g.limited.endCatalog()
 	g.commit(func() (labels []*hop.Labels) {
 		for _, b := range g.catalogListeners() {
 			routing := &forward.Routing{Table: compiled, Hosts: hosts}

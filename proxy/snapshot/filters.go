@@ -13,47 +13,66 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/decompress"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/filter/transcode"
 	"github.com/hopscope/hopscope/proxy/filter/upgrades"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// routeFilters are the filters of a route, the first outermost: the one table of them.
-// Each makes a filter of the route's policies, nil where the route has none of its kind.
-var routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
-	upgradesFilter,
-	bandwidthFilter,
-	compressFilter,
-	corsFilter,
-	injectFilter,
-	decompressFilter,
-	bodyFilter,
-}
+// routeFilters are the filters of a route, the first outermost, and innerFilters those that
+// come behind its limits: the one table of them. Each makes a filter of the route's
+// policies, nil where the route has none of its kind.
+var (
+	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+		upgradesFilter,
+		bandwidthFilter,
+		compressFilter,
+		corsFilter,
+	}
+	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
+		injectFilter,
+		decompressFilter,
+		bodyFilter,
+	}
+)
 
 // chain is the chain of filters in front of what a route does; nil for none. Routes with
-// equal policies share one.
-func (g *generation) chain(p *config.RoutePolicies) filter.Handler {
+// equal policies share one, unless they have limits, which count for each by itself.
+func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handler {
+	p := &r.Policies
 	if reflect.ValueOf(p).Elem().IsZero() {
 		return nil
 	}
 	key, err := json.Marshal(p)
-	own := p.Bandwidth != nil // which no other route may use up
-	if shared, ok := g.chains[string(key)]; ok && err == nil && !own {
+	own := g.limits(r, lc)
+	key = append(key, r.Descriptors...)
+	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil && r.Policies.Bandwidth == nil {
 		return shared
 	}
 	var filters []filter.Filter
-	for _, of := range routeFilters {
-		if f := of(p); f != nil {
+	add := func(f filter.Filter) {
+		if f != nil {
 			filters = append(filters, f)
 		}
+	}
+	for _, of := range routeFilters {
+		add(of(p))
+	}
+	filters = append(filters, own.filters()...)
+	for _, of := range innerFilters {
+		add(of(p))
+	}
+	if f := transcodeFilter(p.Transcode, r.Descriptors); f != nil {
+		filters = append(filters, f) // the innermost: what it makes of a request is not one any more
 	}
 	if len(filters) == 0 {
 		return nil
 	}
-	chain := filter.Chain(filter.Act, filters...)
-	if !own {
-		g.chains[string(key)] = chain
+	h := filter.Chain(filter.Act, filters...)
+	if own == nil && r.Policies.Bandwidth == nil { // which no other route may use up
+		g.chains[string(key)] = h
 	}
-	return chain
+	return h
 }
 
 func compressFilter(p *config.RoutePolicies) filter.Filter {
@@ -159,4 +178,20 @@ func bandwidthFilter(p *config.RoutePolicies) filter.Filter {
 		return nil
 	}
 	return bandwidth.New(request, response)
+}
+
+func transcodeFilter(c *config.Transcode, descriptors string) filter.Filter {
+	if c == nil {
+		return nil
+	}
+	schema, err := c.Schema([]byte(descriptors))
+	most, tooMuch := config.Size(c.MaxMessage)
+	if err != nil || tooMuch != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return transcode.New(transcode.Options{
+		Schema: schema, MaxMessage: int(most), RejectUnknownMethods: c.RejectUnknownMethods,
+		IgnoredQueryParameters: c.IgnoredQueryParameters, IgnoreUnknownQueryParameters: c.IgnoreUnknownQueryParameters,
+		ConvertGRPCStatus: c.ConvertGRPCStatus, Print: transcode.Print(c.Print),
+	})
 }

@@ -30,12 +30,15 @@ type generation struct {
 	base      *resources.Set            // what the configuration says
 	retries   map[string]*forward.Retry // those of clusters: a budget is shared by all routes
 	chains    map[string]filter.Handler // of the routes' filters, by their policies
+	limited   limited                   // what its routes' limits have counted
 	listeners []*bound
 	late      []late       // of the listeners, those that are still to be bound
 	catalog   *catalogView // nil where no listener serves one
 	// labelled are the labels of the configuration's routes.
 	labelled []*hop.Labels
 	sampler  tracecontext.Sampler // of traces that begin here
+	// unreached are the routes of listeners that no request takes, once somebody asks.
+	unreached unreached
 
 	// The rest changes with the catalog, and is guarded by Proxy.applying.
 

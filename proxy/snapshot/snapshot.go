@@ -178,6 +178,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureBuffers()
 	p.measureMirrors()
 	p.measureOverload()
+	p.measureLimits()
 	p.measureDescriptors()
 	p.measureDiscovery()
 	p.measurePins()

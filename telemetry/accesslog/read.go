@@ -120,6 +120,7 @@ type record struct {
 	Path          string
 	Route         string
 	Cluster       string
+	Variant       string
 	Protocol      string
 	Status        int
 	GRPCStatus    *int   `json:"grpc_status"`
@@ -140,6 +141,7 @@ type record struct {
 	Sampled       bool     `json:"sampled"`
 	RequestID     string   `json:"request_id"`
 	UserAgent     string   `json:"user_agent"`
+	RewrittenPath string   `json:"rewritten_path"`
 	Encryption    *tlsData `json:"tls"`
 	Blocked       millis   `json:"write_blocked_ms"`
 	Mirrored      string
@@ -220,7 +222,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 		return nil, fmt.Errorf("accesslog: %w", err)
 	}
 	h := &hop.Hop{
-		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster},
+		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster, Variant: r.Variant},
 		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Timeout: time.Duration(r.Timeout), WriteBlocked: time.Duration(r.Blocked), Method: r.Method, Version: versionOf(r.Protocol),
 		Status: r.Status, Flags: flagsOf(r.Flags), BytesIn: r.BytesIn, BytesOut: r.BytesOut, Client: r.Client,
 		GRPC: r.GRPCStatus != nil, GRPCStatus: statusOf(r.GRPCStatus), TLS: r.Encryption.tls(),
@@ -255,6 +257,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	h.SetString(&h.Path, path)
 	h.SetString(&h.Query, query)
 	h.SetString(&h.UserAgent, r.UserAgent)
+	h.SetString(&h.RewrittenPath, r.RewrittenPath)
 	h.SetString(&h.RequestID, r.RequestID)
 	h.SetString(&h.GRPCMessage, r.GRPCMessage)
 	h.SetString(&h.Mirrored, r.Mirrored)

@@ -17,6 +17,7 @@ var kinds = map[string]string{
 	"no_healthy_upstream":          "no_healthy",
 	"discovery_unavailable":        "undiscovered",
 	"upstream_overflow":            "overflow",
+	"route_max_requests":           "route_overflow",
 	"proxy_loop":                   "loop",
 
 	"upstream_reset_before_response_started{connection_refused}":     "connect_refused",

@@ -49,7 +49,7 @@ const Failures = NoHealthyUpstream | UpstreamConnectionFailure | UpstreamOverflo
 var flags = [...]struct{ code, hint string }{
 	{"UH", "no healthy endpoint in the cluster"},
 	{"UF", "the connection to the endpoint could not be made"},
-	{"UO", "a circuit breaker of the cluster was open"},
+	{"UO", "a limit was reached: a circuit breaker of the cluster, or one of the route"},
 	{"NR", "no route matched the request"},
 	{"NC", "the route's cluster does not exist"},
 	{"URX", "every retry was used up"},

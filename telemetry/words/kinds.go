@@ -4,6 +4,7 @@ package words
 // failures, which knows the flag, the detail and the error type of each.
 var kinds = map[string]string{
 	"bad_request":         "the request breaks the grammar of the protocol",
+	"bad_path":            "the path of the request can be read in several ways",
 	"not_http":            "what the client sent is another protocol's",
 	"bad_framing":         "the length of the request is ambiguous",
 	"bad_header":          "a field of the request is not acceptable",
@@ -41,6 +42,7 @@ var kinds = map[string]string{
 	"no_healthy":        "the cluster has no endpoint to try",
 	"undiscovered":      "the source of the endpoints has never answered",
 	"overflow":          "a limit of the cluster's circuit breaker was reached",
+	"route_overflow":    "as many requests of the route were under way as it lets through",
 	"loop":              "the request has passed through here before",
 	"fault_injected":    "the route's configuration, or a caller, asked for a failure, as a test",
 

@@ -58,8 +58,8 @@ func both(x *proxytest.Client, trace hop.TraceID) (own, copied *hop.Hop) {
 	return all[0], all[1]
 }
 
-// ask sends a request with a copy, and returns the response with both hops.
-func ask(x *proxytest.Client, method string, body io.Reader, fields ...string) (o proxytest.Outcome, copied *hop.Hop) {
+// askBoth sends a request with a copy, and returns the response with both hops.
+func askBoth(x *proxytest.Client, method string, body io.Reader, fields ...string) (o proxytest.Outcome, copied *hop.Hop) {
 	x.T.Helper()
 	r, trace := x.NewRequest(context.Background(), method, body, fields...)
 	r.URL.Path, r.URL.RawQuery = "/cart/7", "v=2"
@@ -104,7 +104,7 @@ func TestMirror(t *testing.T) {
 				if tt.method == "PUT" {
 					body = io.MultiReader(body) // its length is not told
 				}
-				o, copied := ask(x, tt.method, body, tt.fields...)
+				o, copied := askBoth(x, tt.method, body, tt.fields...)
 				o.Want(t, 200, "", "200")
 				proxytest.Same(t, "response", o.Header.Get("x-from"), "web")
 				proxytest.Same(t, "mirrored", o.Hop.String(o.Hop.Mirrored), "shadow")
@@ -259,7 +259,7 @@ func TestDeadMirror(t *testing.T) {
 					c.ConnectTimeout = 50 * time.Millisecond
 					s.Config.Clusters["shadow"] = c
 				})
-				o, copied := ask(x, "POST", strings.NewReader("hello"))
+				o, copied := askBoth(x, "POST", strings.NewReader("hello"))
 				o.Want(t, 200, "", "200")
 				proxytest.Same(t, "flags of the copy", copied.Flags.String(), "UF")
 				proxytest.Same(t, "status of the copy", copied.Status, 503)
@@ -314,7 +314,7 @@ func TestMirrorBehind(t *testing.T) {
 		t.Cleanup(func() { close(ended) })
 		x := p.Start(down, up, mirrorTo(up, []string{shadow}, func(m *config.Mirror) { m.MaxBehind, m.Timeout = "64KiB", 0 }))
 		content := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MiB do not fit into sockets
-		o, copied := ask(x, "POST", bytes.NewReader(content))
+		o, copied := askBoth(x, "POST", bytes.NewReader(content))
 		o.Want(t, 200, "", "200")
 		if got := p.Requests()[0]; !got.Whole || len(got.Body) != len(content) {
 			t.Errorf("the endpoint got %d bytes", len(got.Body))
