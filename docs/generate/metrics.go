@@ -23,7 +23,7 @@ Generated from the tables in the code; do not edit.
 hopscope serves its metrics at ` + "`/metrics`" + ` of the admin API, in the text format of Prometheus, in OpenMetrics (with exemplars:
 the trace and span of a request whose trace is exported), and, with ` + "`telemetry.metrics.native_histograms`" + `, as native histograms.
 
-- A **hop** is a request through this proxy: *inbound* is to the service, *outbound* is one that it makes. An **attempt** is a try
+- A **hop** is a request through this proxy: *inbound* is to the service, *outbound* is one that it makes, *mirror* a copy of one. An **attempt** is a try
   at an endpoint.
 - ` + "`http_server_*` and `rpc_server_*`" + ` count inbound hops, ` + "`http_client_*` and `rpc_client_*`" + ` outbound ones, after OpenTelemetry's
   conventions. gRPC calls are in ` + "`rpc_*`" + ` and not in ` + "`http_*`" + `. ` + "`hopscope_requests_total`" + ` counts all.
@@ -75,7 +75,7 @@ var meanings = map[string]string{
 	"cluster":                   "cluster that the request goes to; of an attempt, the one that its endpoint is in; empty where there is none",
 	"code":                      "HTTP status, 0 where no response began",
 	"culprit":                   "who is at fault: a service, or where the failure happened between two, such as `payments -> bank`; `other` beyond 200 of them",
-	"direction":                 "`inbound`: requests to the service; `outbound`: those that it makes",
+	"direction":                 "`inbound`: requests to the service; `outbound`: those that it makes; `mirror`: copies of requests",
 	"error_type":                "OpenTelemetry's `error.type`: an error type of RFC 9209, the name of a gRPC status, an HTTP status or a response flag; empty for what is no error. To a client, 4xx and every gRPC status but OK are errors.",
 	"event":                     "what outlier detection did",
 	"exporter":                  "where spans go, such as `otlp 127.0.0.1:4317`; empty where nothing is exported",

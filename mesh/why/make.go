@@ -141,7 +141,7 @@ func (m *maker) factsOf(h *hop.Hop) Facts {
 func (m *maker) group() {
 	troubled := map[hop.TraceID]bool{}
 	for _, h := range m.Kept.Hops {
-		if h.Failed() || h.FailedAttempt() != nil {
+		if h.Labels.Direction != hop.Mirror && (h.Failed() || h.FailedAttempt() != nil) { // which nobody waits for
 			troubled[h.Trace] = true
 		}
 	}
@@ -154,7 +154,7 @@ func (m *maker) group() {
 	}
 	var hops []*hop.Hop
 	for _, h := range m.Kept.Hops {
-		if troubled[h.Trace] && h.Kind != hop.KindConnection {
+		if troubled[h.Trace] && h.Kind != hop.KindConnection && h.Labels.Direction != hop.Mirror {
 			hops = append(hops, h)
 		}
 	}

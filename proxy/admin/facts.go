@@ -91,7 +91,7 @@ func (f *waterfall) row(n *diagnose.Node, depth int) spanRow {
 	failed, code := h.Failed(), h.Status
 	if a == nil {
 		r.Label, r.What = h.Labels.Service, shown(method(h)+" "+h.String(h.Path))
-		if h.Labels.Direction == hop.Outbound {
+		if h.Labels.Direction.Calls() {
 			r.Label += " → " + shown(h.String(h.Host))
 		}
 		r.Groups = []group{{"hop", hopFacts(n)}}
@@ -207,6 +207,8 @@ func hopFacts(n *diagnose.Node) []fact {
 	f.add("tracestate", h.String(h.TraceState))
 	f.add("sampled by", h.Keep.String())
 	f.add("Proxy-Status of upstream", h.String(h.UpstreamHop))
+	f.add("mirrored to", h.String(h.Mirrored))
+	f.add("injected fault", h.String(h.Injected))
 	return f
 }
 

@@ -327,9 +327,14 @@ type Route struct {
 	// ResponseHeaders change the fields of all responses of the route, the proxy's own errors
 	// and redirects too.
 	ResponseHeaders *HeaderChanges `yaml:"response_headers"`
+	// Mirror sends copies of the requests to other clusters.
+	Mirror []Mirror `yaml:"mirror"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+	// IdleTimeout ends a request or a tunnel of the route when no byte has moved for this
+	// long; 0 is the listener's stream_idle_timeout.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"0s" min:"0"`
 	// Retry repeats failed requests; the default is the cluster's.
 	Retry *Retry `yaml:"retry"`
 	// Hedge sends a slow request to a second endpoint as well; the default is the

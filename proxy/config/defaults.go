@@ -51,6 +51,19 @@ func NewRoute(cluster string) Route {
 	return r
 }
 
+// NewDecompress decompresses every coding, with every default in place.
+func NewDecompress() *Decompress {
+	d := withDefaults[Decompress]()
+	return &d
+}
+
+// NewMirror returns a mirror of all requests, with every default in place.
+func NewMirror(cluster string) Mirror {
+	m := withDefaults[Mirror]()
+	m.Cluster = cluster
+	return m
+}
+
 // NewMatch returns a match of every request.
 func NewMatch() Match { return withDefaults[Match]() }
 

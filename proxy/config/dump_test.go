@@ -201,7 +201,14 @@ listeners:
           remove: [cookie]
         response_headers:
           remove: [server]
+        mirror:
+          - cluster: c.1
+            percent: 5.5
+            timeout: 2s
+            max_requests: 7
+            max_behind: "64KiB"
         timeout: 0s
+        idle_timeout: 1m30s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]
           statuses: [429, 503]
@@ -224,6 +231,9 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        bandwidth:
+          request: "1MiB"
+          response: "2MiB"
         body:
           max: "10MiB"
           buffer: true
@@ -246,6 +256,9 @@ listeners:
           - json:
               error: sorry
             endpoints: false
+        decompress:
+          algorithms: [gzip]
+          max: "5MiB"
         fault:
           delay:
             fixed: 300ms
@@ -255,6 +268,7 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        upgrades: [websocket, a/1]
         max_requests: 200
         shed:
           status: 429
@@ -263,6 +277,7 @@ listeners:
           percent: 100
         cluster: c.1
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
         transcode:
@@ -289,6 +304,7 @@ listeners:
           strip_query: true
           code: 308
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -299,6 +315,7 @@ listeners:
           strip_query: false
           code: 301
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -310,6 +327,7 @@ listeners:
           strip_query: false
           code: 301
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -320,6 +338,7 @@ listeners:
             x-a: b
           body: "no\n"
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -328,6 +347,7 @@ listeners:
           status: 200
           file: robots.txt
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -337,6 +357,7 @@ listeners:
           json:
             ok: true
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -348,6 +369,7 @@ listeners:
           location: false
           cookies: false
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -360,6 +382,7 @@ listeners:
           location: true
           cookies: true
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -371,6 +394,7 @@ listeners:
           location: false
           cookies: false
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -393,6 +417,7 @@ listeners:
             path: /cart
           source: false
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - name: canary
@@ -412,6 +437,7 @@ listeners:
           window: 10m
           then: 1
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -423,6 +449,7 @@ listeners:
           header: x-user
           source: false
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -433,6 +460,7 @@ listeners:
         sticky:
           source: true
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -440,6 +468,7 @@ listeners:
         cluster_header: x-cluster
         allow_clusters: [c.1]
         timeout: 15s
+        idle_timeout: 0s
         slow_threshold: 0s
         max_requests: 0
     catalog: consul

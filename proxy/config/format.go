@@ -91,6 +91,8 @@ func formatOf(name string) format {
 			`^(\*|null|regex:.+|[a-z][a-z0-9+.-]*://[^/?#\s]+)$`, checkOrigin, suggestOrigin}
 	case "media type":
 		return format{`a media type such as application/json or "text/*"`, `^[^/\s;]+/[^/\s;]+$`, checkMediaType, suggestMediaType}
+	case "protocol":
+		return format{`a protocol such as websocket, or "none"`, `^[^/\s,]+(/[^/\s,]+)?$`, checkProtocol, nil}
 	case "size":
 		return format{"a number of bytes such as 65536, 64KiB, 10MiB or 1GiB", `^[0-9]+(KiB|MiB|GiB)?$`, checkSize, suggestSize}
 	case "destination":

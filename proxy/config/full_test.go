@@ -87,6 +87,11 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        mirror: [{cluster: c.1, percent: 5.5, timeout: 2s, max_requests: 7, max_behind: 64KiB}]
+        idle_timeout: 90s
+        bandwidth: {request: 1MiB, response: 2MiB}
+        decompress: {algorithms: [gzip], max: 5MiB}
+        upgrades: [websocket, a/1]
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
         max_requests: 200
         shed: {status: 429, retry_after: 5s}
@@ -391,6 +396,8 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
+				IdleTimeout: 90 * time.Second,
+				Mirror:      []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
 				RoutePolicies: RoutePolicies{
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
@@ -399,7 +406,10 @@ func TestParseFull(t *testing.T) {
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
 					},
-					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+					Fault:      &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
+					Upgrades:   []string{"websocket", "a/1"},
+					Bandwidth:  &Bandwidth{"1MiB", "2MiB"},
+					Decompress: &Decompress{[]string{"gzip"}, "5MiB"},
 
 					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
 				},

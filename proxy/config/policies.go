@@ -1,10 +1,17 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
 
 // RoutePolicies are what a route does besides sending requests on. A filter of its own
 // does each of them. A policy that is absent costs nothing.
 type RoutePolicies struct {
+	// Bandwidth bounds how fast content passes.
+	Bandwidth *Bandwidth `yaml:"bandwidth"`
 	// Body bounds the content of requests.
 	Body *Body `yaml:"body"`
 	// Compress compresses responses.
@@ -13,8 +20,13 @@ type RoutePolicies struct {
 	CORS *CORS `yaml:"cors"`
 	// ErrorBodies are the content of error responses. The first for the status is taken.
 	ErrorBodies []ErrorBody `yaml:"error_bodies"`
+	// Decompress decompresses the content of requests.
+	Decompress *Decompress `yaml:"decompress"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
+	// Upgrades are the protocols that requests may change to, such as websocket, or "none"
+	// for none. Others are refused with 403. Without it, all are allowed.
+	Upgrades []string `yaml:"upgrades" format:"protocol"`
 	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
 	// Beyond that they are shed (UO): see "shed".
 	MaxRequests int `yaml:"max_requests" default:"0" min:"0"`
@@ -24,6 +36,21 @@ type RoutePolicies struct {
 	// Transcode makes gRPC calls of requests with JSON.
 	Transcode *Transcode `yaml:"transcode"`
 }
+
+// Bandwidth bounds how fast content passes, for all requests of the route together. What is
+// too fast waits, and its sender with it. It counts what the connections of clients carry.
+// Tunnels, such as WebSockets, are not bounded.
+type Bandwidth struct {
+	// Request is how many bytes of requests' content pass in a second, such as 1MiB; 0 is no
+	// limit.
+	Request string `yaml:"request" default:"0" format:"size"`
+	// Response is the same for responses.
+	Response string `yaml:"response" default:"0" format:"size"`
+}
+
+// leastRate is the least of a bandwidth that is set, in bytes a second. With less a single
+// read buffer would take a quarter of a minute.
+const leastRate = 1 << 10
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its
 // length is told, which also answers Expect: 100-continue, and else when too much has come.
@@ -35,6 +62,19 @@ type Body struct {
 	// and other conversations, whose endpoint would wait for a content that waits for it.
 	// The memory counts for the connection: see overload.
 	Buffer bool `yaml:"buffer" default:"false"`
+}
+
+// Decompress decompresses the content of requests whose Content-Encoding is listed, for
+// endpoints that can't. Other codings, several in a row, and gRPC calls are left to the
+// endpoint. Content that is not what it says is answered with 400. What its window takes (up
+// to 16 MiB for br, 8 MiB for zstd, 64 KiB for gzip) is counted for the connection: see
+// overload. A limit of body is one for the content as it is sent on.
+type Decompress struct {
+	// Algorithms are the codings that are decompressed.
+	Algorithms []string `yaml:"algorithms" default:"zstd,br,gzip" enum:"zstd,br,gzip"`
+	// Max is the most bytes of content when it is decompressed, such as 10MiB; more is answered
+	// with 413.
+	Max string `yaml:"max" default:"10MiB" format:"size"`
 }
 
 // Fault delays or fails a share of a route's requests, to test what their callers make of
@@ -77,14 +117,57 @@ type FaultAbort struct {
 
 // policies checks what spans the keys of a route's policies.
 func (v validator) policies(p *place, r *RoutePolicies) {
+	v.bandwidth(p.key("bandwidth"), r.Bandwidth)
 	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)
 	v.errorBodies(p.key("error_bodies"), r.ErrorBodies)
+	v.upgrades(p.key("upgrades"), r.Upgrades)
+	if d := r.Decompress; d != nil && len(d.Algorithms) == 0 && !p.key("decompress").key("algorithms").failed {
+		v.errs.add(p.key("decompress").key("algorithms"), `must not be empty; expected some of "zstd", "br" and "gzip": remove the key for all`)
+	}
 	v.limits(p, r)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")
 		if f.Delay == nil && f.Abort == nil && !f.Headers && !at.key("delay").failed && !at.key("abort").failed && !at.key("headers").failed {
 			v.errs.add(at, "it does nothing; expected delay, abort or headers: true")
 		}
+	}
+}
+
+// upgrades checks a route's list of protocols.
+func (v validator) upgrades(p *place, protocols []string) {
+	switch {
+	case p.failed:
+	case p.written && len(protocols) == 0:
+		v.errs.add(p, `must not be empty; expected protocols, such as "websocket", or "none"; remove the key to allow all`)
+	case len(protocols) > 1 && slices.Contains(protocols, "none"):
+		v.errs.add(p, `"none" does not go with other protocols; remove one or the other`)
+	}
+}
+
+// checkProtocol checks the name of a protocol (RFC 9110 section 7.8).
+func checkProtocol(s string) error {
+	name, version, ok := strings.Cut(s, "/")
+	if !isToken(name) || ok && !isToken(version) {
+		return errors.New(`it is a name, such as "websocket", or a name, "/" and a version`)
+	}
+	return nil
+}
+
+// bandwidth checks the rates of a route.
+func (v validator) bandwidth(p *place, b *Bandwidth) {
+	if b == nil || p.broken() {
+		return
+	}
+	request, err := Size(b.Request)
+	response, err2 := Size(b.Response)
+	switch {
+	case err != nil || err2 != nil: // reported
+	case request == 0 && response == 0:
+		v.errs.add(p, "it bounds nothing; expected request or response")
+	case request > 0 && request < leastRate:
+		v.errs.add(p.key("request"), "expected at least 1KiB, found %s", clip(b.Request))
+	case response > 0 && response < leastRate:
+		v.errs.add(p.key("response"), "expected at least 1KiB, found %s", clip(b.Response))
 	}
 }

@@ -37,6 +37,9 @@ type Exchange struct {
 	// Until is when the request's time is over, from the start of the Hop; 0 is never, or
 	// not known as yet.
 	Until time.Duration
+	// Idle is how long the exchange may go on without a byte moving; 0 is as long as the
+	// connection's may.
+	Idle time.Duration
 	// Scratch is the Router's own: what it keeps from one request for the next.
 	Scratch any
 	// Began is when it began and Finished when it was over, on the clock of deadlines.
@@ -110,7 +113,7 @@ func (x *Exchange) Disconnect() { x.Connect(nil, nil, nil) }
 // Begin readies the exchange for its filters. It is for the Router; ctx ends when the
 // proxy stops waiting for anything.
 func (x *Exchange) Begin(ctx context.Context, r Router) {
-	x.Context, x.Until = ctx, 0
+	x.Context, x.Until, x.Idle = ctx, 0, 0
 	x.router, x.Route, x.rerouted = r, nil, false
 	x.Changes = [2]*header.Changes{}
 }

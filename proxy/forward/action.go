@@ -20,6 +20,8 @@ type Route struct {
 	// [filter.Act]; nil for no filters. Routes with the same filters share one.
 	Handler filter.Handler
 	Action  Action
+	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
+	Idle time.Duration
 	// Response changes the fields of responses; nil changes nothing.
 	Response *header.Changes
 	// Sampler decides on traces that begin with its requests; nil for the forwarder's.
@@ -67,6 +69,8 @@ type Forward struct {
 	// Request changes the fields of requests, before the path is changed; nil changes
 	// nothing.
 	Request *header.Changes
+	// Mirrors send copies of requests to other clusters.
+	Mirrors []*Mirror
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
 }
@@ -142,5 +146,8 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	}
 	d := f.deliver(x, a, t, nil)
 	d.sticky = cookie
+	if len(a.Mirrors) > 0 {
+		return a.mirrored(d)
+	}
 	return d.carryOut()
 }

@@ -206,7 +206,7 @@ func (f *Forwarder) record(h *hop.Hop, sink hop.Sink) {
 		a.End = h.End
 	}
 	switch {
-	case h.Keep != hop.KeepNot:
+	case h.Keep != hop.KeepNot, h.Labels.Direction == hop.Mirror: // which fails for nobody
 	case h.Failed():
 		h.Keep = hop.KeepFailed
 	case h.Slow():

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -192,11 +193,14 @@ func (d *delivery) countTime() {
 func (a *attempt) await() {
 	d, record := a.d, a.x.Hop.LastAttempt()
 	d.countTime()
-	a.stream.Await(d.onClock(record.Sent), d.onClock(d.limits.by()), d.f.StreamIdleTimeout)
+	a.stream.Await(d.onClock(record.Sent), d.onClock(d.limits.by()), d.idle())
 	if _, ended := d.content.ended(); ended && d.limits.toBegin() {
 		a.stream.Limit(d.deadline(record.Start))
 	}
 }
+
+// idle is how long nothing may move.
+func (d *delivery) idle() time.Duration { return cmp.Or(d.x.Idle, d.f.StreamIdleTimeout) }
 
 // answers lifts the time that the response had to begin. The request's own time goes on.
 func (a *attempt) answers() {

@@ -29,6 +29,7 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 		return f.unmatched(x)
 	}
 	x.Route, x.Hop.Labels, x.Changes = found, found.Labels, [2]*header.Changes{found.Response}
+	x.Idle = found.Idle
 	f.sample(x, found.Sampler)
 	if f.dry != nil {
 		return f.dry.taken(x)

@@ -47,7 +47,7 @@ func (a *attempt) tunnel() (err error) {
 		return err
 	}
 	c.Limit(0) // which is not for tunnels
-	t := stream.Tunnel{Client: x.Conn.Detach(), Endpoint: c.Duplex(), Name: record.Endpoint, Idle: f.StreamIdleTimeout, Shared: f.Shared,
+	t := stream.Tunnel{Client: x.Conn.Detach(), Endpoint: c.Duplex(), Name: record.Endpoint, Idle: a.d.idle(), Shared: f.Shared,
 		Panicked: func(p any) error { return f.panicked(p, h, "a tunnel") }}
 	up, down, err := t.Run()
 	h.BytesIn, h.BytesOut = h.BytesIn+up, down

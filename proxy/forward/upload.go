@@ -44,7 +44,7 @@ func (a *attempt) startUpload(first []byte) {
 	f := d.f
 	u := &upload{
 		first: first, source: s, sent: h.LastAttempt().BytesSent, stream: a.stream, shared: f.Shared, start: h.Start,
-		idle: f.StreamIdleTimeout, done: make(chan struct{}), limits: d.limits, entry: &d.x.Active,
+		idle: d.idle(), done: make(chan struct{}), limits: d.limits, entry: &d.x.Active,
 	}
 	if s != nil {
 		s.resume()
@@ -66,7 +66,7 @@ func (u *upload) run() {
 	switch {
 	case err == nil:
 		u.all.Store(true)
-	case errors.As(err, &client) && (client.Kind.Side() == fault.Downstream || client.Kind == fault.Overload):
+	case errors.As(err, &client) && (client.Kind.Side() == fault.Downstream || client.Kind == fault.Overload || client.Kind == fault.Overflow):
 		u.failed.Store(client) // first: closing makes the exchange ask for it
 		u.stream.Close()
 	}

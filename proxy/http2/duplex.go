@@ -65,8 +65,4 @@ func (d *duplex) Close() error {
 	return nil
 }
 
-func (d *duplex) SetWriteTimeout(t time.Duration) {
-	d.stream.conn.mu.Lock()
-	defer d.stream.conn.mu.Unlock()
-	d.stream.writeIdle = t
-}
+func (d *duplex) SetWriteTimeout(t time.Duration) { d.stream.SetWriteIdle(t) }

@@ -82,6 +82,13 @@ func (s *Stream) waitRead(ask *time.Duration) error {
 	return nil
 }
 
+// SetWriteIdle sets how long a write may wait for the peer's window; 0 is for ever.
+func (s *Stream) SetWriteIdle(t time.Duration) {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	s.writeIdle = t
+}
+
 // waitWrite waits for room to write; idle is when it has waited too long without
 // any, 0 at first. It may return without reason.
 func (s *Stream) waitWrite(idle *time.Duration) error {

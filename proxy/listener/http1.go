@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -367,17 +368,20 @@ func (c *http1Conn) Complete() bool { return c.whole || c.upload.Load() != 0 }
 func (c *http1Conn) fill() error {
 	start := c.listener.Shared.Now()
 	for now := start; ; now = c.listener.Shared.Now() {
-		by := max(start, time.Duration(c.moved.Load())) + c.listener.StreamIdle
+		by := max(start, time.Duration(c.moved.Load())) + c.idle()
 		c.nio.Await(now, by)
 		err := c.nio.Fill()
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.stopped.Load() {
 			return err
 		}
-		if c.nio.Now() >= max(start, time.Duration(c.moved.Load()))+c.listener.StreamIdle {
+		if c.nio.Now() >= max(start, time.Duration(c.moved.Load()))+c.idle() {
 			return err
 		}
 	}
 }
+
+// idle is how long the exchange may go on without a byte moving.
+func (c *http1Conn) idle() time.Duration { return cmp.Or(c.Exchange.Idle, c.listener.StreamIdle) }
 
 // Stop makes a waiting Next return.
 func (c *http1Conn) Stop() {
@@ -425,7 +429,7 @@ func (c *http1Conn) explain(err error) error {
 	case errors.Is(err, netio.ErrOverload):
 		return c.listener.full(overload.Content, "what surrounds the request's content")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fault.New(fault.RequestIdle, "the client moved no byte for "+c.listener.StreamIdle.String())
+		return fault.New(fault.RequestIdle, "the client moved no byte for "+c.idle().String())
 	}
 	return fault.New(fault.ClientClosed, "the client closed the connection before the exchange was over")
 }
@@ -446,6 +450,7 @@ func (c *http1Conn) Head(h *message.Head) error {
 		c.out = c.out[:0]
 	}
 	c.began, c.Hop.BytesOut = true, 0
+	c.nio.WriteTimeout = c.idle()
 	c.Decorate(h)
 	h.Framing = http1.ResponseFraming(h.Framing, c.version)
 	c.sends = h.Framing

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -93,7 +94,7 @@ func (w *worker) Complete() bool {
 // Next waits for the next piece of content. The idle timeout counts from the last byte in
 // either direction: the stream is not idle while the response goes out.
 func (w *worker) Next() ([]byte, error) {
-	shared, idle := w.conn.listener.Shared, w.conn.listener.StreamIdle
+	shared, idle := w.conn.listener.Shared, w.idle()
 	start := shared.Now()
 	for now := start; ; now = shared.Now() {
 		w.stream.Await(now, max(start, time.Duration(w.moved.Load()))+idle)
@@ -110,6 +111,9 @@ func (w *worker) Next() ([]byte, error) {
 		}
 	}
 }
+
+// idle is how long the exchange may go on without a byte moving.
+func (w *worker) idle() time.Duration { return cmp.Or(w.Exchange.Idle, w.conn.listener.StreamIdle) }
 
 // Stop makes a waiting Next return.
 func (w *worker) Stop() {
@@ -129,7 +133,7 @@ func (w *worker) Trailers() *message.Head { return w.stream.Trailers() }
 // explain returns the fault for an error on the client's side.
 func (w *worker) explain(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fault.New(fault.RequestIdle, "the client moved no byte for "+w.conn.listener.StreamIdle.String())
+		return fault.New(fault.RequestIdle, "the client moved no byte for "+w.idle().String())
 	}
 	return w.conn.cause(err)
 }
@@ -146,6 +150,9 @@ func (w *worker) Interim(h *message.Head) error {
 // Head begins the final response. It replaces one that is kept back.
 func (w *worker) Head(h *message.Head) error {
 	w.head, w.Hop.BytesOut = h, 0
+	if w.Exchange.Idle > 0 {
+		w.stream.SetWriteIdle(w.Exchange.Idle)
+	}
 	w.Decorate(h)
 	w.empty = h.Framing == message.NoBody || w.heads
 	return nil

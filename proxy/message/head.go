@@ -127,6 +127,26 @@ func (h *Head) Clone() Head {
 	return c
 }
 
+// Detach returns a head of its own that borrows nothing, so that it outlives the bytes that
+// h was decoded from.
+func (h *Head) Detach() Head {
+	c := h.Clone()
+	var end uint32
+	reach := func(spans ...Span) {
+		for _, s := range spans {
+			if !s.Added() {
+				end = max(end, s.Off+s.Len)
+			}
+		}
+	}
+	reach(h.method, h.target, h.scheme, h.authority, h.path, h.query, h.reason)
+	for i := range h.Fields {
+		reach(h.Fields[i].Name, h.Fields[i].Value)
+	}
+	c.wire = slices.Clone(h.wire[:min(int(end), len(h.wire))])
+	return c
+}
+
 // Rebase replaces the received bytes by the same bytes at another place.
 func (h *Head) Rebase(wire []byte) { h.wire = wire }
 

@@ -21,12 +21,12 @@ func NewTrace() (trace hop.TraceID, field string) {
 // Hop is the one hop of a trace.
 func (p *Proxy) Hop(trace hop.TraceID) *hop.Hop {
 	p.T.Helper()
-	return p.hops(trace, 1)[0]
+	return p.Hops(trace, 1)[0]
 }
 
-// hops waits until there are n hops of a trace, and returns them in the order
+// Hops waits until there are n hops of a trace, and returns them in the order
 // in which they ended.
-func (p *Proxy) hops(trace hop.TraceID, n int) []*hop.Hop {
+func (p *Proxy) Hops(trace hop.TraceID, n int) []*hop.Hop {
 	p.T.Helper()
 	var found []*hop.Hop
 	Eventually(p.T, fmt.Sprintf("%d hops of trace %s", n, trace), func() bool {

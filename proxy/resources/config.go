@@ -47,10 +47,13 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 	r := Route{
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
 		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite, RequestHeaders: rc.RequestHeaders, ResponseHeaders: rc.ResponseHeaders,
-		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
+		Timeout: rc.Timeout, Idle: rc.IdleTimeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
 		Policies: rc.RoutePolicies, Sticky: rc.Sticky, Guard: rc.Guard, ClusterHeader: rc.ClusterHeader,
 	}
 	r.Policy, r.Shares = policyOf(c, rc, rc.Cluster)
+	for _, m := range rc.Mirror {
+		r.Mirrors = append(r.Mirrors, Mirror{ID{Configuration, m.Cluster}, m, c.Clusters[m.Cluster].Balance.Hash})
+	}
 	for i := range rc.Split {
 		s := &rc.Split[i]
 		t := Target{Cluster: ID{Configuration, s.Cluster}, Variant: s.Name(), Weight: uint32(s.Weight), RequestHeaders: s.RequestHeaders, ResponseHeaders: s.ResponseHeaders}

@@ -114,8 +114,12 @@ type Route struct {
 	Redirect *config.Redirect
 	Answer   *config.Answer
 	Content  string
+	// Mirrors are where copies of its requests go.
+	Mirrors []Mirror
 	// Timeout is the time for a whole response, from the end of the request; 0 is none.
 	Timeout time.Duration
+	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
+	Idle time.Duration
 	// Policy is the route's own, or else its cluster's.
 	Policy Policy
 	// Shares is the cluster of the configuration with all of whose routes this one
@@ -153,6 +157,13 @@ type Target struct {
 	// Policy and Shares are as those of [Route], for this cluster.
 	Policy Policy
 	Shares string
+}
+
+// Mirror is where copies of a route's requests go.
+type Mirror struct {
+	Cluster  ID
+	Settings config.Mirror
+	Hash     []config.HashOn // what the endpoint is chosen by
 }
 
 // Cluster is a group of endpoints.

@@ -49,6 +49,9 @@ func Percent(p float64) *Share {
 	return &s
 }
 
+// Has reports whether a request is in the share, by a random number of its own.
+func (s Share) Has(random uint64) bool { return random%shares < uint64(s) }
+
 // shares are all requests.
 const shares = 1_000_000
 

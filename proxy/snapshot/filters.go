@@ -8,12 +8,15 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/bandwidth"
 	"github.com/hopscope/hopscope/proxy/filter/body"
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
+	"github.com/hopscope/hopscope/proxy/filter/decompress"
 	"github.com/hopscope/hopscope/proxy/filter/errorbody"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/filter/transcode"
+	"github.com/hopscope/hopscope/proxy/filter/upgrades"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -23,12 +26,15 @@ import (
 // policies, nil where the route has none of its kind.
 var (
 	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+		upgradesFilter,
+		bandwidthFilter,
 		compressFilter,
 		corsFilter,
 		errorBodyFilter,
 	}
 	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		injectFilter,
+		decompressFilter,
 		bodyFilter,
 		transcodeFilter,
 	}
@@ -43,7 +49,7 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	}
 	key, err := json.Marshal(p)
 	own := g.limits(r, lc)
-	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil {
+	if shared, ok := g.chains[string(key)]; ok && err == nil && own == nil && p.Bandwidth == nil {
 		return shared
 	}
 	var filters []filter.Filter
@@ -63,7 +69,7 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 		return nil
 	}
 	h := filter.Chain(filter.Act, filters...)
-	if own == nil {
+	if own == nil && r.Policies.Bandwidth == nil { // which no other route may use up
 		g.chains[string(key)] = h
 	}
 	return h
@@ -154,6 +160,44 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return inject.New(o)
+}
+
+func upgradesFilter(p *config.RoutePolicies) filter.Filter {
+	if len(p.Upgrades) == 0 {
+		return nil
+	}
+	var allowed []string
+	for _, protocol := range p.Upgrades {
+		if protocol != "none" {
+			allowed = append(allowed, strings.ToLower(protocol))
+		}
+	}
+	return upgrades.New(allowed)
+}
+
+func decompressFilter(p *config.RoutePolicies) filter.Filter {
+	d := p.Decompress
+	if d == nil {
+		return nil
+	}
+	most, err := config.Size(d.Max)
+	if err != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return decompress.New(d.Algorithms, most)
+}
+
+func bandwidthFilter(p *config.RoutePolicies) filter.Filter {
+	b := p.Bandwidth
+	if b == nil {
+		return nil
+	}
+	request, err := config.Size(b.Request)
+	response, err2 := config.Size(b.Response)
+	if err != nil || err2 != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return bandwidth.New(request, response)
 }
 
 func transcodeFilter(p *config.RoutePolicies) filter.Filter {

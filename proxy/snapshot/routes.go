@@ -43,8 +43,9 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
+	a.Mirrors = g.mirrors(r, labels)
 	a.Request = fieldChanges(header.Request, r.RequestHeaders)
-	return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a}
+	return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a, Idle: r.Idle}
 }
 
 // fieldChanges are changes of fields, nil for none.

@@ -100,6 +100,8 @@ var lineFields = [...]field{
 		return appendRecovered(dst, h.Recovered)
 	}},
 	{"variant", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Labels.Variant) }},
+	{"mirrored", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Bytes(h.Mirrored)) }},
+	{"injected", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Bytes(h.Injected)) }},
 }
 
 // FieldNames returns the keys of the default line, in its order.

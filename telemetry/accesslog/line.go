@@ -99,6 +99,12 @@ func appendRare(dst []byte, h *hop.Hop) []byte {
 	if h.Labels.Variant != "" {
 		dst = appendText(append(dst, `,"variant":`...), h.Labels.Variant)
 	}
+	if h.Mirrored.Len() > 0 {
+		dst = appendText(append(dst, `,"mirrored":`...), h.Bytes(h.Mirrored))
+	}
+	if h.Injected.Len() > 0 {
+		dst = appendText(append(dst, `,"injected":`...), h.Bytes(h.Injected))
+	}
 	return dst
 }
 

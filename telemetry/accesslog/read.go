@@ -144,6 +144,8 @@ type record struct {
 	RewrittenPath string   `json:"rewritten_path"`
 	Encryption    *tlsData `json:"tls"`
 	Blocked       millis   `json:"write_blocked_ms"`
+	Mirrored      string
+	Injected      string
 	Recovered     *struct {
 		failure
 		FailedHop     string `json:"failed_hop"`
@@ -258,6 +260,8 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	h.SetString(&h.RewrittenPath, r.RewrittenPath)
 	h.SetString(&h.RequestID, r.RequestID)
 	h.SetString(&h.GRPCMessage, r.GRPCMessage)
+	h.SetString(&h.Mirrored, r.Mirrored)
+	h.SetString(&h.Injected, r.Injected)
 	return h, r.addAttempts(h)
 }
 
@@ -315,8 +319,10 @@ func parseID(id []byte, name, s string) error {
 }
 
 func directionOf(s string) hop.Direction {
-	if s == hop.Outbound.String() {
-		return hop.Outbound
+	for _, d := range [...]hop.Direction{hop.Outbound, hop.Mirror} {
+		if s == d.String() {
+			return d
+		}
 	}
 	return hop.Inbound
 }

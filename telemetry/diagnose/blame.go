@@ -177,6 +177,7 @@ func (n *Node) cause() *finding {
 	var all []pair
 	for i, c := range n.Children {
 		switch {
+		case c.Attempt == nil && c.Hop.Labels.Direction == hop.Mirror: // nobody waits for it
 		case c.Attempt != nil && c.Attempt != n.Hop.LastAttempt(): // it was tried again
 		case c.Attempt == nil && (recovered(c, n.Children[i+1:]) || n.abandoned(c)):
 		default:

@@ -154,7 +154,7 @@ func (t *Trace) failure(n *Node) hop.Failure {
 			m.Reason = strings.TrimPrefix(f.Reason, rules[f.Kind].words)
 		}
 	}
-	if n.Attempt != nil || n.Hop.Labels.Direction == hop.Outbound {
+	if n.Attempt != nil || n.Hop.Labels.Direction.Calls() {
 		m.Callee = n.callee()
 	}
 	if m.Kind == "" {
@@ -207,7 +207,7 @@ func (n *Node) reason() string {
 		}
 		return cmp.Or(reason, strings.ReplaceAll(a.ProxyError, "_", " "), a.Flags.Hint())
 	}
-	if h.Labels.Direction == hop.Outbound {
+	if h.Labels.Direction.Calls() {
 		return "answered " + n.answer() + n.message()
 	}
 	return "the application at " + a.Endpoint + " answered " + n.answer() + n.message()
@@ -219,7 +219,7 @@ func (n *Node) reason() string {
 func (n *Node) callee() string {
 	h := n.Hop
 	for _, c := range n.Children {
-		if h.Labels.Direction == hop.Outbound && c.Attempt == nil && c.Hop.Labels.Direction == hop.Inbound && !c.Inferred {
+		if h.Labels.Direction.Calls() && c.Attempt == nil && c.Hop.Labels.Direction == hop.Inbound && !c.Inferred {
 			return c.service()
 		}
 	}
@@ -230,9 +230,9 @@ func (n *Node) callee() string {
 	switch {
 	case f.Origin != hop.OriginRelayed && f.Kind != "" && f.Caller == n.service():
 		return f.Hop
-	case h.Labels.Direction == hop.Outbound && f.Origin == hop.OriginEndpoint && f.Hop != n.service() && f.Hop != "":
+	case h.Labels.Direction.Calls() && f.Origin == hop.OriginEndpoint && f.Hop != n.service() && f.Hop != "":
 		return f.Hop
-	case h.Labels.Direction == hop.Outbound:
+	case h.Labels.Direction.Calls():
 		return cmp.Or(host(h), cluster, endpoint, n.service())
 	case n.Attempt == nil || f.Kind != "" || local(endpoint):
 		return n.service()

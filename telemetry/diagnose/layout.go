@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
 // tolerance is how far a callee may lie outside of its call before its clock counts as
@@ -50,7 +48,7 @@ func (n *Node) place(zero time.Time, start time.Duration) {
 // taken equally long.
 func (n *Node) placeOf(callee *Node, raw, shift time.Duration) time.Duration {
 	length := max(callee.Hop.End, 0)
-	if callee.Hop.Labels.Direction == hop.Outbound && callee.service() == n.service() {
+	if callee.Hop.Labels.Direction.Calls() && callee.service() == n.service() {
 		return raw + shift
 	}
 	for _, start := range [...]time.Duration{raw, raw + shift} {

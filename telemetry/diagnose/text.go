@@ -228,8 +228,11 @@ func plural(word string, n int) string {
 func (p *painter) collect(n *Node, lead, branch string) {
 	h := n.Hop
 	r := row{node: n, name: lead + branch + clean(n.service()), request: clean(request(h))}
-	if h.Labels.Direction == hop.Outbound {
+	switch h.Labels.Direction {
+	case hop.Outbound:
 		r.name += " → " + clean(h.String(h.Host))
+	case hop.Mirror:
+		r.name += " → " + clean(h.Labels.Cluster) + " (mirror)"
 	}
 	below := lead + indent(branch)
 	var children []*Node

@@ -75,18 +75,17 @@ func Build(id hop.TraceID, hops []*hop.Hop, joins ...Join) *Trace {
 	join(nodes, joins)
 	inferCallers(nodes)
 	inferRest(nodes)
+	found := len(nodes)
+	nodes, aside := setAside(nodes)
 
-	t := &Trace{ID: id, Hops: len(nodes), all: hops, seen: make(map[string]int), calls: make(map[string]int), lost: make(map[string]bool)}
+	t := &Trace{ID: id, Hops: found, all: hops, seen: make(map[string]int), calls: make(map[string]int), lost: make(map[string]bool)}
 	for _, n := range nodes {
 		if n.Hop.Labels.Direction == hop.Inbound {
 			t.seen[n.service()]++
 		} else {
 			t.calls[n.service()]++
 		}
-		slices.SortStableFunc(n.Children, byStart)
-		for _, a := range n.Children {
-			slices.SortStableFunc(a.Children, byStart)
-		}
+		n.sortChildren()
 		if n.parent == nil {
 			t.Roots = append(t.Roots, n)
 		}
@@ -101,8 +100,17 @@ func Build(id hop.TraceID, hops []*hop.Hop, joins ...Join) *Trace {
 		t.Inner = t.inner()
 	}
 	t.Breaks = append(t.cuts(), lost...)
+	t.putBack(aside)
 	t.all = nil
 	return t
+}
+
+// sortChildren puts what is below a hop in the order of its start.
+func (n *Node) sortChildren() {
+	slices.SortStableFunc(n.Children, byStart)
+	for _, a := range n.Children {
+		slices.SortStableFunc(a.Children, byStart)
+	}
 }
 
 // collect makes a node for each hop of the traces and for each attempt, without

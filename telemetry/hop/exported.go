@@ -79,7 +79,7 @@ const maxCallName = 256
 // every gRPC status but OK are errors, too.
 func (h *Hop) ErrorType() string {
 	failed, proxyError := h.Failed(), h.ProxyError
-	if h.Labels.Direction == Outbound {
+	if h.Labels.Direction.Calls() {
 		failed = failed || h.Status >= 400 || h.GRPCStatus.Failed() && h.Failure.Origin != OriginDownstream
 		if a := h.Only(); a != nil {
 			failed = failed || a.ErrorType() != ""

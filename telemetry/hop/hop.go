@@ -106,6 +106,12 @@ type Hop struct {
 	TraceState    Text
 	UpstreamHop   Text // the Proxy-Status that came back from upstream, joined by ", "
 
+	// Mirrored are the clusters that got a copy of the request, joined by ", ".
+	Mirrored Text
+	// Injected is the fault that was injected on purpose, such as "delay 300ms, abort 503";
+	// empty for none.
+	Injected Text
+
 	// Recorded are the values of further fields, which only the configuration asks for; it
 	// knows which they are. It is empty if nobody asks for any.
 	Recorded []Text
@@ -209,9 +215,15 @@ const (
 	Inbound Direction = iota
 	// Outbound hops are requests the service makes.
 	Outbound
+	// Mirror hops are copies of requests, which the proxy makes by itself. Nobody waits for
+	// their responses, so no other hop fails for them.
+	Mirror
 )
 
-func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
+func (d Direction) String() string { return [...]string{"inbound", "outbound", "mirror"}[d] }
+
+// Calls reports whether a hop is a call of another service, and not a request to this one.
+func (d Direction) Calls() bool { return d != Inbound }
 
 // Version is a protocol version.
 type Version uint8

@@ -57,6 +57,8 @@ type document struct {
 	RequestID  string        `json:"request_id,omitempty"`
 	TraceState string        `json:"tracestate,omitempty"`
 	Upstream   string        `json:"upstream_proxy_status,omitempty"`
+	Mirrored   string        `json:"mirrored,omitempty"`
+	Injected   string        `json:"injected,omitempty"`
 	GRPC       bool          `json:"grpc,omitempty"`
 	GRPCStatus *int          `json:"grpc_status,omitempty"`
 	GRPCName   string        `json:"grpc_status_name,omitempty"`
@@ -154,6 +156,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		Query:     string(redact.AppendQuery(nil, h.Bytes(h.Query))),
 		Rewritten: h.String(h.RewrittenPath), UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
 		TraceState: h.String(h.TraceState), Upstream: h.String(h.UpstreamHop),
+		Mirrored: h.String(h.Mirrored), Injected: h.String(h.Injected),
 		GRPC: h.GRPC, GRPCStatus: codeOf(h.GRPCStatus), GRPCName: h.GRPCStatus.String(),
 		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
 	}
@@ -188,7 +191,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	}
 	*h = Hop{
 		Labels: &Labels{
-			Service: d.Service, Direction: parse(d.Direction, Inbound, Outbound),
+			Service: d.Service, Direction: parse(d.Direction, Inbound, Mirror),
 			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Variant: d.Variant, Slow: d.SlowNS,
 		},
 		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepMesh), Entry: d.Entry,
@@ -219,6 +222,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		{&h.MethodText, d.MethodText}, {&h.Host, d.Host}, {&h.Path, d.Path}, {&h.Query, d.Query},
 		{&h.UserAgent, d.UserAgent}, {&h.RequestID, d.RequestID}, {&h.TraceState, d.TraceState},
 		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText}, {&h.RewrittenPath, d.Rewritten},
+		{&h.Mirrored, d.Mirrored}, {&h.Injected, d.Injected},
 	} {
 		h.setIf(piece.text, piece.s)
 	}

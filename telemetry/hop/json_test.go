@@ -45,6 +45,8 @@ func example() *Hop {
 	h.SetString(&h.UpstreamHop, "payments; error=connection_refused")
 	h.SetString(&h.GRPCMessage, "no backend")
 	h.SetString(&h.RewrittenPath, "/rewritten")
+	h.SetString(&h.Mirrored, "payments-shadow")
+	h.SetString(&h.Injected, "delay 5ms")
 	*h.Attempt() = Attempt{
 		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Cold: true, Version: HTTP2, Scheme: "https",
 		Start: 1, Connected: 2, Sent: 3, FirstByte: 4, End: 5, Status: 503,

@@ -33,7 +33,7 @@ func (m *Metrics) call(s *series, h *hop.Hop) *histogram {
 		}
 	}
 	family := m.families.rpcServer
-	if s.direction == hop.Outbound {
+	if s.direction.Calls() {
 		family = m.families.rpcClient
 	}
 	code := ""

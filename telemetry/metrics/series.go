@@ -231,7 +231,7 @@ func (m *Metrics) bytes(s *series, c **counter, f *family, n int64) {
 // request returns the histogram of requests, but gRPC calls, that ended as c says.
 func (m *Metrics) request(s *series, c *hopCell) *histogram {
 	family := m.families.server
-	if s.direction == hop.Outbound {
+	if s.direction.Calls() {
 		family = m.families.client
 	}
 	return family.histogram(m.native, s.service, s.route, s.cluster, c.method, responseCode(c.status), c.errorType)

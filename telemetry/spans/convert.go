@@ -41,7 +41,7 @@ func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 	b, start := begin(e.out, tagScopeSpansSpan)
 	b = appendIdentity(b, h, h.ExportedSpan(), h.Parent)
 	b = appendName(b, h)
-	outbound := h.Labels.Direction == hop.Outbound
+	outbound := h.Labels.Direction.Calls()
 	if outbound {
 		b = append(b, tagSpanKind, byte(tracepb.Span_SPAN_KIND_CLIENT))
 	} else {
@@ -80,6 +80,8 @@ func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 	b = appendString(b, "hopscope.request_id", h.Bytes(h.RequestID))
 	b = e.appendFlags(b, "hopscope.flags", h.Flags)
 	b = appendString(b, "hopscope.details", h.Details)
+	b = appendString(b, "hopscope.mirrored", h.Bytes(h.Mirrored))
+	b = appendString(b, "hopscope.injected", h.Bytes(h.Injected))
 	b = appendFailure(b, &h.Failure)
 	if a != nil {
 		b = e.appendResult(b, h, a)

@@ -198,7 +198,14 @@ func (q *Query) says(h *hop.Hop) bool {
 
 // Summarize makes the summary of a trace with at least one hop.
 func Summarize(hops []*hop.Hop) Summary {
-	root, culprit := hops[0], hops[0]
+	root := hops[0]
+	for _, h := range hops {
+		if h.Labels.Direction != hop.Mirror {
+			root = h
+			break
+		}
+	}
+	culprit := root
 	s := Summary{Trace: root.Trace, Hops: len(hops)}
 	spans := make(map[hop.SpanID]bool, 2*len(hops))
 	for _, h := range hops {
@@ -208,6 +215,9 @@ func Summarize(hops []*hop.Hop) Summary {
 		}
 	}
 	for _, h := range hops {
+		if h.Labels.Direction == hop.Mirror && root.Labels.Direction != hop.Mirror { // nobody waits for it
+			continue
+		}
 		s.Flags |= h.Flags
 		s.Failed = s.Failed || h.Failed()
 		s.Slow = s.Slow || h.Slow()

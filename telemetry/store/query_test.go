@@ -161,3 +161,26 @@ func TestSummariesAreShort(t *testing.T) {
 		t.Errorf("%v, %d bytes of a path that ends in %q, %d of a host", err, len(got.Path), got.Path[len(got.Path)-5:], len(got.Host))
 	}
 }
+
+// TestMirrorsAreNoFailures: a copy of a request, which nobody waits for, makes its trace
+// neither failed nor slow, and has no claim to be kept.
+func TestMirrorsAreNoFailures(t *testing.T) {
+	s := New(1 << 20)
+	s.Observe(newHop(number(1), func(h *hop.Hop) {
+		h.Labels, h.Span, h.Parent = &hop.Labels{Service: "web", Direction: hop.Mirror, Slow: time.Second}, hop.SpanID{3}, hop.SpanID{1}
+		h.Start, h.End, h.Flags = start.Add(-time.Second), time.Minute, hop.UpstreamConnectionFailure
+		failed(h)
+	}))
+	s.Observe(newHop(number(1), nil))
+	check(t, s)
+	all := s.Traces(Query{})
+	if len(all) != 1 || all[0].Failed || all[0].Slow || all[0].Flags != 0 || all[0].Root.Labels != labels || all[0].Failure != (hop.Failure{}) || all[0].Hops != 2 {
+		t.Errorf("%+v", all)
+	}
+	if found := s.Traces(Query{Failed: true, Slow: true}); len(found) != 0 {
+		t.Errorf("%d traces failed", len(found))
+	}
+	if n := s.halves[notable].hops; n != 0 {
+		t.Errorf("%d hops are notable", n)
+	}
+}

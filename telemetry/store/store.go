@@ -98,7 +98,7 @@ func (s *Store) Observe(h *hop.Hop) {
 		return
 	}
 	which := ordinary
-	if h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil || s.beside(h) {
+	if notableHop(h) || s.beside(h) {
 		which = notable
 	} else if !s.sample.keep(h.Trace) {
 		s.skipped.Add(1)
@@ -107,6 +107,15 @@ func (s *Store) Observe(h *hop.Hop) {
 	}
 	s.keep(which, h)
 }
+
+// notableHop reports whether a hop is worth more than others. A copy of a request never is:
+// nobody waits for it, and one whose endpoint is dead would push others out.
+func notableHop(h *hop.Hop) bool {
+	return h.Labels.Direction != hop.Mirror && (h.Flags != 0 || h.Failed() || h.Slow() || h.FailedAttempt() != nil)
+}
+
+// fails reports whether a hop fails its trace.
+func fails(h *hop.Hop) bool { return h.Labels.Direction != hop.Mirror && h.Failed() }
 
 // beside reports whether a hop is kept because its trace is: the mesh has pinned it, or
 // another hop of it failed. It counts those. It needs no lock: only Observe writes.
@@ -278,7 +287,7 @@ func (s *Store) add(which int, e *entry) {
 		s.traces[t.id] = t
 	}
 	t.add(e)
-	if e.hop.Failed() {
+	if fails(e.hop) {
 		s.failing[slot(t.id)]++
 	}
 	t.older = s.newest
@@ -325,7 +334,7 @@ func (s *Store) evict(h *half) {
 	}
 	s.evicted.Add(1)
 	e.trace.remove(e)
-	if e.hop.Failed() {
+	if fails(e.hop) {
 		s.failing[slot(e.trace.id)]--
 	}
 	if e.trace.first == nil {
@@ -379,10 +388,10 @@ func (t *trace) remove(e *entry) {
 }
 
 func (t *trace) count(h *hop.Hop, n int) {
-	if h.Failed() {
+	if fails(h) {
 		t.failed += n
 	}
-	if h.Slow() {
+	if h.Slow() && h.Labels.Direction != hop.Mirror {
 		t.slow += n
 	}
 }

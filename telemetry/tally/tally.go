@@ -140,7 +140,7 @@ func (t *Tally) Name() string { return "tally" }
 
 // Observe counts a hop in the window in which it ended.
 func (t *Tally) Observe(h *hop.Hop) {
-	if h.Kind == hop.KindConnection {
+	if h.Kind == hop.KindConnection || h.Labels.Direction == hop.Mirror { // which is no call of the service
 		return
 	}
 	k := Key{Labels: h.Labels, Route: h.RouteName(), Method: h.Method, Version: h.Version}

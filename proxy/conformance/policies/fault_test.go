@@ -27,22 +27,23 @@ func TestFault(t *testing.T) {
 		status int
 		flags  string
 		tries  string
+		said   string // of the fault, by the Hop
 		change func(*proxytest.Settings)
 	}{
-		{name: "delay", fault: delayed, status: 200, flags: "DI", tries: "200"},
-		{name: "abort", fault: failed, status: 418, flags: "FI"},
-		{name: "both", fault: both, status: 503, flags: "DI,FI"},
-		{name: "both, a call", fault: both, fields: call, status: 200, grpc: "8", flags: "DI,FI"},
-		{name: "abort, a call", fault: &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}}, fields: call, status: 200, grpc: "14", flags: "FI"},
+		{name: "delay", fault: delayed, status: 200, flags: "DI", said: "delay 30ms", tries: "200"},
+		{name: "abort", fault: failed, status: 418, flags: "FI", said: "abort 418"},
+		{name: "both", fault: both, status: 503, flags: "DI,FI", said: "delay 30ms, abort 503"},
+		{name: "both, a call", fault: both, fields: call, status: 200, grpc: "8", flags: "DI,FI", said: "delay 30ms, abort RESOURCE_EXHAUSTED"},
+		{name: "abort, a call", fault: &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}}, fields: call, status: 200, grpc: "14", flags: "FI", said: "abort 503"},
 		{name: "no share", fault: &config.Fault{Delay: &config.FaultDelay{Fixed: time.Hour}, Abort: &config.FaultAbort{Status: 503}}, status: 200, tries: "200"},
-		{name: "the delay is not the route's time", fault: delayed, status: 200, flags: "DI", tries: "200", change: func(s *proxytest.Settings) { s.Route.Timeout = proxytest.Patience }},
-		{name: "fields", fault: heeds, fields: []string{"x-envoy-fault-delay-request: 30", "x-envoy-fault-abort-request: 599"}, status: 599, flags: "DI,FI"},
-		{name: "fields of a call", fault: heeds, fields: append(slices.Clip(call), "x-envoy-fault-abort-grpc-request: 5"), status: 200, grpc: "5", flags: "FI"},
+		{name: "the delay is not the route's time", fault: delayed, status: 200, flags: "DI", said: "delay 30ms", tries: "200", change: func(s *proxytest.Settings) { s.Route.Timeout = proxytest.Patience }},
+		{name: "fields", fault: heeds, fields: []string{"x-envoy-fault-delay-request: 30", "x-envoy-fault-abort-request: 599"}, status: 599, flags: "DI,FI", said: "delay 30ms, abort 599"},
+		{name: "fields of a call", fault: heeds, fields: append(slices.Clip(call), "x-envoy-fault-abort-grpc-request: 5"), status: 200, grpc: "5", flags: "FI", said: "abort NOT_FOUND"},
 		{
 			name: "fields that ask for more than the route has", fields: []string{"x-envoy-fault-delay-request: 3600000", "x-envoy-fault-abort-request: 599"}, status: 200, tries: "200",
 			fault: &config.Fault{Delay: &config.FaultDelay{Fixed: time.Hour}, Abort: &config.FaultAbort{Status: 503}, Headers: true},
 		},
-		{name: "fields that nobody heeds", fault: delayed, fields: []string{"x-envoy-fault-abort-request: 599"}, status: 200, flags: "DI", tries: "200"},
+		{name: "fields that nobody heeds", fault: delayed, fields: []string{"x-envoy-fault-abort-request: 599"}, status: 200, flags: "DI", said: "delay 30ms", tries: "200"},
 		{
 			name: "fields of a stranger", fault: heeds, fields: []string{"x-envoy-fault-abort-request: 599"}, status: 200, tries: "200",
 			change: func(s *proxytest.Settings) { s.Listener.TrustedCallers = nil },
@@ -60,6 +61,7 @@ func TestFault(t *testing.T) {
 				})
 				o := x.Ask("POST", strings.NewReader("hello"), tt.fields...)
 				o.Want(t, tt.status, tt.flags, tt.tries)
+				proxytest.Same(t, "injected", o.Hop.String(o.Hop.Injected), tt.said)
 				proxytest.Same(t, "grpc-status", o.Header.Get("grpc-status"), tt.grpc)
 				if o.Hop.Flags&hop.DelayInjected != 0 && o.Hop.End < delay {
 					t.Errorf("it took %s", o.Hop.End)

@@ -48,17 +48,35 @@ func New(o Options) filter.Filter {
 			}
 			if this.Delay > 0 && chosen(x, this.DelayPercent) {
 				x.Hop.Flags |= hop.DelayInjected // before: the client may leave meanwhile
+				note(x.Hop, "delay "+this.Delay.String())
 				if err := x.Wait(this.Delay); err != nil {
 					return err
 				}
 			}
 			if this.Status > 0 && chosen(x, this.AbortPercent) {
+				note(x.Hop, this.abort(x.Hop.GRPC))
 				why := fmt.Sprintf("route %s injects a fault, as a test", x.Hop.Labels.Route)
 				return &fault.Answer{Why: fault.New(fault.Injected, why), Status: this.Status, GRPC: this.GRPC}
 			}
 			return next(x)
 		}
 	}
+}
+
+// note records a fault in the Hop, beside those that are there.
+func note(h *hop.Hop, fault string) {
+	if h.Injected.Len() > 0 {
+		fault = h.String(h.Injected) + ", " + fault
+	}
+	h.SetString(&h.Injected, fault)
+}
+
+// abort is the failure in words, such as "abort 503".
+func (o *Options) abort(call bool) string {
+	if call && o.GRPC != 0 {
+		return "abort " + o.GRPC.String()
+	}
+	return "abort " + strconv.Itoa(o.Status)
 }
 
 // chosen decides about one request.

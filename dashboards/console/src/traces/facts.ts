@@ -2,7 +2,7 @@
 
 import { bytes, dateTime, duration, time } from '../format';
 import type { Word } from '../types';
-import { type Attempt, flags, type Hop, inbound, method, type Tls } from './hop';
+import { type Attempt, flags, type Hop, inbound, method, mirror, type Tls } from './hop';
 import { end, type Node, service } from './tree';
 import { endsOf, ownTime, type Row, sureText } from './waterfall';
 
@@ -47,12 +47,12 @@ export function ofHop(r: Row, words: Words): Facts[] {
       ['How sure that is', parent || r.sure === 'apart' ? sureText[r.sure] || 'Known: the ids were passed on.' : undefined]),
     facts('The request',
       ['Method', method(h), code], ['Scheme', h.scheme], ['Host', h.host, code], ['Path', h.path, code], ['Went on as', h.rewritten_path, code],
-      ['Query', h.query, { ...code, why: 'credentials are left out' }], ['Protocol', h.version], ['User agent', h.user_agent, code], ['Request id', h.request_id, code], ['Content', `${bytes(h.bytes_in)} received`]),
+      ['Query', h.query, { ...code, why: 'credentials are left out' }], ['Protocol', h.version], ['User agent', h.user_agent, code], ['Request id', h.request_id, code], ['Content', `${bytes(h.bytes_in)} received`], ['Copied to', h.mirrored, { why: h.mirrored && 'clusters that mirror the route' }]),
     facts('How it ended',
       ['Status', h.status || 'none was sent'], ['gRPC', h.grpc && (h.grpc_status_name ? `${h.grpc_status_name} (${h.grpc_status})` : 'a call, without a status')], ['gRPC message', h.grpc_message],
       ...flags(h).map((f): Entry => ['Flag', f, { code: true, why: words(f, 'flag')?.title }]),
       ['Proxy error', h.proxy_error, { ...code, why: h.proxy_error && words(h.proxy_error, 'error_type')?.title }], ['Details', h.details, code],
-      ...failure(h, words), ...recovered(h),
+      ['Injected', h.injected, { why: h.injected && 'a fault that the route injects as a test' }], ...failure(h, words), ...recovered(h),
       ['Proxy-Status from upstream', h.upstream_proxy_status, code], ['Content', `${bytes(h.bytes_out)} sent`]),
     facts('Time',
       ['Started', `${h.start} (${dateTime(h.start)})`], ['In the trace', `from ${duration(n.start)} to ${duration(end(n))}`],
@@ -77,6 +77,7 @@ const kinds: Record<string, string> = { request: 'request', tunnel: 'tunnel', co
 
 function what(h: Hop, r: Row): string {
   const kind = kinds[h.kind] ?? h.kind;
+  if (mirror(h)) return `a copy of a ${kind}, which nobody waits for`;
   return inbound(h) ? `a ${kind} to ${h.service}, as its proxy saw it` : `a ${kind === 'request' ? 'call' : kind} from ${r.name.replace(' → ', ' to ')}, as the caller’s proxy saw it`;
 }
 

@@ -100,6 +100,8 @@ export interface Hop {
   request_id?: string;
   tracestate?: string;
   upstream_proxy_status?: string;
+  mirrored?: string;
+  injected?: string;
   grpc?: boolean;
   grpc_status?: number;
   grpc_status_name?: string;
@@ -124,6 +126,8 @@ export interface Trace extends Answer {
 }
 
 export const inbound = (h: Hop) => h.direction === 'inbound';
+/** mirror: a copy of a request. Nobody waits for it, so nothing failed, or took long, because of it. */
+export const mirror = (h: Hop) => h.direction === 'mirror';
 export const method = (h: Hop) => h.method_original || h.method || '';
 export const request = (h: Hop) => `${method(h)} ${h.path ?? ''}`.trim();
 

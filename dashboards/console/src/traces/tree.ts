@@ -1,7 +1,7 @@
 // Puts the hops of a trace together: who called whom, when, and what the request waited
 // for. It is what telemetry/diagnose does for the verdict, so that both say the same.
 
-import { type Attempt, failed, type Hop, host, inbound, nanos } from './hop';
+import { type Attempt, failed, type Hop, host, inbound, mirror, nanos } from './hop';
 
 /** Node is a hop, or one of its attempts. A hop's children are its attempts; an attempt's are the hops that it led to. */
 export interface Node {
@@ -44,6 +44,9 @@ const tolerance = 1_000_000;
 export const end = (n: Node) => n.start + n.duration;
 export const service = (n: Node) => n.hop.service;
 export const nodeFailed = (n: Node) => failed(n.attempt ?? n.hop);
+
+/** copied tells whether a node is the copy of a request that its parent is about. */
+export const copied = (n: Node) => !n.attempt && mirror(n.hop);
 
 /** build makes the trees of a trace: one, unless hops are missing. Hops of other traces are put below the request that they were made for. */
 export function build(id: string, hops: Hop[]): Tree {
@@ -242,7 +245,7 @@ function criticalPath(root: Node): void {
   for (const todo: [Node, number][] = [[root, end(root)]]; todo.length > 0;) {
     const [n, until] = todo.pop()!;
     let at = until;
-    for (const c of [...n.children].sort((a, b) => end(b) - end(a))) {
+    for (const c of n.children.filter((c) => !copied(c)).sort((a, b) => end(b) - end(a))) {
       const begin = Math.max(c.start, n.start), stop = Math.min(end(c), at);
       if (stop <= begin) continue;
       if (at > stop) n.own.unshift([stop, at]);

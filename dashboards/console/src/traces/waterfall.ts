@@ -1,7 +1,7 @@
 // What the waterfall of a trace shows, row by row. It draws nothing.
 
 import { type Attempt, inbound, request, slow, status, type Trace } from './hop';
-import { callee, end, exclusive, type Node, nodeFailed, pair, service, type Tree, walk } from './tree';
+import { callee, copied, end, exclusive, type Node, nodeFailed, pair, service, type Tree, walk } from './tree';
 import { duration } from '../format';
 
 /** Row is a hop with its only attempt, or one of several attempts. */
@@ -76,6 +76,7 @@ export function rows(tree: Tree, trace: Pick<Trace, 'culprit' | 'slowest'>, clos
 
 export function nameOf(n: Node): string {
   if (n.attempt) return `try ${n.number}: ${n.attempt.endpoint}`;
+  if (copied(n)) return `${service(n)} → ${n.hop.cluster ?? ''} (mirror)`;
   return inbound(n.hop) ? service(n) : `${service(n)} → ${callee(n)}`;
 }
 
@@ -105,7 +106,7 @@ function failures(tree: Tree): Set<Node> {
   const order: Node[] = [];
   for (const root of tree.roots) walk(root, (n) => order.push(n));
   for (const n of order.reverse()) { // callees first
-    const below = n.children.some((c) => explained.has(c));
+    const below = n.children.some((c) => explained.has(c) && !copied(c));
     if (nodeFailed(n) && !below) causes.add(n);
     if (nodeFailed(n) || below) explained.add(n);
   }
