@@ -236,6 +236,17 @@ listeners:
             percent: 0.1
           headers: true
         max_requests: 200
+        adaptive_concurrency:
+          percentile: 90
+          max_concurrency: 500
+          min_concurrency: 5
+          update_interval: 200ms
+          min_rtt:
+            interval: 30s
+            requests: 100
+            jitter: 10
+            buffer: 50
+            fixed: 10ms
         shed:
           status: 429
           retry_after: 5s

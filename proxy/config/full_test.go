@@ -82,6 +82,12 @@ listeners:
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
         max_requests: 200
+        adaptive_concurrency:
+          percentile: 90
+          max_concurrency: 500
+          min_concurrency: 5
+          update_interval: 200ms
+          min_rtt: {interval: 30s, requests: 100, jitter: 10, buffer: 50, fixed: 10ms}
         shed: {status: 429, retry_after: 5s}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
@@ -370,7 +376,9 @@ func TestParseFull(t *testing.T) {
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
 
-					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
+					MaxRequests:         200,
+					AdaptiveConcurrency: &AdaptiveConcurrency{90, 500, 5, 200 * time.Millisecond, MinRTT{30 * time.Second, 100, 10, 50, 10 * time.Millisecond}},
+					Shed:                &Shed{429, 5 * time.Second},
 				},
 			},
 				fullAction(func(r *Route) {

@@ -16,6 +16,9 @@ type RoutePolicies struct {
 	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
 	// Beyond that they are shed (UO): see "shed".
 	MaxRequests int `yaml:"max_requests" default:"0" min:"0"`
+	// AdaptiveConcurrency bounds how many requests of the route are under way by how long they
+	// take.
+	AdaptiveConcurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency"`
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`

@@ -46,7 +46,10 @@ func TestPolicyErrors(t *testing.T) {
 		{"max_requests: 1, shed: {status: 500}", "routes[0].shed.status: expected 503 or 429, found 500"},
 		{"max_requests: 1, shed: {status: 504}", "routes[0].shed.status: expected an integer from 429 to 503, found 504"},
 		{"max_requests: 1, shed: {retry_after: -1s}", "routes[0].shed.retry_after: expected a duration of at least"},
-		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, or remove the key"},
+		{"adaptive_concurrency: {min_concurrency: 0}", "routes[0].adaptive_concurrency.min_concurrency: expected an integer of at least 1, found 0"},
+		{"adaptive_concurrency: {max_concurrency: 2}", "routes[0].adaptive_concurrency.min_concurrency: it is above max_concurrency, which is 2"},
+		{"adaptive_concurrency: {min_rtt: {interval: 10ms}}", "routes[0].adaptive_concurrency.min_rtt.interval: expected a duration of at least 1s"},
+		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests or adaptive_concurrency, or remove the key"},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {

@@ -18,17 +18,18 @@ func NewShed() *Shed {
 }
 
 // Limits reports whether the policies have a limit, and so may shed requests.
-func (p *RoutePolicies) Limits() bool { return p.MaxRequests > 0 }
+func (p *RoutePolicies) Limits() bool { return p.MaxRequests > 0 || p.AdaptiveConcurrency != nil }
 
 // limits checks what spans the keys of a route's limits.
 func (v validator) limits(p *place, r *RoutePolicies) {
+	v.adaptive(p.key("adaptive_concurrency"), r.AdaptiveConcurrency)
 	if s := r.Shed; s != nil {
 		at := p.key("shed")
 		if status := at.key("status"); s.Status > 429 && s.Status < 503 && !status.failed {
 			v.errs.add(status, "expected 503 or 429, found %d", s.Status)
 		}
 		if !r.Limits() && !at.failed {
-			v.errs.add(at, "has no effect, as the route has no limit; set max_requests, or remove the key")
+			v.errs.add(at, "has no effect, as the route has no limit; set max_requests or adaptive_concurrency, or remove the key")
 		}
 	}
 }

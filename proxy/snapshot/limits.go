@@ -2,9 +2,12 @@ package snapshot
 
 import (
 	"encoding/json"
+	"math/rand/v2"
+	"reflect"
 	"strings"
 	"sync"
 
+	"github.com/hopscope/hopscope/proxy/concurrency"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/limit"
@@ -20,6 +23,7 @@ type routeLimits struct {
 	origin          resources.Origin
 	policies        *config.RoutePolicies
 	requests        *limit.State
+	adaptive        *concurrency.Gradient // nil for none
 }
 
 // limited are the routes of a generation that have limits.
@@ -44,14 +48,29 @@ func (g *generation) limits(r *resources.Route, lc *config.Listener) *routeLimit
 		l.inherit(b.limited.get(string(key)))
 	}
 	l.inherit(g.limited.get(string(key)))
+	if c := r.Policies.AdaptiveConcurrency; c != nil && l.adaptive == nil {
+		l.adaptive = concurrency.New(gradient(c), g.shared.Now(), rand.Uint64())
+	}
 	g.limited.put(string(key), l)
 	return l
 }
 
 // inherit takes over what another route has counted.
 func (l *routeLimits) inherit(before *routeLimits) {
-	if before != nil {
-		l.requests = before.requests
+	if before == nil {
+		return
+	}
+	l.requests = before.requests
+	if reflect.DeepEqual(before.policies.AdaptiveConcurrency, l.policies.AdaptiveConcurrency) {
+		l.adaptive = before.adaptive
+	}
+}
+
+func gradient(c *config.AdaptiveConcurrency) concurrency.Options {
+	return concurrency.Options{
+		Percentile: c.Percentile, MinLimit: c.MinConcurrency, MaxLimit: c.MaxConcurrency, UpdateInterval: c.UpdateInterval,
+		MinRTTInterval: c.MinRTT.Interval, Jitter: c.MinRTT.Jitter, MinRTTRequests: c.MinRTT.Requests,
+		Buffer: c.MinRTT.Buffer, FixedMinRTT: c.MinRTT.Fixed,
 	}
 }
 
@@ -108,7 +127,7 @@ func (l *routeLimits) filters() (all []filter.Filter) {
 	if l == nil {
 		return nil
 	}
-	return append(all, limit.New(l.requests, limit.Options{Max: l.policies.MaxRequests, Shed: shedding(l.policies.Shed)}))
+	return append(all, limit.New(l.requests, limit.Options{Max: l.policies.MaxRequests, Adaptive: l.adaptive, Shed: shedding(l.policies.Shed)}))
 }
 
 func shedding(c *config.Shed) shed.Answer {
@@ -143,9 +162,32 @@ func (p *Proxy) measureLimits() {
 			emit(float64(active))
 		})
 	each("hopscope_route_requests_limit", "How many requests of a route may be under way.", metrics.Gauge,
-		nil, func(l *routeLimits, emit func(float64, ...string)) { emit(float64(l.policies.MaxRequests)) })
-	each("hopscope_route_shed_total", "Requests that a limit of their route did not let through: max_requests.", metrics.Counter,
 		[]string{"limit"}, func(l *routeLimits, emit func(float64, ...string)) {
-			emit(float64(l.requests.Refused.Load()), "max_requests")
+			if n := l.policies.MaxRequests; n > 0 {
+				emit(float64(n), "max_requests")
+			}
+			if l.adaptive != nil {
+				emit(float64(l.adaptive.Stats().Limit), "concurrency")
+			}
 		})
+	each("hopscope_route_shed_total", "Requests that a limit of their route did not let through.", metrics.Counter,
+		[]string{"limit"}, func(l *routeLimits, emit func(float64, ...string)) {
+			emit(float64(l.requests.Full.Load()), "max_requests")
+			emit(float64(l.requests.Slow.Load()), "concurrency")
+		})
+	adaptive := func(name, help string, read func(concurrency.Stats) float64) {
+		each(name, help, metrics.Gauge, nil, func(l *routeLimits, emit func(float64, ...string)) {
+			if l.adaptive != nil {
+				emit(read(l.adaptive.Stats()))
+			}
+		})
+	}
+	adaptive("hopscope_concurrency_min_rtt_seconds", "How long requests of a route take while few are under way, as its adaptive limit has measured it; 0 is not known yet.",
+		func(s concurrency.Stats) float64 { return s.MinRTT.Seconds() })
+	adaptive("hopscope_concurrency_sample_rtt_seconds", "How long requests of a route took of late.",
+		func(s concurrency.Stats) float64 { return s.SampleRTT.Seconds() })
+	adaptive("hopscope_concurrency_gradient", "What the adaptive limit of a route was last multiplied by.",
+		func(s concurrency.Stats) float64 { return s.Gradient })
+	adaptive("hopscope_concurrency_measuring", "1 while an adaptive limit is at its lowest to measure how long requests take.",
+		func(s concurrency.Stats) float64 { return number(s.Measuring) })
 }
