@@ -247,6 +247,14 @@ listeners:
             jitter: 10
             buffer: 50
             fixed: 10ms
+        admission_control:
+          sampling_window: 1m
+          success_rate_threshold: 90
+          aggression: 1.5
+          rps_threshold: 5
+          max_rejection_percent: 70
+          success_statuses: ["200-399", "404"]
+          success_grpc_statuses: [0, 5]
         shed:
           status: 429
           retry_after: 5s

@@ -19,6 +19,8 @@ type RoutePolicies struct {
 	// AdaptiveConcurrency bounds how many requests of the route are under way by how long they
 	// take.
 	AdaptiveConcurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency"`
+	// AdmissionControl refuses a share of the route's requests while too few succeed.
+	AdmissionControl *AdmissionControl `yaml:"admission_control"`
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`

@@ -49,7 +49,12 @@ func TestPolicyErrors(t *testing.T) {
 		{"adaptive_concurrency: {min_concurrency: 0}", "routes[0].adaptive_concurrency.min_concurrency: expected an integer of at least 1, found 0"},
 		{"adaptive_concurrency: {max_concurrency: 2}", "routes[0].adaptive_concurrency.min_concurrency: it is above max_concurrency, which is 2"},
 		{"adaptive_concurrency: {min_rtt: {interval: 10ms}}", "routes[0].adaptive_concurrency.min_rtt.interval: expected a duration of at least 1s"},
-		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests or adaptive_concurrency, or remove the key"},
+		{"admission_control: {aggression: 0.5}", "routes[0].admission_control.aggression: expected a number of at least 1, found 0.5"},
+		{"admission_control: {success_rate_threshold: 0}", "routes[0].admission_control.success_rate_threshold: expected a number from 1 to 100, found 0"},
+		{"admission_control: {sampling_window: 10ms}", "routes[0].admission_control.sampling_window: expected a duration of at least 1s"},
+		{"admission_control: {success_statuses: [2xx]}", `did you mean "200-299"?`},
+		{"admission_control: {success_grpc_statuses: [17]}", "routes[0].admission_control.success_grpc_statuses[0]: expected an integer from 0 to 16, found 17"},
+		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key"},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {

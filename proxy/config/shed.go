@@ -18,7 +18,9 @@ func NewShed() *Shed {
 }
 
 // Limits reports whether the policies have a limit, and so may shed requests.
-func (p *RoutePolicies) Limits() bool { return p.MaxRequests > 0 || p.AdaptiveConcurrency != nil }
+func (p *RoutePolicies) Limits() bool {
+	return p.MaxRequests > 0 || p.AdaptiveConcurrency != nil || p.AdmissionControl != nil
+}
 
 // limits checks what spans the keys of a route's limits.
 func (v validator) limits(p *place, r *RoutePolicies) {
@@ -29,7 +31,7 @@ func (v validator) limits(p *place, r *RoutePolicies) {
 			v.errs.add(status, "expected 503 or 429, found %d", s.Status)
 		}
 		if !r.Limits() && !at.failed {
-			v.errs.add(at, "has no effect, as the route has no limit; set max_requests or adaptive_concurrency, or remove the key")
+			v.errs.add(at, "has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key")
 		}
 	}
 }

@@ -112,6 +112,9 @@ const (
 	RouteOverflow
 	// ConcurrencyLimit is that as many were as its adaptive limit lets through.
 	ConcurrencyLimit
+	// AdmissionDenied is that too many requests of the route have failed for all of the next
+	// ones to be sent on.
+	AdmissionDenied
 	LoopFound  // the request has passed through here before
 	BadGateway // the destination of a forward-proxy request makes no sense
 	Injected   // the route's configuration, or a trusted caller, asks for a failure
@@ -212,6 +215,7 @@ var kinds = [lastKind]kind{
 	Overflow:         {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
 	RouteOverflow:    {"route_overflow", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "route_max_requests"},
 	ConcurrencyLimit: {"concurrency_limit", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "reached_concurrency_limit"},
+	AdmissionDenied:  {"admission_denied", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "denied_by_admission_control"},
 	LoopFound:        {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
 	Injected:         {"fault_injected", Proxy, 503, hop.FaultInjected, "proxy_internal_response", "fault_filter_abort"},
 	BadGateway:       {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},

@@ -6,10 +6,13 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/hopscope/hopscope/proxy/admission"
 	"github.com/hopscope/hopscope/proxy/concurrency"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/admit"
 	"github.com/hopscope/hopscope/proxy/filter/limit"
 	"github.com/hopscope/hopscope/proxy/filter/shed"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -24,6 +27,8 @@ type routeLimits struct {
 	policies        *config.RoutePolicies
 	requests        *limit.State
 	adaptive        *concurrency.Gradient // nil for none
+	admission       *admission.Control    // nil for none
+	denied          *atomic.Uint64        // by admission
 }
 
 // limited are the routes of a generation that have limits.
@@ -43,13 +48,19 @@ func (g *generation) limits(r *resources.Route, lc *config.Listener) *routeLimit
 	if err != nil { // not reached
 		return nil
 	}
-	l := &routeLimits{listener: lc.Name, route: r.Name, origin: r.Cluster.Origin, policies: &r.Policies, requests: new(limit.State)}
+	l := &routeLimits{listener: lc.Name, route: r.Name, origin: r.Cluster.Origin, policies: &r.Policies, requests: new(limit.State), denied: new(atomic.Uint64)}
 	if b := g.before; b != nil {
 		l.inherit(b.limited.get(string(key)))
 	}
 	l.inherit(g.limited.get(string(key)))
 	if c := r.Policies.AdaptiveConcurrency; c != nil && l.adaptive == nil {
 		l.adaptive = concurrency.New(gradient(c), g.shared.Now(), rand.Uint64())
+	}
+	if c := r.Policies.AdmissionControl; c != nil && l.admission == nil {
+		l.admission = admission.New(admission.Options{
+			Window: c.SamplingWindow, Threshold: c.SuccessRateThreshold, Aggression: c.Aggression,
+			MinRate: c.RPSThreshold, MaxRejection: c.MaxRejectionPercent,
+		})
 	}
 	g.limited.put(string(key), l)
 	return l
@@ -60,9 +71,12 @@ func (l *routeLimits) inherit(before *routeLimits) {
 	if before == nil {
 		return
 	}
-	l.requests = before.requests
+	l.requests, l.denied = before.requests, before.denied
 	if reflect.DeepEqual(before.policies.AdaptiveConcurrency, l.policies.AdaptiveConcurrency) {
 		l.adaptive = before.adaptive
+	}
+	if reflect.DeepEqual(before.policies.AdmissionControl, l.policies.AdmissionControl) {
+		l.admission = before.admission
 	}
 }
 
@@ -127,8 +141,24 @@ func (l *routeLimits) filters() (all []filter.Filter) {
 	if l == nil {
 		return nil
 	}
-	return append(all, limit.New(l.requests, limit.Options{Max: l.policies.MaxRequests, Adaptive: l.adaptive, Shed: shedding(l.policies.Shed)}))
+	p, answer := l.policies, shedding(l.policies.Shed)
+	if c := p.AdmissionControl; c != nil {
+		o := admit.Options{Calls: c.SuccessGRPCStatuses, Shed: answer}
+		for _, text := range c.SuccessStatuses {
+			if first, last, err := config.Statuses(text); err == nil { // the configuration is valid
+				o.Statuses = append(o.Statuses, admit.Range{First: first, Last: last})
+			}
+		}
+		all = append(all, admit.New(l.admission, l.denied, o))
+	}
+	if l.gated() {
+		all = append(all, limit.New(l.requests, limit.Options{Max: p.MaxRequests, Adaptive: l.adaptive, Shed: answer}))
+	}
+	return all
 }
+
+// gated reports whether the route bounds how many of its requests are under way.
+func (l *routeLimits) gated() bool { return l.policies.MaxRequests > 0 || l.adaptive != nil }
 
 func shedding(c *config.Shed) shed.Answer {
 	if c == nil {
@@ -139,29 +169,43 @@ func shedding(c *config.Shed) shed.Answer {
 
 // measureLimits registers the metrics of routes with limits.
 func (p *Proxy) measureLimits() {
-	each := func(name, help string, kind metrics.Kind, labels []string, read func(l *routeLimits, emit func(float64, ...string))) {
-		p.metrics.Func(name, help, kind, append([]string{"service", "listener", "route"}, labels...), func(emit func(float64, ...string)) {
-			g, sums := p.current.Load(), map[string]float64{} // routes may have the same name
-			series := map[string][]string{}
-			for _, l := range g.limited.all() {
-				read(l, func(value float64, labels ...string) {
-					all := append([]string{g.config.Service, l.listener, l.route}, labels...)
-					key := strings.Join(all, "\x00")
-					sums[key] += value
-					series[key] = all
-				})
-			}
-			for key, sum := range sums {
-				emit(sum, series[key]...)
-			}
-		})
-	}
-	each("hopscope_route_requests_active", "Requests under way of a route that has a limit.", metrics.Gauge,
+	p.measureGates()
+	p.measureGradients()
+	p.measureAdmission()
+}
+
+// eachLimited registers a metric that read emits of each route with limits. Where several
+// routes have the same name, the values are added up, or ratios and times are the highest.
+func (p *Proxy) eachLimited(name, help string, kind metrics.Kind, highest bool, labels []string, read func(l *routeLimits, emit func(float64, ...string))) {
+	p.metrics.Func(name, help, kind, append([]string{"service", "listener", "route"}, labels...), func(emit func(float64, ...string)) {
+		g := p.current.Load()
+		values, series := map[string]float64{}, map[string][]string{}
+		for _, l := range g.limited.all() {
+			read(l, func(value float64, labels ...string) {
+				all := append([]string{g.config.Service, l.listener, l.route}, labels...)
+				key := strings.Join(all, "\x00")
+				if series[key] = all; highest {
+					values[key] = max(values[key], value)
+				} else {
+					values[key] += value
+				}
+			})
+		}
+		for key, value := range values {
+			emit(value, series[key]...)
+		}
+	})
+}
+
+func (p *Proxy) measureGates() {
+	p.eachLimited("hopscope_route_requests_active", "Requests under way of a route that has a limit of them.", metrics.Gauge, false,
 		nil, func(l *routeLimits, emit func(float64, ...string)) {
-			active, _ := l.requests.Gate.Load()
-			emit(float64(active))
+			if l.gated() {
+				active, _ := l.requests.Gate.Load()
+				emit(float64(active))
+			}
 		})
-	each("hopscope_route_requests_limit", "How many requests of a route may be under way.", metrics.Gauge,
+	p.eachLimited("hopscope_route_requests_limit", "How many requests of a route may be under way.", metrics.Gauge, false,
 		[]string{"limit"}, func(l *routeLimits, emit func(float64, ...string)) {
 			if n := l.policies.MaxRequests; n > 0 {
 				emit(float64(n), "max_requests")
@@ -170,24 +214,42 @@ func (p *Proxy) measureLimits() {
 				emit(float64(l.adaptive.Stats().Limit), "concurrency")
 			}
 		})
-	each("hopscope_route_shed_total", "Requests that a limit of their route did not let through.", metrics.Counter,
+	p.eachLimited("hopscope_route_shed_total", "Requests that a limit of their route did not let through.", metrics.Counter, false,
 		[]string{"limit"}, func(l *routeLimits, emit func(float64, ...string)) {
 			emit(float64(l.requests.Full.Load()), "max_requests")
 			emit(float64(l.requests.Slow.Load()), "concurrency")
+			emit(float64(l.denied.Load()), "admission")
 		})
-	adaptive := func(name, help string, read func(concurrency.Stats) float64) {
-		each(name, help, metrics.Gauge, nil, func(l *routeLimits, emit func(float64, ...string)) {
+}
+
+func (p *Proxy) measureGradients() {
+	each := func(name, help string, read func(concurrency.Stats) float64) {
+		p.eachLimited(name, help, metrics.Gauge, true, nil, func(l *routeLimits, emit func(float64, ...string)) {
 			if l.adaptive != nil {
 				emit(read(l.adaptive.Stats()))
 			}
 		})
 	}
-	adaptive("hopscope_concurrency_min_rtt_seconds", "How long requests of a route take while few are under way, as its adaptive limit has measured it; 0 is not known yet.",
+	each("hopscope_concurrency_min_rtt_seconds", "How long requests of a route take while few are under way, as its adaptive limit has measured it; 0 is not known yet.",
 		func(s concurrency.Stats) float64 { return s.MinRTT.Seconds() })
-	adaptive("hopscope_concurrency_sample_rtt_seconds", "How long requests of a route took of late.",
+	each("hopscope_concurrency_sample_rtt_seconds", "How long requests of a route took of late.",
 		func(s concurrency.Stats) float64 { return s.SampleRTT.Seconds() })
-	adaptive("hopscope_concurrency_gradient", "What the adaptive limit of a route was last multiplied by.",
+	each("hopscope_concurrency_gradient", "What the adaptive limit of a route was last multiplied by.",
 		func(s concurrency.Stats) float64 { return s.Gradient })
-	adaptive("hopscope_concurrency_measuring", "1 while an adaptive limit is at its lowest to measure how long requests take.",
+	each("hopscope_concurrency_measuring", "1 while an adaptive limit is at its lowest to measure how long requests take.",
 		func(s concurrency.Stats) float64 { return number(s.Measuring) })
+}
+
+func (p *Proxy) measureAdmission() {
+	each := func(name, help string, read func(*admission.Control) float64) {
+		p.eachLimited(name, help, metrics.Gauge, true, nil, func(l *routeLimits, emit func(float64, ...string)) {
+			if l.admission != nil {
+				emit(read(l.admission))
+			}
+		})
+	}
+	each("hopscope_admission_failure_ratio", "Share of a route's requests that failed in the window of its admission control.",
+		func(c *admission.Control) float64 { share, _ := c.Success(p.shared.Now()); return 1 - share })
+	each("hopscope_admission_rejection_ratio", "Chance of a route's request to be refused by its admission control.",
+		func(c *admission.Control) float64 { return c.Rejection(p.shared.Now()) })
 }

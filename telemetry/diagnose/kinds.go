@@ -18,6 +18,7 @@ var kinds = map[string]string{
 	"discovery_unavailable":        "undiscovered",
 	"upstream_overflow":            "overflow",
 	"reached_concurrency_limit":    "concurrency_limit",
+	"denied_by_admission_control":  "admission_denied",
 	"route_max_requests":           "route_overflow",
 	"proxy_loop":                   "loop",
 
