@@ -25,7 +25,7 @@ const module = "github.com/hopscope/hopscope"
 var layers = [][]string{
 	{"proxy/message", "proxy/pathtemplate", "proxy/fault", "proxy/problem", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/evidence", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/gate", "proxy/concurrency", "proxy/admission", "proxy/healthcheck", "proxy/handover"},
 	{"proxy/http1", "proxy/http2", "proxy/grpc"},
-	{"proxy/filter", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream", "proxy/peers"},
+	{"proxy/filter", "proxy/explain", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream", "proxy/peers", "proxy/convert"},
 	{"proxy/listener", "proxy/forward", "proxy/stream", "proxy/admin"},
 	{"proxy/snapshot"},
 	{"proxy/process", "proxy/proxytest", "deploy/demo"},

@@ -35,7 +35,7 @@ for hopscope run: check names those that are set, and says which can't be used.`
 			for _, w := range e.Warnings() {
 				fmt.Fprintf(c.ErrOrStderr(), "an environment variable can't be used: %s\n", w)
 			}
-			if err := process.Check(c.Context(), location, e); err != nil {
+			if _, err := process.Check(c.Context(), location, e); err != nil {
 				return err
 			}
 			if used := e.Used(); len(used) > 0 {

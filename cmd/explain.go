@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,19 +40,30 @@ type failure struct {
 
 func newExplain() *cobra.Command {
 	var asJSON bool
+	var routes routeFlags
 	c := &cobra.Command{
-		Use:   "explain [WORD...]",
-		Short: "Explain a response flag, a detail, an error type or a kind of failure",
-		Long: `explain says what a word means that hopscope uses for what went wrong, what usually
-causes it, and what to look at next. A word is a response flag (UF), a detail
+		Use:   "explain [WORD...] | explain -c FILE [METHOD] URL",
+		Short: "Explain where a request goes, or a word such as a response flag",
+		Long: `With -c, explain says what a proxy with that configuration does with a request: which
+route takes it, and for each route before that the first condition that the request
+does not meet; the filters; the clusters that it may go to, with their chances, and
+the request as it goes out; timeouts and retries. It asks the code of the proxy
+itself, but opens no socket, asks no source of endpoints, and sends nothing.
+
+Without -c, explain says what a word means that hopscope uses for what went wrong, what
+usually causes it, and what to look at next. A word is a response flag (UF), a detail
 (upstream_overflow), an error type of RFC 9209 (connection_timeout), or a kind of
 failure (cert_expired). Several flags may be joined by commas, as in an access log.
-Without a word it lists all.
-
-The exit code is 2 if a word is not known.`,
-		Example: "  hopscope explain UF\n  hopscope explain UC,URX connection_timeout\n  hopscope explain --json no_healthy",
+Without a word it lists all. The exit code is 2 if a word is not known.`,
+		Example: "  hopscope explain -c hopscope.yaml GET https://shop.example.com/cart/7 -H 'x-user-group: beta'\n  hopscope explain UF\n  hopscope explain UC,URX connection_timeout\n  hopscope explain --json no_healthy",
 		RunE: func(c *cobra.Command, args []string) error {
-			return explain(c.OutOrStdout(), args, asJSON)
+			switch {
+			case routes.location != "":
+				return routes.explainRoute(c, args, asJSON)
+			case routes.used(c):
+				return misuse(c, errors.New("what becomes of a request follows from a configuration: give its file with -c"))
+			}
+			return explainWords(c.OutOrStdout(), args, asJSON)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var all []string
@@ -62,6 +74,7 @@ The exit code is 2 if a word is not known.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	routes.add(c)
 	return c
 }
 
@@ -70,8 +83,8 @@ type unknownWords []string
 
 func (u unknownWords) Error() string { return strings.Join(u, "\n") }
 
-// explain writes what the words mean; all words, a line each, if there are none.
-func explain(w io.Writer, args []string, asJSON bool) error {
+// explainWords writes what the words mean; all words, a line each, if there are none.
+func explainWords(w io.Writer, args []string, asJSON bool) error {
 	all := everyWord()
 	found := all
 	var unknown unknownWords

@@ -30,7 +30,7 @@ func TestExplain(t *testing.T) {
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var b strings.Builder
-			if err := explain(&b, tt.args, false); err != nil {
+			if err := explainWords(&b, tt.args, false); err != nil {
 				t.Error(err)
 			}
 			for _, want := range tt.want {
@@ -52,7 +52,7 @@ func TestExplainUnknownWords(t *testing.T) {
 		"complete-nonsense!": `nothing is called "complete-nonsense!"; hopscope explain lists all words`,
 	} {
 		var b strings.Builder
-		err := explain(&b, []string{arg, "UF"}, false)
+		err := explainWords(&b, []string{arg, "UF"}, false)
 		if _, ok := errors.AsType[unknownWords](err); !ok || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", arg, err, want)
 		}
@@ -65,7 +65,7 @@ func TestExplainUnknownWords(t *testing.T) {
 func TestExplainAsJSON(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	if err := explain(&b, []string{"no_healthy"}, true); err != nil {
+	if err := explainWords(&b, []string{"no_healthy"}, true); err != nil {
 		t.Fatal(err)
 	}
 	var got []explanation
@@ -76,7 +76,7 @@ func TestExplainAsJSON(t *testing.T) {
 		t.Errorf("%+v in %s", got, b.String())
 	}
 	b.Reset()
-	if err := explain(&b, nil, true); err != nil {
+	if err := explainWords(&b, nil, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil {

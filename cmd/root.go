@@ -73,7 +73,7 @@ With a configuration file:
 	}
 	root.SetVersionTemplate(versionText(version))
 	root.SetFlagErrorFunc(misuse)
-	root.AddCommand(newRun(version), newReady(), newDemo(version), newWhy(), newTrace(), newTraces(), newTop(), newTail(), newCheck(), newExplain(), newConfig(), newVersion(version))
+	root.AddCommand(newRun(version), newReady(), newDemo(version), newWhy(), newTrace(), newTraces(), newTop(), newTail(), newCheck(), newConvert(), newExplain(), newConfig(), newVersion(version))
 	return root
 }
 

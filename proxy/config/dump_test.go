@@ -718,6 +718,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
+huge_pages: never
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

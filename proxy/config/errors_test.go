@@ -22,7 +22,7 @@ const (
 		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
 	routeKeys  = "name, match, cluster, redirect, answer, rewrite, timeout, retry, hedge, subset, host, slow_threshold, traces, " + policyKeys
 	policyKeys = "body, compress, cors, fault, max_requests, adaptive_concurrency, admission_control, shed"
-	rootKeys   = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket"
+	rootKeys   = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket, huge_pages"
 )
 
 // oneCluster makes a valid file but for its cluster, which is in line 3.

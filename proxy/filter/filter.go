@@ -76,6 +76,12 @@ func (x *Exchange) Random() uint64 {
 	return x.random.Uint64()
 }
 
+// Seed makes the numbers of Random those that follow from the seed, as a dry run needs them.
+func (x *Exchange) Seed(seed uint64) {
+	x.random.Seed(seed, seed)
+	x.seeded = true
+}
+
 // Router finds the routes of exchanges: the forwarder.
 type Router interface {
 	// Route has the exchange served by the route that its request matches, from the

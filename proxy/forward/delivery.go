@@ -69,10 +69,12 @@ func (d *delivery) run() error {
 	x, cl := d.x, d.target.Cluster
 	http1.StripHopByHop(&x.Request)
 	here, whole := x.Body.Whole()
-	if err := cl.Enter(); err != nil {
-		return err
+	if d.f.dry == nil {
+		if err := cl.Enter(); err != nil {
+			return err
+		}
+		defer cl.Leave()
 	}
-	defer cl.Leave()
 	d.expect()
 	if whole {
 		d.limits.begin(x.Hop.Routed)
@@ -80,6 +82,9 @@ func (d *delivery) run() error {
 	d.choose()
 	d.host = d.action.hostFor(&x.Request)
 	d.nameless = d.host == "" && !x.Request.Has(message.Host)
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
+	}
 	d.content = content{here: here}
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())

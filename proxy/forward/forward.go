@@ -108,6 +108,7 @@ type Forwarder struct {
 
 	handler   filter.Handler // from the filters of the listener on
 	unmatched filter.Handler // from the filters of requests without a route on
+	dry       *DryRun        // nil where requests are sent on
 	dates     dates
 	via       [hop.HTTP2 + 1]string // the Via of a response, by the version it came in
 }

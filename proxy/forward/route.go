@@ -85,8 +85,7 @@ func (f *Forwarder) nearest(h *hop.Hop) string {
 	return ""
 }
 
-// match finds a request's route, nil for none: those of the configuration come
-// before those of a catalog.
+// match finds a request's route, nil for none.
 func (f *Forwarder) match(x *filter.Exchange) *Route {
 	if x.Request.Method == message.CONNECT {
 		return nil
@@ -95,18 +94,26 @@ func (f *Forwarder) match(x *filter.Exchange) *Route {
 	if asks := f.Table.Asks(); asks != 0 {
 		tell(&q, x, asks)
 	}
-	if i := f.Table.Match(&q); i >= 0 {
-		return &f.Routes[i]
+	found, _, _ := f.find(&q)
+	return found
+}
+
+// find finds a request's route, nil for none, with the routing that has it, nil for that of
+// the configuration, and its place there. The configuration's routes come before those of a
+// catalog.
+func (f *Forwarder) find(q *route.Request) (found *Route, in *Routing, at int) {
+	if at = f.Table.Match(q); at >= 0 {
+		return &f.Routes[at], nil, at
 	}
 	if f.Catalog == nil {
-		return nil
+		return nil, nil, -1
 	}
 	if c := f.Catalog.Load(); c != nil && c.Unknown == "" {
-		if i := c.Table.Match(&q); i >= 0 {
-			return &c.Routes[i]
+		if at = c.Table.Match(q); at >= 0 {
+			return &c.Routes[at], c, at
 		}
 	}
-	return nil
+	return nil, nil, -1
 }
 
 // tell tells a table what it asks for. A catalog's asks for nothing.

@@ -62,6 +62,7 @@ func Run(ctx context.Context, o Options) error {
 		again: o.Again, systemd: supervisor(os.Getenv, os.Getpid())}
 
 	p.tellOf(o.Environment)
+	p.useHugePages(cfg)
 
 	sockets, err := activated(cfg)
 	if err != nil {

@@ -47,15 +47,13 @@ func At(location string, e *config.Environment) Source {
 	return fileSource(location, e)
 }
 
-// Check reads the configuration at a location, with the environment under it, and returns what is wrong with it. For a
-// file, it also reads the lists of endpoints that the file names.
-func Check(ctx context.Context, location string, e *config.Environment) (err error) {
+// Check returns the configuration at a location, with the environment under it, or what is
+// wrong with it. For a file, it also reads the lists of endpoints that the file names.
+func Check(ctx context.Context, location string, e *config.Environment) (*config.Config, error) {
 	if isKey(location) {
-		_, err = readKey(ctx, location, e)
-	} else {
-		_, err = e.CheckWithEndpoints(location, endpoints.Check)
+		return readKey(ctx, location, e)
 	}
-	return err
+	return e.CheckWithEndpoints(location, endpoints.Check)
 }
 
 // fileSource watches the file by its name: a replaced file or symbolic link is a change,

@@ -130,5 +130,6 @@ func settings(c *config.Config) []Setting {
 		{Key: "drain", Value: c.Drain},
 		{Key: "log", Value: c.Log},
 		{Key: "upgrade_socket", Value: c.UpgradeSocket, Fixed: true},
+		{Key: "huge_pages", Value: c.HugePages, Fixed: true},
 	}
 }

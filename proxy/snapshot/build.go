@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/clientcert"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/filter/grpcweb"
@@ -68,19 +69,12 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		Deadlines: deadlines(&g.config.Deadlines), UnderWay: g.active,
 		Record: g.recorded, Causes: g.causes, Kernel: g.kernel, Panics: g.panics, Shared: g.shared, Context: g.context,
 	}
-	via := ""
 	if lc.Via {
-		via = pseudonym(g.config.Service)
-		o.Via = via
+		o.Via = pseudonym(g.config.Service)
 	}
-	o.Filters = append(slices.Clone(g.options.Filters), forwarded.New(forwarded.Options{
-		TrustedProxies: lc.Forwarded.TrustedProxies,
-		XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
-		Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
-		Via:            via,
-	}), clientcert.New(clientCert(lc, server)))
-	if lc.GRPCWeb {
-		o.Filters = append(o.Filters, grpcweb.New())
+	o.Filters = slices.Clone(g.options.Filters)
+	for _, named := range listenerFilters(lc, server, o.Via) {
+		o.Filters = append(o.Filters, named.filter)
 	}
 	routes := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: lc.Name}].Routes
 	for i := range routes {
@@ -95,6 +89,30 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		o.Egress = g.forwardProxy(lc)
 	}
 	return o
+}
+
+// listenerFilter is a filter of a listener, by the key of the configuration.
+type listenerFilter struct {
+	key    string
+	filter filter.Filter
+}
+
+// listenerFilters are the filters that come before the route is looked for, the first
+// outermost; via is the proxy's name in Via.
+func listenerFilters(lc *config.Listener, server *tlsconf.Server, via string) []listenerFilter {
+	all := []listenerFilter{
+		{"forwarded", forwarded.New(forwarded.Options{
+			TrustedProxies: lc.Forwarded.TrustedProxies,
+			XForwarded:     forwarded.ModeOf(lc.Forwarded.XForwarded),
+			Forwarded:      forwarded.ModeOf(lc.Forwarded.RFC7239),
+			Via:            via,
+		})},
+		{"forward_client_cert", clientcert.New(clientCert(lc, server))},
+	}
+	if lc.GRPCWeb {
+		all = append(all, listenerFilter{"grpc_web", grpcweb.New()})
+	}
+	return all
 }
 
 // deadlines are the settings of what goes from hop to hop, nil where that is off.

@@ -12,7 +12,10 @@ import (
 )
 
 // compile makes the table of routes that requests are matched against.
-func compile(routes []resources.Route) *route.Table {
+func compile(routes []resources.Route) *route.Table { return route.Compile(matchesOf(routes)) }
+
+// matchesOf compiles what routes ask of requests.
+func matchesOf(routes []resources.Route) []route.Match {
 	matches := make([]route.Match, len(routes))
 	for i := range routes {
 		m := &routes[i].Match
@@ -26,7 +29,7 @@ func compile(routes []resources.Route) *route.Table {
 			matches[i].Not = &not
 		}
 	}
-	return route.Compile(matches)
+	return matches
 }
 
 // conditions compiles what a valid configuration asks requests for.

@@ -1,0 +1,332 @@
+package convert
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hopscope/hopscope/proxy/config"
+)
+
+// routeConfig converts the virtual hosts of a route configuration to routes of a listener.
+func (e *envoy) routeConfig(l *config.Listener, n *node, filters *filterSet, anyPort bool) {
+	n.skip("name", "validate_clusters")
+	anyPort = n.truth("ignore_port_in_host_matching") || anyPort
+	all := segments(n.list("virtual_hosts"))
+	for i, s := range all {
+		s.host.skip("name", "domains")
+		if !anyPort && slices.ContainsFunc(s.domains, func(d string) bool { return d != "*" && dropPort(d) == d }) {
+			e.differs(s.host.line, s.host.path, "here the port of Host does not count: Envoy takes a host with a port for another unless strip_any_host_port is set")
+			anyPort = true // told once
+		}
+		rest := false // a wider virtual host takes what this one leaves
+		for _, later := range all[i+1:] {
+			rest = rest || mustFollow(later, s)
+		}
+		for _, hosts := range s.matches() {
+			e.virtualHost(l, s.host, hosts, []*node{s.host, n}, filters, rest)
+		}
+	}
+}
+
+// virtualHost converts the routes of a virtual host. With rest, requests that none of them
+// takes must not get to the routes behind.
+func (e *envoy) virtualHost(l *config.Listener, host *node, hosts hostMatch, outer []*node, filters *filterSet, rest bool) {
+	whole := false
+	for _, n := range host.list("routes") {
+		whole = e.route(l, n, hosts, outer, filters)
+	}
+	if !rest || whole {
+		return
+	}
+	r := config.NewRoute("")
+	r.Match.Hosts, r.Answer = hosts.hosts, config.NewAnswer()
+	if hosts.header != nil {
+		r.Match.Headers["host"] = *hosts.header
+	}
+	r.Answer.Status = 404
+	e.add(l, r, origin{host.line, host.path})
+}
+
+// route converts a route, and reports whether it takes every request of its hosts.
+func (e *envoy) route(l *config.Listener, n *node, hosts hostMatch, outer []*node, filters *filterSet) (whole bool) {
+	n.skip("decorator", "metadata", "stat_prefix")
+	from := origin{n.line, n.path}
+	m, err := match(n.get("match"), hosts)
+	if err != nil {
+		n.readAll()
+		e.left(n.line, n.path, "%v; its requests go on to the routes below", err)
+		return false
+	}
+	r := config.NewRoute("")
+	r.Match = m.Match
+	if name := n.str("name"); name != "" {
+		r.Name = name
+	}
+	switch {
+	case n.has("route"):
+		err = e.forward(&r, n.get("route"), m, outer)
+	case n.has("redirect"):
+		r.Redirect = redirect(n.get("redirect"), m)
+	case n.has("direct_response"):
+		err = e.answer(&r, n)
+	default:
+		err = errorf("its action can't be said")
+		n.skip("filter_action", "non_forwarding_action")
+	}
+	if err != nil {
+		e.left(n.line, n.path, "%v; its requests are answered with 501", err)
+		r = refusal(m.Match, e.file, n.line)
+	}
+	levels := append([]*node{n, n.find("route")}, outer...)
+	filters.apply(e, &r, levels)
+	e.headers(&r, levels)
+	e.add(l, r, from)
+	return m.all()
+}
+
+// headers converts changes to header fields of all levels.
+func (e *envoy) headers(*config.Route, []*node) {}
+
+// redirect converts a RedirectAction.
+func redirect(n *node, m matching) *config.Redirect {
+	r := config.NewRedirect()
+	r.Scheme = n.str("scheme_redirect")
+	if n.truth("https_redirect") {
+		r.Scheme = "https"
+	}
+	r.Host, r.Port = n.str("host_redirect"), n.integer(0, "port_redirect")
+	r.Path, r.StripQuery = n.str("path_redirect"), n.truth("strip_query")
+	r.PathPrefix = n.str("prefix_rewrite")
+	if r.PathPrefix != "" && m.foldCase && m.prefix != "" {
+		r.PathRegex, r.Substitution, r.PathPrefix = "^(?i:"+quoteRegex(m.prefix)+")", quoteSubstitution(r.PathPrefix), ""
+	}
+	if n.has("regex_rewrite") {
+		n.get("regex_rewrite").skip("pattern")
+		r.PathRegex, r.Substitution = n.str("regex_rewrite", "pattern", "regex"), n.str("regex_rewrite", "substitution")
+	}
+	codes := map[string]int{"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
+	if code := codes[n.str("response_code")]; code != 0 {
+		r.Code = code
+	}
+	return r
+}
+
+// answer converts a DirectResponseAction.
+func (e *envoy) answer(r *config.Route, route *node) error {
+	n := route.get("direct_response")
+	a := config.NewAnswer()
+	a.Status = n.integer(200, "status")
+	body := n.get("body")
+	switch {
+	case body.has("filename"):
+		a.File = body.str("filename")
+	case body.has("inline_string"):
+		a.Body = body.str("inline_string")
+		a.Headers["content-type"] = "text/plain"
+	case body != nil && len(body.fields) > 0:
+		body.readAll()
+		return errorf("direct_response.body: its content has to be inline_string or filename")
+	}
+	r.Answer = a
+	return nil
+}
+
+// forward converts a RouteAction.
+func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) error {
+	n.skip("cluster_not_found_response_code", "metadata_match")
+	switch {
+	case n.has("cluster"):
+		r.Cluster = n.str("cluster")
+	case n.has("weighted_clusters"):
+		n.skip("weighted_clusters")
+		return errorf("weighted_clusters: %s", reasons["weighted_clusters"])
+	case n.has("cluster_header"):
+		n.skip("cluster_header")
+		return errorf("cluster_header: %s", reasons["cluster_header"])
+	default:
+		return errorf("its cluster can't be said")
+	}
+	r.Timeout = n.duration(r.Timeout, "timeout")
+	e.rewrite(r, n, m)
+	for _, f := range n.get("metadata_match").find("filter_metadata").find("envoy.lb").allFields() {
+		if r.Subset == nil {
+			r.Subset = map[string]string{}
+		}
+		r.Subset[f.name] = f.node.text
+	}
+	e.retryOf(r, append([]*node{n}, outer...))
+	e.hashPolicy(r.Cluster, n)
+	e.upgrades(n)
+	return nil
+}
+
+func (n *node) allFields() []field {
+	if n == nil {
+		return nil
+	}
+	return n.fields
+}
+
+// rewrite converts what the endpoint is asked for.
+func (e *envoy) rewrite(r *config.Route, n *node, m matching) {
+	w := &config.Rewrite{}
+	switch prefix := n.str("prefix_rewrite"); {
+	case prefix == "":
+	case m.prefix == "" && m.Path == "" && m.PathRegex == "" && m.PathTemplate == "": // it goes in front
+		w.PathRegex, w.Substitution = "^(?s:(.*))$", quoteSubstitution(prefix)+`\1`
+	case m.foldCase && m.prefix != "":
+		w.PathRegex, w.Substitution = "^(?i:"+quoteRegex(m.prefix)+")", quoteSubstitution(prefix)
+	default:
+		w.PathPrefix = prefix
+	}
+	if n.has("regex_rewrite") {
+		n.get("regex_rewrite").skip("pattern")
+		w.PathRegex, w.Substitution = n.str("regex_rewrite", "pattern", "regex"), n.str("regex_rewrite", "substitution")
+	}
+	if n.has("path_rewrite_policy") {
+		n.skip("path_rewrite_policy")
+		w.PathTemplate = n.str("path_rewrite_policy", "typed_config", "path_template_rewrite")
+	}
+	w.Host, w.HostFromHeader = n.str("host_rewrite_literal"), n.str("host_rewrite_header")
+	if n.truth("auto_host_rewrite") {
+		w.Host = e.hostOf(r.Cluster, n.get("auto_host_rewrite"))
+	}
+	if *w != (config.Rewrite{}) {
+		r.Rewrite = w
+	}
+}
+
+// hostOf is the Host field that auto_host_rewrite makes of a cluster's endpoints: the name
+// that they were found by.
+func (e *envoy) hostOf(cluster string, at *node) string {
+	names := map[string]bool{}
+	c := e.clusters[cluster]
+	for _, locality := range c.find("load_assignment").find("endpoints").allItems() {
+		for _, lb := range locality.find("lb_endpoints").allItems() {
+			endpoint := lb.find("endpoint")
+			name := endpoint.find("hostname").scalarText()
+			if name == "" && strings.HasSuffix(c.find("type").scalarText(), "_DNS") {
+				name = endpoint.find("address").find("socket_address").find("address").scalarText()
+			}
+			names[name] = true
+		}
+	}
+	for name := range names {
+		if len(names) == 1 {
+			return name
+		}
+	}
+	e.differs(at.line, at.path, "the endpoints of %q have several names: Host becomes the address of the endpoint", cluster)
+	return "endpoint"
+}
+
+func (n *node) allItems() []*node {
+	if n == nil {
+		return nil
+	}
+	return n.items
+}
+
+// retryOf converts the retry and hedge policies of the innermost level that has them.
+func (e *envoy) retryOf(r *config.Route, levels []*node) {
+	for _, level := range levels {
+		p := level.get("retry_policy")
+		if p == nil {
+			continue
+		}
+		if r.Retry == nil {
+			r.Retry = e.retryPolicy(p, r.Cluster)
+		} else {
+			p.readAll()
+		}
+	}
+}
+
+// retryPolicy converts a RetryPolicy; nil if it retries nothing.
+func (e *envoy) retryPolicy(n *node, cluster string) *config.Retry {
+	n.skip("retry_host_predicate", "host_selection_retry_max_attempts")
+	r := config.NewRetry()
+	for _, word := range strings.FieldsFunc(n.str("retry_on"), func(c rune) bool { return c == ',' || c == ' ' }) {
+		switch word {
+		case "5xx", "gateway-error", "reset", "connect-failure", "refused-stream", "retriable-4xx", "retriable-status-codes", "retriable-headers",
+			"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable":
+			r.On = append(r.On, word)
+		default:
+			at := n.find("retry_on")
+			e.left(at.line, at.path, "%q is not among hopscope's conditions", word)
+		}
+	}
+	r.Attempts = n.integer(1, "num_retries") + 1
+	r.PerTryTimeout = n.duration(0, "per_try_timeout")
+	for _, code := range n.strs("retriable_status_codes") {
+		r.Statuses = append(r.Statuses, number(code))
+	}
+	for _, h := range n.list("retriable_headers") {
+		h.skip("present_match")
+		r.Headers = append(r.Headers, h.str("name"))
+	}
+	if b := n.get("retry_back_off"); b != nil {
+		r.Backoff.Base = b.duration(r.Backoff.Base, "base_interval")
+		r.Backoff.Max = b.duration(10*r.Backoff.Base, "max_interval")
+	}
+	if b := e.budgets[cluster]; b != nil {
+		r.Budget = config.NewRetryBudget()
+		if b.has("budget_percent") {
+			r.Budget.Percent = percent(b.get("budget_percent"))
+		}
+		r.Budget.Min = b.integer(3, "min_retry_concurrency")
+	}
+	withList := func(word string, given bool) { // Envoy takes either without the other
+		if i := slices.Index(r.On, word); i >= 0 && !given {
+			r.On = slices.Delete(r.On, i, i+1)
+		}
+	}
+	withList("retriable-status-codes", len(r.Statuses) > 0)
+	withList("retriable-headers", len(r.Headers) > 0)
+	if !slices.Contains(r.On, "retriable-status-codes") {
+		r.Statuses = nil
+	}
+	if !slices.Contains(r.On, "retriable-headers") {
+		r.Headers = nil
+	}
+	if len(r.On) == 0 || r.Attempts == 1 {
+		return nil
+	}
+	return r
+}
+
+// hashPolicy gives a cluster the hash policies of a route: hopscope has them in the cluster.
+func (e *envoy) hashPolicy(cluster string, n *node) {
+	policies := n.list("hash_policy")
+	if len(policies) == 0 {
+		return
+	}
+	var all []config.HashOn
+	for _, p := range policies {
+		h := config.NewHashOn()
+		h.Terminal = p.truth("terminal")
+		switch {
+		case p.has("header"):
+			h.Header = p.str("header", "header_name")
+		case p.has("cookie"):
+			p.get("cookie")
+			h.Cookie, h.CookieTTL = p.str("cookie", "name"), p.get("cookie").duration(0, "ttl")
+			if path := p.str("cookie", "path"); path != "" {
+				h.CookiePath = path
+			}
+		case p.has("connection_properties"):
+			h.Source = p.truth("connection_properties", "source_ip")
+		case p.has("query_parameter"):
+			h.Query = p.str("query_parameter", "name")
+		default:
+			p.read = false
+			continue
+		}
+		all = append(all, h)
+	}
+	if known, ok := e.hashes[cluster]; ok && !slices.Equal(known, all) {
+		e.left(policies[0].line, policies[0].path, "the cluster %q hashes what the route in line %d says: a hash belongs to the cluster here", cluster, e.hashedAt[cluster])
+		return
+	}
+	e.hashes[cluster], e.hashedAt[cluster] = all, policies[0].line
+}

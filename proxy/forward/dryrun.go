@@ -1,0 +1,222 @@
+package forward
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/http1"
+	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/route"
+	"github.com/hopscope/hopscope/proxy/upstream"
+	"github.com/hopscope/hopscope/telemetry/hop"
+)
+
+// DryRun takes a request the way that it would take, up to the moment at which it would go
+// out: through the same filters, the same table and the same rewriting, by the same code.
+// Nothing is sent, recorded or counted. The zero value of what is not set is fine.
+type DryRun struct {
+	// Info is what the connection would know of itself; its Sink is not used.
+	Info filter.ConnInfo
+	// Head returns the request's head, anew for each call.
+	Head func() (*message.Head, error)
+	// Chance is the random number that routes with a share of the requests go by, and Seed
+	// that of all other chances.
+	Chance, Seed uint64
+	// Target is the target that is taken, in place of one by chance.
+	Target int
+	// Filters returns the chain of a route's filters that a dry run goes through, before
+	// filter.Act; nil for none. Those that wait or count are not to be in it.
+	Filters func(*Route) filter.Handler
+	// Version is the protocol that the endpoint of a target speaks, and Endpoint its address.
+	Version  func(*Target) hop.Version
+	Endpoint func(*Target) string
+
+	// What follows was found out by Run. Request is what was matched, Route what it matches,
+	// nil for nothing, and At the index of that in the table of the listener, or else of the
+	// Catalog.
+	Request route.Request
+	Route   *Route
+	Catalog *Routing
+	At      int
+	// Egress says that the forward proxy takes the request.
+	Egress bool
+	// Action is what forwards the request, nil for nothing, and Sent the head as it would go
+	// out, in the form of HTTP/1.
+	Action *Forward
+	Sent   string
+	// Plan is how long it may take, and what would be sent again.
+	Plan Plan
+}
+
+// Plan is how a request is tried.
+type Plan struct {
+	// Timeout is the time for the whole response, and PerTry for each attempt; 0 is none.
+	// CallerWaits is how long the caller said that it waits, less the margin, 0 if it did not.
+	Timeout, PerTry, CallerWaits time.Duration
+	// Attempts is how often the request is sent at most, and On when it is sent again, in the
+	// words of the configuration.
+	Attempts int
+	On       []string
+	Budget   bool
+}
+
+// Run makes the dry run of a request. The answer is what the proxy itself would answer with,
+// nil where the request would be sent on. An error is a request that is none.
+func (f *Forwarder) Run(d *DryRun) (*fault.Answer, error) {
+	head, err := d.Head()
+	if err != nil {
+		return nil, err
+	}
+	dry := &Forwarder{Options: f.Options, dry: d, via: f.via}
+	dry.UnderWay, dry.Causes, dry.Kernel, dry.Egress = nil, nil, nil, nil
+	d.Info.Sink, d.At, d.Egress = nowhere{}, -1, f.Egress != nil
+	x := &filter.Exchange{Request: *head}
+	x.Seed(d.Seed)
+	c := &dryClient{info: &d.Info, none: !head.HasBody()}
+	x.Connect(c, c, c)
+	dry.open(x)
+	x.Hop.Routed = 0
+	x.Begin(context.Background(), dryRouter{dry})
+	dry.screen(x)
+	if err := filter.Chain(dryRouter{dry}.Route, f.Filters...)(x); err != nil && err != errDry {
+		return fault.AnswerTo(err), nil
+	}
+	return nil, nil
+}
+
+// errDry ends a dry run that came to its end.
+var errDry error = fault.New(fault.Internal, "a dry run went on behind its end")
+
+// dryRouter is the router of a dry run.
+type dryRouter struct{ *Forwarder }
+
+// Route finds the route as [Forwarder.Route] does.
+func (r dryRouter) Route(x *filter.Exchange) error {
+	d, f := r.dry, r.Forwarder
+	d.Request = route.Request{}
+	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
+	d.Request.Random = d.Chance
+	head := x.Request.Clone() // it is changed on its way
+	d.Request.Head = &head
+	if x.Request.Method != message.CONNECT {
+		d.Route, d.Catalog, d.At = f.find(&d.Request)
+	}
+	x.Route = d.Route
+	switch {
+	case d.Route == nil && d.Egress:
+		return errDry
+	case d.Route == nil:
+		x.Route = nil
+		return f.miss(x)
+	}
+	d.Egress = false
+	x.Hop.Labels = d.Route.Labels
+	if d.Filters != nil {
+		if chain := d.Filters(d.Route); chain != nil {
+			return chain(x)
+		}
+	}
+	return r.Act(x)
+}
+
+// Act does what the route does; a request that would be sent on goes to the chosen target.
+func (r dryRouter) Act(x *filter.Exchange) error {
+	d := r.dry
+	a, ok := d.Route.Action.(*Forward)
+	if !ok {
+		return d.Route.Action.act(r.Forwarder, x)
+	}
+	d.Action = a
+	only := *a
+	only.Targets = a.Targets[d.Target : d.Target+1]
+	return only.act(r.Forwarder, x)
+}
+
+// Decorate is for responses, of which there is none.
+func (dryRouter) Decorate(*filter.Exchange, *message.Head) {}
+
+// delivered ends the run at the moment at which the first attempt would be made.
+func (d *DryRun) delivered(of *delivery) error {
+	x, l, a := of.x, &of.limits, &of.attempt
+	record := x.Hop.Attempt()
+	record.Cluster = of.target.Cluster.Name
+	if d.Endpoint != nil {
+		record.Endpoint = d.Endpoint(of.target)
+	}
+	spoken := hop.HTTP11
+	if d.Version != nil {
+		spoken = d.Version(of.target)
+	}
+	a.stream = pretended{version: spoken}
+	if err := a.prepare(record); err != nil {
+		return err
+	}
+	d.Sent = string(http1.AppendRequest(nil, &x.Request, x.Request.OriginTarget(), http1.Persist))
+	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil}
+	for i, word := range retryWords {
+		if of.retry.on&(1<<i) != 0 {
+			d.Plan.On = append(d.Plan.On, word)
+		}
+	}
+	return errDry
+}
+
+// Chances are the shares of requests that each target gets, from 0 to 1.
+func (a *Forward) Chances() []float64 {
+	all := make([]float64, len(a.Targets))
+	sum := 0.0
+	for i := range a.Targets {
+		sum += float64(a.Targets[i].Weight)
+	}
+	for i := range all {
+		if all[i] = 1 / float64(len(all)); sum > 0 {
+			all[i] = float64(a.Targets[i].Weight) / sum
+		}
+	}
+	if len(all) == 1 {
+		all[0] = 1
+	}
+	return all
+}
+
+// pretended is the stream of an attempt that is not made.
+type pretended struct {
+	upstream.Stream
+	version hop.Version
+}
+
+func (s pretended) Version() hop.Version { return s.version }
+
+// nowhere takes no Hops.
+type nowhere struct{}
+
+func (nowhere) Open() *hop.Hop  { return &hop.Hop{} }
+func (nowhere) Record(*hop.Hop) {}
+
+// dryClient is the client's side of a dry run: nobody.
+type dryClient struct {
+	info *filter.ConnInfo
+	none bool // the request has no content
+}
+
+func (c *dryClient) Info() *filter.ConnInfo      { return c.info }
+func (c *dryClient) Gone() func() bool           { return func() bool { return false } }
+func (c *dryClient) Left() error                 { return nil }
+func (c *dryClient) Detach() netio.Duplex        { return nil }
+func (c *dryClient) Whole() ([]byte, bool)       { return nil, c.none }
+func (c *dryClient) Next() ([]byte, error)       { return nil, io.EOF }
+func (c *dryClient) Complete() bool              { return true }
+func (c *dryClient) Trailers() *message.Head     { return nil }
+func (c *dryClient) Stop()                       {}
+func (c *dryClient) Resume()                     {}
+func (c *dryClient) Interim(*message.Head) error { return nil }
+func (c *dryClient) Head(*message.Head) error    { return nil }
+func (c *dryClient) Content([]byte) error        { return nil }
+func (c *dryClient) Flush() error                { return nil }
+func (c *dryClient) End(*message.Head) error     { return nil }
+func (c *dryClient) Began() bool                 { return false }
+func (c *dryClient) Cut()                        {}
