@@ -255,6 +255,10 @@ listeners:
           max_rejection_percent: 70
           success_statuses: ["200-399", "404"]
           success_grpc_statuses: [0, 5]
+        queue:
+          max: 20
+          max_wait: 250ms
+          priority_header: priority
         shed:
           status: 429
           retry_after: 5s

@@ -89,6 +89,7 @@ listeners:
           update_interval: 200ms
           min_rtt: {interval: 30s, requests: 100, jitter: 10, buffer: 50, fixed: 10ms}
         admission_control: {sampling_window: 60s, success_rate_threshold: 90, aggression: 1.5, rps_threshold: 5, max_rejection_percent: 70, success_statuses: [200-399, 404], success_grpc_statuses: [0, 5]}
+        queue: {max: 20, max_wait: 250ms, priority_header: priority}
         shed: {status: 429, retry_after: 5s}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
@@ -381,6 +382,7 @@ func TestParseFull(t *testing.T) {
 					MaxRequests:         200,
 					AdaptiveConcurrency: &AdaptiveConcurrency{90, 500, 5, 200 * time.Millisecond, MinRTT{30 * time.Second, 100, 10, 50, 10 * time.Millisecond}},
 					AdmissionControl:    &AdmissionControl{time.Minute, 90, 1.5, 5, 70, []string{"200-399", "404"}, []int{0, 5}},
+					Queue:               &Queue{20, 250 * time.Millisecond, "priority"},
 					Shed:                &Shed{429, 5 * time.Second},
 				},
 			},

@@ -21,6 +21,8 @@ type RoutePolicies struct {
 	AdaptiveConcurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency"`
 	// AdmissionControl refuses a share of the route's requests while too few succeed.
 	AdmissionControl *AdmissionControl `yaml:"admission_control"`
+	// Queue lets requests wait that are too many at once; without it they are shed.
+	Queue *Queue `yaml:"queue"`
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`

@@ -54,6 +54,10 @@ func TestPolicyErrors(t *testing.T) {
 		{"admission_control: {sampling_window: 10ms}", "routes[0].admission_control.sampling_window: expected a duration of at least 1s"},
 		{"admission_control: {success_statuses: [2xx]}", `did you mean "200-299"?`},
 		{"admission_control: {success_grpc_statuses: [17]}", "routes[0].admission_control.success_grpc_statuses[0]: expected an integer from 0 to 16, found 17"},
+		{"queue: {}", "routes[0].queue: has no effect, as the route does not bound its requests; set max_requests or adaptive_concurrency, or remove the key"},
+		{"max_requests: 1, queue: {max: 0}", "routes[0].queue.max: expected an integer of at least 1, found 0"},
+		{"max_requests: 1, queue: {max_wait: 0}", "routes[0].queue.max_wait: expected a duration of at least 1ms, found 0s"},
+		{"max_requests: 1, queue: {priority_header: a b}", "routes[0].queue.priority_header: expected the name of a header field"},
 		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key"},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))

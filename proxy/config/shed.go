@@ -25,6 +25,9 @@ func (p *RoutePolicies) Limits() bool {
 // limits checks what spans the keys of a route's limits.
 func (v validator) limits(p *place, r *RoutePolicies) {
 	v.adaptive(p.key("adaptive_concurrency"), r.AdaptiveConcurrency)
+	if q := p.key("queue"); r.Queue != nil && r.MaxRequests == 0 && r.AdaptiveConcurrency == nil && !q.failed {
+		v.errs.add(q, "has no effect, as the route does not bound its requests; set max_requests or adaptive_concurrency, or remove the key")
+	}
 	if s := r.Shed; s != nil {
 		at := p.key("shed")
 		if status := at.key("status"); s.Status > 429 && s.Status < 503 && !status.failed {

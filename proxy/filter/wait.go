@@ -17,6 +17,11 @@ func (x *Exchange) Now() time.Duration { return x.Began + time.Since(x.Hop.Start
 // the proxy stops waiting for anything, or when the request's time is over.
 func (x *Exchange) Wait(d time.Duration) error { return x.wait(time.Now().Add(d), nil) }
 
+// WaitFor is Wait that also ends when stop is closed.
+func (x *Exchange) WaitFor(d time.Duration, stop <-chan struct{}) error {
+	return x.wait(time.Now().Add(d), stop)
+}
+
 // wait is Wait until a time, or until stop is closed.
 func (x *Exchange) wait(at time.Time, stop <-chan struct{}) error {
 	gone := x.Conn.Gone()

@@ -23,7 +23,7 @@ type policyFilter struct {
 // routeFilters. Which policy one is made of is found out by giving it each alone.
 func filtersOf(p *config.RoutePolicies) (all []policyFilter) {
 	whole := reflect.ValueOf(p).Elem()
-	for _, of := range routeFilters {
+	for _, of := range routeFilters(nil) {
 		if of(p) == nil {
 			continue
 		}

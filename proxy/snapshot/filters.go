@@ -15,19 +15,19 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// routeFilters are the filters of a route, the first outermost, and innerFilters those that
-// come behind its limits: the one table of them. Each makes a filter of the route's
-// policies, nil where the route has none of its kind.
-var (
-	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
+// routeFilters are the filters of a route, the first outermost: the one table of them.
+// Each makes a filter of the route's policies, nil where the route has none of its kind. own
+// is what the route's limits have counted; nil is nothing.
+func routeFilters(own *routeLimits) []func(*config.RoutePolicies) filter.Filter {
+	return []func(*config.RoutePolicies) filter.Filter{
 		compressFilter,
 		corsFilter,
-	}
-	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
+		own.admissionFilter,
+		own.limitFilter,
 		injectFilter,
 		bodyFilter,
 	}
-)
+}
 
 // chain is the chain of filters in front of what a route does; nil for none. Routes with
 // equal policies share one, unless they have limits, which count for each by itself.
@@ -42,17 +42,10 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 		return shared
 	}
 	var filters []filter.Filter
-	add := func(f filter.Filter) {
-		if f != nil {
+	for _, of := range routeFilters(own) {
+		if f := of(p); f != nil {
 			filters = append(filters, f)
 		}
-	}
-	for _, of := range routeFilters {
-		add(of(p))
-	}
-	filters = append(filters, own.filters()...)
-	for _, of := range innerFilters {
-		add(of(p))
 	}
 	if len(filters) == 0 {
 		return nil

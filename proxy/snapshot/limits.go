@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/admission"
 	"github.com/hopscope/hopscope/proxy/concurrency"
@@ -48,25 +49,17 @@ func (g *generation) limits(r *resources.Route, lc *config.Listener) *routeLimit
 	if err != nil { // not reached
 		return nil
 	}
-	l := &routeLimits{listener: lc.Name, route: r.Name, origin: r.Cluster.Origin, policies: &r.Policies, requests: new(limit.State), denied: new(atomic.Uint64)}
+	l := &routeLimits{listener: lc.Name, route: r.Name, origin: r.Cluster.Origin, policies: &r.Policies}
 	if b := g.before; b != nil {
 		l.inherit(b.limited.get(string(key)))
 	}
 	l.inherit(g.limited.get(string(key)))
-	if c := r.Policies.AdaptiveConcurrency; c != nil && l.adaptive == nil {
-		l.adaptive = concurrency.New(gradient(c), g.shared.Now(), rand.Uint64())
-	}
-	if c := r.Policies.AdmissionControl; c != nil && l.admission == nil {
-		l.admission = admission.New(admission.Options{
-			Window: c.SamplingWindow, Threshold: c.SuccessRateThreshold, Aggression: c.Aggression,
-			MinRate: c.RPSThreshold, MaxRejection: c.MaxRejectionPercent,
-		})
-	}
+	l.complete(g.shared.Now())
 	g.limited.put(string(key), l)
 	return l
 }
 
-// inherit takes over what another route has counted.
+// inherit takes over what another route has counted, as far as the settings are the same.
 func (l *routeLimits) inherit(before *routeLimits) {
 	if before == nil {
 		return
@@ -77,6 +70,22 @@ func (l *routeLimits) inherit(before *routeLimits) {
 	}
 	if reflect.DeepEqual(before.policies.AdmissionControl, l.policies.AdmissionControl) {
 		l.admission = before.admission
+	}
+}
+
+// complete makes what the route has not inherited.
+func (l *routeLimits) complete(now time.Duration) {
+	if l.requests == nil {
+		l.requests, l.denied = new(limit.State), new(atomic.Uint64)
+	}
+	if c := l.policies.AdaptiveConcurrency; c != nil && l.adaptive == nil {
+		l.adaptive = concurrency.New(gradient(c), now, rand.Uint64())
+	}
+	if c := l.policies.AdmissionControl; c != nil && l.admission == nil {
+		l.admission = admission.New(admission.Options{
+			Window: c.SamplingWindow, Threshold: c.SuccessRateThreshold, Aggression: c.Aggression,
+			MinRate: c.RPSThreshold, MaxRejection: c.MaxRejectionPercent,
+		})
 	}
 }
 
@@ -136,25 +145,39 @@ func (l *limited) all() (all []*routeLimits) {
 	return all
 }
 
-// filters are those of the limits.
-func (l *routeLimits) filters() (all []filter.Filter) {
+// or is l, or for nil what a route of these policies begins with.
+func (l *routeLimits) or(p *config.RoutePolicies) *routeLimits {
 	if l == nil {
+		l = &routeLimits{policies: p}
+		l.complete(0)
+	}
+	return l
+}
+
+func (l *routeLimits) admissionFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.AdmissionControl
+	if c == nil {
 		return nil
 	}
-	p, answer := l.policies, shedding(l.policies.Shed)
-	if c := p.AdmissionControl; c != nil {
-		o := admit.Options{Calls: c.SuccessGRPCStatuses, Shed: answer}
-		for _, text := range c.SuccessStatuses {
-			if first, last, err := config.Statuses(text); err == nil { // the configuration is valid
-				o.Statuses = append(o.Statuses, admit.Range{First: first, Last: last})
-			}
+	l = l.or(p)
+	o := admit.Options{Calls: c.SuccessGRPCStatuses, Shed: shedding(p.Shed)}
+	for _, text := range c.SuccessStatuses {
+		if first, last, err := config.Statuses(text); err == nil { // the configuration is valid
+			o.Statuses = append(o.Statuses, admit.Range{First: first, Last: last})
 		}
-		all = append(all, admit.New(l.admission, l.denied, o))
 	}
-	if l.gated() {
-		all = append(all, limit.New(l.requests, limit.Options{Max: p.MaxRequests, Adaptive: l.adaptive, Shed: answer}))
+	return admit.New(l.admission, l.denied, o)
+}
+
+func (l *routeLimits) limitFilter(p *config.RoutePolicies) filter.Filter {
+	if l = l.or(p); !l.gated() {
+		return nil
 	}
-	return all
+	o := limit.Options{Max: p.MaxRequests, Adaptive: l.adaptive, Shed: shedding(p.Shed)}
+	if q := p.Queue; q != nil {
+		o.Room, o.MaxWait, o.PriorityField = q.Max, q.MaxWait, strings.ToLower(q.PriorityHeader)
+	}
+	return limit.New(l.requests, o)
 }
 
 // gated reports whether the route bounds how many of its requests are under way.
@@ -203,6 +226,13 @@ func (p *Proxy) measureGates() {
 			if l.gated() {
 				active, _ := l.requests.Gate.Load()
 				emit(float64(active))
+			}
+		})
+	p.eachLimited("hopscope_route_requests_waiting", "Requests of a route that wait for their turn (queue).", metrics.Gauge, false,
+		nil, func(l *routeLimits, emit func(float64, ...string)) {
+			if l.policies.Queue != nil {
+				_, waiting := l.requests.Gate.Load()
+				emit(float64(waiting))
 			}
 		})
 	p.eachLimited("hopscope_route_requests_limit", "How many requests of a route may be under way.", metrics.Gauge, false,

@@ -79,7 +79,7 @@ func unconnected() *hop.Hop {
 // come up, and a call of the application failed.
 func recovered() *hop.Hop {
 	h := relayed()
-	h.Status, h.Attempts[0].Status, h.Attempts[0].Cold, h.WriteBlocked = 200, 200, true, 7*time.Millisecond
+	h.Status, h.Attempts[0].Status, h.Attempts[0].Cold, h.WriteBlocked, h.Queued = 200, 200, true, 7*time.Millisecond, 3*time.Millisecond
 	h.Recovered = &hop.Recovered{Took: 5 * time.Millisecond, Failure: hop.Failure{
 		Origin: hop.OriginRelayed, Hop: "ads", Part: hop.PartNetwork, Kind: "connect_timeout", Caller: "web",
 		Endpoint: "10.0.0.5:80", Inferred: true, Reason: "no answer from 10.0.0.5:80",
@@ -180,13 +180,13 @@ func TestAppendLine(t *testing.T) {
 		{"with the rare keys", func() *hop.Hop {
 			h := garbage()
 			r := recovered()
-			h.WriteBlocked, h.Recovered = r.WriteBlocked, r.Recovered
+			h.WriteBlocked, h.Queued, h.Recovered = r.WriteBlocked, r.Queued, r.Recovered
 			return h
 		}(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
 			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,"timeout_ms":null,` +
-			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"write_blocked_ms":7.000,` +
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"write_blocked_ms":7.000,"queued_ms":3.000,` +
 			`"recovered":{"origin":"relayed","part":"network","kind":"connect_timeout","caller":"web","endpoint":"10.0.0.5:80","inferred":true,"failed_hop":"ads","failure_reason":"no answer from 10.0.0.5:80","duration_ms":5.000}}`},
 		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
@@ -368,9 +368,9 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	} {
 		lines, inner := lines, maps.Clone(inner)
 		if name == "rare" {
-			lines = append(slices.Clone(lines), "write_blocked_ms", "recovered")
+			lines = append(slices.Clone(lines), "write_blocked_ms", "queued_ms", "recovered")
 			inner["attempts"] = append(slices.Clone(inner["attempts"]), "cold")
-			if all := append(lines[len(lines)-2:], "cold"); !slices.Equal(all, documented(rare)) {
+			if all := append(lines[len(lines)-3:], "cold"); !slices.Equal(all, documented(rare)) {
 				t.Errorf("the documentation has the rare keys %q, want %q", documented(rare), all)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/shed"
 	"github.com/hopscope/hopscope/proxy/gate"
+	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -21,6 +22,11 @@ type Options struct {
 	Max int
 	// Adaptive is a limit that follows how long requests take; nil is none.
 	Adaptive *concurrency.Gradient
+	// Room is how many may wait for their turn, each for MaxWait; 0 is none.
+	Room    int
+	MaxWait time.Duration
+	// PriorityField is the field of requests that says how urgent they are; "" is none.
+	PriorityField string
 	// Shed is the answer to those that are not let through.
 	Shed shed.Answer
 }
@@ -49,7 +55,15 @@ type limiter struct {
 func (l *limiter) handle(x *filter.Exchange, next filter.Handler) error {
 	began := x.Now()
 	limit, adaptive := l.limit(began)
-	if _, in := l.state.Gate.Enter(limit, 0, gate.DefaultUrgency); !in {
+	waiter, in := l.state.Gate.Enter(limit, l.Room, l.urgency(&x.Request))
+	if waiter != nil {
+		var err error
+		if in, err = l.wait(x, waiter); err != nil {
+			return err
+		}
+		began = x.Now()
+	}
+	if !in {
 		return l.refuse(x, limit, adaptive)
 	}
 	defer l.state.Gate.Leave() // also where a filter panics
@@ -59,6 +73,29 @@ func (l *limiter) handle(x *filter.Exchange, next filter.Handler) error {
 	}
 	return err
 }
+
+// wait waits for the turn of a request. in is false if it did not come. The error says why
+// the request is not worth waiting for.
+func (l *limiter) wait(x *filter.Exchange, w *gate.Waiter) (in bool, err error) {
+	began := x.Now()
+	settled := false
+	defer func() {
+		if !settled && l.state.Gate.Settle(w) { // a panic, or nobody wants it any more
+			l.state.Gate.Leave()
+		}
+	}()
+	x.Active.Wait(active.Queue, now(x))
+	err = x.WaitFor(l.MaxWait, w.Ready())
+	x.Hop.Queued = x.Now() - began
+	if err != nil {
+		return false, err
+	}
+	x.Active.Wait(active.Route, now(x))
+	settled = true
+	return l.state.Gate.Settle(w), nil
+}
+
+func now(x *filter.Exchange) time.Duration { return x.Now() - x.Began }
 
 // limit is how many requests may be under way now, and whether that is the adaptive limit.
 func (l *limiter) limit(now time.Duration) (n int, adaptive bool) {
@@ -79,6 +116,9 @@ func (l *limiter) refuse(x *filter.Exchange, limit int, adaptive bool) error {
 		why = "route %s has %d requests under way, as many as its service does well with by how long they take (adaptive_concurrency)"
 	}
 	count.Add(1)
+	if waited := x.Hop.Queued; waited > 0 {
+		return l.Shed.To(kind, fmt.Sprintf(why+"; it waited for %s in the queue", x.Hop.Labels.Route, limit, waited.Round(time.Millisecond)), x.Hop.GRPC)
+	}
 	return l.Shed.To(kind, fmt.Sprintf(why, x.Hop.Labels.Route, limit), x.Hop.GRPC)
 }
 
