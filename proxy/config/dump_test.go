@@ -208,6 +208,12 @@ listeners:
           attempts: 3
         subset:
           version: v2
+        stateful_session:
+          cookie:
+            name: srv
+            path: /cart
+            ttl: 1h
+          strict: true
         host: endpoint
         slow_threshold: 1h30m
         traces:

@@ -68,6 +68,7 @@ listeners:
           max_body: 0
         hedge: {after: 200ms, attempts: 3}
         subset: {version: v2}
+        stateful_session: {cookie: {name: srv, path: /cart, ttl: 1h}, strict: true}
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
@@ -370,6 +371,7 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
+				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
 				RoutePolicies: RoutePolicies{
 					Body:     &Body{"10MiB", true},
 					Compress: &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},

@@ -36,6 +36,9 @@ func (a *attempt) relay() (err error) {
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
 	a.d.giveCookie(r)
+	if s := a.d.target.Session; s != nil && a.endpoint != nil {
+		s.give(a.endpoint, &x.Request, r)
+	}
 	h.FirstByte = record.FirstByte
 	err = x.Writer.Head(r)
 	if err == nil {

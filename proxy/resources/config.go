@@ -48,7 +48,7 @@ func routeOf(c *config.Config, rc *config.Route) Route {
 	r := Route{
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
 		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite,
-		Timeout: rc.Timeout, Subset: rc.Subset, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
+		Timeout: rc.Timeout, Subset: rc.Subset, Session: rc.StatefulSession, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
 		Policies: rc.RoutePolicies,
 		Policy:   Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
 	}

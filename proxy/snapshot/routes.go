@@ -42,6 +42,9 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if h := r.Policy.Hedge; h != nil {
 		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
 	}
+	if s := r.Session; s != nil {
+		t.Session = &forward.Session{Cookie: s.Cookie.Name, Path: s.Cookie.Path, TTL: s.Cookie.TTL, Strict: s.Strict}
+	}
 	if len(r.Subset) > 0 {
 		t.Subset = balance.NewCriteria(r.Subset)
 	}
