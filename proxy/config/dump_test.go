@@ -241,6 +241,8 @@ listeners:
             grpc_status: 13
             percent: 0.1
           headers: true
+        early_data:
+          allow: none
         max_requests: 200
         adaptive_concurrency:
           percentile: 90

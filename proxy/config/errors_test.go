@@ -21,7 +21,7 @@ const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
 		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
 	routeKeys  = "name, match, cluster, redirect, answer, rewrite, timeout, retry, hedge, subset, stateful_session, host, slow_threshold, traces, " + policyKeys
-	policyKeys = "body, compress, cors, fault, max_requests, adaptive_concurrency, admission_control, queue, shed"
+	policyKeys = "body, compress, cors, fault, early_data, max_requests, adaptive_concurrency, admission_control, queue, shed"
 	rootKeys   = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket, huge_pages"
 )
 

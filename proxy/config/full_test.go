@@ -82,6 +82,7 @@ listeners:
           max_age: 1h
           allow_credentials: true
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        early_data: {allow: none}
         max_requests: 200
         adaptive_concurrency:
           percentile: 90
@@ -381,6 +382,7 @@ func TestParseFull(t *testing.T) {
 					},
 					Fault: &Fault{Delay: &FaultDelay{300 * time.Millisecond, 1}, Abort: &FaultAbort{500, 13, 0.1}, Headers: true},
 
+					EarlyData:           &EarlyData{"none"},
 					MaxRequests:         200,
 					AdaptiveConcurrency: &AdaptiveConcurrency{90, 500, 5, 200 * time.Millisecond, MinRTT{30 * time.Second, 100, 10, 50, 10 * time.Millisecond}},
 					AdmissionControl:    &AdmissionControl{time.Minute, 90, 1.5, 5, 70, []string{"200-399", "404"}, []int{0, 5}},

@@ -60,6 +60,7 @@ func TestPolicyErrors(t *testing.T) {
 		{"max_requests: 1, queue: {priority_header: a b}", "routes[0].queue.priority_header: expected the name of a header field"},
 		{"stateful_session: {}", "routes[0].stateful_session.cookie.name: required key is missing"},
 		{"stateful_session: {cookie: {name: a b}}", "routes[0].stateful_session.cookie.name: expected the name of a header field"},
+		{"early_data: {allow: all}", `routes[0].early_data.allow: expected one of "safe", "none", found "all"`},
 		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key"},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))

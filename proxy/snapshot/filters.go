@@ -10,6 +10,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/body"
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
+	"github.com/hopscope/hopscope/proxy/filter/earlydata"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -22,6 +23,7 @@ func routeFilters(own *routeLimits) []func(*config.RoutePolicies) filter.Filter 
 	return []func(*config.RoutePolicies) filter.Filter{
 		compressFilter,
 		corsFilter,
+		earlyDataFilter,
 		own.admissionFilter,
 		own.limitFilter,
 		injectFilter,
@@ -122,4 +124,11 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return inject.New(o)
+}
+
+func earlyDataFilter(p *config.RoutePolicies) filter.Filter {
+	if p.EarlyData == nil {
+		return nil
+	}
+	return earlydata.New(p.EarlyData.Allow == "safe")
 }
