@@ -16,7 +16,7 @@ MAX_SCRIPT  := 153600
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 
 # The real servers that tests start, and the tools that the benchmark does.
-TEST_PARTS  := jaeger zipkin prometheus consul haproxy nginx h2spec h2load nghttp curl grpc-client grpc-server chromium
+TEST_PARTS  := jaeger zipkin prometheus consul haproxy nginx envoy h2spec h2load nghttp curl grpc-client grpc-server chromium
 BENCH_PARTS := haproxy nginx wrk h2load
 
 # -p 2: several packages start servers of their own, which need memory and cores too.

@@ -7,14 +7,15 @@ import (
 
 // Names of the groups, which -only takes beside those of variants.
 const (
-	groupHTTP1 = "http1"
-	groupH2    = "h2"
-	groupH2H2  = "h2h2"
-	groupGRPC  = "grpc"
-	groupTLS   = "tls"
-	groupLarge = "large"
-	groupChurn = "churn"
-	groupScale = "scale"
+	groupHTTP1  = "http1"
+	groupH2     = "h2"
+	groupH2H2   = "h2h2"
+	groupGRPC   = "grpc"
+	groupTLS    = "tls"
+	groupLarge  = "large"
+	groupChurn  = "churn"
+	groupScale  = "scale"
+	groupRoutes = "routes"
 )
 
 // The load of groupLarge: few connections, and answers of so many bytes.
@@ -42,6 +43,11 @@ type group struct {
 	large bool   // the answers are large
 	churn bool   // each request comes on a connection of its own
 	scale bool   // the variants differ in how many endpoints and routes they have
+
+	// routes is true where the variants differ in what a route asks and does. All are
+	// hopscope's, and fields are what each request has, for the conditions.
+	routes bool
+	fields []string
 }
 
 // groups lists them in the order they are measured and reported.
@@ -55,7 +61,13 @@ func groups() []group {
 		{name: groupLarge, base: haproxyLarge, tool: "wrk", large: true},
 		{name: groupChurn, base: haproxyChurn, tool: "wrk", churn: true},
 		{name: groupScale, title: fmt.Sprintf("one or %d endpoints and routes", manyEndpoints), base: hopscopeOne, tool: "wrk", scale: true},
+		{name: groupRoutes, title: "a plain route, or one with twelve conditions", base: hopscopePlainRoute, tool: "wrk", routes: true, fields: routeFields()},
 	}
+}
+
+// routeFields meet the conditions of hopscope-routes.yaml.
+func routeFields() []string {
+	return []string{"User-Agent: curl/8.5.0", "X-User-Group: beta", "X-Debug: 1", "X-Build: 142", "Cookie: session=4711; group=beta"}
 }
 
 func groupNames() []string {
@@ -87,7 +99,7 @@ func (g group) cells(o options) []cell {
 		return []cell{{Group: g.name, Connections: largeConnections, BodyBytes: largeBody}}
 	case g.churn:
 		return []cell{{Group: g.name, Connections: connections, BodyBytes: body, Fresh: true}}
-	case g.scale:
+	case g.scale, g.routes:
 		return []cell{{Group: g.name, Connections: connections, BodyBytes: body}}
 	case g.tls:
 		return []cell{

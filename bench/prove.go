@@ -69,7 +69,8 @@ func transport(g group, roots *x509.CertPool) *http.Transport {
 // ask makes one request, with a message if it is a gRPC call, and returns the body or
 // the message of the answer.
 func (p *proxy) ask(ctx context.Context, client *http.Client, path string, message []byte) (*http.Response, []byte, error) {
-	grpc := groupOf(p.group).grpc
+	g := groupOf(p.group)
+	grpc := g.grpc
 	method, content := http.MethodGet, []byte(nil)
 	if grpc {
 		method, content = http.MethodPost, frame(message)
@@ -77,6 +78,10 @@ func (p *proxy) ask(ctx context.Context, client *http.Client, path string, messa
 	request, err := http.NewRequestWithContext(ctx, method, p.base()+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, field := range g.fields {
+		name, value, _ := strings.Cut(field, ": ")
+		request.Header.Set(name, value)
 	}
 	if grpc {
 		request.Header.Set("Content-Type", "application/grpc")

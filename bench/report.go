@@ -100,7 +100,7 @@ func writeMethod(b *strings.Builder, m method) {
 	fmt.Fprintf(b, "Each measured load lasts %g s and follows a like one of %g s that is not counted. ", m.DurationSeconds, m.WarmupSeconds)
 	b.WriteString("CPU is the user and system time that the operating system booked on the proxy's processes during the load (`/proc/PID/stat`), divided by the requests that the load generator counted: wrk, or h2load for HTTP/2. ")
 	b.WriteString("Every figure is the median over rounds, with lowest and highest in brackets for CPU; the ratio is the median of each round's ratio to the bare HAProxy, the first row, in the same round; ")
-	b.WriteString("where variants differ in their endpoints and routes, it is to the same proxy with one of each. ")
+	b.WriteString("where variants differ in their endpoints and routes, it is to the same proxy with one of each, and where they differ in what a route does, to the plain route. ")
 	b.WriteString("Latencies are wrk's at full load (closed loop); h2load tells none. No request failed: one would have ended the run. ")
 	b.WriteString("The configurations are in `bench/configs/`.\n\n")
 }

@@ -25,6 +25,7 @@ func targets() []target {
 		{hopscopeLarge, haproxyLarge, 0.60},
 		{hopscopeChurn, haproxyChurn, 1.10},
 		{hopscopeMany, hopscopeOne, 1.10},
+		{hopscopeRoutes, hopscopePlainRoute, 1.10},
 	}
 }
 

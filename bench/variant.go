@@ -40,6 +40,9 @@ const (
 	haproxyOne   = "haproxy-one"
 	hopscopeOne  = "hopscope-one"
 	hopscopeMany = "hopscope-many"
+
+	hopscopePlainRoute = "hopscope-plain-route"
+	hopscopeRoutes     = "hopscope-routes"
 )
 
 // variant is one row of the result: a proxy with one configuration, and what
@@ -111,6 +114,9 @@ func variants() []variant {
 		// What a thousand connections cost in the kernel is in these as well.
 		{name: haproxyOne, group: groupScale, program: "haproxy", config: "haproxy-scale.cfg", base: haproxyOne, endpoints: 1},
 		{name: "haproxy-many", group: groupScale, program: "haproxy", config: "haproxy-scale.cfg", base: haproxyOne, endpoints: manyEndpoints},
+
+		fullyViewed(hopscopePlainRoute, groupRoutes, "hopscope-full.yaml", traced),
+		fullyViewed(hopscopeRoutes, groupRoutes, "hopscope-routes.yaml", traced),
 	}
 }
 

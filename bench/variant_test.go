@@ -55,7 +55,7 @@ func TestConfigurationsRender(t *testing.T) {
 }
 
 // Every variant is in a group, and every group begins with the variant that its ratios
-// are to: the HAProxy, but where it's endpoints and routes that are compared.
+// are to: the HAProxy, but where it's endpoints or routes that are compared.
 func TestGroupsAndVariantsBelongTogether(t *testing.T) {
 	for _, v := range variants() {
 		if groupOf(v.group).name == "" {
@@ -64,7 +64,7 @@ func TestGroupsAndVariantsBelongTogether(t *testing.T) {
 	}
 	for _, g := range groups() {
 		own := options{variants: variants()}.variantsOf(g)
-		if len(own) == 0 || own[0].name != g.base || (own[0].program == "haproxy") == g.scale {
+		if len(own) == 0 || own[0].name != g.base || (own[0].program == "haproxy") == (g.scale || g.routes) {
 			t.Errorf("the group %s does not begin with its base %s: %+v", g.name, g.base, own)
 		}
 		for _, v := range own {

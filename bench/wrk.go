@@ -80,6 +80,9 @@ func wrkArguments(path string, c cell, d time.Duration, url string) []string {
 		// wrk then opens another connection for the next request, and resumes no session.
 		argv = append(argv, "-H", "Connection: close")
 	}
+	for _, field := range groupOf(c.Group).fields {
+		argv = append(argv, "-H", field)
+	}
 	return append(argv, url)
 }
 

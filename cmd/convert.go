@@ -16,12 +16,14 @@ var converters = []struct {
 	run         func(name string, data []byte) (*convert.Result, error)
 }{
 	{"envoy", "a bootstrap in YAML or JSON: its static resources", convert.Envoy},
+	{"haproxy", "an haproxy.cfg", convert.HAProxy},
+	{"fabio", "route commands (route add SERVICE HOST/PATH URL ...), and urlprefix- tags", convert.Fabio},
 }
 
 func newConvert() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "convert",
-		Short: "Turn the configuration of Envoy into hopscope's",
+		Short: "Turn the configuration of Envoy, HAProxy or Fabio into hopscope's",
 		Long: `convert turns the configuration of another proxy into one of hopscope's, as far as it
 goes. The result, on standard output, passes hopscope check. On standard error it lists
 each line of the file that could not be converted, and each that is not quite the same
@@ -32,7 +34,7 @@ route takes its requests. FILE may be "-" for standard input.
 
 The exit code is 0 if everything was converted, even if some of it differs, 3 if a line
 was not converted, and 1 if there is no result.`,
-		Example: "  hopscope convert envoy envoy.yaml > hopscope.yaml",
+		Example: "  hopscope convert envoy envoy.yaml > hopscope.yaml\n  hopscope convert haproxy /etc/haproxy/haproxy.cfg > hopscope.yaml",
 		Args:    noArgs,
 		RunE:    help,
 	}

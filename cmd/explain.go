@@ -39,10 +39,10 @@ type failure struct {
 }
 
 func newExplain() *cobra.Command {
-	var asJSON bool
+	var q question
 	var routes routeFlags
 	c := &cobra.Command{
-		Use:   "explain [WORD...] | explain -c FILE [METHOD] URL",
+		Use:   "explain [WORD...] | explain -c FILE [METHOD] URL | explain --hop ID",
 		Short: "Explain where a request goes, or a word such as a response flag",
 		Long: `With -c, explain says what a proxy with that configuration does with a request: which
 route takes it, and for each route before that the first condition that the request
@@ -50,20 +50,28 @@ does not meet; the filters; the clusters that it may go to, with their chances, 
 the request as it goes out; timeouts and retries. It asks the code of the proxy
 itself, but opens no socket, asks no source of endpoints, and sends nothing.
 
-Without -c, explain says what a word means that hopscope uses for what went wrong, what
+With --hop it explains a request that happened: ID is its trace id. It asks a running
+proxy (--admin), and through it all proxies of its mesh, or each itself (--peers). Few
+fields of requests are recorded; name others with -H.
+
+Without these, explain says what a word means that hopscope uses for what went wrong, what
 usually causes it, and what to look at next. A word is a response flag (UF), a detail
 (upstream_overflow), an error type of RFC 9209 (connection_timeout), or a kind of
 failure (cert_expired). Several flags may be joined by commas, as in an access log.
 Without a word it lists all. The exit code is 2 if a word is not known.`,
-		Example: "  hopscope explain -c hopscope.yaml GET https://shop.example.com/cart/7 -H 'x-user-group: beta'\n  hopscope explain UF\n  hopscope explain UC,URX connection_timeout\n  hopscope explain --json no_healthy",
+		Example: "  hopscope explain -c hopscope.yaml GET https://shop.example.com/cart/7 -H 'x-user-group: beta'\n  hopscope explain --hop 4bf92f3577b34da6a3ce929d0e0e4736\n  hopscope explain UF\n  hopscope explain UC,URX connection_timeout\n  hopscope explain --json no_healthy",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
+			case routes.hop != "" && (routes.location != "" || len(args) > 0):
+				return misuse(c, errors.New("--hop is about a request that happened: leave out -c and the request"))
+			case routes.hop != "":
+				return routes.explainHop(c, &q)
 			case routes.location != "":
-				return routes.explainRoute(c, args, asJSON)
+				return routes.explainRoute(c, args, q.asJSON)
 			case routes.used(c):
 				return misuse(c, errors.New("what becomes of a request follows from a configuration: give its file with -c"))
 			}
-			return explainWords(c.OutOrStdout(), args, asJSON)
+			return explainWords(c.OutOrStdout(), args, q.asJSON)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var all []string
@@ -73,8 +81,8 @@ Without a word it lists all. The exit code is 2 if a word is not known.`,
 			return all, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	routes.add(c)
+	q.addFlags(c)
 	return c
 }
 

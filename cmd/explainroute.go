@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +21,7 @@ import (
 // routeFlags are the flags of explain that are about a request.
 type routeFlags struct {
 	location string // of the configuration
+	hop      string // the trace id of a request that happened
 	request  explain.Request
 	chance   float64
 	all      bool
@@ -26,6 +29,7 @@ type routeFlags struct {
 
 func (f *routeFlags) add(c *cobra.Command) {
 	addConfigFlag(c, &f.location)
+	c.Flags().StringVar(&f.hop, "hop", "", "explain the request, or the requests, of the trace `ID`")
 	c.Flags().StringArrayVarP(&f.request.Headers, "header", "H", nil, "a `FIELD` of the request, such as 'x-user-group: beta'; may be given several times")
 	c.Flags().StringVar(&f.request.Listener, "listener", "", "the `NAME` of the listener that the request comes to (default: by the URL's port, or the first that has a route)")
 	c.Flags().StringVar(&f.request.Client, "client", "", "the `ADDRESS` of the client (default 127.0.0.1)")
@@ -73,13 +77,21 @@ func (f *routeFlags) explainRoute(c *cobra.Command, args []string, asJSON bool) 
 // writeExplanation prints an explanation.
 func writeExplanation(w io.Writer, e *explain.Explanation, asJSON, all bool) error {
 	if !asJSON {
-		_, err := io.WriteString(w, e.Text(all))
+		_, err := io.WriteString(w, strings.Map(printable, e.Text(all)))
 		return err
 	}
 	j := json.NewEncoder(w)
 	j.SetEscapeHTML(false)
 	j.SetIndent("", "  ")
 	return j.Encode(e)
+}
+
+// printable keeps what other proxies and requests say from steering the terminal.
+func printable(r rune) rune {
+	if r != '\n' && unicode.IsControl(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 // environment is what the environment says, with what can't be used of it said.

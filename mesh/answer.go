@@ -108,7 +108,7 @@ func accept(h *hop.Hop, item []byte, id hop.TraceID) error {
 		return errors.New("a hop with impossible numbers")
 	}
 	labels := h.Labels
-	cut(&labels.Service, &labels.Listener, &labels.Route, &labels.Cluster, &h.Template, &h.Details, &h.ProxyError, &h.Client, &h.Peer)
+	cut(&labels.Service, &labels.Listener, &labels.Route, &labels.Cluster, &labels.Variant, &h.Template, &h.Details, &h.ProxyError, &h.Client, &h.Peer)
 	f := &h.Failure
 	cut(&f.Hop, &f.Kind, &f.Caller, &f.Endpoint, &f.Reason)
 	if r := h.Recovered; r != nil {

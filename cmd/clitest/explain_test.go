@@ -1,10 +1,13 @@
 package clitest
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
 func TestExplain(t *testing.T) {
@@ -83,5 +86,69 @@ clusters:
 		if _, stderr, code := hopscope(t, append([]string{"explain"}, strings.Fields(args)...)...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, standard error %q, want %q", args, code, stderr, want)
 		}
+	}
+}
+
+func TestExplainARequestThatHappened(t *testing.T) {
+	t.Parallel()
+	to := serve(t, hello)
+	p := start(t, "run", "-c", file(t, "hopscope.yaml", `
+service: shop
+admin: {address: 127.0.0.1:0}
+listeners:
+  - name: ingress
+    address: 127.0.0.1:0
+    routes:
+      - {name: beta, match: {headers: {x-user-group: {exact: beta}}}, cluster: web, rewrite: {path_prefix: /beta/}}
+      - {name: cart, match: {path_prefix: /cart/}, cluster: web, rewrite: {path_prefix: /}}
+clusters: {web: {endpoints: ["`+to+`"]}}
+`))
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	send := func(trace, path, group string) {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url()+path, nil)
+		r.Header.Set("traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+		if group != "" {
+			r.Header.Set("x-user-group", group)
+		}
+		answer, err := newClient(t).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxytest.Finish(answer)
+		proxytest.Eventually(t, "the hop", func() bool {
+			_, body := get(t, p.admin()+"/hops?trace="+trace)
+			return strings.Contains(body, "inbound")
+		})
+	}
+	at := strings.TrimPrefix(p.admin(), "http://")
+	explain := func(want []string, args ...string) {
+		t.Helper()
+		stdout, stderr, code := hopscope(t, append([]string{"explain", "--admin", at}, args...)...)
+		if code != 0 || stderr != "" {
+			t.Errorf("%q: exit code %d, standard error %q", args, code, stderr)
+		}
+		for _, part := range want {
+			if !strings.Contains(stdout, part) {
+				t.Errorf("%q: %q is not there:\n%s", args, part, stdout)
+			}
+		}
+	}
+	send(trace, "cart/7?token=secret", "")
+	explain([]string{"GET /cart/7?token=", "  trace: " + trace + "\n", "  route: cart\n", "  outcome: 200\n", "of cluster web, asked for /7: 200\n",
+		"Route 2 (cart) of listener ingress takes it.\n", "    + x-envoy-original-path: ", "the request took this route\n"}, "--hop", trace)
+	if stdout, _, _ := hopscope(t, "explain", "--admin", at, "--hop", trace, "--json"); strings.Contains(stdout, "secret") || !strings.Contains(stdout, `"name": "cart"`) {
+		t.Errorf("JSON %s", stdout)
+	}
+
+	const other = "4bf92f3577b34da6a3ce929d0e0e4737"
+	send(other, "cart/7", "beta")
+	explain([]string{"the request took route beta, and what is recorded of it leads to route cart"}, "--hop", other)
+	explain([]string{"Route 1 (beta) of listener ingress takes it.\n", "the request took this route\n"}, "--hop", other, "-H", "x-user-group: beta")
+
+	if _, stderr, code := hopscope(t, "explain", "--admin", at, "--hop", strings.Repeat("ab", 16)); code != 1 || !strings.Contains(stderr, "no proxy that answered has trace abab") {
+		t.Errorf("exit code %d, standard error %q", code, stderr)
+	}
+	if _, stderr, code := hopscope(t, "explain", "--hop", "7"); code != 1 || !strings.Contains(stderr, "--help shows how it is used") {
+		t.Errorf("exit code %d, standard error %q", code, stderr)
 	}
 }

@@ -211,3 +211,32 @@ func TestReloadWhileDraining(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// TestReloadRouteFiles changes the files of routes that a configuration names. A mistake
+// in one is told with its name, and the routes before stay.
+func TestReloadRouteFiles(t *testing.T) {
+	t.Parallel()
+	path := file(t, "hopscope.yaml", fileFor(named(t, "one")))
+	dir := filepath.Join(filepath.Dir(path), "routes")
+	must(t, os.Mkdir(dir, 0o700))
+	text, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, fmt.Appendf(text, "routes_from: [%q]\n", dir+"/*.yaml"), 0o600))
+	p := start(t, "run", "-c", path)
+	client, url := newClient(t), p.url()
+	answered(t, client, url, "one")
+	answer := func(text string) string { return "routes: [{answer: {body: " + text + "}}]\n" }
+	must(t, os.WriteFile(filepath.Join(dir, "b.yaml"), []byte(answer("two")), 0o600))
+	answered(t, client, url, "two")
+	replace(t, filepath.Join(dir, "b.yaml"), answer("three"))
+	answered(t, client, url, "three")
+	must(t, os.WriteFile(filepath.Join(dir, "a.yaml"), []byte("routes: [{clutser: web}]\n"), 0o600))
+	p.find(`routes/a.yaml:1:11: routes\[0\].clutser: unknown key`)
+	answered(t, client, url, "three")
+	must(t, os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(answer("four")), 0o600))
+	answered(t, client, url, "four")
+	must(t, os.Remove(filepath.Join(dir, "a.yaml")))
+	must(t, os.Remove(filepath.Join(dir, "b.yaml")))
+	answered(t, client, url, "one")
+	p.drained()
+}

@@ -1,5 +1,5 @@
 // Package backends starts the real servers that hopscope's tests talk to: Jaeger,
-// Zipkin, Prometheus, Consul, HAProxy, nginx and gRPC's interoperability server, on
+// Zipkin, Prometheus, Consul, HAProxy, nginx, Envoy and gRPC's interoperability server, on
 // free loopback ports, each ready when its function returns and gone when the test
 // ends.
 // Real clients (h2spec, h2load, nghttp, curl) it finds by Require.

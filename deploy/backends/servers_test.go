@@ -272,3 +272,23 @@ func TestConsulDeniesWithoutToken(t *testing.T) {
 		t.Errorf("without a token: %s, want 403", resp.Status)
 	}
 }
+
+func TestEnvoy(t *testing.T) {
+	type object = map[string]any
+	manager := object{
+		"@type":       "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+		"stat_prefix": "a",
+		"route_config": object{"virtual_hosts": []object{{"name": "a", "domains": []string{"*"}, "routes": []object{
+			{"match": object{"prefix": "/"}, "direct_response": object{"status": 200, "body": object{"inline_string": "hello"}}},
+		}}}},
+		"http_filters": []object{{"name": "router", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}},
+	}
+	e := Envoy(t, object{"listeners": []object{{
+		"name": "a", "address": object{"socket_address": object{"address": "127.0.0.1", "port_value": 0}},
+		"filter_chains": []object{{"filters": []object{{"name": "hcm", "typed_config": manager}}}},
+	}}})
+	body, err := get(t.Context(), "http://"+e.Addr("a"))
+	if err != nil || string(body) != "hello" {
+		t.Errorf("Envoy answered %q, %v", body, err)
+	}
+}

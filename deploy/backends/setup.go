@@ -18,7 +18,7 @@ const RequireVariable = "HOPSCOPE_REQUIRE_BACKENDS"
 // Path returns where a part's program (for zipkin, its jar) is, after having it
 // installed or built if it was missing, which for jaeger and consul takes minutes the
 // first time. The parts are those of deploy/backends/setup: jaeger, zipkin, prometheus,
-// consul, haproxy, nginx, wrk, chromium, h2spec, h2load, nghttp, curl, grpc-client,
+// consul, haproxy, nginx, envoy, wrk, chromium, h2spec, h2load, nghttp, curl, grpc-client,
 // grpc-server. The working directory must lie within the repository, as it does in
 // tests. The error says why the part is not to be had and what to do.
 func Path(part string) (string, error) {

@@ -112,7 +112,7 @@ func (m *mesh) sidecarConfig(n node, app string) *config.Config {
 	in.Routes = []config.Route{config.NewRoute(n.name)}
 
 	out := config.NewListener(outbound, "127.0.0.1:0")
-	out.Direction = "outbound"
+	out.Direction, out.Path = "outbound", config.OutboundPath()
 	out.ForwardProxy = config.NewForwardProxy()
 	for _, callee := range n.calls {
 		r := config.NewRoute(callee)

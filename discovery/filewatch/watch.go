@@ -3,7 +3,9 @@ package filewatch
 import (
 	"context"
 	"crypto/sha256"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -30,8 +32,12 @@ type Options struct {
 type Watcher struct {
 	options Options
 	notify  *fsnotify.Watcher // nil where the system has none left
+
+	mu      sync.Mutex // over the rest
+	more    []string   // patterns of further files
+	match   func(pattern string) []string
 	folders []string
-	sums    [][sha256.Size]byte
+	sums    map[string][sha256.Size]byte // by path
 }
 
 // New notes what the files hold now. [Watcher.Run] tells of every change from here on. Read
@@ -56,6 +62,32 @@ func New(o Options) *Watcher {
 	w.follow()
 	w.sums = w.read()
 	return w
+}
+
+// Also has Run watch the files that patterns match as well, in place of those of the call
+// before. match returns the files of one. Also reports whether the patterns are other
+// than before: then read all files once more, so that no change in between is missed. It
+// may be called while Run runs.
+func (w *Watcher) Also(patterns []string, match func(pattern string) []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Equal(w.more, patterns) {
+		return false
+	}
+	w.more, w.match = slices.Clone(patterns), match
+	w.follow()
+	w.sums = w.read()
+	return true
+}
+
+// files are the paths to watch. A pattern is one, too: a file that comes to match it is
+// seen in its folder.
+func (w *Watcher) files() []string {
+	all := slices.Clone(w.options.Files)
+	for _, pattern := range w.more {
+		all = append(append(all, pattern), w.match(pattern)...)
+	}
+	return all
 }
 
 // Close releases what a Watcher holds. Run calls it at its end.
@@ -104,9 +136,11 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 
 // look reports whether the content of the files has changed since the last call.
 func (w *Watcher) look() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.follow()
 	sums := w.read()
-	if slices.Equal(sums, w.sums) {
+	if maps.Equal(sums, w.sums) {
 		return false
 	}
 	w.sums = sums
@@ -121,7 +155,7 @@ func (w *Watcher) follow() {
 		return
 	}
 	var folders []string
-	for _, path := range w.options.Files {
+	for _, path := range w.files() {
 		folders = append(folders, foldersOf(path)...)
 	}
 	slices.Sort(folders)
@@ -141,24 +175,26 @@ func (w *Watcher) follow() {
 
 // Forget makes the next look report a change, if the files can be read by then. It is for a
 // caller that was told of a change and could not read it; call it within changed.
-func (w *Watcher) Forget() { w.sums = nil }
+func (w *Watcher) Forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sums = nil
+}
 
 // read returns hashes of what the files hold, or of why they can not be read. If this
 // process lacks the means to read a file (discovery.Short), that file counts as unchanged.
-func (w *Watcher) read() [][sha256.Size]byte {
-	sums := make([][sha256.Size]byte, len(w.options.Files))
-	for i, path := range w.options.Files {
+func (w *Watcher) read() map[string][sha256.Size]byte {
+	sums := map[string][sha256.Size]byte{}
+	for _, path := range w.files() {
 		data, err := Read(path, w.options.MaxBytes)
 		if discovery.Short(err) {
-			if w.sums != nil {
-				sums[i] = w.sums[i]
-			}
+			sums[path] = w.sums[path]
 			continue
 		}
 		if err != nil {
 			data = []byte(err.Error())
 		}
-		sums[i] = sha256.Sum256(data)
+		sums[path] = sha256.Sum256(data)
 	}
 	return sums
 }

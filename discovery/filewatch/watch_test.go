@@ -233,3 +233,38 @@ func TestWithoutDescriptors(t *testing.T) {
 		t.Error("what was forgotten is not told once")
 	}
 }
+
+// Files that match a pattern are watched from the moment on that it is named, and so are
+// those that come to match it.
+func TestPatterns(t *testing.T) {
+	dir := t.TempDir()
+	main, pattern := filepath.Join(dir, "main"), filepath.Join(dir, "more", "*.yaml")
+	a, b := filepath.Join(dir, "more", "a.yaml"), filepath.Join(dir, "more", "b.yaml")
+	write(t, main, "1")
+	must(t, os.Mkdir(filepath.Dir(a), 0o700))
+	w := filewatch.New(filewatch.Options{Files: []string{main}, Settle: time.Millisecond, Poll: time.Hour})
+	match := func(pattern string) []string {
+		files, _ := filepath.Glob(pattern)
+		return files
+	}
+	if !w.Also([]string{pattern}, match) || w.Also([]string{pattern}, match) {
+		t.Error("the pattern is new the first time, and not the second")
+	}
+	wait := watch(t, w)
+	write(t, a, "1")
+	wait("a file that came to match")
+	write(t, a, "2")
+	wait("a change of a file that matches")
+	must(t, os.Rename(a, b))
+	wait("another name")
+	write(t, main, "2")
+	wait("a change of the main file")
+	w.Also(nil, match)
+	write(t, b, "3")
+	write(t, main, "3")
+	wait("a change of the main file alone")
+	must(t, os.Remove(b))
+	if w.Look() {
+		t.Error("a file was watched that nothing names")
+	}
+}

@@ -106,6 +106,7 @@ var meanings = map[string]string{
 	"service":                   "the service that the proxy stands in front of",
 	"source":                    "where the endpoints come from; of a connection: `dialled`, `pool`, or `refused`",
 	"state":                     "`active` or `idle`",
+	"variant":                   "target that the guard watches",
 	"version":                   "version of hopscope",
 	"view":                      "view that lost something",
 	"what":                      "what was refused",

@@ -63,7 +63,7 @@ func around(first time.Time, all []events.Event) (changed, then []Change) {
 // consequence reports whether an event is what failures bring about.
 func consequence(k events.Kind) bool {
 	switch k {
-	case events.EndpointEjected, events.EndpointRestored, events.PanicRouting, events.CircuitOpen, events.EndpointUnhealthy:
+	case events.EndpointEjected, events.EndpointRestored, events.PanicRouting, events.CircuitOpen, events.EndpointUnhealthy, events.GuardTripped:
 		return true
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 	"github.com/hopscope/hopscope/mesh/series"
 	"github.com/hopscope/hopscope/mesh/top"
 	"github.com/hopscope/hopscope/mesh/why"
+	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/panics"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/diagnose"
@@ -65,9 +66,9 @@ type Options struct {
 	Active *active.Table
 	// Ready reports whether the proxy takes traffic, and if not, why; nil means always.
 	Ready func() (ok bool, why string)
-	// Clusters, Listeners and Store return state that encoding/json can
+	// Clusters, Listeners, Routes, Catalog and Store return state that encoding/json can
 	// marshal. They are called for each request.
-	Clusters, Listeners, Catalog, Store func() any
+	Clusters, Listeners, Routes, Catalog, Store func() any
 	// Events returns what happened to the proxy at an instant or later, the earliest first.
 	Events func(since time.Time) []events.Event
 	// Dropped returns how much each telemetry view has lost, by reason, without zeros;
@@ -75,9 +76,18 @@ type Options struct {
 	Dropped func() map[string]map[string]uint64
 	// Config is the configuration in force, for people, with what each part of it does.
 	Config func() any
+	// Explain says what becomes of a request, and ExplainHops what became of those of a trace:
+	// headers are field lines of the request that are not recorded. ExplainHops is nil if no
+	// hops are kept.
+	Explain     func(explain.Request) (*explain.Explanation, error)
+	ExplainHops func(trace hop.TraceID, headers []string) []*explain.Explanation
 	// Act applies an action to an endpoint of a cluster, both by name: "eject", "restore"
 	// or "drain". It returns an error if there is no such endpoint.
 	Act func(cluster, endpoint, action string) error
+	// Guards are those of the routes of a name, for encoding/json; none if there is no such
+	// route. ResetGuards resets them, and fails if there is none.
+	Guards      func(route string) []any
+	ResetGuards func(route string) error
 	// ConfigDump returns the running configuration as JSON, without its
 	// secrets.
 	ConfigDump func() ([]byte, error)

@@ -92,6 +92,14 @@ func (a *api) table() []endpoint {
 		costly(relays, "/v1/peers/ADDR/v1/hops?trace=ID", "/v1/peers/{address}/v1/{path...}", "what a member answers to a path below /v1", a.relay))
 	add(a.Series != nil, costly(views, "/v1/series?since=1h", "/v1/series", "what was counted in each window of the last hour, for /v1/mesh/series", a.history))
 	add(a.Config != nil, costly(views, "/v1/config", "/v1/config", "the configuration in force, with how often each route was used, and the state of endpoints and certificates", state(a.Config)))
+	if a.Explain != nil {
+		const help = "what becomes of a request, and why: the route, what each route before it misses, the request as it goes out; POST has the request as JSON; hop=ID explains the hops of a trace; format=text is for people"
+		for _, path := range []string{"/explain", "/v1/explain"} {
+			e := costly(views, path+"?url=/cart/7", path, help, a.explain)
+			e.methods, e.harmless = both, true
+			all = append(all, e)
+		}
+	}
 	ofMesh := func(path, pattern, help string, q meshQuestion, fresh time.Duration) endpoint {
 		e := row(path, pattern, get, help, a.ofMesh(q, fresh))
 		e.mesh = true
@@ -111,10 +119,15 @@ func (a *api) table() []endpoint {
 	add(a.Pin != nil, harmless(row("/v1/pins", "/v1/pins", post, "POST has the hops of traces exported that failed elsewhere: members ask each other", a.pins)))
 	add(a.Store != nil, costly(views, "/store", "/store", "how much the memory of recent hops holds", state(a.Store)))
 	add(a.Listeners != nil, costly(views, "/listeners", "/listeners", "the addresses that take requests", state(a.Listeners)))
+	add(a.Routes != nil, costly(views, "/routes", "/routes", "the routes of all listeners: hits, errors, the last hit within an hour, and those that are unused or that no request can take", state(a.Routes)),
+		costly(views, "/v1/routes", "/v1/routes", "the same as /routes, for programs", state(a.Routes)))
 	add(a.Clusters != nil, costly(views, "/clusters", "/clusters", "the endpoints that requests go to, and their pools", state(a.Clusters)))
 	add(a.Catalog != nil, costly(views, "/catalog", "/catalog", "the catalog that is served: its routes, and whether it is known and fresh", state(a.Catalog)))
 	add(a.Act != nil, row("/clusters/NAME/endpoints/ADDR/eject", "/clusters/{cluster}/endpoints/{endpoint}/{action}", post,
 		"POST takes an endpoint out by hand: eject, or drain for altogether; restore takes that back", a.act))
+	add(a.Guards != nil,
+		costly(views, "/routes/NAME/guard", "/routes/{route}/guard", "how the canary of a route compares with its other targets, and whether it was taken back", a.guards),
+		row("/routes/NAME/guard/reset", "/routes/{route}/guard/reset", post, "POST gives the canary of a route its weight again", a.resetGuards))
 	add(a.ConfigDump != nil, costly(views, "/config_dump", "/config_dump", "the running configuration, secrets left out", a.configDump))
 	add(a.Level != nil, row("/logging?level=debug", "/logging", both, "the log level; POST changes it: debug, info, warn, error", a.logging))
 	add(a.Reload != nil, row("/reload", "/reload", post, "POST reads the configuration again, and says what changed", a.reload))

@@ -177,6 +177,7 @@ func hopFacts(n *diagnose.Node) []fact {
 	f.add("direction", l.Direction.String())
 	f.add("host", h.String(h.Host))
 	f.add("query", string(redact.AppendQuery(nil, h.Bytes(h.Query))))
+	f.add("rewritten path", h.String(h.RewrittenPath))
 	f.add("route", l.Route)
 	f.add("cluster", l.Cluster)
 	f.add("listener", l.Listener)

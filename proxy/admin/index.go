@@ -145,7 +145,7 @@ func reason(c *diagnose.Culprit) string {
 // requestLine is the service, method and path of a hop.
 func requestLine(h *hop.Hop) string {
 	path := h.String(h.Path)
-	if _, _, ok := hop.RPC(h.Bytes(h.Path)); ok && h.GRPC {
+	if _, _, ok := hop.RPC(h.Bytes(h.Path)); ok && h.GRPC && string(h.CallPath()) == path {
 		return h.Labels.Service + " " + strings.Join(strings.Fields(path[1:]), " ")
 	}
 	if h.Kind == hop.KindTunnel && path == "" {

@@ -112,6 +112,29 @@ func (a *api) act(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"cluster": name, "endpoint": endpoint, "action": action})
 }
 
+// guards shows the guards of the routes of a name.
+func (a *api) guards(w http.ResponseWriter, r *http.Request) {
+	all := a.Guards(r.PathValue("route"))
+	if len(all) == 0 {
+		writeError(w, http.StatusNotFound, "no route "+quote(r.PathValue("route"))+" has a guard", noGuard)
+		return
+	}
+	writeJSON(w, http.StatusOK, all)
+}
+
+const noGuard = "routes with a guard have a name; GET /v1/config lists them"
+
+// resetGuards gives the canaries of the routes of a name their weight again.
+func (a *api) resetGuards(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("route")
+	if err := a.ResetGuards(name); err != nil {
+		writeError(w, http.StatusNotFound, err.Error(), noGuard)
+		return
+	}
+	a.Log.Info("admin: guard reset", "route", name, "by", r.RemoteAddr)
+	writeJSON(w, http.StatusOK, a.Guards(name))
+}
+
 // logging shows the level and, for POST, sets it first.
 func (a *api) logging(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {

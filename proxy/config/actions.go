@@ -60,7 +60,8 @@ const MaxAnswer = 1 << 20
 
 // action checks that a route does one thing.
 func (v validator) action(p *place, r *Route) {
-	v.oneOf(p, choice{"cluster", r.Cluster != ""}, choice{"redirect", r.Redirect != nil}, choice{"answer", r.Answer != nil})
+	v.oneOf(p, choice{"cluster", r.Cluster != ""}, choice{"split", len(r.Split) > 0}, choice{"cluster_header", r.ClusterHeader != ""},
+		choice{"redirect", r.Redirect != nil}, choice{"answer", r.Answer != nil})
 	switch {
 	case r.Redirect != nil:
 		v.redirect(p.key("redirect"), r.Redirect)
@@ -70,7 +71,8 @@ func (v validator) action(p *place, r *Route) {
 		return
 	}
 	for _, k := range []choice{{"timeout", p.key("timeout").written && r.Timeout != NewRoute("").Timeout}, {"retry", r.Retry != nil}, {"hedge", r.Hedge != nil},
-		{"subset", len(r.Subset) > 0}, {"stateful_session", r.StatefulSession != nil}, {"host", r.Host != ""}, {"rewrite", r.Rewrite != nil}} {
+		{"subset", len(r.Subset) > 0}, {"stateful_session", r.StatefulSession != nil}, {"host", r.Host != ""}, {"rewrite", r.Rewrite != nil}, {"request_headers", r.RequestHeaders != nil}, {"sticky", r.Sticky != nil},
+		{"guard", r.Guard != nil}} {
 		if k.given {
 			v.errs.add(p.key(k.name), "has no effect, as the proxy itself answers the requests of this route; remove the key")
 		}

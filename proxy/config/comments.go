@@ -14,7 +14,7 @@ import (
 // source is the text of the files that define the keys. Their doc comments are the only
 // description of the keys, in the binary too.
 //
-//go:embed accesslog.go actions.go config.go match.go rewrite.go policies.go compress.go cors.go shed.go adaptive.go admission.go queue.go session.go cluster.go sources.go admin.go mesh.go traces.go
+//go:embed accesslog.go actions.go config.go match.go rewrite.go headers.go path.go split.go guard.go policies.go compress.go cors.go shed.go adaptive.go admission.go queue.go session.go transcode.go cluster.go sources.go admin.go mesh.go traces.go
 var source embed.FS
 
 // comments has the doc comments of those files, under "Cluster" for types and
@@ -53,6 +53,9 @@ func (c comments) add(types *ast.GenDecl, names map[string]string) {
 		for _, field := range spec.Type.(*ast.StructType).Fields.List {
 			if len(field.Names) == 0 {
 				continue // embedded: its own type has the comments
+			}
+			if field.Tag == nil {
+				continue // it is no key
 			}
 			name := field.Names[0].Name
 			tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))

@@ -16,6 +16,13 @@ type Config struct {
 	Mesh *Mesh `yaml:"mesh"`
 	// Listeners are the addresses that take requests.
 	Listeners []Listener `yaml:"listeners" required:"true"`
+	// RoutesFrom are files of routes, by their paths, which may have "*", "?" and "[a-z]":
+	// routes/*.yaml. A file is a mapping of "routes", as they are written with a listener, and
+	// "listener", the name of theirs, which may be left out if there is one alone. They are
+	// tried before those that are written with the listener, file by file in the order of
+	// the patterns, and of the names within one. A file that changes, comes or goes is a
+	// reload.
+	RoutesFrom []string `yaml:"routes_from"`
 	// Clusters are groups of endpoints, by name. Routes send requests to them.
 	Clusters map[string]Cluster `yaml:"clusters"`
 	// Consul is the Consul agent for clusters, the catalog and the registration. A cluster
@@ -119,6 +126,8 @@ type ListenerHTTP struct {
 	// Direction is "inbound" for requests to the service and "outbound" for
 	// requests that the service makes.
 	Direction string `yaml:"direction" default:"inbound" enum:"inbound,outbound"`
+	// Path says in which form the paths of requests are matched and sent on.
+	Path Path `yaml:"path"`
 	// Routes are tried in order; the first match wins.
 	Routes []Route `yaml:"routes"`
 	// Catalog serves every service of a catalog, after the routes. "consul" is Consul's:
@@ -285,8 +294,8 @@ type Forwarded struct {
 	RFC7239 string `yaml:"rfc7239" default:"pass" enum:"append,replace,pass,cut"`
 }
 
-// Route sends matching requests to a cluster, or answers them. It has one of "cluster",
-// "redirect" and "answer".
+// Route sends matching requests to a cluster, or to one of several, or answers them. It has
+// one of "cluster", "split", "cluster_header", "redirect" and "answer".
 type Route struct {
 	// Name names the route in metrics and spans. The default is the path of its match, its
 	// template or its prefix, or "default".
@@ -295,12 +304,29 @@ type Route struct {
 	Match Match `yaml:"match"`
 	// Cluster is the cluster that requests go to.
 	Cluster string `yaml:"cluster" ref:"clusters"`
+	// Split divides the requests among several clusters.
+	Split []SplitTarget `yaml:"split"`
+	// Sticky keeps a client at one target of the split.
+	Sticky *Sticky `yaml:"sticky"`
+	// Guard takes the canary of the split back if it is worse than the other targets.
+	Guard *Guard `yaml:"guard"`
+	// ClusterHeader is a field of the request that names its cluster, such as x-cluster. A
+	// request without it, or with a name that is not allowed, is answered with 503 (NC).
+	ClusterHeader string `yaml:"cluster_header" format:"field"`
+	// AllowClusters are the clusters that cluster_header may name.
+	AllowClusters []string `yaml:"allow_clusters" ref:"clusters"`
 	// Redirect sends clients to another URL.
 	Redirect *Redirect `yaml:"redirect"`
 	// Answer is a response of the proxy's own.
 	Answer *Answer `yaml:"answer"`
 	// Rewrite changes the path and the host that the endpoint is asked for.
 	Rewrite *Rewrite `yaml:"rewrite"`
+	// RequestHeaders change the fields of requests before they are sent on, and before the
+	// path is rewritten.
+	RequestHeaders *HeaderChanges `yaml:"request_headers"`
+	// ResponseHeaders change the fields of all responses of the route, the proxy's own errors
+	// and redirects too.
+	ResponseHeaders *HeaderChanges `yaml:"response_headers"`
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`

@@ -16,10 +16,19 @@ import (
 
 // DumpYAML is the effective configuration, defaults included, with secrets
 // redacted.
-func (c *Config) DumpYAML() []byte { return c.yaml(true) }
+//
+// The routes of files are among those of their listeners, and routes_from is left out.
+func (c *Config) DumpYAML() []byte { return c.whole().yaml(true) }
 
 // DumpJSON is the same as JSON.
-func (c *Config) DumpJSON() []byte { return jsonIndented(c.tree(true)) }
+func (c *Config) DumpJSON() []byte { return jsonIndented(c.whole().tree(true)) }
+
+// whole is the configuration with all of its routes in one file.
+func (c *Config) whole() *Config {
+	all := *c
+	all.RoutesFrom = nil
+	return &all
+}
 
 // Hash is a short name for what the configuration says, secrets left out: 12 hexadecimal
 // digits, which are the same wherever that is the same.

@@ -112,6 +112,10 @@ listeners:
     max_header_bytes: 1024
     max_header_fields: 1
     direction: outbound
+    path:
+      normalize: false
+      merge_slashes: false
+      escaped_slashes: unescape
     routes:
       - name: all
         match:
@@ -189,6 +193,14 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        request_headers:
+          set:
+            x-real-ip: "%CLIENT_IP%"
+          add:
+            x-a: b
+          remove: [cookie]
+        response_headers:
+          remove: [server]
         timeout: 0s
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]
@@ -232,6 +244,14 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        error_bodies:
+          - statuses: ["503"]
+            body: "later\n"
+            content_type: text/html
+            endpoints: true
+          - json:
+              error: sorry
+            endpoints: false
         fault:
           delay:
             fixed: 300ms
@@ -270,6 +290,26 @@ listeners:
         shed:
           status: 429
           retry_after: 5s
+      - match:
+          percent: 100
+        cluster: c.1
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: "1MiB"
+          print:
+            add_whitespace: true
+            always_print_primitive_fields: true
+            always_print_enums_as_ints: true
+            preserve_proto_field_names: true
       - match:
           percent: 100
         redirect:
@@ -336,6 +376,8 @@ listeners:
         rewrite:
           path_prefix: /new
           host: a.test
+          location: false
+          cookies: false
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -346,6 +388,8 @@ listeners:
           path_regex: "/(a)"
           substitution: "/\\1"
           host_from_header: x-host
+          location: true
+          cookies: true
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0
@@ -355,6 +399,72 @@ listeners:
         cluster: c.1
         rewrite:
           path_template: "/a/{id}"
+          location: false
+          cookies: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        sticky:
+          cookie:
+            name: variant
+            ttl: 1h
+            path: /cart
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - name: canary
+        match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 90
+          - cluster: c.1
+            weight: 10
+            variant: beta
+        guard:
+          canary: beta
+          min_requests: 300
+          max_error_rate_over_stable: 0.01
+          max_p99_over_stable: 2
+          window: 10m
+          then: 1
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          header: x-user
+          source: false
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        split:
+          - cluster: c.1
+            weight: 1
+        sticky:
+          source: true
+        timeout: 15s
+        slow_threshold: 0s
+        max_requests: 0
+      - match:
+          percent: 100
+        cluster_header: x-cluster
+        allow_clusters: [c.1]
         timeout: 15s
         slow_threshold: 0s
         max_requests: 0

@@ -62,6 +62,8 @@ type collector struct {
 	file    string
 	list    Errors
 	dropped int
+	// routesFrom are the patterns of the files of routes.
+	routesFrom []string
 }
 
 // add reports a mistake at a place, unless that place or one around it is already
@@ -76,16 +78,27 @@ func (c *collector) add(p *place, format string, args ...any) {
 			return
 		}
 	}
-	c.addAt(p.line, p.column, p.path(), format, args...)
+	c.addIn(p.in(c.file), p.line, p.column, p.path(), format, args...)
 }
 
 func (c *collector) addAt(line, column int, path, format string, args ...any) {
+	c.addIn(c.file, line, column, path, format, args...)
+}
+
+func (c *collector) addIn(file string, line, column int, path, format string, args ...any) {
 	if c.full() {
 		c.dropped++
 		return
 	}
-	c.list = append(c.list, Error{File: c.file, Line: line, Column: column, Path: path,
+	c.list = append(c.list, Error{File: file, Line: line, Column: column, Path: path,
 		Message: fmt.Sprintf(format, args...)})
+}
+
+// take takes the mistakes of another file.
+func (c *collector) take(other *collector) {
+	room := min(len(other.list), maxErrors-len(c.list))
+	c.list = append(c.list, other.list[:room]...)
+	c.dropped += other.dropped + len(other.list) - room
 }
 
 func (c *collector) full() bool { return len(c.list) >= maxErrors }
@@ -108,12 +121,23 @@ func (c *collector) err() error {
 		return nil
 	}
 	slices.SortStableFunc(c.list, func(a, b Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(c.order(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	if c.dropped > 0 {
 		c.list = append(c.list, Error{File: c.file, Message: fmt.Sprintf("and %d more mistakes", c.dropped)})
 	}
 	return c.list
+}
+
+// order has the configuration's own file before others, and those by name.
+func (c *collector) order(a, b string) int {
+	rank := func(file string) string {
+		if file == c.file {
+			return ""
+		}
+		return file
+	}
+	return cmp.Compare(rank(a), rank(b))
 }
 
 // place is the key path of a value and its position in the file. The places of a
@@ -122,6 +146,7 @@ func (c *collector) err() error {
 type place struct {
 	parent       *place
 	step         string // ".routes", "[1]"
+	file         string // of a tree of its own, in another file; "" for the configuration's
 	line, column int
 	written      bool   // in the file, not a default
 	failed       bool   // could not be decoded: the value is a default
@@ -159,6 +184,16 @@ func (p *place) path() string {
 	}
 	slices.Reverse(steps)
 	return strings.TrimPrefix(strings.Join(steps, ""), ".")
+}
+
+// in is the file that the place is in; own is the configuration's.
+func (p *place) in(own string) string {
+	for ; p != nil; p = p.parent {
+		if p.file != "" {
+			return p.file
+		}
+	}
+	return own
 }
 
 func (p *place) broken() bool {

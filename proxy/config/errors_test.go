@@ -19,10 +19,10 @@ type mistake struct {
 
 const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
-		"direction, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
-	routeKeys  = "name, match, cluster, redirect, answer, rewrite, timeout, retry, hedge, subset, stateful_session, host, slow_threshold, traces, " + policyKeys
-	policyKeys = "body, compress, cors, fault, early_data, max_requests, adaptive_concurrency, admission_control, queue, shed"
-	rootKeys   = "service, admin, mesh, listeners, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket, huge_pages"
+		"direction, path, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
+	routeKeys  = "name, match, cluster, split, sticky, guard, cluster_header, allow_clusters, redirect, answer, rewrite, request_headers, response_headers, timeout, retry, hedge, subset, stateful_session, host, slow_threshold, traces, " + policyKeys
+	policyKeys = "body, compress, cors, fault, early_data, max_requests, adaptive_concurrency, admission_control, queue, shed, transcode"
+	rootKeys   = "service, admin, mesh, listeners, routes_from, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket, huge_pages"
 )
 
 // oneCluster makes a valid file but for its cluster, which is in line 3.
@@ -410,7 +410,7 @@ clusters.names.balance.hash[0].cookie_path: must not be empty; expected a path s
 clusters.names.hedge.after: expected a duration of at least 1ms, found 0s
 telemetry.traces.otlp.endpoint: expected a host and port such as 127.0.0.1:4317, or a URL such as https://collector:4318/v1/traces, found "collector": the port is missing
 telemetry.traces.zipkin.url: must not be empty; expected a URL such as http://127.0.0.1:9411/api/v2/spans
-listeners[0].routes[1]: expected one of the keys cluster, redirect, answer
+listeners[0].routes[1]: expected one of the keys cluster, split, cluster_header, redirect, answer
 listeners[1]: the listener does nothing; expected routes, catalog or forward_proxy
 clusters.names.dns.port: expected an integer from 1 to 65535, found 0: addresses have no port (records of type "srv" have)
 clusters.names.balance.hash[1]: expected one of the keys header, cookie, query, source, path

@@ -32,27 +32,34 @@ func CheckWithEndpoints(path string, endpoints func(path string) error) (*Config
 }
 
 func check(path string, endpoints func(path string) error, e *Environment) (*Config, error) {
+	c, _, err := checkWithRoutes(path, endpoints, e)
+	return c, err
+}
+
+// checkWithRoutes also returns the patterns of the files of routes, of a configuration
+// with mistakes, too.
+func checkWithRoutes(path string, endpoints func(path string) error, e *Environment) (*Config, []string, error) {
 	data, err := readFile(path, maxBytes+1)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	errs, root := &collector{file: path}, &place{line: 1, column: 1}
 	c, err := parse(errs, root, data, e)
 	if err != nil {
-		return nil, err
+		return nil, errs.routesFrom, err
 	}
 	checkFiles(errs, root, c)
 	if endpoints != nil {
 		checkEndpointFiles(errs, root, c, endpoints)
 	}
 	if err := errs.err(); err != nil {
-		return nil, err
+		return nil, errs.routesFrom, err
 	}
-	return c, nil
+	return c, errs.routesFrom, nil
 }
 
-// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages and answers
-// that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
+// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages, answers and
+// descriptors that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
 // or on others, such as expiry, nor the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
@@ -67,6 +74,9 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		for j := range l.Routes {
 			if a := l.Routes[j].Answer; a != nil {
 				f.answer(root.key("listeners").item(i).key("routes").item(j).key("answer").key("file"), a.File)
+			}
+			if t := l.Routes[j].Transcode; t != nil {
+				f.transcode(root.key("listeners").item(i).key("routes").item(j).key("transcode").key("descriptors"), t)
 			}
 		}
 		if l.TLS == nil {

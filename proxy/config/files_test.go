@@ -85,6 +85,10 @@ func TestCheckFiles(t *testing.T) {
 	dir := writeFiles(t)
 	cluster := func(keys string) string { return oneCluster("{endpoints: [a:80], tls: {" + keys + "}}") }
 	consul := func(keys string) string { return oneCluster("{consul: {service: a, " + keys + "}}") }
+	transcoded := func(file string) string {
+		return "clusters: {web: {protocol: http2, endpoints: [a:80]}}\n" +
+			"listeners: [{name: in, address: \":80\", routes: [{cluster: web, transcode: {descriptors: " + file + "}}]}]\n"
+	}
 	const auth = "certificates: [{cert: cert.pem, key: key.pem}]\nclient_auth: require\n"
 	tests := []struct {
 		name, text string
@@ -136,6 +140,10 @@ func TestCheckFiles(t *testing.T) {
 			`5:26: listeners[0].error_pages[0].file: the file "broken.html" is no error page: line 1: there is no %STATUSES%; there are %STATUS%, %TITLE%, %REQUEST_ID%, %TRACE_ID%, %DETAIL%, %FAILED_HOP%, %KIND%, %FLAGS%, %SERVICE%, %TRACE_LINK%`},
 		{"an error page that tells the public", with("    proxy_status: cut\n    error_pages: [{file: page.html}]\n"),
 			`6:26: listeners[0].error_pages[0].file: the file "page.html" is no error page: line 1: %DETAIL% tells what is inside the mesh, and the listener's proxy_status is not "append": take it out of the page; there are %STATUS%, %TITLE%, %REQUEST_ID%, %TRACE_ID%`},
+		{"absent descriptors", transcoded("no.pb"),
+			`2:89: listeners[0].routes[0].transcode.descriptors: the file "no.pb" can not be read: no such file or directory`},
+		{"descriptors of something else", transcoded("cert.pem"),
+			`2:89: listeners[0].routes[0].transcode.descriptors: the file "cert.pem": it is no protobuf descriptor set; protoc --include_imports --descriptor_set_out=FILE writes one`},
 		{"absent endpoints", oneCluster("{file: {path: no.yaml}}"), ""}, // they may come later
 	}
 	for _, tt := range tests {

@@ -9,6 +9,7 @@ import (
 
 // full has every key with something other than its default.
 const full = `service: shop
+routes_from: ["none/*.yaml"]
 admin:
   address: 127.0.0.1:9902
   token_file: read.token
@@ -28,6 +29,7 @@ listeners:
   - name: in
     address: "[::1]:0"
     direction: outbound
+    path: {normalize: false, merge_slashes: false, escaped_slashes: unescape}
     routes:
       - name: all
         match:
@@ -56,6 +58,8 @@ listeners:
           percent: 12.5
           not: {methods: [PUT]}
         cluster: c.1
+        request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
+        response_headers: {remove: [server]}
         timeout: 0
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
@@ -74,6 +78,9 @@ listeners:
         traces: {sample: 0.5}
         body: {max: 10MiB, buffer: true}
         compress: {algorithms: [gzip, br], min_bytes: 0, types: [application/json, "text/*"]}
+        error_bodies:
+          - {statuses: [503], body: "later\n", content_type: text/html, endpoints: true}
+          - {json: {error: sorry}}
         cors:
           allow_origins: ["https://a.example.com", "regex:https://.*\\.example\\.com"]
           allow_methods: [PUT]
@@ -93,6 +100,17 @@ listeners:
         admission_control: {sampling_window: 60s, success_rate_threshold: 90, aggression: 1.5, rps_threshold: 5, max_rejection_percent: 70, success_statuses: [200-399, 404], success_grpc_statuses: [0, 5]}
         queue: {max: 20, max_wait: 250ms, priority_header: priority}
         shed: {status: 429, retry_after: 5s}
+      - cluster: c.1
+        transcode:
+          descriptors: shop.pb
+          services: [shop.Cart]
+          auto_mapping: true
+          reject_unknown_methods: true
+          ignored_query_parameters: [api_key]
+          ignore_unknown_query_parameters: true
+          convert_grpc_status: false
+          max_message: 1MiB
+          print: {add_whitespace: true, always_print_primitive_fields: true, always_print_enums_as_ints: true, preserve_proto_field_names: true}
       - redirect: {scheme: https, host: a.test, port: 8443, path: "/new?a=b", strip_query: true, code: 308}
       - redirect: {path_prefix: /new}
       - redirect: {path_regex: "/(a)", substitution: '/\1'}
@@ -100,8 +118,15 @@ listeners:
       - answer: {file: robots.txt}
       - answer: {json: {ok: true}}
       - {cluster: c.1, rewrite: {path_prefix: /new, host: a.test}}
-      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host}}
+      - {cluster: c.1, rewrite: {path_regex: "/(a)", substitution: '/\1', host_from_header: x-host, location: true, cookies: true}}
       - {match: {path_template: "/{id}"}, cluster: c.1, rewrite: {path_template: "/a/{id}"}}
+      - {split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}], sticky: {cookie: {name: variant, ttl: 1h, path: /cart}}}
+      - name: canary
+        split: [{cluster: c.1, weight: 90}, {cluster: c.1, weight: 10, variant: beta}]
+        guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
+      - {split: [{cluster: c.1}], sticky: {header: x-user}}
+      - {split: [{cluster: c.1}], sticky: {source: true}}
+      - {cluster_header: x-cluster, allow_clusters: [c.1]}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -338,7 +363,7 @@ func fullMatch() Match {
 
 func TestParseFull(t *testing.T) {
 	want := &Config{
-		Service: "shop",
+		Service: "shop", RoutesFrom: []string{"none/*.yaml"},
 		Admin: Admin{
 			Address: "127.0.0.1:9902", TokenFile: "read.token", ControlTokenFile: "control.token", Open: []string{"metrics"},
 			TLS: &AdminTLS{Cert: "admin.pem", Key: "admin.key", ClientCA: "ca.pem", ClientSAN: []string{"*.example.com"}, ControlSAN: []string{"ops.example.com"}},
@@ -362,10 +387,14 @@ func TestParseFull(t *testing.T) {
 			MaxConnections: 7, MaxHeaderBytes: 1024, MaxHeaderFields: 1,
 		}, ListenerHTTP{
 			Direction: "outbound",
+			Path:      Path{EscapedSlashes: "unescape"},
 			Routes: []Route{{
-				Name:    "all",
-				Match:   fullMatch(),
-				Cluster: "c.1", Timeout: 0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
+				Name:            "all",
+				Match:           fullMatch(),
+				Cluster:         "c.1",
+				RequestHeaders:  &HeaderChanges{Set: map[string]string{"x-real-ip": "%CLIENT_IP%"}, Add: map[string]string{"x-a": "b"}, Remove: []string{"cookie"}},
+				ResponseHeaders: &HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{"server"}},
+				Timeout:         0, Host: "endpoint", SlowThreshold: 90 * time.Minute, Traces: &RouteTraces{Sample: 0.5},
 				Retry: &Retry{
 					On: []string{"retriable-status-codes", "retriable-headers", "5xx"}, Statuses: []int{429, 503}, Headers: []string{"x-retry"},
 					Attempts: 4, PerTryTimeout: 2 * time.Second, Backoff: RetryBackoff{50 * time.Millisecond, time.Second},
@@ -374,8 +403,9 @@ func TestParseFull(t *testing.T) {
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
 				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
 				RoutePolicies: RoutePolicies{
-					Body:     &Body{"10MiB", true},
-					Compress: &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
+					Body:        &Body{"10MiB", true},
+					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
+					Compress:    &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
 					CORS: &CORS{
 						AllowOrigins: []string{"https://a.example.com", `regex:https://.*\.example\.com`}, AllowMethods: []string{"PUT"},
 						AllowHeaders: []string{"content-type"}, ExposeHeaders: []string{"x-a"}, MaxAge: time.Hour, AllowCredentials: true,
@@ -391,6 +421,13 @@ func TestParseFull(t *testing.T) {
 				},
 			},
 				fullAction(func(r *Route) {
+					r.Cluster, r.Transcode = "c.1", &Transcode{
+						Descriptors: "shop.pb", Services: []string{"shop.Cart"}, AutoMapping: true, RejectUnknownMethods: true,
+						IgnoredQueryParameters: []string{"api_key"}, IgnoreUnknownQueryParameters: true, MaxMessage: "1MiB",
+						Print: TranscodePrint{true, true, true, true},
+					}
+				}),
+				fullAction(func(r *Route) {
 					r.Redirect = &Redirect{Scheme: "https", Host: "a.test", Port: 8443, Path: "/new?a=b", StripQuery: true, Code: 308}
 				}),
 				fullAction(func(r *Route) { r.Redirect = &Redirect{PathPrefix: "/new", Code: 301} }),
@@ -404,11 +441,26 @@ func TestParseFull(t *testing.T) {
 				}),
 				fullAction(func(r *Route) { r.Cluster, r.Rewrite = "c.1", &Rewrite{PathPrefix: "/new", Host: "a.test"} }),
 				fullAction(func(r *Route) {
-					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host"}
+					r.Cluster, r.Rewrite = "c.1", &Rewrite{PathRegex: "/(a)", Substitution: `/\1`, HostFromHeader: "x-host", Location: true, Cookies: true}
 				}),
 				fullAction(func(r *Route) {
 					r.Match.PathTemplate, r.Cluster, r.Rewrite = "/{id}", "c.1", &Rewrite{PathTemplate: "/a/{id}"}
 				}),
+				fullAction(func(r *Route) {
+					r.Split = []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Sticky = &Sticky{Cookie: &StickyCookie{Name: "variant", TTL: time.Hour, Path: "/cart"}}
+				}),
+				fullAction(func(r *Route) {
+					r.Name, r.Split = "canary", []SplitTarget{{Cluster: "c.1", Weight: 90}, {Cluster: "c.1", Weight: 10, Variant: "beta"}}
+					r.Guard = &Guard{Canary: "beta", MinRequests: 300, MaxErrorRateOverStable: 0.01, MaxP99OverStable: 2, Window: 10 * time.Minute, Then: 1}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Header: "x-user"}
+				}),
+				fullAction(func(r *Route) {
+					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
+				}),
+				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{

@@ -33,10 +33,10 @@ func (c *Config) ConsulFor(cluster *Consul) Consul {
 	return merged
 }
 
-// HedgeFor returns the hedging policy of a route: its own, or else its cluster's. It
-// returns nil if neither has one, or if it allows only one attempt.
-func (c *Config) HedgeFor(r *Route) *Hedge {
-	h := cmp.Or(r.Hedge, c.Clusters[r.Cluster].Hedge)
+// HedgeFor returns the hedging policy of a route to a cluster: the route's own, or else the
+// cluster's. It returns nil if neither has one, or if it allows only one attempt.
+func (c *Config) HedgeFor(r *Route, cluster string) *Hedge {
+	h := cmp.Or(r.Hedge, c.Clusters[cluster].Hedge)
 	if h != nil && h.Attempts < 2 {
 		return nil
 	}

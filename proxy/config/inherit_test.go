@@ -77,7 +77,7 @@ func TestHedgingOfRoute(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := c.HedgeFor(&tt.route); got != tt.hedge {
+			if got := c.HedgeFor(&tt.route, tt.route.Cluster); got != tt.hedge {
 				t.Errorf("hedge %+v, want %+v", got, tt.hedge)
 			}
 		})

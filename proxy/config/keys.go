@@ -89,6 +89,9 @@ func keysOf(t reflect.Type) []key {
 			}
 			continue
 		}
+		if !f.IsExported() {
+			continue // it is no key
+		}
 		k := key{
 			owner:    t.Name(),
 			name:     f.Tag.Get("yaml"),

@@ -46,14 +46,15 @@ func readFile(path string, most int64) ([]byte, error) {
 //
 // Anchors, aliases and merge keys (<<) work as in YAML 1.1; tags and directives are
 // refused. An absent key has its default. A written key has the written value, so
-// "timeout: 0s" is no timeout and "via: false" is false.
+// "timeout: 0s" is no timeout and "via: false" is false. Parse reads the files of
+// routes_from; mistakes in one have its name.
 func Parse(name string, data []byte) (*Config, error) {
 	return (*Environment)(nil).Parse(name, data)
 }
 
 // parse is [Environment.Parse] that also stores each value's position in root.
 func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, error) {
-	body := parseYAML(errs, root, data)
+	body := parseYAML(errs, root, data, "a mapping with listeners and clusters")
 	if body == nil {
 		return nil, errs.err()
 	}
@@ -63,6 +64,8 @@ func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, 
 	d.decode(root, body, key{typ: reflect.TypeFor[Config]()}, reflect.ValueOf(c).Elem())
 	e.settle(root, c)
 	settleAccessLogs(root, c)
+	readRoutes(errs, root, c)
+	settlePaths(root, c)
 	if !d.exhausted() {
 		validate(errs, root, c)
 	}
@@ -73,8 +76,8 @@ func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, 
 }
 
 // parseYAML returns the body of the only document, or nil after reporting why
-// there is none.
-func parseYAML(errs *collector, root *place, data []byte) ast.Node {
+// there is none, where something else was expected.
+func parseYAML(errs *collector, root *place, data []byte, expected string) ast.Node {
 	if len(bytes.TrimPrefix(data, []byte("\ufeff"))) > maxBytes {
 		errs.add(root, "the file is too large: a configuration has at most %d bytes", maxBytes)
 		return nil
@@ -84,7 +87,7 @@ func parseYAML(errs *collector, root *place, data []byte) ast.Node {
 	case mistake != nil:
 		errs.addAt(mistake.Line, mistake.Column, "", "%s", mistake.Message)
 	case body == nil:
-		errs.add(root, "the file is empty; expected a mapping with listeners and clusters")
+		errs.add(root, "the file is empty; expected %s", expected)
 	}
 	return body
 }

@@ -11,6 +11,8 @@ type RoutePolicies struct {
 	Compress *Compress `yaml:"compress"`
 	// CORS lets pages of other origins read the responses.
 	CORS *CORS `yaml:"cors"`
+	// ErrorBodies are the content of error responses. The first for the status is taken.
+	ErrorBodies []ErrorBody `yaml:"error_bodies"`
 	// Fault delays or fails a share of the requests, as a test.
 	Fault *Fault `yaml:"fault"`
 	// EarlyData refuses requests that came in TLS early data.
@@ -28,6 +30,8 @@ type RoutePolicies struct {
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`
+	// Transcode makes gRPC calls of requests with JSON.
+	Transcode *Transcode `yaml:"transcode"`
 }
 
 // Body bounds the content of requests. One with more is answered with 413: at once if its
@@ -54,8 +58,9 @@ type Fault struct {
 	// x-envoy-fault-delay-request (in milliseconds), x-envoy-fault-abort-request (an HTTP
 	// status), x-envoy-fault-abort-grpc-request (a gRPC status), and
 	// x-envoy-fault-delay-request-percentage and x-envoy-fault-abort-request-percentage
-	// beside them. For their requests they take the place of delay and abort. They are sent
-	// on, so the next hop may heed them too.
+	// beside them. For their requests they take the place of delay and abort, whose percent,
+	// if they are there, is the most that the fields get. They are sent on, so the next hop
+	// may heed them too.
 	Headers bool `yaml:"headers" default:"false"`
 }
 
@@ -93,6 +98,7 @@ type EarlyData struct {
 func (v validator) policies(p *place, r *RoutePolicies) {
 	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)
+	v.errorBodies(p.key("error_bodies"), r.ErrorBodies)
 	v.limits(p, r)
 	if f := r.Fault; f != nil {
 		at := p.key("fault")

@@ -62,9 +62,26 @@ func TestPolicyErrors(t *testing.T) {
 		{"stateful_session: {cookie: {name: a b}}", "routes[0].stateful_session.cookie.name: expected the name of a header field"},
 		{"early_data: {allow: all}", `routes[0].early_data.allow: expected one of "safe", "none", found "all"`},
 		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key"},
+		{"transcode: {descriptors: a.pb}", `routes[0].transcode: gRPC needs HTTP/2, and cluster "a" speaks HTTP/1.1; set clusters.a.protocol to http2`},
 	} {
 		_, err := Parse("test.yaml", []byte(routeWith(tt.keys)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {
+			t.Errorf("%s: %v, want %q", tt.keys, err, tt.want)
+		}
+	}
+}
+
+// TestTranscodeErrors: what does not go with a translation to gRPC.
+func TestTranscodeErrors(t *testing.T) {
+	for _, tt := range []struct{ keys, want string }{
+		{"cluster: a, transcode: {}", "routes[0].transcode.descriptors: required key is missing"},
+		{"cluster: a, transcode: {descriptors: a.pb, max_message: 1MB}", "routes[0].transcode.max_message: expected a number of bytes"},
+		{"cluster: a, transcode: {descriptors: a.pb}, rewrite: {path_prefix: /}", "routes[0].transcode: does not go with a rewrite of the path"},
+		{"cluster: a, transcode: {descriptors: a.pb}, rewrite: {host: b.test}", ""},
+		{"transcode: {descriptors: a.pb}, answer: {status: 200}", "routes[0].transcode: has no effect, as the proxy itself answers the requests of this route"},
+	} {
+		_, err := Parse("test.yaml", []byte("listeners: [{name: in, address: \":0\", routes: [{"+tt.keys+"}]}]\nclusters: {a: {protocol: http2, endpoints: [\"a:1\"]}}\n"))
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.keys, err, tt.want)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/hopscope/hopscope/proxy/pathtemplate"
 )
 
-// Rewrite says what the endpoint is asked for in place of what the client asks for. A
-// request whose path was changed has the one that it came with, and its query, in
-// x-envoy-original-path. The query stays.
+// Rewrite says what the endpoint is asked for in place of what the client asks for. The
+// query stays. Where the path is rewritten, the request has the one that it came with, and
+// its query, in x-envoy-original-path; where the host is, that in x-envoy-original-host.
 type Rewrite struct {
 	// PathPrefix takes the place of what the match has of the path: its path_prefix or
 	// path_segments, or the whole path if it is matched as a whole.
@@ -27,6 +27,14 @@ type Rewrite struct {
 	// HostFromHeader is a field of the request whose value becomes the Host field. If it is
 	// absent, or no host, the Host field stays.
 	HostFromHeader string `yaml:"host_from_header" format:"field"`
+	// Location takes the rewrite back in the field Location of responses. If it leads to the
+	// host that the endpoint was asked for, or to its address, it gets the host and the scheme
+	// that the client asked for; and if its path begins with path_prefix, it gets what that
+	// took the place of. Others stay.
+	Location bool `yaml:"location" default:"false"`
+	// Cookies does the same for the attributes Domain and Path of the field Set-Cookie. If the
+	// client asked for an IP address, or for a name without a dot, Domain is left out.
+	Cookies bool `yaml:"cookies" default:"false"`
 }
 
 // atMostOne reports the second of several keys that do not go together.

@@ -122,8 +122,11 @@ func TestSchemaRefuses(t *testing.T) {
 		"an unknown operator", "an unknown operator in JSON", "a number that JSON does not have", "two formats", "lines of entries", "a further log that is off", "a format of two lines",
 		"no condition on a field", "two conditions on a field", "two inverted conditions", "a regular expression", "a template", "a range of one",
 		"an empty range", "a case of no text", "a part of the request line", "a bad name of a field", "identities without certificates",
-		"a route that does nothing", "a route that does two things", "a redirect with a timeout", "a redirect to nowhere else", "a redirect to two paths",
+		"an error without a content", "a content for what is no error", "changes of nothing", "an operator that is not there", "an operator of a response", "a host that is a field", "framing that is removed", "requests of a redirect", "a path that is normalized away", "a prefix that is normalized away", "segments that are refused", "a route that does nothing", "a route that does two things", "a redirect with a timeout", "a redirect to nowhere else", "a redirect to two paths",
 		"a redirect that is none", "a group that is not there", "a substitution for nothing", "an answer of two contents", "content where none may be",
+		"a cluster and a split", "a split of nothing", "a split to no cluster", "a split to the same twice", "a split with two variants of a name",
+		"a split without weights", "a guard of no split", "a guard of a route without a name", "a guard of nobody", "a guard without others",
+		"a guard that takes nothing back", "a guard that judges nothing", "a guard that asks for a faster canary", "a field for clusters without clusters", "clusters for no field", "an allowed cluster that is none", "sticky to a cluster", "sticky by nothing", "sticky by two", "sticky and an answer",
 		"a rewrite to two paths", "a rewrite to two hosts", "a rewrite of no template", "a rewrite with another variable", "a rewrite to a query",
 		"a field of the framing", "an error page for what is no error", "too many error pages", "a link to traces for the public",
 	} {
@@ -131,7 +134,7 @@ func TestSchemaRefuses(t *testing.T) {
 	}
 	checked := 0
 	for _, tt := range mistakes() {
-		if unseen[tt.name] || parseYAML(&collector{}, &place{}, []byte(tt.text)) == nil {
+		if unseen[tt.name] || parseYAML(&collector{}, &place{}, []byte(tt.text), "") == nil {
 			continue
 		}
 		checked++

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/discovery/strictyaml"
+	"github.com/hopscope/hopscope/proxy/header"
 )
 
 // choice is one of several mutually exclusive keys.
@@ -90,8 +91,8 @@ func (v validator) source(p *place, name string, c *Cluster) {
 func (v validator) unrouted(name string) {
 	for i, l := range v.config.Listeners {
 		for j, r := range l.Routes {
-			if r.Cluster == name {
-				v.errs.add(v.root.key("listeners").item(i).key("routes").item(j).key("cluster"),
+			if at := r.place(v.root.key("listeners").item(i).key("routes").item(j), name); at != nil {
+				v.errs.add(at,
 					"cluster %q has no endpoints: it only serves catalog.like; give it one of the keys endpoints, static, consul, dns, file", clip(name))
 			}
 		}
@@ -228,16 +229,32 @@ func (v validator) route(p *place, r *Route) {
 	v.match(p.key("match"), &r.Match)
 	v.action(p, r)
 	v.rewrite(p.key("rewrite"), r)
+	v.headerChanges(p.key("request_headers"), header.Request, r.RequestHeaders)
+	v.headerChanges(p.key("response_headers"), header.Response, r.ResponseHeaders)
 	v.retry(p.key("retry"), r.Retry)
 	v.policies(p, &r.RoutePolicies)
-	c, ok := v.config.Clusters[r.Cluster]
-	selectors := v.root.key("clusters").key(r.Cluster).key("balance").key("subsets").key("selectors")
-	if len(r.Subset) == 0 || !ok || selectors.broken() {
+	v.split(p, r)
+	v.guard(p, r)
+	v.transcode(p, r)
+	v.clusterHeader(p, r)
+	if len(r.Subset) == 0 {
+		return
+	}
+	for _, name := range r.Targets() {
+		v.subset(p, r, name)
+	}
+}
+
+// subset checks that a cluster of a route has subsets like the route's.
+func (v validator) subset(p *place, r *Route, name string) {
+	c, ok := v.config.Clusters[name]
+	selectors := v.root.key("clusters").key(name).key("balance").key("subsets").key("selectors")
+	if !ok || selectors.broken() {
 		return
 	}
 	if c.Balance.Subsets == nil {
 		v.errs.add(p.key("subset"), "cluster %q has no subsets; add %s, with a selector of the keys %s, or remove the key",
-			clip(r.Cluster), selectors.parent.path(), keysText(r.Subset))
+			clip(name), selectors.parent.path(), keysText(r.Subset))
 		return
 	}
 	for _, s := range c.Balance.Subsets.Selectors {
@@ -246,7 +263,7 @@ func (v validator) route(p *place, r *Route) {
 		}
 	}
 	v.errs.add(p.key("subset"), "no selector of cluster %q has the keys %s and no other; add one to %s",
-		clip(r.Cluster), keysText(r.Subset), selectors.path())
+		clip(name), keysText(r.Subset), selectors.path())
 }
 
 // keysText lists the keys of metadata as a file has them.

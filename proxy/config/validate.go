@@ -239,6 +239,7 @@ func (v validator) listeners() {
 			v.listenerTLS(p.key("tls"), l.TLS)
 		}
 		v.errorPages(p, &l)
+		v.paths(p, &l)
 		for j := range l.Routes {
 			v.route(p.key("routes").item(j), &l.Routes[j])
 			v.identities(p.key("routes").item(j).key("match").key("identities"), &l, &l.Routes[j].Match)
@@ -259,11 +260,7 @@ func (v validator) errorPages(p *place, l *Listener) {
 		v.errs.add(pages, "expected at most %d pages, found %d", maxErrorPages, n)
 	}
 	for i := range l.ErrorPages {
-		for j, s := range l.ErrorPages[i].Statuses {
-			if first, _, err := Statuses(s); err == nil && first < 400 {
-				v.errs.add(pages.item(i).key("statuses").item(j), "%q is no error: expected statuses from 400 on", clip(s))
-			}
-		}
+		v.errorStatuses(pages.item(i).key("statuses"), l.ErrorPages[i].Statuses)
 	}
 }
 

@@ -3,6 +3,7 @@ package convert
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -112,6 +113,34 @@ func refusal(m config.Match, file string, line int) config.Route {
 	return r
 }
 
+// opens reports whether hopscope can have a listener, whose routes come later.
+func (d *draft) opens(l *config.Listener, from origin) bool {
+	c := config.New()
+	one := *l
+	one.Routes = []config.Route{refusal(config.NewMatch(), d.file, from.line)}
+	c.Listeners = append([]config.Listener{one}, d.Listeners...)
+	for i := range c.Listeners[1:] {
+		c.Listeners[i+1].Routes = one.Routes
+	}
+	if err := firstMistake(c.Validate()); err != nil {
+		d.left(from.line, from.what, "%v; the listener is left out", err)
+		return false
+	}
+	return true
+}
+
+// listen adds a listener. One without routes answers 404, as there is nothing else to do.
+func (d *draft) listen(l config.Listener) {
+	if len(l.Routes) == 0 {
+		r := config.NewRoute("")
+		r.Answer = config.NewAnswer()
+		r.Answer.Status = 404
+		l.Routes = []config.Route{r}
+		d.origins[l.Name] = append(d.origins[l.Name], origin{})
+	}
+	d.Listeners = append(d.Listeners, l)
+}
+
 // fits reports what keeps hopscope from having a route.
 func (d *draft) fits(l *config.Listener, r config.Route) error {
 	c := config.New()
@@ -119,16 +148,16 @@ func (d *draft) fits(l *config.Listener, r config.Route) error {
 	listener.Address = ":80"
 	listener.Routes = []config.Route{r}
 	c.Listeners = []config.Listener{listener}
-	if r.Cluster != "" {
-		cluster := config.NewCluster("127.0.0.1:1")
-		if len(r.Subset) > 0 {
-			var keys []string
-			for k := range r.Subset {
-				keys = append(keys, k)
+	c.Locality = d.Locality
+	for _, name := range r.Targets() {
+		cluster, known := d.Clusters[name]
+		if !known { // it is converted later
+			cluster = config.NewCluster("127.0.0.1:1")
+			if len(r.Subset) > 0 {
+				cluster.Balance.Subsets = config.NewSubsets(slices.Sorted(maps.Keys(r.Subset))...)
 			}
-			cluster.Balance.Subsets = config.NewSubsets(keys...)
 		}
-		c.Clusters[r.Cluster] = cluster
+		c.Clusters[name] = cluster
 	}
 	return firstMistake(c.Validate())
 }
@@ -186,17 +215,33 @@ func (d *draft) finish(comment string) (*Result, error) {
 	return &Result{Config: c, YAML: yaml, Notes: d.notes}, nil
 }
 
-// withCluster has a route answer 503 whose cluster is not there.
+// withCluster has a route answer 503 if it leads to no cluster that is there.
 func (d *draft) withCluster(l *config.Listener, i int) {
-	r := &l.Routes[i]
-	if r.Cluster == "" {
+	r, from := &l.Routes[i], d.origins[l.Name][i]
+	missing := func(name string) bool {
+		_, ok := d.Clusters[name]
+		if !ok {
+			d.left(from.line, from.what, "the cluster %q could not be converted", name)
+		}
+		return !ok
+	}
+	sends := len(r.Targets()) > 0
+	if r.Cluster != "" && missing(r.Cluster) {
+		r.Cluster = ""
+	}
+	r.Split = slices.DeleteFunc(r.Split, func(t config.SplitTarget) bool { return missing(t.Cluster) })
+	r.AllowClusters = slices.DeleteFunc(r.AllowClusters, missing)
+	err := error(nil)
+	if len(r.Targets()) > 0 {
+		err = d.fits(l, *r)
+	}
+	if !sends || len(r.Targets()) > 0 && err == nil {
 		return
 	}
-	if _, ok := d.Clusters[r.Cluster]; ok {
-		return
+	if err != nil {
+		d.left(from.line, from.what, "%v", err)
 	}
-	from := d.origins[l.Name][i]
-	d.left(from.line, from.what, "the cluster %q could not be converted: requests are answered with 503", r.Cluster)
+	d.left(from.line, from.what, "its requests are answered with 503")
 	match, name := r.Match, r.Name
 	*r = config.NewRoute("")
 	r.Name, r.Match, r.Answer = name, match, config.NewAnswer()

@@ -12,6 +12,7 @@
 // route takes its requests. What stays without a word are names that only metrics show,
 // and settings that hopscope always has. The package reads no file and opens no socket.
 //
-// Start reading at convert.go. [Envoy] is in envoy*.go. node.go reads YAML, and remembers
-// which of it was read.
+// Start reading at convert.go. [Envoy] is in envoy*.go, and node.go reads YAML for it, and
+// remembers which of it was read. [HAProxy] is in haproxy*.go, [Fabio] in
+// fabio.go.
 package convert

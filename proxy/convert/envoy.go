@@ -192,12 +192,13 @@ func (e *envoy) filterChain(l *config.Listener, chain *node) {
 		return
 	}
 	manager.skip("@type")
-	e.manager(l, manager)
-	e.Listeners = append(e.Listeners, *l)
+	if e.manager(l, manager) {
+		e.listen(*l)
+	}
 }
 
-// manager converts an HTTP connection manager.
-func (e *envoy) manager(l *config.Listener, n *node) {
+// manager converts an HTTP connection manager; false if hopscope can't have its listener.
+func (e *envoy) manager(l *config.Listener, n *node) bool {
 	n.skip("stat_prefix", "codec_type", "generate_request_id", "preserve_external_request_id", "http_protocol_options",
 		"add_user_agent", "strip_trailing_host_dot", "preserve_case_header_key_format",
 		"always_set_request_id_in_response")
@@ -215,13 +216,17 @@ func (e *envoy) manager(l *config.Listener, n *node) {
 	}
 	e.forwarded(l, n)
 	e.upgrades(n)
+	if !e.opens(l, origin{n.line, l.Name}) {
+		n.readAll()
+		return false
+	}
 	filters := e.httpFilters(l, n)
 	if n.has("access_log") {
 		e.accessLog(n.get("access_log"))
 	}
 	routes := n.get("route_config")
 	if routes == nil {
-		return
+		return true
 	}
 	anyPort := false
 	for _, key := range []string{"strip_any_host_port", "strip_matching_host_port"} {
@@ -232,6 +237,7 @@ func (e *envoy) manager(l *config.Listener, n *node) {
 		}
 	}
 	e.routeConfig(l, routes, filters, anyPort)
+	return true
 }
 
 // timeout reads a duration of which 0 is none, which hopscope does not have.

@@ -126,7 +126,7 @@ func (s *filterSet) apply(e *envoy, r *config.Route, levels []*node) {
 				n = own.get("buffer")
 			}
 		}
-		if max := n.str("max_request_bytes"); max != "" && !off && r.Cluster != "" {
+		if max := n.str("max_request_bytes"); max != "" && !off && len(r.Targets()) > 0 {
 			s.try(e, r, n, func(r *config.Route) { r.Body = &config.Body{Max: max, Buffer: true} })
 		}
 	}

@@ -87,7 +87,7 @@ func percent(n *node) float64 {
 
 func (m *matching) path(n *node) error {
 	m.foldCase = n.has("case_sensitive") && !n.truth("case_sensitive")
-	fold := func(behind, text string) string { return "(?is)" + regexp.QuoteMeta(text) + behind }
+	fold := func(behind, text string) string { return "(?i)" + regexp.QuoteMeta(text) + behind }
 	switch {
 	case n.has("prefix"):
 		m.prefix = n.str("prefix")
@@ -253,7 +253,7 @@ func headerText(n *node) (t textMatch, err error) {
 func stringMatcher(n *node) (t textMatch, err error) {
 	any := func(text string, to *string) {
 		if *to = text; text == "" { // it holds for every value
-			t.Regex = "(?s).*"
+			t.Regex = ".*"
 		}
 	}
 	word := func(key string) (string, bool) {

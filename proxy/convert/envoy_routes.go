@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -138,11 +139,10 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 	case n.has("cluster"):
 		r.Cluster = n.str("cluster")
 	case n.has("weighted_clusters"):
-		n.skip("weighted_clusters")
-		return errorf("weighted_clusters: %s", reasons["weighted_clusters"])
+		r.Split = e.split(n.get("weighted_clusters"))
 	case n.has("cluster_header"):
-		n.skip("cluster_header")
-		return errorf("cluster_header: %s", reasons["cluster_header"])
+		r.ClusterHeader = n.str("cluster_header")
+		r.AllowClusters = slices.Sorted(maps.Keys(e.clusters))
 	default:
 		return errorf("its cluster can't be said")
 	}
@@ -155,9 +155,25 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 		r.Subset[f.name] = f.node.text
 	}
 	e.retryOf(r, append([]*node{n}, outer...))
-	e.hashPolicy(r.Cluster, n)
+	for _, name := range r.Targets() {
+		e.hashPolicy(name, n)
+	}
 	e.upgrades(n)
 	return nil
+}
+
+// split converts clusters with weights.
+func (e *envoy) split(n *node) (all []config.SplitTarget) {
+	n.skip("total_weight", "runtime_key_prefix")
+	seen := map[string]int{}
+	for _, c := range n.list("clusters") {
+		t := config.SplitTarget{Cluster: c.str("name"), Weight: c.integer(0, "weight")}
+		if seen[t.Cluster]++; seen[t.Cluster] > 1 {
+			t.Variant = t.Cluster + "-" + itoa(seen[t.Cluster])
+		}
+		all = append(all, t)
+	}
+	return all
 }
 
 func (n *node) allFields() []field {
@@ -173,7 +189,7 @@ func (e *envoy) rewrite(r *config.Route, n *node, m matching) {
 	switch prefix := n.str("prefix_rewrite"); {
 	case prefix == "":
 	case m.prefix == "" && m.Path == "" && m.PathRegex == "" && m.PathTemplate == "": // it goes in front
-		w.PathRegex, w.Substitution = "^(?s:(.*))$", quoteSubstitution(prefix)+`\1`
+		w.PathRegex, w.Substitution = "^(.*)$", quoteSubstitution(prefix)+`\1`
 	case m.foldCase && m.prefix != "":
 		w.PathRegex, w.Substitution = "^(?i:"+quoteRegex(m.prefix)+")", quoteSubstitution(prefix)
 	default:
@@ -189,7 +205,7 @@ func (e *envoy) rewrite(r *config.Route, n *node, m matching) {
 	}
 	w.Host, w.HostFromHeader = n.str("host_rewrite_literal"), n.str("host_rewrite_header")
 	if n.truth("auto_host_rewrite") {
-		w.Host = e.hostOf(r.Cluster, n.get("auto_host_rewrite"))
+		w.Host = e.hostOf(r.Targets(), n.get("auto_host_rewrite"))
 	}
 	if *w != (config.Rewrite{}) {
 		r.Rewrite = w
@@ -198,17 +214,14 @@ func (e *envoy) rewrite(r *config.Route, n *node, m matching) {
 
 // hostOf is the Host field that auto_host_rewrite makes of a cluster's endpoints: the name
 // that they were found by.
-func (e *envoy) hostOf(cluster string, at *node) string {
+func (e *envoy) hostOf(clusters []string, at *node) string {
 	names := map[string]bool{}
-	c := e.clusters[cluster]
-	for _, locality := range c.find("load_assignment").find("endpoints").allItems() {
-		for _, lb := range locality.find("lb_endpoints").allItems() {
-			endpoint := lb.find("endpoint")
-			name := endpoint.find("hostname").scalarText()
-			if name == "" && strings.HasSuffix(c.find("type").scalarText(), "_DNS") {
-				name = endpoint.find("address").find("socket_address").find("address").scalarText()
+	for _, cluster := range clusters {
+		c := e.clusters[cluster]
+		for _, locality := range c.find("load_assignment").find("endpoints").allItems() {
+			for _, lb := range locality.find("lb_endpoints").allItems() {
+				names[hostname(c, lb.find("endpoint"))] = true
 			}
-			names[name] = true
 		}
 	}
 	for name := range names {
@@ -216,8 +229,16 @@ func (e *envoy) hostOf(cluster string, at *node) string {
 			return name
 		}
 	}
-	e.differs(at.line, at.path, "the endpoints of %q have several names: Host becomes the address of the endpoint", cluster)
+	e.differs(at.line, at.path, "the endpoints have several names: Host becomes the address of the endpoint")
 	return "endpoint"
+}
+
+// hostname is the name that an endpoint was found by; empty if there is none.
+func hostname(cluster, endpoint *node) string {
+	if name := endpoint.find("hostname").scalarText(); name != "" || !strings.HasSuffix(cluster.find("type").scalarText(), "_DNS") {
+		return name
+	}
+	return endpoint.find("address").find("socket_address").find("address").scalarText()
 }
 
 func (n *node) allItems() []*node {
@@ -235,7 +256,7 @@ func (e *envoy) retryOf(r *config.Route, levels []*node) {
 			continue
 		}
 		if r.Retry == nil {
-			r.Retry = e.retryPolicy(p, r.Cluster)
+			r.Retry = e.retryPolicy(p, r.Targets())
 		} else {
 			p.readAll()
 		}
@@ -243,7 +264,7 @@ func (e *envoy) retryOf(r *config.Route, levels []*node) {
 }
 
 // retryPolicy converts a RetryPolicy; nil if it retries nothing.
-func (e *envoy) retryPolicy(n *node, cluster string) *config.Retry {
+func (e *envoy) retryPolicy(n *node, clusters []string) *config.Retry {
 	n.skip("retry_host_predicate", "host_selection_retry_max_attempts")
 	r := config.NewRetry()
 	for _, word := range strings.FieldsFunc(n.str("retry_on"), func(c rune) bool { return c == ',' || c == ' ' }) {
@@ -269,7 +290,10 @@ func (e *envoy) retryPolicy(n *node, cluster string) *config.Retry {
 		r.Backoff.Base = b.duration(r.Backoff.Base, "base_interval")
 		r.Backoff.Max = b.duration(10*r.Backoff.Base, "max_interval")
 	}
-	if b := e.budgets[cluster]; b != nil {
+	if len(clusters) == 0 {
+		return nil
+	}
+	if b := e.budgets[clusters[0]]; b != nil {
 		r.Budget = config.NewRetryBudget()
 		if b.has("budget_percent") {
 			r.Budget.Percent = percent(b.get("budget_percent"))

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // formats are the converters, and the folders of their examples.
-var formats = map[string]func(string, []byte) (*convert.Result, error){"envoy": convert.Envoy}
+var formats = map[string]func(string, []byte) (*convert.Result, error){"envoy": convert.Envoy, "haproxy": convert.HAProxy, "fabio": convert.Fabio}
 
 // TestGolden converts configurations as people have them. A golden file has the notes, and
 // then what came out.

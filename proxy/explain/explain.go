@@ -34,6 +34,8 @@ type Explanation struct {
 	// Request is the request in one line, and Listener the one that takes it.
 	Request  string `json:"request"`
 	Listener string `json:"listener"`
+	// Early says that it is answered before a route is looked for.
+	Early bool `json:"early,omitempty"`
 	// Route is the one that the request takes, nil for none. Chance is the share of such
 	// requests that take it, from 0 to 1, and Others are where the rest goes.
 	Route  *Route  `json:"route"`
@@ -111,6 +113,8 @@ type Answer struct {
 // Target is a cluster that the request may go to.
 type Target struct {
 	Cluster string `json:"cluster"`
+	// Variant is what tells it from the other targets of the route, "" for an only one.
+	Variant string `json:"variant,omitempty"`
 	// Chance is from 0 to 1.
 	Chance float64 `json:"chance"`
 	// Balance is how an endpoint is chosen, and From where they come from.

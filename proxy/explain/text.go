@@ -35,9 +35,12 @@ func (e *Explanation) Text(all bool) string {
 }
 
 func (e *Explanation) route(b *strings.Builder) {
-	if e.Route == nil {
+	switch {
+	case e.Early:
+		b.WriteString("\nIt is answered before a route is looked for.\n")
+	case e.Route == nil:
 		fmt.Fprintf(b, "\nNo route of listener %s takes it.\n", e.Listener)
-	} else {
+	default:
 		fmt.Fprintf(b, "\nRoute %s of listener %s takes %s.\n  it asks for: %s\n", e.Route.Label(), e.Listener, share(e.Chance, "it"), e.Route.Match)
 	}
 	for _, o := range e.Others {
@@ -143,7 +146,11 @@ func (e *Explanation) answer(b *strings.Builder) {
 func (e *Explanation) targets(b *strings.Builder) {
 	for i := range e.Targets {
 		t := &e.Targets[i]
-		fmt.Fprintf(b, "\nCluster %s gets %s\n", t.Cluster, share(t.Chance, "it"))
+		variant := ""
+		if t.Variant != "" && t.Variant != t.Cluster {
+			variant = ", as variant " + t.Variant + ","
+		}
+		fmt.Fprintf(b, "\nCluster %s%s gets %s\n", t.Cluster, variant, share(t.Chance, "it"))
 		fmt.Fprintf(b, "  endpoints (%s, by %s):", t.From, t.Balance)
 		if len(t.Endpoints) == 0 {
 			b.WriteString(" none are known here")

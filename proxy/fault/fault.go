@@ -68,6 +68,7 @@ const (
 	None Kind = iota
 
 	BadRequest         // the request breaks the protocol's grammar
+	BadPath            // the request's path can be read in several ways
 	NotHTTP            // what came is another protocol's
 	BadFraming         // the request's length is ambiguous
 	BadHeader          // a field is not acceptable
@@ -175,6 +176,7 @@ type kind struct {
 
 var kinds = [lastKind]kind{
 	BadRequest:         {"bad_request", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error"},
+	BadPath:            {"bad_path", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "path_normalization_failed"},
 	NotHTTP:            {"not_http", Downstream, 0, hop.DownstreamProtocolError, "", "downstream_protocol_error{not_http}"}, // so it would not understand an answer
 	BadFraming:         {"bad_framing", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "downstream_protocol_error{framing}"},
 	BadHeader:          {"bad_header", Downstream, 400, hop.InvalidHeader, "http_request_error", "invalid_header"},

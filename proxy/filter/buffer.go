@@ -82,6 +82,14 @@ func (x *Exchange) Hold(n int) bool {
 	return true
 }
 
+// Release counts n bytes less, of those that Hold has counted.
+func (x *Exchange) Release(n int) {
+	if a := x.Conn.Info().Account; a != nil {
+		a.Give(n)
+		x.buffered -= n
+	}
+}
+
 func tooLarge(most int) error {
 	return fault.New(fault.ContentTooLarge, fmt.Sprintf("the request's content is larger than %d bytes, which is what may be kept of it", most))
 }

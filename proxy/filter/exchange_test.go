@@ -239,3 +239,31 @@ func TestReroute(t *testing.T) {
 		t.Error("the response is not decorated")
 	}
 }
+
+// TestReuse: what a filter borrows is its alone until the exchange ends, and zero and
+// without cost for the next request.
+func TestReuse(t *testing.T) {
+	type one struct{ n int }
+	type other struct{ n int }
+	x := exchange(&client{})
+	a, b, c := filter.Reuse[one](x), filter.Reuse[one](x), filter.Reuse[other](x)
+	if a == b {
+		t.Fatal("two filters have the same")
+	}
+	a.n, b.n, c.n = 1, 2, 3
+	x.Finish()
+	if *a != (one{}) || *b != (one{}) || *c != (other{}) {
+		t.Errorf("after the exchange: %v, %v, %v", *a, *b, *c)
+	}
+	if again := filter.Reuse[one](x); again != a {
+		t.Error("the next request gets another")
+	}
+	x.Finish()
+	if n := testing.AllocsPerRun(100, func() {
+		filter.Reuse[one](x).n++
+		filter.Reuse[other](x).n++
+		x.Finish()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

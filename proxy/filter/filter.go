@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/fault"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/active"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -49,6 +50,9 @@ type Exchange struct {
 	Writer Writer
 	// Stranger says that the client used Envoy's fields without being trusted.
 	Stranger bool
+	// Changes are made to the fields of the final response, in this order, whoever makes it:
+	// those of the route and those of the target.
+	Changes [2]*header.Changes
 	// Route is what the request matched, of the Router's own type; nil before the
 	// match, and where there was none.
 	Route any
@@ -59,7 +63,8 @@ type Exchange struct {
 		body   Body
 		writer Writer
 	}
-	buffered int // bytes of Buffer that the connection's account has
+	buffered int    // bytes of Buffer that the connection's account has
+	kept     []kept // of Reuse
 
 	random rand.PCG // of Random
 	seeded bool
@@ -107,12 +112,14 @@ func (x *Exchange) Disconnect() { x.Connect(nil, nil, nil) }
 func (x *Exchange) Begin(ctx context.Context, r Router) {
 	x.Context, x.Until = ctx, 0
 	x.router, x.Route, x.rerouted = r, nil, false
+	x.Changes = [2]*header.Changes{}
 }
 
 // Finish takes away what filters have put in front of the Body and the Writer. It is for
 // the Router, once all of the response has been written.
 func (x *Exchange) Finish() {
 	x.Body, x.Writer = x.plain.body, x.plain.writer
+	x.reclaim()
 	if x.buffered > 0 {
 		x.Conn.Info().Account.Give(x.buffered)
 		x.buffered = 0

@@ -7,6 +7,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -19,6 +20,8 @@ type Route struct {
 	// [filter.Act]; nil for no filters. Routes with the same filters share one.
 	Handler filter.Handler
 	Action  Action
+	// Response changes the fields of responses; nil changes nothing.
+	Response *header.Changes
 	// Sampler decides on traces that begin with its requests; nil for the forwarder's.
 	Sampler *tracecontext.Sampler
 }
@@ -38,19 +41,58 @@ func (a *Answer) act(*Forwarder, *filter.Exchange) error { return (*fault.Answer
 type Forward struct {
 	// Targets are where requests go, by their weights. There is at least one.
 	Targets []Target
+	// ClusterHeader is the field of a request that names the cluster of its target; "" goes by
+	// the weights.
+	ClusterHeader string
+	// Sticky is what keeps a client at one target; nil for nothing. Variants in the labels of
+	// the targets tell them apart.
+	Sticky *HashOn
 	// Timeout is for the whole response; 0 is none.
 	Timeout time.Duration
+	// Held is a target that may get another weight meanwhile; nil for none.
+	Held *Held
 	// Strip is taken from the front of the path, and Prepend put there. Rewrite makes
 	// another path in their place; nil is none.
 	Strip, Prepend string
 	Rewrite        *Rewrite
+	// Undo takes back in responses what was rewritten; nil is none.
+	Undo *Undo
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string
 	// HostFrom is a field of the request that has the host in the place of Host; "" is none.
 	HostFrom string
+	// KeepHost tells the endpoint of the host that the client sent, if it sees another.
+	KeepHost bool
+	// Request changes the fields of requests, before the path is changed; nil changes
+	// nothing.
+	Request *header.Changes
 	// Upstream are hooks that see each attempt, after the proxy's own.
 	Upstream []Upstream
+}
+
+// Held is a weight that a target has in the place of its own while it is held back.
+type Held struct {
+	Target int
+	Weight uint32
+	// Back reports whether it is held back.
+	Back func() bool
+}
+
+// held is the target that is held back now, -1 for none.
+func (a *Forward) held() int {
+	if a.Held == nil || !a.Held.Back() {
+		return -1
+	}
+	return a.Held.Target
+}
+
+// weight is that of the i-th target while another, or it, is held back.
+func (a *Forward) weight(i, held int) uint32 {
+	if i == held {
+		return a.Held.Weight
+	}
+	return a.Targets[i].Weight
 }
 
 // Target is where a part of a route's requests go.
@@ -77,38 +119,30 @@ type Target struct {
 	Session *Session
 	// Hash is what the endpoint is chosen by, for policies that hash.
 	Hash []HashOn
+	// Request and Response change the fields of its requests and responses, after those of
+	// the route; nil changes nothing.
+	Request, Response *header.Changes
 }
 
 func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
-	t := &a.Targets[0]
-	if len(a.Targets) > 1 {
-		t = a.target(x.Random())
+	t, cookie, err := a.choose(x)
+	if err != nil {
+		return err
+	}
+	if f.dry != nil {
+		t = f.dry.target(x, a, t)
 	}
 	x.Hop.Labels = t.Labels
 	x.Hop.Routed = now(x.Hop)
+	x.Changes[1] = t.Response
+	for _, c := range [...]*header.Changes{a.Request, t.Request} {
+		c.Apply(&x.Request, x.Hop, &x.Request, nil)
+	}
 	if a.Strip != "" || a.Prepend != "" || a.Rewrite != nil {
 		a.rewrite(&x.Request)
+		x.Hop.Rewrite(x.Request.Path())
 	}
-	return f.forward(x, a, t, nil)
-}
-
-// target picks the target of one request, by a random number.
-func (a *Forward) target(random uint64) *Target {
-	last := len(a.Targets) - 1
-	var sum uint64
-	for i := range a.Targets {
-		sum += uint64(a.Targets[i].Weight)
-	}
-	if sum == 0 {
-		return &a.Targets[random%uint64(len(a.Targets))]
-	}
-	at := random % sum
-	for i := range a.Targets[:last] {
-		w := uint64(a.Targets[i].Weight)
-		if at < w {
-			return &a.Targets[i]
-		}
-		at -= w
-	}
-	return &a.Targets[last]
+	d := f.deliver(x, a, t, nil)
+	d.sticky = cookie
+	return d.carryOut()
 }

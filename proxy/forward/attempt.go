@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/active"
@@ -190,6 +191,9 @@ func (a *attempt) prepare(record *hop.Attempt) error {
 	}
 	if err := d.shorten(x); err != nil {
 		return err
+	}
+	for _, c := range [...]*header.Changes{d.action.Request, d.target.Request} {
+		c.ApplyLate(&x.Request, x.Hop)
 	}
 	upgrade(x, a.stream.Version())
 	for _, hook := range d.action.Upstream {

@@ -26,10 +26,9 @@ type delivery struct {
 	// retry is what may follow an attempt that failed, and tries what there was.
 	retry retryPlan
 	tries tries
-	// setCookie is the cookie that the client is to be given, nil for none, and
-	// cookie its value.
-	setCookie *HashOn
-	cookie    string
+	// sticky is the cookie that is to keep the client at the target, and cookie the one that
+	// is to keep it at the endpoint.
+	sticky, cookie given
 	// host is the one that the route has for the endpoint, "" for the client's.
 	host string
 	// nameless is true where the request names no host, and the route none for it.
@@ -55,7 +54,11 @@ func (f *Forwarder) deliver(x *filter.Exchange, action *Forward, target *Target,
 
 // forward takes a request to a target and the response back.
 func (f *Forwarder) forward(x *filter.Exchange, action *Forward, target *Target, fixed *upstream.Endpoint) error {
-	d := f.deliver(x, action, target, fixed)
+	return f.deliver(x, action, target, fixed).carryOut()
+}
+
+// carryOut takes the request to the target and the response back.
+func (d *delivery) carryOut() error {
 	err := d.run()
 	d.content = content{} // it keeps no buffer alive
 	return err
@@ -82,6 +85,9 @@ func (d *delivery) run() error {
 	d.choose()
 	d.host = d.action.hostFor(&x.Request)
 	d.nameless = d.host == "" && !x.Request.Has(message.Host)
+	if d.action.KeepHost && d.host != "" {
+		keep(&x.Request, originalHost, x.Request.Host())
+	}
 	if d.f.dry != nil {
 		return d.f.dry.delivered(d)
 	}
@@ -89,6 +95,9 @@ func (d *delivery) run() error {
 	if !whole {
 		d.content.from = newSource(x, d.retry.keep())
 		defer d.content.forget()
+	}
+	if d.f.dry != nil {
+		return d.f.dry.delivered(d)
 	}
 	return d.late(d.attempts())
 }

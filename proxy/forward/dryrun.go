@@ -26,7 +26,7 @@ type DryRun struct {
 	// Chance is the random number that routes with a share of the requests go by, and Seed
 	// that of all other chances.
 	Chance, Seed uint64
-	// Target is the target that is taken, in place of one by chance.
+	// Target is the index of the target that is taken, in place of the one that is chosen.
 	Target int
 	// Filters returns the chain of a route's filters that a dry run goes through, before
 	// filter.Act; nil for none. Those that wait or count are not to be in it.
@@ -48,6 +48,10 @@ type DryRun struct {
 	// out, in the form of HTTP/1.
 	Action *Forward
 	Sent   string
+	// Chosen is the index of the target that was chosen. It is Sure if that follows from the
+	// request, and not from chance.
+	Chosen int
+	Sure   bool
 	// Plan is how long it may take, and what would be sent again.
 	Plan Plan
 }
@@ -62,6 +66,8 @@ type Plan struct {
 	Attempts int
 	On       []string
 	Budget   bool
+	// Implied says that nobody has said so: it is what can't have reached an endpoint.
+	Implied bool
 }
 
 // Run makes the dry run of a request. The answer is what the proxy itself would answer with,
@@ -73,16 +79,19 @@ func (f *Forwarder) Run(d *DryRun) (*fault.Answer, error) {
 	}
 	dry := &Forwarder{Options: f.Options, dry: d, via: f.via}
 	dry.UnderWay, dry.Causes, dry.Kernel, dry.Egress = nil, nil, nil, nil
-	d.Info.Sink, d.At, d.Egress = nowhere{}, -1, f.Egress != nil
+	dry.unmatched = dry.miss
+	if d.Egress = f.Egress != nil; d.Egress {
+		dry.unmatched = func(*filter.Exchange) error { return errDry }
+	}
+	d.Info.Sink, d.At = nowhere{}, -1
 	x := &filter.Exchange{Request: *head}
 	x.Seed(d.Seed)
 	c := &dryClient{info: &d.Info, none: !head.HasBody()}
 	x.Connect(c, c, c)
 	dry.open(x)
-	x.Hop.Routed = 0
 	x.Begin(context.Background(), dryRouter{dry})
 	dry.screen(x)
-	if err := filter.Chain(dryRouter{dry}.Route, f.Filters...)(x); err != nil && err != errDry {
+	if err := filter.Chain(dry.Route, f.Filters...)(x); err != nil && err != errDry {
 		return fault.AnswerTo(err), nil
 	}
 	return nil, nil
@@ -91,50 +100,67 @@ func (f *Forwarder) Run(d *DryRun) (*fault.Answer, error) {
 // errDry ends a dry run that came to its end.
 var errDry error = fault.New(fault.Internal, "a dry run went on behind its end")
 
-// dryRouter is the router of a dry run.
-type dryRouter struct{ *Forwarder }
-
-// Route finds the route as [Forwarder.Route] does.
-func (r dryRouter) Route(x *filter.Exchange) error {
-	d, f := r.dry, r.Forwarder
-	d.Request = route.Request{}
-	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
-	d.Request.Random = d.Chance
+// match is [Forwarder.match] for a dry run, whose chance is given.
+func (d *DryRun) match(f *Forwarder, x *filter.Exchange) *Route {
 	head := x.Request.Clone() // it is changed on its way
-	d.Request.Head = &head
+	d.Request = route.Request{Head: &head, Random: d.Chance}
+	tell(&d.Request, x, route.AsksClient|route.AsksCertificate)
 	if x.Request.Method != message.CONNECT {
 		d.Route, d.Catalog, d.At = f.find(&d.Request)
 	}
-	x.Route = d.Route
-	switch {
-	case d.Route == nil && d.Egress:
-		return errDry
-	case d.Route == nil:
-		x.Route = nil
-		return f.miss(x)
-	}
-	d.Egress = false
-	x.Hop.Labels = d.Route.Labels
+	d.Egress = d.Egress && d.Route == nil
+	return d.Route
+}
+
+// taken has the request served by the route, but for the filters that a dry run leaves out.
+func (d *DryRun) taken(x *filter.Exchange) error {
 	if d.Filters != nil {
 		if chain := d.Filters(d.Route); chain != nil {
 			return chain(x)
 		}
 	}
-	return r.Act(x)
+	return filter.Act(x)
 }
 
-// Act does what the route does; a request that would be sent on goes to the chosen target.
-func (r dryRouter) Act(x *filter.Exchange) error {
-	d := r.dry
-	a, ok := d.Route.Action.(*Forward)
-	if !ok {
-		return d.Route.Action.act(r.Forwarder, x)
+// target is the one that the dry run is about, in place of the one that was chosen.
+func (d *DryRun) target(x *filter.Exchange, a *Forward, chosen *Target) *Target {
+	d.Action, d.Sure = a, a.ClusterHeader != ""
+	if a.Sticky != nil {
+		_, cookie, has := a.Sticky.of(x)
+		d.Sure = has && cookie.on == nil
 	}
-	d.Action = a
-	only := *a
-	only.Targets = a.Targets[d.Target : d.Target+1]
-	return only.act(r.Forwarder, x)
+	for i := range a.Targets {
+		if &a.Targets[i] == chosen {
+			d.Chosen = i
+		}
+	}
+	if d.Target < len(a.Targets) {
+		return &a.Targets[d.Target]
+	}
+	return chosen
 }
+
+// Chances are the shares of such requests that each target gets, from 0 to 1.
+func (d *DryRun) Chances() []float64 {
+	all := make([]float64, len(d.Action.Targets))
+	if d.Sure || len(all) == 1 {
+		all[d.Chosen] = 1
+		return all
+	}
+	sum := 0.0
+	for i := range d.Action.Targets {
+		sum += float64(d.Action.Targets[i].Weight)
+	}
+	for i := range all {
+		if all[i] = 1 / float64(len(all)); sum > 0 {
+			all[i] = float64(d.Action.Targets[i].Weight) / sum
+		}
+	}
+	return all
+}
+
+// dryRouter is the router of a dry run.
+type dryRouter struct{ *Forwarder }
 
 // Decorate is for responses, of which there is none.
 func (dryRouter) Decorate(*filter.Exchange, *message.Head) {}
@@ -156,31 +182,13 @@ func (d *DryRun) delivered(of *delivery) error {
 		return err
 	}
 	d.Sent = string(http1.AppendRequest(nil, &x.Request, x.Request.OriginTarget(), http1.Persist))
-	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil}
+	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil, Implied: of.retry.policy == nil}
 	for i, word := range retryWords {
 		if of.retry.on&(1<<i) != 0 {
 			d.Plan.On = append(d.Plan.On, word)
 		}
 	}
 	return errDry
-}
-
-// Chances are the shares of requests that each target gets, from 0 to 1.
-func (a *Forward) Chances() []float64 {
-	all := make([]float64, len(a.Targets))
-	sum := 0.0
-	for i := range a.Targets {
-		sum += float64(a.Targets[i].Weight)
-	}
-	for i := range all {
-		if all[i] = 1 / float64(len(all)); sum > 0 {
-			all[i] = float64(a.Targets[i].Weight) / sum
-		}
-	}
-	if len(all) == 1 {
-		all[0] = 1
-	}
-	return all
 }
 
 // pretended is the stream of an attempt that is not made.

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/panics"
+	"github.com/hopscope/hopscope/proxy/pathform"
 	"github.com/hopscope/hopscope/proxy/problem"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/active"
@@ -29,6 +30,8 @@ type Options struct {
 	// Routes are what Table's matches lead to, in the same order.
 	Routes []Route
 	Table  *route.Table
+	// Paths says in which form paths are matched and sent on.
+	Paths pathform.Rules
 	// Hosts are the names that the routes ask for, for an error to tell the nearest.
 	Hosts []string
 	// Catalog holds routes that change while the forwarder runs; it comes after

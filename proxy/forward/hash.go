@@ -1,15 +1,15 @@
 package forward
 
 import (
-	"math/rand/v2"
 	"strconv"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// HashOn is a part of a request that picks its endpoint.
+// HashOn is a part of a request that picks its endpoint, or its target.
 type HashOn struct {
 	// One of these says which part.
 	Header, Cookie, Query string
@@ -22,6 +22,13 @@ type HashOn struct {
 	Terminal bool
 }
 
+// given is a cookie that a client is to be given, with its random value; on is nil for
+// none.
+type given struct {
+	on    *HashOn
+	value uint64
+}
+
 // choose prepares the choice of an endpoint: its hash and its subset.
 func (d *delivery) choose() {
 	p := &d.x.Pick
@@ -29,9 +36,12 @@ func (d *delivery) choose() {
 	p.Subset = d.target.Subset
 	for i := range d.target.Hash {
 		on := &d.target.Hash[i]
-		hash, ok := on.of(d)
+		hash, cookie, ok := on.of(d.x)
 		if !ok {
 			continue
+		}
+		if cookie.on != nil {
+			d.cookie = cookie
 		}
 		if p.Hashed {
 			hash = balance.Combine(p.Hash, hash)
@@ -43,37 +53,41 @@ func (d *delivery) choose() {
 	}
 }
 
-// of is the hash of the request's part; false where it has none.
-func (on *HashOn) of(d *delivery) (uint64, bool) {
-	x := d.x
+// of is the hash of the request's part; false where it has none. If the request lacks a
+// cookie, its hash is that of one that the client is to be given.
+func (on *HashOn) of(x *filter.Exchange) (hash uint64, cookie given, ok bool) {
 	r := &x.Request
 	var part []byte
-	ok := true
+	ok = true
 	switch {
 	case on.Header != "":
 		part, ok = r.Lookup(on.Header)
 	case on.Cookie != "":
 		if part, ok = r.CookieValue(on.Cookie); !ok {
-			d.setCookie, d.cookie = on, strconv.FormatUint(rand.Uint64(), 16)
-			part, ok = []byte(d.cookie), true
+			cookie, ok = given{on, x.Random()}, true
+			var text [16]byte
+			return balance.Hash(cookie.append(text[:0])), cookie, true
 		}
 	case on.Query != "":
 		part, ok = r.QueryValue(on.Query)
 	case on.Source:
-		return balance.HashString(x.Hop.Client), true
+		return balance.HashString(x.Hop.Client), given{}, true
 	case on.Path:
 		part = r.Path()
 	}
-	return balance.Hash(part), ok
+	return balance.Hash(part), given{}, ok
 }
 
-// giveCookie sends the client a cookie that keeps it at the chosen endpoint.
-func (d *delivery) giveCookie(r *message.Head) {
-	on := d.setCookie
+// append appends the value.
+func (g given) append(b []byte) []byte { return strconv.AppendUint(b, g.value, 16) }
+
+// give has a response set the cookie.
+func (g given) give(r *message.Head) {
+	on := g.on
 	if on == nil {
 		return
 	}
-	b := append(append(append(r.BeginField("set-cookie"), on.Cookie...), '='), d.cookie...)
+	b := g.append(append(append(r.BeginField("set-cookie"), on.Cookie...), '='))
 	if on.CookieTTL > 0 {
 		b = strconv.AppendInt(append(b, "; Max-Age="...), int64(on.CookieTTL/time.Second), 10)
 	}

@@ -60,7 +60,7 @@ func (a *Redirect) location(x *filter.Exchange) []byte {
 		to = append(to, "/."...) // else it would name a host (RFC 3986 section 4.2)
 	}
 	to = append(to, path...)
-	if query := r.Query(); !a.StripQuery && len(query) > 0 && !bytes.Contains(path, []byte("?")) {
+	if _, query, asked := bytes.Cut(r.Target(), []byte("?")); !a.StripQuery && asked && !bytes.Contains(path, []byte("?")) {
 		to = append(append(to, '?'), query...)
 	}
 	return to

@@ -35,7 +35,11 @@ func (a *attempt) relay() (err error) {
 	reusable := !r.Close && r.Framing != message.UntilClose
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
-	a.d.giveCookie(r)
+	if undo := a.d.action.Undo; undo != nil {
+		undo.apply(r, h, record)
+	}
+	a.d.sticky.give(r)
+	a.d.cookie.give(r)
 	if s := a.d.target.Session; s != nil && a.endpoint != nil {
 		s.give(a.endpoint, &x.Request, r)
 	}
@@ -109,9 +113,12 @@ func (f *Forwarder) close(x *filter.Exchange, trailers *message.Head) error {
 }
 
 // Decorate adds the proxy's own fields to a response: Date, Via, Proxy-Status and
-// Server-Timing. h.FirstByte is set by then.
+// Server-Timing, after the changes of the route and the target. h.FirstByte is set by then.
 func (f *Forwarder) Decorate(x *filter.Exchange, r *message.Head) {
 	h := x.Hop
+	for _, c := range x.Changes {
+		c.Apply(r, h, &x.Request, r)
+	}
 	f.note(x)
 	f.date(r, h.Start, h.FirstByte)
 	if f.Via != "" {

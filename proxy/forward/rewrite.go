@@ -25,7 +25,7 @@ func (w *Rewrite) apply(path []byte) []byte {
 }
 
 // rewrite gives the request the path that the endpoint is to see, and keeps the
-// one that it had, as Envoy does.
+// one that it had, as Envoy does: where there is a Rewrite, also one that did not change.
 func (a *Forward) rewrite(r *message.Head) {
 	path := r.Path()
 	rest := bytes.TrimPrefix(path, []byte(a.Strip))
@@ -36,16 +36,27 @@ func (a *Forward) rewrite(r *message.Head) {
 	if len(to) == 0 || to[0] != '/' {
 		to = append([]byte{'/'}, to...)
 	}
-	if bytes.Equal(to, path) || r.Form == message.Asterisk {
+	same := bytes.Equal(to, path)
+	if same && a.Rewrite == nil || r.Form == message.Asterisk {
 		return
 	}
-	r.RemoveName([]byte(originalPath))
-	target := r.OriginTarget() // before the field begins, as it may add to the head
-	r.EndField(message.Unknown, append(r.BeginField(originalPath), target...))
-	r.SetPath(to)
+	keep(r, originalPath, r.OriginTarget())
+	if !same {
+		r.SetPath(to)
+	}
 }
 
-const originalPath = "x-envoy-original-path"
+// Fields that tell the endpoint what the client asked for.
+const (
+	originalPath = "x-envoy-original-path"
+	originalHost = "x-envoy-original-host"
+)
+
+// keep sets a field of the request.
+func keep(r *message.Head, name string, value []byte) {
+	r.RemoveName([]byte(name))
+	r.EndField(message.Unknown, append(r.BeginField(name), value...))
+}
 
 // hostFor is the Host field that the endpoint sees: see Host and HostFrom.
 func (a *Forward) hostFor(r *message.Head) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/discovery/strictyaml"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -17,14 +18,21 @@ import (
 // Route finds the route that the request matches, and has it served by that: a
 // [filter.Router].
 func (f *Forwarder) Route(x *filter.Exchange) error {
+	if err := f.normalize(x); err != nil {
+		f.sample(x, nil)
+		return err
+	}
 	found := f.match(x)
 	if found == nil {
-		x.Route, x.Hop.Labels = nil, f.Labels
+		x.Route, x.Hop.Labels, x.Changes = nil, f.Labels, [2]*header.Changes{}
 		f.sample(x, nil)
 		return f.unmatched(x)
 	}
-	x.Route, x.Hop.Labels = found, found.Labels
+	x.Route, x.Hop.Labels, x.Changes = found, found.Labels, [2]*header.Changes{found.Response}
 	f.sample(x, found.Sampler)
+	if f.dry != nil {
+		return f.dry.taken(x)
+	}
 	if found.Handler == nil {
 		return found.Action.act(f, x)
 	}
@@ -35,6 +43,9 @@ func (f *Forwarder) Route(x *filter.Exchange) error {
 // that, or a limit of traces a second, makes a difference. A request that is not forwarded
 // yet has told nobody of the decision that the ratio alone came to.
 func (f *Forwarder) sample(x *filter.Exchange, s *tracecontext.Sampler) {
+	if f.dry != nil {
+		return // a limit counts
+	}
 	if s == nil {
 		if s = &f.Sampler; !s.IsLimited() {
 			return
@@ -87,6 +98,9 @@ func (f *Forwarder) nearest(h *hop.Hop) string {
 
 // match finds a request's route, nil for none.
 func (f *Forwarder) match(x *filter.Exchange) *Route {
+	if f.dry != nil {
+		return f.dry.match(f, x)
+	}
 	if x.Request.Method == message.CONNECT {
 		return nil
 	}

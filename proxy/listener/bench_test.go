@@ -2,20 +2,26 @@ package listener
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/compress"
+	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/forwarded"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/netio"
+	"github.com/hopscope/hopscope/proxy/pathform"
 	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/accesslog"
@@ -29,7 +35,7 @@ import (
 )
 
 const benchRequest = "GET /api/orders/17?full=1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\n" +
-	"Accept: */*\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
+	"Accept: */*\r\nOrigin: https://shop.example\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
 
 var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 Nov 2026 03:00:00 GMT\r\n" +
 	"Content-Type: text/plain\r\nContent-Length: 98\r\nConnection: keep-alive\r\n\r\n" +
@@ -40,18 +46,27 @@ var benchResponse = []byte("HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Mon, 23 
 // system calls. It must not allocate.
 func BenchmarkForward(b *testing.B) {
 	for _, bb := range []struct {
-		name string
-		all  bool
-	}{{"views", true}, {"bare", false}} {
-		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all) })
+		name    string
+		all     bool
+		filters []filter.Filter
+	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, policies()}} {
+		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all, bb.filters...) })
 	}
 }
 
-func benchmarkForward(b *testing.B, all bool) {
-	exchange := inMemory(b, all)
+// policies are filters that put a Writer of their own in front.
+func policies() []filter.Filter {
+	return []filter.Filter{
+		compress.New(compress.Options{Algorithms: []compress.Algorithm{compress.Gzip}, MinBytes: 1024, Types: []string{"text/*"}}),
+		cors.New(cors.Options{Origins: []string{"https://shop.example"}, Credentials: true}),
+	}
+}
+
+func benchmarkForward(b *testing.B, all bool, filters ...filter.Filter) {
+	do := inMemory(b, all, special{filters: filters})
 	b.ReportAllocs()
 	for b.Loop() {
-		exchange()
+		do()
 	}
 }
 
@@ -61,12 +76,41 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	if race {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
-	exchange := inMemory(t, true)
+	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, special{})) })
+	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
+		t.Run("to a split, sticky by "+name, func(t *testing.T) {
+			allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) {
+				first := &a.Targets[0]
+				for _, variant := range []string{"a", "b", "c"} {
+					next := *first
+					labels := *first.Labels
+					labels.Variant = variant
+					next.Labels, next.Weight = &labels, 10
+					a.Targets = append(a.Targets, next)
+				}
+				a.Targets, a.Sticky = a.Targets[1:], on
+			}}))
+		})
+	}
+	changed, err := header.Compile(header.Request, header.Spec{
+		Set: map[string]string{"x-a": "b", "user-agent": "hopscope"}, Add: map[string]string{"x-c": "d"}, Remove: []string{"accept", "cookie"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("with changes", func(t *testing.T) {
+		allocatesNothing(t, inMemory(t, true, special{changed: changed, request: strings.Replace(benchRequest, " /", " /x/../%61//", 1)}))
+	})
+	t.Run("with filters", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, special{filters: policies()})) })
+}
+
+func allocatesNothing(t *testing.T, do func()) {
+	t.Helper()
 	const n = 50_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {
-		exchange()
+		do()
 	}
 	runtime.ReadMemStats(&after)
 	// Less than one in two requests: a ring of hops may fill up once while the
@@ -76,10 +120,18 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	}
 }
 
+// special is what is special about an exchange in memory.
+type special struct {
+	request string                 // in place of [benchRequest]
+	changed *header.Changes        // of the request and of its response
+	change  func(*forward.Forward) // changes what the route does
+	filters []filter.Filter        // the route's
+}
+
 // inMemory returns a func that makes one request through a listener and its
 // forwarder, over in-memory connections to client and endpoint. Writes have no
 // time limit, for which net.Pipe would allocate.
-func inMemory(b testing.TB, all bool) func() {
+func inMemory(b testing.TB, all bool, e special) func() {
 	shared := netio.NewShared()
 	m := metrics.New(metrics.Options{NativeHistograms: true})
 	views := []record.View{m}
@@ -108,8 +160,17 @@ func inMemory(b testing.TB, all bool) func() {
 		b.Fatal(err)
 	}
 	propagation.Mark = tracecontext.NewMark("shop")
+	action := &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl, Response: e.changed}}, Timeout: 15 * time.Second, Request: e.changed}
+	if e.change != nil {
+		e.change(action)
+	}
+	found := forward.Route{Labels: labels, Response: e.changed, Action: action}
+	if len(e.filters) > 0 {
+		found.Handler = filter.Chain(filter.Act, e.filters...)
+	}
 	f := forward.New(forward.Options{
-		Labels: labels, Routes: []forward.Route{{Labels: labels, Action: &forward.Forward{Targets: []forward.Target{{Labels: labels, Cluster: cl}}, Timeout: 15 * time.Second}}},
+		Labels: labels, Routes: []forward.Route{found},
+		Paths: pathform.Rules{Normalize: true, MergeSlashes: true, EscapedSlashes: pathform.Reject},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
 		Propagation: propagation, Sampler: tracecontext.NewSampler(0.01), Via: "web",
 		ProxyStatus: headers.NewProxyStatus("web"),
@@ -126,9 +187,9 @@ func inMemory(b testing.TB, all bool) func() {
 	b.Cleanup(l.done.Wait)
 	b.Cleanup(func() { client.Close() })
 
-	request, buf := []byte(benchRequest), make([]byte, 4096)
-	exchange := func() {
-		if _, err := client.Write(request); err != nil {
+	asked, buf := []byte(cmp.Or(e.request, benchRequest)), make([]byte, 4096)
+	do := func() {
+		if _, err := client.Write(asked); err != nil {
 			b.Fatal(err)
 		}
 		n := 0
@@ -141,9 +202,9 @@ func inMemory(b testing.TB, all bool) func() {
 		}
 	}
 	for range 1000 {
-		exchange()
+		do()
 	}
-	return exchange
+	return do
 }
 
 // answer is an endpoint that allocates nothing either.

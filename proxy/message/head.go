@@ -357,6 +357,19 @@ func (h *Head) SetPath(path []byte) {
 	}
 }
 
+// Retarget gives the request another method, and another path without a query.
+func (h *Head) Retarget(m Method, path string) {
+	h.Method, h.method = m, h.Own(m.String())
+	target := h.Target()
+	front := 0
+	if h.Form == Absolute {
+		front = len(h.Scheme()) + len("://") + len(h.Authority())
+	}
+	h.target = h.Keep(append(append(h.Scratch(), target[:front]...), path...))
+	h.path = Span{h.target.Off + uint32(front), uint32(len(path))}
+	h.query = Span{h.path.Off + h.path.Len, 0}
+}
+
 // Host is whom the request is for: the target's authority where it has one,
 // else the Host field (RFC 9112 section 3.3).
 func (h *Head) Host() []byte {

@@ -63,7 +63,7 @@ func (q *Quickstart) config(service string, e *config.Environment) (*config.Conf
 	}
 	if q.Egress != "" {
 		l := config.NewListener("egress", q.Egress)
-		l.Direction, l.ForwardProxy = "outbound", config.NewForwardProxy()
+		l.Direction, l.Path, l.ForwardProxy = "outbound", config.OutboundPath(), config.NewForwardProxy()
 		cfg.Listeners = append(cfg.Listeners, l)
 	}
 	return cfg, nil

@@ -57,7 +57,7 @@ func Check(ctx context.Context, location string, e *config.Environment) (*config
 }
 
 // fileSource watches the file by its name: a replaced file or symbolic link is a change,
-// too.
+// too. It also watches the files of routes that the file names.
 func fileSource(path string, e *config.Environment) Source {
 	location := path
 	if absolute, err := filepath.Abs(path); err == nil {
@@ -67,8 +67,21 @@ func fileSource(path string, e *config.Environment) Source {
 	return Source{
 		Name:     "the file",
 		Location: location,
-		Read:     func(context.Context) (*config.Config, error) { return e.Check(path) },
-		Watch:    func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) },
-		close:    w.Close,
+		Read: func(context.Context) (*config.Config, error) {
+			for {
+				c, routes, err := e.CheckWithRoutes(path)
+				if !w.Also(routes, routeFiles) {
+					return c, err
+				}
+			}
+		},
+		Watch: func(ctx context.Context, changed func(), _ func(error)) { w.Run(ctx, changed) },
+		close: w.Close,
 	}
+}
+
+// routeFiles are the files that a pattern of routes_from names.
+func routeFiles(pattern string) []string {
+	files, _ := config.MatchRouteFiles(pattern)
+	return files
 }

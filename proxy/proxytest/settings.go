@@ -28,7 +28,7 @@ func newSettings(endpoint string) *Settings {
 		Listener: config.NewListener("ingress", OwnAddress()), Route: config.NewRoute("web"),
 		Cluster: config.NewCluster(endpoint), Egress: config.NewListener("egress", OwnAddress()), Config: config.New(),
 	}
-	s.Egress.Direction, s.Egress.ForwardProxy = "outbound", config.NewForwardProxy()
+	s.Egress.Direction, s.Egress.Path, s.Egress.ForwardProxy = "outbound", config.OutboundPath(), config.NewForwardProxy()
 	s.Config.Service, s.Config.Admin.Address, s.Config.Telemetry.AccessLog.Path = "web", "off", "off"
 	s.Config.Telemetry.LearnRoutes = false // each test has a path of its own
 	return s

@@ -47,7 +47,9 @@ func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			fill(v.Field(i))
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i))
+			}
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -83,6 +85,9 @@ func change(v reflect.Value, path string, n *int) (string, bool) {
 		return path, true
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			if at, ok := change(v.Field(i), path+"."+v.Type().Field(i).Name, n); ok {
 				return at, true
 			}

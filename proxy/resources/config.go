@@ -44,18 +44,36 @@ func (s *Set) listener(c *config.Config, lc *config.Listener) {
 
 // routeOf is a route of the configuration.
 func routeOf(c *config.Config, rc *config.Route) Route {
-	cc := c.Clusters[rc.Cluster]
 	r := Route{
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
-		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite,
+		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite, RequestHeaders: rc.RequestHeaders, ResponseHeaders: rc.ResponseHeaders,
 		Timeout: rc.Timeout, Subset: rc.Subset, Session: rc.StatefulSession, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
-		Policies: rc.RoutePolicies,
-		Policy:   Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc), Hash: cc.Balance.Hash},
+		Policies: rc.RoutePolicies, Sticky: rc.Sticky, Guard: rc.Guard, ClusterHeader: rc.ClusterHeader,
 	}
-	if rc.Retry == nil {
-		r.Policy.Retry, r.Shares = cc.Retry, rc.Cluster
+	r.Policy, r.Shares = policyOf(c, rc, rc.Cluster)
+	for i := range rc.Split {
+		s := &rc.Split[i]
+		t := Target{Cluster: ID{Configuration, s.Cluster}, Variant: s.Name(), Weight: uint32(s.Weight)}
+		t.Policy, t.Shares = policyOf(c, rc, s.Cluster)
+		r.Targets = append(r.Targets, t)
+	}
+	for _, name := range rc.AllowClusters {
+		t := Target{Cluster: ID{Configuration, name}}
+		t.Policy, t.Shares = policyOf(c, rc, name)
+		r.Targets = append(r.Targets, t)
 	}
 	return r
+}
+
+// policyOf is what a route goes by where it sends requests to a cluster, and the cluster
+// whose retry budget it shares.
+func policyOf(c *config.Config, rc *config.Route, cluster string) (p Policy, shares string) {
+	cc := c.Clusters[cluster]
+	p = Policy{Retry: rc.Retry, Hedge: c.HedgeFor(rc, cluster), Hash: cc.Balance.Hash}
+	if rc.Retry == nil {
+		p.Retry, shares = cc.Retry, cluster
+	}
+	return p, shares
 }
 
 // routeName names a route that has no name of its own after what it matches.
@@ -105,6 +123,7 @@ func settings(c *config.Config) []Setting {
 	return []Setting{
 		{Key: "service", Value: c.Service, Fixed: true},
 		{Key: "admin", Value: c.Admin, Fixed: true},
+		{Key: "routes_from", Value: c.RoutesFrom},
 		{Key: "mesh", Value: mesh, Fixed: true},
 		{Key: "mesh.peers", Value: peers},
 		{Key: "consul", Value: c.Consul},

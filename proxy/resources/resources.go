@@ -98,9 +98,17 @@ type Route struct {
 	Match config.Match
 	// Unnamed says that the name is no template of the requests' paths, but was made up.
 	Unnamed bool
-	// Cluster is where requests go. Without a name, a redirect and an answer the route is
-	// closed: its requests are refused.
+	// Cluster is where requests go. Without a name, targets, a redirect and an answer the
+	// route is closed: its requests are refused.
 	Cluster ID
+	// Targets are where requests go in the place of Cluster: each gets a share, or the one
+	// whose cluster has the name that the field ClusterHeader of a request says.
+	Targets       []Target
+	ClusterHeader string
+	// Sticky keeps clients at their target; nil does not.
+	Sticky *config.Sticky
+	// Guard watches a target; nil for none.
+	Guard *config.Guard
 	// Redirect is where clients are sent, and Answer the response that they get; nil for
 	// neither. Content is what the file of the answer holds: whoever reads files sets it.
 	Redirect *config.Redirect
@@ -122,6 +130,8 @@ type Route struct {
 	Strip, Prepend string
 	// Rewrite changes path and host in their place; nil is none.
 	Rewrite *config.Rewrite
+	// RequestHeaders and ResponseHeaders change fields; nil is none.
+	RequestHeaders, ResponseHeaders *config.HeaderChanges
 	// Host is the Host field that the endpoint sees: "" for the client's, "endpoint"
 	// for the endpoint's own address.
 	Host string
@@ -131,6 +141,18 @@ type Route struct {
 	Traces *config.RouteTraces
 	// Policies are what its filters do.
 	Policies config.RoutePolicies
+}
+
+// Target is a cluster to which a part of a route's requests goes.
+type Target struct {
+	Cluster ID
+	// Variant names it among those that each get a share, and Weight is that share, as
+	// against the sum of all.
+	Variant string
+	Weight  uint32
+	// Policy and Shares are as those of [Route], for this cluster.
+	Policy Policy
+	Shares string
 }
 
 // Cluster is a group of endpoints.

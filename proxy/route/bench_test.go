@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/hopscope/hopscope/proxy/message"
@@ -43,6 +44,14 @@ var kinds = []struct {
 		}
 	}, func(i int) (string, string) {
 		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17?v=2", i), fmt.Sprintf("shop-%d.test", i%100)
+	}},
+	{"values", func(i int) route.Match { // no two of them ask for the same
+		return route.Match{
+			PathPrefix: fmt.Sprintf("/api/v1/part-%04d/", i),
+			Headers:    []route.Value{{Name: "x-tenant", Exact: fmt.Sprintf("tenant-%04d", i)}, {Name: "x-zone", Prefix: fmt.Sprintf("zone-%04d", i)}, {Name: "x-old", Absent: true}},
+		}
+	}, func(i int) (string, string) {
+		return fmt.Sprintf("GET /api/v1/part-%04d/orders/17", i), fmt.Sprintf("web.test\r\nX-Tenant: tenant-%04d\r\nX-Zone: zone-%04d-a", i, i)
 	}},
 	{"tenants", func(i int) route.Match { // one path, told apart by a field
 		return route.Match{PathPrefix: "/api/", Headers: []route.Value{{Name: "x-debug", Present: true}, {Name: "x-tenant", Exact: fmt.Sprintf("tenant-%04d", i)}}}
@@ -89,5 +98,43 @@ func BenchmarkMatch(b *testing.B) {
 				})
 			}
 		}
+	}
+}
+
+// BenchmarkConditions is a match with twelve conditions, all of which hold, and with each of
+// them.
+func BenchmarkConditions(b *testing.B) {
+	regex, err := route.ParseRegex("curl/.*")
+	if err != nil {
+		b.Fatal(err)
+	}
+	all := route.Match{
+		Hosts: []string{"web.test"}, PathPrefix: "/", Methods: []string{"GET", "HEAD"},
+		Headers: []route.Value{
+			{Name: "user-agent", Regex: regex}, {Name: "x-user-group", Exact: "beta"}, {Name: "x-debug", Present: true},
+			{Name: "x-build", Range: &[2]int64{100, 200}}, {Name: "x-old", Absent: true},
+		},
+		Cookies: []route.Value{{Name: "group", Prefix: "b"}}, Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Not: &route.Match{PathSegments: "/admin", Query: []route.Value{{Name: "v", Exact: "1"}}},
+	}
+	kinds := []struct {
+		name  string
+		match route.Match
+	}{
+		{"all", all}, {"none", route.Match{}}, {"host", route.Match{Hosts: all.Hosts}}, {"methods", route.Match{Methods: all.Methods}}, {"regex", route.Match{Headers: all.Headers[:1]}},
+		{"exact", route.Match{Headers: all.Headers[1:2]}}, {"range", route.Match{Headers: all.Headers[3:4]}}, {"absent", route.Match{Headers: all.Headers[4:]}},
+		{"cookie", route.Match{Cookies: all.Cookies}}, {"clients", route.Match{Clients: all.Clients}}, {"not", route.Match{Not: all.Not}},
+	}
+	for _, kind := range kinds {
+		b.Run(kind.name, func(b *testing.B) {
+			table := route.Compile([]route.Match{kind.match})
+			q := route.Request{Head: head(b, "GET /98", "web.test:8080"+benchFields+"\r\nCookie: session=4711; group=beta"), Client: netip.MustParseAddr("127.0.0.1")}
+			b.ReportAllocs()
+			for b.Loop() {
+				if table.Match(&q) != 0 {
+					b.Fatal("no match")
+				}
+			}
+		})
 	}
 }

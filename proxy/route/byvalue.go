@@ -7,6 +7,12 @@ type byValue struct {
 	routes map[string][]choice
 }
 
+// found is a byValue in a table: the first candidate, and one, for each value.
+type found struct {
+	value *value
+	at    map[string]uint32
+}
+
 // manyChoices is from how many choices of one path on they are found by value.
 const manyChoices = 8
 

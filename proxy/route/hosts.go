@@ -32,31 +32,31 @@ func (t *hosts) with(host string, k keys, c choice) *hosts {
 	return t
 }
 
-// first returns the least index of a route that the request matches, or before
-// where that is less.
-func (t *hosts) first(q *Request, before int) int {
-	host := message.Hostname(q.Head.Host())
-	for n := &t.node; n.least < before; {
+// firstOfHost returns the least index of a route that the request matches, or before
+// where that is less. at is the root of a tree of hosts.
+func (t *Table) firstOfHost(at uint32, q *Request, before uint32) uint32 {
+	host, path := message.Hostname(q.Head.Host()), q.Head.Path()
+	for n := &t.nodes[at]; n.least < before; {
 		if len(host) == 0 {
-			if n.here.exact != nil {
-				before = n.here.exact.first(q, before)
+			if n.here != 0 {
+				before = t.firstOfPath(n.here-1, q, path, before)
 			}
 			return before
 		}
-		if n.here.below != nil {
-			before = n.here.below.first(q, before)
+		if n.below != 0 {
+			before = t.firstOfPath(n.below-1, q, path, before)
 		}
-		if n = n.child(lower(host[len(host)-1])); n == nil || !endsWith(host, n.label) {
+		if n = t.child(n, lower(host[len(host)-1])); n == nil || !endsWith(host, t.label(n)) {
 			return before
 		}
-		host = host[:len(host)-len(n.label)]
+		host = host[:len(host)-int(n.size)]
 	}
 	return before
 }
 
 // endsWith reports whether a host ends with a label, which is in lower case and
 // backwards.
-func endsWith(host []byte, label string) bool {
+func endsWith(host, label []byte) bool {
 	if len(host) < len(label) {
 		return false
 	}

@@ -1,12 +1,6 @@
 package route
 
-import (
-	"math"
-	"slices"
-)
-
-// none is above every index.
-const none = math.MaxInt
+import "slices"
 
 // choice is a route that a request takes which has come so far, if its method
 // is one of these, none being all, and all conditions hold.
@@ -19,28 +13,6 @@ type choice struct {
 
 // unconditional reports whether the route takes all of a method's requests.
 func (c *choice) unconditional() bool { return len(c.conditions) == 0 }
-
-// takes reports whether the route takes a request which has come so far.
-func (c *choice) takes(q *Request) bool {
-	if len(c.methods) > 0 && !c.hasMethod(q.Head.MethodText()) && !(c.preflights && c.hasMethod(q.Head.Preflight())) {
-		return false
-	}
-	for i := range c.conditions {
-		if !c.conditions[i].holds(q) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *choice) hasMethod(method []byte) bool {
-	for _, m := range c.methods {
-		if string(method) == m {
-			return true
-		}
-	}
-	return false
-}
 
 // choices are in the order of their indices.
 type choices struct {
@@ -82,23 +54,6 @@ func (p *paths) index() {
 	})
 }
 
-// first returns the least index of a route that the request matches, or before
-// where that is less.
-func (p *paths) first(q *Request, before int) int {
-	path := q.Head.Path()
-	for n := &p.node; n.least < before; {
-		before = n.here.prefix.first(q, before)
-		if len(path) == 0 {
-			return n.here.exact.first(q, before)
-		}
-		if n = n.child(path[0]); n == nil || len(path) < len(n.label) || string(path[:len(n.label)]) != n.label {
-			return before
-		}
-		path = path[len(n.label):]
-	}
-	return before
-}
-
 // add adds a choice, unless those before it leave it no request: so there are never
 // more without conditions than there are methods.
 func (cs *choices) add(c choice) {
@@ -111,27 +66,4 @@ func (cs *choices) add(c choice) {
 		return
 	}
 	cs.list = append(cs.list, c)
-}
-
-func (cs *choices) first(q *Request, before int) int {
-	for i := range cs.by {
-		by := &cs.by[i]
-		if value, there := by.value.get(q.Head); there {
-			before = firstOf(by.routes[string(value)], q, before)
-		}
-	}
-	return firstOf(cs.list, q, before)
-}
-
-func firstOf(list []choice, q *Request, before int) int {
-	for i := range list {
-		c := &list[i]
-		if c.index >= before {
-			break
-		}
-		if c.takes(q) {
-			return c.index
-		}
-	}
-	return before
 }

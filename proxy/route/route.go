@@ -78,14 +78,23 @@ const (
 // Table is a list of routes of which the first that matches is taken. To find
 // it costs about the same in a table of ten thousand as in one of ten.
 type Table struct {
-	anyHost *paths // what no host is asked for, nil if there is none
-	hosts   *hosts // the rest, nil if there is none
-	asks    Asks
+	nodes      []packed
+	text       []byte // of the nodes
+	candidates []candidate
+	found      []found
+	methods    [][]string
+	conditions []condition
+	asked      []uint32 // the conditions of the candidates
+	anyHost    uint32   // the root of a tree of paths, and one: what no host is asked for; 0 for none
+	hosts      uint32   // the root of the tree of hosts, and one: the rest; 0 for none
+	asks       Asks
 }
 
 // Compile makes a table; the index of a match is what [Table.Match] returns.
 func Compile(matches []Match) *Table {
 	t := &Table{}
+	var anyHost *paths
+	var hosts *hosts
 	for i := range matches {
 		m := &matches[i]
 		if m.Path != "" && !strings.HasPrefix(m.Path, m.PathPrefix) {
@@ -98,19 +107,23 @@ func Compile(matches []Match) *Table {
 			t.asks |= c.conditions[k].asks()
 		}
 		if len(m.Hosts) == 0 {
-			t.anyHost = t.anyHost.with(keys, c)
+			anyHost = anyHost.with(keys, c)
 		}
 		for _, host := range m.Hosts {
-			t.hosts = t.hosts.with(host, keys, c)
+			hosts = hosts.with(host, keys, c)
 		}
 	}
-	t.anyHost.index()
-	if t.hosts != nil {
-		t.hosts.each(func(h *hostPaths) {
+	p := newPacker(t)
+	anyHost.index()
+	t.anyHost = p.pathTree(anyHost)
+	if hosts != nil {
+		hosts.each(func(h *hostPaths) {
 			h.below.index()
 			h.exact.index()
 		})
+		t.hosts = 1 + p.hostTree(hosts)
 	}
+	p.settle()
 	return t
 }
 
@@ -120,15 +133,15 @@ func (t *Table) Asks() Asks { return t.asks }
 // Match returns the index of the first route that the request matches, -1 if
 // none does. It allocates nothing, unless Identities does.
 func (t *Table) Match(q *Request) int {
-	first := none
-	if t.anyHost != nil {
-		first = t.anyHost.first(q, first)
+	first := uint32(none)
+	if t.anyHost != 0 {
+		first = t.firstOfPath(t.anyHost-1, q, q.Head.Path(), first)
 	}
-	if t.hosts != nil {
-		first = t.hosts.first(q, first)
+	if t.hosts != 0 {
+		first = t.firstOfHost(t.hosts-1, q, first)
 	}
 	if first == none {
 		return -1
 	}
-	return first
+	return int(first)
 }

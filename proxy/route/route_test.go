@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -162,5 +163,48 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations a match", n)
+	}
+}
+
+// Conditions allocate nothing, also where a value is not what they compare it with.
+func TestConditionsAllocateNothing(t *testing.T) {
+	regex, err := route.ParseRegex("t.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	matches := []route.Match{{Headers: []route.Value{{Name: "x-build", Range: &[2]int64{100, 200}}}}}
+	for i := range 10 {
+		matches = append(matches, route.Match{Headers: []route.Value{{Name: "x-tenant", Exact: strings.Repeat("x", i+1)}}})
+	}
+	matches = append(matches, route.Match{
+		PathSegments: "/a", Not: &route.Match{PathPrefix: "/a/c"},
+		Headers: []route.Value{{Name: "x-tenant", Regex: regex}, {Name: "x-old", Absent: true}},
+		Query:   []route.Value{{Name: "v", Suffix: "2"}}, Cookies: []route.Value{{Name: "c", Contains: "B", FoldCase: true}},
+	})
+	table := route.Compile(matches)
+	h := head(t, "GET /a/b?u=1&v=2", "a\r\nX-Build: many\r\nX-Tenant: ten\r\nCookie: d=1; c=abc")
+	if n := testing.AllocsPerRun(100, func() {
+		if got := table.Match(&route.Request{Head: h}); got != len(matches)-1 {
+			t.Errorf("%d, want the last", got)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a match", n)
+	}
+}
+
+func TestRanges(t *testing.T) {
+	for _, tt := range []struct {
+		value    string
+		from, to int64
+		want     bool
+	}{
+		{"100", 100, 200, true}, {"200", 100, 200, false}, {"-3", -5, 0, true}, {"+7", 7, 8, true}, {"007", 7, 8, true}, {"", 0, 10, false}, {"-", -1, 1, false},
+		{"7a", 7, 8, false}, {"0x7", 0, 10, false}, {"9223372036854775806", math.MaxInt64 - 1, math.MaxInt64, true}, {"9223372036854775808", math.MinInt64, math.MaxInt64, false},
+		{"-9223372036854775808", math.MinInt64, 0, true}, {"-9223372036854775809", math.MinInt64, 0, false}, {"99999999999999999999", 0, math.MaxInt64, false},
+	} {
+		table := route.Compile([]route.Match{{Headers: []route.Value{{Name: "x-a", Range: &[2]int64{tt.from, tt.to}}}}})
+		if got := table.Match(&route.Request{Head: head(t, "GET /", "a\r\nX-A: "+tt.value)}) == 0; got != tt.want {
+			t.Errorf("%q from %d to %d: %v, want %v", tt.value, tt.from, tt.to, got, tt.want)
+		}
 	}
 }

@@ -1,7 +1,7 @@
 package route
 
 import (
-	"strconv"
+	"math"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/message"
@@ -101,8 +101,8 @@ func (v *value) meets(text []byte) bool {
 	case matches:
 		return v.regex.Match(text)
 	case isWithin:
-		i, err := strconv.ParseInt(string(text), 10, 64)
-		return err == nil && i >= v.from && i < v.to
+		i, ok := integer(text)
+		return ok && i >= v.from && i < v.to
 	}
 	for i := range len(text) - len(v.text) + 1 {
 		if v.same(text[i : i+len(v.text)]) {
@@ -110,6 +110,28 @@ func (v *value) meets(text []byte) bool {
 		}
 	}
 	return false
+}
+
+// integer parses a decimal integer. Unlike strconv.ParseInt, it makes no error of what is none.
+func integer(text []byte) (int64, bool) {
+	digits := text
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		digits = text[1:]
+	}
+	if len(digits) == 0 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range digits {
+		if c < '0' || c > '9' || n > math.MaxInt64/10 {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	if text[0] == '-' {
+		return -int64(n), n <= 1<<63
+	}
+	return int64(n), n <= math.MaxInt64
 }
 
 // same compares what is as long as the text.
@@ -148,7 +170,7 @@ func (v *value) field(h *message.Head) (text []byte, there bool) {
 	own := len(h.Scratch())
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.ID != v.id || f.Removed || f.ID == message.Unknown && !message.EqualFold(h.Bytes(f.Name), v.name) {
+		if f.ID != v.id || f.Removed || f.ID == message.Unknown && (int(f.Name.Len) != len(v.name) || !message.EqualFold(h.Bytes(f.Name), v.name)) {
 			continue
 		}
 		if !there {

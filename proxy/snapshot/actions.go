@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"maps"
 	"mime"
 	"net/http"
@@ -43,7 +44,13 @@ func rewrite(a *forward.Forward, c *config.Rewrite, match *config.Conditions) {
 	if c.Host != "" {
 		a.Host = c.Host
 	}
-	a.HostFrom = c.HostFromHeader
+	a.HostFrom, a.KeepHost = c.HostFromHeader, c.Host+c.HostFromHeader != ""
+	if c.Location || c.Cookies {
+		a.Undo = &forward.Undo{Location: c.Location, Cookies: c.Cookies}
+		if n := matched(match); c.PathPrefix != "" && n >= 0 {
+			a.Undo.From, a.Undo.To = cmp.Or(match.PathSegments, match.PathPrefix), c.PathPrefix
+		}
+	}
 	switch {
 	case c.PathPrefix != "":
 		a.Rewrite = &forward.Rewrite{Prefix: &forward.Prefix{Length: matched(match), With: c.PathPrefix}}

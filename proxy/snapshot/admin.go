@@ -37,13 +37,13 @@ func (p *Proxy) bindAdmin(c *config.Config) error {
 		Version: p.options.Version, Started: p.started,
 		Log: p.options.Log, Panics: p.panics, Active: p.active, Level: p.options.Level,
 		Metrics: p.metrics.Handler(), Ready: p.ready, Dropped: p.dropped,
-		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState,
+		Clusters: p.clustersState, Catalog: p.catalogState, Act: p.act, Listeners: p.listenersState, Routes: p.routesState,
 		ConfigDump: func() ([]byte, error) { return p.current.Load().config.DumpJSON(), nil },
-		Top:        p.top, Tail: p.tail, Drain: p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince, Series: p.seriesUntil, Config: p.shown,
+		Top:        p.top, Tail: p.tail, Drain: p.requestDrain, Reload: p.options.Reload, Events: p.eventsSince, Series: p.seriesUntil, Config: p.shown, Explain: p.Explain,
 	}
 	if p.store != nil {
 		o.Trace, o.Traces, o.Why = p.store.Trace, p.store.Traces, p.digest
-		o.Strays = p.strays
+		o.Strays, o.ExplainHops = p.strays, p.explainHops
 		o.Store = func() any { return p.store.Stats() }
 	}
 	if p.pins != nil {

@@ -82,6 +82,7 @@ func (g *generation) forwarding(lc *config.Listener, server *tlsconf.Server, pro
 		o.Routes = append(o.Routes, g.route(&routes[i], lc, labels))
 	}
 	o.Table, o.Hosts = compile(routes), hostsOf(routes)
+	o.Paths = lc.Path.Rules()
 	if lc.Catalog == "consul" {
 		o.Catalog = new(atomic.Pointer[forward.Routing])
 	}

@@ -235,16 +235,17 @@ func (x *explanation) fill() error {
 		x.Route, policies = &named, &r.Policies
 		x.settings(r)
 	}
-	x.earlier()
+	if x.Early = x.run.Request.Head == nil; !x.Early {
+		x.earlier()
+	}
 	x.Filters = explainedFilters(x.config, policies)
 	x.answers()
 	if x.run.Action != nil && x.answer == nil {
 		if err := x.targets(); err != nil {
 			return err
 		}
-		x.plan(x.run.Action)
 	}
-	if r == nil {
+	if r == nil && !x.Early {
 		x.missed()
 	}
 	if x.in.scheme == "https" && x.config.TLS == nil || x.in.scheme == "http" && x.config.TLS != nil {
@@ -319,9 +320,12 @@ func (x *explanation) missed() {
 
 // targets are where requests may go, each with the request as it goes out.
 func (x *explanation) targets() error {
-	chances := x.run.Action.Chances()
+	chances, likely := x.run.Chances(), 0.0
 	for i := range x.run.Action.Targets {
 		t := &x.run.Action.Targets[i]
+		if x.run.Sure && chances[i] == 0 {
+			continue
+		}
 		one, _, err := x.dryRun(x.run.Chance, 1, i)
 		if err != nil {
 			return err
@@ -330,7 +334,11 @@ func (x *explanation) targets() error {
 		if err != nil {
 			return err
 		}
-		shown := explain.Target{Cluster: t.Cluster.Name, Chance: chances[i], Endpoints: []explain.Endpoint{}}
+		if chances[i] >= likely {
+			likely = chances[i]
+			x.plan(one.Plan)
+		}
+		shown := explain.Target{Cluster: t.Cluster.Name, Variant: t.Labels.Variant, Chance: chances[i], Endpoints: []explain.Endpoint{}}
 		shown.Sent = sentHead(one.Sent, two.Sent)
 		shown.Changes = compared(x.in.lines, shown.Sent)
 		status := t.Cluster.Status()
@@ -394,9 +402,9 @@ func (x *explanation) anEndpoint(t *forward.Target) string {
 	return "ENDPOINT"
 }
 
-// plan says how long the request may take, and when it is sent again.
-func (x *explanation) plan(a *forward.Forward) {
-	p := &x.run.Plan
+// plan says how long a request to a target may take, and when it is sent again.
+func (x *explanation) plan(p forward.Plan) {
+	x.Timeouts = nil
 	add := func(key string, d interface{ String() string }, given bool) {
 		if given {
 			x.Timeouts = append(x.Timeouts, config.Shown{Key: key, Value: d.String()})
@@ -406,7 +414,7 @@ func (x *explanation) plan(a *forward.Forward) {
 	add("each attempt", p.PerTry, p.PerTry > 0)
 	add("what the caller waits, less a margin", p.CallerWaits, p.CallerWaits > 0)
 	add("no byte moves", x.forwarder.StreamIdleTimeout, x.forwarder.StreamIdleTimeout > 0)
-	x.Retry = &explain.Retry{Attempts: p.Attempts, On: append([]string{}, p.On...), PerTry: p.PerTry, Budget: p.Budget, Implied: a.Targets[0].Retry == nil}
+	x.Retry = &explain.Retry{Attempts: p.Attempts, On: append([]string{}, p.On...), PerTry: p.PerTry, Budget: p.Budget, Implied: p.Implied}
 }
 
 // settings are what the route says besides its match.

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/explain"
@@ -11,7 +12,7 @@ import (
 // asked are the keys of the policies whose filters a dry run goes through: what these do
 // follows from the request alone. A filter that waits, draws lots or counts is not among
 // them.
-var asked = map[string]bool{"body": true, "compress": true, "cors": true, "early_data": true}
+var asked = map[string]bool{"body": true, "compress": true, "cors": true, "early_data": true, "transcode": true}
 
 // policyFilter is a filter of a route, with the policy that it is made of.
 type policyFilter struct {
@@ -19,30 +20,44 @@ type policyFilter struct {
 	filter filter.Filter
 }
 
-// filtersOf are the filters of a route in their order, the first outermost: those of
-// routeFilters. Which policy one is made of is found out by giving it each alone.
+// filtersOf are the filters of a route in their order, the first outermost. Which policy one
+// is made of is found out by giving it each alone. Policies that no such filter is made of
+// are the route's limits, which come between the outer filters and the inner ones.
 func filtersOf(p *config.RoutePolicies) (all []policyFilter) {
+	left := p.Set()
+	made := func(makers []func(*config.RoutePolicies) filter.Filter) (made []policyFilter) {
+		for _, of := range makers {
+			f := of(p)
+			if f == nil {
+				continue
+			}
+			one := policyFilter{filter: f}
+			for _, policy := range eachAlone(p) {
+				if key := policy.Set()[0]; of(policy) != nil {
+					one.Shown = key
+					left = slices.DeleteFunc(left, func(k config.Shown) bool { return k == key })
+				}
+			}
+			made = append(made, one)
+		}
+		return made
+	}
+	outer, inner := made(routeFilters[:]), made(innerFilters[:])
+	for _, k := range left {
+		outer = append(outer, policyFilter{Shown: k})
+	}
+	return append(outer, inner...)
+}
+
+// eachAlone are policies that have one key of a route's each.
+func eachAlone(p *config.RoutePolicies) (all []*config.RoutePolicies) {
 	whole := reflect.ValueOf(p).Elem()
-	for _, of := range routeFilters(nil) {
-		if of(p) == nil {
-			continue
+	for i := range whole.NumField() {
+		if !whole.Field(i).IsZero() {
+			alone := new(config.RoutePolicies)
+			reflect.ValueOf(alone).Elem().Field(i).Set(whole.Field(i))
+			all = append(all, alone)
 		}
-		var keys []config.Shown
-		for i := range whole.NumField() {
-			var alone config.RoutePolicies
-			reflect.ValueOf(&alone).Elem().Field(i).Set(whole.Field(i))
-			if !whole.Field(i).IsZero() && of(&alone) != nil {
-				keys = append(keys, alone.Set()...)
-			}
-		}
-		one := policyFilter{filter: of(p)}
-		for i, k := range keys {
-			if i > 0 {
-				one.Key, one.Value = one.Key+", ", one.Value+"; "
-			}
-			one.Key, one.Value = one.Key+k.Key, one.Value+k.Value
-		}
-		all = append(all, one)
 	}
 	return all
 }
@@ -51,7 +66,7 @@ func filtersOf(p *config.RoutePolicies) (all []policyFilter) {
 func dryChain(p *config.RoutePolicies) filter.Handler {
 	var filters []filter.Filter
 	for _, f := range filtersOf(p) {
-		if asked[f.Key] {
+		if asked[f.Key] && f.filter != nil {
 			filters = append(filters, f.filter)
 		}
 	}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -11,25 +12,29 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/earlydata"
+	"github.com/hopscope/hopscope/proxy/filter/errorbody"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
+	"github.com/hopscope/hopscope/proxy/filter/transcode"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// routeFilters are the filters of a route, the first outermost: the one table of them.
-// Each makes a filter of the route's policies, nil where the route has none of its kind. own
-// is what the route's limits have counted; nil is nothing.
-func routeFilters(own *routeLimits) []func(*config.RoutePolicies) filter.Filter {
-	return []func(*config.RoutePolicies) filter.Filter{
+// routeFilters are the filters of a route, the first outermost, and innerFilters those that
+// come behind its limits: the one table of them. Each makes a filter of the route's
+// policies, nil where the route has none of its kind.
+var (
+	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		compressFilter,
 		corsFilter,
+		errorBodyFilter,
 		earlyDataFilter,
-		own.admissionFilter,
-		own.limitFilter,
+	}
+	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		injectFilter,
 		bodyFilter,
+		transcodeFilter,
 	}
-}
+)
 
 // chain is the chain of filters in front of what a route does; nil for none. Routes with
 // equal policies share one, unless they have limits, which count for each by itself.
@@ -44,10 +49,17 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 		return shared
 	}
 	var filters []filter.Filter
-	for _, of := range routeFilters(own) {
-		if f := of(p); f != nil {
+	add := func(f filter.Filter) {
+		if f != nil {
 			filters = append(filters, f)
 		}
+	}
+	for _, of := range routeFilters {
+		add(of(p))
+	}
+	filters = append(filters, own.filters()...)
+	for _, of := range innerFilters {
+		add(of(p))
 	}
 	if len(filters) == 0 {
 		return nil
@@ -97,6 +109,26 @@ func corsFilter(p *config.RoutePolicies) filter.Filter {
 	return cors.New(o)
 }
 
+func errorBodyFilter(p *config.RoutePolicies) filter.Filter {
+	if len(p.ErrorBodies) == 0 {
+		return nil
+	}
+	var bodies []errorbody.Body
+	for _, c := range p.ErrorBodies {
+		b := errorbody.Body{Endpoints: c.Endpoints, Content: []byte(c.Body), ContentType: cmp.Or(c.ContentType, "text/plain; charset=utf-8")}
+		if c.JSON != "" {
+			b.Content, b.ContentType = []byte(c.JSON), cmp.Or(c.ContentType, "application/json")
+		}
+		for _, s := range c.Statuses {
+			if first, last, err := config.Statuses(s); err == nil { // it is valid
+				b.Statuses = append(b.Statuses, [2]int{first, last})
+			}
+		}
+		bodies = append(bodies, b)
+	}
+	return errorbody.New(bodies)
+}
+
 func bodyFilter(p *config.RoutePolicies) filter.Filter {
 	if p.Body == nil {
 		return nil
@@ -124,6 +156,23 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 		}
 	}
 	return inject.New(o)
+}
+
+func transcodeFilter(p *config.RoutePolicies) filter.Filter {
+	c := p.Transcode
+	if c == nil {
+		return nil
+	}
+	schema, err := c.Schema()
+	most, tooMuch := config.Size(c.MaxMessage)
+	if err != nil || tooMuch != nil { // not reached: the configuration is valid
+		return nil
+	}
+	return transcode.New(transcode.Options{
+		Schema: schema, MaxMessage: int(most), RejectUnknownMethods: c.RejectUnknownMethods,
+		IgnoredQueryParameters: c.IgnoredQueryParameters, IgnoreUnknownQueryParameters: c.IgnoreUnknownQueryParameters,
+		ConvertGRPCStatus: c.ConvertGRPCStatus, Print: transcode.Print(c.Print),
+	})
 }
 
 func earlyDataFilter(p *config.RoutePolicies) filter.Filter {

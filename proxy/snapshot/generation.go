@@ -36,7 +36,10 @@ type generation struct {
 	catalog   *catalogView // nil where no listener serves one
 	// labelled are the labels of the configuration's routes.
 	labelled []*hop.Labels
+	guards   []*guarded           // of the configuration's routes
 	sampler  tracecontext.Sampler // of traces that begin here
+	// unreached are the routes of listeners that no request takes, once somebody asks.
+	unreached unreached
 
 	// The rest changes with the catalog, and is guarded by Proxy.applying.
 

@@ -145,39 +145,29 @@ func (l *limited) all() (all []*routeLimits) {
 	return all
 }
 
-// or is l, or for nil what a route of these policies begins with.
-func (l *routeLimits) or(p *config.RoutePolicies) *routeLimits {
+// filters are those of the limits, the first outermost.
+func (l *routeLimits) filters() (all []filter.Filter) {
 	if l == nil {
-		l = &routeLimits{policies: p}
-		l.complete(0)
-	}
-	return l
-}
-
-func (l *routeLimits) admissionFilter(p *config.RoutePolicies) filter.Filter {
-	c := p.AdmissionControl
-	if c == nil {
 		return nil
 	}
-	l = l.or(p)
-	o := admit.Options{Calls: c.SuccessGRPCStatuses, Shed: shedding(p.Shed)}
-	for _, text := range c.SuccessStatuses {
-		if first, last, err := config.Statuses(text); err == nil { // the configuration is valid
-			o.Statuses = append(o.Statuses, admit.Range{First: first, Last: last})
+	p := l.policies
+	if c := p.AdmissionControl; c != nil {
+		o := admit.Options{Calls: c.SuccessGRPCStatuses, Shed: shedding(p.Shed)}
+		for _, text := range c.SuccessStatuses {
+			if first, last, err := config.Statuses(text); err == nil { // the configuration is valid
+				o.Statuses = append(o.Statuses, admit.Range{First: first, Last: last})
+			}
 		}
+		all = append(all, admit.New(l.admission, l.denied, o))
 	}
-	return admit.New(l.admission, l.denied, o)
-}
-
-func (l *routeLimits) limitFilter(p *config.RoutePolicies) filter.Filter {
-	if l = l.or(p); !l.gated() {
-		return nil
+	if !l.gated() {
+		return all
 	}
 	o := limit.Options{Max: p.MaxRequests, Adaptive: l.adaptive, Shed: shedding(p.Shed)}
 	if q := p.Queue; q != nil {
 		o.Room, o.MaxWait, o.PriorityField = q.Max, q.MaxWait, strings.ToLower(q.PriorityHeader)
 	}
-	return limit.New(l.requests, o)
+	return append(all, limit.New(l.requests, o))
 }
 
 // gated reports whether the route bounds how many of its requests are under way.

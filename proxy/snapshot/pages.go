@@ -7,12 +7,13 @@ import (
 	"os"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/httprule"
 	"github.com/hopscope/hopscope/proxy/problem"
 	"github.com/hopscope/hopscope/proxy/resources"
 )
 
-// resourcesOf returns what a configuration says, with the error pages and the answers that
-// it names. The error has a line for each file that can't be used.
+// resourcesOf returns what a configuration says, with the error pages, the answers and
+// the descriptors that it names. The error has a line for each file that can't be used.
 func resourcesOf(c *config.Config) (*resources.Set, error) {
 	s := resources.FromConfig(c)
 	var mistakes []error
@@ -27,7 +28,8 @@ func resourcesOf(c *config.Config) (*resources.Set, error) {
 			}
 			l.Pages = append(l.Pages, string(content))
 		}
-		if err := readAnswers(s.Routes[l.Tables[0]]); err != nil {
+		t := s.Routes[l.Tables[0]]
+		if err := errors.Join(readAnswers(t), readDescriptors(t)); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("listener %s: %w", l.Name, err))
 		}
 	}
@@ -50,6 +52,27 @@ func readAnswers(t *resources.RouteTable) error {
 			mistakes = append(mistakes, fmt.Errorf("routes[%d].answer: %s: %w", i, a.File, err))
 		}
 		t.Routes[i].Content = string(content)
+	}
+	return errors.Join(mistakes...)
+}
+
+// readDescriptors reads the descriptors by which routes translate requests.
+func readDescriptors(t *resources.RouteTable) error {
+	var mistakes []error
+	for i := range t.Routes {
+		c := t.Routes[i].Policies.Transcode
+		if c == nil {
+			continue
+		}
+		content, err := readStart(c.Descriptors, httprule.MaxSet)
+		c = c.WithContent(content)
+		if err == nil {
+			_, err = c.Schema()
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("routes[%d].transcode: %s: %w", i, c.Descriptors, err))
+		}
+		t.Routes[i].Policies.Transcode = c
 	}
 	return errors.Join(mistakes...)
 }

@@ -228,12 +228,14 @@ func firstInbound(c *config.Config) *config.Listener {
 // configuration does not name one.
 func firstEndpoint(c *config.Config, l *config.Listener) string {
 	for _, r := range l.Routes {
-		cc := c.Clusters[r.Cluster]
-		if len(cc.Endpoints) > 0 {
-			return cc.Endpoints[0]
-		}
-		if len(cc.Static) > 0 {
-			return cc.Static[0].Address
+		for _, name := range r.Targets() {
+			cc := c.Clusters[name]
+			if len(cc.Endpoints) > 0 {
+				return cc.Endpoints[0]
+			}
+			if len(cc.Static) > 0 {
+				return cc.Static[0].Address
+			}
 		}
 	}
 	return ""

@@ -89,6 +89,7 @@ func (p *Proxy) adopt(g *generation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = append(p.live, g)
+	p.watch()
 	p.current.Store(g)
 }
 
@@ -126,6 +127,7 @@ func (p *Proxy) outlive(old, next *generation) {
 	defer p.reloading.Unlock()
 	p.mu.Lock()
 	p.live = slices.DeleteFunc(p.live, func(g *generation) bool { return g == old })
+	p.watch()
 	p.mu.Unlock()
 	old.releaseSecrets()
 	p.retain()

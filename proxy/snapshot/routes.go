@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/forward"
+	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
@@ -28,34 +28,29 @@ func hostsOf(routes []resources.Route) (all []string) {
 
 // route makes a route to its running cluster. A route without one is closed.
 func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.Labels) forward.Route {
+	response := fieldChanges(header.Response, r.ResponseHeaders)
 	if own := ownAction(r); own != nil {
-		return forward.Route{Labels: labels, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: own}
+		return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: own}
 	}
-	c := g.running(r.Cluster)
-	if c == nil {
+	targets := g.targets(r, lc, labels)
+	if targets == nil {
 		return closed(labels)
 	}
-	t := forward.Target{Labels: labels, Cluster: c.cluster, Own: g.own(lc, r.Cluster), Hash: hashOn(r.Policy.Hash)}
-	if t.Retry = g.retries[r.Shares]; r.Shares == "" {
-		t.Retry = retryPolicy(r.Policy.Retry)
-	}
-	if h := r.Policy.Hedge; h != nil {
-		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
-	}
-	if s := r.Session; s != nil {
-		t.Session = &forward.Session{Cookie: s.Cookie.Name, Path: s.Cookie.Path, TTL: s.Cookie.TTL, Strict: s.Strict}
-	}
-	if len(r.Subset) > 0 {
-		t.Subset = balance.NewCriteria(r.Subset)
-	}
 	a := &forward.Forward{
-		Targets: []forward.Target{t}, Timeout: r.Timeout,
+		Targets: targets, Sticky: sticky(r.Sticky), Held: g.hold(lc, r, targets), ClusterHeader: r.ClusterHeader, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
-	return forward.Route{Labels: labels, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a}
+	a.Request = fieldChanges(header.Request, r.RequestHeaders)
+	return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a}
+}
+
+// fieldChanges are changes of fields, nil for none.
+func fieldChanges(side header.Side, c *config.HeaderChanges) *header.Changes {
+	compiled, _ := c.Compile(side) // it is valid
+	return compiled
 }
 
 // routeSampler is a route's own sampling, nil for none.
@@ -78,7 +73,8 @@ func (g *generation) own(lc *config.Listener, id resources.ID) bool {
 	for i := range g.config.Listeners {
 		l := &g.config.Listeners[i]
 		for k := range l.Routes {
-			only = only && (l.Direction != "inbound" || l.Routes[k].Cluster == id.Name || l.Routes[k].Cluster == "")
+			others := slices.ContainsFunc(l.Routes[k].Targets(), func(name string) bool { return name != id.Name })
+			only = only && (l.Direction != "inbound" || !others)
 		}
 	}
 	cc := g.config.Clusters[id.Name]

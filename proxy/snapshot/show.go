@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/tlsconf"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -45,7 +46,10 @@ type shownRoute struct {
 	Match   string     `json:"match"`
 	Cluster string     `json:"cluster"`
 	Hits    uint64     `json:"hits"`
+	Failed  uint64     `json:"failed"`
 	LastHit *time.Time `json:"last_hit,omitempty"`
+	// Unreachable is why no request can take the route, "" if some can.
+	Unreachable string `json:"unreachable,omitempty"`
 }
 
 type shownCluster struct {
@@ -133,11 +137,16 @@ func (p *Proxy) lastHour() *used {
 	return u
 }
 
-// hits are the requests of each route since the start, by direction, route and cluster.
-func (p *Proxy) hits() map[[3]string]uint64 {
-	all := map[[3]string]uint64{}
+// hits are the requests of each route since the start, and those that failed, by direction,
+// route and cluster.
+func (p *Proxy) hits() map[[3]string]tally.Count {
+	all := map[[3]string]tally.Count{}
 	for _, r := range p.metrics.Routes() {
-		all[[3]string{r.Direction.String(), cmp.Or(r.Configured, hop.UnnamedRoute), r.Cluster}] += r.Requests
+		k := [3]string{r.Direction.String(), cmp.Or(r.Configured, hop.UnnamedRoute), r.Cluster}
+		c := all[k]
+		c.Requests += r.Requests
+		c.Failed += r.Failed
+		all[k] = c
 	}
 	return all
 }
@@ -153,16 +162,41 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 			l.Protocol = "http, forward proxy"
 		}
 		if table := g.base.Routes[resources.ID{Origin: resources.Configuration, Name: b.config.Name}]; table != nil {
+			unreachable := g.unreachable(b.config.Name, table.Routes)
 			for i := range table.Routes {
-				r := &table.Routes[i]
-				one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: r.Cluster.Name, Hits: hits[[3]string{b.config.Direction, r.Name, r.Cluster.Name}]}
-				if last, ok := hour.last[routeKey{b.config.Name, r.Name, r.Cluster.Name}]; ok {
-					one.LastHit = &last
-				}
+				one := shownRouteOf(&table.Routes[i], b.config, hits, hour)
+				one.Unreachable = unreachable[i]
 				l.Routes = append(l.Routes, one)
 			}
 		}
 		all = append(all, l)
+	}
+	return all
+}
+
+func shownRouteOf(r *resources.Route, lc *config.Listener, hits map[[3]string]tally.Count, hour *used) shownRoute {
+	one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: strings.Join(clustersOf(r), ", ")}
+	for _, cluster := range clustersOf(r) {
+		c := hits[[3]string{lc.Direction, r.Name, cluster}]
+		one.Hits += c.Requests
+		one.Failed += c.Failed
+		if last, ok := hour.last[routeKey{lc.Name, r.Name, cluster}]; ok && (one.LastHit == nil || last.After(*one.LastHit)) {
+			one.LastHit = &last
+		}
+	}
+	return one
+}
+
+// clustersOf are the clusters that a route leads to, each once; "" where it leads to none.
+func clustersOf(r *resources.Route) []string {
+	if len(r.Targets) == 0 {
+		return []string{r.Cluster.Name}
+	}
+	var all []string
+	for i := range r.Targets {
+		if name := r.Targets[i].Cluster.Name; !slices.Contains(all, name) {
+			all = append(all, name)
+		}
 	}
 	return all
 }

@@ -82,6 +82,7 @@ type Proxy struct {
 	store        *store.Store // nil where it is off
 	tally        *tally.Tally
 	history      *series.Ring // of what was counted
+	watcher      watcher      // of canaries
 	tail         *tail.Tail
 	recorder     *record.Recorder
 	collectorTLS []exporterTLS
@@ -181,6 +182,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureDescriptors()
 	p.measureDiscovery()
 	p.measurePins()
+	p.measureGuards()
 	p.metrics.Reloaded(nil)
 	p.plan(c)
 	p.serve(g, nothing)

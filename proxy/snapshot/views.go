@@ -29,8 +29,8 @@ const mostRoutes = 100
 func (p *Proxy) startViews(c *config.Config) error {
 	t := &c.Telemetry
 	p.metrics = metrics.New(metrics.Options{Service: c.Service, NativeHistograms: t.Metrics.NativeHistograms, Version: p.options.Version})
-	p.tally, p.tail = tally.New(p.started), tail.New()
-	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail}
+	p.tally, p.tail, p.watcher.proxy = tally.New(p.started), tail.New(), p
+	views := []record.View{paths.New(mostRoutes), p.metrics, events.View{Ring: p.events}, p.tally, p.tail, &p.watcher}
 	logs, err := p.openLogs(t)
 	if err != nil {
 		return err

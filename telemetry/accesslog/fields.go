@@ -86,6 +86,7 @@ var lineFields = [...]field{
 		f.line = appendTLS(f.line[:0], h.TLS)
 		return append(dst, f.line[len(`,"tls":`):]...)
 	}},
+	{"rewritten_path", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Bytes(h.RewrittenPath)) }},
 	{"write_blocked_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
 		if h.WriteBlocked == 0 {
 			return append(dst, "null"...)
@@ -104,6 +105,7 @@ var lineFields = [...]field{
 		}
 		return appendRecovered(dst, h.Recovered)
 	}},
+	{"variant", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Labels.Variant) }},
 }
 
 // FieldNames returns the keys of the default line, in its order.

@@ -133,10 +133,14 @@ func ofText(of func(*hop.Hop) hop.Text) value {
 	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) { return textOf(dst, h.Bytes(of(h))) }
 }
 
-// seenPath is the path that the last endpoint saw, or else the client's.
+// seenPath is the path that the last endpoint saw, or else the one that the request went on
+// with.
 func seenPath(h *hop.Hop) (path, query hop.Text) {
 	if a := h.LastAttempt(); a != nil && a.Path.Len() > 0 {
 		return a.Path, a.Query
+	}
+	if h.RewrittenPath.Len() > 0 {
+		return h.RewrittenPath, h.Query
 	}
 	return h.Path, h.Query
 }

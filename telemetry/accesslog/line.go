@@ -87,6 +87,9 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 
 // appendRare appends the keys that hardly any line has.
 func appendRare(dst []byte, h *hop.Hop) []byte {
+	if h.RewrittenPath.Len() > 0 {
+		dst = appendText(append(dst, `,"rewritten_path":`...), h.Bytes(h.RewrittenPath))
+	}
 	if h.WriteBlocked > 0 {
 		dst = appendMillis(append(dst, `,"write_blocked_ms":`...), h.WriteBlocked)
 	}
@@ -95,6 +98,9 @@ func appendRare(dst []byte, h *hop.Hop) []byte {
 	}
 	if h.Recovered != nil {
 		dst = appendRecovered(append(dst, `,"recovered":`...), h.Recovered)
+	}
+	if h.Labels.Variant != "" {
+		dst = appendText(append(dst, `,"variant":`...), h.Labels.Variant)
 	}
 	return dst
 }

@@ -76,10 +76,14 @@ func unconnected() *hop.Hop {
 }
 
 // recovered is a hop with all that few have: its client reads slowly, the endpoint had just
-// come up, and a call of the application failed.
+// come up, a call of the application failed, and its route divides requests.
 func recovered() *hop.Hop {
 	h := relayed()
+	labels := *h.Labels
+	labels.Variant = "blue"
+	h.Labels = &labels
 	h.Status, h.Attempts[0].Status, h.Attempts[0].Cold, h.WriteBlocked, h.Queued = 200, 200, true, 7*time.Millisecond, 3*time.Millisecond
+	h.Rewrite([]byte("/rewritten"))
 	h.Recovered = &hop.Recovered{Took: 5 * time.Millisecond, Failure: hop.Failure{
 		Origin: hop.OriginRelayed, Hop: "ads", Part: hop.PartNetwork, Kind: "connect_timeout", Caller: "web",
 		Endpoint: "10.0.0.5:80", Inferred: true, Reason: "no answer from 10.0.0.5:80",
@@ -180,14 +184,15 @@ func TestAppendLine(t *testing.T) {
 		{"with the rare keys", func() *hop.Hop {
 			h := garbage()
 			r := recovered()
-			h.WriteBlocked, h.Queued, h.Recovered = r.WriteBlocked, r.Queued, r.Recovered
+			h.WriteBlocked, h.Queued, h.Recovered, h.Labels = r.WriteBlocked, r.Queued, r.Recovered, &hop.Labels{Service: "web", Variant: "blue"}
+			h.Rewrite([]byte("/rewritten"))
 			return h
 		}(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
 			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,"timeout_ms":null,` +
-			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"write_blocked_ms":7.000,"queued_ms":3.000,` +
-			`"recovered":{"origin":"relayed","part":"network","kind":"connect_timeout","caller":"web","endpoint":"10.0.0.5:80","inferred":true,"failed_hop":"ads","failure_reason":"no answer from 10.0.0.5:80","duration_ms":5.000}}`},
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"rewritten_path":"/rewritten","write_blocked_ms":7.000,"queued_ms":3.000,` +
+			`"recovered":{"origin":"relayed","part":"network","kind":"connect_timeout","caller":"web","endpoint":"10.0.0.5:80","inferred":true,"failed_hop":"ads","failure_reason":"no answer from 10.0.0.5:80","duration_ms":5.000},"variant":"blue"}`},
 		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
@@ -368,9 +373,9 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	} {
 		lines, inner := lines, maps.Clone(inner)
 		if name == "rare" {
-			lines = append(slices.Clone(lines), "write_blocked_ms", "queued_ms", "recovered")
+			lines = append(slices.Clone(lines), "rewritten_path", "write_blocked_ms", "queued_ms", "recovered", "variant")
 			inner["attempts"] = append(slices.Clone(inner["attempts"]), "cold")
-			if all := append(lines[len(lines)-3:], "cold"); !slices.Equal(all, documented(rare)) {
+			if all := append(lines[slices.Index(lines, "rewritten_path"):], "cold"); !slices.Equal(all, documented(rare)) {
 				t.Errorf("the documentation has the rare keys %q, want %q", documented(rare), all)
 			}
 		}

@@ -120,6 +120,7 @@ type record struct {
 	Path          string
 	Route         string
 	Cluster       string
+	Variant       string
 	Protocol      string
 	Status        int
 	GRPCStatus    *int   `json:"grpc_status"`
@@ -140,6 +141,7 @@ type record struct {
 	Sampled       bool     `json:"sampled"`
 	RequestID     string   `json:"request_id"`
 	UserAgent     string   `json:"user_agent"`
+	RewrittenPath string   `json:"rewritten_path"`
 	Encryption    *tlsData `json:"tls"`
 	Blocked       millis   `json:"write_blocked_ms"`
 	Queued        millis   `json:"queued_ms"`
@@ -219,7 +221,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 		return nil, fmt.Errorf("accesslog: %w", err)
 	}
 	h := &hop.Hop{
-		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster},
+		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster, Variant: r.Variant},
 		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Timeout: time.Duration(r.Timeout), WriteBlocked: time.Duration(r.Blocked), Queued: time.Duration(r.Queued), Method: r.Method, Version: versionOf(r.Protocol),
 		Status: r.Status, Flags: flagsOf(r.Flags), BytesIn: r.BytesIn, BytesOut: r.BytesOut, Client: r.Client,
 		GRPC: r.GRPCStatus != nil, GRPCStatus: statusOf(r.GRPCStatus), TLS: r.Encryption.tls(),
@@ -254,6 +256,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	h.SetString(&h.Path, path)
 	h.SetString(&h.Query, query)
 	h.SetString(&h.UserAgent, r.UserAgent)
+	h.SetString(&h.RewrittenPath, r.RewrittenPath)
 	h.SetString(&h.RequestID, r.RequestID)
 	h.SetString(&h.GRPCMessage, r.GRPCMessage)
 	return h, r.addAttempts(h)

@@ -157,6 +157,7 @@ func (v View) MarshalJSON() ([]byte, error) {
 		Listener  string         `json:"listener,omitempty"`
 		Route     string         `json:"route,omitempty"`
 		Cluster   string         `json:"cluster,omitempty"`
+		Variant   string         `json:"variant,omitempty"`
 		TraceID   string         `json:"trace_id"`
 		SpanID    string         `json:"span_id"`
 		ParentID  string         `json:"parent_id,omitempty"`
@@ -173,7 +174,7 @@ func (v View) MarshalJSON() ([]byte, error) {
 		Waiting   *time.Duration `json:"waiting_ns,omitempty"`
 		Left      *time.Duration `json:"left_ns,omitempty"`
 	}{
-		h.Labels.Service, h.Labels.Direction.String(), h.Labels.Listener, h.Labels.Route, h.Labels.Cluster,
+		h.Labels.Service, h.Labels.Direction.String(), h.Labels.Listener, h.Labels.Route, h.Labels.Cluster, h.Labels.Variant,
 		h.Trace.String(), h.Span.String(), id(h.Parent), h.Start.UTC(), max(v.Now.Sub(h.Start), 0), h.Slow(v.Now),
 		h.Method, h.Host, h.Path, h.GRPC, h.Attempts, h.Endpoint, h.Waits.String(), waiting, left,
 	})

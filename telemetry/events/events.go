@@ -40,6 +40,10 @@ const (
 	CircuitOpen Kind = "circuit_open"
 	// PanicRouting says that too few endpoints were healthy, so that all were used.
 	PanicRouting Kind = "panic_routing"
+	// GuardTripped says that the canary of a route was worse and was taken back, GuardReset
+	// that somebody gave it its weight again.
+	GuardTripped Kind = "guard_tripped"
+	GuardReset   Kind = "guard_reset"
 
 	CertificateReplaced Kind = "certificate_replaced"
 	CertificateExpired  Kind = "certificate_expired"

@@ -39,11 +39,11 @@ func (h *Hop) ExportedSpan() SpanID {
 	return h.Span
 }
 
-// CallName returns "package.Service/Method" of a gRPC call, or nil. It comes from the
-// path, so a client can invent it: it is a valid protobuf name of limited length, but
+// CallName returns "package.Service/Method" of a gRPC call, or nil. It comes from
+// [Hop.CallPath], so a client can invent it: it is a valid protobuf name of limited length, but
 // there may be any number of them.
 func (h *Hop) CallName() []byte {
-	path := h.Bytes(h.Path)
+	path := h.CallPath()
 	if _, _, ok := RPC(path); !h.GRPC || !ok || len(path) > maxCallName {
 		return nil
 	}
@@ -54,6 +54,18 @@ func (h *Hop) CallName() []byte {
 		}
 	}
 	return path[1:]
+}
+
+// CallPath returns the path of a gRPC call, "/package.Service/Method": what the endpoint was
+// asked for, since a request may have become a call here, or else the client's.
+func (h *Hop) CallPath() []byte {
+	if a := h.LastAttempt(); a != nil && a.Path.Len() > 0 {
+		return h.Bytes(a.Path)
+	}
+	if h.Method != "POST" {
+		return nil
+	}
+	return h.Bytes(h.Path)
 }
 
 // maxCallName is the longest path that becomes a name, in bytes.

@@ -97,14 +97,17 @@ type Hop struct {
 
 	// Texts of the request, in the Hop's own storage; read them with [Hop.String] or
 	// [Hop.Bytes].
-	MethodText  Text // the method as sent, only where Method is "_OTHER"
-	Host        Text
-	Path        Text
-	Query       Text // without the question mark
-	UserAgent   Text
-	RequestID   Text
-	TraceState  Text
-	UpstreamHop Text // the Proxy-Status that came back from upstream, joined by ", "
+	MethodText Text // the method as sent, only where Method is "_OTHER"
+	Host       Text
+	Path       Text
+	Query      Text // without the question mark
+	// RewrittenPath is the path that the request went on with, in its normal form and after
+	// rewrites; empty where that is Path. [Hop.Rewrite] sets it.
+	RewrittenPath Text
+	UserAgent     Text
+	RequestID     Text
+	TraceState    Text
+	UpstreamHop   Text // the Proxy-Status that came back from upstream, joined by ", "
 
 	// Recorded are the values of further fields, which only the configuration asks for; it
 	// knows which they are. It is empty if nobody asks for any.
@@ -176,6 +179,9 @@ type Labels struct {
 	Listener  string
 	// Route and Cluster are empty until a route has been chosen, or if none matched.
 	Route, Cluster string
+	// Variant is the target that was chosen where the route divides its requests among
+	// several; empty for all other routes.
+	Variant string
 	// Learn says that the configuration names no template for the route, so that the views
 	// may learn it from the paths.
 	Learn bool

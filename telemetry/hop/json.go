@@ -21,6 +21,7 @@ type document struct {
 	Route      string        `json:"route,omitempty"`
 	Template   string        `json:"template,omitempty"`
 	Cluster    string        `json:"cluster,omitempty"`
+	Variant    string        `json:"variant,omitempty"`
 	SlowNS     time.Duration `json:"slow_ns,omitempty"`
 	TraceID    string        `json:"trace_id,omitempty"`
 	SpanID     string        `json:"span_id,omitempty"`
@@ -52,6 +53,7 @@ type document struct {
 	Host       string        `json:"host,omitempty"`
 	Path       string        `json:"path,omitempty"`
 	Query      string        `json:"query,omitempty"`
+	Rewritten  string        `json:"rewritten_path,omitempty"`
 	UserAgent  string        `json:"user_agent,omitempty"`
 	RequestID  string        `json:"request_id,omitempty"`
 	TraceState string        `json:"tracestate,omitempty"`
@@ -141,7 +143,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 	}
 	d := document{
 		Service: l.Service, Direction: l.Direction.String(), Kind: kindNames[h.Kind],
-		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, SlowNS: l.Slow,
+		Listener: l.Listener, Route: l.Route, Template: h.Template, Cluster: l.Cluster, Variant: l.Variant, SlowNS: l.Slow,
 		TraceID: idText(h.Trace[:]), SpanID: idText(h.Span[:]), ParentID: idText(h.Parent[:]),
 		Sampled: h.Sampled, SampledBy: h.Keep.String(), Entry: h.Entry,
 		Start: h.Start.UTC(), TimeoutNS: h.Timeout, RoutedNS: h.Routed, FirstByte: h.FirstByte, EndNS: h.End,
@@ -151,7 +153,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		BytesIn: h.BytesIn, BytesOut: h.BytesOut, BlockedNS: h.WriteBlocked, QueuedNS: h.Queued, Client: h.Client, Peer: h.Peer,
 		Host: h.String(h.Host), Path: h.String(h.Path),
 		Query:     string(redact.AppendQuery(nil, h.Bytes(h.Query))),
-		UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
+		Rewritten: h.String(h.RewrittenPath), UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
 		TraceState: h.String(h.TraceState), Upstream: h.String(h.UpstreamHop),
 		GRPC: h.GRPC, GRPCStatus: codeOf(h.GRPCStatus), GRPCName: h.GRPCStatus.String(),
 		GRPCText: h.String(h.GRPCMessage), TLS: factsOf(h.TLS),
@@ -188,7 +190,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	*h = Hop{
 		Labels: &Labels{
 			Service: d.Service, Direction: parse(d.Direction, Inbound, Outbound),
-			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Slow: d.SlowNS,
+			Listener: d.Listener, Route: d.Route, Cluster: d.Cluster, Variant: d.Variant, Slow: d.SlowNS,
 		},
 		Sampled: d.Sampled, Keep: parse(d.SampledBy, KeepNot, KeepMesh), Entry: d.Entry,
 		Start: d.Start, Timeout: d.TimeoutNS, Routed: d.RoutedNS, FirstByte: d.FirstByte, End: d.EndNS,
@@ -217,7 +219,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 	}{
 		{&h.MethodText, d.MethodText}, {&h.Host, d.Host}, {&h.Path, d.Path}, {&h.Query, d.Query},
 		{&h.UserAgent, d.UserAgent}, {&h.RequestID, d.RequestID}, {&h.TraceState, d.TraceState},
-		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText},
+		{&h.UpstreamHop, d.Upstream}, {&h.GRPCMessage, d.GRPCText}, {&h.RewrittenPath, d.Rewritten},
 	} {
 		h.setIf(piece.text, piece.s)
 	}

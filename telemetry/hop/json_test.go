@@ -12,7 +12,7 @@ import (
 func example() *Hop {
 	h := &Hop{
 		Labels: &Labels{Service: "web", Direction: Outbound, Listener: "egress", Route: "api",
-			Cluster: "payments", Slow: time.Second},
+			Cluster: "payments", Variant: "v2", Slow: time.Second},
 		Kind: KindTunnel, Trace: TraceID{1, 2, 15: 3}, Span: SpanID{4, 7: 5}, Parent: SpanID{6},
 		Sampled: true, Keep: KeepFailed, Entry: true,
 		Start:  time.Date(2026, 3, 4, 5, 6, 7, 123456789, time.UTC),
@@ -44,6 +44,7 @@ func example() *Hop {
 	h.SetString(&h.TraceState, "a=1")
 	h.SetString(&h.UpstreamHop, "payments; error=connection_refused")
 	h.SetString(&h.GRPCMessage, "no backend")
+	h.SetString(&h.RewrittenPath, "/rewritten")
 	*h.Attempt() = Attempt{
 		Span: SpanID{8}, Endpoint: "127.0.0.1:4003", Cluster: "payments", Reused: true, Cold: true, Version: HTTP2, Scheme: "https",
 		Start: 1, Connected: 2, Sent: 3, FirstByte: 4, End: 5, Status: 503,

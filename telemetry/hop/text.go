@@ -19,6 +19,16 @@ func (h *Hop) Set(t *Text, b []byte) {
 	h.text = append(h.text, b...)
 }
 
+// Rewrite records the path that the request goes on with.
+func (h *Hop) Rewrite(path []byte) {
+	path = path[:min(len(path), MaxText)]
+	if string(path) == string(h.Bytes(h.Path)) {
+		h.RewrittenPath = Text{}
+		return
+	}
+	h.Set(&h.RewrittenPath, path)
+}
+
 // SetString is [Hop.Set] for a string.
 func (h *Hop) SetString(t *Text, s string) {
 	if len(s) > MaxText {

@@ -107,7 +107,7 @@ func TestCalls(t *testing.T) {
 	l := New(2)
 	call := func(path string, code int) string {
 		h := request(path, 200)
-		h.GRPC, h.GRPCStatus = true, hop.GRPCStatusOf(code)
+		h.Method, h.GRPC, h.GRPCStatus = "POST", true, hop.GRPCStatusOf(code)
 		l.Observe(h)
 		return h.Template
 	}

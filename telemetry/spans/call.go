@@ -6,7 +6,7 @@ import "github.com/hopscope/hopscope/telemetry/hop"
 // of the call: service and method, and the status if there is one.
 func appendCall(b []byte, h *hop.Hop, status hop.GRPCStatus) []byte {
 	b = appendString(b, "rpc.system", "grpc")
-	if service, method, ok := hop.RPC(h.Bytes(h.Path)); ok {
+	if service, method, ok := hop.RPC(h.CallPath()); ok {
 		b = appendString(b, "rpc.service", service)
 		b = appendString(b, "rpc.method", method)
 	}

@@ -74,7 +74,9 @@ func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 	}
 	b = appendString(b, "hopscope.direction", h.Labels.Direction.String())
 	b = appendString(b, "hopscope.cluster", cluster)
+	b = appendString(b, "hopscope.variant", h.Labels.Variant)
 	b = appendString(b, "hopscope.sampled_by", h.Keep.String())
+	b = appendString(b, "hopscope.rewritten_path", h.Bytes(h.RewrittenPath))
 	b = appendString(b, "hopscope.request_id", h.Bytes(h.RequestID))
 	if h.Queued > 0 {
 		b = appendInt(b, "hopscope.queued_ms", h.Queued.Milliseconds())

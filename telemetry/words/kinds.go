@@ -4,6 +4,7 @@ package words
 // failures, which knows the flag, the detail and the error type of each.
 var kinds = map[string]string{
 	"bad_request":         "the request breaks the grammar of the protocol",
+	"bad_path":            "the path of the request can be read in several ways",
 	"not_http":            "what the client sent is another protocol's",
 	"bad_framing":         "the length of the request is ambiguous",
 	"bad_header":          "a field of the request is not acceptable",

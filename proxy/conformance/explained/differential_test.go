@@ -109,7 +109,11 @@ func contradiction(e *explain.Explanation, took *hop.Hop, response *http.Respons
 	case e.Answer != nil:
 		return ""
 	}
-	sent := e.Targets[0].Sent
+	at := slices.IndexFunc(e.Targets, func(t explain.Target) bool { return t.Cluster == took.Labels.Cluster && t.Chance > 0 })
+	if at < 0 {
+		return fmt.Sprintf("the request went to cluster %s, which is not explained", took.Labels.Cluster)
+	}
+	sent := e.Targets[at].Sent
 	if len(sent) != len(head) {
 		return fmt.Sprintf("the endpoint got\n%s\nwhich is not explained", strings.Join(head, "\n"))
 	}
@@ -139,11 +143,17 @@ func one(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
 // table is a configuration of random routes.
 func table(r *rand.Rand, endpoint string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "listeners:\n- name: ingress\n  address: %q\n  routes:\n", proxytest.OwnAddress())
+	fmt.Fprintf(&b, "listeners:\n- name: ingress\n  address: %q\n  path: {normalize: true, merge_slashes: true, escaped_slashes: %s}\n  routes:\n", proxytest.OwnAddress(), one(r, "keep", "reject", "redirect"))
 	for i := range 12 {
 		match, rewrites := conditions(r)
 		does := "cluster: web"
-		switch r.IntN(6) {
+		switch r.IntN(9) {
+		case 5:
+			does = "split: [{cluster: web, weight: " + one(r, "0", "1") + "}, {cluster: beta, weight: 9}], sticky: {" + one(r, "header: x-a", "cookie: {name: c}", "source: true") + "}"
+		case 7:
+			does += ", request_headers: {set: {x-real-ip: '%CLIENT_IP%', x-a: b}, add: {via: x}, remove: [x-host, cookie]}"
+		case 6:
+			does = "cluster_header: x-a, allow_clusters: [web, beta]"
 		case 0:
 			does = "redirect: {host: other.test, code: 302}"
 		case 1:
@@ -157,7 +167,7 @@ func table(r *rand.Rand, endpoint string) string {
 		}
 		fmt.Fprintf(&b, "  - {name: r%d, match: {%s}, %s}\n", i, match, does)
 	}
-	fmt.Fprintf(&b, "clusters:\n  web: {endpoints: [%q]}\n", endpoint)
+	fmt.Fprintf(&b, "clusters:\n  web: {endpoints: [%q]}\n  beta: {endpoints: [%q]}\n", endpoint, endpoint)
 	return b.String()
 }
 
@@ -197,9 +207,9 @@ var paths = []string{"/a", "/a/b", "/ab", "/cart", "/cart/7", "/b/12", "/"}
 
 // request is a random request, as it is explained and as it is sent.
 func request(r *rand.Rand) explain.Request {
-	q := explain.Request{Method: one(r, "GET", "POST", "PUT"), URL: one(r, paths...) + one(r, "", "?v=2", "?v=b&v=2", "?x")}
+	q := explain.Request{Method: one(r, "GET", "POST", "PUT"), URL: one(r, append(paths, "//a", "/b/../cart/7", "/a%2Fb", "/%61")...) + one(r, "", "?v=2", "?v=b&v=2", "?x")}
 	q.Headers = []string{"Host: " + one(r, "shop.test", "a.shop.test", "other.test:80", "elsewhere")}
-	for _, line := range []string{"X-A: " + one(r, "1", "2", "abc", "x y"), "X-A: 1", "Cookie: c=" + one(r, "2", "ab") + "; d=1", "x-host: tenant.test", "X-Forwarded-For: 10.1.2.3", "x-envoy-retry-on: 5xx"} {
+	for _, line := range []string{"X-A: " + one(r, "1", "2", "abc", "beta"), "X-A: 1", "Cookie: c=" + one(r, "2", "ab") + "; d=1", "x-host: tenant.test", "X-Forwarded-For: 10.1.2.3", "x-envoy-retry-on: 5xx"} {
 		if r.IntN(3) == 0 {
 			q.Headers = append(q.Headers, line)
 		}

@@ -38,6 +38,10 @@ func TestFault(t *testing.T) {
 		{name: "the delay is not the route's time", fault: delayed, status: 200, flags: "DI", tries: "200", change: func(s *proxytest.Settings) { s.Route.Timeout = proxytest.Patience }},
 		{name: "fields", fault: heeds, fields: []string{"x-envoy-fault-delay-request: 30", "x-envoy-fault-abort-request: 599"}, status: 599, flags: "DI,FI"},
 		{name: "fields of a call", fault: heeds, fields: append(slices.Clip(call), "x-envoy-fault-abort-grpc-request: 5"), status: 200, grpc: "5", flags: "FI"},
+		{
+			name: "fields that ask for more than the route has", fields: []string{"x-envoy-fault-delay-request: 3600000", "x-envoy-fault-abort-request: 599"}, status: 200, tries: "200",
+			fault: &config.Fault{Delay: &config.FaultDelay{Fixed: time.Hour}, Abort: &config.FaultAbort{Status: 503}, Headers: true},
+		},
 		{name: "fields that nobody heeds", fault: delayed, fields: []string{"x-envoy-fault-abort-request: 599"}, status: 200, flags: "DI", tries: "200"},
 		{
 			name: "fields of a stranger", fault: heeds, fields: []string{"x-envoy-fault-abort-request: 599"}, status: 200, tries: "200",

@@ -12,6 +12,7 @@ func TestRedirects(t *testing.T) {
 	tests := []struct{ match, redirect, asked, location string }{
 		{"{}", "{path: /new}", "http://web.test/old", "http://web.test/new"},
 		{"{}", "{path: /new}", "http://web.test/old?a=b", "http://web.test/new?a=b"},
+		{"{}", "{path: /new}", "http://web.test/old?", "http://web.test/new?"},
 		{"{}", "{path: '/new?c=d'}", "http://web.test/old?a=b", "http://web.test/new?c=d"},
 		{"{}", "{path: /new, strip_query: true}", "http://web.test/old?a=b", "http://web.test/new"},
 		{"{}", "{strip_query: true}", "http://web.test/old?a=b", "http://web.test/old"},
@@ -59,7 +60,7 @@ func TestCodesOfRedirects(t *testing.T) {
 // A client can't make a relative redirect lead to another host.
 func TestRedirectWithoutHost(t *testing.T) {
 	proxytest.NoLeaks(t)
-	x := kinds[0].start(t, "- {redirect: {strip_query: true}}")
+	x := kinds[0].start(t, "- {redirect: {strip_query: true}}", "path: {merge_slashes: false}")
 	r := proxytest.Ask(t, x.Ingress(), "GET //evil.test/a?b HTTP/1.0\r\n\r\n")
 	proxytest.Same(t, "location", r.Header.Get("Location"), "/.//evil.test/a")
 }

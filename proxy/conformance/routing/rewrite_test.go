@@ -18,7 +18,7 @@ func TestRewrites(t *testing.T) {
 		{"{}", "{path_prefix: /v1}", "/a", "/v1/a", "/a"},
 		{"{}", `{path_regex: '^/service/([^/]+)(/.*)$', substitution: '\2/instance/\1'}`, "/service/foo/v1/api?a", "/v1/api/instance/foo?a", "/service/foo/v1/api?a"},
 		{"{}", "{path_regex: one, substitution: two}", "/one/one", "/two/two", "/one/one"},
-		{"{}", "{path_regex: x, substitution: y}", "/a", "/a", ""},
+		{"{}", "{path_regex: x, substitution: y}", "/a?b", "/a?b", "/a?b"},
 		{"{path_template: '/cart/{id}/{rest=**}'}", "{path_template: '/{rest}/of/{id}'}", "/cart/7/a/b?c", "/a/b/of/7?c", "/cart/7/a/b?c"},
 	}
 	eachKind(t, func(t *testing.T, k kind) {
@@ -27,9 +27,7 @@ func TestRewrites(t *testing.T) {
 			seen := x.ask(t, "GET http://web.test"+tt.asked, "X-Envoy-Original-Path: /forged").seen
 			original := seen.Header.Get("X-Envoy-Original-Path")
 			proxytest.Same(t, tt.rewrite+" of "+tt.asked, seen.Target, tt.target)
-			if tt.original != "" {
-				proxytest.Same(t, tt.rewrite+": path of the client", original, tt.original)
-			}
+			proxytest.Same(t, tt.rewrite+": path of the client", original, tt.original)
 			proxytest.Same(t, "host", seen.Host, "web.test")
 		}
 	})
@@ -38,16 +36,22 @@ func TestRewrites(t *testing.T) {
 func TestRewritesOfTheHost(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		x := k.start(t, "- {cluster: a, rewrite: {host: cart.internal}}")
-		proxytest.Same(t, "a name", x.ask(t, "GET http://web.test/").seen.Host, "cart.internal")
+		seen := x.ask(t, "GET http://web.test:81/", "X-Envoy-Original-Host: forged").seen
+		proxytest.Same(t, "a name", seen.Host, "cart.internal")
+		proxytest.Same(t, "host of the client", seen.Header.Get("X-Envoy-Original-Host"), "web.test:81")
 
 		x = k.start(t, "- {cluster: a, rewrite: {host: endpoint}}")
-		if host := x.ask(t, "GET http://web.test/").seen.Host; host == "web.test" || host == "endpoint" || host == "" {
+		seen = x.ask(t, "GET http://web.test/").seen
+		proxytest.Same(t, "host of the client", seen.Header.Get("X-Envoy-Original-Host"), "web.test")
+		if host := seen.Host; host == "web.test" || host == "endpoint" || host == "" {
 			t.Errorf("the host is %q, not the endpoint's address", host)
 		}
 
 		x = k.start(t, "- {cluster: a, rewrite: {host_from_header: x-host}}")
 		proxytest.Same(t, "of a field", x.ask(t, "GET http://web.test/", "X-Host: tenant.test:81").seen.Host, "tenant.test:81")
-		proxytest.Same(t, "without the field", x.ask(t, "GET http://web.test/").seen.Host, "web.test")
+		seen = x.ask(t, "GET http://web.test/").seen
+		proxytest.Same(t, "without the field", seen.Host, "web.test")
+		proxytest.Same(t, "host of the client, which stays", seen.Header.Get("X-Envoy-Original-Host"), "")
 		proxytest.Same(t, "of a field that has no host", x.ask(t, "GET http://web.test/", "X-Host: a b").seen.Host, "web.test")
 	})
 }

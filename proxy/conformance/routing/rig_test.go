@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,7 +49,7 @@ type seen struct {
 }
 
 // endpoint runs an endpoint of a cluster, which tells what it sees, and answers with the
-// fields that the request asks for by x-answer-NAME.
+// fields that the request asks for by x-answer-NAME. It fails if x-fail has its name.
 func (k kind) endpoint(t *testing.T, cluster string) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,9 +63,22 @@ func (k kind) endpoint(t *testing.T, cluster string) string {
 		if w.Header().Set("X-Seen", string(text)); k.grpc {
 			w.Header().Set("Content-Type", "application/grpc")
 			w.Header().Set("Trailer", "grpc-status")
-			defer w.Header().Set("grpc-status", "0")
 		}
-		w.WriteHeader(http.StatusOK)
+		switch fails := r.Header.Get("X-Fail") == cluster; {
+		case k.grpc && fails:
+			defer w.Header().Set("grpc-status", "13")
+		case k.grpc:
+			defer w.Header().Set("grpc-status", "0")
+		case fails:
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		status, err := strconv.Atoi(r.Header.Get("X-Status"))
+		if err != nil {
+			status = http.StatusOK
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, r.Header.Get("X-Content"))
 	}))
 	s.Config.Protocols = k.protocols()
 	s.Start()
@@ -77,8 +92,9 @@ func (k kind) endpoint(t *testing.T, cluster string) string {
 // rig is a proxy with clusters a, b and c, and a client of it.
 type rig struct {
 	*proxytest.Proxy
-	kind   kind
-	client *http.Client
+	kind      kind
+	client    *http.Client
+	endpoints map[string]string // addresses, by the cluster
 }
 
 // start runs a proxy with these routes, in YAML. more are further keys of the listener.
@@ -89,15 +105,17 @@ func (k kind) start(t *testing.T, routes string, more ...string) *rig {
 		protocol = "http2"
 	}
 	var clusters strings.Builder
+	endpoints := map[string]string{}
 	for _, name := range []string{"a", "b", "c"} {
-		clusters.WriteString("  " + name + ": {endpoints: [\"" + k.endpoint(t, name) + "\"], protocol: " + protocol + "}\n")
+		endpoints[name] = k.endpoint(t, name)
+		clusters.WriteString("  " + name + ": {endpoints: [\"" + endpoints[name] + "\"], protocol: " + protocol + "}\n")
 	}
 	listener := "  - name: ingress\n    address: \"" + proxytest.OwnAddress() + "\"\n"
 	for _, key := range more {
 		listener += "    " + key + "\n"
 	}
 	text := "listeners:\n" + listener + "    routes:\n" + indent(routes, "      ") + "clusters:\n" + clusters.String()
-	x := &rig{Proxy: proxytest.StartYAML(t, text), kind: k}
+	x := &rig{Proxy: proxytest.StartYAML(t, text), kind: k, endpoints: endpoints}
 	transport := &http.Transport{Protocols: k.protocols(), DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, x.Ingress())
 	}}
@@ -128,30 +146,43 @@ type answer struct {
 func (x *rig) ask(t *testing.T, line string, fields ...string) answer {
 	t.Helper()
 	method, url, _ := strings.Cut(line, " ")
-	var content io.Reader
-	if x.kind.grpc {
-		method, content = "POST", strings.NewReader("\x00\x00\x00\x00\x00")
-	}
-	r, err := http.NewRequestWithContext(t.Context(), method, url, content)
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if x.kind.grpc {
-		r.Header.Set("Content-Type", "application/grpc")
-		r.Header.Set("TE", "trailers")
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
 		r.Header.Add(name, value)
 	}
+	return x.do(t, r)
+}
+
+// askRaw is ask for a target that is sent as it is written here.
+func (x *rig) askRaw(t *testing.T, target string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://web.test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.URL = &url.URL{Scheme: "http", Host: "web.test", Opaque: "//web.test" + target}
+	return x.do(t, r)
+}
+
+func (x *rig) do(t *testing.T, r *http.Request) answer {
+	t.Helper()
+	if x.kind.grpc {
+		r.Method, r.Body, r.ContentLength = "POST", io.NopCloser(strings.NewReader("\x00\x00\x00\x00\x00")), 5
+		r.Header.Set("Content-Type", "application/grpc")
+		r.Header.Set("TE", "trailers")
+	}
 	resp, err := x.client.Do(r)
 	if err != nil {
-		t.Fatalf("%s: %v", line, err)
+		t.Fatalf("%s: %v", r.URL, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("%s: %v", line, err)
+		t.Fatalf("%s: %v", r.URL, err)
 	}
 	a := answer{Response: resp, body: string(body)}
 	if text := resp.Header.Get("X-Seen"); text != "" {

@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
@@ -119,4 +121,36 @@ func attemptOf(l proxytest.Line, i int) proxytest.Line {
 	}
 	one, _ := all[i].(map[string]any)
 	return one
+}
+
+// The path that a request went on with is in every view, where it is not the client's.
+func TestRewrittenPathIsSeen(t *testing.T) {
+	for _, up := range proxytest.Sides[:2] {
+		t.Run(up.Name, func(t *testing.T) {
+			p := proxytest.StartScript(t, up, 2, proxytest.Respond(200), proxytest.Respond(200), proxytest.Respond(200))
+			l := proxytest.StartWithViews(t, p.Addresses[0], p.Before(up), func(s *proxytest.Settings) {
+				old := s.Route
+				old.Match.PathPrefix, old.Rewrite = "/old/", &config.Rewrite{PathPrefix: "/new/"}
+				s.Listener.Routes = append(s.Listener.Routes, old)
+			})
+			asked := []struct{ path, rewritten string }{{"/plain", ""}, {"/x/../%61", "/a"}, {"/old//x", "/new/x"}}
+			for _, a := range asked {
+				resp, err := http.Get("http://" + l.Ingress() + a.path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				proxytest.Finish(resp)
+			}
+			v := l.End(len(asked))
+			for _, a := range asked {
+				line := v.Lines[slices.IndexFunc(v.Lines, func(l proxytest.Line) bool { return l.Text("path") == a.path })]
+				proxytest.Same(t, a.path+" in the log", line.Text("rewritten_path"), a.rewritten)
+				for _, s := range v.Kind(tracepb.Span_SPAN_KIND_SERVER) {
+					if s.Attributes["url.path"] == a.path {
+						proxytest.Same(t, a.path+" in its span", s.Attributes["hopscope.rewritten_path"], a.rewritten)
+					}
+				}
+			}
+		})
+	}
 }

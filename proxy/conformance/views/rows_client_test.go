@@ -335,6 +335,10 @@ func routingRows() []row {
 	large.drive = sending("POST /row HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nab")
 	large.origin, large.hop, large.method = "downstream", "client", "POST"
 
+	escaped := own("a path of several readings", fault.BadPath, 400, "DPE", "http_request_error", "it has an escaped slash (%2F)")
+	escaped.drive = sending("GET /row%2F HTTP/1.1\r\nHost: web.test\r\n\r\n")
+	escaped.origin, escaped.hop, escaped.nowhere = "downstream", "client", true
+
 	injected := own("injected", fault.Injected, 503, "FI", "proxy_internal_response", "injects a fault")
 	injected.change = func(s *proxytest.Settings) {
 		s.Route.Fault = &config.Fault{Abort: &config.FaultAbort{Status: 503, Percent: 100}}
@@ -404,7 +408,7 @@ func routingRows() []row {
 		s.Listener.Routes = []config.Route{row}
 	}
 	waited.endpoint, waited.drive = occupied()
-	return []row{noRoute, tunnel, large, injected, origin, denied, metadata, stranger, loop, https, full, crowded, slowed, waited}
+	return []row{noRoute, tunnel, large, escaped, injected, origin, denied, metadata, stranger, loop, https, full, crowded, slowed, waited}
 }
 
 // viaEgress asks the forward proxy for a destination.

@@ -26,7 +26,9 @@ func New(o Options) filter.Filter {
 	return func(next filter.Handler) filter.Handler {
 		return func(x *filter.Exchange) error {
 			if !x.Hop.GRPC { // whose messages are compressed one by one
-				w := &response{Writer: x.Writer, policy: p, x: x, chosen: negotiate(&x.Request, p.Algorithms), head: x.Request.Method == message.HEAD}
+				w := filter.Reuse[response](x)
+				w.Writer, w.policy, w.x = x.Writer, p, x
+				w.chosen, w.head = negotiate(&x.Request, p.Algorithms), x.Request.Method == message.HEAD
 				x.Writer = w
 			}
 			return next(x)

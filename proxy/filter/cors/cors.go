@@ -53,35 +53,38 @@ func New(o Options) filter.Filter {
 			if !crosses && p.all {
 				return next(x) // no response depends on the origin
 			}
-			from := "" // copied: the head's bytes may be gone when the response comes
-			if crosses && p.allows(value) {
-				from = string(value)
+			from := ""
+			if crosses {
+				from = p.allowed(value)
 			}
 			if len(x.Request.Preflight()) > 0 {
 				return p.preflight(from)
 			}
-			x.Writer = &response{Writer: x.Writer, policy: p, crosses: crosses, from: from}
+			w := filter.Reuse[response](x)
+			w.Writer, w.policy, w.crosses, w.from = x.Writer, p, crosses, from
+			x.Writer = w
 			return next(x)
 		}
 	}
 }
 
-// allows reports whether pages of an origin may read responses.
-func (p *policy) allows(from []byte) bool {
+// allowed is what an origin whose pages may read responses is told, "" for any other. The
+// text is a copy, where it has to be: the head's bytes may be gone when the response comes.
+func (p *policy) allowed(from []byte) string {
 	if p.all {
-		return true
+		return "*"
 	}
 	for _, o := range p.Origins {
 		if o == string(from) {
-			return true
+			return o
 		}
 	}
 	for _, re := range p.Patterns {
 		if re.Match(from) {
-			return true
+			return string(from)
 		}
 	}
-	return false
+	return ""
 }
 
 // preflight is the answer to a preflight. Where the origin is not allowed, from is empty,
@@ -99,7 +102,7 @@ func (p *policy) preflight(from string) error {
 	if from == "" {
 		return a
 	}
-	add(allowOrigin, p.tells(from))
+	add(allowOrigin, from)
 	if p.Credentials {
 		add(allowCredentials, "true")
 	}
@@ -111,20 +114,12 @@ func (p *policy) preflight(from string) error {
 	return a
 }
 
-// tells is what an origin that is allowed is told.
-func (p *policy) tells(from string) string {
-	if p.all {
-		return "*"
-	}
-	return from
-}
-
 // response gives a response the fields of the protocol.
 type response struct {
 	filter.Writer
 	*policy
 	crosses bool   // the request has an origin
-	from    string // the origin, if it is allowed
+	from    string // what the origin is told, if it is allowed
 }
 
 // Head begins the response. What the endpoint itself says of origins goes: the route's
@@ -141,7 +136,7 @@ func (w *response) Head(h *message.Head) error {
 		h.RemoveName([]byte(allowCredentials))
 	}
 	if w.from != "" {
-		h.Add(message.Unknown, allowOrigin, w.tells(w.from))
+		h.Add(message.Unknown, allowOrigin, w.from)
 		if w.Credentials {
 			h.Add(message.Unknown, allowCredentials, "true")
 		}

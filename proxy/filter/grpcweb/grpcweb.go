@@ -26,7 +26,9 @@ func translate(x *filter.Exchange, next filter.Handler) error {
 	r := &x.Request
 	value, _ := r.Get(message.ContentType)
 	codec, text, _ := grpc.WebContent(value)
-	x.Writer = &response{Writer: x.Writer, text: wantsText(r, text)}
+	w := filter.Reuse[response](x)
+	w.Writer, w.text = x.Writer, wantsText(r, text)
+	x.Writer = w
 	if text {
 		if err := decodeText(x); err != nil {
 			return err

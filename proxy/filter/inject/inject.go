@@ -67,18 +67,20 @@ func chosen(x *filter.Exchange, percent float64) bool {
 	return percent > 0 && x.Random()%all < uint64(percent/100*all)
 }
 
-// heed puts what the request asks for in the place of what the route has. What is
-// malformed is not heeded.
+// heed puts what the request asks for in the place of what the route has, for no larger
+// share of the requests. What is malformed is not heeded.
 func (o *Options) heed(r *message.Head) {
 	if ms, ok := number(r, delay, 0, 1<<31-1); ok {
-		o.Delay, o.DelayPercent = time.Duration(ms)*time.Millisecond, percentage(r, delayPercent)
+		o.DelayPercent = percentage(r, delayPercent, o.Delay > 0, o.DelayPercent)
+		o.Delay = time.Duration(ms) * time.Millisecond
 	}
 	status, http := number(r, abort, 200, 599)
 	code, grpc := number(r, abortGRPC, 1, 16)
 	if !http && !grpc {
 		return
 	}
-	o.Status, o.GRPC, o.AbortPercent = status, 0, percentage(r, abortPercent)
+	o.AbortPercent = percentage(r, abortPercent, o.Status > 0, o.AbortPercent)
+	o.Status, o.GRPC = status, 0
 	if grpc {
 		o.GRPC = hop.GRPCStatusOf(code)
 	}
@@ -87,12 +89,16 @@ func (o *Options) heed(r *message.Head) {
 	}
 }
 
-// percentage is the share that the request asks for; all is the default.
-func percentage(r *message.Head, name string) float64 {
-	if n, ok := number(r, name, 0, 100); ok {
-		return float64(n)
+// percentage is the share that the request asks for; all is the default. It is at most
+// that of the route, where that is bounded.
+func percentage(r *message.Head, name string, bounded bool, most float64) float64 {
+	if !bounded {
+		most = 100
 	}
-	return 100
+	if n, ok := number(r, name, 0, 100); ok {
+		return min(most, float64(n))
+	}
+	return most
 }
 
 // number reads a field that holds a number within limits.

@@ -54,19 +54,20 @@ func TestInject(t *testing.T) {
 		grpc    string
 		kind    fault.Kind
 	}{
-		"nothing":                            {},
-		"delay, then abort":                  {options: all, took: time.Second, flags: "DI", status: 503, kind: fault.Injected},
-		"no share of the requests":           {options: inject.Options{Delay: time.Second, Status: 503}},
-		"a status for calls":                 {options: inject.Options{Status: 500, AbortPercent: 100, GRPC: hop.GRPCStatusOf(8)}, status: 500, grpc: "RESOURCE_EXHAUSTED", kind: fault.Injected},
-		"the client leaves":                  {options: all, leaves: 60 * time.Millisecond, took: 75 * time.Millisecond, flags: "DI", kind: fault.ClientClosed},
-		"fields that are not heeded":         {fields: []string{"x-envoy-fault-abort-request: 500", "x-envoy-fault-delay-request: 5"}},
-		"fields":                             {options: heeds, fields: []string{"X-Envoy-Fault-Abort-Request: 418", "X-Envoy-Fault-Delay-Request: 5000"}, took: 5 * time.Second, flags: "DI", status: 418, kind: fault.Injected},
-		"fields in place of what is set":     {options: both, fields: []string{"x-envoy-fault-delay-request: 7", "x-envoy-fault-abort-grpc-request: 5"}, took: 7 * time.Millisecond, flags: "DI", status: 503, grpc: "NOT_FOUND", kind: fault.Injected},
-		"fields that ask for no share":       {options: both, fields: []string{"x-envoy-fault-delay-request: 7", "x-envoy-fault-delay-request-percentage: 0", "x-envoy-fault-abort-request: 500", "x-envoy-fault-abort-request-percentage: 0"}},
-		"a field that asks for no delay":     {options: both, fields: []string{"x-envoy-fault-delay-request: 0"}, status: 503, kind: fault.Injected},
-		"malformed fields":                   {options: heeds, fields: []string{"x-envoy-fault-delay-request: soon", "x-envoy-fault-abort-request: 600", "x-envoy-fault-abort-grpc-request: 0"}},
-		"fields of which none is there":      {options: both, took: time.Second, flags: "DI", status: 503, kind: fault.Injected},
-		"a percentage without what it is of": {options: heeds, fields: []string{"x-envoy-fault-abort-request-percentage: 100"}},
+		"nothing":                                {},
+		"delay, then abort":                      {options: all, took: time.Second, flags: "DI", status: 503, kind: fault.Injected},
+		"no share of the requests":               {options: inject.Options{Delay: time.Second, Status: 503}},
+		"a status for calls":                     {options: inject.Options{Status: 500, AbortPercent: 100, GRPC: hop.GRPCStatusOf(8)}, status: 500, grpc: "RESOURCE_EXHAUSTED", kind: fault.Injected},
+		"the client leaves":                      {options: all, leaves: 60 * time.Millisecond, took: 75 * time.Millisecond, flags: "DI", kind: fault.ClientClosed},
+		"fields that are not heeded":             {fields: []string{"x-envoy-fault-abort-request: 500", "x-envoy-fault-delay-request: 5"}},
+		"fields":                                 {options: heeds, fields: []string{"X-Envoy-Fault-Abort-Request: 418", "X-Envoy-Fault-Delay-Request: 5000"}, took: 5 * time.Second, flags: "DI", status: 418, kind: fault.Injected},
+		"fields in place of what is set":         {options: both, fields: []string{"x-envoy-fault-delay-request: 7", "x-envoy-fault-abort-grpc-request: 5"}, took: 7 * time.Millisecond, flags: "DI", status: 503, grpc: "NOT_FOUND", kind: fault.Injected},
+		"fields that ask for no share":           {options: both, fields: []string{"x-envoy-fault-delay-request: 7", "x-envoy-fault-delay-request-percentage: 0", "x-envoy-fault-abort-request: 500", "x-envoy-fault-abort-request-percentage: 0"}},
+		"fields that ask for more than there is": {options: inject.Options{Delay: time.Second, Status: 503, Headers: true}, fields: []string{"x-envoy-fault-delay-request: 7", "x-envoy-fault-delay-request-percentage: 100", "x-envoy-fault-abort-request: 500"}},
+		"a field that asks for no delay":         {options: both, fields: []string{"x-envoy-fault-delay-request: 0"}, status: 503, kind: fault.Injected},
+		"malformed fields":                       {options: heeds, fields: []string{"x-envoy-fault-delay-request: soon", "x-envoy-fault-abort-request: 600", "x-envoy-fault-abort-grpc-request: 0"}},
+		"fields of which none is there":          {options: both, took: time.Second, flags: "DI", status: 503, kind: fault.Injected},
+		"a percentage without what it is of":     {options: heeds, fields: []string{"x-envoy-fault-abort-request-percentage: 100"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

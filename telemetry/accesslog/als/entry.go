@@ -46,7 +46,9 @@ func entryOf(h *hop.Hop) *datapb.HTTPAccessLogEntry {
 	case hop.HTTP2:
 		e.ProtocolVersion = datapb.HTTPAccessLogEntry_HTTP2
 	}
-	if a := h.LastAttempt(); a != nil && a.Path.Len() > 0 {
+	if h.RewrittenPath.Len() > 0 {
+		e.Request.Path, e.Request.OriginalPath = target(h, h.RewrittenPath, h.Query), e.Request.Path
+	} else if a := h.LastAttempt(); a != nil && a.Path.Len() > 0 {
 		if seen := target(h, a.Path, a.Query); seen != e.Request.Path {
 			e.Request.Path, e.Request.OriginalPath = seen, e.Request.Path
 		}

@@ -70,6 +70,7 @@ func attributes(h *hop.Hop) []*commonpb.KeyValue {
 	all = append(all, &commonpb.KeyValue{Key: "hopscope.duration_ms", Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_DoubleValue{DoubleValue: float64(h.End.Microseconds()) / 1000}}})
 	add("hopscope.direction", h.Labels.Direction.String())
 	add("hopscope.cluster", h.Labels.Cluster)
+	add("hopscope.variant", h.Labels.Variant)
 	if a := h.LastAttempt(); a != nil {
 		if host, port, err := net.SplitHostPort(a.Endpoint); err == nil {
 			add("network.peer.address", host)
@@ -79,6 +80,7 @@ func attributes(h *hop.Hop) []*commonpb.KeyValue {
 		}
 		number("hopscope.attempts", int64(len(h.Attempts)))
 	}
+	add("hopscope.rewritten_path", valid(h.Bytes(h.RewrittenPath)))
 	add("hopscope.request_id", valid(h.Bytes(h.RequestID)))
 	add("hopscope.flags", h.Flags.String())
 	f := &h.Failure

@@ -21,11 +21,11 @@ test('nothing that is recorded is left out', () => {
     method_original: 'METHOD', version: 'VERSION', scheme: 'SCHEME', status: 599, flags: 'FLAG', proxy_error: 'PROXYERROR', details: 'DETAILS', bytes_in: 703, bytes_out: 704, write_blocked_ns: 77_000_000, queued_ns: 76_000_000,
     failure: { origin: 'relayed', hop: 'FHOP', part: 'FPART', kind: 'FKIND', caller: 'FCALLER', endpoint: 'FENDPOINT', inferred: true, reason: 'FREASON' },
     recovered: { origin: 'endpoint', hop: 'RHOP', part: 'RPART', kind: 'RKIND', caller: 'RCALLER', endpoint: 'RENDPOINT', inferred: true, reason: 'RREASON', took_ns: 78_000_000 },
-    client: 'CLIENT', peer: 'PEER', host: 'HOST', path: '/PATH', query: 'QUERY', user_agent: 'AGENT', request_id: 'REQUESTID', tracestate: 'STATE', upstream_proxy_status: 'UPSTREAM',
+    client: 'CLIENT', peer: 'PEER', host: 'HOST', path: '/PATH', query: 'QUERY', rewritten_path: '/REWRITTEN', user_agent: 'AGENT', request_id: 'REQUESTID', tracestate: 'STATE', upstream_proxy_status: 'UPSTREAM',
     grpc: true, grpc_status: 13, grpc_status_name: 'GRPC', grpc_message: 'MESSAGE', tls, attempts: [attempt],
   });
   const all = text(rowOf([h], 'SPAN')).replaceAll('\u00a0', ' ');
-  const wanted = 'SERVICE LISTENER ROUTE TEMPLATE CLUSTER METHOD VERSION SCHEME 599 FLAG PROXYERROR DETAILS FHOP FPART FKIND FCALLER FENDPOINT FREASON RHOP RPART RKIND RCALLER RENDPOINT RREASON CLIENT PEER HOST /PATH QUERY AGENT REQUESTID STATE UPSTREAM GRPC MESSAGE SPAN PARENT'
+  const wanted = 'SERVICE LISTENER ROUTE TEMPLATE CLUSTER METHOD VERSION SCHEME 599 FLAG PROXYERROR DETAILS FHOP FPART FKIND FCALLER FENDPOINT FREASON RHOP RPART RKIND RCALLER RENDPOINT RREASON CLIENT PEER HOST /PATH QUERY /REWRITTEN AGENT REQUESTID STATE UPSTREAM GRPC MESSAGE SPAN PARENT'
     + ' TLSv CIPHER SNI ALPN TLSPEER SUBJECT 2031-02-03 ENDPOINT ACLUSTER AVERSION ascheme AHOST /APATH AQUERY 503 UF UX APROXYERROR ADETAILS AREASON AEVIDENCE AGRPC ASPAN ACIPHER ' + traceID;
   for (const w of [...wanted.split(' '), ...['71', '72', '73', '74', '75', '76', '77', '78'].map((n) => `${n} ms`), ...['701', '702', '703', '704'].map((n) => `${n} B`)]) expect(all, w).toContain(w);
 });

@@ -64,6 +64,7 @@ export interface Hop {
   route?: string;
   template?: string;
   cluster?: string;
+  variant?: string;
   slow_ns?: number;
   trace_id?: string;
   span_id?: string;
@@ -95,6 +96,7 @@ export interface Hop {
   host?: string;
   path?: string;
   query?: string;
+  rewritten_path?: string;
   user_agent?: string;
   request_id?: string;
   tracestate?: string;

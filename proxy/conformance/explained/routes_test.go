@@ -1,0 +1,53 @@
+package explained_test
+
+import (
+	"testing"
+
+	"github.com/hopscope/hopscope/proxy/proxytest"
+)
+
+// The list of routes says of each how often it was taken, and names those that are unused and
+// those that no request can take.
+func TestListOfRoutes(t *testing.T) {
+	proxytest.NoLeaks(t)
+	p := proxytest.StartYAML(t, `
+listeners:
+  - name: ingress
+    address: "`+proxytest.OwnAddress()+`"
+    routes:
+      - {name: a, match: {path_prefix: /a}, answer: {status: 204}}
+      - {name: fails, match: {path: /fails}, answer: {status: 503}}
+      - {name: later, match: {path: /a/b}, answer: {status: 204}}
+      - {name: rest, answer: {status: 204}}
+`)
+	client := p.Dial()
+	for _, path := range []string{"/a", "/a/b", "/fails"} {
+		client.Send("GET " + path + " HTTP/1.1\r\nHost: web.test\r\n\r\n")
+		client.ReadResponse("GET")
+	}
+	type listed struct {
+		Listener, Name, Match, Unreachable string
+		Number                             int
+		Hits, Failed                       uint64
+		Unused                             bool
+		LastHit                            *string `json:"last_hit"`
+	}
+	var all []listed
+	proxytest.Eventually(t, "the hits", func() bool {
+		p.FlushViews()
+		p.AdminJSON("/routes", &all)
+		return len(all) == 4 && all[0].Hits == 2 && all[1].Hits == 1
+	})
+	if r := all[0]; r.Listener != "ingress" || r.Number != 1 || r.Match != "path prefix /a" || r.Failed != 0 || r.Unused || r.Unreachable != "" || r.LastHit == nil {
+		t.Errorf("%+v", r)
+	}
+	if r := all[1]; r.Failed != 1 || r.Unused {
+		t.Errorf("%+v", r)
+	}
+	if r := all[2]; !r.Unused || r.Unreachable != "route 1 (a) before it takes all of its requests" || r.LastHit != nil {
+		t.Errorf("%+v", r)
+	}
+	if r := all[3]; !r.Unused || r.Unreachable != "" {
+		t.Errorf("%+v", r)
+	}
+}
