@@ -104,7 +104,7 @@ func accept(h *hop.Hop, item []byte, id hop.TraceID) error {
 		return errors.New("a hop without a span id or a service")
 	case len(h.Attempts) > maxAttempts:
 		return fmt.Errorf("a hop with %d attempts", len(h.Attempts))
-	case h.Status < 0 || h.Status > 999 || !plausible(h.End, h.Timeout, h.Routed, h.FirstByte, h.WriteBlocked, h.Labels.Slow):
+	case h.Status < 0 || h.Status > 999 || !plausible(h.End, h.Timeout, h.Routed, h.FirstByte, h.WriteBlocked, h.Queued, h.Labels.Slow):
 		return errors.New("a hop with impossible numbers")
 	}
 	labels := h.Labels

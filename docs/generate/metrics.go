@@ -88,7 +88,7 @@ var meanings = map[string]string{
 	"http_request_method":       "method, `_OTHER` for one that is not known",
 	"http_response_status_code": "HTTP status, empty where no response began",
 	"kind":                      "of a failure: what happened, in a word, such as `connect_refused`, or `error_response` where an application answered with an error; of a certificate: `listener`, `cluster`, `admin`, `mesh` or `exporter`",
-	"limit":                     "limit of the route: `max_requests`",
+	"limit":                     "limit of the route: `max_requests`, `concurrency` or `admission`",
 	"listener":                  "listener that took the connection",
 	"method":                    "as `http_request_method`",
 	"name":                      "whose certificate it is: the listener or cluster, or the exporter's place in the configuration",

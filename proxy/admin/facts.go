@@ -188,6 +188,7 @@ func hopFacts(n *diagnose.Node) []fact {
 	}
 	f.add("user agent", h.String(h.UserAgent))
 	f.add("bytes", strconv.FormatInt(h.BytesIn, 10)+" in, "+strconv.FormatInt(h.BytesOut, 10)+" out")
+	f.took("waited for its turn", h.Queued)
 	f.took("waited for the client to read", h.WriteBlocked)
 	f.add("started", h.Start.UTC().Format(time.RFC3339Nano))
 	if h.Timeout > 0 {

@@ -54,9 +54,10 @@ const (
 	SubsetFallback                     // no host is in the subset asked for
 	Repeated                           // it was tried before: no other was left
 	UncheckedHost                      // its first check has not ended
+	Session                            // the request's session named it: see Serves
 )
 
-var outcomeNames = []string{"panic", "degraded", "failover", "cross_zone", "subset_fallback", "repeated", "unchecked"}
+var outcomeNames = []string{"panic", "degraded", "failover", "cross_zone", "subset_fallback", "repeated", "unchecked", "session"}
 
 // String is the names of the bits, such as "panic,failover", "" for none.
 func (o Outcome) String() string {
@@ -98,6 +99,14 @@ func (s *Set) Pick(r *Request) (index int, how Outcome) {
 	}
 	index, more := from.pick(s, r)
 	return index, how | more
+}
+
+// Serves reports whether a host may serve a request that names it: it is healthy or
+// degraded, or not checked yet, and in the subset that the request asks for. It does not
+// look at who was tried.
+func (s *Set) Serves(index int, r *Request) bool {
+	h := &s.hosts[index]
+	return h.Health <= Unchecked && (r.Subset == nil || r.Subset.match(h.Metadata))
 }
 
 // Panics reports whether too few hosts of a priority are available, of all hosts or of a

@@ -18,6 +18,8 @@ type Endpoint struct {
 	*upstream.Endpoint
 	// Load is how busy it is.
 	Load *balance.Load
+	// Token stands for its address in cookies.
+	Token uint64
 
 	cluster   *Cluster
 	inherited bool          // the cluster before had it, too
@@ -42,6 +44,7 @@ type Endpoint struct {
 func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 	e := &Endpoint{
 		Endpoint: c.pools.endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, c.total),
+		Token:   balance.HashString(given.Address),
 		cluster: c, given: given, warm: len(c.order) == 0,
 	}
 	if c.options.Before != nil {

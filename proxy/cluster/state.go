@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/balance"
@@ -15,9 +16,10 @@ import (
 type state struct {
 	endpoints []*Endpoint // by their index in set
 	set       *balance.Set
-	missing   bool   // the source knows of no such service
-	unknown   bool   // the source has never answered
-	why       string // why there is nothing to pick, where there is nothing
+	missing   bool                  // the source knows of no such service
+	unknown   bool                  // the source has never answered
+	tokens    func() map[uint64]int // indexes by Endpoint.Token
+	why       string                // why there is nothing to pick, where there is nothing
 }
 
 // Pick chooses the endpoint for the next attempt.
@@ -34,6 +36,21 @@ func (c *Cluster) Pick(r *balance.Request) (*Endpoint, error) {
 		return nil, c.nothing(s, how)
 	}
 	return s.endpoints[i], nil
+}
+
+// ByToken is the endpoint that a token stands for, if a request may be sent there: it is
+// well, or not checked yet, and in the subset that the request asks for. Else it is nil.
+func (c *Cluster) ByToken(token uint64, r *balance.Request) *Endpoint {
+	s := c.state.Load()
+	if s.tokens == nil { // there are no endpoints yet
+		return nil
+	}
+	i, ok := s.tokens()[token]
+	if !ok || !s.set.Serves(i, r) {
+		return nil
+	}
+	c.counts.picked(balance.Session)
+	return s.endpoints[i]
 }
 
 // notePanic notes that endpoints that are not healthy are used, at most once a second.
@@ -83,6 +100,13 @@ func (c *Cluster) rebuild() {
 			unwell = append(unwell, e.Address+" is "+brief(why))
 		}
 	}
+	s.tokens = sync.OnceValue(func() map[uint64]int { // few clusters have sessions
+		all := make(map[uint64]int, len(s.endpoints))
+		for i, e := range s.endpoints {
+			all[e.Token] = i
+		}
+		return all
+	})
 	s.why = c.whyNothing(unwell)
 	s.set = c.state.Load().set.Next(hosts, rand.Uint64())
 	c.state.Store(s)

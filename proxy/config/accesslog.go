@@ -24,7 +24,7 @@ type AccessLogTo struct {
 	// ALS sends an entry for each hop to a service of Envoy's gRPC access log.
 	ALS *ALS `yaml:"als"`
 	// Fields are the keys that a line has, of those of the default line, in this order.
-	Fields []string `yaml:"fields" enum:"time,service,direction,client,host,method,path,route,cluster,upstream,protocol,status,grpc_status,grpc_status_name,grpc_message,flags,failed_hop,failure_reason,failure,bytes_in,bytes_out,duration_ms,upstream_ms,timeout_ms,attempts,trace_id,span_id,parent_id,sampled,request_id,user_agent,tls,rewritten_path,write_blocked_ms,recovered,variant,mirrored,injected"`
+	Fields []string `yaml:"fields" enum:"time,service,direction,client,host,method,path,route,cluster,upstream,protocol,status,grpc_status,grpc_status_name,grpc_message,flags,failed_hop,failure_reason,failure,bytes_in,bytes_out,duration_ms,upstream_ms,timeout_ms,attempts,trace_id,span_id,parent_id,sampled,request_id,user_agent,tls,rewritten_path,write_blocked_ms,queued_ms,recovered,variant,mirrored,injected"`
 	// Format makes lines of text by a format string with Envoy's command operators, such as
 	// "%REQ(:METHOD)% %RESPONSE_CODE%".
 	Format string `yaml:"format" format:"log format"`

@@ -14,7 +14,7 @@ import (
 // source is the text of the files that define the keys. Their doc comments are the only
 // description of the keys, in the binary too.
 //
-//go:embed accesslog.go actions.go config.go match.go mirror.go rewrite.go headers.go path.go errorbody.go split.go guard.go policies.go compress.go cors.go shed.go transcode.go cluster.go sources.go admin.go mesh.go traces.go
+//go:embed accesslog.go actions.go config.go match.go mirror.go rewrite.go headers.go path.go errorbody.go split.go guard.go policies.go compress.go cors.go shed.go adaptive.go admission.go queue.go session.go transcode.go cluster.go sources.go admin.go mesh.go traces.go
 var source embed.FS
 
 // comments has the doc comments of those files, under "Cluster" for types and

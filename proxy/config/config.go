@@ -343,6 +343,8 @@ type Route struct {
 	// Subset is the metadata that endpoints must have, such as {version: v2}. Its keys
 	// must be those of a selector in the cluster's balance.subsets.
 	Subset map[string]string `yaml:"subset"`
+	// StatefulSession keeps a client at the endpoint that it was first sent to.
+	StatefulSession *StatefulSession `yaml:"stateful_session"`
 	// Host is the Host field that the endpoint sees: a name, or "endpoint" for the
 	// endpoint's own address. The default is the client's.
 	Host string `yaml:"host" format:"authority"`

@@ -227,6 +227,12 @@ listeners:
           attempts: 3
         subset:
           version: v2
+        stateful_session:
+          cookie:
+            name: srv
+            path: /cart
+            ttl: 1h
+          strict: true
         host: endpoint
         slow_threshold: 1h30m
         traces:
@@ -269,7 +275,32 @@ listeners:
             percent: 0.1
           headers: true
         upgrades: [websocket, a/1]
+        early_data:
+          allow: none
         max_requests: 200
+        adaptive_concurrency:
+          percentile: 90
+          max_concurrency: 500
+          min_concurrency: 5
+          update_interval: 200ms
+          min_rtt:
+            interval: 30s
+            requests: 100
+            jitter: 10
+            buffer: 50
+            fixed: 10ms
+        admission_control:
+          sampling_window: 1m
+          success_rate_threshold: 90
+          aggression: 1.5
+          rps_threshold: 5
+          max_rejection_percent: 70
+          success_statuses: ["200-399", "404"]
+          success_grpc_statuses: [0, 5]
+        queue:
+          max: 20
+          max_wait: 250ms
+          priority_header: priority
         shed:
           status: 429
           retry_after: 5s

@@ -72,6 +72,7 @@ listeners:
           max_body: 0
         hedge: {after: 200ms, attempts: 3}
         subset: {version: v2}
+        stateful_session: {cookie: {name: srv, path: /cart, ttl: 1h}, strict: true}
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
@@ -93,7 +94,16 @@ listeners:
         decompress: {algorithms: [gzip], max: 5MiB}
         upgrades: [websocket, a/1]
         fault: {delay: {fixed: 300ms, percent: 1}, abort: {status: 500, grpc_status: 13, percent: 0.1}, headers: true}
+        early_data: {allow: none}
         max_requests: 200
+        adaptive_concurrency:
+          percentile: 90
+          max_concurrency: 500
+          min_concurrency: 5
+          update_interval: 200ms
+          min_rtt: {interval: 30s, requests: 100, jitter: 10, buffer: 50, fixed: 10ms}
+        admission_control: {sampling_window: 60s, success_rate_threshold: 90, aggression: 1.5, rps_threshold: 5, max_rejection_percent: 70, success_statuses: [200-399, 404], success_grpc_statuses: [0, 5]}
+        queue: {max: 20, max_wait: 250ms, priority_header: priority}
         shed: {status: 429, retry_after: 5s}
       - cluster: c.1
         transcode:
@@ -396,8 +406,9 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
-				IdleTimeout: 90 * time.Second,
-				Mirror:      []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
+				IdleTimeout:     90 * time.Second,
+				Mirror:          []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
+				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
 				RoutePolicies: RoutePolicies{
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
@@ -411,7 +422,12 @@ func TestParseFull(t *testing.T) {
 					Bandwidth:  &Bandwidth{"1MiB", "2MiB"},
 					Decompress: &Decompress{[]string{"gzip"}, "5MiB"},
 
-					MaxRequests: 200, Shed: &Shed{429, 5 * time.Second},
+					EarlyData:           &EarlyData{"none"},
+					MaxRequests:         200,
+					AdaptiveConcurrency: &AdaptiveConcurrency{90, 500, 5, 200 * time.Millisecond, MinRTT{30 * time.Second, 100, 10, 50, 10 * time.Millisecond}},
+					AdmissionControl:    &AdmissionControl{time.Minute, 90, 1.5, 5, 70, []string{"200-399", "404"}, []int{0, 5}},
+					Queue:               &Queue{20, 250 * time.Millisecond, "priority"},
+					Shed:                &Shed{429, 5 * time.Second},
 				},
 			},
 				fullAction(func(r *Route) {

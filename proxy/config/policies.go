@@ -27,9 +27,18 @@ type RoutePolicies struct {
 	// Upgrades are the protocols that requests may change to, such as websocket, or "none"
 	// for none. Others are refused with 403. Without it, all are allowed.
 	Upgrades []string `yaml:"upgrades" format:"protocol"`
+	// EarlyData refuses requests that came in TLS early data.
+	EarlyData *EarlyData `yaml:"early_data"`
 	// MaxRequests is how many requests of the route may be under way at once; 0 is no limit.
 	// Beyond that they are shed (UO): see "shed".
 	MaxRequests int `yaml:"max_requests" default:"0" min:"0"`
+	// AdaptiveConcurrency bounds how many requests of the route are under way by how long they
+	// take.
+	AdaptiveConcurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency"`
+	// AdmissionControl refuses a share of the route's requests while too few succeed.
+	AdmissionControl *AdmissionControl `yaml:"admission_control"`
+	// Queue lets requests wait that are too many at once; without it they are shed.
+	Queue *Queue `yaml:"queue"`
 	// Shed is the answer to requests that a limit of the route does not let through. Without
 	// it they get 503, and may try again after a second.
 	Shed *Shed `yaml:"shed"`
@@ -113,6 +122,16 @@ type FaultAbort struct {
 	GRPCStatus int `yaml:"grpc_status" default:"0" min:"0" max:"16"`
 	// Percent is the share of the requests, in per cent.
 	Percent float64 `yaml:"percent" default:"100" min:"0" max:"100"`
+}
+
+// EarlyData answers requests with 425 (Too Early) that came in TLS early data, which an
+// attacker can send again: those with the field Early-Data, which a TLS terminator in front
+// of hopscope sets (RFC 8470). Without it they are sent on, with the field. hopscope's own
+// listeners take no early data.
+type EarlyData struct {
+	// Allow is which of them are sent on all the same: "safe" those whose method is GET,
+	// HEAD, OPTIONS or TRACE, "none" none.
+	Allow string `yaml:"allow" default:"safe" enum:"safe,none"`
 }
 
 // policies checks what spans the keys of a route's policies.

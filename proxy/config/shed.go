@@ -18,17 +18,23 @@ func NewShed() *Shed {
 }
 
 // Limits reports whether the policies have a limit, and so may shed requests.
-func (p *RoutePolicies) Limits() bool { return p.MaxRequests > 0 }
+func (p *RoutePolicies) Limits() bool {
+	return p.MaxRequests > 0 || p.AdaptiveConcurrency != nil || p.AdmissionControl != nil
+}
 
 // limits checks what spans the keys of a route's limits.
 func (v validator) limits(p *place, r *RoutePolicies) {
+	v.adaptive(p.key("adaptive_concurrency"), r.AdaptiveConcurrency)
+	if q := p.key("queue"); r.Queue != nil && r.MaxRequests == 0 && r.AdaptiveConcurrency == nil && !q.failed {
+		v.errs.add(q, "has no effect, as the route does not bound its requests; set max_requests or adaptive_concurrency, or remove the key")
+	}
 	if s := r.Shed; s != nil {
 		at := p.key("shed")
 		if status := at.key("status"); s.Status > 429 && s.Status < 503 && !status.failed {
 			v.errs.add(status, "expected 503 or 429, found %d", s.Status)
 		}
 		if !r.Limits() && !at.failed {
-			v.errs.add(at, "has no effect, as the route has no limit; set max_requests, or remove the key")
+			v.errs.add(at, "has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key")
 		}
 	}
 }

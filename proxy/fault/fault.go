@@ -111,6 +111,11 @@ const (
 	Overflow // the cluster's connection limit was reached
 	// RouteOverflow is that as many requests of the route were under way as it lets through.
 	RouteOverflow
+	// ConcurrencyLimit is that as many were as its adaptive limit lets through.
+	ConcurrencyLimit
+	// AdmissionDenied is that too many requests of the route have failed for all of the next
+	// ones to be sent on.
+	AdmissionDenied
 	LoopFound  // the request has passed through here before
 	BadGateway // the destination of a forward-proxy request makes no sense
 	Injected   // the route's configuration, or a trusted caller, asks for a failure
@@ -204,16 +209,18 @@ var kinds = [lastKind]kind{
 
 	ForbiddenAddress: {"forbidden_address", Proxy, 403, hop.Unauthorized, "destination_ip_prohibited", "forward_proxy_address_denied"}, // RFC 9209 section 2.3.5
 
-	Forbidden:     {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
-	NotFound:      {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
-	NoCluster:     {"no_cluster", Proxy, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
-	NoHealthy:     {"no_healthy", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
-	Undiscovered:  {"undiscovered", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
-	Overflow:      {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
-	RouteOverflow: {"route_overflow", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "route_max_requests"},
-	LoopFound:     {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
-	Injected:      {"fault_injected", Proxy, 503, hop.FaultInjected, "proxy_internal_response", "fault_filter_abort"},
-	BadGateway:    {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
+	Forbidden:        {"forbidden", Proxy, 403, hop.Unauthorized, "http_request_denied", "forward_proxy_denied"},
+	NotFound:         {"not_found", Proxy, 404, hop.NoRoute, "destination_not_found", "route_not_found"},
+	NoCluster:        {"no_cluster", Proxy, 503, hop.NoCluster, "destination_unavailable", "cluster_not_found"},
+	NoHealthy:        {"no_healthy", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "no_healthy_upstream"},
+	Undiscovered:     {"undiscovered", Proxy, 503, hop.NoHealthyUpstream, "destination_unavailable", "discovery_unavailable"},
+	Overflow:         {"overflow", Proxy, 503, hop.UpstreamOverflow, "connection_limit_reached", "upstream_overflow"},
+	RouteOverflow:    {"route_overflow", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "route_max_requests"},
+	ConcurrencyLimit: {"concurrency_limit", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "reached_concurrency_limit"},
+	AdmissionDenied:  {"admission_denied", Proxy, 503, hop.UpstreamOverflow, "proxy_internal_response", "denied_by_admission_control"},
+	LoopFound:        {"loop", Proxy, 502, hop.NoRoute, "proxy_loop_detected", "proxy_loop"},
+	Injected:         {"fault_injected", Proxy, 503, hop.FaultInjected, "proxy_internal_response", "fault_filter_abort"},
+	BadGateway:       {"bad_destination", Downstream, 400, hop.DownstreamProtocolError, "http_request_error", "forward_proxy_destination_invalid"},
 
 	ConnectRefused:    {"connect_refused", Upstream, 503, hop.UpstreamConnectionFailure, "connection_refused", "upstream_reset_before_response_started{connection_refused}"},
 	ConnectTimeout:    {"connect_timeout", Upstream, 503, hop.UpstreamConnectionFailure, "connection_timeout", "upstream_reset_before_response_started{connection_timeout}"},

@@ -10,9 +10,17 @@ import (
 // lookEvery is how often it is looked whether the client still waits.
 const lookEvery = 25 * time.Millisecond
 
+// Now is the time on the clock of deadlines, on which Began is.
+func (x *Exchange) Now() time.Duration { return x.Began + time.Since(x.Hop.Start) }
+
 // Wait waits for d. It returns early, with a fault.Error, when the client goes away, when
 // the proxy stops waiting for anything, or when the request's time is over.
 func (x *Exchange) Wait(d time.Duration) error { return x.wait(time.Now().Add(d), nil) }
+
+// WaitFor is Wait that also ends when stop is closed.
+func (x *Exchange) WaitFor(d time.Duration, stop <-chan struct{}) error {
+	return x.wait(time.Now().Add(d), stop)
+}
 
 // wait is Wait until a time, or until stop is closed.
 func (x *Exchange) wait(at time.Time, stop <-chan struct{}) error {

@@ -119,6 +119,8 @@ type Target struct {
 	Hedge *Hedge
 	// Subset is the metadata that endpoints must have, nil for any.
 	Subset *balance.Criteria
+	// Session keeps clients at their endpoint; nil is off.
+	Session *Session
 	// Hash is what the endpoint is chosen by, for policies that hash.
 	Hash []HashOn
 	// Request and Response change the fields of its requests and responses, after those of

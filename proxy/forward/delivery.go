@@ -154,7 +154,14 @@ func (d *delivery) pick(x *filter.Exchange) (*cluster.Endpoint, error) {
 		at = now(h)
 	}
 	x.Pick.Random, x.Pick.Now = x.Random(), clock(x, at)
-	e, err := d.target.Cluster.Pick(&x.Pick)
+	var e *cluster.Endpoint
+	var err error
+	if s := d.target.Session; s != nil {
+		e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick)
+	}
+	if e == nil && err == nil {
+		e, err = d.target.Cluster.Pick(&x.Pick)
+	}
 	if err == nil {
 		x.Pick.Tried = append(x.Pick.Tried, e.Load)
 	}

@@ -40,6 +40,9 @@ func (a *attempt) relay() (err error) {
 	}
 	a.d.sticky.give(r)
 	a.d.cookie.give(r)
+	if s := a.d.target.Session; s != nil && a.endpoint != nil {
+		s.give(a.endpoint, &x.Request, r)
+	}
 	h.FirstByte = record.FirstByte
 	err = x.Writer.Head(r)
 	if err == nil {

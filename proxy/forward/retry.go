@@ -230,7 +230,7 @@ func (p *retryPlan) response(x *filter.Exchange) bool {
 	r := &x.Response
 	status := r.Status
 	switch {
-	case r.Framing == message.Tunnel || r.Has(message.XEnvoyRateLimited):
+	case r.Framing == message.Tunnel || r.Has(message.XEnvoyRateLimited), status == 425 && early(&x.Request):
 		return false
 	case status >= 500 && p.on&On5xx != 0,
 		status >= 502 && status <= 504 && p.on&OnGatewayError != 0,
@@ -246,6 +246,13 @@ func (p *retryPlan) response(x *filter.Exchange) bool {
 		}
 	}
 	return x.Hop.GRPC && p.call(r)
+}
+
+// early reports whether a request came in TLS early data. Only the client can send it
+// again outside of that (RFC 8470 section 5.2).
+func early(r *message.Head) bool {
+	_, ok := r.Lookup("early-data")
+	return ok
 }
 
 // call reports whether a gRPC status in a response's head is retried.

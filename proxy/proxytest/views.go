@@ -148,7 +148,7 @@ func (l Line) Text(key string) string {
 // Common is the line without the keys that only some lines have, or the attempt.
 func (l Line) Common() Line {
 	c := maps.Clone(l)
-	for _, key := range []string{"rewritten_path", "write_blocked_ms", "recovered", "variant", "mirrored", "injected", "cold"} {
+	for _, key := range []string{"rewritten_path", "write_blocked_ms", "queued_ms", "recovered", "variant", "mirrored", "injected", "cold"} {
 		delete(c, key)
 	}
 	return c

@@ -127,6 +127,8 @@ type Route struct {
 	Shares string
 	// Subset is the metadata that endpoints must have.
 	Subset map[string]string
+	// Session keeps clients at their endpoint; nil is off.
+	Session *config.StatefulSession
 	// Strip is taken from the front of the path where it is there; Prepend is put in
 	// front of what is left.
 	Strip, Prepend string

@@ -13,6 +13,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/compress"
 	"github.com/hopscope/hopscope/proxy/filter/cors"
 	"github.com/hopscope/hopscope/proxy/filter/decompress"
+	"github.com/hopscope/hopscope/proxy/filter/earlydata"
 	"github.com/hopscope/hopscope/proxy/filter/errorbody"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/filter/transcode"
@@ -31,6 +32,7 @@ var (
 		compressFilter,
 		corsFilter,
 		errorBodyFilter,
+		earlyDataFilter,
 	}
 	innerFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		injectFilter,
@@ -215,4 +217,11 @@ func transcodeFilter(p *config.RoutePolicies) filter.Filter {
 		IgnoredQueryParameters: c.IgnoredQueryParameters, IgnoreUnknownQueryParameters: c.IgnoreUnknownQueryParameters,
 		ConvertGRPCStatus: c.ConvertGRPCStatus, Print: transcode.Print(c.Print),
 	})
+}
+
+func earlyDataFilter(p *config.RoutePolicies) filter.Filter {
+	if p.EarlyData == nil {
+		return nil
+	}
+	return earlydata.New(p.EarlyData.Allow == "safe")
 }

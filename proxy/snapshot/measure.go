@@ -46,7 +46,7 @@ func (p *Proxy) measureClusters() {
 		[]string{"event", "reason"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			c.Ejections(func(event, reason string, n uint64) { emit(float64(n), event, reason) })
 		})
-	each("hopscope_picks_total", "Remarkable choices of an endpoint: panic, degraded, failover, cross_zone, subset_fallback, repeated, unchecked.", metrics.Counter,
+	each("hopscope_picks_total", "Remarkable choices of an endpoint: panic, degraded, failover, cross_zone, subset_fallback, repeated, unchecked, session.", metrics.Counter,
 		[]string{"outcome"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			c.Picks(func(outcome string, n uint64) { emit(float64(n), outcome) })
 		})

@@ -49,6 +49,9 @@ func (g *generation) target(r *resources.Route, of *resources.Target, retry *for
 	if h := of.Policy.Hedge; h != nil {
 		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
 	}
+	if s := r.Session; s != nil {
+		t.Session = &forward.Session{Cookie: s.Cookie.Name, Path: s.Cookie.Path, TTL: s.Cookie.TTL, Strict: s.Strict}
+	}
 	if len(r.Subset) > 0 {
 		t.Subset = balance.NewCriteria(r.Subset)
 	}

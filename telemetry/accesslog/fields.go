@@ -93,6 +93,12 @@ var lineFields = [...]field{
 		}
 		return appendMillis(dst, h.WriteBlocked)
 	}},
+	{"queued_ms", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
+		if h.Queued == 0 {
+			return append(dst, "null"...)
+		}
+		return appendMillis(dst, h.Queued)
+	}},
 	{"recovered", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
 		if h.Recovered == nil {
 			return append(dst, "null"...)

@@ -199,7 +199,7 @@ func TestFieldsAreTheDefaultLine(t *testing.T) {
 	if h := recovered(); string(AppendLine(nil, h)) != layoutOf(t, Format{Fields: FieldNames()}).line(h) {
 		t.Errorf("a line that has all: %s", AppendLine(nil, h))
 	}
-	if got, want := layoutOf(t, Format{Fields: FieldNames()}).line(success()), `,"rewritten_path":null,"write_blocked_ms":null,"recovered":null,"variant":null,"mirrored":null,"injected":null}`+"\n"; !strings.HasSuffix(got, want) {
+	if got, want := layoutOf(t, Format{Fields: FieldNames()}).line(success()), `,"rewritten_path":null,"write_blocked_ms":null,"queued_ms":null,"recovered":null,"variant":null,"mirrored":null,"injected":null}`+"\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("a line without what is rare: %s, want %s at its end", got, want)
 	}
 	learned := success()

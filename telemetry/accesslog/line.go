@@ -93,6 +93,9 @@ func appendRare(dst []byte, h *hop.Hop) []byte {
 	if h.WriteBlocked > 0 {
 		dst = appendMillis(append(dst, `,"write_blocked_ms":`...), h.WriteBlocked)
 	}
+	if h.Queued > 0 {
+		dst = appendMillis(append(dst, `,"queued_ms":`...), h.Queued)
+	}
 	if h.Recovered != nil {
 		dst = appendRecovered(append(dst, `,"recovered":`...), h.Recovered)
 	}

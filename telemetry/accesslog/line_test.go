@@ -82,7 +82,7 @@ func recovered() *hop.Hop {
 	labels := *h.Labels
 	labels.Variant = "blue"
 	h.Labels = &labels
-	h.Status, h.Attempts[0].Status, h.Attempts[0].Cold, h.WriteBlocked = 200, 200, true, 7*time.Millisecond
+	h.Status, h.Attempts[0].Status, h.Attempts[0].Cold, h.WriteBlocked, h.Queued = 200, 200, true, 7*time.Millisecond, 3*time.Millisecond
 	h.Rewrite([]byte("/rewritten"))
 	h.Recovered = &hop.Recovered{Took: 5 * time.Millisecond, Failure: hop.Failure{
 		Origin: hop.OriginRelayed, Hop: "ads", Part: hop.PartNetwork, Kind: "connect_timeout", Caller: "web",
@@ -186,7 +186,7 @@ func TestAppendLine(t *testing.T) {
 		{"with the rare keys", func() *hop.Hop {
 			h := garbage()
 			r := recovered()
-			h.WriteBlocked, h.Recovered, h.Labels = r.WriteBlocked, r.Recovered, &hop.Labels{Service: "web", Variant: "blue"}
+			h.WriteBlocked, h.Queued, h.Recovered, h.Labels = r.WriteBlocked, r.Queued, r.Recovered, &hop.Labels{Service: "web", Variant: "blue"}
 			h.Rewrite([]byte("/rewritten"))
 			h.SetString(&h.Mirrored, "api-shadow")
 			h.SetString(&h.Injected, "delay 5ms")
@@ -195,7 +195,7 @@ func TestAppendLine(t *testing.T) {
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
 			`"route":null,"cluster":null,"upstream":null,"protocol":null,"status":400,"grpc_status":null,"grpc_status_name":null,"grpc_message":null,"flags":"DPE",` +
 			`"failed_hop":"web","failure_reason":"bare CR in the request line","failure":{"origin":"downstream","part":null,"kind":null,"caller":null,"endpoint":null,"inferred":false},"bytes_in":0,"bytes_out":0,"duration_ms":0.300,"upstream_ms":null,"timeout_ms":null,` +
-			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"rewritten_path":"/rewritten","write_blocked_ms":7.000,` +
+			`"attempts":[],"trace_id":null,"span_id":null,"parent_id":null,"sampled":false,"request_id":null,"user_agent":null,"tls":null,"rewritten_path":"/rewritten","write_blocked_ms":7.000,"queued_ms":3.000,` +
 			`"recovered":{"origin":"relayed","part":"network","kind":"connect_timeout","caller":"web","endpoint":"10.0.0.5:80","inferred":true,"failed_hop":"ads","failure_reason":"no answer from 10.0.0.5:80","duration_ms":5.000},"variant":"blue","mirrored":"api-shadow","injected":"delay 5ms"}`},
 		{"gRPC without a status", func() *hop.Hop { h := garbage(); h.GRPC = true; return h }(), `{"time":"2026-03-04T05:06:07.089012Z","service":"web","direction":"inbound",` +
 			`"client":"192.0.2.7:5123","host":null,"method":null,"path":null,` +
@@ -377,7 +377,7 @@ func TestEveryLineHasTheDocumentedKeys(t *testing.T) {
 	} {
 		lines, inner := lines, maps.Clone(inner)
 		if name == "rare" {
-			lines = append(slices.Clone(lines), "rewritten_path", "write_blocked_ms", "recovered", "variant", "mirrored", "injected")
+			lines = append(slices.Clone(lines), "rewritten_path", "write_blocked_ms", "queued_ms", "recovered", "variant", "mirrored", "injected")
 			inner["attempts"] = append(slices.Clone(inner["attempts"]), "cold")
 			if all := append(lines[slices.Index(lines, "rewritten_path"):], "cold"); !slices.Equal(all, documented(rare)) {
 				t.Errorf("the documentation has the rare keys %q, want %q", documented(rare), all)

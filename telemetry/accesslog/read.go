@@ -146,6 +146,7 @@ type record struct {
 	Blocked       millis   `json:"write_blocked_ms"`
 	Mirrored      string
 	Injected      string
+	Queued        millis `json:"queued_ms"`
 	Recovered     *struct {
 		failure
 		FailedHop     string `json:"failed_hop"`
@@ -223,7 +224,7 @@ func ParseLine(line []byte) (*hop.Hop, error) {
 	}
 	h := &hop.Hop{
 		Labels:  &hop.Labels{Service: r.Service, Direction: directionOf(r.Direction), Route: r.Route, Cluster: r.Cluster, Variant: r.Variant},
-		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Timeout: time.Duration(r.Timeout), WriteBlocked: time.Duration(r.Blocked), Method: r.Method, Version: versionOf(r.Protocol),
+		Sampled: r.Sampled, Start: r.Time, End: time.Duration(r.Duration), Timeout: time.Duration(r.Timeout), WriteBlocked: time.Duration(r.Blocked), Queued: time.Duration(r.Queued), Method: r.Method, Version: versionOf(r.Protocol),
 		Status: r.Status, Flags: flagsOf(r.Flags), BytesIn: r.BytesIn, BytesOut: r.BytesOut, Client: r.Client,
 		GRPC: r.GRPCStatus != nil, GRPCStatus: statusOf(r.GRPCStatus), TLS: r.Encryption.tls(),
 	}

@@ -25,17 +25,19 @@ const (
 	Upload
 	// Tunnel is bytes of either side.
 	Tunnel
+	// Queue is a place among those of its route that are under way.
+	Queue
 )
 
 // String returns the word of the admin API.
 func (p Phase) String() string {
-	return [...]string{"route", "connection", "first_byte", "retry", "content", "client", "upload", "tunnel"}[p]
+	return [...]string{"route", "connection", "first_byte", "retry", "content", "client", "upload", "tunnel", "queue"}[p]
 }
 
 // Words says the same to a person.
 func (p Phase) Words() string {
 	return [...]string{"its first attempt", "a connection", "the endpoint's first byte", "the next attempt", "more of the endpoint's response",
-		"the client to read", "the client to send", "bytes of the tunnel"}[p]
+		"the client to read", "the client to send", "bytes of the tunnel", "room among the requests of its route"}[p]
 }
 
 // begun reports whether the response has begun.

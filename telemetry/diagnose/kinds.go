@@ -17,6 +17,8 @@ var kinds = map[string]string{
 	"no_healthy_upstream":          "no_healthy",
 	"discovery_unavailable":        "undiscovered",
 	"upstream_overflow":            "overflow",
+	"reached_concurrency_limit":    "concurrency_limit",
+	"denied_by_admission_control":  "admission_denied",
 	"route_max_requests":           "route_overflow",
 	"proxy_loop":                   "loop",
 

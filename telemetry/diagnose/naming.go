@@ -72,6 +72,8 @@ var rules = map[string]rule{
 	"fault_injected":    {caller: true, part: hop.PartConfiguration},
 	"forbidden_address": {caller: true, part: hop.PartConfiguration},
 	"overflow":          {caller: true, part: hop.PartCapacity},
+	"admission_denied":  {part: hop.PartApplication},
+	"concurrency_limit": {part: hop.PartCapacity},
 	"route_overflow":    {caller: true, part: hop.PartCapacity},
 	"overload":          {caller: true, part: hop.PartCapacity},
 	"exhausted":         {caller: true, part: hop.PartCapacity},

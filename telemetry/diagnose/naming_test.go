@@ -25,6 +25,8 @@ func TestCharge(t *testing.T) {
 		{"fault_injected", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
 		{"forbidden_address", hop.PartConfiguration, hop.PartConfiguration, hop.PartConfiguration, true},
 		{"overflow", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, true},
+		{"admission_denied", app, app, app, false},
+		{"concurrency_limit", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, false},
 		{"route_overflow", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, true},
 		{"overload", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, true},
 		{"exhausted", hop.PartCapacity, hop.PartCapacity, hop.PartCapacity, true},

@@ -77,6 +77,9 @@ type Hop struct {
 	// was sent filled the connection, as the client did not read. It is 0 where that can't
 	// be told (systems other than Linux, HTTP/1).
 	WriteBlocked time.Duration
+	// Queued is how long the request waited for room among the requests of its route; 0 where
+	// it found room at once.
+	Queued time.Duration
 
 	// GRPC is true for a gRPC call. GRPCStatus is its status, and GRPCMessage its
 	// message, percent-decoded.

@@ -47,6 +47,7 @@ type document struct {
 	BytesIn    int64         `json:"bytes_in"`
 	BytesOut   int64         `json:"bytes_out"`
 	BlockedNS  time.Duration `json:"write_blocked_ns,omitempty"`
+	QueuedNS   time.Duration `json:"queued_ns,omitempty"`
 	Client     string        `json:"client,omitempty"`
 	Peer       string        `json:"peer,omitempty"`
 	Host       string        `json:"host,omitempty"`
@@ -151,7 +152,7 @@ func (h *Hop) MarshalJSON() ([]byte, error) {
 		Method: h.Method, MethodText: h.String(h.MethodText), Version: h.Version.String(),
 		Scheme: h.Scheme, Status: h.Status, Flags: h.Flags.String(),
 		ProxyError: h.ProxyError, Details: h.Details,
-		BytesIn: h.BytesIn, BytesOut: h.BytesOut, BlockedNS: h.WriteBlocked, Client: h.Client, Peer: h.Peer,
+		BytesIn: h.BytesIn, BytesOut: h.BytesOut, BlockedNS: h.WriteBlocked, QueuedNS: h.Queued, Client: h.Client, Peer: h.Peer,
 		Host: h.String(h.Host), Path: h.String(h.Path),
 		Query:     string(redact.AppendQuery(nil, h.Bytes(h.Query))),
 		Rewritten: h.String(h.RewrittenPath), UserAgent: h.String(h.UserAgent), RequestID: h.String(h.RequestID),
@@ -199,7 +200,7 @@ func (h *Hop) UnmarshalJSON(data []byte) error {
 		Method: d.Method, Version: parse(d.Version, VersionUnknown, HTTP2),
 		Scheme: d.Scheme, Status: d.Status, Flags: parseFlags(d.Flags),
 		ProxyError: d.ProxyError, Details: d.Details,
-		BytesIn: d.BytesIn, BytesOut: d.BytesOut, WriteBlocked: d.BlockedNS, Client: d.Client, Peer: d.Peer,
+		BytesIn: d.BytesIn, BytesOut: d.BytesOut, WriteBlocked: d.BlockedNS, Queued: d.QueuedNS, Client: d.Client, Peer: d.Peer,
 		GRPC: d.GRPC, GRPCStatus: statusOf(d.GRPCStatus), TLS: d.TLS.tls(), Template: d.Template,
 	}
 	for k, name := range kindNames {

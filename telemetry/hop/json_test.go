@@ -27,7 +27,7 @@ func example() *Hop {
 			OriginRelayed, "stock", PartApplication, "upstream_timeout", "payments", "127.0.0.1:4005", true, "it did not answer",
 		}, 1600 * time.Millisecond},
 		Template: "/charge/{id}", Timeout: 15 * time.Second,
-		BytesIn: 3, BytesOut: 4, WriteBlocked: 5, Client: "192.0.2.1", Peer: "127.0.0.1:555",
+		BytesIn: 3, BytesOut: 4, WriteBlocked: 5, Queued: 9, Client: "192.0.2.1", Peer: "127.0.0.1:555",
 		GRPC: true, GRPCStatus: GRPCStatusOf(14),
 		TLS: &TLS{
 			Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "web.test", Protocol: "h2",

@@ -78,6 +78,9 @@ func (e *encoder) whole(h *hop.Hop, a *hop.Attempt) {
 	b = appendString(b, "hopscope.sampled_by", h.Keep.String())
 	b = appendString(b, "hopscope.rewritten_path", h.Bytes(h.RewrittenPath))
 	b = appendString(b, "hopscope.request_id", h.Bytes(h.RequestID))
+	if h.Queued > 0 {
+		b = appendInt(b, "hopscope.queued_ms", h.Queued.Milliseconds())
+	}
 	b = e.appendFlags(b, "hopscope.flags", h.Flags)
 	b = appendString(b, "hopscope.details", h.Details)
 	b = appendString(b, "hopscope.mirrored", h.Bytes(h.Mirrored))

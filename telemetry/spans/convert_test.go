@@ -320,7 +320,7 @@ func TestConventions(t *testing.T) {
 	}, {
 		name: "connection refused, kept though the trace was not sampled",
 		change: func(h *hop.Hop) {
-			h.Sampled, h.Keep = false, hop.KeepFailed
+			h.Sampled, h.Keep, h.Queued = false, hop.KeepFailed, 30*time.Millisecond
 			h.Parent = hop.SpanID{}
 			h.Status, h.Flags, h.ProxyError = 503, hop.UpstreamConnectionFailure|hop.RetriesExhausted, "connection_refused"
 			h.Failure = hop.Failure{Origin: hop.OriginProxy, Hop: "web", Reason: "127.0.0.1:4000: connection refused"}
@@ -331,7 +331,7 @@ func TestConventions(t *testing.T) {
 		},
 		server: want{name: "GET /api/", status: failed, message: "127.0.0.1:4000: connection refused", flags: 0x100, attrs: map[string]any{
 			"error.type": "connection_refused", "hopscope.flags": "UF,URX", "hopscope.sampled_by": "failed",
-			"hopscope.failure_origin": "proxy",
+			"hopscope.failure_origin": "proxy", "hopscope.queued_ms": int64(30),
 		}},
 		client: want{name: "GET /api/", status: failed, message: "connection refused", flags: 0x100, attrs: map[string]any{
 			"error.type": "connection_refused", "hopscope.flags": "UF", "http.response.status_code": unset{},
@@ -339,7 +339,7 @@ func TestConventions(t *testing.T) {
 			"hopscope.details": "upstream_reset_before_response_started{connection_refused}",
 		}},
 		outbound: want{name: "GET /api/", status: failed, message: "127.0.0.1:4000: connection refused", flags: 0x100, attrs: map[string]any{
-			"error.type": "connection_refused", "hopscope.flags": "UF,URX", "hopscope.upstream.flags": "UF",
+			"error.type": "connection_refused", "hopscope.flags": "UF,URX", "hopscope.upstream.flags": "UF", "hopscope.queued_ms": int64(30),
 			"http.response.status_code": int64(503), "network.protocol.version": unset{}, "network.peer.port": int64(4000),
 			"hopscope.upstream.details": "upstream_reset_before_response_started{connection_refused}",
 		}},

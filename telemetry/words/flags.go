@@ -24,11 +24,12 @@ var flags = map[hop.Flags]Entry{
 		Causes: []string{
 			"The service is slow, so that requests pile up.",
 			"More connections, requests or waiting requests than the cluster's circuit breaker allows.",
-			"More requests of the route than it lets through (`route_max_requests`).",
+			"Too many requests of the route have failed (`denied_by_admission_control`): see those that did.",
+			"More requests of the route than it lets through (`route_max_requests`), or than the service does well with (`reached_concurrency_limit`).",
 			"More retries than their budget allows."},
 		Next: []string{
 			"Whether the service is slow (its latency in `/clusters`).",
-			"`clusters.NAME.circuit_breaker` and `retry.budget`; `max_requests` of the route."}},
+			"`clusters.NAME.circuit_breaker` and `retry.budget`; `max_requests`, `adaptive_concurrency` and `admission_control` of the route."}},
 	hop.NoRoute: {
 		Causes: []string{
 			"No route matches the host and path.",

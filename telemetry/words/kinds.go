@@ -42,6 +42,8 @@ var kinds = map[string]string{
 	"no_healthy":        "the cluster has no endpoint to try",
 	"undiscovered":      "the source of the endpoints has never answered",
 	"overflow":          "a limit of the cluster's circuit breaker was reached",
+	"concurrency_limit": "as many requests of the route were under way as its service does well with",
+	"admission_denied":  "too many requests of the route have failed for all of the next ones to be sent on",
 	"route_overflow":    "as many requests of the route were under way as it lets through",
 	"loop":              "the request has passed through here before",
 	"fault_injected":    "the route's configuration, or a caller, asked for a failure, as a test",

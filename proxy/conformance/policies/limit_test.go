@@ -169,3 +169,64 @@ func TestMaxRequestsAfterReload(t *testing.T) {
 		c.Close()
 	}
 }
+
+// TestAdaptiveConcurrency: a route lets through what its service does well with.
+func TestAdaptiveConcurrency(t *testing.T) {
+	adaptive := func(change func(*config.AdaptiveConcurrency)) func(*proxytest.Settings) {
+		return func(s *proxytest.Settings) {
+			s.Route.AdaptiveConcurrency = config.NewAdaptiveConcurrency()
+			s.Route.AdaptiveConcurrency.MinConcurrency = 1
+			change(s.Route.AdaptiveConcurrency)
+		}
+	}
+	t.Run("while it measures", func(t *testing.T) {
+		for _, tt := range []struct {
+			fields []string
+			status int
+			grpc   string
+		}{{nil, 503, ""}, {call, 200, "14"}} {
+			proxytest.PlainPairs(t, func(t *testing.T, down, up proxytest.Side) {
+				x, free := occupied(t, down, up, 1, adaptive(func(a *config.AdaptiveConcurrency) { a.MinRTT.Requests = 1 }))
+				o := x.Ask("POST", nil, tt.fields...)
+				o.Want(t, tt.status, "UO", "")
+				proxytest.Same(t, "retry-after", o.Header.Get("retry-after"), "1")
+				proxytest.Same(t, "grpc-status", o.Header.Get("grpc-status"), tt.grpc)
+				proxytest.Same(t, "details", o.Hop.Details, "reached_concurrency_limit")
+				proxytest.Same(t, "failure", o.Hop.Failure.Kind, "concurrency_limit")
+				proxytest.Same(t, "part", o.Hop.Failure.Part, hop.PartCapacity)
+				proxytest.Reason(t, "reason", o.Hop.Failure.Reason, "route default has 1 requests under way")
+				m := x.Scrape()
+				proxytest.Same(t, "limit", m.Sum("hopscope_route_requests_limit", "limit", "concurrency"), 1)
+				proxytest.Same(t, "shed", m.Sum("hopscope_route_shed_total", "limit", "concurrency"), 1)
+				proxytest.Same(t, "measuring", m.Sum("hopscope_concurrency_measuring"), 1)
+				free()
+				x.Settled()
+				proxytest.Eventually(t, "the shortest time being known", func() bool {
+					m := x.Scrape()
+					return m.Sum("hopscope_concurrency_measuring") == 0 && m.Sum("hopscope_concurrency_min_rtt_seconds") > 0
+				})
+			})
+		}
+	})
+	t.Run("where there is room", func(t *testing.T) {
+		p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+		x := p.Start(proxytest.H1C, proxytest.H1C, adaptive(func(a *config.AdaptiveConcurrency) {
+			a.MinRTT.Fixed, a.UpdateInterval = time.Hour, time.Millisecond
+		}))
+		proxytest.Eventually(t, "the limit rising", func() bool {
+			ask(x)
+			return x.Scrape().Sum("hopscope_route_requests_limit", "limit", "concurrency") == 1000
+		})
+		proxytest.Same(t, "gradient", x.Scrape().Sum("hopscope_concurrency_gradient"), 2)
+	})
+	t.Run("where requests take longer", func(t *testing.T) {
+		p := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
+		x := p.Start(proxytest.H1C, proxytest.H1C, adaptive(func(a *config.AdaptiveConcurrency) {
+			a.MinRTT.Fixed, a.UpdateInterval = time.Nanosecond, time.Millisecond
+		}))
+		proxytest.Eventually(t, "the limit falling", func() bool {
+			ask(x)
+			return x.Scrape().Sum("hopscope_concurrency_gradient") == 0.5
+		})
+	})
+}

@@ -391,6 +391,14 @@ func routingRows() []row {
 	crowded.change = func(s *proxytest.Settings) { s.Route.MaxRequests = 1 }
 	crowded.endpoint, crowded.drive = occupied()
 
+	slowed := own("service at its limit", fault.ConcurrencyLimit, 503, "UO", "proxy_internal_response", "adaptive_concurrency")
+	slowed.failed, slowed.before = "proxy_internal_response", 1
+	slowed.change = func(s *proxytest.Settings) {
+		s.Route.AdaptiveConcurrency = config.NewAdaptiveConcurrency()
+		s.Route.AdaptiveConcurrency.MinConcurrency = 1
+	}
+	slowed.endpoint, slowed.drive = occupied()
+
 	waited := full
 	waited.name, waited.reason = "connections used up for as long as it could wait", "became free in time"
 	waited.change = func(s *proxytest.Settings) {
@@ -400,7 +408,7 @@ func routingRows() []row {
 		s.Listener.Routes = []config.Route{row}
 	}
 	waited.endpoint, waited.drive = occupied()
-	return []row{noRoute, tunnel, large, escaped, injected, origin, denied, metadata, stranger, loop, https, full, crowded, waited}
+	return []row{noRoute, tunnel, large, escaped, injected, origin, denied, metadata, stranger, loop, https, full, crowded, slowed, waited}
 }
 
 // viaEgress asks the forward proxy for a destination.

@@ -68,16 +68,17 @@ type try struct {
 
 // uncovered are the kinds that no row can produce, and why.
 var uncovered = map[fault.Kind]string{
-	fault.NoCluster:      "it takes a source of endpoints: see TestLiveUnavailable",
-	fault.NoHealthy:      "it takes a source of endpoints: see TestLiveUnavailable",
-	fault.Undiscovered:   "it takes a source that has never answered: see TestLiveUnavailable",
-	fault.ClientAged:     "it takes a connection that is old: see TestConnectionAgeGrace",
-	fault.Overload:       "it takes a budget that is full: see TestRequestWhereMemoryIsFull of package listener, and TestMemoryUnderAttack",
-	fault.Draining:       "the admin API ends with the proxy: see TestEndWhileConnecting",
-	fault.Internal:       "it takes a defect",
-	fault.Exhausted:      "it takes a process without descriptors: TestShortOfDescriptorsBlamesNobody",
-	fault.PortsExhausted: "it takes a machine without free ports: TestOwnShortage",
-	fault.Panic:          "it takes a filter that panics: TestPanicCostsOneRequest",
+	fault.NoCluster:       "it takes a source of endpoints: see TestLiveUnavailable",
+	fault.NoHealthy:       "it takes a source of endpoints: see TestLiveUnavailable",
+	fault.Undiscovered:    "it takes a source that has never answered: see TestLiveUnavailable",
+	fault.ClientAged:      "it takes a connection that is old: see TestConnectionAgeGrace",
+	fault.Overload:        "it takes a budget that is full: see TestRequestWhereMemoryIsFull of package listener, and TestMemoryUnderAttack",
+	fault.AdmissionDenied: "it takes a route that has failed before, and chance: see TestAdmissionControl",
+	fault.Draining:        "the admin API ends with the proxy: see TestEndWhileConnecting",
+	fault.Internal:        "it takes a defect",
+	fault.Exhausted:       "it takes a process without descriptors: TestShortOfDescriptorsBlamesNobody",
+	fault.PortsExhausted:  "it takes a machine without free ports: TestOwnShortage",
+	fault.Panic:           "it takes a filter that panics: TestPanicCostsOneRequest",
 }
 
 // Every way out of a request is one Hop, and every view shows it.

@@ -18,7 +18,7 @@ test('nothing that is recorded is left out', () => {
   });
   const h: Hop = request('SERVICE', 'SPAN', 'PARENT', 0, 10, {
     listener: 'LISTENER', route: 'ROUTE', template: 'TEMPLATE', cluster: 'CLUSTER', slow_ns: 73_000_000, sampled_by: 'rate', entry: true, timeout_ns: 74_000_000, routed_ns: 75_000_000, first_byte_ns: 76_000_000,
-    method_original: 'METHOD', version: 'VERSION', scheme: 'SCHEME', status: 599, flags: 'FLAG', proxy_error: 'PROXYERROR', details: 'DETAILS', bytes_in: 703, bytes_out: 704, write_blocked_ns: 77_000_000,
+    method_original: 'METHOD', version: 'VERSION', scheme: 'SCHEME', status: 599, flags: 'FLAG', proxy_error: 'PROXYERROR', details: 'DETAILS', bytes_in: 703, bytes_out: 704, write_blocked_ns: 77_000_000, queued_ns: 76_000_000,
     failure: { origin: 'relayed', hop: 'FHOP', part: 'FPART', kind: 'FKIND', caller: 'FCALLER', endpoint: 'FENDPOINT', inferred: true, reason: 'FREASON' },
     recovered: { origin: 'endpoint', hop: 'RHOP', part: 'RPART', kind: 'RKIND', caller: 'RCALLER', endpoint: 'RENDPOINT', inferred: true, reason: 'RREASON', took_ns: 78_000_000 },
     client: 'CLIENT', peer: 'PEER', host: 'HOST', path: '/PATH', query: 'QUERY', rewritten_path: '/REWRITTEN', user_agent: 'AGENT', request_id: 'REQUESTID', tracestate: 'STATE', upstream_proxy_status: 'UPSTREAM', mirrored: 'MIRRORED', injected: 'INJECTED',

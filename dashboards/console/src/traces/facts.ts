@@ -58,7 +58,7 @@ export function ofHop(r: Row, words: Words): Facts[] {
       ['Started', `${h.start} (${dateTime(h.start)})`], ['In the trace', `from ${duration(n.start)} to ${duration(end(n))}`],
       ['Took', h.end_ns > 0 ? duration(h.end_ns) : 'it has not ended'], ['Route chosen', h.routed_ns && `after ${duration(h.routed_ns)}`], ['First byte sent', h.first_byte_ns && `after ${duration(h.first_byte_ns)}`],
       ['Waited for it', ownTime(r) > 0 && `${duration(ownTime(r))} of the request’s time was its own`],
-      ['Client read slowly', h.write_blocked_ns && duration(h.write_blocked_ns)], ['May take', h.timeout_ns ? `${duration(h.timeout_ns)}, all attempts together` : 'no limit of the route'],
+      ['Waited for its turn', h.queued_ns && duration(h.queued_ns)], ['Client read slowly', h.write_blocked_ns && duration(h.write_blocked_ns)], ['May take', h.timeout_ns ? `${duration(h.timeout_ns)}, all attempts together` : 'no limit of the route'],
       ['Slow from', h.slow_ns && duration(h.slow_ns)], ['Clock', Math.abs(n.moved) > 1e6 && `moved by ${duration(n.moved)}, so that it lies within its call`]),
     facts('Trace context',
       ['Trace', h.trace_id, code], ['Span', h.span_id, code], ['Parent', h.parent_id || 'none: it began the trace', { code: !!h.parent_id }],

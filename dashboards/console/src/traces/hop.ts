@@ -90,6 +90,7 @@ export interface Hop {
   bytes_in: number;
   bytes_out: number;
   write_blocked_ns?: number;
+  queued_ns?: number;
   client?: string;
   peer?: string;
   host?: string;
