@@ -18,8 +18,8 @@ func NewShed() *Shed {
 }
 
 // Limits reports whether the policies have a limit, and so may shed requests.
-func (p *RoutePolicies) Limits() bool {
-	return p.MaxRequests > 0 || p.AdaptiveConcurrency != nil || p.AdmissionControl != nil
+func (r *RoutePolicies) Limits() bool {
+	return r.MaxRequests > 0 || r.AdaptiveConcurrency != nil || r.AdmissionControl != nil
 }
 
 // limits checks what spans the keys of a route's limits.

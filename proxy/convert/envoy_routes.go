@@ -197,6 +197,10 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 		return errorf("its cluster can't be said")
 	}
 	r.Timeout = n.duration(r.Timeout, "timeout")
+	if n.has("idle_timeout") {
+		r.IdleTimeout = e.timeout(n, 0, "idle_timeout")
+	}
+	r.Mirror = e.mirrors(n)
 	e.rewrite(r, n, m)
 	for _, f := range n.get("metadata_match").find("filter_metadata").find("envoy.lb").allFields() {
 		if r.Subset == nil {
@@ -210,6 +214,24 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 	}
 	e.upgrades(n)
 	return nil
+}
+
+// mirrors converts copies of requests to other clusters.
+func (e *envoy) mirrors(n *node) (all []config.Mirror) {
+	for _, policy := range n.list("request_mirror_policies") {
+		if !policy.has("cluster") {
+			e.left(policy.line, policy.path, "a copy goes to a cluster that is named")
+			continue
+		}
+		m := config.NewMirror(policy.str("cluster"))
+		if f := policy.get("runtime_fraction"); f != nil {
+			f.skip("runtime_key")
+			m.Percent = percent(f.get("default_value"))
+		}
+		e.differs(policy.line, policy.path, "at most %d copies are under way at once: see max_requests of the mirror", m.MaxRequests)
+		all = append(all, m)
+	}
+	return all
 }
 
 // split converts clusters with weights.

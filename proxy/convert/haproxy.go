@@ -14,7 +14,6 @@ import (
 // haproxy is an haproxy.cfg that is being converted.
 type haproxy struct {
 	*draft
-	global   haSettings
 	maxconn  int // the most connections that anything of it allows
 	backends map[string]*haSection
 	// What is told once.

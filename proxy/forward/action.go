@@ -148,7 +148,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	}
 	d := f.deliver(x, a, t, nil)
 	d.sticky = cookie
-	if len(a.Mirrors) > 0 {
+	if len(a.Mirrors) > 0 && f.dry == nil {
 		return a.mirrored(d)
 	}
 	return d.carryOut()

@@ -12,7 +12,7 @@ import (
 // asked are the keys of the policies whose filters a dry run goes through: what these do
 // follows from the request alone. A filter that waits, draws lots or counts is not among
 // them.
-var asked = map[string]bool{"body": true, "compress": true, "cors": true, "early_data": true, "transcode": true}
+var asked = map[string]bool{"body": true, "compress": true, "cors": true, "early_data": true, "transcode": true, "upgrades": true}
 
 // policyFilter is a filter of a route, with the policy that it is made of.
 type policyFilter struct {

@@ -3,6 +3,7 @@ package explained_test
 import (
 	"testing"
 
+	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
 
@@ -50,4 +51,23 @@ listeners:
 	if r := all[3]; !r.Unused || r.Unreachable != "" {
 		t.Errorf("%+v", r)
 	}
+}
+
+// An explained request is not copied either.
+func TestExplainCopiesNothing(t *testing.T) {
+	proxytest.NoLeaks(t)
+	text := `
+listeners:
+  - name: ingress
+    address: "` + proxytest.OwnAddress() + `"
+    routes: [{cluster: web, mirror: [{cluster: shadow}]}]
+clusters:
+  web: {endpoints: ["` + proxytest.RefusingAddress(t) + `"]}
+  shadow: {endpoints: ["` + proxytest.Endpoint(t, func(int, *proxytest.Peer) { t.Error("a copy was sent") }) + `"]}
+`
+	p := proxytest.StartYAML(t, text)
+	if e := explained(t, p.Explain, explain.Request{URL: "http://web.test/a"}); e.Route == nil {
+		t.Errorf("%+v", e)
+	}
+	p.Stop()
 }

@@ -276,11 +276,11 @@ func TestTranscodeReplies(t *testing.T) {
 	})
 	t.Run("too large", func(t *testing.T) {
 		eachJSONClient(t, func() *callee { return &callee{} }, func(t *testing.T, j *jsonClient, _ *callee) {
-			resp, body, h := j.ask("POST", "/v1/unary", strings.Repeat(" ", 2000))
+			resp, _, h := j.ask("POST", "/v1/unary", strings.Repeat(" ", 2000))
 			proxytest.Same(t, "status", resp.StatusCode, 413)
 			proxytest.Same(t, "flags", h.Flags.String(), "DPE")
 			proxytest.Same(t, "attempts", len(h.Attempts), 0)
-			resp, body, h = j.ask("POST", "/v1/output", `{"responseParameters":[{"size":2000}]}`)
+			resp, body, h := j.ask("POST", "/v1/output", `{"responseParameters":[{"size":2000}]}`)
 			proxytest.Same(t, "status of a response that is", resp.StatusCode, 502)
 			if !strings.Contains(body, "transcode.max_message") {
 				t.Errorf("content %q", body)

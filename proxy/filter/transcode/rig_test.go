@@ -134,7 +134,6 @@ type client struct {
 	filter.Writer
 	info    filter.ConnInfo
 	content []byte
-	read    bool
 
 	status  int
 	head    []string
