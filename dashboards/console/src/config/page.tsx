@@ -1,13 +1,13 @@
 import './config.css';
 import { useState } from 'preact/hooks';
+import { OfProxy } from '../components/choice';
 import { Badge, Copy, Search, Time, useNow } from '../components/parts';
-import { Empty, ErrorBox, Loading, sentence, State } from '../components/states';
+import { Empty, sentence, State } from '../components/states';
 import { Table, type Column } from '../components/table';
 import { Updated } from '../components/updated';
 import { ago, count, dateTime, duration, plural } from '../format';
-import { usePeers } from '../mesh';
 import { usePoll } from '../poll';
-import { href, setQuery } from '../router';
+import { href } from '../router';
 import type { PageProps } from '../routes';
 import { configOf } from '../service/data';
 import { Endpoints } from '../service/endpoints';
@@ -17,25 +17,7 @@ import { left, routesOf, unused, urgency, type RouteRow } from './view';
 
 /** Config is the configuration in force of one proxy, chosen among those of the mesh. */
 export default function Config({ query }: PageProps) {
-  const peers = usePeers();
-  const all = peers.data?.peers ?? [];
-  const wanted = query.get('proxy') ?? '';
-  const chosen = all.find((m) => m.address === wanted) ?? (wanted ? undefined : all.find((m) => m.self) ?? all[0]);
-  return (
-    <>
-      <div class="head">
-        <h1>Configuration</h1>
-        <select aria-label="Proxy" value={chosen?.address ?? wanted} onChange={(e) => setQuery({ proxy: e.currentTarget.value }, false)}>
-          {wanted && !chosen && <option value={wanted}>{wanted}</option>}
-          {[...all].sort((a, b) => a.service.localeCompare(b.service) || a.instance.localeCompare(b.instance)).map((m) => (
-            <option key={m.address} value={m.address}>{[m.service || m.address, m.instance !== m.service && m.instance, m.self && 'this proxy', m.error && 'does not answer'].filter(Boolean).join(', ')}</option>
-          ))}
-        </select>
-      </div>
-      {peers.error && !peers.data && <ErrorBox error={peers.error} />}
-      {chosen ? <One key={chosen.address} member={chosen} /> : peers.data ? <Empty>The mesh has no proxy at {wanted}.</Empty> : !peers.error && <Loading />}
-    </>
-  );
+  return <OfProxy title="Configuration" query={query}>{(member) => <One key={member.address} member={member} />}</OfProxy>;
 }
 
 function One({ member }: { member: Member }) {

@@ -1,25 +1,27 @@
 import './explain.css';
 import { useState } from 'preact/hooks';
-import { get } from '../api';
+import { get, peerPath } from '../api';
+import { OfProxy } from '../components/choice';
 import { Badge } from '../components/parts';
 import { sentence, State } from '../components/states';
 import { Table } from '../components/table';
 import { usePoll } from '../poll';
 import { setQuery } from '../router';
 import type { PageProps } from '../routes';
-import type { ExplainedEarlier, ExplainedTarget, Explanation } from '../types';
+import type { ExplainedEarlier, ExplainedTarget, Explanation, Member } from '../types';
 import { type Asked, askedOf, body, label, marked, percent, verdict } from './view';
 
-/** Explain is a form for a request, and what the proxy that serves the page would do with it. */
+/** Explain is a form for a request, and what one proxy, chosen among those of the mesh, would do with it. */
 export default function Explain({ query }: PageProps) {
   const asked = askedOf(query);
   return (
-    <>
-      <div class="head"><h1>Explain a request</h1></div>
-      <p class="faint">What this proxy does with a request by the configuration in force. Nothing is sent.</p>
-      <Form key={query.toString()} asked={asked} />
-      {asked.url && <Answer asked={asked} />}
-    </>
+    <OfProxy title="Explain a request" query={query}>{(member) => (
+      <>
+        <p class="faint">What the proxy does with a request by the configuration in force. Nothing is sent.</p>
+        <Form key={query.toString()} asked={asked} />
+        {asked.url && <Answer asked={asked} of={member} />}
+      </>
+    )}</OfProxy>
   );
 }
 
@@ -43,9 +45,9 @@ function Form({ asked }: { asked: Asked }) {
   );
 }
 
-function Answer({ asked }: { asked: Asked }) {
+function Answer({ asked, of }: { asked: Asked; of: Member }) {
   const { headers, ...rest } = body(asked);
-  const found = usePoll(`explain ${JSON.stringify(asked)}`, 0, (signal) => get<Explanation>('/v1/explain', { ...rest, header: headers }, signal));
+  const found = usePoll(`explain ${of.address} ${JSON.stringify(asked)}`, 0, (signal) => get<Explanation>(of.self ? '/v1/explain' : peerPath(of.address, '/v1/explain'), { ...rest, header: headers }, signal));
   return (
     <State of={found}>{(e) => (
       <div aria-live="polite">
