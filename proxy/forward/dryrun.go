@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -60,7 +61,8 @@ type DryRun struct {
 type Plan struct {
 	// Timeout is the time for the whole response, and PerTry for each attempt; 0 is none.
 	// CallerWaits is how long the caller said that it waits, less the margin, 0 if it did not.
-	Timeout, PerTry, CallerWaits time.Duration
+	// Idle is how long no byte may move, 0 for ever.
+	Timeout, PerTry, CallerWaits, Idle time.Duration
 	// Attempts is how often the request is sent at most, and On when it is sent again, in the
 	// words of the configuration.
 	Attempts int
@@ -182,7 +184,7 @@ func (d *DryRun) delivered(of *delivery) error {
 		return err
 	}
 	d.Sent = string(http1.AppendRequest(nil, &x.Request, x.Request.OriginTarget(), http1.Persist))
-	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil, Implied: of.retry.policy == nil}
+	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Idle: cmp.Or(of.x.Idle, of.f.StreamIdleTimeout), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil, Implied: of.retry.policy == nil}
 	for i, word := range retryWords {
 		if of.retry.on&(1<<i) != 0 {
 			d.Plan.On = append(d.Plan.On, word)

@@ -413,7 +413,7 @@ func (x *explanation) plan(p forward.Plan) {
 	add("the whole response", p.Timeout, p.Timeout > 0)
 	add("each attempt", p.PerTry, p.PerTry > 0)
 	add("what the caller waits, less a margin", p.CallerWaits, p.CallerWaits > 0)
-	add("no byte moves", x.forwarder.StreamIdleTimeout, x.forwarder.StreamIdleTimeout > 0)
+	add("no byte moves", p.Idle, p.Idle > 0)
 	x.Retry = &explain.Retry{Attempts: p.Attempts, On: append([]string{}, p.On...), PerTry: p.PerTry, Budget: p.Budget, Implied: p.Implied}
 }
 

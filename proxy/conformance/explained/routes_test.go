@@ -1,10 +1,13 @@
 package explained_test
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/proxytest"
+	"github.com/hopscope/hopscope/proxy/snapshot"
 )
 
 // The list of routes says of each how often it was taken, and names those that are unused and
@@ -70,4 +73,34 @@ clusters:
 		t.Errorf("%+v", e)
 	}
 	p.Stop()
+}
+
+// The timeouts that are explained are the route's, and the listener's where it has none.
+func TestExplainedTimeouts(t *testing.T) {
+	c, err := config.Parse("test.yaml", []byte(`
+listeners:
+  - name: ingress
+    address: 127.0.0.1:80
+    stream_idle_timeout: 3m
+    routes:
+      - {match: {path: /a}, cluster: web, timeout: 3s, idle_timeout: 1m}
+      - {cluster: web}
+clusters: {web: {endpoints: ["127.0.0.1:3000"]}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := snapshot.NewExplainer(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	for url, want := range map[string][]config.Shown{
+		"/a": {{Key: "the whole response", Value: "3s"}, {Key: "no byte moves", Value: "1m0s"}},
+		"/b": {{Key: "the whole response", Value: "15s"}, {Key: "no byte moves", Value: "3m0s"}},
+	} {
+		if got := explained(t, x.Explain, explain.Request{URL: url}).Timeouts; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", url, got, want)
+		}
+	}
 }
