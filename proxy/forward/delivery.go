@@ -96,9 +96,6 @@ func (d *delivery) run() error {
 		d.content.from = newSource(x, d.retry.keep())
 		defer d.content.forget()
 	}
-	if d.f.dry != nil {
-		return d.f.dry.delivered(d)
-	}
 	return d.late(d.attempts())
 }
 
