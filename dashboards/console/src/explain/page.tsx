@@ -34,11 +34,11 @@ function Form({ asked }: { asked: Asked }) {
   };
   return (
     <form class="explain" aria-label="Request to be explained" onSubmit={submit}>
-      <label class="field narrow"><span>Method</span><input list="methods" value={a.method} placeholder="GET" autocomplete="off" onInput={(e) => change({ method: e.currentTarget.value.trim().toUpperCase() })} /></label>
+      <label class="field narrow"><span>Method</span><input type="text" list="methods" value={a.method} placeholder="GET" autocomplete="off" onInput={(e) => change({ method: e.currentTarget.value.trim().toUpperCase() })} /></label>
       <datalist id="methods">{['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((m) => <option key={m} value={m} />)}</datalist>
-      <label class="field url"><span>URL or path</span><input required value={a.url} placeholder="https://shop.example.com/cart/7" autocomplete="off" spellcheck={false} onInput={(e) => change({ url: e.currentTarget.value.trim() })} /></label>
-      <label class="field"><span>Listener</span><input value={a.listener} placeholder="any" autocomplete="off" onInput={(e) => change({ listener: e.currentTarget.value.trim() })} /></label>
-      <label class="field"><span>Client</span><input value={a.client} placeholder="127.0.0.1" autocomplete="off" onInput={(e) => change({ client: e.currentTarget.value.trim() })} /></label>
+      <label class="field url"><span>URL or path</span><input type="text" required value={a.url} placeholder="https://shop.example.com/cart/7" autocomplete="off" spellcheck={false} onInput={(e) => change({ url: e.currentTarget.value.trim() })} /></label>
+      <label class="field"><span>Listener</span><input type="text" value={a.listener} placeholder="any" autocomplete="off" onInput={(e) => change({ listener: e.currentTarget.value.trim() })} /></label>
+      <label class="field"><span>Client</span><input type="text" value={a.client} placeholder="127.0.0.1" autocomplete="off" onInput={(e) => change({ client: e.currentTarget.value.trim() })} /></label>
       <label class="field lines"><span>Header fields, one a line</span><textarea rows={3} value={a.headers} placeholder="x-user-group: beta" spellcheck={false} onInput={(e) => change({ headers: e.currentTarget.value })} /></label>
       <button type="submit">Explain</button>
     </form>
@@ -50,7 +50,7 @@ function Answer({ asked, of }: { asked: Asked; of: Member }) {
   const found = usePoll(`explain ${of.address} ${JSON.stringify(asked)}`, 0, (signal) => get<Explanation>(of.self ? '/v1/explain' : peerPath(of.address, '/v1/explain'), { ...rest, header: headers }, signal));
   return (
     <State of={found}>{(e) => (
-      <div aria-live="polite">
+      <div class="stack" aria-live="polite">
         <section>
           <h2>{verdict(e)}</h2>
           {e.route && <p>It asks for <code>{e.route.match}</code></p>}
