@@ -13,7 +13,8 @@ GRAFANA     := dashboards/grafana/gen
 MAX_SCRIPT  := 153600
 
 # What is built twice is the same twice: no paths, no build id, no time, no C.
-BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
+# gRPC has pages about calls that nothing shows here: they are left out (grpcnotrace).
+BUILD := CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 
 # The real servers that tests start, and the tools that the benchmark does.
 TEST_PARTS  := jaeger zipkin prometheus consul haproxy nginx envoy h2spec h2load nghttp curl grpc-client grpc-server chromium
@@ -145,7 +146,9 @@ fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
+generate: ## write the generated files: proxy/config/comments.txt, docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
+	go run ./docs/generate comments >proxy/config/comments.txt.new
+	mv proxy/config/comments.txt.new proxy/config/comments.txt
 	go run . config reference >docs/config.md.new
 	mv docs/config.md.new docs/config.md
 	go run ./docs/generate >docs/flags.md.new
@@ -157,7 +160,7 @@ generate: ## write the generated files: docs/{config,flags,metrics}.md, Grafana'
 
 .PHONY: check-generated
 check-generated: check-console ## fail if a generated file is not what make generate writes
-	@go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
+	@go run ./docs/generate comments | diff -u proxy/config/comments.txt - && go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
 		go run ./docs/generate metrics | diff -u docs/metrics.md - || \
 		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }
 	@cd $(GRAFANA) && go run . -check ../dashboards

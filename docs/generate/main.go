@@ -9,8 +9,15 @@ import (
 
 func main() {
 	page, err := fault.Reference(), error(nil)
-	if len(os.Args) > 1 && os.Args[1] == "metrics" {
-		page, err = metricsPage()
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "metrics":
+			page, err = metricsPage()
+		case "comments":
+			page, err = commentsOf("proxy/config")
+		default:
+			err = fmt.Errorf("there is no page %q", os.Args[1])
+		}
 	}
 	if err == nil {
 		_, err = os.Stdout.Write(page)

@@ -20,7 +20,7 @@ func TestTags(t *testing.T) {
 		}
 		seen[typ] = true
 		if texts[typ.Name()] == "" {
-			t.Errorf("%s has no comment", typ.Name())
+			t.Errorf("%s has no comment in comments.txt (make generate)", typ.Name())
 		}
 		names := make(map[string]bool)
 		for _, k := range keysOf(typ) {
@@ -30,7 +30,7 @@ func TestTags(t *testing.T) {
 			}
 			names[k.name] = true
 			if texts[of] == "" {
-				t.Errorf("%s has no comment", of)
+				t.Errorf("%s has no comment in comments.txt (make generate)", of)
 			}
 			if k.format != "" && formatOf(k.format).expected == "" {
 				t.Errorf("%s: format %q", of, k.format)
