@@ -218,9 +218,10 @@ func TestForwardProxyRulesAreReloaded(t *testing.T) {
 	proxytest.NoLeaks(t)
 	address := proxytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) })
 	_, port, _ := net.SplitHostPort(address)
-	own := proxytest.OwnAddress()
+	own, admin := proxytest.OwnAddress(), proxytest.OwnAddress()
 	with := func(deny ...string) *config.Config {
 		return proxytest.NewConfig(t, address, func(c *config.Config) {
+			c.Admin.Address = admin
 			l := config.NewListener("egress", own)
 			l.Direction, l.ForwardProxy = "outbound", config.NewForwardProxy()
 			l.ForwardProxy.Deny = deny
@@ -236,6 +237,10 @@ func TestForwardProxyRulesAreReloaded(t *testing.T) {
 		return response.StatusCode, body
 	}
 	_, first := get()
+	// The client may have its response before the connection is back in the pool.
+	proxytest.Eventually(t, "the connection is idle", func() bool {
+		return rig.Scrape().Sum("hopscope_upstream_connections", "state", "idle") == 1
+	})
 	rig.MustReload(with())
 	if status, from := get(); status != 200 || from != first {
 		t.Errorf("after a reload of the same: %d from %s, want the connection %s", status, from, first)
