@@ -210,7 +210,8 @@ func TestIdleConnectionHoldsLittle(t *testing.T) { // it looks at the heap: not 
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		countedAfter, heapAfter := resting(t, s, served)
 		moreCounted, moreHeld := (countedAfter-counted)/conns, (heapAfter-heap)/conns
-		if moreCounted <= 10<<10 && moreHeld <= 10<<10 {
+		// The heap is the whole process's; what is not given back would be over 55 KiB.
+		if moreCounted <= 10<<10 && moreHeld <= 30<<10 {
 			break
 		}
 		if time.Now().After(end) { // what a burst leaves is kept for a moment
