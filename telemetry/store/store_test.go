@@ -73,10 +73,10 @@ func check(t *testing.T, s *Store) {
 			if h.Trace != id {
 				t.Fatal("a hop in the wrong trace")
 			}
-			if h.Failed() {
+			if fails(h) {
 				nFailed++
 			}
-			if h.Slow() {
+			if h.Slow() && h.Labels.Direction != hop.Mirror {
 				nSlow++
 			}
 		}
