@@ -85,7 +85,7 @@ type Options struct {
 	// or "drain". It returns an error if there is no such endpoint.
 	Act func(cluster, endpoint, action string) error
 	// Guards are those of the routes of a name, for encoding/json; none if there is no such
-	// route. ResetGuards resets them, and fails if there is none.
+	// route. ResetGuards resets them. It fails if the name has none.
 	Guards      func(route string) []any
 	ResetGuards func(route string) error
 	// ConfigDump returns the running configuration as JSON, without its

@@ -4,8 +4,8 @@ import "time"
 
 // AdmissionControl refuses a share of a route's requests (UO) while too few of them succeed,
 // so that a service that has failed can come back. The chance of a request to be refused is
-// ((n - s/t) / (n + 1))^(1/a) for n requests in the window, s of which succeeded, with t for
-// success_rate_threshold and a for aggression. Formula and defaults are Envoy's.
+// ((n - s/t) / (n + 1))^(1/a) where n requests came in the window and s of them
+// succeeded; t is success_rate_threshold, and a is aggression. Formula and defaults are Envoy's.
 type AdmissionControl struct {
 	// SamplingWindow is how far back requests count, in whole seconds.
 	SamplingWindow time.Duration `yaml:"sampling_window" default:"30s" min:"1s"`

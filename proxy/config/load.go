@@ -75,8 +75,8 @@ func parse(errs *collector, root *place, data []byte, e *Environment) (*Config, 
 	return c, nil
 }
 
-// parseYAML returns the body of the only document, or nil after reporting why
-// there is none, where something else was expected.
+// parseYAML returns the body of the only document. If there is none, it reports what was
+// expected, and returns nil.
 func parseYAML(errs *collector, root *place, data []byte, expected string) ast.Node {
 	if len(bytes.TrimPrefix(data, []byte("\ufeff"))) > maxBytes {
 		errs.add(root, "the file is too large: a configuration has at most %d bytes", maxBytes)

@@ -244,7 +244,7 @@ func (e *envoy) manager(l *config.Listener, n *node) bool {
 	return true
 }
 
-// timeout reads a duration of which 0 is none, which hopscope does not have.
+// timeout reads a timeout that hopscope always has. In Envoy 0 means that there is none.
 func (e *envoy) timeout(n *node, def time.Duration, names ...string) time.Duration {
 	d := n.duration(def, names...)
 	if d > 0 {

@@ -205,7 +205,7 @@ func (m *matching) not() *config.Conditions {
 	return m.Not
 }
 
-// put adds a condition, of which there is one for each name.
+// put adds the condition for a name. A name has one at most.
 func put(to map[string]config.ValueMatch, name string, value config.ValueMatch) error {
 	if _, twice := to[name]; twice {
 		return fmt.Errorf("%s: hopscope has one condition for each name", name)

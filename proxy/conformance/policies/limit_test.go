@@ -117,8 +117,8 @@ func TestMaxRequestsOfEachRoute(t *testing.T) {
 	asking.Wait()
 }
 
-// TestShedResponseIsForPages: pages of other origins can read that they were shed, and a
-// preflight is none of the requests that count.
+// TestShedResponseIsForPages: pages of other origins can read that they were shed, and
+// preflights do not count.
 func TestShedResponseIsForPages(t *testing.T) {
 	x, _ := occupied(t, proxytest.H1C, proxytest.H1C, 1, func(s *proxytest.Settings) {
 		shopOnly(s)

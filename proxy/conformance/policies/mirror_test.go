@@ -139,8 +139,8 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// TestMirrorInViews: the log and the spans of a request name the clusters of its copies, and
-// those of a copy say what it is.
+// TestMirrorInViews: the log and the spans of a request name the clusters of its copies. Those
+// of a copy say that it is one.
 func TestMirrorInViews(t *testing.T) {
 	proxytest.NoLeaks(t)
 	shadow := proxytest.StartScript(t, proxytest.H1C, 1, proxytest.Respond(200))
