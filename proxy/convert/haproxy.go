@@ -514,9 +514,15 @@ func (h *haproxy) bindTLS(l haLine) (t *config.ListenerTLS, ok bool) {
 				tls.MaxVersion = v
 			}
 			i++
-		case "name", "id", "process", "thread", "backlog", "nice", "mss", "interface", "maxconn", "tcp-ut", "shards":
+		case "name", "id", "process", "thread", "backlog", "nice", "mss", "tcp-ut", "shards":
 			i++
-		case "v4v6", "defer-accept", "tfo", "no-tls-tickets", "strict-sni", "no-sslv3", "no-tlsv10", "no-tlsv11", "prefer-client-ciphers":
+		case "maxconn":
+			h.left(l.n, l.text, "a limit of connections is the listener's: see max_connections")
+			i++
+		case "interface":
+			h.left(l.n, l.text, "hopscope listens on addresses, not on interfaces: give the interface's address; this one is left out")
+			return nil, false
+		case "v4v6", "defer-accept", "tfo", "no-tls-tickets", "no-sslv3", "no-tlsv10", "no-tlsv11", "prefer-client-ciphers":
 			if words[i] == "no-tls-tickets" {
 				tls.SessionTickets = false
 			}
