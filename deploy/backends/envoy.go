@@ -10,26 +10,10 @@ import (
 	"testing"
 )
 
-// EnvoyServer is a running Envoy.
-type EnvoyServer struct {
-	*Process
-	listeners map[string]string
-}
-
-// Addr is the host:port of a listener. It panics for a name that the configuration does
-// not have.
-func (e *EnvoyServer) Addr(listener string) string {
-	address, ok := e.listeners[listener]
-	if !ok {
-		panic(fmt.Sprintf("Envoy has no listener %q", listener))
-	}
-	return address
-}
-
 // Envoy starts an Envoy for the test, with one worker. The resources are what stands
 // in static_resources, and are marshalled as JSON. Listeners are on port 0 of a loopback
 // address; Addr tells which port they got.
-func Envoy(tb testing.TB, resources any) *EnvoyServer {
+func Envoy(tb testing.TB, resources any) *ProxyServer {
 	tb.Helper()
 	path := Require(tb, "envoy")
 	dir := tb.TempDir()
@@ -45,7 +29,7 @@ func Envoy(tb testing.TB, resources any) *EnvoyServer {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	e := &EnvoyServer{}
+	e := &ProxyServer{}
 	e.Process = start(tb, "envoy", func() (command, error) {
 		return command{
 			path: path,
@@ -55,7 +39,7 @@ func Envoy(tb testing.TB, resources any) *EnvoyServer {
 				if err != nil {
 					return err
 				}
-				e.listeners, err = envoyListeners(ctx, strings.TrimSpace(string(address)))
+				e.addresses, err = envoyListeners(ctx, strings.TrimSpace(string(address)))
 				return err
 			},
 		}, nil

@@ -11,18 +11,18 @@ import (
 	"text/template"
 )
 
-// ProxyServer is a running HAProxy or nginx.
+// ProxyServer is a running HAProxy, nginx or Envoy.
 type ProxyServer struct {
 	*Process
 	addresses map[string]string
 }
 
-// Addr is the host:port that stands where the configuration says {{addr "name"}}. It
-// panics for a name that the configuration does not hold.
+// Addr is the host:port that stands where the configuration says {{addr "name"}}, or that of
+// an Envoy's listener. It panics for a name that the configuration does not hold.
 func (p *ProxyServer) Addr(name string) string {
 	address, ok := p.addresses[name]
 	if !ok {
-		panic(fmt.Sprintf("the configuration holds no {{addr %q}}", name))
+		panic(fmt.Sprintf("the configuration holds no address %q", name))
 	}
 	return address
 }
