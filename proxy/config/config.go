@@ -321,6 +321,8 @@ type Route struct {
 	Answer *Answer `yaml:"answer"`
 	// Rewrite changes the path and the host that the endpoint is asked for.
 	Rewrite *Rewrite `yaml:"rewrite"`
+	// InternalRedirects has the proxy follow redirects of endpoints itself.
+	InternalRedirects *InternalRedirects `yaml:"internal_redirects"`
 	// RequestHeaders change the fields of requests before they are sent on, and before the
 	// path is rewritten.
 	RequestHeaders *HeaderChanges `yaml:"request_headers"`

@@ -193,6 +193,11 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        internal_redirects:
+          max: 3
+          codes: [301, 307]
+          cross_scheme: true
+          copy_headers: [x-why]
         request_headers:
           set:
             x-real-ip: "%CLIENT_IP%"

@@ -88,6 +88,7 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        internal_redirects: {max: 3, codes: [301, 307], cross_scheme: true, copy_headers: [x-why]}
         mirror: [{cluster: c.1, percent: 5.5, timeout: 2s, max_requests: 7, max_behind: 64KiB}]
         idle_timeout: 90s
         bandwidth: {request: 1MiB, response: 2MiB}
@@ -406,9 +407,10 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
-				IdleTimeout:     90 * time.Second,
-				Mirror:          []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
-				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
+				IdleTimeout:       90 * time.Second,
+				InternalRedirects: &InternalRedirects{Max: 3, Codes: []int{301, 307}, CrossScheme: true, CopyHeaders: []string{"x-why"}},
+				Mirror:            []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
+				StatefulSession:   &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
 				RoutePolicies: RoutePolicies{
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},

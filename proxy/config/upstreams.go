@@ -229,6 +229,7 @@ func (v validator) route(p *place, r *Route) {
 	v.match(p.key("match"), &r.Match)
 	v.action(p, r)
 	v.rewrite(p.key("rewrite"), r)
+	v.internalRedirects(p.key("internal_redirects"), r.InternalRedirects)
 	v.mirrors(p.key("mirror"), r)
 	v.headerChanges(p.key("request_headers"), header.Request, r.RequestHeaders)
 	v.headerChanges(p.key("response_headers"), header.Response, r.ResponseHeaders)

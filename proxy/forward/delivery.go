@@ -29,6 +29,10 @@ type delivery struct {
 	// sticky is the cookie that is to keep the client at the target, and cookie the one that
 	// is to keep it at the endpoint.
 	sticky, cookie given
+	// asked is the request as it came to the route, nil where no redirect of it is followed.
+	asked *message.Head
+	// before is how many attempts there were of what redirects have led here from.
+	before int
 	// host is the one that the route has for the endpoint, "" for the client's.
 	host string
 	// nameless is true where the request names no host, and the route none for it.
@@ -79,7 +83,10 @@ func (d *delivery) run() error {
 		defer cl.Leave()
 	}
 	d.expect()
-	if whole {
+	switch {
+	case whole && x.Followed > 0:
+		d.limits.begin(d.now())
+	case whole:
 		d.limits.begin(x.Hop.Routed)
 	}
 	d.choose()
@@ -117,6 +124,10 @@ func (d *delivery) attempts() error {
 				return err
 			}
 		case !again:
+			if o := d.follow(); o != nil {
+				a.discard()
+				return o
+			}
 			return a.relay()
 		default:
 			a.discard()

@@ -132,6 +132,8 @@ type Route struct {
 	// Strip is taken from the front of the path where it is there; Prepend is put in
 	// front of what is left.
 	Strip, Prepend string
+	// InternalRedirects says which redirects are followed; nil is none.
+	InternalRedirects *config.InternalRedirects
 	// Rewrite changes path and host in their place; nil is none.
 	Rewrite *config.Rewrite
 	// RequestHeaders and ResponseHeaders change fields; nil is none.

@@ -43,6 +43,9 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
+	if c := r.InternalRedirects; c != nil {
+		a.Follow = &forward.Follow{Most: c.Max, Statuses: c.Codes, CrossScheme: c.CrossScheme, Copy: c.CopyHeaders}
+	}
 	a.Mirrors = g.mirrors(r, labels)
 	a.Request = fieldChanges(header.Request, r.RequestHeaders)
 	return forward.Route{Labels: labels, Response: response, Handler: g.chain(r, lc), Sampler: g.routeSampler(r), Action: a, Idle: r.Idle}
