@@ -30,6 +30,11 @@ const dumpOfDefaults = `    balance:
       max_pending: 1024
       max_requests: 1024
       max_retries: 3
+      high:
+        max_connections: 1024
+        max_pending: 1024
+        max_requests: 1024
+        max_retries: 3
     protocol: auto
     http2:
       max_concurrent_streams: 100
@@ -209,6 +214,7 @@ listeners:
             max_behind: "64KiB"
         timeout: 0s
         idle_timeout: 1m30s
+        priority: high
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]
           statuses: [429, 503]
@@ -309,6 +315,7 @@ listeners:
         cluster: c.1
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
         transcode:
@@ -336,6 +343,7 @@ listeners:
           code: 308
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -347,6 +355,7 @@ listeners:
           code: 301
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -359,6 +368,7 @@ listeners:
           code: 301
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -370,6 +380,7 @@ listeners:
           body: "no\n"
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -379,6 +390,7 @@ listeners:
           file: robots.txt
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -389,6 +401,7 @@ listeners:
             ok: true
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -401,6 +414,7 @@ listeners:
           cookies: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -414,6 +428,7 @@ listeners:
           cookies: true
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -426,6 +441,7 @@ listeners:
           cookies: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -449,6 +465,7 @@ listeners:
           source: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - name: canary
@@ -469,6 +486,7 @@ listeners:
           then: 1
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -481,6 +499,7 @@ listeners:
           source: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -492,6 +511,7 @@ listeners:
           source: true
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -500,6 +520,7 @@ listeners:
         allow_clusters: [c.1]
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
     catalog: consul
@@ -597,6 +618,11 @@ clusters:
       max_pending: 0
       max_requests: 2
       max_retries: 0
+      high:
+        max_connections: 3
+        max_pending: 4
+        max_requests: 5
+        max_retries: 6
     outlier:
       consecutive_5xx: 0
       consecutive_gateway: 6

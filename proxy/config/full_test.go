@@ -61,6 +61,7 @@ listeners:
         request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
         response_headers: {remove: [server]}
         timeout: 0
+        priority: high
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
           statuses: [429, 503]
@@ -220,7 +221,7 @@ clusters:
     connect_timeout: 1.5s
     idle_timeout: 4s
     learn_idle_timeout: false
-    circuit_breaker: {max_connections: 1, max_pending: 0, max_requests: 2, max_retries: 0}
+    circuit_breaker: {max_connections: 1, max_pending: 0, max_requests: 2, max_retries: 0, high: {max_connections: 3, max_pending: 4, max_requests: 5, max_retries: 6}}
     outlier:
       consecutive_5xx: 0
       consecutive_gateway: 6
@@ -407,6 +408,7 @@ func TestParseFull(t *testing.T) {
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
 				IdleTimeout:     90 * time.Second,
+				Priority:        "high",
 				Mirror:          []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
 				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
 				RoutePolicies: RoutePolicies{
@@ -578,7 +580,7 @@ func fullCluster() Cluster {
 			MinVersion: "1.2", MaxVersion: "1.2"},
 		HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
 			MaxResets: 200, MaxControlFrames: 2000},
-		PeerService: "payments", IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 2},
+		PeerService: "payments", IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{Thresholds{MaxConnections: 1, MaxRequests: 2}, Thresholds{3, 4, 5, 6}},
 		MaxHeaderBytes: 2048, MaxHeaderFields: 2,
 		Balance: Balance{
 			Policy: "ring_hash",

@@ -70,6 +70,7 @@ func TestPolicyErrors(t *testing.T) {
 		{"max_requests: 1, queue: {max: 0}", "routes[0].queue.max: expected an integer of at least 1, found 0"},
 		{"max_requests: 1, queue: {max_wait: 0}", "routes[0].queue.max_wait: expected a duration of at least 1ms, found 0s"},
 		{"max_requests: 1, queue: {priority_header: a b}", "routes[0].queue.priority_header: expected the name of a header field"},
+		{"priority: urgent", `routes[0].priority: expected one of "default", "high", found "urgent"`},
 		{"stateful_session: {}", "routes[0].stateful_session.cookie.name: required key is missing"},
 		{"stateful_session: {cookie: {name: a b}}", "routes[0].stateful_session.cookie.name: expected the name of a header field"},
 		{"early_data: {allow: all}", `routes[0].early_data.allow: expected one of "safe", "none", found "all"`},
