@@ -521,6 +521,10 @@ listeners:
         timeout: 15s
         idle_timeout: 0s
         priority: default
+        stateful_session:
+          header:
+            name: x-session
+          strict: false
         slow_threshold: 0s
         max_requests: 0
     catalog: consul

@@ -132,7 +132,7 @@ listeners:
         guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
       - {split: [{cluster: c.1}], sticky: {source: true}}
-      - {cluster_header: x-cluster, allow_clusters: [c.1]}
+      - {cluster_header: x-cluster, allow_clusters: [c.1], stateful_session: {header: {name: x-session}}}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -410,7 +410,7 @@ func TestParseFull(t *testing.T) {
 				IdleTimeout:     90 * time.Second,
 				Priority:        "high",
 				Mirror:          []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
-				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
+				StatefulSession: &StatefulSession{&SessionCookie{"srv", "/cart", time.Hour}, nil, true},
 				RoutePolicies: RoutePolicies{
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
@@ -476,7 +476,9 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
 				}),
-				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
+				fullAction(func(r *Route) {
+					r.ClusterHeader, r.AllowClusters, r.StatefulSession = "x-cluster", []string{"c.1"}, NewHeaderSession("x-session")
+				}),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{

@@ -154,7 +154,9 @@ func (d *delivery) pick(x *filter.Exchange) (*cluster.Endpoint, error) {
 	var e *cluster.Endpoint
 	var err error
 	if s := d.target.Session; s != nil {
-		e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick)
+		if e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick); e != nil {
+			d.target.Cluster.InSession()
+		}
 	}
 	if e == nil && err == nil {
 		e, err = d.target.Cluster.Pick(&x.Pick)

@@ -77,6 +77,11 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
 	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, special{})) })
+	for name, s := range map[string]*forward.Session{"a cookie": {Cookie: "srv", Path: "/"}, "a field": {Header: "x-session"}} {
+		t.Run("in a session by "+name, func(t *testing.T) {
+			allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) { a.Targets[0].Session = s }}))
+		})
+	}
 	t.Run("with high priority", func(t *testing.T) {
 		allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) { a.Priority = cluster.High }}))
 	})
