@@ -70,7 +70,7 @@ func (v validator) action(p *place, r *Route) {
 	default:
 		return
 	}
-	for _, k := range []choice{{"timeout", p.key("timeout").written && r.Timeout != NewRoute("").Timeout}, {"retry", r.Retry != nil}, {"hedge", r.Hedge != nil},
+	for _, k := range []choice{{"timeout", p.key("timeout").written && r.Timeout != NewRoute("").Timeout}, {"retry", r.Retry != nil}, {"hedge", r.Hedge != nil}, {"priority", r.Priority == "high"},
 		{"subset", len(r.Subset) > 0}, {"stateful_session", r.StatefulSession != nil}, {"host", r.Host != ""}, {"rewrite", r.Rewrite != nil}, {"internal_redirects", r.InternalRedirects != nil}, {"mirror", len(r.Mirror) > 0}, {"idle_timeout", r.IdleTimeout > 0},
 		{"request_headers", r.RequestHeaders != nil}, {"sticky", r.Sticky != nil}, {"guard", r.Guard != nil}} {
 		if k.given {

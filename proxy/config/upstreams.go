@@ -231,6 +231,7 @@ func (v validator) route(p *place, r *Route) {
 	v.rewrite(p.key("rewrite"), r)
 	v.internalRedirects(p.key("internal_redirects"), r.InternalRedirects)
 	v.mirrors(p.key("mirror"), r)
+	v.session(p.key("stateful_session"), r.StatefulSession)
 	v.headerChanges(p.key("request_headers"), header.Request, r.RequestHeaders)
 	v.headerChanges(p.key("response_headers"), header.Response, r.ResponseHeaders)
 	v.retry(p.key("retry"), r.Retry)

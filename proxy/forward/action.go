@@ -50,6 +50,8 @@ type Forward struct {
 	// Sticky is what keeps a client at one target; nil for nothing. Variants in the labels of
 	// the targets tell them apart.
 	Sticky *HashOn
+	// Priority says which of the circuit breakers of a cluster counts.
+	Priority cluster.Priority
 	// Timeout is for the whole response; 0 is none.
 	Timeout time.Duration
 	// Held is a target that may get another weight meanwhile; nil for none.

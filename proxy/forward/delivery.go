@@ -77,10 +77,10 @@ func (d *delivery) run() error {
 	http1.StripHopByHop(&x.Request)
 	here, whole := x.Body.Whole()
 	if d.f.dry == nil {
-		if err := cl.Enter(); err != nil {
+		if err := cl.Enter(d.action.Priority); err != nil {
 			return err
 		}
-		defer cl.Leave()
+		defer cl.Leave(d.action.Priority)
 	}
 	d.expect()
 	switch {
@@ -109,9 +109,9 @@ func (d *delivery) run() error {
 // attempts makes attempts until one has the response, or none may follow, and
 // takes the response to the client.
 func (d *delivery) attempts() error {
-	defer d.tries.leave(d.target.Cluster)
+	defer d.leaveRetry()
 	if budget := d.retry.budget(); budget != nil {
-		budget.Deposit()
+		budget.Deposit(d.action.Priority)
 	}
 	a := &d.attempt
 	for {
@@ -165,7 +165,9 @@ func (d *delivery) pick(x *filter.Exchange) (*cluster.Endpoint, error) {
 	var e *cluster.Endpoint
 	var err error
 	if s := d.target.Session; s != nil {
-		e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick)
+		if e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick); e != nil {
+			d.target.Cluster.InSession()
+		}
 	}
 	if e == nil && err == nil {
 		e, err = d.target.Cluster.Pick(&x.Pick)

@@ -120,6 +120,8 @@ type Route struct {
 	Timeout time.Duration
 	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
 	Idle time.Duration
+	// High says that its requests are of high priority to the circuit breakers of clusters.
+	High bool
 	// Policy is the route's own, or else its cluster's.
 	Policy Policy
 	// Shares is the cluster of the configuration with all of whose routes this one

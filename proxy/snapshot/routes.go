@@ -40,6 +40,9 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 		Targets: targets, Sticky: sticky(r.Sticky), Held: g.hold(lc, r, targets), ClusterHeader: r.ClusterHeader, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}
+	if r.High {
+		a.Priority = cluster.High
+	}
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
 	}
