@@ -237,6 +237,11 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        basic_auth:
+          file: users.htpasswd
+          realm: "the shop"
+          username_header: x-user
+          forward: false
         bandwidth:
           request: "1MiB"
           response: "2MiB"

@@ -76,6 +76,7 @@ listeners:
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
+        basic_auth: {file: users.htpasswd, realm: the shop, username_header: x-user, forward: false}
         body: {max: 10MiB, buffer: true}
         compress: {algorithms: [gzip, br], min_bytes: 0, types: [application/json, "text/*"]}
         error_bodies:
@@ -410,6 +411,7 @@ func TestParseFull(t *testing.T) {
 				Mirror:          []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
 				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
 				RoutePolicies: RoutePolicies{
+					BasicAuth:   &BasicAuth{File: "users.htpasswd", Realm: "the shop", UsernameHeader: "x-user"},
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
 					Compress:    &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
