@@ -33,6 +33,8 @@ type Options struct {
 	// FabioPrefix is how tags in Fabio's form begin, its registry.consul.tagprefix.
 	// Empty is "urlprefix-".
 	FabioPrefix string
+	// Auth are the names that a tag may ask for passwords by.
+	Auth []string
 }
 
 // ownPrefix is how tags in hopscope's own form begin.
@@ -59,6 +61,8 @@ type Route struct {
 	// to have it served in a way that hopscope does not know. Its requests are refused with
 	// 403. Without such a route a less specific one would take them.
 	Cluster string
+	// Closed is why such a route is closed, and "" for others.
+	Closed string
 	// Redirect is where clients are sent; nil for a route that is no redirect.
 	Redirect *Redirect
 	// Strip is taken from the front of the path where it is there; what is left
@@ -71,6 +75,8 @@ type Route struct {
 	HostRewrite string
 	// Timeout is the time for a whole response; 0 is the catalog's.
 	Timeout time.Duration
+	// Auth is who is asked for passwords: one of the names of the options, or "" for nobody.
+	Auth string
 	// Compress says that responses are compressed.
 	Compress bool
 }

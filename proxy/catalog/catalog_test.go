@@ -59,6 +59,12 @@ func lines(p *catalog.Plan) (all []string) {
 		if r.Compress {
 			line += " compressed"
 		}
+		if r.Auth != "" {
+			line += " asks " + r.Auth
+		}
+		if r.Closed != "" {
+			line += " closed: " + r.Closed
+		}
 		for _, option := range [][2]string{{" strip ", r.Strip}, {" prepend ", r.Prepend}, {" host ", r.HostRewrite}} {
 			if option[1] != "" {
 				line += option[0] + option[1]
@@ -176,7 +182,7 @@ func TestCompile(t *testing.T) {
 			name:     "the protocol of a tag that is refused, and of a redirect",
 			services: []catalog.Service{service("s", at("1", "urlprefix-/a proto=grpc redirect=299,http://b/", "urlprefix-/b proto=https", "urlprefix-/c redirect=302,https://c.test/new$path"))},
 			want: []string{
-				byName("s"), `/a: /a -> ""`, `/b: /b -> "s"`, `/c: /c -> "" redirect 302 https c.test /new...`, "s = auto tls 1*1",
+				byName("s"), `/a: /a -> "" closed: redirect: "299,http://b/" is no redirect: write 301,https://www.example.com$path, with 301, 302, 303, 307 or 308`, `/b: /b -> "s"`, `/c: /c -> "" redirect 302 https c.test /new...`, "s = auto tls 1*1",
 				`! s "urlprefix-/a proto=grpc redirect=299,http://b/" requests for /a are refused where no other instance serves it: redirect: "299,http://b/" is no redirect: write 301,https://www.example.com$path, with 301, 302, 303, 307 or 308`,
 			},
 		},
@@ -229,12 +235,34 @@ func TestCompile(t *testing.T) {
 				service("admin", at("2", "urlprefix-/admin auth=basic", "urlprefix-/public")),
 				service("half", at("3", "urlprefix-/half allow=ip:10.0.0.0/8"), at("4", "urlprefix-/half"))},
 			want: []string{
-				byName("open"), `/public: /public -> "admin@/public"`, `/admin: /admin -> ""`, `/half: /half not 10.0.0.0/8 -> ""`, `/half: /half -> "half@/half"`, `/: / -> "open"`,
+				byName("open"), `/public: /public -> "admin@/public"`, `/admin: /admin -> "" closed: auth: catalog.auth of the configuration has no "basic", so that all are refused: add it, or take the option away`, `/half: /half not 10.0.0.0/8 -> "" closed: its tag has allow for other clients`, `/half: /half -> "half@/half"`, `/: / -> "open"`,
 				"admin@/public = auto 2*1", "half@/half = auto 3*1", "open = auto 1*1",
 				`! admin "" it is not served by its name, since its tags close it to some clients`,
-				`! admin "urlprefix-/admin auth=basic" requests for /admin are refused where no other instance serves it: auth: hopscope asks for no passwords, so that all are refused: close the place by other means and take the option away`,
+				`! admin "urlprefix-/admin auth=basic" requests for /admin are refused where no other instance serves it: auth: catalog.auth of the configuration has no "basic", so that all are refused: add it, or take the option away`,
 				`! half "" it is not served by its name, since its tags close it to some clients`,
 				`! half "urlprefix-/half" left out while more instances have other options for /half, or one keeps clients out`,
+			},
+		},
+		{
+			name:    "clients that are asked for passwords",
+			options: catalog.Options{Auth: []string{"shop", "staff"}},
+			services: []catalog.Service{
+				service("admin", at("1", "urlprefix-/admin auth=staff"), at("2", "urlprefix-/admin"), at("3", "urlprefix-/admin")),
+				service("far", at("4", "hopscope-route=/far auth=shop allow=ip:10.0.0.0/8")),
+				service("moved", at("5", "hopscope-route=/old auth=shop redirect=301,https://new.test/")),
+				service("twice", at("6", "hopscope-route=/twice", "urlprefix-/twice auth=staff")),
+			},
+			want: []string{
+				`/admin: /admin -> "admin@/admin" asks staff`, `/twice: /twice -> "twice@/twice" asks staff`,
+				`/far: /far not 10.0.0.0/8 -> "" closed: its tag has allow for other clients`, `/far: /far -> "far@/far" asks shop`,
+				`/old: /old -> "" redirect 301 https new.test / asks shop`,
+				"admin@/admin = auto 1*1", "far@/far = auto 4*1", "twice@/twice = auto 6*1",
+				`! admin "" it is not served by its name, since its tags close it to some clients`,
+				`! admin "urlprefix-/admin" left out while more instances have other options for /admin, or one keeps clients out`,
+				`! far "" it is not served by its name, since its tags close it to some clients`,
+				`! moved "" it is not served by its name, since its tags close it to some clients`,
+				`! twice "" it is not served by its name, since its tags close it to some clients`,
+				`! twice "hopscope-route=/twice" left out where the same address has another tag for /twice`,
 			},
 		},
 		{
@@ -243,7 +271,7 @@ func TestCompile(t *testing.T) {
 				service("s", at("1", "hopscope-route=/a deny=ip:10.1.0.0/16,ip:::1 timeout=3s compress=true")),
 			},
 			want: []string{
-				`/a: /a from 10.1.0.0/16 from ::1/128 -> ""`, `/a: /a -> "s@/a" within 3s compressed`, "s@/a = auto 1*1",
+				`/a: /a from 10.1.0.0/16 from ::1/128 -> "" closed: its tag has deny for these clients`, `/a: /a -> "s@/a" within 3s compressed`, "s@/a = auto 1*1",
 				`! s "" it is not served by its name, since its tags close it to some clients`,
 			},
 		},

@@ -43,9 +43,9 @@ func taggedRoutes(at hostPath, how treatment, cluster string) []ordered {
 	}
 	closed := taggedRoute(at, treatment{}, "")
 	r.order = 1
-	closed.Match.Clients = networks(how.deny)
+	closed.Match.Clients, closed.Closed = networks(how.deny), "its tag has deny for these clients"
 	if how.allow != "" {
-		closed.Match.Not = &route.Match{Clients: networks(how.allow)}
+		closed.Match.Not, closed.Closed = &route.Match{Clients: networks(how.allow)}, "its tag has allow for other clients"
 	}
 	return []ordered{closed, r}
 }
@@ -53,7 +53,7 @@ func taggedRoutes(at hostPath, how treatment, cluster string) []ordered {
 func taggedRoute(at hostPath, how treatment, cluster string) ordered {
 	r := ordered{rank: exactHost, at: at, Route: Route{
 		Name: at.String(), Match: route.Match{PathPrefix: at.path}, Cluster: cluster,
-		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host, Timeout: how.timeout, Compress: how.compress,
+		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host, Timeout: how.timeout, Compress: how.compress, Auth: how.auth,
 	}}
 	switch suffix, below := strings.CutPrefix(at.host, "*"); {
 	case at.host == "":

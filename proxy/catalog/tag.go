@@ -54,13 +54,14 @@ type treatment struct {
 	transport            Transport
 	redirect             string // as in the tag
 	allow, deny          string // networks, sorted, with commas between them
+	auth                 string // who is asked for passwords
 	timeout              time.Duration
 	compress             bool
 }
 
 // parse reads what follows a tag's prefix: host/path, and options after it. Only
 // one of many errors is told, but a restriction is never missed.
-func parse(text, rest, datacenter string) tag {
+func parse(text, rest string, o *Options) tag {
 	t := tag{text: text, treatment: treatment{transport: plain}}
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
@@ -69,7 +70,7 @@ func parse(text, rest, datacenter string) tag {
 	}
 	for _, option := range fields[1:] {
 		name, value, _ := strings.Cut(option, "=")
-		if err := t.option(name, value); err != nil && t.refused == "" {
+		if err := t.option(name, value, o); err != nil && t.refused == "" {
 			t.refused = fmt.Sprintf("%s: %v", name, err)
 		}
 	}
@@ -77,7 +78,7 @@ func parse(text, rest, datacenter string) tag {
 		return t
 	}
 	var err error
-	t.hostPath, err = parseHostPath(fields[0], datacenter)
+	t.hostPath, err = parseHostPath(fields[0], o.Datacenter)
 	if err != nil && !(t.restricted && errors.Is(err, errPort)) { // what was closed on one port is closed on all
 		t.unplaced = err.Error()
 	}
@@ -86,7 +87,7 @@ func parse(text, rest, datacenter string) tag {
 
 // option takes one option of Fabio's. Those that Fabio does not know either
 // are ignored, as it does.
-func (t *tag) option(name, value string) error {
+func (t *tag) option(name, value string, o *Options) error {
 	switch name {
 	case "strip":
 		if value != "" && value[0] != '/' {
@@ -117,10 +118,7 @@ func (t *tag) option(name, value string) error {
 	case "deny":
 		return t.restrict(&t.deny, value)
 	case "auth":
-		if value != "" {
-			t.restricted = true
-			return errors.New("hopscope asks for no passwords, so that all are refused: close the place by other means and take the option away")
-		}
+		return t.passwords(value, o.Auth)
 	case "redirect":
 		if t.redirect = value; value != "" {
 			_, err := ParseRedirect(value, "")
@@ -202,6 +200,17 @@ func (t *tag) restrict(to *string, value string) error {
 	slices.Sort(networks)
 	if *to = strings.Join(slices.Compact(networks), ","); t.allow != "" && t.deny != "" {
 		return errors.New("either clients are allowed or they are denied, not both")
+	}
+	return nil
+}
+
+// passwords are asked for as the configuration says under a name, which it has to know.
+func (t *tag) passwords(name string, known []string) error {
+	if t.auth = name; name == "" {
+		return nil
+	}
+	if t.restricted = true; !slices.Contains(known, name) {
+		return fmt.Errorf("catalog.auth of the configuration has no %q, so that all are refused: add it, or take the option away", name)
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ func TestParse(t *testing.T) {
 		"/a host=dst":            {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "endpoint"}},
 		"/a host=web.test:80":    {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "web.test:80"}},
 		"/a host=[::1]":          {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "[::1]"}},
+		"/a auth=staff":          {hostPath: hostPath{path: "/a"}, treatment: treatment{auth: "staff"}, restricted: true},
 		"/a strip= auth= allow=": {hostPath: hostPath{path: "/a"}},
 		"/foo/bar proto=https tlsskipverify=true": {hostPath: hostPath{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
 		"/my.service/Method proto=grpc":           {hostPath: hostPath{path: "/my.service/Method"}, treatment: treatment{transport: grpc}},
@@ -58,7 +59,7 @@ func TestParse(t *testing.T) {
 		"/a b c=d":              {hostPath: hostPath{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
 		"/a strip=a":            {hostPath: hostPath{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
 	} {
-		got := parse("", text, "dc1")
+		got := parse("", text, &Options{Datacenter: "dc1", Auth: []string{"staff"}})
 		if want.transport == (Transport{}) {
 			want.transport = plain
 		}
@@ -107,11 +108,11 @@ func TestParseRefusals(t *testing.T) {
 		{text: "/a allow=10.0.0.0/8", refused: "is no rule for clients", restricted: true},
 		{text: "/a allow=ip:10.0.0.0/8 deny=ip:10.1.0.0/16", refused: "not both", restricted: true},
 		{text: "/a deny=ip:fe80::1234,100.123.0.0/16", refused: "is no rule for clients", restricted: true},
-		{text: "/a auth=mybasicauth", refused: "auth: hopscope asks for no passwords", restricted: true},
+		{text: "/a auth=mybasicauth", refused: `auth: catalog.auth of the configuration has no "mybasicauth"`, restricted: true},
 		{text: "/a timeout=3", refused: "is no duration"},
 		{text: "/a timeout=-3s", refused: "is no duration"},
 		{text: "/a weight=x auth=mybasicauth", refused: "weight:", restricted: true},
-		{text: "a.*/ auth=mybasicauth", refused: "auth: hopscope", unplaced: "is no host name", restricted: true},
+		{text: "a.*/ auth=mybasicauth", refused: "auth: catalog.auth", unplaced: "is no host name", restricted: true},
 		{text: "/a weight=NaN", refused: `"NaN" is no share`},
 		{text: "/a weight=+Inf", refused: `"+Inf" is no share`},
 		{text: "/a weight=0.1x", refused: `"0.1x" is no share`},
@@ -122,7 +123,7 @@ func TestParseRefusals(t *testing.T) {
 		{text: "/a host=b/c", refused: `"b/c" is no host name`},
 		{text: "/a grpcservername=*.b", refused: "is no host name"},
 	} {
-		got := parse("", tt.text, "")
+		got := parse("", tt.text, &Options{Auth: []string{"staff"}})
 		for what, pair := range map[string][2]string{"unplaced": {got.unplaced, tt.unplaced}, "refused": {got.refused, tt.refused}} {
 			if !strings.Contains(pair[0], pair[1]) || (pair[0] == "") != (pair[1] == "") {
 				t.Errorf("%q: %s is %q, want %q", tt.text, what, pair[0], pair[1])
@@ -142,9 +143,10 @@ func FuzzParse(f *testing.F) {
 		f.Add(text, "dc1")
 	}
 	f.Fuzz(func(t *testing.T, text, datacenter string) {
-		got := parse(text, text, datacenter)
+		o := &Options{Datacenter: datacenter, Auth: []string{"x"}}
+		got := parse(text, text, o)
 		for _, option := range strings.Fields(text)[min(1, len(strings.Fields(text))):] {
-			if name, value, _ := strings.Cut(option, "="); value != "" && (name == "allow" || name == "deny" || name == "auth") && !(got.restricted && (got.refused != "" || got.allow+got.deny != "")) {
+			if name, value, _ := strings.Cut(option, "="); value != "" && (name == "allow" || name == "deny" || name == "auth") && !(got.restricted && (got.refused != "" || got.allow+got.deny+got.auth != "")) {
 				t.Errorf("%q is open to all", text)
 			}
 		}
@@ -158,7 +160,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q has the weight %v", text, got.weight)
 		}
 		// What was understood is understood in the same way when written out.
-		if again := parse(text, got.hostPath.String(), datacenter); again.hostPath != got.hostPath && !strings.Contains(got.hostPath.String(), "$") {
+		if again := parse(text, got.hostPath.String(), o); again.hostPath != got.hostPath && !strings.Contains(got.hostPath.String(), "$") {
 			t.Errorf("%q is %q, which is %q", text, got.hostPath, again.hostPath)
 		}
 	})

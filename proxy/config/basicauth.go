@@ -2,8 +2,10 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hopscope/hopscope/proxy/header"
 	"github.com/hopscope/hopscope/proxy/htpasswd"
@@ -65,6 +67,17 @@ func (v validator) basicAuth(p *place, b *BasicAuth) {
 	}
 }
 
+// catalogAuth checks who is asked for passwords by tags of the catalog.
+func (v validator) catalogAuth(p *place) {
+	for _, name := range slices.Sorted(maps.Keys(v.config.Catalog.Auth)) {
+		b, at := v.config.Catalog.Auth[name], p.key(name)
+		if strings.ContainsFunc(name, unicode.IsSpace) || name == "" {
+			v.errs.add(at, "a tag names it, as in auth=staff: it has no spaces")
+		}
+		v.basicAuth(at, &b)
+	}
+}
+
 // checkRealm checks what is sent in quotes (RFC 9110 section 5.6.4).
 func checkRealm(s string) error {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
@@ -81,6 +94,9 @@ func (c *Config) userFiles() (all []string) {
 				all = append(all, b.File)
 			}
 		}
+	}
+	for _, b := range c.Catalog.Auth {
+		all = append(all, b.File)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

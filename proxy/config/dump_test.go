@@ -758,6 +758,11 @@ catalog:
   suffixes: [service.consul, mesh]
   like: c.1
   timeout: 0s
+  auth:
+    staff:
+      file: staff.htpasswd
+      realm: admin
+      forward: false
 discovery:
   cache: /var/lib/hopscope/discovery.json
   max_age: 1h

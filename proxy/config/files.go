@@ -93,6 +93,10 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Catalog.Auth)) {
+		b := c.Catalog.Auth[name]
+		f.users(root.key("catalog").key("auth").key(name), &b)
+	}
 	c.eachOTLP(root, f.otlp)
 	f.admin(root, c)
 	f.consul(root.key("consul"), &c.Consul)

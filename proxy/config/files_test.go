@@ -148,6 +148,10 @@ func TestCheckFiles(t *testing.T) {
 		{"users", asking("users"), ""},
 		{"absent users", asking("no-users"),
 			`2:83: listeners[0].routes[0].basic_auth.file: the file "no-users" can not be read: no such file or directory`},
+		{"users of the catalog", with("") + "catalog: {auth: {staff: {file: users}}}\n", ""},
+		{"users of the catalog in plain text", with("") + "catalog: {auth: {staff: {file: plain}}}\n",
+			`8:32: catalog.auth.staff.file: the file "plain": line 2: user "ann": its password is in plain text, or hashed in a way that is not known: write its hash, with htpasswd -B FILE NAME
+8:32: catalog.auth.staff.file: the file "plain": line 3: expected NAME:HASH, as htpasswd writes it`},
 		{"users in plain text", asking("plain"),
 			`2:83: listeners[0].routes[0].basic_auth.file: the file "plain": line 2: user "ann": its password is in plain text, or hashed in a way that is not known: write its hash, with htpasswd -B FILE NAME
 2:83: listeners[0].routes[0].basic_auth.file: the file "plain": line 3: expected NAME:HASH, as htpasswd writes it`},

@@ -282,7 +282,11 @@ consul:
   address: agent:8500
   token: t0ps3cret
   tls: {}
-catalog: {suffixes: [service.consul, mesh], like: c.1, timeout: 0}
+catalog:
+  suffixes: [service.consul, mesh]
+  like: c.1
+  timeout: 0
+  auth: {staff: {file: staff.htpasswd, realm: admin, forward: false}}
 discovery: {cache: /var/lib/hopscope/discovery.json, max_age: 1h}
 register:
   consul:
@@ -492,9 +496,11 @@ func TestParseFull(t *testing.T) {
 			Catalog:        "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}}},
-		Clusters:  fullSources(),
-		Consul:    Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
-		Catalog:   Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Clusters: fullSources(),
+		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
+		Catalog: Catalog{
+			Suffixes: []string{"service.consul", "mesh"}, Like: "c.1", Auth: map[string]BasicAuth{"staff": {File: "staff.htpasswd", Realm: "admin"}},
+		},
 		Discovery: Discovery{Cache: "/var/lib/hopscope/discovery.json", MaxAge: time.Hour},
 		Register: Register{&RegisterConsul{
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,

@@ -85,6 +85,9 @@ type Catalog struct {
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+	// Auth is who is asked for passwords where a tag says so: auth=staff stands for the entry
+	// staff. A route whose tag names another is closed to all.
+	Auth map[string]BasicAuth `yaml:"auth"`
 }
 
 // Discovery says what to keep of the last answers of sources of endpoints: Consul, the

@@ -165,6 +165,7 @@ func (v validator) catalogs() {
 			v.errs.add(at.key(k.name), "the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul")
 		}
 	}
+	v.catalogAuth(v.root.key("catalog").key("auth"))
 	if r := c.Register.Consul; r != nil && r.Check != nil {
 		v.oneOf(v.root.key("register").key("consul").key("check"),
 			choice{"http", r.Check.HTTP != ""}, choice{"tcp", r.Check.TCP != ""}, choice{"grpc", r.Check.GRPC != ""})

@@ -16,11 +16,13 @@ type Template struct {
 	tls      *config.ClusterTLS
 	zone     string
 	route    Route
+	auth     map[string]*config.BasicAuth // by the names that tags have
 }
 
 // TemplateOf returns the template that a configuration has for its catalog: the
-// cluster that catalog.like names, or else the defaults.
-func TemplateOf(c *config.Config) *Template {
+// cluster that catalog.like names, or else the defaults. base is what the configuration says:
+// it has the users of catalog.auth.
+func TemplateOf(c *config.Config, base *Set) *Template {
 	like, ok := c.Clusters[c.Catalog.Like]
 	if !ok {
 		like = config.NewCluster()
@@ -29,7 +31,7 @@ func TemplateOf(c *config.Config) *Template {
 	settings.Endpoints, settings.Static, settings.Consul, settings.DNS, settings.File = nil, nil, nil, nil, nil
 	settings.TLS = nil
 	return &Template{
-		settings: settings, tls: like.TLS, zone: zone(c, &like),
+		settings: settings, tls: like.TLS, zone: zone(c, &like), auth: base.Auth,
 		route: routeOf(c, &config.Route{Cluster: c.Catalog.Like, Timeout: c.Catalog.Timeout}),
 	}
 }
@@ -60,7 +62,7 @@ func FromCatalog(plan *catalog.Plan, like *Template, stale error, at time.Time) 
 func (t *Template) routeOf(from *catalog.Route) Route {
 	r := t.route
 	m := &from.Match
-	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
+	r.Name, r.Cluster, r.Closed = from.Name, ID{Catalog, from.Cluster}, from.Closed
 	r.Unnamed = m.Path == ""
 	r.Match = config.NewMatch()
 	r.Match.Path, r.Match.PathPrefix, r.Match.Hosts, r.Match.Methods, r.Match.Clients = m.Path, m.PathPrefix, m.Hosts, m.Methods, m.Clients
@@ -73,6 +75,9 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 	}
 	if from.Timeout > 0 {
 		r.Timeout = from.Timeout
+	}
+	if from.Auth != "" {
+		r.Policies.BasicAuth = t.auth[from.Auth] // the plan was made with its names
 	}
 	if from.Compress {
 		r.Policies.Compress = config.NewCompress()

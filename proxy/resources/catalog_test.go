@@ -26,8 +26,12 @@ func marked(i catalog.Instance) catalog.Instance {
 	return i
 }
 
+func templateOf(c *config.Config) *resources.Template {
+	return resources.TemplateOf(c, resources.FromConfig(c))
+}
+
 func fromCatalog(stale error, services ...catalog.Service) *resources.Set {
-	return resources.FromCatalog(catalog.Compile(services, catalog.Options{}), resources.TemplateOf(config.New()), stale, time.Now())
+	return resources.FromCatalog(catalog.Compile(services, catalog.Options{}), templateOf(config.New()), stale, time.Now())
 }
 
 func TestDiffOfCatalogs(t *testing.T) {
@@ -73,7 +77,7 @@ func TestClustersOfACatalogAreLikeAnother(t *testing.T) {
 		service("other", at("4", "urlprefix-/o proto=https tlsskipverify=true")),
 	}, catalog.Options{})
 	at := time.Now()
-	s := resources.FromCatalog(plan, resources.TemplateOf(c), nil, at)
+	s := resources.FromCatalog(plan, templateOf(c), nil, at)
 	for name, want := range map[string]struct {
 		protocol string
 		tls      *config.ClusterTLS

@@ -40,8 +40,11 @@ func (g *generation) serveCatalog(old *generation) error {
 		return err
 	}
 	c := &catalogView{
-		follower: f, isNew: isNew, like: resources.TemplateOf(g.config),
-		options:  catalog.Options{Datacenter: f.asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...)},
+		follower: f, isNew: isNew, like: resources.TemplateOf(g.config, g.base),
+		options: catalog.Options{
+			Datacenter: f.asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...),
+			Auth: slices.Sorted(maps.Keys(g.config.Catalog.Auth)),
+		},
 		problems: map[catalog.Problem]bool{},
 	}
 	if old.catalog != nil {

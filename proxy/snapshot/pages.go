@@ -34,6 +34,7 @@ func resourcesOf(c *config.Config) (*resources.Set, error) {
 			mistakes = append(mistakes, fmt.Errorf("listener %s: %w", l.Name, err))
 		}
 	}
+	mistakes = append(mistakes, users.catalog(s))
 	return s, errors.Join(mistakes...)
 }
 

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -43,6 +45,19 @@ func (f userFiles) routes(t *resources.RouteTable) error {
 			mistakes = append(mistakes, fmt.Errorf("routes[%d].basic_auth: %w", i, err))
 		}
 		p.BasicAuth = with
+	}
+	return errors.Join(mistakes...)
+}
+
+// catalog reads the users that tags of the catalog may ask for.
+func (f userFiles) catalog(s *resources.Set) error {
+	var mistakes []error
+	for _, name := range slices.Sorted(maps.Keys(s.Auth)) {
+		with, err := f.read(s.Auth[name])
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("catalog.auth.%s: %w", name, err))
+		}
+		s.Auth[name] = with
 	}
 	return errors.Join(mistakes...)
 }
