@@ -75,6 +75,17 @@ type Route struct {
 	HostRewrite string
 	// Timeout is the time for a whole response; 0 is the catalog's.
 	Timeout time.Duration
+	// Attempts is how often a request is sent at most: 1 is without retries, 0 is as the
+	// catalog's. RetryOn are the reasons, in Envoy's words; none are
+	// the catalog's.
+	Attempts int
+	RetryOn  []string
+	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
+	Idle time.Duration
+	// MaxRequests is how many requests may be under way at once; 0 is no limit.
+	MaxRequests int
+	// MaxBody is how many bytes the content of a request may have; 0 is no limit.
+	MaxBody int64
 	// Auth is who is asked for passwords: one of the names of the options, or "" for nobody.
 	Auth string
 	// Compress says that responses are compressed.

@@ -46,7 +46,7 @@ func lines(p *catalog.Plan) (all []string) {
 		if r.Match.Not != nil {
 			clients += " not " + r.Match.Not.Clients[0].String()
 		}
-		line := fmt.Sprintf("%s: %s%s%s -> %q", r.Name, strings.Join(r.Match.Hosts, ","), r.Match.PathPrefix, clients, r.Cluster)
+		line := fmt.Sprintf("%s: %s%s%s%s -> %q", r.Name, strings.Join(r.Match.Methods, "|"), strings.Join(r.Match.Hosts, ","), r.Match.PathPrefix, clients, r.Cluster)
 		if to := r.Redirect; to != nil {
 			line += fmt.Sprintf(" redirect %d %s %s %s", to.Status, to.Scheme, to.Host, to.Path)
 			if to.Appends {
@@ -61,6 +61,12 @@ func lines(p *catalog.Plan) (all []string) {
 		}
 		if r.Auth != "" {
 			line += " asks " + r.Auth
+		}
+		if r.Attempts > 0 {
+			line += fmt.Sprintf(" %d attempts on %q", r.Attempts, r.RetryOn)
+		}
+		if r.Idle > 0 || r.MaxRequests > 0 || r.MaxBody > 0 {
+			line += fmt.Sprintf(" idle %s, %d requests, %d bytes", r.Idle, r.MaxRequests, r.MaxBody)
 		}
 		if r.Closed != "" {
 			line += " closed: " + r.Closed
@@ -263,6 +269,45 @@ func TestCompile(t *testing.T) {
 				`! moved "" it is not served by its name, since its tags close it to some clients`,
 				`! twice "" it is not served by its name, since its tags close it to some clients`,
 				`! twice "hopscope-route=/twice" left out where the same address has another tag for /twice`,
+			},
+		},
+		{
+			name: "requests by their method",
+			services: []catalog.Service{
+				service("read", at("1", "hopscope-route=/a methods=GET,HEAD"), at("2", "hopscope-route=/a methods=head,get")),
+				service("write", at("3", "hopscope-route=/a methods=POST deny=ip:10.0.0.0/8"), at("4", "hopscope-route=/a methods=P?ST")),
+				service("rest", at("5", "urlprefix-/a methods=GET")),
+			},
+			want: []string{
+				byName("read"), byName("rest"),
+				`/a POST: POST/a from 10.0.0.0/8 -> "" closed: its tag has deny for these clients`, `/a POST: POST/a -> "write@/a POST"`,
+				`/a GET,HEAD: GET|HEAD/a -> "read"`, `/a: /a -> "rest"`,
+				"read = auto 1*1 2*1", "rest = auto 5*1", "write@/a POST = auto 3*1",
+				`! rest "urlprefix-/a methods=GET" ignored: methods: only tags that begin with hopscope-route= have it`,
+				`! write "" it is not served by its name, since its tags close it to some clients`,
+				`! write "hopscope-route=/a methods=P?ST" requests for /a are refused where no other instance serves it: methods: "P?ST" is no list of methods such as GET,POST`,
+			},
+		},
+		{
+			name: "a restriction that is not understood closes the route",
+			services: []catalog.Service{
+				service("s", at("1", "hopscope-route=/a methods=P?ST", "hopscope-route=/b body=1MB")),
+			},
+			want: []string{
+				byName("s"), `/a: /a -> "" closed: methods: "P?ST" is no list of methods such as GET,POST`,
+				`/b: /b -> "" closed: body: "1MB" is no number of bytes such as 65536, 64KiB or 10MiB`, "s = auto 1*1",
+				`! s "hopscope-route=/a methods=P?ST" requests for /a are refused where no other instance serves it: methods: "P?ST" is no list of methods such as GET,POST`,
+				`! s "hopscope-route=/b body=1MB" requests for /b are refused where no other instance serves it: body: "1MB" is no number of bytes such as 65536, 64KiB or 10MiB`,
+			},
+		},
+		{
+			name: "retries and limits",
+			services: []catalog.Service{
+				service("s", at("1", "hopscope-route=/a retries=2 retry_on=reset,5xx", "hopscope-route=/b retries=0", "hopscope-route=/c retries=1 idle_timeout=1m max_requests=10 body=1KiB")),
+			},
+			want: []string{
+				byName("s"), `/a: /a -> "s" 3 attempts on ["5xx" "reset"]`, `/b: /b -> "s" 1 attempts on []`,
+				`/c: /c -> "s" 2 attempts on [] idle 1m0s, 10 requests, 1024 bytes`, "s = auto 1*1",
 			},
 		},
 		{

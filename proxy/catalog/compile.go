@@ -137,7 +137,7 @@ func (p *plan) read(service, text, rest string) *tag {
 		p.problem(service, text, "left out: it is longer than %d bytes", maxTag)
 		return &tag{text: text, unplaced: "long"}
 	}
-	t := parse(text, rest, &p.options)
+	t := parse(text, rest, strings.HasPrefix(text, ownPrefix), &p.options)
 	switch {
 	case t.unplaced != "":
 		p.problem(service, text, "left out: %s", t.unplaced)

@@ -39,13 +39,19 @@ type tag struct {
 	ignored []string
 }
 
-// hostPath is what a request asks for: a host and how the path begins.
+// hostPath is what a request asks for: a host and how the path begins, and by which methods.
 type hostPath struct {
-	host string // in lower case; empty is any; "*x" is all that ends with x
-	path string // the beginning of the path
+	host    string // in lower case; empty is any; "*x" is all that ends with x
+	path    string // the beginning of the path
+	methods string // sorted, with commas between them; empty is all
 }
 
-func (p hostPath) String() string { return p.host + p.path }
+func (p hostPath) String() string {
+	if p.methods != "" {
+		return p.host + p.path + " " + p.methods
+	}
+	return p.host + p.path
+}
 
 // treatment is what becomes of the requests for a host and path. Two of them are the same
 // if they are equal.
@@ -57,11 +63,13 @@ type treatment struct {
 	auth                 string // who is asked for passwords
 	timeout              time.Duration
 	compress             bool
+	limits               limits
 }
 
-// parse reads what follows a tag's prefix: host/path, and options after it. Only
-// one of many errors is told, but a restriction is never missed.
-func parse(text, rest string, o *Options) tag {
+// parse reads what follows a tag's prefix: host/path, and options after it; own says that it
+// is in hopscope's own form. Only one of many errors is told, but a restriction is never
+// missed.
+func parse(text, rest string, own bool, o *Options) tag {
 	t := tag{text: text, treatment: treatment{transport: plain}}
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
@@ -70,24 +78,26 @@ func parse(text, rest string, o *Options) tag {
 	}
 	for _, option := range fields[1:] {
 		name, value, _ := strings.Cut(option, "=")
-		if err := t.option(name, value, o); err != nil && t.refused == "" {
+		if err := t.option(name, value, own, o); err != nil && t.refused == "" {
 			t.refused = fmt.Sprintf("%s: %v", name, err)
 		}
 	}
 	if t.unplaced != "" {
 		return t
 	}
+	t.limits.settle()
+	methods := t.hostPath.methods
 	var err error
 	t.hostPath, err = parseHostPath(fields[0], o.Datacenter)
+	t.hostPath.methods = methods
 	if err != nil && !(t.restricted && errors.Is(err, errPort)) { // what was closed on one port is closed on all
 		t.unplaced = err.Error()
 	}
 	return t
 }
 
-// option takes one option of Fabio's. Those that Fabio does not know either
-// are ignored, as it does.
-func (t *tag) option(name, value string, o *Options) error {
+// option takes one option. Those that are not known are ignored, as Fabio does.
+func (t *tag) option(name, value string, own bool, o *Options) error {
 	switch name {
 	case "strip":
 		if value != "" && value[0] != '/' {
@@ -133,8 +143,22 @@ func (t *tag) option(name, value string, o *Options) error {
 	case "pxyproto":
 		t.ignored = append(t.ignored, "pxyproto: it is for TCP")
 	default:
-		t.ignored = append(t.ignored, strconv.Quote(name)+" is not known")
+		return t.other(name, value, own)
 	}
+	return nil
+}
+
+// other takes an option that Fabio does not know.
+func (t *tag) other(name, value string, own bool) error {
+	if own {
+		if known, err := t.own(name, value); known {
+			return err
+		}
+	} else if isOwn(name) {
+		t.ignored = append(t.ignored, name+": only tags that begin with "+ownPrefix+" have it")
+		return nil
+	}
+	t.ignored = append(t.ignored, strconv.Quote(name)+" is not known")
 	return nil
 }
 
@@ -239,13 +263,11 @@ func networks(text string) (all []netip.Prefix) {
 	return all
 }
 
-func (t *tag) limit(value string) error {
-	d, err := time.ParseDuration(value)
-	if value != "" && (err != nil || d <= 0) {
-		return fmt.Errorf("%q is no duration such as 3s", value)
+func (t *tag) limit(value string) (err error) {
+	if t.timeout = 0; value != "" {
+		t.timeout, err = positive(value)
 	}
-	t.timeout = d
-	return nil
+	return err
 }
 
 func (t *tag) share(value string) error {

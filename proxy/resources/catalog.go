@@ -2,6 +2,7 @@ package resources
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,6 +77,7 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 	if from.Timeout > 0 {
 		r.Timeout = from.Timeout
 	}
+	t.limits(&r, from)
 	if from.Auth != "" {
 		r.Policies.BasicAuth = t.auth[from.Auth] // the plan was made with its names
 	}
@@ -83,6 +85,32 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 		r.Policies.Compress = config.NewCompress()
 	}
 	return r
+}
+
+// limits are what a tag says of the requests of its route. A redirect needs no limit of them.
+func (t *Template) limits(r *Route, from *catalog.Route) {
+	if from.Attempts > 0 {
+		r.Policy.Retry, r.Shares = nil, ""
+	}
+	if from.Attempts > 1 {
+		retry := *config.NewRetry("connect-failure", "refused-stream") // the endpoint has seen nothing of the request
+		if like := t.route.Policy.Retry; like != nil {
+			retry = *like
+		}
+		if retry.Attempts = from.Attempts; from.RetryOn != nil {
+			retry.On = from.RetryOn
+		}
+		r.Policy.Retry = &retry
+	}
+	if from.Idle > 0 {
+		r.Idle = from.Idle
+	}
+	if from.MaxRequests > 0 && from.Redirect == nil {
+		r.Policies.MaxRequests = from.MaxRequests
+	}
+	if from.MaxBody > 0 {
+		r.Policies.Body = &config.Body{Max: strconv.FormatInt(from.MaxBody, 10)}
+	}
 }
 
 // RedirectOf is a redirect of a catalog as a configuration has it.
