@@ -35,6 +35,8 @@ type Options struct {
 	FabioPrefix string
 	// Auth are the names that a tag may ask for passwords by.
 	Auth []string
+	// Register are the names that a tag may have the proxy registered under.
+	Register []string
 }
 
 // ownPrefix is how tags in hopscope's own form begin.
@@ -46,6 +48,9 @@ type Plan struct {
 	Routes []Route
 	// Clusters are sorted by name.
 	Clusters []Cluster
+	// Registers are the names that the proxy is to be registered under: those that a tag of
+	// an instance asks for that can serve. They are sorted.
+	Registers []string
 	// Problems are sorted, and each is told once however many instances have it.
 	Problems []Problem
 }

@@ -94,6 +94,9 @@ func lines(p *catalog.Plan) (all []string) {
 		}
 		all = append(all, line)
 	}
+	for _, name := range p.Registers {
+		all = append(all, "registered as "+name)
+	}
 	for _, problem := range p.Problems {
 		all = append(all, fmt.Sprintf("! %s %q %s", problem.Service, problem.Tag, problem.Why))
 	}
@@ -308,6 +311,21 @@ func TestCompile(t *testing.T) {
 			want: []string{
 				byName("s"), `/a: /a -> "s" 3 attempts on ["5xx" "reset"]`, `/b: /b -> "s" 1 attempts on []`,
 				`/c: /c -> "s" 2 attempts on [] idle 1m0s, 10 requests, 1024 bytes`, "s = auto 1*1",
+			},
+		},
+		{
+			name:    "names that the proxy is registered under",
+			options: catalog.Options{Register: []string{"edge", "shop", "ailing", "refused"}},
+			services: []catalog.Service{
+				service("a", at("1", "urlprefix-/a register=shop", "urlprefix-/b register=edge"), ailing(discovery.Unhealthy, at("2", "urlprefix-/a register=shop"))),
+				service("b", ailing(discovery.Unhealthy, at("3", "urlprefix-/c register=ailing")), at("4", "urlprefix-/d register=refused weight=x", "urlprefix-/e register=other")),
+			},
+			want: []string{
+				byName("a"), byName("b"), `/a: /a -> "a"`, `/b: /b -> "a@/b"`, `/c: /c -> "b@/c"`, `/d: /d -> "" closed: weight: "x" is no share of traffic: 0.1 is a tenth`, `/e: /e -> "b@/e"`,
+				"a = auto 1*1 2*1", "a@/b = auto 1*1", "b = auto 3*1 4*1", "b@/c = auto 3*1", "b@/e = auto 4*1",
+				"registered as edge", "registered as shop",
+				`! b "urlprefix-/d register=refused weight=x" requests for /d are refused where no other instance serves it: weight: "x" is no share of traffic: 0.1 is a tenth`,
+				`! b "urlprefix-/e register=other" ignored: register: register.consul.names of the configuration does not have "other"`,
 			},
 		},
 		{

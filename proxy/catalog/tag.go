@@ -29,6 +29,8 @@ type tag struct {
 	// weight is the share of the traffic for an instance; 0 is an equal
 	// part of what those with a share leave.
 	weight float64
+	// register is a name that the proxy is to be registered under, "" for none.
+	register string
 	// refused is why the requests can't be served, empty if they can.
 	refused string
 	// restricted is true for what is closed to some clients.
@@ -139,7 +141,7 @@ func (t *tag) option(name, value string, own bool, o *Options) error {
 	case "compress":
 		t.compress = value == "" || value == "true"
 	case "register":
-		t.ignored = append(t.ignored, "register: the proxy is not registered under other names")
+		t.registerAs(value, o.Register)
 	case "pxyproto":
 		t.ignored = append(t.ignored, "pxyproto: it is for TCP")
 	default:
@@ -237,6 +239,15 @@ func (t *tag) passwords(name string, known []string) error {
 		return fmt.Errorf("catalog.auth of the configuration has no %q, so that all are refused: add it, or take the option away", name)
 	}
 	return nil
+}
+
+// registerAs has the proxy registered under a name, which the configuration has to know: else
+// any service could put the proxy in the place of another.
+func (t *tag) registerAs(name string, known []string) {
+	if t.register = name; name != "" && !slices.Contains(known, name) {
+		t.register = ""
+		t.ignored = append(t.ignored, fmt.Sprintf("register: register.consul.names of the configuration does not have %q", name))
+	}
 }
 
 // parseNetwork reads a network, or an address.

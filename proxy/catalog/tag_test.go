@@ -44,6 +44,7 @@ func TestParse(t *testing.T) {
 		"/a host=dst":            {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "endpoint"}},
 		"/a host=web.test:80":    {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "web.test:80"}},
 		"/a host=[::1]":          {hostPath: hostPath{path: "/a"}, treatment: treatment{host: "[::1]"}},
+		"foo/bar register=edge":  {hostPath: hostPath{host: "foo", path: "/bar"}, register: "edge"},
 		"/a auth=staff":          {hostPath: hostPath{path: "/a"}, treatment: treatment{auth: "staff"}, restricted: true},
 		"/a strip= auth= allow=": {hostPath: hostPath{path: "/a"}},
 		"/foo/bar proto=https tlsskipverify=true": {hostPath: hostPath{path: "/foo/bar"}, treatment: treatment{transport: insecure}},
@@ -55,12 +56,12 @@ func TestParse(t *testing.T) {
 		"/a proto=tcp proto=h2c": {hostPath: hostPath{path: "/a"}, treatment: treatment{transport: grpc}}, // the last one counts
 
 		// What is not honoured, but may be left aside.
-		"foo/bar register=name": {hostPath: hostPath{host: "foo", path: "/bar"}, ignored: []string{"register: the proxy is not registered under other names"}},
+		"foo/bar register=name": {hostPath: hostPath{host: "foo", path: "/bar"}, ignored: []string{`register: register.consul.names of the configuration does not have "name"`}},
 		"/a pxyproto=true":      {hostPath: hostPath{path: "/a"}, ignored: []string{"pxyproto: it is for TCP"}},
 		"/a b c=d":              {hostPath: hostPath{path: "/a"}, ignored: []string{`"b" is not known`, `"c" is not known`}},
 		"/a strip=a":            {hostPath: hostPath{path: "/a"}, ignored: []string{`strip: no path begins without "/"`}},
 	} {
-		got := parse("", text, false, &Options{Datacenter: "dc1", Auth: []string{"staff"}})
+		got := parse("", text, false, &Options{Datacenter: "dc1", Auth: []string{"staff"}, Register: []string{"edge"}})
 		if want.transport == (Transport{}) {
 			want.transport = plain
 		}

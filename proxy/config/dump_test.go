@@ -781,6 +781,7 @@ register:
       interval: 10s
       timeout: 2s
       deregister_after: 1h
+    names: [shop]
     sidecar: false
 locality:
   region: eu

@@ -297,6 +297,7 @@ register:
     tags: [v2]
     meta: {env: prod}
     weight: 10
+    names: [shop]
     check: {http: "http://127.0.0.1:3000/health", interval: 10s, timeout: 2s, deregister_after: 1h}
     sidecar: false
 locality: {region: eu, zone: eu-1}
@@ -503,7 +504,7 @@ func TestParseFull(t *testing.T) {
 		},
 		Discovery: Discovery{Cache: "/var/lib/hopscope/discovery.json", MaxAge: time.Hour},
 		Register: Register{&RegisterConsul{
-			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
+			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10, Names: []string{"shop"},
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
 		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",

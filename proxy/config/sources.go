@@ -142,6 +142,11 @@ type RegisterConsul struct {
 	// gets no more requests. It connects to "address" if the listener is on every
 	// interface, so that the agent may run elsewhere.
 	Check *RegisterCheck `yaml:"check"`
+	// Names are further services that this proxy is registered as, each while a healthy
+	// instance in the catalog has a tag with register=NAME. It is registered with the port of
+	// the first listener that serves the catalog. Tags with other names are ignored: a tag
+	// could else put this proxy in the place of any service.
+	Names []string `yaml:"names" format:"name"`
 	// Sidecar registers this proxy as well, under the service's name followed by
 	// -sidecar-proxy.
 	Sidecar bool `yaml:"sidecar" default:"true"`

@@ -92,6 +92,7 @@ type Proxy struct {
 	passwords    *basicauth.Verifier
 
 	registration *registration // nil where there is none; guarded by reloading
+	byTag        *byTag
 
 	current   atomic.Pointer[generation]
 	reloading sync.Mutex // one reload at a time, and none while the proxy ends
@@ -135,6 +136,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		shared: netio.NewShared(), passwords: basicauth.NewVerifier(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
 		events: events.New(mostEvents), service: c.Service, history: series.New(),
 	}
+	p.byTag = &byTag{agents: &p.agents, log: o.Log, work: &p.served}
 	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
 	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
@@ -202,6 +204,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		p.Close(context.Background())
 		return nil, err
 	}
+	p.announceNames()
 	p.serveAdmin()
 	if err := p.mesh.register(p); err != nil {
 		p.Close(context.Background())
