@@ -241,6 +241,7 @@ func (e *envoy) manager(l *config.Listener, n *node) bool {
 		}
 	}
 	e.routeConfig(l, routes, filters, anyPort)
+	filters.finish()
 	return true
 }
 
@@ -372,6 +373,7 @@ var reasons = map[string]string{
 	"request_timeout":                    "hopscope has no timeout for receiving a whole request: see stream_idle_timeout",
 	"response_rate_limit":                "see bandwidth of a route, which is for all its requests together",
 	"upgrade_configs":                    "see upgrades of a route; without it every upgrade is passed on",
+	"overrides":                          "a route has the settings of the filter, or does without it",
 	"retriable_request_headers":          "what is retried does not depend on fields of the request",
 	"rate_limited_retry_back_off":        "the wait before a retry does not depend on fields of the response",
 	"retry_priority":                     "a retry goes to another endpoint of the priority in use",
