@@ -219,7 +219,6 @@ func (e *envoy) manager(l *config.Listener, n *node) bool {
 		l.Path.EscapedSlashes = word
 	}
 	e.forwarded(l, n)
-	e.upgrades(n)
 	if !e.opens(l, origin{n.line, l.Name}) {
 		n.readAll()
 		return false
@@ -270,16 +269,6 @@ func (e *envoy) forwarded(l *config.Listener, n *node) {
 	n.skip("use_remote_address", "skip_xff_append")
 	l.Forwarded.TrustedProxies, l.Forwarded.XForwarded = hops+1, "pass"
 	e.differs(n.line, "use_remote_address", "without it Envoy believes X-Forwarded-For, and so does this listener: set forwarded.trusted_proxies to 0 if it faces the public")
-}
-
-// upgrades lists which upgrades Envoy lets through; hopscope lets all.
-func (e *envoy) upgrades(n *node) {
-	for _, u := range n.list("upgrade_configs") {
-		u.skip("upgrade_type", "enabled")
-		if kind := strings.ToLower(u.str("upgrade_type")); kind != "websocket" {
-			u.read = false
-		}
-	}
 }
 
 // accessLog converts the first log that goes to a file.
@@ -372,7 +361,6 @@ var reasons = map[string]string{
 	"include_request_attempt_count":      "x-envoy-attempt-count is always there",
 	"request_timeout":                    "hopscope has no timeout for receiving a whole request: see stream_idle_timeout",
 	"response_rate_limit":                "see bandwidth of a route, which is for all its requests together",
-	"upgrade_configs":                    "see upgrades of a route; without it every upgrade is passed on",
 	"overrides":                          "a route has the settings of the filter, or does without it",
 	"retriable_request_headers":          "what is retried does not depend on fields of the request",
 	"rate_limited_retry_back_off":        "the wait before a retry does not depend on fields of the response",

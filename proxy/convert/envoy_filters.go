@@ -10,6 +10,8 @@ import (
 type filterSet struct {
 	listener *config.Listener
 	filters  []*httpFilter
+	// upgrades are the protocols that requests may change to, unless a route says otherwise.
+	upgrades map[string]bool
 }
 
 // httpFilter is a filter that does something to routes.
@@ -37,6 +39,7 @@ var routeFilters = map[string]filterApply{
 // httpFilters reads the HTTP filters.
 func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
 	set := &filterSet{listener: l}
+	set.upgrades = e.upgrades(manager, nil)
 	l.GRPCWeb = false
 	for _, f := range manager.list("http_filters") {
 		name, kind := f.str("name"), typeOf(f)

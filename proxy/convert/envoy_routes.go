@@ -78,6 +78,9 @@ func (e *envoy) route(l *config.Listener, n *node, hosts hostMatch, outer []*nod
 		e.left(n.line, n.path, "%v; its requests are answered with 501", err)
 		r = refusal(m.Match, e.file, n.line)
 	}
+	if action := n.find("route"); action != nil && len(r.Targets()) > 0 {
+		filters.upgrade(e, &r, action)
+	}
 	levels := append([]*node{n, n.find("route")}, outer...)
 	filters.apply(e, &r, levels)
 	e.headers(filters, &r, levels)
@@ -212,7 +215,6 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 	for _, name := range r.Targets() {
 		e.hashPolicy(name, n)
 	}
-	e.upgrades(n)
 	return nil
 }
 
