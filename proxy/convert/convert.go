@@ -79,7 +79,7 @@ func (d *draft) differs(line int, what, format string, args ...any) {
 // note adds a note, once.
 func (d *draft) note(n Note) {
 	n.File = d.file
-	const shown = 160
+	const shown = 240
 	if n.What = oneLine(n.What); len(n.What) > shown {
 		n.What = strings.ToValidUTF8(n.What[:shown], "") + "..."
 	}

@@ -353,6 +353,7 @@ var reasons = map[string]string{
 	"dynamic_metadata":                   "hopscope has no dynamic metadata",
 	"filter_state":                       "hopscope has no filter state",
 	"tls_context":                        "see identities, for names in the client's certificate",
+	"attributes":                         "the cookie of a session has HttpOnly, and no other attributes but Path and Max-Age",
 	"matcher":                            "hopscope has lists of routes, not trees of matchers",
 	"server_name":                        "the Server field stays the endpoint's",
 	"overload_manager":                   "hopscope protects itself: see overload",

@@ -30,10 +30,11 @@ type filterApply func(s *filterSet, e *envoy, r *config.Route, base, own *node)
 
 // routeFilters are those that do something to routes, by their type.
 var routeFilters = map[string]filterApply{
-	"Cors":       (*filterSet).cors,
-	"HTTPFault":  (*filterSet).fault,
-	"Buffer":     (*filterSet).buffer,
-	"Compressor": (*filterSet).compress,
+	"Cors":            (*filterSet).cors,
+	"HTTPFault":       (*filterSet).fault,
+	"Buffer":          (*filterSet).buffer,
+	"Compressor":      (*filterSet).compress,
+	"StatefulSession": (*filterSet).session,
 }
 
 // httpFilters reads the HTTP filters.
