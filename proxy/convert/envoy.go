@@ -71,6 +71,7 @@ func (e *envoy) bootstrap(root *node) {
 	clusters := static.list("clusters")
 	for _, n := range clusters {
 		e.clusters[n.str("name")] = n
+		e.http2Clusters[n.str("name")] = speaksHTTP2(n)
 		e.budgets[n.str("name")] = n.find("circuit_breakers").firstThreshold().find("retry_budget")
 	}
 	for i, n := range static.list("listeners") {
@@ -387,7 +388,7 @@ var filterReasons = []struct{ part, why string }{
 	{"rbac", "hopscope has no RBAC: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits"},
 	{"rate_limit", "hopscope has no rate limits"}, {"extproc", "hopscope asks no processing service"}, {"ext_proc", "hopscope asks no processing service"},
 	{"tcp_proxy", "hopscope proxies HTTP only"}, {"tcpproxy", "hopscope proxies HTTP only"}, {"proxy_protocol", "hopscope does not read the PROXY protocol"},
-	{"dynamic_forward_proxy", "see forward_proxy of a listener"}, {"transcoder", "hopscope does not translate JSON to gRPC"},
+	{"dynamic_forward_proxy", "see forward_proxy of a listener"},
 }
 
 func reasonOf(n *node) string {

@@ -12,6 +12,9 @@ type filterSet struct {
 	filters  []*httpFilter
 	// upgrades are the protocols that requests may change to, unless a route says otherwise.
 	upgrades map[string]bool
+	// byCall is true if requests are translated to calls, by whose path Envoy then finds
+	// their route.
+	byCall bool
 }
 
 // httpFilter is a filter that does something to routes.
@@ -30,11 +33,12 @@ type filterApply func(s *filterSet, e *envoy, r *config.Route, base, own *node)
 
 // routeFilters are those that do something to routes, by their type.
 var routeFilters = map[string]filterApply{
-	"Cors":            (*filterSet).cors,
-	"HTTPFault":       (*filterSet).fault,
-	"Buffer":          (*filterSet).buffer,
-	"Compressor":      (*filterSet).compress,
-	"StatefulSession": (*filterSet).session,
+	"Cors":               (*filterSet).cors,
+	"HTTPFault":          (*filterSet).fault,
+	"Buffer":             (*filterSet).buffer,
+	"Compressor":         (*filterSet).compress,
+	"StatefulSession":    (*filterSet).session,
+	"GrpcJsonTranscoder": (*filterSet).transcode,
 }
 
 // httpFilters reads the HTTP filters.

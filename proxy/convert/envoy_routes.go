@@ -32,9 +32,12 @@ func (e *envoy) routeConfig(l *config.Listener, n *node, filters *filterSet, any
 // virtualHost converts the routes of a virtual host. With rest, requests that none of them
 // takes must not get to the routes behind.
 func (e *envoy) virtualHost(l *config.Listener, host *node, hosts hostMatch, outer []*node, filters *filterSet, rest bool) {
-	whole := false
+	whole, first := false, len(l.Routes)
 	for _, n := range host.list("routes") {
 		whole = e.route(l, n, hosts, outer, filters)
+	}
+	if !whole && filters.byCall {
+		e.jsonRoute(l, first)
 	}
 	if !rest || whole {
 		return
