@@ -185,6 +185,10 @@ func (e *envoy) filterChain(l *config.Listener, chain *node) {
 			manager = f.get("typed_config")
 			continue
 		}
+		if typeOf(f) == "ConnectionLimit" {
+			e.connectionLimit(l, f)
+			continue
+		}
 		f.read = false
 	}
 	if manager == nil {
@@ -346,7 +350,6 @@ var reasons = map[string]string{
 	"internal_redirect_policy":           "hopscope leaves redirects to the client",
 	"host_rewrite_path_regex":            "a host is rewritten to a name, to a field's value or to the endpoint's address",
 	"append_x_forwarded_host":            "hopscope does not write X-Forwarded-Host",
-	"max_stream_duration":                "a route has a timeout for the whole response",
 	"priority":                           "hopscope has one priority of requests",
 	"require_tls":                        "hopscope's conditions do not have the scheme: add a redirect to the routes of the plain listener",
 	"transport_socket":                   "of transport sockets hopscope has TLS and plain text",
@@ -363,6 +366,11 @@ var reasons = map[string]string{
 	"include_request_attempt_count":      "x-envoy-attempt-count is always there",
 	"request_timeout":                    "hopscope has no timeout for receiving a whole request: see stream_idle_timeout",
 	"response_rate_limit":                "see bandwidth of a route, which is for all its requests together",
+	"thresholds":                         "hopscope has one priority of requests",
+	"retry_host_predicate":               "a retry goes to another endpoint, if there is one; hopscope knows no other wish",
+	"per_try_idle_timeout":               "see per_try_timeout, which is until the response begins",
+	"per_host_thresholds":                "limits are of the cluster, for all endpoints together",
+	"max_connection_pools":               "a cluster has one pool for each endpoint",
 	"overrides":                          "a route has the settings of the filter, or does without it",
 	"retriable_request_headers":          "what is retried does not depend on fields of the request",
 	"rate_limited_retry_back_off":        "the wait before a retry does not depend on fields of the response",
@@ -385,8 +393,8 @@ var reasons = map[string]string{
 var filterReasons = []struct{ part, why string }{
 	{"lua", "hopscope runs no Lua"}, {"wasm", "hopscope runs no WebAssembly"}, {"jwt", "hopscope does not check tokens"},
 	{"extauthz", "hopscope asks no authorization service"}, {"ext_authz", "hopscope asks no authorization service"},
-	{"rbac", "hopscope has no RBAC: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits"},
-	{"rate_limit", "hopscope has no rate limits"}, {"extproc", "hopscope asks no processing service"}, {"ext_proc", "hopscope asks no processing service"},
+	{"rbac", "hopscope has no RBAC: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"},
+	{"rate_limit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"}, {"extproc", "hopscope asks no processing service"}, {"ext_proc", "hopscope asks no processing service"},
 	{"tcp_proxy", "hopscope proxies HTTP only"}, {"tcpproxy", "hopscope proxies HTTP only"}, {"proxy_protocol", "hopscope does not read the PROXY protocol"},
 	{"dynamic_forward_proxy", "see forward_proxy of a listener"},
 }

@@ -15,6 +15,8 @@ type filterSet struct {
 	// byCall is true if requests are translated to calls, by whose path Envoy then finds
 	// their route.
 	byCall bool
+	// maxStream is the time for a whole stream, unless a route says otherwise.
+	maxStream *node
 }
 
 // httpFilter is a filter that does something to routes.
@@ -33,17 +35,21 @@ type filterApply func(s *filterSet, e *envoy, r *config.Route, base, own *node)
 
 // routeFilters are those that do something to routes, by their type.
 var routeFilters = map[string]filterApply{
-	"Cors":               (*filterSet).cors,
-	"HTTPFault":          (*filterSet).fault,
-	"Buffer":             (*filterSet).buffer,
-	"Compressor":         (*filterSet).compress,
-	"StatefulSession":    (*filterSet).session,
-	"GrpcJsonTranscoder": (*filterSet).transcode,
+	"Cors":                (*filterSet).cors,
+	"HTTPFault":           (*filterSet).fault,
+	"Buffer":              (*filterSet).buffer,
+	"Compressor":          (*filterSet).compress,
+	"Decompressor":        (*filterSet).decompress,
+	"BandwidthLimit":      (*filterSet).bandwidth,
+	"AdmissionControl":    (*filterSet).admission,
+	"AdaptiveConcurrency": (*filterSet).adaptive,
+	"StatefulSession":     (*filterSet).session,
+	"GrpcJsonTranscoder":  (*filterSet).transcode,
 }
 
 // httpFilters reads the HTTP filters.
 func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
-	set := &filterSet{listener: l}
+	set := &filterSet{listener: l, maxStream: manager.get("common_http_protocol_options", "max_stream_duration")}
 	set.upgrades = e.upgrades(manager, nil)
 	l.GRPCWeb = false
 	for _, f := range manager.list("http_filters") {

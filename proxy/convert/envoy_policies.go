@@ -152,6 +152,27 @@ func (s *filterSet) compress(e *envoy, r *config.Route, n, _ *node) {
 	s.try(e, r, n, func(r *config.Route) { r.Compress = c })
 }
 
+// decompress adds the algorithm of a Decompressor.
+func (s *filterSet) decompress(e *envoy, r *config.Route, n, _ *node) {
+	algorithm := e.algorithm(n, "decompressor_library")
+	requests, responses := n.get("request_direction_config"), n.get("response_direction_config")
+	requests.skip("advertise_accept_encoding") // which is about responses
+	if !turnedOff(responses.get("common_config"), "enabled") {
+		responses.readAll()
+		e.left(n.line, n.path, "hopscope decompresses requests, not responses")
+	}
+	if off := turnedOff(requests.get("common_config"), "enabled"); off || algorithm == "" || len(r.Targets()) == 0 {
+		return
+	}
+	d := config.NewDecompress()
+	e.differs(n.line, n.path, "a request of more than %s is answered with 413: see decompress.max", d.Max)
+	d.Algorithms = []string{algorithm}
+	if r.Decompress != nil {
+		d.Algorithms = append(slices.Clone(r.Decompress.Algorithms), algorithm)
+	}
+	s.try(e, r, n, func(r *config.Route) { r.Decompress = d })
+}
+
 // algorithm is the name of the coding of a library; empty if hopscope does not have it.
 func (e *envoy) algorithm(n *node, library string) string {
 	kind := typeOf(n.get(library))
@@ -161,4 +182,29 @@ func (e *envoy) algorithm(n *node, library string) string {
 		e.left(n.line, n.path, "hopscope's codings are gzip, br and zstd")
 	}
 	return algorithm
+}
+
+// bandwidth converts a BandwidthLimit.
+func (s *filterSet) bandwidth(e *envoy, r *config.Route, base, own *node) {
+	n := cmp.Or(own, base)
+	n.skip("stat_prefix", "fill_interval")
+	mode, limit := n.str("enable_mode"), n.str("limit_kbps")+"KiB"
+	if turnedOff(n, "runtime_enabled") || mode == "" || mode == "DISABLED" {
+		n.readAll()
+		return
+	}
+	if !n.has("limit_kbps") || len(r.Targets()) == 0 {
+		return
+	}
+	b := config.Bandwidth{Request: "0", Response: "0"}
+	if strings.HasPrefix(mode, "REQUEST") {
+		b.Request = limit
+	}
+	if strings.HasSuffix(mode, "RESPONSE") {
+		b.Response = limit
+	}
+	if own == nil {
+		e.differs(n.line, n.path, "each route has the whole bandwidth for itself; in Envoy all routes share it")
+	}
+	s.try(e, r, n, func(r *config.Route) { r.Bandwidth = &b })
 }

@@ -83,6 +83,7 @@ func (e *envoy) route(l *config.Listener, n *node, hosts hostMatch, outer []*nod
 	}
 	if action := n.find("route"); action != nil && len(r.Targets()) > 0 {
 		filters.upgrade(e, &r, action)
+		e.streamDuration(&r, action, filters.maxStream)
 	}
 	levels := append([]*node{n, n.find("route")}, outer...)
 	filters.apply(e, &r, levels)
@@ -342,7 +343,13 @@ func (e *envoy) retryOf(r *config.Route, levels []*node) {
 
 // retryPolicy converts a RetryPolicy; nil if it retries nothing.
 func (e *envoy) retryPolicy(n *node, clusters []string) *config.Retry {
-	n.skip("retry_host_predicate", "host_selection_retry_max_attempts")
+	n.skip("host_selection_retry_max_attempts")
+	for _, p := range n.list("retry_host_predicate") {
+		p.read = typeOf(p) == "PreviousHostsPredicate" || strings.HasSuffix(p.str("name"), "previous_hosts")
+		if p.read {
+			p.readAll()
+		}
+	}
 	r := config.NewRetry()
 	for _, word := range strings.FieldsFunc(n.str("retry_on"), func(c rune) bool { return c == ',' || c == ' ' }) {
 		switch word {
