@@ -115,7 +115,7 @@ func (h *haproxy) timeoutLine(s *haSettings, l haLine) {
 	case "queue":
 		h.differs(l.n, l.text, "a request waits for a connection as long as its route's timeout says")
 	case "tunnel":
-		h.left(l.n, l.text, "the listener's stream_idle_timeout is for tunnels as well")
+		h.left(l.n, l.text, "the listener's stream_idle_timeout is for tunnels as well: a route with match: {headers: {upgrade: {present: true}}} may have an idle_timeout of its own")
 	default:
 		h.left(l.n, l.text, "hopscope has no such timeout")
 	}
@@ -141,9 +141,11 @@ func (h *haproxy) optionLine(s *haSettings, l haLine) {
 	switch name {
 	case "httplog", "tcplog", "dontlognull", "dontlog-normal", "log-health-checks", "log-separate-errors", "logasap", "http-keep-alive", "redispatch",
 		"prefer-last-server", "splice-auto", "splice-request", "splice-response", "tcp-smart-accept", "tcp-smart-connect", "tcpka", "clitcpka", "srvtcpka", "contstats",
-		"socket-stats", "http-use-htx", "http-no-delay", "http-server-close", "httpclose", "forceclose", "nolinger", "independent-streams", "persist", "http-pretend-keepalive",
+		"socket-stats", "http-use-htx", "http-no-delay", "http-server-close", "httpclose", "forceclose", "nolinger", "independent-streams", "http-pretend-keepalive",
 		"http-tunnel", "http-ignore-probes", "idle-close-on-response", "checkcache":
 		// hopscope does so always, or it is about connections that it sees to by itself.
+	case "persist":
+		h.left(l.n, l.text, "who has the cookie of a server that is down gets another one")
 	case "forwardfor", "httpchk", "tcp-check", "allbackups", "abortonclose":
 		s.options[name] = l
 	default:
@@ -170,6 +172,17 @@ func (h *haproxy) sectionLine(s *haSection, l haLine) {
 		s.fallback = l.word(1)
 	case "server", "server-template":
 		s.servers = append(s.servers, l)
+	case "stick", "stick-table":
+		if s.kind == "frontend" {
+			h.left(l.n, l.text, "hopscope counts nothing by client")
+			return
+		}
+		if w == "stick-table" {
+			s.table = l
+			return
+		}
+		s.sticks = append(s.sticks, l)
+	case "dynamic-cookie-key": // hopscope's cookies need no key
 	case "http-request", "redirect", "http-response", "http-after-response":
 		h.ruleLine(s, l)
 	case "disabled":
@@ -182,7 +195,7 @@ func (h *haproxy) sectionLine(s *haSection, l haLine) {
 
 func haReason(word string) string {
 	reasons := map[string]string{
-		"stick-table": "hopscope has no stick tables", "stick": "hopscope has no stick tables", "tcp-request": "hopscope has no rules for connections: see clients of a match",
+		"tcp-request":  "hopscope has no rules for connections: see clients of a match",
 		"tcp-response": "hopscope has no rules for connections", "errorfile": "it is a whole response: see error_pages, which have the content alone", "errorloc": "see error_pages",
 		"errorloc302": "see error_pages", "errorloc303": "see error_pages", "errorfiles": "see error_pages", "stats": "see the admin API and its console", "filter": "hopscope has no such filter",
 		"capture": "see telemetry.access_log for what a log line has", "declare": "hopscope captures nothing", "rate-limit": "hopscope has no rate limits", "http-error": "see error_pages",

@@ -33,10 +33,11 @@ func (h *haproxy) backend(s *haSection) {
 		h.differs(s.line, "timeout server", "it is the time for a whole response of a route here, not between two bytes")
 	}
 	servers := h.servers(s)
+	sticks := h.sticks(s)
 	if !h.haEndpoints(&c, s, servers) {
 		return
 	}
-	h.haBalance(&c, s)
+	h.haBalance(&c, s, sticks)
 	h.checks(&c, s, servers)
 	h.haRetry(&c, s)
 	if !h.serverTLS(&c, servers) {
@@ -162,7 +163,7 @@ func (h *haproxy) haEndpoints(c *config.Cluster, s *haSection, servers []server)
 	return true
 }
 
-func (h *haproxy) haBalance(c *config.Cluster, s *haSection) {
+func (h *haproxy) haBalance(c *config.Cluster, s *haSection, sticks []config.HashOn) {
 	b, l := &c.Balance, s.balance
 	on := config.NewHashOn()
 	switch policy, argument, _ := strings.Cut(strings.TrimSuffix(l.word(1), ")"), "("); policy {
@@ -191,15 +192,8 @@ func (h *haproxy) haBalance(c *config.Cluster, s *haSection) {
 		b.Policy, b.Hash = "ring_hash", []config.HashOn{on}
 		h.differs(l.n, l.text, "the same requests stay together, but on another server than before")
 	}
-	if l := s.cookie; l.n > 0 {
-		if !slices.Contains(l.words, "insert") {
-			h.left(l.n, l.text, "only cookies that are inserted can be said")
-		} else {
-			on := config.NewHashOn()
-			on.Cookie = l.word(1)
-			b.Policy, b.Hash = "ring_hash", []config.HashOn{on}
-			h.differs(l.n, l.text, "the cookie has a random value, not the name of the server")
-		}
+	if len(sticks) > 0 {
+		b.Policy, b.Hash = "ring_hash", sticks
 	}
 	if s.factor > 100 && len(b.Hash) > 0 {
 		b.BoundedLoad = float64(s.factor) / 100

@@ -19,6 +19,8 @@ type haSection struct {
 	uses     []haRule // use_backend
 	fallback string   // default_backend
 	servers  []haLine
+	sticks   []haLine
+	table    haLine   // stick-table
 	headers  []haRule // changes of header fields
 }
 

@@ -99,3 +99,10 @@ func TestEnvoyUpgrades(t *testing.T) {
 		sameUpgrades(t, original, ours, cases)
 	}
 }
+
+func TestHAProxyUpgrades(t *testing.T) {
+	original, ours := haproxyRuns(t, "haproxy/sessions.in", "web", "127.0.0.1:10000", map[string]string{"3001": "a", "3002": "b", "3003": "c"}, nil)
+	sameUpgrades(t, original, ours, []upgradeCase{
+		{"/", "websocket", passes}, {"/table", "other/1", passes}, {"/closed/x", "websocket", refused},
+	})
+}
