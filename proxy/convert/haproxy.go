@@ -11,7 +11,8 @@ import (
 // haproxy is an haproxy.cfg that is being converted.
 type haproxy struct {
 	*draft
-	maxconn  int // the most connections that anything of it allows
+	maxconn  int    // the most connections that anything of it allows
+	global   haLine // maxconn of all of it
 	backends map[string]*haSection
 	// What is told once.
 	hostNoted, headerNoted, timeoutNoted bool
@@ -46,6 +47,7 @@ func HAProxy(name string, data []byte) (*Result, error) {
 func (h *haproxy) globalLine(l haLine) {
 	switch w := l.words[0]; {
 	case w == "maxconn":
+		h.global = l
 		h.maxconn = max(h.maxconn, number(l.word(1)))
 	case w == "log", w == "log-send-hostname", w == "log-tag":
 		h.differs(l.n, l.text, "the access log goes to standard output: see telemetry.access_log")
@@ -89,8 +91,8 @@ func (h *haproxy) line(s *haSettings, section *haSection, l haLine) {
 	case "monitor-uri":
 		s.monitor = l
 	case "maxconn":
-		s.maxconn = number(l.word(1))
-		h.maxconn = max(h.maxconn, s.maxconn)
+		s.maxconn = l
+		h.maxconn = max(h.maxconn, number(l.word(1)))
 	case "cookie":
 		s.cookie = l
 	default:
@@ -113,7 +115,7 @@ func (h *haproxy) timeoutLine(s *haSettings, l haLine) {
 		s.timeouts[l.word(1)] = d
 	case "client-fin", "server-fin":
 	case "queue":
-		h.differs(l.n, l.text, "a request waits for a connection as long as its route's timeout says")
+		s.timeouts["queue"], s.queue = d, l
 	case "tunnel":
 		h.left(l.n, l.text, "the listener's stream_idle_timeout is for tunnels as well: a route with match: {headers: {upgrade: {present: true}}} may have an idle_timeout of its own")
 	default:

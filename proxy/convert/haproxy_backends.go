@@ -62,7 +62,7 @@ var moot = []string{
 	"check", "ssl", "backup", "init-addr", "resolvers", "resolve-prefer", "resolve-opts", "fastinter", "downinter", "on-marked-down", "on-marked-up", "on-error", "pool-max-conn", "pool-purge-delay",
 	"pool-low-conn", "id", "max-reuse", "check-ssl", "no-check-ssl", "no-check", "non-stick", "enabled", "check-alpn", "check-proto", "tfo", "no-backup", "no-ssl", "alpn",
 	"weight", "maxconn", "inter", "fall", "rise", "port", "cookie", "ca-file", "crt", "crl-file", "sni", "verify", "proto", "slowstart", "observe", "error-limit", "ssl-min-ver", "ssl-max-ver",
-	"no-sslv3", "no-tlsv10", "no-tlsv11", "check-sni", "minconn", "maxqueue", "disabled", "no-tls-tickets", "no-ssl-reuse", "force-tlsv12", "allow-0rtt", "verifyhost", "ws",
+	"no-sslv3", "no-tlsv10", "no-tlsv11", "check-sni", "disabled", "no-tls-tickets", "no-ssl-reuse", "force-tlsv12", "allow-0rtt", "verifyhost", "ws",
 }
 
 func (h *haproxy) servers(s *haSection) (all []server) {
@@ -98,6 +98,9 @@ func (v *server) has(option string) bool {
 	return ok
 }
 
+// idle reports whether a server gets no traffic.
+func (v *server) idle() bool { return v.has("disabled") || v.options["weight"] == "0" }
+
 // haEndpoints converts where the endpoints are.
 func (h *haproxy) haEndpoints(c *config.Cluster, s *haSection, servers []server) bool {
 	if len(servers) == 1 && servers[0].words[0] == "server-template" {
@@ -116,7 +119,7 @@ func (h *haproxy) haEndpoints(c *config.Cluster, s *haSection, servers []server)
 		case v.words[0] == "server-template":
 			h.left(v.n, v.text, "a cluster has either one server-template or servers")
 			continue
-		case v.has("disabled"), v.options["weight"] == "0":
+		case v.idle():
 			h.left(v.n, v.text, "a server without traffic is left out")
 			continue
 		case strings.HasPrefix(v.address, "/") || strings.Contains(v.address, "@"):
@@ -413,22 +416,4 @@ func (h *haproxy) serverTLS(c *config.Cluster, servers []server) bool {
 	}
 	c.TLS = t
 	return true
-}
-
-// limits converts how much a cluster carries at once.
-func (h *haproxy) limits(c *config.Cluster, servers []server) {
-	b := &c.CircuitBreaker
-	if h.maxconn > b.MaxConnections {
-		b.MaxConnections, b.MaxPending, b.MaxRequests = h.maxconn, h.maxconn, h.maxconn
-	}
-	sum := 0
-	for _, v := range servers {
-		n := number(v.options["maxconn"])
-		if n == 0 {
-			return
-		}
-		sum += n
-	}
-	b.MaxConnections = sum
-	h.differs(servers[0].n, servers[0].text, "maxconn is of the cluster, for all endpoints together: %d", sum)
 }

@@ -46,6 +46,7 @@ func (h *haproxy) frontend(s *haSection) {
 		h.left(s.line, s.kind+" "+s.name, "it has no servers: the admin API has statistics")
 		return
 	}
+	before := len(h.Listeners)
 	for _, bind := range s.binds {
 		all, err := addresses(bind.word(1))
 		if err != nil {
@@ -66,6 +67,7 @@ func (h *haproxy) frontend(s *haSection) {
 			}
 			l := config.NewListener(name, address)
 			l.TLS = tls
+			l.MaxConnections = h.maxConnections(s, bind)
 			if h.listener(&l, s); h.opens(&l, origin{bind.n, bind.text}) {
 				h.routes(&l, s)
 				h.listen(l)
@@ -75,6 +77,7 @@ func (h *haproxy) frontend(s *haSection) {
 	if len(s.binds) == 0 {
 		h.left(s.line, s.kind+" "+s.name, "it has no address")
 	}
+	h.tellMaxConnections(s, len(h.Listeners)-before)
 }
 
 // listener sets what a frontend says of all of its addresses.
@@ -90,7 +93,6 @@ func (h *haproxy) listener(l *config.Listener, s *haSection) {
 	if d := s.timeouts["http-keep-alive"]; d > 0 {
 		l.IdleTimeout = d
 	}
-	l.MaxConnections = s.maxconn
 	if _, ok := s.options["abortonclose"]; ok {
 		l.AbortOnClose = "always"
 	}
@@ -145,8 +147,7 @@ func (h *haproxy) bindTLS(l haLine) (t *config.ListenerTLS, ok bool) {
 			i++
 		case "name", "id", "process", "thread", "backlog", "nice", "mss", "tcp-ut", "shards":
 			i++
-		case "maxconn":
-			h.left(l.n, l.text, "a limit of connections is the listener's: see max_connections")
+		case "maxconn": // see maxConnections
 			i++
 		case "interface":
 			h.left(l.n, l.text, "hopscope listens on addresses, not on interfaces: give the interface's address; this one is left out")

@@ -38,7 +38,8 @@ type haSettings struct {
 	compression   []haLine
 	monitor       haLine
 	factor        int
-	maxconn       int
+	maxconn       haLine
+	queue         haLine // timeout queue
 }
 
 // haLine is a line, as words.

@@ -247,6 +247,7 @@ func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, te
 	}
 	h.compress(from, b, &base)
 	h.session(l, b, &base)
+	h.queue(b, &base)
 	for i, w := range rewrites {
 		if w.terms.isAlways() && w.host { // of the host, and always
 			base.Rewrite = merge(base.Rewrite, w.to)
