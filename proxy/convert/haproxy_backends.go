@@ -39,6 +39,7 @@ func (h *haproxy) backend(s *haSection) {
 	}
 	h.haBalance(&c, s, sticks)
 	h.checks(&c, s, servers)
+	h.haOutlier(&c, servers)
 	h.haRetry(&c, s)
 	if !h.serverTLS(&c, servers) {
 		return
@@ -59,10 +60,10 @@ var serverArguments = map[string]bool{
 
 // moot are options of a server that need no word.
 var moot = []string{
-	"check", "ssl", "backup", "init-addr", "resolvers", "resolve-prefer", "resolve-opts", "fastinter", "downinter", "on-marked-down", "on-marked-up", "on-error", "pool-max-conn", "pool-purge-delay",
+	"check", "ssl", "backup", "init-addr", "resolvers", "resolve-prefer", "resolve-opts", "fastinter", "downinter", "on-error", "pool-max-conn", "pool-purge-delay",
 	"pool-low-conn", "id", "max-reuse", "check-ssl", "no-check-ssl", "no-check", "non-stick", "enabled", "check-alpn", "check-proto", "tfo", "no-backup", "no-ssl", "alpn",
 	"weight", "maxconn", "inter", "fall", "rise", "port", "cookie", "ca-file", "crt", "crl-file", "sni", "verify", "proto", "slowstart", "observe", "error-limit", "ssl-min-ver", "ssl-max-ver",
-	"no-sslv3", "no-tlsv10", "no-tlsv11", "check-sni", "disabled", "no-tls-tickets", "no-ssl-reuse", "force-tlsv12", "allow-0rtt", "verifyhost", "ws",
+	"no-sslv3", "no-tlsv10", "no-tlsv11", "check-sni", "disabled", "no-tls-tickets", "no-ssl-reuse", "force-tlsv12", "force-tlsv13", "allow-0rtt", "verifyhost", "ws",
 }
 
 func (h *haproxy) servers(s *haSection) (all []server) {
@@ -370,50 +371,4 @@ func (h *haproxy) haRetry(c *config.Cluster, s *haSection) {
 		r.Attempts = 1
 	}
 	c.Retry = r
-}
-
-// serverTLS converts the TLS of the servers; false if it can't be had.
-func (h *haproxy) serverTLS(c *config.Cluster, servers []server) bool {
-	v := servers[0]
-	if v.options["proto"] == "h2" {
-		c.Protocol = "http2"
-	}
-	for _, other := range servers[1:] {
-		if other.has("ssl") != v.has("ssl") {
-			h.left(other.n, other.text, "all endpoints of a cluster have TLS, or none: the cluster is left out")
-			return false
-		}
-	}
-	if !v.has("ssl") {
-		return true
-	}
-	t := config.NewClusterTLS()
-	if strings.HasPrefix(v.options["alpn"], "h2") {
-		c.Protocol = "auto"
-	}
-	t.CA, t.CRL = v.options["ca-file"], v.options["crl-file"]
-	if t.CA == "@system-ca" {
-		t.CA = ""
-	}
-	if crt := v.options["crt"]; crt != "" {
-		t.Cert, t.Key = crt, crt
-	}
-	if sni := v.options["sni"]; sni != "" {
-		if name, ok := strings.CutPrefix(strings.TrimSuffix(sni, ")"), "str("); ok {
-			t.SNI = name
-		} else {
-			h.left(v.n, v.text, "sni %s: the name that endpoints are asked for does not depend on the request", sni)
-		}
-	}
-	if host := v.options["verifyhost"]; host != "" {
-		t.SAN = []string{host}
-	}
-	switch {
-	case v.options["verify"] == "none" || v.options["ca-file"] == "":
-		t.InsecureSkipVerify = true
-	case t.SNI == "" && len(t.SAN) == 0:
-		h.differs(v.n, v.text, "HAProxy takes any certificate of the authorities; here it has to be for the endpoint's host")
-	}
-	c.TLS = t
-	return true
 }
