@@ -85,7 +85,9 @@ func (s *filterSet) apply(e *envoy, r *config.Route, levels []*node) {
 	for _, f := range s.filters {
 		own := perFilter(levels, f.name)
 		if f.legacy != "" && own == nil {
-			own = legacy(levels, f.legacy)
+			if n := innermost(levels, f.legacy); n != nil {
+				own = &override{config: n}
+			}
 		}
 		switch {
 		case own == nil && f.disabled, own != nil && own.disabled:
@@ -157,18 +159,6 @@ func overrideOf(n *node) *override {
 	}
 	o.disabled = o.config.truth("disabled") || o.disabled
 	return o
-}
-
-// legacy is what the innermost level has under a key that is older than filters.
-func legacy(levels []*node, key string) (innermost *override) {
-	for _, level := range levels {
-		if n := level.get(key); n != nil && innermost == nil {
-			innermost = &override{config: n}
-		} else {
-			n.readAll()
-		}
-	}
-	return innermost
 }
 
 // turnedOff reports whether a flag of the runtime is off by its default.
