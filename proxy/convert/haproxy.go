@@ -144,12 +144,14 @@ func (h *haproxy) optionLine(s *haSettings, l haLine) {
 	case "httplog", "tcplog", "dontlognull", "dontlog-normal", "log-health-checks", "log-separate-errors", "logasap", "http-keep-alive", "redispatch",
 		"prefer-last-server", "splice-auto", "splice-request", "splice-response", "tcp-smart-accept", "tcp-smart-connect", "tcpka", "clitcpka", "srvtcpka", "contstats",
 		"socket-stats", "http-use-htx", "http-no-delay", "http-server-close", "httpclose", "forceclose", "nolinger", "independent-streams", "http-pretend-keepalive",
-		"http-tunnel", "http-ignore-probes", "idle-close-on-response", "checkcache":
+		"http-tunnel", "http-ignore-probes", "idle-close-on-response":
 		// hopscope does so always, or it is about connections that it sees to by itself.
 	case "persist":
 		h.left(l.n, l.text, "who has the cookie of a server that is down gets another one")
 	case "forwardfor", "httpchk", "tcp-check", "allbackups", "abortonclose":
 		s.options[name] = l
+	case "checkcache":
+		h.left(l.n, l.text, "responses with cookies that a cache may keep are not held back")
 	default:
 		h.left(l.n, l.text, "hopscope has no such option")
 	}

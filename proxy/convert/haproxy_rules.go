@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -174,15 +175,18 @@ func (h *haproxy) answerOf(l *config.Listener, rule haRule) (*config.Route, erro
 			}
 		}
 		return &r, nil
-	case "deny", "return", "tarpit", "block":
-		status := map[string]int{"deny": 403, "return": 200, "tarpit": 500, "block": 403}[rule.action[0]]
-		a, err := haAnswer(args, status)
+	case "deny", "return", "tarpit", "block", "reject", "silent-drop":
+		status := map[string]int{"return": 200, "tarpit": 500}[rule.action[0]]
+		a, err := haAnswer(args, cmp.Or(status, 403))
 		if err != nil {
 			stub := refusal(r.Match, h.file, rule.n)
 			return &stub, errorf("%w; its requests are answered with 501", err)
 		}
-		if rule.action[0] == "tarpit" {
+		switch rule.action[0] {
+		case "tarpit":
 			h.differs(rule.n, rule.text, "the answer is not held back")
+		case "reject", "silent-drop":
+			h.differs(rule.n, rule.text, "the client gets 403, and its connection stays open")
 		}
 		r.Answer = a
 		return &r, nil
@@ -193,7 +197,9 @@ func (h *haproxy) answerOf(l *config.Listener, rule haRule) (*config.Route, erro
 		h.left(rule.n, rule.text, "the rules below it are for its requests as well")
 	case "set-header", "add-header", "del-header":
 		h.requestHeader(l, rule)
-	case "set-log-level", "capture", "set-priority-class", "set-priority-offset", "disable-l7-retry", "set-nice", "set-tos", "set-mark":
+	case "set-priority-class", "set-priority-offset":
+		h.left(rule.n, rule.text, "a field of the request says how urgent it is: see queue.priority_header of a route")
+	case "set-log-level", "capture", "disable-l7-retry", "set-nice", "set-tos", "set-mark":
 		h.left(rule.n, rule.text, "hopscope has no such rule; it does not change where requests go")
 	default:
 		h.left(rule.n, rule.text, "hopscope has no such rule")
