@@ -391,9 +391,12 @@ var reasons = map[string]string{
 
 // filterReasons say the same of HTTP and network filters, by a part of their type.
 var filterReasons = []struct{ part, why string }{
-	{"lua", "hopscope runs no Lua"}, {"wasm", "hopscope runs no WebAssembly"}, {"jwt", "hopscope does not check tokens"},
-	{"extauthz", "hopscope asks no authorization service"}, {"ext_authz", "hopscope asks no authorization service"},
-	{"rbac", "hopscope has no RBAC: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"},
+	{"lua", "hopscope runs no Lua"}, {"wasm", "hopscope runs no WebAssembly"}, {"jwt", "hopscope does not check tokens: the routes are open to all"},
+	{"oauth2", "hopscope does not check tokens: the routes are open to all"},
+	{"basic_auth", "hopscope asks for no passwords: the routes are open to all"}, {"api_key_auth", "hopscope asks for no keys: the routes are open to all"},
+	{"extauthz", "hopscope asks no authorization service: the routes are open to all"},
+	{"ext_authz", "hopscope asks no authorization service: the routes are open to all"},
+	{"rbac", "hopscope has no RBAC, and the routes are open to all: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"},
 	{"rate_limit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"}, {"extproc", "hopscope asks no processing service"}, {"ext_proc", "hopscope asks no processing service"},
 	{"tcp_proxy", "hopscope proxies HTTP only"}, {"tcpproxy", "hopscope proxies HTTP only"}, {"proxy_protocol", "hopscope does not read the PROXY protocol"},
 	{"dynamic_forward_proxy", "see forward_proxy of a listener"},
