@@ -15,7 +15,7 @@ type haproxy struct {
 	global   haLine // maxconn of all of it
 	backends map[string]*haSection
 	// What is told once.
-	hostNoted, headerNoted, timeoutNoted bool
+	hostNoted, headerNoted, timeoutNoted, breakerNoted bool
 }
 
 // HAProxy converts an haproxy.cfg. name stands for the file in notes and errors.

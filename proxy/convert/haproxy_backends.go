@@ -44,7 +44,7 @@ func (h *haproxy) backend(s *haSection) {
 	if !h.serverTLS(&c, servers) {
 		return
 	}
-	h.limits(&c, servers)
+	h.limits(&c, s, servers)
 	h.addCluster(s.name, c, origin{s.line, s.kind + " " + s.name})
 }
 

@@ -44,8 +44,12 @@ func (v *server) slots() int {
 }
 
 // limits converts how much a cluster carries at once.
-func (h *haproxy) limits(c *config.Cluster, servers []server) {
+func (h *haproxy) limits(c *config.Cluster, s *haSection, servers []server) {
 	b := &c.CircuitBreaker
+	if h.maxconn == 0 && !h.breakerNoted {
+		h.breakerNoted = true
+		h.differs(s.line, s.kind+" "+s.name, "without maxconn a cluster takes %d connections and requests at once: see circuit_breaker", b.MaxRequests)
+	}
 	if h.maxconn > b.MaxConnections {
 		b.MaxConnections, b.MaxPending, b.MaxRequests = h.maxconn, h.maxconn, h.maxconn
 	}

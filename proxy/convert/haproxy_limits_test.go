@@ -15,12 +15,12 @@ func TestHAProxyMaxConnections(t *testing.T) {
 		want                   int
 		notes                  int
 	}{
-		{"", "", "", 0, 0},
+		{"", "", "", 0, 1}, // what a cluster takes
 		{"maxconn 100", "", "", 100, 0},
 		{"maxconn 100", "maxconn 10", "", 10, 0},
 		{"maxconn 100", "maxconn 1000", "", 100, 0},
 		{"", "maxconn 10", "maxconn 5", 5, 0},
-		{"", "", "maxconn 5", 5, 0},
+		{"", "", "maxconn 5", 5, 1},
 		{"", "maxconn 10", "\n bind :81", 10, 1}, // for both together
 		{"maxconn 100", "", "\n bind :81", 100, 1},
 	} {

@@ -23,7 +23,7 @@ func TestHAProxyRefusals(t *testing.T) {
 		{"silent-drop rst-ttl 1", 501, "answered with 501"},
 		{"auth realm x", 501, "asks for no passwords"},
 	} {
-		text := "defaults\n mode http\nfrontend f\n bind :80\n http-request " + tt.rule + " if { path /x }\n default_backend b\nbackend b\n server a 127.0.0.1:1\n"
+		text := "defaults\n mode http\n maxconn 1000\nfrontend f\n bind :80\n http-request " + tt.rule + " if { path /x }\n default_backend b\nbackend b\n server a 127.0.0.1:1\n"
 		r, err := convert.HAProxy("haproxy.cfg", []byte(text))
 		if err != nil {
 			t.Fatal(err)

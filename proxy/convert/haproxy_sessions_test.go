@@ -16,7 +16,7 @@ import (
 // haproxyWith converts a backend of some lines with two servers.
 func haproxyWith(t *testing.T, lines, options string) *convert.Result {
 	t.Helper()
-	r, err := convert.HAProxy("haproxy.cfg", fmt.Appendf(nil, "defaults\n mode http\nfrontend f\n bind :80\n default_backend b\nbackend b\n%s server a 127.0.0.1:1%s\n server b 127.0.0.1:2 cookie b\n", lines, options))
+	r, err := convert.HAProxy("haproxy.cfg", fmt.Appendf(nil, "defaults\n mode http\n maxconn 1000\nfrontend f\n bind :80\n default_backend b\nbackend b\n%s server a 127.0.0.1:1%s\n server b 127.0.0.1:2 cookie b\n", lines, options))
 	if err != nil {
 		t.Fatal(err)
 	}

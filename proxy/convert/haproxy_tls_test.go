@@ -31,7 +31,7 @@ func TestHAProxyServerTLS(t *testing.T) {
 		{" proto h2", "", true, "", "speak what the first one does"},
 	} {
 		t.Run(tt.a+","+tt.b, func(t *testing.T) {
-			r, err := convert.HAProxy("haproxy.cfg", fmt.Appendf(nil, "defaults\n mode http\nfrontend f\n bind :80\n default_backend b\nbackend b\n server a 127.0.0.1:1%s\n server b 127.0.0.1:2%s\n", tt.a, tt.b))
+			r, err := convert.HAProxy("haproxy.cfg", fmt.Appendf(nil, "defaults\n mode http\n maxconn 1000\nfrontend f\n bind :80\n default_backend b\nbackend b\n server a 127.0.0.1:1%s\n server b 127.0.0.1:2%s\n", tt.a, tt.b))
 			if err != nil {
 				t.Fatal(err)
 			}
