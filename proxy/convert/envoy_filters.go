@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -29,9 +30,9 @@ type httpFilter struct {
 	used     bool // by a route without a configuration of its own
 }
 
-// filterApply gives a route what a filter does to it. base is the configuration of the
-// filter, own what the route, or what is around it, has in its place; nil for nothing.
-type filterApply func(s *filterSet, e *envoy, r *config.Route, base, own *node)
+// filterApply gives a route what a filter does to it, by its configuration. That is shared
+// with other routes unless the route, or what is around it, has another one in its place.
+type filterApply func(s *filterSet, e *envoy, r *config.Route, n *node, shared bool)
 
 // routeFilters are those that do something to routes, by their type.
 var routeFilters = map[string]filterApply{
@@ -91,12 +92,11 @@ func (s *filterSet) apply(e *envoy, r *config.Route, levels []*node) {
 		}
 		switch {
 		case own == nil && f.disabled, own != nil && own.disabled:
-		case own == nil:
-			f.used = true
-			f.apply(s, e, r, f.at.get("typed_config"), nil)
+		case own != nil && own.config != nil:
+			f.apply(s, e, r, own.config, false)
 		default:
-			f.used = f.used || own.config == nil
-			f.apply(s, e, r, f.at.get("typed_config"), own.config)
+			f.used = true
+			f.apply(s, e, r, f.at.get("typed_config"), true)
 		}
 	}
 	for _, level := range levels {
@@ -146,18 +146,24 @@ func perFilter(levels []*node, filter string) (innermost *override) {
 	return innermost
 }
 
-// overrideOf reads an override, which may be in a FilterConfig.
+// overrideOf reads an override. It is a configuration like the filter's, or a message of its
+// own for routes that has one, and either may be in a FilterConfig.
 func overrideOf(n *node) *override {
 	n.read = true
-	o := &override{config: n}
-	if strings.HasSuffix(n.str("@type"), "route.v3.FilterConfig") {
+	o := &override{config: n, disabled: n.truth("disabled")}
+	kind := n.str("@type")
+	if strings.HasSuffix(kind, "route.v3.FilterConfig") {
 		n.skip("is_optional")
-		o.disabled, o.config = n.truth("disabled"), n.get("config")
-		if o.config.skip("@type"); len(o.config.allFields()) == 0 {
+		o.config = n.get("config")
+		kind = o.config.str("@type")
+		o.disabled = o.disabled || o.config.truth("disabled")
+		if len(o.config.allFields()) == 0 {
 			o.config = nil // which is how a route turns a filter on
 		}
 	}
-	o.disabled = o.config.truth("disabled") || o.disabled
+	if strings.HasSuffix(kind, "PerRoute") {
+		o.config = cmp.Or(o.config.get("buffer"), o.config.get("stateful_session"), o.config.get("transcoder"))
+	}
 	return o
 }
 

@@ -12,8 +12,7 @@ import (
 const ownCounts = "each route counts its own requests; in Envoy the filter counts those of all routes"
 
 // admission converts an AdmissionControl.
-func (s *filterSet) admission(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own, base)
+func (s *filterSet) admission(e *envoy, r *config.Route, n *node, _ bool) {
 	if turnedOff(n, "enabled") {
 		n.readAll()
 		return
@@ -55,8 +54,7 @@ func runtimeValue(n *node, def float64, name string, within ...string) float64 {
 }
 
 // adaptive converts an AdaptiveConcurrency.
-func (s *filterSet) adaptive(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own, base)
+func (s *filterSet) adaptive(e *envoy, r *config.Route, n *node, _ bool) {
 	if turnedOff(n, "enabled") {
 		n.readAll()
 		return

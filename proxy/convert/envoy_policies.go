@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +10,8 @@ import (
 )
 
 // cors converts a CorsPolicy, which only routes and what is around them have.
-func (s *filterSet) cors(e *envoy, r *config.Route, _, n *node) {
-	if n == nil {
+func (s *filterSet) cors(e *envoy, r *config.Route, n *node, shared bool) {
+	if shared {
 		return
 	}
 	n.skip("forward_not_matching_preflights")
@@ -72,8 +71,7 @@ func words(text string) (all []string) {
 }
 
 // fault converts an HTTPFault.
-func (s *filterSet) fault(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own, base)
+func (s *filterSet) fault(e *envoy, r *config.Route, n *node, _ bool) {
 	if f, ok := e.faultOf(n); ok {
 		s.try(e, r, n, func(r *config.Route) { r.Fault = f })
 	}
@@ -119,15 +117,14 @@ func (e *envoy) faultOf(n *node) (*config.Fault, bool) {
 }
 
 // buffer converts a Buffer.
-func (s *filterSet) buffer(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own.get("buffer"), base)
+func (s *filterSet) buffer(e *envoy, r *config.Route, n *node, _ bool) {
 	if most := n.str("max_request_bytes"); most != "" && len(r.Targets()) > 0 {
 		s.try(e, r, n, func(r *config.Route) { r.Body = &config.Body{Max: most, Buffer: true} })
 	}
 }
 
 // compress adds the algorithm of a Compressor.
-func (s *filterSet) compress(e *envoy, r *config.Route, n, _ *node) {
+func (s *filterSet) compress(e *envoy, r *config.Route, n *node, _ bool) {
 	n.skip("choose_first")
 	algorithm := e.algorithm(n, "compressor_library")
 	common := n.get("response_direction_config").get("common_config")
@@ -153,7 +150,7 @@ func (s *filterSet) compress(e *envoy, r *config.Route, n, _ *node) {
 }
 
 // decompress adds the algorithm of a Decompressor.
-func (s *filterSet) decompress(e *envoy, r *config.Route, n, _ *node) {
+func (s *filterSet) decompress(e *envoy, r *config.Route, n *node, _ bool) {
 	algorithm := e.algorithm(n, "decompressor_library")
 	requests, responses := n.get("request_direction_config"), n.get("response_direction_config")
 	requests.skip("advertise_accept_encoding") // which is about responses
@@ -185,8 +182,7 @@ func (e *envoy) algorithm(n *node, library string) string {
 }
 
 // bandwidth converts a BandwidthLimit.
-func (s *filterSet) bandwidth(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own, base)
+func (s *filterSet) bandwidth(e *envoy, r *config.Route, n *node, shared bool) {
 	n.skip("stat_prefix", "fill_interval")
 	mode, limit := n.str("enable_mode"), n.str("limit_kbps")+"KiB"
 	if turnedOff(n, "runtime_enabled") || mode == "" || mode == "DISABLED" {
@@ -203,7 +199,7 @@ func (s *filterSet) bandwidth(e *envoy, r *config.Route, base, own *node) {
 	if strings.HasSuffix(mode, "RESPONSE") {
 		b.Response = limit
 	}
-	if own == nil {
+	if shared {
 		e.differs(n.line, n.path, "each route has the whole bandwidth for itself; in Envoy all routes share it")
 	}
 	s.try(e, r, n, func(r *config.Route) { r.Bandwidth = &b })

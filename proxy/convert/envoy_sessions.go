@@ -1,15 +1,13 @@
 package convert
 
 import (
-	"cmp"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
 // session converts a StatefulSession with a cookie.
-func (s *filterSet) session(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own.get("stateful_session"), base)
+func (s *filterSet) session(e *envoy, r *config.Route, n *node, _ bool) {
 	n.skip("stat_prefix")
 	state := n.get("session_state")
 	state.skip("name")

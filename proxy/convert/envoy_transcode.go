@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"cmp"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -21,8 +20,7 @@ func speaksHTTP2(n *node) bool {
 }
 
 // transcode converts a GrpcJsonTranscoder.
-func (s *filterSet) transcode(e *envoy, r *config.Route, base, own *node) {
-	n := cmp.Or(own.get("transcoder"), own, base)
+func (s *filterSet) transcode(e *envoy, r *config.Route, n *node, _ bool) {
 	t := config.NewTranscode(n.str("proto_descriptor"))
 	if t.Services = n.strs("services"); len(t.Services) == 0 {
 		n.readAll() // it is off
