@@ -5,6 +5,7 @@ SHELL       := bash
 
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TEMPL       := github.com/a-h/templ/cmd/templ@v0.3.977
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64
 MAX_BYTES   := 31457280
 CONSOLE     := dashboards/console
@@ -13,7 +14,8 @@ GRAFANA     := dashboards/grafana/gen
 MAX_SCRIPT  := 153600
 
 # What is built twice is the same twice: no paths, no build id, no time, no C.
-# gRPC has pages about calls that nothing shows here: they are left out (grpcnotrace).
+# gRPC has pages about calls that nothing shows here: they are left out (grpcnotrace). As they
+# are made by html/template, the linker could leave out no method of any type with them.
 BUILD := CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 
 # The real servers that tests start, and the tools that the benchmark does.
@@ -146,7 +148,8 @@ fmt: ## gofmt all files
 	gofmt -w .
 
 .PHONY: generate
-generate: ## write the generated files: proxy/config/comments.txt, docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
+generate: ## write the generated files: the admin API's pages, proxy/config/comments.txt, docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
+	go run $(TEMPL) generate -log-level warn -f proxy/admin/pages.templ
 	go run ./docs/generate comments >proxy/config/comments.txt.new
 	mv proxy/config/comments.txt.new proxy/config/comments.txt
 	go run . config reference >docs/config.md.new
@@ -160,7 +163,8 @@ generate: ## write the generated files: proxy/config/comments.txt, docs/{config,
 
 .PHONY: check-generated
 check-generated: check-console ## fail if a generated file is not what make generate writes
-	@go run ./docs/generate comments | diff -u proxy/config/comments.txt - && go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
+	@go run $(TEMPL) generate -log-level warn -stdout -f proxy/admin/pages.templ | diff -u proxy/admin/pages_templ.go - && \
+		go run ./docs/generate comments | diff -u proxy/config/comments.txt - && go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
 		go run ./docs/generate metrics | diff -u docs/metrics.md - || \
 		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }
 	@cd $(GRAFANA) && go run . -check ../dashboards

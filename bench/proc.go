@@ -141,13 +141,16 @@ func groupRSS(group int) (int64, error) {
 	var sum int64
 	for dir := range members {
 		text, err := os.ReadFile(filepath.Join(dir, "status"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // it ended since the list was read
 		}
 		if err != nil {
 			return 0, err
 		}
 		rss, err := parseRSS(string(text))
+		if errors.Is(err, errNoMemory) {
+			continue // it is ending
+		}
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", dir, err)
 		}
@@ -156,11 +159,15 @@ func groupRSS(group int) (int64, error) {
 	return sum, nil
 }
 
-// parseRSS reads VmRSS from /proc/PID/status, in bytes.
+// errNoMemory says that a process has no memory: it has ended, or is about to.
+var errNoMemory = errors.New("status: no VmRSS")
+
+// parseRSS reads VmRSS from /proc/PID/status, in bytes. It returns errNoMemory if there is
+// none.
 func parseRSS(status string) (int64, error) {
 	value, ok := procField(status, "VmRSS")
 	if !ok {
-		return 0, errors.New("status: no VmRSS")
+		return 0, errNoMemory
 	}
 	kib, err := strconv.ParseInt(strings.TrimSuffix(value, " kB"), 10, 48)
 	if err != nil {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +60,19 @@ func TestOwnGroup(t *testing.T) {
 	}
 	if _, ok := members["/proc/"+strconv.Itoa(os.Getpid())]; !ok {
 		t.Errorf("group %d has %v, want this process in it", group, members)
+	}
+	// A process that has ended, and that nobody has waited for yet, is still listed.
+	ended := exec.Command("true")
+	out, err := ended.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ended.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer ended.Wait()
+	if _, err := io.ReadAll(out); err != nil { // returns as the process ends
+		t.Fatal(err)
 	}
 	rss, err := groupRSS(group)
 	if err != nil || rss < 1<<20 {

@@ -114,7 +114,7 @@ func (r *rig) findConsul() error {
 // buildHopscope builds the command as it is released, static, into the file path: that
 // of the module that the folder tree is in, this one if it is empty.
 func buildHopscope(ctx context.Context, tree, path string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "github.com/hopscope/hopscope")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "github.com/hopscope/hopscope")
 	cmd.Dir = tree
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -67,11 +67,17 @@ With a configuration file:
   hopscope run -c hopscope.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       version,
 		Args:          noArgs,
-		RunE:          help,
 	}
-	root.SetVersionTemplate(versionText(version))
+	// Not by cobra's own flag: its templates keep the linker from leaving out the methods of
+	// all types, a fifth of the binary.
+	asked := root.Flags().BoolP("version", "v", false, "version for hopscope")
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *asked {
+			return writeVersion(c, version)
+		}
+		return help(c, args)
+	}
 	root.SetFlagErrorFunc(misuse)
 	root.AddCommand(newRun(version), newReady(), newDemo(version), newWhy(), newTrace(), newTraces(), newTop(), newTail(), newCheck(), newConvert(), newExplain(), newConfig(), newVersion(version))
 	return root

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -15,12 +14,12 @@ func newVersion(version string) *cobra.Command {
 		Example: "  hopscope version",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := io.WriteString(c.OutOrStdout(), versionText(version))
-			return err
+			return writeVersion(c, version)
 		},
 	}
 }
 
-func versionText(version string) string {
-	return fmt.Sprintf("hopscope %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func writeVersion(c *cobra.Command, version string) error {
+	_, err := fmt.Fprintf(c.OutOrStdout(), "hopscope %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

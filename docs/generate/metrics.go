@@ -96,6 +96,7 @@ var meanings = map[string]string{
 	"origin":                    "who made the failure: `downstream`, `proxy` (this one), `endpoint`, or `relayed` from a hop farther upstream",
 	"outcome":                   "what was remarkable",
 	"part":                      "part of the service that is at fault: `application`, `proxy`, `network`, `configuration`, `certificate`, `capacity`, `name_resolution`; empty where it is not known, and for clients",
+	"priority":                  "`default` or `high`, of the requests' routes; there is no `high` before a request of that priority has come",
 	"reason":                    "of a connection: the detail of its failure, such as `downstream_tls_error{certificate_expired}`; of an ejection: what gave rise to it; of what was dropped: why; of the view `pins`: see [mesh.md](mesh.md#whole-traces-of-failures)",
 	"result":                    "`success` or `failure`",
 	"revision":                  "revision that it was built from",

@@ -113,7 +113,7 @@ func New(o Options) http.Handler {
 	if o.Ready == nil {
 		o.Ready = func() (bool, string) { return true, "" }
 	}
-	a := &api{Options: o, pages: newPages(), mux: http.NewServeMux(), shared: newShared(), sessions: newSessions()}
+	a := &api{Options: o, mux: http.NewServeMux(), shared: newShared(), sessions: newSessions()}
 	a.client = mesh.Within(a.members, a.ask, a.caught)
 	a.all, a.failed = newLive(a.client, false), newLive(a.client, true)
 	a.endpoints = a.table()
@@ -132,8 +132,7 @@ type api struct {
 	endpoints []endpoint
 	mux       *http.ServeMux
 	inner     *http.ServeMux // what this proxy asks itself
-	pages     pages
-	client    *mesh.Client // of the whole mesh
+	client    *mesh.Client   // of the whole mesh
 	shared    *shared
 	sessions  *sessions
 	// all and failed have the traces of the mesh as they end.

@@ -20,7 +20,7 @@ const (
 	mostCulprits = 10
 )
 
-// indexPage is what the index template shows.
+// indexPage is what the page of the index shows.
 type indexPage struct {
 	Info         serverInfo
 	Uptime, Host string
@@ -72,7 +72,7 @@ func (a *api) index(w http.ResponseWriter, r *http.Request) {
 		page.Failed.Rows = a.byCulprit(store.Query{Failed: true, Limit: latest}, now)
 		page.Slow.Rows = a.byCulprit(store.Query{Slow: true, Limit: latest}, now)
 	}
-	a.page(w, http.StatusOK, "index", page)
+	a.page(w, r, http.StatusOK, indexHTML(page))
 }
 
 // byCulprit has a row for each culprit of the traces that a query finds: the one that was

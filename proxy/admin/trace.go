@@ -13,7 +13,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
-// tracePage is what the trace template shows.
+// tracePage is what the page of a trace shows.
 type tracePage struct {
 	Service, ID, Title string
 	Class              string // "failed", "slow" or empty
@@ -77,9 +77,9 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 			writeError(w, http.StatusNotFound, title, why)
 			return
 		}
-		a.page(w, http.StatusNotFound, "trace", tracePage{
+		a.page(w, r, http.StatusNotFound, traceHTML(tracePage{
 			Service: a.Service, ID: id.String(), Title: title, Notes: []string{why}, Count: "0 hops",
-		})
+		}))
 		return
 	}
 	part := diagnose.Part(hops, maxNodes)
@@ -99,7 +99,7 @@ func (a *api) trace(w http.ResponseWriter, r *http.Request) {
 	case wantsJSON(r):
 		writeTrace(w, t, hops, from, partial)
 	default:
-		a.page(w, http.StatusOK, "trace", newTracePage(a.Service, t, hops, from, partial))
+		a.page(w, r, http.StatusOK, traceHTML(newTracePage(a.Service, t, hops, from, partial)))
 	}
 }
 

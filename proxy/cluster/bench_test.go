@@ -94,10 +94,10 @@ func heap() int64 {
 func (c *Cluster) request(r *balance.Request) error {
 	r.Random += 0x9e3779b97f4a7c15
 	r.Now += time.Microsecond
-	if err := c.Enter(); err != nil {
+	if err := c.Enter(Default); err != nil {
 		return err
 	}
-	defer c.Leave()
+	defer c.Leave(Default)
 	e, err := c.Pick(r)
 	if err != nil {
 		return err

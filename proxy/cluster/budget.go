@@ -8,12 +8,18 @@ import (
 // Budget limits retries to a share of the requests. Percent is of the requests under way,
 // as in Envoy, and of the recent requests, as in Linkerd. The first alone does not hold
 // when requests fail at once, since then none is under way for long. Min retries are always
-// allowed, at one time and in one second. Its methods are safe for concurrent use.
+// allowed, at one time and in one second. Each priority has a budget of its own. Its methods
+// are safe for concurrent use.
 type Budget struct {
 	Percent float64
 	Min     int
 
 	mu     sync.Mutex
+	purses [priorities]purse
+}
+
+// purse is what the requests of a priority have saved up.
+type purse struct {
 	tokens float64       // retries that there may be now
 	filled time.Duration // when Min was last added to them
 }
@@ -23,32 +29,33 @@ type Budget struct {
 const savings = 10
 
 // Deposit counts a request that is not a retry.
-func (b *Budget) Deposit() {
+func (b *Budget) Deposit(p Priority) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.add(b.Percent / 100)
+	b.add(&b.purses[p], b.Percent/100)
 }
 
 // add saves up, to a bound.
-func (b *Budget) add(tokens float64) {
-	b.tokens = min(b.tokens+tokens, savings*max(float64(b.Min), 1))
+func (b *Budget) add(to *purse, tokens float64) {
+	to.tokens = min(to.tokens+tokens, savings*max(float64(b.Min), 1))
 }
 
 // take spends a token, if there is one.
-func (b *Budget) take(now time.Duration) bool {
+func (b *Budget) take(p Priority, now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.filled == 0 {
-		b.add(float64(b.Min))
-		b.filled = max(now, 1)
+	from := &b.purses[p]
+	if from.filled == 0 {
+		b.add(from, float64(b.Min))
+		from.filled = max(now, 1)
 	}
-	if elapsed := now - b.filled; elapsed > 0 {
-		b.add(float64(b.Min) * elapsed.Seconds())
-		b.filled = now
+	if elapsed := now - from.filled; elapsed > 0 {
+		b.add(from, float64(b.Min)*elapsed.Seconds())
+		from.filled = now
 	}
-	if b.tokens < 1 {
+	if from.tokens < 1 {
 		return false
 	}
-	b.tokens--
+	from.tokens--
 	return true
 }

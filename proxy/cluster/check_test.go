@@ -126,10 +126,10 @@ func TestTrafficHastensChecks(t *testing.T) {
 		if n := a.asked.Load(); n != 11 {
 			t.Errorf("asked %d times in ten idle minutes", n)
 		}
-		if err := r.Enter(); err != nil {
+		if err := r.Enter(Default); err != nil {
 			t.Fatal(err)
 		}
-		r.Leave()
+		r.Leave(Default)
 		r.pass(time.Minute)
 		if n := a.asked.Load() - 11; n < 11 || n > 13 {
 			t.Errorf("asked %d times in a busy minute", n)
@@ -228,8 +228,8 @@ func TestNoDeadlock(t *testing.T) {
 		wg.Go(func() {
 			checker.SetTraffic(i%2 == 0)
 			r.used.Store(false)
-			if r.Enter() == nil {
-				r.Leave()
+			if r.Enter(Default) == nil {
+				r.Leave(Default)
 			}
 		})
 	}

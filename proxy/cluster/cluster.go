@@ -20,6 +20,7 @@ import (
 
 // Options are a cluster's settings.
 type Options struct {
+	// Upstream says how connections are made; how many there may be is in Limits and High.
 	Upstream upstream.Options
 	// Source delivers the endpoints; nil means those given to New. From is the source's
 	// name for people, such as "Consul".
@@ -39,8 +40,9 @@ type Options struct {
 	// SlowStart gives few requests at first to endpoints that are new or well again; nil is
 	// off.
 	SlowStart *SlowStart
-	// Limits bound what is under way. Set them: 0 lets nothing through.
-	Limits Limits
+	// Limits bound what is under way, and High what requests of high priority have under
+	// way beside that. Set them: 0 lets nothing through.
+	Limits, High Limits
 	// Outlier ejects endpoints that fail; nil is off.
 	Outlier *outlier.Options
 	// Checker asks the endpoints for their health; nil is off. The cluster closes it.
@@ -72,14 +74,11 @@ type SlowStart struct {
 // Cluster is a group of endpoints that a request may go to. Use [New].
 type Cluster struct {
 	// Name is the cluster's name in the configuration.
-	Name string
-	// Group holds the connections.
-	Group *upstream.Group
-
+	Name     string
 	options  Options
 	shared   *netio.Shared
 	log      *slog.Logger
-	limits   limits
+	limits   [priorities]limits
 	pools    *pools
 	total    *balance.Total
 	detector *outlier.Detector    // nil where none is ejected
@@ -121,7 +120,7 @@ func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.S
 		Name: name, options: o, shared: shared, log: o.Log,
 		endpoints: map[string]*Endpoint{}, ready: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
-	c.limits.Limits = o.Limits
+	c.limits[Default].Limits, c.limits[High].Limits = o.Limits, o.High
 	c.checker = o.Checker
 	if o.Before != nil {
 		c.takeOver(o.Before)
@@ -145,11 +144,13 @@ func New(name string, endpoints []discovery.Endpoint, o Options, shared *netio.S
 // makeRest makes what was not taken over from the cluster before.
 func (c *Cluster) makeRest() {
 	if c.pools == nil {
-		c.pools = newPools(upstream.NewGroup(c.Name, c.options.Upstream, c.shared))
+		c.pools = newPools(c.newGroups())
 	}
-	c.Group = c.pools.group
-	if c.limits.flow == nil {
-		c.limits.flow, c.counts = new(flow), new(counts)
+	if c.counts == nil {
+		c.counts = new(counts)
+		for p := range c.limits {
+			c.limits[p].flow = new(flow)
+		}
 	}
 	if c.total == nil {
 		c.total = new(balance.Total)
@@ -157,6 +158,16 @@ func (c *Cluster) makeRest() {
 	if o := c.options.Outlier; o != nil && c.detector == nil {
 		c.detector = outlier.New(*o)
 	}
+}
+
+// newGroups makes a group of connections for each priority.
+func (c *Cluster) newGroups() (groups [priorities]*upstream.Group) {
+	for p := range groups {
+		o, l := c.options.Upstream, &c.limits[p]
+		o.MaxConnections, o.MaxPending, o.Breaker = l.MaxConnections, l.MaxPending, Priority(p).breaker()
+		groups[p] = upstream.NewGroup(c.Name, o, c.shared)
+	}
+	return groups
 }
 
 // Ready waits until the cluster knows its endpoints and their health: the source has

@@ -17,7 +17,7 @@ func newCluster(t *testing.T, addresses ...string) *Cluster {
 		endpoints = append(endpoints, discovery.Endpoint{Address: a, Weight: 1})
 	}
 	c := New("web", endpoints, Options{
-		Limits:   Limits{MaxRequests: 8, MaxRetries: 1},
+		Limits:   Limits{MaxConnections: 8, MaxPending: 8, MaxRequests: 8, MaxRetries: 1},
 		Upstream: upstreamOptions(),
 	}, netio.NewShared())
 	t.Cleanup(c.Close)

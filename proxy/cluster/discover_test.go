@@ -53,8 +53,8 @@ func TestSourceDelivers(t *testing.T) {
 		if r.endpoint("b:1") != b || b.Load.Active() != 1 {
 			t.Error("an endpoint that stays is another")
 		}
-		if !a.State().Removed || len(r.Group.Endpoints()) != 2 {
-			t.Errorf("the group has %v", r.Group.Endpoints())
+		if !a.State().Removed || len(r.Connections(Default).Endpoints()) != 2 {
+			t.Errorf("the group has %v", r.Connections(Default).Endpoints())
 		}
 		b.Answer(0, 0, true)
 		b.End()
@@ -62,8 +62,8 @@ func TestSourceDelivers(t *testing.T) {
 		r.found("b:1", "c:1", "b:1", "a:1", "c:1")
 		r.wantPicked("a:1", "b:1", "c:1")
 		r.wantLog([]string{"added=[a:1]", "removed=[]", "endpoints=3"})
-		if r.endpoint("a:1") == a || len(r.Status().Endpoints) != 3 || len(r.Group.Endpoints()) != 3 {
-			t.Errorf("one that comes back is new, and one named twice is one: %v", r.Group.Endpoints())
+		if r.endpoint("a:1") == a || len(r.Status().Endpoints) != 3 || len(r.Connections(Default).Endpoints()) != 3 {
+			t.Errorf("one that comes back is new, and one named twice is one: %v", r.Connections(Default).Endpoints())
 		}
 
 		r.found("b:1", "c:1", "a:1")

@@ -15,13 +15,14 @@ import (
 // Endpoint is one address of a cluster, with its pool, its load and its record. It stays
 // the same as long as the address is in the cluster.
 type Endpoint struct {
-	*upstream.Endpoint
+	*upstream.Endpoint // with the connections for requests of the default priority
 	// Load is how busy it is.
 	Load *balance.Load
 	// Token stands for its address in cookies.
 	Token uint64
 
 	cluster   *Cluster
+	pool      *pool
 	inherited bool          // the cluster before had it, too
 	cold      atomic.Bool   // it came up, and no request has begun since
 	record    *outlier.Host // nil where none is ejected
@@ -42,10 +43,11 @@ type Endpoint struct {
 // newEndpoint makes an endpoint. Those that come to an empty cluster are warm: there
 // is no other to spare them.
 func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
+	pool := c.pools.endpoint(given.Address)
 	e := &Endpoint{
-		Endpoint: c.pools.endpoint(given.Address), Load: balance.NewLoad(c.options.Decay, c.total),
+		Endpoint: pool.Endpoint, Load: balance.NewLoad(c.options.Decay, c.total),
 		Token:   balance.HashString(given.Address),
-		cluster: c, given: given, warm: len(c.order) == 0,
+		cluster: c, pool: pool, given: given, warm: len(c.order) == 0,
 	}
 	if c.options.Before != nil {
 		c.inherit(e)
@@ -62,6 +64,14 @@ func (c *Cluster) newEndpoint(given discovery.Endpoint) *Endpoint {
 		e.probe = c.checker.Add(given.Address, func(r healthcheck.Report) { c.checked(e, r) })
 	}
 	return e
+}
+
+// Of is the endpoint with the connections for requests of a priority.
+func (e *Endpoint) Of(p Priority) *upstream.Endpoint {
+	if p == Default {
+		return e.Endpoint
+	}
+	return e.cluster.pools.highOf(e.pool)
 }
 
 // Begin counts a request to the endpoint. first reports that it is the first since the

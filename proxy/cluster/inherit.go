@@ -14,7 +14,10 @@ import (
 
 // takeOver makes the cluster share with the one before it what is the same in both.
 func (c *Cluster) takeOver(before *Cluster) {
-	c.limits.flow, c.counts = before.limits.flow, before.counts
+	c.counts = before.counts
+	for p := range c.limits {
+		c.limits[p].flow = before.limits[p].flow
+	}
 	if samePools(c, before) {
 		c.pools = before.pools.share()
 	}
@@ -36,6 +39,12 @@ func (c *Cluster) takeOver(before *Cluster) {
 
 // samePools reports whether two clusters make and keep connections in the same way.
 func samePools(a, b *Cluster) bool {
+	for p := range a.limits {
+		l, m := &a.limits[p], &b.limits[p]
+		if l.MaxConnections != m.MaxConnections || l.MaxPending != m.MaxPending {
+			return false
+		}
+	}
 	one, other := a.options.Upstream, b.options.Upstream
 	if one.TLS != other.TLS {
 		return false // it has files, and a state

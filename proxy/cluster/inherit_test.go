@@ -44,7 +44,9 @@ func TestWhatIsTakenOver(t *testing.T) {
 	}{
 		{"nothing", nil, true, true, true},
 		{"balancing", func(o *Options) { o.Balance.Policy = balance.PolicyRandom }, true, true, true},
-		{"circuit breakers", func(o *Options) { o.Limits.MaxRequests = 7 }, true, true, true},
+		{"circuit breakers", func(o *Options) { o.Limits.MaxRequests, o.High.MaxRequests = 7, 7 }, true, true, true},
+		{"the circuit breaker of connections", func(o *Options) { o.Limits.MaxConnections = 7 }, false, true, true},
+		{"that of important requests", func(o *Options) { o.High.MaxPending = 7 }, false, true, true},
 		{"slow start", func(o *Options) { o.SlowStart = &SlowStart{Window: time.Minute, Aggression: 1} }, true, true, true},
 		{"decay", func(o *Options) { o.Decay = time.Minute }, true, true, true},
 		{"outliers", func(o *Options) { o.Outlier = &other }, true, true, false},
@@ -65,7 +67,7 @@ func TestWhatIsTakenOver(t *testing.T) {
 				if err := old.Act("c:1", Drain); err != nil {
 					t.Fatal(err)
 				}
-				if err := old.Enter(); err != nil {
+				if err := old.Enter(Default); err != nil {
 					t.Fatal(err)
 				}
 				next := old.replaced(tt.change)
@@ -76,7 +78,7 @@ func TestWhatIsTakenOver(t *testing.T) {
 					t.Errorf("the source is %+v", s)
 				}
 				for range 2 { // while the old one is there, and then alone
-					if got := next.Group == old.Group && next.endpoint("a:1").Endpoint == old.endpoint("a:1").Endpoint; got != tt.pools {
+					if got := next.Connections(Default) == old.Connections(Default) && next.endpoint("a:1").Endpoint == old.endpoint("a:1").Endpoint; got != tt.pools {
 						t.Errorf("the pools are the same: %t", got)
 					}
 					if ms := next.status("a:1").LatencyMS; (ms > 500) != tt.latency {
@@ -99,7 +101,7 @@ func TestWhatIsTakenOver(t *testing.T) {
 					}
 					old.Close()
 				}
-				old.Leave()
+				old.Leave(Default)
 				if n := next.Status().Requests; n != 0 {
 					t.Errorf("%d requests are under way", n)
 				}
@@ -142,7 +144,7 @@ func TestPoolsAreShared(t *testing.T) {
 		if a.State().Removed || next.endpoint("c:1").State().Removed {
 			t.Error("a pool of the new cluster is removed with the old one")
 		}
-		if n := len(next.Group.Endpoints()); n != 2 {
+		if n := len(next.Connections(Default).Endpoints()); n != 2 {
 			t.Errorf("%d pools, want those of a and c", n)
 		}
 	})
@@ -156,7 +158,7 @@ func TestGivenUp(t *testing.T) {
 		next := old.replaced(nil)
 		next.found("a:1", "c:1")
 		next.Close()
-		if n := len(old.Group.Endpoints()); n != 2 || old.endpoint("a:1").State().Removed {
+		if n := len(old.Connections(Default).Endpoints()); n != 2 || old.endpoint("a:1").State().Removed {
 			t.Errorf("%d pools, want those of a and b", n)
 		}
 		old.wantPicked("a:1", "b:1")

@@ -17,20 +17,20 @@ import (
 func TestLimits(t *testing.T) {
 	c := newCluster(t, "a:1")
 	for i := range 10 {
-		err := c.Enter()
+		err := c.Enter(Default)
 		if i < 8 && err != nil || i >= 8 && fault.Of(err).Kind != fault.Overflow {
 			t.Errorf("request %d: %v", i, err)
 		}
 	}
-	c.Leave()
-	if err := c.Enter(); err != nil {
+	c.Leave(Default)
+	if err := c.Enter(Default); err != nil {
 		t.Error(err)
 	}
-	if !c.EnterRetry(nil, 0) || c.EnterRetry(nil, 0) {
+	if !c.EnterRetry(Default, nil, 0) || c.EnterRetry(Default, nil, 0) {
 		t.Error("one retry may be under way, and only one")
 	}
-	c.LeaveRetry()
-	if !c.EnterRetry(nil, 0) {
+	c.LeaveRetry(Default)
+	if !c.EnterRetry(Default, nil, 0) {
 		t.Error("a retry that has left lets another in")
 	}
 }
@@ -41,11 +41,11 @@ func TestBudget(t *testing.T) {
 	b := &Budget{Percent: 20, Min: 3}
 	now, retries := time.Second, 0
 	for range 10_000 {
-		b.Deposit()
+		b.Deposit(Default)
 		now += time.Millisecond
-		if c.EnterRetry(b, now) {
+		if c.EnterRetry(Default, b, now) {
 			retries++
-			c.LeaveRetry()
+			c.LeaveRetry(Default)
 		}
 	}
 	// 20 % of 10,000, and 3 for each of 10 seconds and the beginning.
@@ -59,7 +59,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	c := New("web", nil, Options{Upstream: upstreamOptions()}, netio.NewShared())
 	defer c.Close()
 	for range 3 {
-		if c.Enter() == nil || c.EnterRetry(nil, 0) || c.EnterRetry(&Budget{}, time.Second) {
+		if c.Enter(Default) == nil || c.EnterRetry(Default, nil, 0) || c.EnterRetry(Default, &Budget{}, time.Second) {
 			t.Error("let through")
 		}
 	}
@@ -77,7 +77,7 @@ func TestLimitsAtOnce(t *testing.T) {
 		if n := now.Add(1); n > most {
 			t.Errorf("%d %s at once, and %d may be", n, of, most)
 		}
-		if n := c.limits.requests.Load(); n < 0 {
+		if n := c.limits[Default].requests.Load(); n < 0 {
 			t.Errorf("%d requests are under way", n)
 		}
 		runtime.Gosched()
@@ -87,16 +87,16 @@ func TestLimitsAtOnce(t *testing.T) {
 	for range 32 {
 		wg.Go(func() {
 			for range 500 {
-				if c.Enter() != nil {
+				if c.Enter(Default) != nil {
 					continue
 				}
 				entered.Add(1)
 				within(&requests, 8, "requests")
-				if c.EnterRetry(nil, 0) {
+				if c.EnterRetry(Default, nil, 0) {
 					within(&retries, 1, "retries")
-					c.LeaveRetry()
+					c.LeaveRetry(Default)
 				}
-				c.Leave()
+				c.Leave(Default)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestBudgetHolds(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		b := &Budget{Percent: float64(random.IntN(120)), Min: random.IntN(5)}
 		c := newCluster(t, "a:1")
-		c.limits.MaxRequests = 1 << 20
+		c.limits[Default].MaxRequests = 1 << 20
 		start := time.Duration(random.Int64N(int64(time.Hour)))
 		now := start
 		var requests, retries, under, again int64
@@ -128,16 +128,16 @@ func TestBudgetHolds(t *testing.T) {
 		for range 20_000 {
 			switch n := random.IntN(100); {
 			case n < 40:
-				if c.Enter() == nil {
+				if c.Enter(Default) == nil {
 					under++
 				}
 				requests++
-				b.Deposit()
+				b.Deposit(Default)
 			case n < 60 && under > 0:
-				c.Leave()
+				c.Leave(Default)
 				under--
 			case n < 80:
-				if c.EnterRetry(b, now-time.Duration(random.IntN(1000))) { // clocks of processors differ a little
+				if c.EnterRetry(Default, b, now-time.Duration(random.IntN(1000))) { // clocks of processors differ a little
 					retries++
 					again++
 					if float64(again) > max(float64(b.Min), b.Percent/100*float64(under)) {
@@ -145,13 +145,13 @@ func TestBudgetHolds(t *testing.T) {
 					}
 				}
 			case n < 90 && again > 0:
-				c.LeaveRetry()
+				c.LeaveRetry(Default)
 				again--
 			default:
 				now += time.Duration(random.ExpFloat64() * float64(10*time.Millisecond))
 			}
-			if float64(retries) > b.allowed(requests, now-start) || b.tokens > most {
-				t.Fatalf("seed %d: %d retries of %d requests in %v, %g saved, of %+v", seed, retries, requests, now-start, b.tokens, b)
+			if float64(retries) > b.allowed(requests, now-start) || b.purses[Default].tokens > most {
+				t.Fatalf("seed %d: %d retries of %d requests in %v, %g saved, of %+v", seed, retries, requests, now-start, b.purses[Default].tokens, b)
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func TestBudgetHolds(t *testing.T) {
 func TestBudgetAtOnce(t *testing.T) {
 	for _, callers := range []int{1, 4, 64} {
 		c := newCluster(t, "a:1")
-		c.limits.MaxRequests = 1 << 20
+		c.limits[Default].MaxRequests = 1 << 20
 		b := &Budget{Percent: 20, Min: 2}
 		var clock, requests, retries atomic.Int64
 		clock.Store(int64(time.Second))
@@ -169,17 +169,17 @@ func TestBudgetAtOnce(t *testing.T) {
 		for range callers {
 			wg.Go(func() {
 				for range 32_000 / callers {
-					if c.Enter() != nil {
+					if c.Enter(Default) != nil {
 						t.Error("refused")
 						continue
 					}
 					requests.Add(1)
-					b.Deposit()
-					if c.EnterRetry(b, time.Duration(clock.Add(int64(10*time.Microsecond)))) {
+					b.Deposit(Default)
+					if c.EnterRetry(Default, b, time.Duration(clock.Add(int64(10*time.Microsecond)))) {
 						retries.Add(1)
-						c.LeaveRetry()
+						c.LeaveRetry(Default)
 					}
-					c.Leave()
+					c.Leave(Default)
 				}
 			})
 		}

@@ -71,10 +71,10 @@ func TestPickWhileAllChanges(t *testing.T) {
 
 // retried picks twice, as a request that is tried again.
 func (r *rig) retried(random *rand.Rand, failures *atomic.Int64) {
-	if r.Enter() != nil {
+	if r.Enter(Default) != nil {
 		return
 	}
-	defer r.Leave()
+	defer r.Leave(Default)
 	request := balance.Request{Random: random.Uint64(), Now: r.shared.Now(), Hashed: true, Hash: random.Uint64()}
 	for range 2 {
 		now := r.shared.Now()

@@ -46,7 +46,7 @@ func (f feed) Run(ctx context.Context, deliver func(discovery.Update)) {
 
 func upstreamOptions() upstream.Options {
 	return upstream.Options{
-		ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxConnections: 8, MaxPending: 8, MaxIdle: 8,
+		ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxIdle: 8,
 		Head: http1.Limits{HeadBytes: 8 << 10, Fields: 100},
 	}
 }
@@ -56,7 +56,7 @@ func newFed(t testing.TB, o Options) *rig {
 	t.Helper()
 	r := &rig{t: t, feed: feed(make(chan discovery.Update)), log: new(bytes.Buffer)}
 	o.Source, o.From, o.Upstream = r.feed, "Consul", upstreamOptions()
-	o.Limits = Limits{MaxRequests: 8, MaxRetries: 1}
+	o.Limits = Limits{MaxConnections: 8, MaxPending: 8, MaxRequests: 8, MaxRetries: 1}
 	o.Log = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}

@@ -49,9 +49,11 @@ func (c *Cluster) ByToken(token uint64, r *balance.Request) *Endpoint {
 	if !ok || !s.set.Serves(i, r) {
 		return nil
 	}
-	c.counts.picked(balance.Session)
 	return s.endpoints[i]
 }
+
+// InSession counts a pick of the endpoint that ByToken returned.
+func (c *Cluster) InSession() { c.counts.picked(balance.Session) }
 
 // notePanic notes that endpoints that are not healthy are used, at most once a second.
 func (c *Cluster) notePanic() {

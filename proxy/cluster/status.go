@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
@@ -14,7 +15,7 @@ type Status struct {
 	Policy string       `json:"policy"`
 	Source SourceStatus `json:"source"`
 	// Requests and Retries are under way; those refused were by a circuit breaker
-	// or a budget.
+	// or a budget. All are of the default priority.
 	Requests        int64            `json:"requests_active"`
 	Retries         int64            `json:"retries_active"`
 	Retried         uint64           `json:"retries_total"`
@@ -75,11 +76,11 @@ type EndpointStatus struct {
 func (c *Cluster) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l, now := &c.limits, c.shared.Now()
+	t, now := c.Traffic(Default), c.shared.Now()
 	s := Status{
 		Name: c.Name, Policy: c.options.Balance.Policy.String(), Source: c.sourceStatus(),
-		Requests: l.requests.Load(), Retries: l.retries.Load(), Retried: l.retried.Load(),
-		RefusedRequests: l.refusedRequests.Load(), RefusedRetries: l.refusedRetries.Load(),
+		Requests: t.Requests, Retries: t.Retries, Retried: t.Retried,
+		RefusedRequests: t.RefusedRequests, RefusedRetries: t.RefusedRetries,
 		Endpoints: []EndpointStatus{},
 	}
 	hosts := c.state.Load().set.Hosts()
@@ -108,6 +109,10 @@ func (c *Cluster) sourceStatus() SourceStatus {
 func (e *Endpoint) status(now time.Duration, host *balance.Host) EndpointStatus {
 	_, why := e.health()
 	pool := e.State()
+	if high := e.pool.high.Load(); high != nil {
+		s := high.State()
+		pool.Active, pool.Idle, pool.ClosesAfter = pool.Active+s.Active, pool.Idle+s.Idle, cmp.Or(pool.ClosesAfter, s.ClosesAfter)
+	}
 	s := EndpointStatus{
 		Address: e.Address, Weight: host.Weight, Priority: e.given.Priority, Region: e.given.Locality.Region, Zone: e.given.Locality.Zone,
 		Metadata: shown(e.given.Metadata), Health: host.Health.String(), Why: why, Check: redact.Text(e.why),
@@ -150,11 +155,16 @@ func (c *Cluster) Healths() (by map[string]int, ejected int) {
 // are used too.
 func (c *Cluster) Panics() bool { return c.state.Load().set.Panics() }
 
-// Limits returns the most requests and retries that may be under way, connections that may
-// be open, and requests that may wait for one.
-func (c *Cluster) Limits() (requests, retries, connections, pending int) {
-	u := &c.options.Upstream
-	return c.limits.MaxRequests, c.limits.MaxRetries, u.MaxConnections, u.MaxPending
+// Limits returns the circuit breaker of a priority.
+func (c *Cluster) Limits(p Priority) Limits { return c.limits[p].Limits }
+
+// Priorities calls emit with the default priority, and with the high one if a request of
+// that has come.
+func (c *Cluster) Priorities(emit func(Priority)) {
+	emit(Default)
+	if c.limits[High].used.Load() {
+		emit(High)
+	}
 }
 
 // SourceStatus returns what there is to say about the source of the endpoints.
@@ -172,15 +182,15 @@ func (c *Cluster) Unknown() string {
 	return ""
 }
 
-// Traffic is what is under way to a cluster, and what was refused.
+// Traffic is what requests of a priority have under way, and what was refused.
 type Traffic struct {
 	Requests, Retries                        int64
 	Retried, RefusedRequests, RefusedRetries uint64
 }
 
-// Traffic returns what is under way.
-func (c *Cluster) Traffic() Traffic {
-	l := &c.limits
+// Traffic returns what requests of a priority have under way.
+func (c *Cluster) Traffic(p Priority) Traffic {
+	l := &c.limits[p]
 	return Traffic{l.requests.Load(), l.retries.Load(), l.retried.Load(), l.refusedRequests.Load(), l.refusedRetries.Load()}
 }
 

@@ -84,7 +84,7 @@ func TestStatusJSON(t *testing.T) {
 			a.Note(r.shared.Now(), outlier.Error5xx)
 		}
 		synctest.Wait()
-		if r.Act("b:1", Drain) != nil || r.Enter() != nil || !r.EnterRetry(nil, 0) || r.EnterRetry(nil, 0) {
+		if r.Act("b:1", Drain) != nil || r.Enter(Default) != nil || !r.EnterRetry(Default, nil, 0) || r.EnterRetry(Default, nil, 0) {
 			t.Error("it can't be brought about")
 		}
 		r.pass(500 * time.Millisecond)

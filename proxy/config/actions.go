@@ -70,8 +70,8 @@ func (v validator) action(p *place, r *Route) {
 	default:
 		return
 	}
-	for _, k := range []choice{{"timeout", p.key("timeout").written && r.Timeout != NewRoute("").Timeout}, {"retry", r.Retry != nil}, {"hedge", r.Hedge != nil},
-		{"subset", len(r.Subset) > 0}, {"stateful_session", r.StatefulSession != nil}, {"host", r.Host != ""}, {"rewrite", r.Rewrite != nil}, {"mirror", len(r.Mirror) > 0}, {"idle_timeout", r.IdleTimeout > 0},
+	for _, k := range []choice{{"timeout", p.key("timeout").written && r.Timeout != NewRoute("").Timeout}, {"retry", r.Retry != nil}, {"hedge", r.Hedge != nil}, {"priority", r.Priority == "high"},
+		{"subset", len(r.Subset) > 0}, {"stateful_session", r.StatefulSession != nil}, {"host", r.Host != ""}, {"rewrite", r.Rewrite != nil}, {"internal_redirects", r.InternalRedirects != nil}, {"mirror", len(r.Mirror) > 0}, {"idle_timeout", r.IdleTimeout > 0},
 		{"request_headers", r.RequestHeaders != nil}, {"sticky", r.Sticky != nil}, {"guard", r.Guard != nil}} {
 		if k.given {
 			v.errs.add(p.key(k.name), "has no effect, as the proxy itself answers the requests of this route; remove the key")
@@ -85,9 +85,7 @@ func (v validator) redirect(p *place, r *Redirect) {
 	if r.Path+r.PathPrefix+r.PathRegex+r.Scheme == "" && r.Host == "" && r.Port == 0 && !r.StripQuery && !p.broken() {
 		v.errs.add(p, "it leads to where it comes from; expected one of the keys scheme, host, port, path, path_prefix, path_regex, strip_query")
 	}
-	if codes := []int{301, 302, 303, 307, 308}; !slices.Contains(codes, r.Code) && r.Code > 301 && r.Code < 308 {
-		v.errs.add(p.key("code"), "expected 301, 302, 303, 307 or 308, found %d", r.Code)
-	}
+	v.redirectCode(p.key("code"), r.Code)
 }
 
 // substitution checks that what takes the place of an expression fits it.

@@ -41,7 +41,7 @@ func alias(t reflect.Type, name string) (meant, remedy string) {
 func clusterAlias(name string) (meant, remedy string) {
 	switch strictyaml.Fold(name) {
 	case "maxconnections", "maxpending", "maxrequests", "maxretries":
-		for _, k := range keysOf(reflect.TypeFor[CircuitBreaker]()) {
+		for _, k := range keysOf(reflect.TypeFor[Thresholds]()) {
 			if strictyaml.Fold(k.name) == strictyaml.Fold(name) {
 				return "circuit_breaker", "circuit_breaker: {" + k.name + ": ...}"
 			}

@@ -133,6 +133,15 @@ type Locality struct {
 
 // CircuitBreaker limits what a cluster carries at once.
 type CircuitBreaker struct {
+	Thresholds
+	// High are the limits for the requests of routes with "priority: high". They have
+	// connections of their own, and all that they have under way is counted apart. So they go
+	// through when others have used up the cluster, and the other way round.
+	High Thresholds `yaml:"high"`
+}
+
+// Thresholds are the limits for the requests of one priority.
+type Thresholds struct {
 	// MaxConnections is how many connections to the cluster may be open at once. Beyond
 	// that, up to MaxPending more requests wait for one; all others get 503 (UO).
 	MaxConnections int `yaml:"max_connections" default:"1024" min:"1"`

@@ -321,6 +321,8 @@ type Route struct {
 	Answer *Answer `yaml:"answer"`
 	// Rewrite changes the path and the host that the endpoint is asked for.
 	Rewrite *Rewrite `yaml:"rewrite"`
+	// InternalRedirects has the proxy follow redirects of endpoints itself.
+	InternalRedirects *InternalRedirects `yaml:"internal_redirects"`
 	// RequestHeaders change the fields of requests before they are sent on, and before the
 	// path is rewritten.
 	RequestHeaders *HeaderChanges `yaml:"request_headers"`
@@ -335,6 +337,11 @@ type Route struct {
 	// IdleTimeout ends a request or a tunnel of the route when no byte has moved for this
 	// long; 0 is the listener's stream_idle_timeout.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"0s" min:"0"`
+	// Priority says which limits of its cluster count for the route's requests: "default" or
+	// "high", whose are in circuit_breaker.high. A route of high priority is for requests
+	// that are to go through when others have used up the cluster. Copies (mirror) have the
+	// default.
+	Priority string `yaml:"priority" default:"default" enum:"default,high"`
 	// Retry repeats failed requests; the default is the cluster's.
 	Retry *Retry `yaml:"retry"`
 	// Hedge sends a slow request to a second endpoint as well; the default is the

@@ -30,6 +30,11 @@ const dumpOfDefaults = `    balance:
       max_pending: 1024
       max_requests: 1024
       max_retries: 3
+      high:
+        max_connections: 1024
+        max_pending: 1024
+        max_requests: 1024
+        max_retries: 3
     protocol: auto
     http2:
       max_concurrent_streams: 100
@@ -193,6 +198,11 @@ listeners:
           not:
             methods: [PUT]
         cluster: c.1
+        internal_redirects:
+          max: 3
+          codes: [301, 307]
+          cross_scheme: true
+          copy_headers: [x-why]
         request_headers:
           set:
             x-real-ip: "%CLIENT_IP%"
@@ -209,6 +219,7 @@ listeners:
             max_behind: "64KiB"
         timeout: 0s
         idle_timeout: 1m30s
+        priority: high
         retry:
           "on": [retriable-status-codes, retriable-headers, "5xx"]
           statuses: [429, 503]
@@ -309,6 +320,7 @@ listeners:
         cluster: c.1
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
         transcode:
@@ -336,6 +348,7 @@ listeners:
           code: 308
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -347,6 +360,7 @@ listeners:
           code: 301
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -359,6 +373,7 @@ listeners:
           code: 301
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -370,6 +385,7 @@ listeners:
           body: "no\n"
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -379,6 +395,7 @@ listeners:
           file: robots.txt
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -389,6 +406,7 @@ listeners:
             ok: true
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -401,6 +419,7 @@ listeners:
           cookies: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -414,6 +433,7 @@ listeners:
           cookies: true
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -426,6 +446,7 @@ listeners:
           cookies: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -449,6 +470,7 @@ listeners:
           source: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - name: canary
@@ -469,6 +491,7 @@ listeners:
           then: 1
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -481,6 +504,7 @@ listeners:
           source: false
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -492,6 +516,7 @@ listeners:
           source: true
         timeout: 15s
         idle_timeout: 0s
+        priority: default
         slow_threshold: 0s
         max_requests: 0
       - match:
@@ -500,6 +525,11 @@ listeners:
         allow_clusters: [c.1]
         timeout: 15s
         idle_timeout: 0s
+        priority: default
+        stateful_session:
+          header:
+            name: x-session
+          strict: false
         slow_threshold: 0s
         max_requests: 0
     catalog: consul
@@ -597,6 +627,11 @@ clusters:
       max_pending: 0
       max_requests: 2
       max_retries: 0
+      high:
+        max_connections: 3
+        max_pending: 4
+        max_requests: 5
+        max_retries: 6
     outlier:
       consecutive_5xx: 0
       consecutive_gateway: 6

@@ -97,6 +97,8 @@ func actionMistakes() []mistake {
 			`6:50: listeners[0].routes[0].allow_clusters[0]: there is no cluster "wep"; did you mean "web"?`},
 		{"sticky and an answer", oneRoute("{answer: {status: 200}, sticky: {source: true}}"),
 			"6:37: listeners[0].routes[0].sticky: has no effect, as the proxy itself answers the requests of this route; remove the key"},
+		{"priority and an answer", oneRoute("{answer: {status: 200}, priority: high}"),
+			"6:39: listeners[0].routes[0].priority: has no effect, as the proxy itself answers the requests of this route; remove the key"},
 		{"a rewrite to two paths", oneRoute("{cluster: web, rewrite: {path_prefix: /a, path_regex: b}}"),
 			"6:59: listeners[0].routes[0].rewrite.path_regex: does not go with path_prefix: expected at most one of the keys path_prefix, path_regex, path_template"},
 		{"a rewrite to two hosts", oneRoute("{cluster: web, host: a, rewrite: {host: b}}"),

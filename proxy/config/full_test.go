@@ -61,6 +61,7 @@ listeners:
         request_headers: {set: {x-real-ip: "%CLIENT_IP%"}, add: {x-a: b}, remove: [cookie]}
         response_headers: {remove: [server]}
         timeout: 0
+        priority: high
         retry:
           on: [retriable-status-codes, retriable-headers, 5xx]
           statuses: [429, 503]
@@ -88,6 +89,7 @@ listeners:
           expose_headers: [x-a]
           max_age: 1h
           allow_credentials: true
+        internal_redirects: {max: 3, codes: [301, 307], cross_scheme: true, copy_headers: [x-why]}
         mirror: [{cluster: c.1, percent: 5.5, timeout: 2s, max_requests: 7, max_behind: 64KiB}]
         idle_timeout: 90s
         bandwidth: {request: 1MiB, response: 2MiB}
@@ -131,7 +133,7 @@ listeners:
         guard: {canary: beta, min_requests: 300, max_error_rate_over_stable: 0.01, max_p99_over_stable: 2, window: 10m, then: 1}
       - {split: [{cluster: c.1}], sticky: {header: x-user}}
       - {split: [{cluster: c.1}], sticky: {source: true}}
-      - {cluster_header: x-cluster, allow_clusters: [c.1]}
+      - {cluster_header: x-cluster, allow_clusters: [c.1], stateful_session: {header: {name: x-session}}}
     catalog: consul
     trusted_callers: [10.0.0.0/8]
     forward_proxy:
@@ -220,7 +222,7 @@ clusters:
     connect_timeout: 1.5s
     idle_timeout: 4s
     learn_idle_timeout: false
-    circuit_breaker: {max_connections: 1, max_pending: 0, max_requests: 2, max_retries: 0}
+    circuit_breaker: {max_connections: 1, max_pending: 0, max_requests: 2, max_retries: 0, high: {max_connections: 3, max_pending: 4, max_requests: 5, max_retries: 6}}
     outlier:
       consecutive_5xx: 0
       consecutive_gateway: 6
@@ -406,9 +408,11 @@ func TestParseFull(t *testing.T) {
 					Budget: &RetryBudget{Percent: 12.5},
 				},
 				Hedge: &Hedge{200 * time.Millisecond, 3}, Subset: map[string]string{"version": "v2"},
-				IdleTimeout:     90 * time.Second,
-				Mirror:          []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
-				StatefulSession: &StatefulSession{SessionCookie{"srv", "/cart", time.Hour}, true},
+				IdleTimeout:       90 * time.Second,
+				Priority:          "high",
+				InternalRedirects: &InternalRedirects{Max: 3, Codes: []int{301, 307}, CrossScheme: true, CopyHeaders: []string{"x-why"}},
+				Mirror:            []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
+				StatefulSession:   &StatefulSession{&SessionCookie{"srv", "/cart", time.Hour}, nil, true},
 				RoutePolicies: RoutePolicies{
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
@@ -474,7 +478,9 @@ func TestParseFull(t *testing.T) {
 				fullAction(func(r *Route) {
 					r.Split, r.Sticky = []SplitTarget{{Cluster: "c.1", Weight: 1}}, &Sticky{Source: true}
 				}),
-				fullAction(func(r *Route) { r.ClusterHeader, r.AllowClusters = "x-cluster", []string{"c.1"} }),
+				fullAction(func(r *Route) {
+					r.ClusterHeader, r.AllowClusters, r.StatefulSession = "x-cluster", []string{"c.1"}, NewHeaderSession("x-session")
+				}),
 			},
 			ForwardProxy: &ForwardProxy{
 				Allow: []ForwardAllow{{
@@ -578,7 +584,7 @@ func fullCluster() Cluster {
 			MinVersion: "1.2", MaxVersion: "1.2"},
 		HTTP2: HTTP2{MaxConcurrentStreams: 1_000_000, StreamWindow: 65536, KeepAliveTimeout: 20 * time.Second,
 			MaxResets: 200, MaxControlFrames: 2000},
-		PeerService: "payments", IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{MaxConnections: 1, MaxRequests: 2},
+		PeerService: "payments", IdleTimeout: 4 * time.Second, CircuitBreaker: CircuitBreaker{Thresholds{MaxConnections: 1, MaxRequests: 2}, Thresholds{3, 4, 5, 6}},
 		MaxHeaderBytes: 2048, MaxHeaderFields: 2,
 		Balance: Balance{
 			Policy: "ring_hash",

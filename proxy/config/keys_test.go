@@ -123,7 +123,7 @@ func TestDefaults(t *testing.T) {
 		{"cluster tls", cl.TLS == nil, true},
 		{"cluster http2", cl.HTTP2, limits},
 		{"cluster tls in full", *NewClusterTLS(), ClusterTLS{MinVersion: "1.2", MaxVersion: "1.3"}},
-		{"circuit_breaker", cl.CircuitBreaker, CircuitBreaker{MaxConnections: 1024, MaxPending: 1024, MaxRequests: 1024, MaxRetries: 3}},
+		{"circuit_breaker", cl.CircuitBreaker, CircuitBreaker{Thresholds{1024, 1024, 1024, 3}, Thresholds{1024, 1024, 1024, 3}}},
 		{"balance", cl.Balance, Balance{Policy: "round_robin", Choices: 2, ActiveRequestBias: 1, MinRingSize: 1024, MaxRingSize: 8 << 20, TableSize: 65537,
 			Decay: 10 * time.Second, DefaultRTT: 30 * time.Millisecond, PanicThreshold: 50, Overprovisioning: 1.4, MinZoneEndpoints: 6}},
 		{"static endpoint", NewStaticEndpoint("a:1"), StaticEndpoint{Address: "a:1", Weight: 1, Metadata: map[string]string{}}},

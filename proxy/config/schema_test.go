@@ -126,7 +126,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"a redirect that is none", "a group that is not there", "a substitution for nothing", "an answer of two contents", "content where none may be",
 		"a cluster and a split", "a split of nothing", "a split to no cluster", "a split to the same twice", "a split with two variants of a name",
 		"a split without weights", "a split that changes the framing", "a guard of no split", "a guard of a route without a name", "a guard of nobody", "a guard without others",
-		"a guard that takes nothing back", "a guard that judges nothing", "a guard that asks for a faster canary", "a field for clusters without clusters", "clusters for no field", "an allowed cluster that is none", "sticky to a cluster", "sticky by nothing", "sticky by two", "sticky and an answer",
+		"a guard that takes nothing back", "a guard that judges nothing", "a guard that asks for a faster canary", "a field for clusters without clusters", "clusters for no field", "an allowed cluster that is none", "sticky to a cluster", "sticky by nothing", "sticky by two", "sticky and an answer", "priority and an answer",
 		"a rewrite to two paths", "a rewrite to two hosts", "a rewrite of no template", "a rewrite with another variable", "a rewrite to a query",
 		"a field of the framing", "an error page for what is no error", "too many error pages", "a link to traces for the public",
 	} {

@@ -1,15 +1,22 @@
 package config
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
-// StatefulSession keeps a client at the endpoint that it was first sent to, by a cookie that
-// names the endpoint: 16 hexadecimal digits that are made of its address, so that the
-// client does not learn that, and that are the same for all proxies. Who has no cookie, or
-// one of an endpoint that is gone or not well, is balanced as usual, and gets a new one.
+// StatefulSession keeps a client at the endpoint that it was first sent to, by a token that
+// the client is given and sends back, in a cookie or in a field: one of "cookie" and "header".
+// The token is 16 hexadecimal digits, a hash of the endpoint's address. It is the same for
+// all proxies. It does not tell the address, but nothing secret goes into it: who can guess
+// the address can tell that it is the one. Who has no token, or one of an endpoint that is
+// gone or not well, is balanced as usual, and gets a new one.
 type StatefulSession struct {
-	// Cookie is the cookie.
-	Cookie SessionCookie `yaml:"cookie"`
-	// Strict answers with 503 (UH) in place of choosing another endpoint, where the cookie
+	// Cookie has the token in a cookie.
+	Cookie *SessionCookie `yaml:"cookie"`
+	// Header has it in a field of responses, which the client copies to its next requests.
+	Header *SessionHeader `yaml:"header"`
+	// Strict answers with 503 (UH) in place of choosing another endpoint, where the token
 	// names one that is gone or not well.
 	Strict bool `yaml:"strict" default:"false"`
 }
@@ -24,9 +31,41 @@ type SessionCookie struct {
 	TTL time.Duration `yaml:"ttl" default:"0s" min:"0"`
 }
 
-// NewStatefulSession returns a session with every default in place.
+// SessionHeader is the field of a session. A response has it if the request had another token,
+// or none; of gRPC calls it is in the initial metadata.
+type SessionHeader struct {
+	// Name is its name, such as x-session.
+	Name string `yaml:"name" required:"true" format:"field"`
+}
+
+// session checks how a session is told.
+func (v validator) session(p *place, s *StatefulSession) {
+	if s == nil {
+		return
+	}
+	v.oneOf(p, choice{"cookie", s.Cookie != nil}, choice{"header", s.Header != nil})
+	if s.Header == nil {
+		return
+	}
+	at := p.key("header").key("name")
+	if err := checkOwnField(s.Header.Name); err != nil {
+		v.errs.add(at, "%q can't have the token of a session: %v", clip(s.Header.Name), err)
+	} else if name := strings.ToLower(s.Header.Name); name == "cookie" || name == "set-cookie" || name == "host" {
+		v.errs.add(at, "%q can't have the token of a session: it has a meaning of its own; for a cookie, write cookie: {name: ...}", clip(s.Header.Name))
+	}
+}
+
+// NewStatefulSession returns a session by a cookie with every default in place.
 func NewStatefulSession(cookie string) *StatefulSession {
 	s := withDefaults[StatefulSession]()
+	s.Cookie = new(withDefaults[SessionCookie]())
 	s.Cookie.Name = cookie
+	return &s
+}
+
+// NewHeaderSession returns a session by a field with every default in place.
+func NewHeaderSession(name string) *StatefulSession {
+	s := withDefaults[StatefulSession]()
+	s.Header = &SessionHeader{Name: name}
 	return &s
 }

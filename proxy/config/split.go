@@ -34,7 +34,8 @@ func (t *SplitTarget) Name() string {
 // Sticky keeps a client at one target of a split, by one of "cookie", "header" and
 // "source". A change of the weights moves a client only if its target has lost weight, or
 // another has gained it, and no more clients than that takes. A request without what it
-// goes by is sent by the weights alone.
+// goes by is sent by the weights alone. All proxies agree, as the hash that decides has no
+// key: a client that chooses what it goes by may choose its target.
 type Sticky struct {
 	// Cookie is a cookie that clients without one are given.
 	Cookie *StickyCookie `yaml:"cookie"`

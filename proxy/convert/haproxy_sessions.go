@@ -13,7 +13,7 @@ func (h *haproxy) session(l *config.Listener, b *haSection, r *config.Route) {
 		return
 	}
 	c := config.NewStatefulSession(b.cookie.word(1))
-	if !h.sessionCookie(b, &c.Cookie) {
+	if !h.sessionCookie(b, c.Cookie) {
 		return
 	}
 	own := *r

@@ -121,6 +121,9 @@ type Target struct {
 	Balance   string     `json:"balance"`
 	From      string     `json:"from"`
 	Endpoints []Endpoint `json:"endpoints"`
+	// Session is the endpoint that the request's session (stateful_session) keeps it at, ""
+	// for none.
+	Session string `json:"session,omitempty"`
 	// Sent is the head of the request as it goes out: its first line, then its fields. What
 	// is made for each request anew is written as "...".
 	Sent []string `json:"sent,omitempty"`

@@ -169,6 +169,9 @@ func (e *Explanation) targets(b *strings.Builder) {
 			}
 		}
 		b.WriteByte('\n')
+		if t.Session != "" {
+			fmt.Fprintf(b, "  its session keeps it at %s\n", t.Session)
+		}
 		e.sent(b, i)
 	}
 }

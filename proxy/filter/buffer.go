@@ -46,12 +46,26 @@ func (x *Exchange) Buffer(most int) error {
 		}
 	}
 	x.Body = b
-	r := &x.Request
-	if x.Body.Trailers() == nil {
-		r.Remove(message.ContentLength)
-		r.Framing, r.Length = message.ByLength, int64(len(b.content))
-	}
+	x.sized(b.content)
 	return nil
+}
+
+// Again puts content that has come, all there is, in the place of the Body that is there: for
+// a request that is sent on once more, as it was or with none.
+func (x *Exchange) Again(content []byte) {
+	x.Body = &buffered{Body: x.Body, content: content}
+	if x.Request.HasBody() {
+		x.sized(content)
+	}
+}
+
+// sized makes the head of the request one of content whose length is known, unless trailers
+// follow it.
+func (x *Exchange) sized(content []byte) {
+	if r := &x.Request; x.Body.Trailers() == nil {
+		r.Remove(message.ContentLength)
+		r.Framing, r.Length = message.ByLength, int64(len(content))
+	}
 }
 
 // invite asks the client for the content that it holds back (RFC 9110 section 10.1.1).

@@ -40,6 +40,10 @@ type Exchange struct {
 	// Idle is how long the exchange may go on without a byte moving; 0 is as long as the
 	// connection's may.
 	Idle time.Duration
+	// Followed is how many redirects were followed for it, and Led the host that the last of
+	// them leads to.
+	Followed int
+	Led      []byte
 	// Scratch is the Router's own: what it keeps from one request for the next.
 	Scratch any
 	// Began is when it began and Finished when it was over, on the clock of deadlines.
@@ -115,6 +119,7 @@ func (x *Exchange) Disconnect() { x.Connect(nil, nil, nil) }
 func (x *Exchange) Begin(ctx context.Context, r Router) {
 	x.Context, x.Until, x.Idle = ctx, 0, 0
 	x.router, x.Route, x.rerouted = r, nil, false
+	x.Followed, x.Led = 0, nil
 	x.Changes = [2]*header.Changes{}
 }
 

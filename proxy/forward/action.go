@@ -8,6 +8,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/header"
+	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/tracecontext"
 )
@@ -49,6 +50,8 @@ type Forward struct {
 	// Sticky is what keeps a client at one target; nil for nothing. Variants in the labels of
 	// the targets tell them apart.
 	Sticky *HashOn
+	// Priority says which of the circuit breakers of a cluster counts.
+	Priority cluster.Priority
 	// Timeout is for the whole response; 0 is none.
 	Timeout time.Duration
 	// Held is a target that may get another weight meanwhile; nil for none.
@@ -59,6 +62,8 @@ type Forward struct {
 	Rewrite        *Rewrite
 	// Undo takes back in responses what was rewritten; nil is none.
 	Undo *Undo
+	// Follow says which redirects are followed; nil is none.
+	Follow *Follow
 	// Host is what the endpoint sees in the Host field: "" for what the
 	// client sent, "endpoint" for the endpoint's address, else itself.
 	Host string
@@ -136,8 +141,15 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	if f.dry != nil {
 		t = f.dry.target(x, a, t)
 	}
+	var asked *message.Head
+	if a.Follow != nil && f.dry == nil {
+		head := x.Request.Detach() // what follows changes it
+		asked = &head
+	}
 	x.Hop.Labels = t.Labels
-	x.Hop.Routed = now(x.Hop)
+	if x.Followed == 0 {
+		x.Hop.Routed = now(x.Hop)
+	}
 	x.Changes[1] = t.Response
 	for _, c := range [...]*header.Changes{a.Request, t.Request} {
 		c.Apply(&x.Request, x.Hop, &x.Request, nil)
@@ -147,7 +159,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 		x.Hop.Rewrite(x.Request.Path())
 	}
 	d := f.deliver(x, a, t, nil)
-	d.sticky = cookie
+	d.sticky, d.asked, d.before = cookie, asked, len(x.Hop.Attempts)
 	if len(a.Mirrors) > 0 && f.dry == nil {
 		return a.mirrored(d)
 	}

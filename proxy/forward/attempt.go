@@ -86,9 +86,9 @@ func (a *attempt) untouched(k fault.Kind) bool {
 func (a *attempt) open(pooled bool) (err error) {
 	d, x := a.d, a.x
 	h, cl := x.Hop, d.target.Cluster
-	endpoint := d.fixed
+	connections, endpoint := cl.Connections(d.action.Priority), d.fixed
 	if endpoint == nil {
-		endpoint = a.endpoint.Endpoint
+		endpoint = a.endpoint.Of(d.action.Priority)
 	}
 	record := h.Attempt()
 	record.Span = tracecontext.NewSpanID(x.Random())
@@ -97,7 +97,7 @@ func (a *attempt) open(pooled bool) (err error) {
 	if len(h.Attempts) > 1 {
 		record.Start = now(h)
 	}
-	h.Ask(cl.Group.Scheme(), x.Request.Host(), x.Request.Path(), x.Request.Query())
+	h.Ask(connections.Scheme(), x.Request.Host(), x.Request.Path(), x.Request.Query())
 	if host := d.hostOf(record.Endpoint); host != "" {
 		h.AskHost(host)
 	}
@@ -110,9 +110,9 @@ func (a *attempt) open(pooled bool) (err error) {
 	giveUp := d.deadline(record.Start)
 	if pooled {
 		once := !d.content.whole() || !x.Request.Method.Idempotent()
-		a.stream, err = cl.Group.Acquire(ctx, endpoint, a.began, giveUp, once)
+		a.stream, err = connections.Acquire(ctx, endpoint, a.began, giveUp, once)
 	} else {
-		a.stream, err = cl.Group.Fresh(ctx, endpoint, a.began, giveUp)
+		a.stream, err = connections.Fresh(ctx, endpoint, a.began, giveUp)
 	}
 	if err != nil {
 		a.stream = nil

@@ -29,6 +29,10 @@ type delivery struct {
 	// sticky is the cookie that is to keep the client at the target, and cookie the one that
 	// is to keep it at the endpoint.
 	sticky, cookie given
+	// asked is the request as it came to the route, nil where no redirect of it is followed.
+	asked *message.Head
+	// before is how many attempts there were of what redirects have led here from.
+	before int
 	// host is the one that the route has for the endpoint, "" for the client's.
 	host string
 	// nameless is true where the request names no host, and the route none for it.
@@ -73,13 +77,16 @@ func (d *delivery) run() error {
 	http1.StripHopByHop(&x.Request)
 	here, whole := x.Body.Whole()
 	if d.f.dry == nil {
-		if err := cl.Enter(); err != nil {
+		if err := cl.Enter(d.action.Priority); err != nil {
 			return err
 		}
-		defer cl.Leave()
+		defer cl.Leave(d.action.Priority)
 	}
 	d.expect()
-	if whole {
+	switch {
+	case whole && x.Followed > 0:
+		d.limits.begin(d.now())
+	case whole:
 		d.limits.begin(x.Hop.Routed)
 	}
 	d.choose()
@@ -102,9 +109,9 @@ func (d *delivery) run() error {
 // attempts makes attempts until one has the response, or none may follow, and
 // takes the response to the client.
 func (d *delivery) attempts() error {
-	defer d.tries.leave(d.target.Cluster)
+	defer d.leaveRetry()
 	if budget := d.retry.budget(); budget != nil {
-		budget.Deposit()
+		budget.Deposit(d.action.Priority)
 	}
 	a := &d.attempt
 	for {
@@ -117,6 +124,10 @@ func (d *delivery) attempts() error {
 				return err
 			}
 		case !again:
+			if o := d.follow(); o != nil {
+				a.discard()
+				return o
+			}
 			return a.relay()
 		default:
 			a.discard()
@@ -154,7 +165,9 @@ func (d *delivery) pick(x *filter.Exchange) (*cluster.Endpoint, error) {
 	var e *cluster.Endpoint
 	var err error
 	if s := d.target.Session; s != nil {
-		e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick)
+		if e, err = s.endpoint(d.target.Cluster, &x.Request, &x.Pick); e != nil {
+			d.target.Cluster.InSession()
+		}
 	}
 	if e == nil && err == nil {
 		e, err = d.target.Cluster.Pick(&x.Pick)

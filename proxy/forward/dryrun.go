@@ -53,6 +53,8 @@ type DryRun struct {
 	// request, and not from chance.
 	Chosen int
 	Sure   bool
+	// Session is the endpoint that the session of the request keeps it at, "" for none.
+	Session string
 	// Plan is how long it may take, and what would be sent again.
 	Plan Plan
 }
@@ -174,6 +176,15 @@ func (d *DryRun) delivered(of *delivery) error {
 	record.Cluster = of.target.Cluster.Name
 	if d.Endpoint != nil {
 		record.Endpoint = d.Endpoint(of.target)
+	}
+	if s := of.target.Session; s != nil {
+		e, err := s.endpoint(of.target.Cluster, &x.Request, &x.Pick)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			record.Endpoint, d.Session = e.Address, e.Address
+		}
 	}
 	spoken := hop.HTTP11
 	if d.Version != nil {

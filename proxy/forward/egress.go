@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
@@ -44,7 +45,7 @@ func (f *Forwarder) egress(x *filter.Exchange) error {
 		return err
 	}
 	h.Routed = now(h)
-	fixed := target.Cluster.Group.Dynamic(authority, guard)
+	fixed := target.Cluster.Connections(cluster.Default).Dynamic(authority, guard)
 	if r.Method == message.CONNECT {
 		return f.connect(x, action, target, fixed)
 	}

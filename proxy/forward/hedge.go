@@ -150,12 +150,12 @@ func (r *race) more() bool {
 	if len(r.runners) >= r.target.Hedge.Attempts || r.limits.over(r.now()) || !cl.Others(&r.x.Pick) {
 		return false
 	}
-	if !cl.EnterRetry(r.retry.budget(), r.onClock(r.now())) {
+	if !cl.EnterRetry(r.action.Priority, r.retry.budget(), r.onClock(r.now())) {
 		return false
 	}
 	e, err := r.pick(r.x)
 	if err != nil {
-		cl.LeaveRetry()
+		cl.LeaveRetry(r.action.Priority)
 		return false
 	}
 	r.start(e, true)
@@ -186,7 +186,7 @@ func (r *race) take(c *runner) (unwanted bool) {
 func (r *race) leave(c *runner) {
 	r.live--
 	if c.counted {
-		r.target.Cluster.LeaveRetry()
+		r.target.Cluster.LeaveRetry(r.action.Priority)
 	}
 }
 

@@ -19,7 +19,7 @@ const mostInterim = 100
 // of all of them together: max_header_bytes.
 func (a *attempt) final() error {
 	x, r := a.x, &a.x.Response
-	count, size, most := 0, 0, a.d.target.Cluster.Group.HeadBytes()
+	count, size, most := 0, 0, a.d.target.Cluster.Connections(a.d.action.Priority).HeadBytes()
 	for r.Status < 200 && r.Framing != message.Tunnel {
 		count++
 		size += sizeOf(r)

@@ -150,7 +150,7 @@ func milliseconds(r *message.Head, id message.FieldID) (time.Duration, bool) {
 // it has.
 func (d *delivery) tell(x *filter.Exchange) {
 	h, r := x.Hop, &x.Request
-	n := len(h.Attempts)
+	n := len(h.Attempts) - d.before
 	if d.target.Retry != nil || n > 1 {
 		r.Remove(message.XEnvoyAttemptCount)
 		r.EndField(message.XEnvoyAttemptCount, strconv.AppendInt(r.BeginField("x-envoy-attempt-count"), int64(n), 10))

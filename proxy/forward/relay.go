@@ -36,7 +36,7 @@ func (a *attempt) relay() (err error) {
 	r.Close = false // that was between the endpoint and us
 	http1.StripHopByHop(r)
 	if undo := a.d.action.Undo; undo != nil {
-		undo.apply(r, h, record)
+		undo.apply(r, x, record)
 	}
 	a.d.sticky.give(r)
 	a.d.cookie.give(r)

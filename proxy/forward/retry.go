@@ -134,10 +134,11 @@ type tries struct {
 	at      time.Duration // when it is due, from the start of the Hop
 }
 
-func (t *tries) leave(c *cluster.Cluster) {
-	if t.counted {
-		c.LeaveRetry()
-		t.counted = false
+// leaveRetry ends the last retry, if it counts.
+func (d *delivery) leaveRetry() {
+	if d.tries.counted {
+		d.target.Cluster.LeaveRetry(d.action.Priority)
+		d.tries.counted = false
 	}
 }
 
@@ -146,7 +147,7 @@ func (t *tries) leave(c *cluster.Cluster) {
 // flags say why.
 func (d *delivery) repeats(why *fault.Error) bool {
 	x, p, t, cl := d.x, &d.retry, &d.tries, d.target.Cluster
-	t.leave(cl)
+	d.leaveRetry()
 	wanted := false
 	if why != nil {
 		wanted = p.failure(why)
@@ -179,14 +180,14 @@ func (d *delivery) repeats(why *fault.Error) bool {
 		if d.limits.over(at) || d.f.Deadlines.spent(d.limits.beginBy(), at) {
 			return false // what there is now is better than nothing then
 		}
-		if !cl.EnterRetry(p.policy.Budget, d.onClock(now)) {
+		if !cl.EnterRetry(d.action.Priority, p.policy.Budget, d.onClock(now)) {
 			x.Hop.Flags |= hop.UpstreamOverflow
 			return false
 		}
 		t.counted, t.at = true, at
 	}
 	if !d.content.hold() { // too much of it came just now
-		t.leave(cl)
+		d.leaveRetry()
 		return false
 	}
 	t.n++

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,8 +17,24 @@ import (
 )
 
 // Route finds the route that the request matches, and has it served by that: a
-// [filter.Router].
+// [filter.Router]. It does so again where that leads to another request: see [Follow].
 func (f *Forwarder) Route(x *filter.Exchange) error {
+	body, writer := x.Body, x.Writer
+	for {
+		err := f.serve(x)
+		if err == nil {
+			return nil
+		}
+		o, ok := errors.AsType[*onward](err)
+		if !ok {
+			return err
+		}
+		o.goOn(x, body, writer)
+	}
+}
+
+// serve has the request served by the route that it matches.
+func (f *Forwarder) serve(x *filter.Exchange) error {
 	if err := f.normalize(x); err != nil {
 		f.sample(x, nil)
 		return err

@@ -11,19 +11,29 @@ import (
 	"github.com/hopscope/hopscope/proxy/message"
 )
 
-// Session keeps clients at their endpoint by a cookie that names it.
+// Session keeps clients at their endpoint by a token that names it, in a cookie or a field.
 type Session struct {
+	// Cookie is the cookie, with its path and how long clients keep it; TTL 0 is until they
+	// are closed.
 	Cookie, Path string
-	// TTL is how long clients keep the cookie; 0 is until they are closed.
-	TTL time.Duration
-	// Strict fails where the endpoint that the cookie names can't be had.
+	TTL          time.Duration
+	// Header is the field, in lower case, in the place of a cookie; "" is none.
+	Header string
+	// Strict fails where the endpoint that the token names can't be had.
 	Strict bool
 }
 
-// endpoint is the one that the request's cookie names, nil where that leaves the choice to
-// the cluster.
+// shown is the token that the request has, if it has one.
+func (s *Session) shown(r *message.Head) ([]byte, bool) {
+	if s.Header != "" {
+		return r.Lookup(s.Header)
+	}
+	return r.CookieValue(s.Cookie)
+}
+
+// endpoint is the one that the request names, nil where that leaves the choice to the cluster.
 func (s *Session) endpoint(c *cluster.Cluster, r *message.Head, p *balance.Request) (*cluster.Endpoint, error) {
-	value, ok := r.CookieValue(s.Cookie)
+	value, ok := s.shown(r)
 	if !ok || len(p.Tried) > 0 && !s.Strict {
 		return nil, nil
 	}
@@ -32,17 +42,28 @@ func (s *Session) endpoint(c *cluster.Cluster, r *message.Head, p *balance.Reque
 			return e, nil
 		}
 	}
-	if s.Strict {
-		return nil, fault.New(fault.NoHealthy, fmt.Sprintf("the endpoint that the cookie %s names is not in cluster %s, or not well, and stateful_session.strict lets no other take the request", s.Cookie, c.Name))
+	if !s.Strict {
+		return nil, nil
 	}
-	return nil, nil
+	by := "cookie " + s.Cookie
+	if s.Header != "" {
+		by = "field " + s.Header
+	}
+	return nil, fault.New(fault.NoHealthy, fmt.Sprintf("the endpoint that the %s names is not in cluster %s, or not well, and stateful_session.strict lets no other take the request", by, c.Name))
 }
 
-// give gives the client the cookie of the endpoint that answered, unless it has it.
+// give gives the client the token of the endpoint that answered, unless it has it.
 func (s *Session) give(e *cluster.Endpoint, request, response *message.Head) {
 	var digits [16]byte
 	token := appendToken(digits[:0], e.Token)
-	if value, ok := request.CookieValue(s.Cookie); ok && string(value) == string(token) {
+	if value, ok := s.shown(request); ok && string(value) == string(token) {
+		return
+	}
+	if s.Header != "" {
+		if _, ok := response.Lookup(s.Header); ok { // the endpoint's own
+			response.RemoveName([]byte(s.Header))
+		}
+		response.EndField(message.FieldByName([]byte(s.Header)), append(response.BeginField(s.Header), token...))
 		return
 	}
 	b := append(append(append(response.BeginField("set-cookie"), s.Cookie...), '='), token...)

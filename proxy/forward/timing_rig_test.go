@@ -57,8 +57,8 @@ func newInBubble(t *testing.T, script ...behaviour) *inBubble {
 	shared := netio.NewShared()
 	endpoints := []discovery.Endpoint{{Address: "127.0.0.1:1", Weight: 1}, {Address: "127.0.0.1:2", Weight: 1}, {Address: "127.0.0.1:3", Weight: 1}}
 	cl := cluster.New("web", endpoints, cluster.Options{
-		Limits:   cluster.Limits{MaxRequests: 100, MaxRetries: 100},
-		Upstream: upstream.Options{ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxConnections: 10, MaxIdle: 10, Dial: b.dial},
+		Limits:   cluster.Limits{MaxConnections: 10, MaxRequests: 100, MaxRetries: 100},
+		Upstream: upstream.Options{ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxIdle: 10, Dial: b.dial},
 	}, shared)
 	t.Cleanup(cl.Close)
 	b.target = Target{Labels: &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web"}, Cluster: cl}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 
+	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
@@ -18,8 +19,8 @@ type Undo struct {
 	From, To string
 }
 
-// apply changes the head of a response. a is the attempt that has it.
-func (u *Undo) apply(r *message.Head, h *hop.Hop, a *hop.Attempt) {
+// apply changes the head of a response to an exchange. a is the attempt that has it.
+func (u *Undo) apply(r *message.Head, x *filter.Exchange, a *hop.Attempt) {
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		if f.Removed {
@@ -29,9 +30,9 @@ func (u *Undo) apply(r *message.Head, h *hop.Hop, a *hop.Attempt) {
 		var to []byte
 		switch {
 		case u.Location && message.EqualFold(name, "location"):
-			to = u.location(value, h, a)
+			to = u.location(value, x, a)
 		case u.Cookies && message.EqualFold(name, "set-cookie"):
-			to = u.cookie(value, h, a)
+			to = u.cookie(value, x, a)
 		default:
 			continue
 		}
@@ -43,7 +44,7 @@ func (u *Undo) apply(r *message.Head, h *hop.Hop, a *hop.Attempt) {
 
 // location is where the client is sent. One that leads to somebody else stays, and so does
 // one that is relative to the path.
-func (u *Undo) location(value []byte, h *hop.Hop, a *hop.Attempt) []byte {
+func (u *Undo) location(value []byte, x *filter.Exchange, a *hop.Attempt) []byte {
 	scheme, rest, absolute := bytes.Cut(value, []byte("://"))
 	switch {
 	case absolute && (message.EqualFold(scheme, "http") || message.EqualFold(scheme, "https")):
@@ -58,18 +59,28 @@ func (u *Undo) location(value []byte, h *hop.Hop, a *hop.Attempt) []byte {
 	if n < 0 {
 		n = len(rest)
 	}
-	if !asked(rest[:n], string(bytes.ToLower(scheme)), h, a) {
+	if !asked(rest[:n], string(bytes.ToLower(scheme)), x.Hop, a) {
 		return value
 	}
 	path := rest[n:]
 	if len(path) == 0 || path[0] != '/' {
 		path = append([]byte("/"), path...)
 	}
-	if h.Host.Len() == 0 {
+	host := clientHost(x)
+	if len(host) == 0 {
 		return u.path(path)
 	}
-	to := append(append([]byte(h.Scheme), "://"...), h.Bytes(h.Host)...)
+	to := append(append([]byte(x.Hop.Scheme), "://"...), host...)
 	return append(to, u.path(path)...)
+}
+
+// clientHost is the host that the client has asked for, or that it would have if it had
+// followed the redirects itself.
+func clientHost(x *filter.Exchange) []byte {
+	if x.Followed > 0 {
+		return x.Led
+	}
+	return x.Hop.Bytes(x.Hop.Host)
 }
 
 // asked reports whether an authority is the endpoint's: its address, or the host that it
@@ -92,7 +103,7 @@ func (u *Undo) path(path []byte) []byte {
 
 // cookie changes the attributes Domain and Path (RFC 6265 section 4.1). A cookie whose name
 // begins with __Host- has no domain, and a path that is prescribed.
-func (u *Undo) cookie(value []byte, h *hop.Hop, a *hop.Attempt) []byte {
+func (u *Undo) cookie(value []byte, x *filter.Exchange, a *hop.Attempt) []byte {
 	if len(value) >= 7 && message.EqualFold(value[:7], "__Host-") {
 		return value
 	}
@@ -104,8 +115,8 @@ func (u *Undo) cookie(value []byte, h *hop.Hop, a *hop.Attempt) []byte {
 		name, text = bytes.TrimSpace(name), bytes.TrimSpace(text)
 		switch {
 		case n == 0: // the cookie itself
-		case message.EqualFold(name, "domain") && ownDomain(text, h, a):
-			host := message.Hostname(h.Bytes(h.Host))
+		case message.EqualFold(name, "domain") && ownDomain(text, x.Hop, a):
+			host := message.Hostname(clientHost(x))
 			if _, err := netip.ParseAddr(string(host)); err == nil || !bytes.Contains(host, []byte(".")) {
 				continue // without a domain it is the host's that set it
 			}

@@ -77,6 +77,14 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Skip("not under the race detector; make test runs it without, too")
 	}
 	t.Run("to one cluster", func(t *testing.T) { allocatesNothing(t, inMemory(t, true, special{})) })
+	for name, s := range map[string]*forward.Session{"a cookie": {Cookie: "srv", Path: "/"}, "a field": {Header: "x-session"}} {
+		t.Run("in a session by "+name, func(t *testing.T) {
+			allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) { a.Targets[0].Session = s }}))
+		})
+	}
+	t.Run("with high priority", func(t *testing.T) {
+		allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) { a.Priority = cluster.High }}))
+	})
 	for name, on := range map[string]*forward.HashOn{"nothing": nil, "a cookie": {Cookie: "session"}, "the client": {Source: true}} {
 		t.Run("to a split, sticky by "+name, func(t *testing.T) {
 			allocatesNothing(t, inMemory(t, true, special{change: func(a *forward.Forward) {
@@ -146,8 +154,9 @@ func inMemory(b testing.TB, all bool, e special) func() {
 	b.Cleanup(func() { recorder.Close(context.Background()) })
 	labels := &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web", Slow: time.Second}
 	labels.Metrics = m.Series(labels)
-	cl := cluster.New("web", []discovery.Endpoint{{Address: "127.0.0.1:1", Weight: 1}}, cluster.Options{Limits: cluster.Limits{MaxRequests: 10}, Upstream: upstream.Options{
-		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxConnections: 10, MaxIdle: 10,
+	limits := cluster.Limits{MaxConnections: 10, MaxRequests: 10}
+	cl := cluster.New("web", []discovery.Endpoint{{Address: "127.0.0.1:1", Weight: 1}}, cluster.Options{Limits: limits, High: limits, Upstream: upstream.Options{
+		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxIdle: 10,
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			go answer(far)

@@ -390,6 +390,46 @@ func (h *Head) Retarget(m Method, path string) {
 	h.query = Span{h.path.Off + h.path.Len, 0}
 }
 
+// Redirect gives the request another method, host and target. An empty path is "/".
+func (h *Head) Redirect(m Method, host, path, query string) {
+	if m != h.Method {
+		h.Method, h.method = m, h.Own(m.String())
+	}
+	if path == "" {
+		path = "/"
+	}
+	target := path
+	if query != "" {
+		target += "?" + query
+	}
+	h.Form, h.scheme, h.authority = Origin, Span{}, Span{}
+	h.target = h.Own(target)
+	h.path = Span{h.target.Off, uint32(len(path))}
+	h.query = Span{}
+	if query != "" {
+		h.query = Span{h.path.Off + h.path.Len + 1, uint32(len(query))}
+	}
+	if host != "" {
+		h.Replace(Host, host)
+	}
+}
+
+// DropContent makes the request one without content.
+func (h *Head) DropContent() {
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if name := h.Bytes(f.Name); len(name) > 8 && EqualFold(name[:8], "content-") {
+			f.Removed = true
+			if f.ID != Unknown {
+				h.known.remove(f.ID)
+			}
+		}
+	}
+	h.Remove(TransferEncoding)
+	h.Remove(Trailer)
+	h.Framing, h.Length = NoBody, 0
+}
+
 // Host is whom the request is for: the target's authority where it has one,
 // else the Host field (RFC 9112 section 3.3).
 func (h *Head) Host() []byte {

@@ -78,19 +78,29 @@ func (p *Proxy) AwaitAnswer(host, path string, status int, part string) {
 
 // ClusterCounts is what /clusters says of what is under way.
 type ClusterCounts struct {
-	Name      string `json:"name"`
-	Requests  int64  `json:"requests_active"`
-	Retries   int64  `json:"retries_active"`
-	Retried   uint64 `json:"retries_total"`
-	Refused   uint64 `json:"retries_refused_total"`
+	Name string `json:"name"`
+	PriorityCounts
+	High      PriorityCounts `json:"high"`
 	Endpoints []struct {
 		Address string `json:"address"`
 		Active  int64  `json:"requests_active"`
+		Open    int    `json:"connections_active"`
+		Idle    int    `json:"connections_idle"`
 	} `json:"endpoints"`
-	Connections struct {
+}
+
+// PriorityCounts is what it says of the requests of one priority.
+type PriorityCounts struct {
+	Requests        int64  `json:"requests_active"`
+	RequestsRefused uint64 `json:"requests_refused_total"`
+	Retries         int64  `json:"retries_active"`
+	Retried         uint64 `json:"retries_total"`
+	Refused         uint64 `json:"retries_refused_total"`
+	Connections     struct {
 		Active  int `json:"active"`
 		Idle    int `json:"idle"`
 		Pending int `json:"requests_pending"`
+		Refused int `json:"refused_total"`
 	} `json:"connections"`
 }
 

@@ -249,8 +249,10 @@ func (o Outcome) Want(t testing.TB, status int, flags, tries string) {
 func (x *Client) Settled() {
 	x.T.Helper()
 	Eventually(x.T, "every count being back at 0", func() bool {
-		c := x.Counts()
-		busy := c.Requests + c.Retries + int64(c.Connections.Active+c.Connections.Pending)
+		c, busy := x.Counts(), int64(0)
+		for _, of := range []PriorityCounts{c.PriorityCounts, c.High} {
+			busy += of.Requests + of.Retries + int64(of.Connections.Active+of.Connections.Pending)
+		}
 		for _, e := range c.Endpoints {
 			busy += e.Active
 		}

@@ -46,8 +46,8 @@ func (s *Set) listener(c *config.Config, lc *config.Listener) {
 func routeOf(c *config.Config, rc *config.Route) Route {
 	r := Route{
 		Name: routeName(rc), Unnamed: rc.Name == "" && rc.Match.Path == "" && rc.Match.PathTemplate == "", Match: rc.Match, Cluster: ID{Configuration, rc.Cluster},
-		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite, RequestHeaders: rc.RequestHeaders, ResponseHeaders: rc.ResponseHeaders,
-		Timeout: rc.Timeout, Idle: rc.IdleTimeout, Subset: rc.Subset, Session: rc.StatefulSession, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
+		Redirect: rc.Redirect, Answer: rc.Answer, Rewrite: rc.Rewrite, InternalRedirects: rc.InternalRedirects, RequestHeaders: rc.RequestHeaders, ResponseHeaders: rc.ResponseHeaders,
+		Timeout: rc.Timeout, Idle: rc.IdleTimeout, High: rc.Priority == "high", Subset: rc.Subset, Session: rc.StatefulSession, Host: rc.Host, Slow: rc.SlowThreshold, Traces: rc.Traces,
 		Policies: rc.RoutePolicies, Sticky: rc.Sticky, Guard: rc.Guard, ClusterHeader: rc.ClusterHeader,
 	}
 	r.Policy, r.Shares = policyOf(c, rc, rc.Cluster)

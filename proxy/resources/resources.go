@@ -120,6 +120,8 @@ type Route struct {
 	Timeout time.Duration
 	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
 	Idle time.Duration
+	// High says that its requests are of high priority to the circuit breakers of clusters.
+	High bool
 	// Policy is the route's own, or else its cluster's.
 	Policy Policy
 	// Shares is the cluster of the configuration with all of whose routes this one
@@ -132,6 +134,8 @@ type Route struct {
 	// Strip is taken from the front of the path where it is there; Prepend is put in
 	// front of what is left.
 	Strip, Prepend string
+	// InternalRedirects says which redirects are followed; nil is none.
+	InternalRedirects *config.InternalRedirects
 	// Rewrite changes path and host in their place; nil is none.
 	Rewrite *config.Rewrite
 	// RequestHeaders and ResponseHeaders change fields; nil is none.

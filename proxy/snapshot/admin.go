@@ -118,6 +118,18 @@ func (p *Proxy) requestDrain() {
 type clusterState struct {
 	cluster.Status
 	Connections poolState `json:"connections"`
+	// High is what there is to say of requests of high priority; nil while none has come.
+	High *highState `json:"high,omitempty"`
+}
+
+// highState is what [cluster.Status] and poolState say of ordinary requests.
+type highState struct {
+	Requests        int64     `json:"requests_active"`
+	Retries         int64     `json:"retries_active"`
+	Retried         uint64    `json:"retries_total"`
+	RefusedRequests uint64    `json:"requests_refused_total"`
+	RefusedRetries  uint64    `json:"retries_refused_total"`
+	Connections     poolState `json:"connections"`
 }
 
 type poolState struct {
@@ -132,10 +144,21 @@ type poolState struct {
 func (p *Proxy) clustersState() any {
 	all := []clusterState{}
 	for _, c := range p.current.Load().allClusters() {
-		s := c.Group.Stats()
-		all = append(all, clusterState{c.Status(), poolState{s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow}})
+		s := clusterState{Status: c.Status(), Connections: poolOf(c, cluster.Default)}
+		c.Priorities(func(of cluster.Priority) {
+			if of == cluster.High {
+				t := c.Traffic(of)
+				s.High = &highState{t.Requests, t.Retries, t.Retried, t.RefusedRequests, t.RefusedRetries, poolOf(c, of)}
+			}
+		})
+		all = append(all, s)
 	}
 	return all
+}
+
+func poolOf(c *cluster.Cluster, of cluster.Priority) poolState {
+	s := c.Connections(of).Stats()
+	return poolState{s.Active, s.Idle, s.Pending, s.Dialled, s.Reused, s.Overflow}
 }
 
 // act does to an endpoint what somebody asked the admin API for. It fails if there is no

@@ -37,14 +37,14 @@ func (g *generation) newCluster(n *newCluster) (_ *cluster.Cluster, err error) {
 		Known: n.known, Memory: g.memory.cluster(n.Name),
 		Upstream: upstream.Options{
 			ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout, LearnIdleTimeout: c.LearnIdleTimeout,
-			MaxConnections: c.CircuitBreaker.MaxConnections, MaxPending: c.CircuitBreaker.MaxPending, MaxIdle: c.MaxIdle,
-			Head: http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
-			Dial: g.dial, Kernel: g.kernel,
+			MaxIdle: c.MaxIdle,
+			Head:    http1.Limits{HeadBytes: c.MaxHeaderBytes, Fields: c.MaxHeaderFields},
+			Dial:    g.dial, Kernel: g.kernel,
 			Protocol: protocol(c.Protocol), HTTP2: http2Options(&c.HTTP2, c.MaxHeaderBytes, c.MaxHeaderFields), TLS: client,
 		},
 		Balance: balanceOptions(&c.Balance, n.Zone), Decay: c.Balance.Decay,
-		Limits: cluster.Limits{MaxRequests: c.CircuitBreaker.MaxRequests, MaxRetries: c.CircuitBreaker.MaxRetries},
-		Log:    g.options.Log, Service: serviceOf(n.Cluster),
+		Limits: cluster.Limits(c.CircuitBreaker.Thresholds), High: cluster.Limits(c.CircuitBreaker.High),
+		Log: g.options.Log, Service: serviceOf(n.Cluster),
 		Note: func(kind events.Kind, endpoint, text string) { g.note(kind, n.Name, endpoint, text) },
 	}
 	if s := c.Balance.SlowStart; s != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync/atomic"
 
+	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/telemetry/events"
@@ -45,7 +46,7 @@ const reclaimed = 8
 // reclaim closes some pooled connections, and returns how many.
 func (p *Proxy) reclaim() (closed int) {
 	for _, c := range p.current.Load().allClusters() {
-		if closed += c.Group.Reclaim(reclaimed - closed); closed >= reclaimed {
+		if closed += c.Reclaim(reclaimed - closed); closed >= reclaimed {
 			break
 		}
 	}
@@ -64,8 +65,10 @@ func (p *Proxy) plan(c *config.Config) {
 	}
 	traffic := p.budget.Open()
 	for _, c := range p.current.Load().allClusters() {
-		s := c.Group.Stats()
-		traffic += s.Active + s.Idle
+		c.Priorities(func(of cluster.Priority) {
+			s := c.Connections(of).Stats()
+			traffic += s.Active + s.Idle
+		})
 	}
 	p.budget.Set(wanted, max(descriptors.Open()-traffic, 0)+aFew)
 	if most := p.budget.Most(); wanted > most {

@@ -338,7 +338,7 @@ func (x *explanation) targets() error {
 			likely = chances[i]
 			x.plan(one.Plan)
 		}
-		shown := explain.Target{Cluster: t.Cluster.Name, Variant: t.Labels.Variant, Chance: chances[i], Endpoints: []explain.Endpoint{}}
+		shown := explain.Target{Cluster: t.Cluster.Name, Variant: t.Labels.Variant, Chance: chances[i], Endpoints: []explain.Endpoint{}, Session: one.Session}
 		shown.Sent = sentHead(one.Sent, two.Sent)
 		shown.Changes = compared(x.in.lines, shown.Sent)
 		status := t.Cluster.Status()

@@ -50,27 +50,40 @@ func (p *Proxy) measureClusters() {
 		[]string{"outcome"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
 			c.Picks(func(outcome string, n uint64) { emit(float64(n), outcome) })
 		})
-	each("hopscope_upstream_requests_active", "Requests under way to a cluster.", metrics.Gauge,
-		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(float64(c.Traffic().Requests)) })
-	each("hopscope_retries_active", "Retries under way to a cluster.", metrics.Gauge,
-		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(float64(c.Traffic().Retries)) })
-	each("hopscope_retries_total", "Retries that a circuit breaker or a budget let through.", metrics.Counter,
-		nil, func(c *cluster.Cluster, emit func(float64, ...string)) { emit(float64(c.Traffic().Retried)) })
-	each("hopscope_circuit_breaker_refused_total", "Requests and retries that a circuit breaker, or a retry budget, did not let through.", metrics.Counter,
-		[]string{"breaker"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
-			u := c.Traffic()
+	breakers := func(name, help string, kind metrics.Kind, labels []string, read func(c *cluster.Cluster, of cluster.Priority, emit func(float64, ...string))) {
+		each(name, help, kind, append([]string{"priority"}, labels...), func(c *cluster.Cluster, emit func(float64, ...string)) {
+			c.Priorities(func(of cluster.Priority) {
+				read(c, of, func(value float64, labels ...string) { emit(value, append([]string{of.String()}, labels...)...) })
+			})
+		})
+	}
+	breakers("hopscope_upstream_requests_active", "Requests under way to a cluster.", metrics.Gauge,
+		nil, func(c *cluster.Cluster, of cluster.Priority, emit func(float64, ...string)) {
+			emit(float64(c.Traffic(of).Requests))
+		})
+	breakers("hopscope_retries_active", "Retries under way to a cluster.", metrics.Gauge,
+		nil, func(c *cluster.Cluster, of cluster.Priority, emit func(float64, ...string)) {
+			emit(float64(c.Traffic(of).Retries))
+		})
+	breakers("hopscope_retries_total", "Retries that a circuit breaker or a budget let through.", metrics.Counter,
+		nil, func(c *cluster.Cluster, of cluster.Priority, emit func(float64, ...string)) {
+			emit(float64(c.Traffic(of).Retried))
+		})
+	breakers("hopscope_circuit_breaker_refused_total", "Requests and retries that a circuit breaker, or a retry budget, did not let through.", metrics.Counter,
+		[]string{"breaker"}, func(c *cluster.Cluster, of cluster.Priority, emit func(float64, ...string)) {
+			u := c.Traffic(of)
 			emit(float64(u.RefusedRequests), "requests")
 			emit(float64(u.RefusedRetries), "retries")
-			emit(float64(c.Group.Stats().Overflow), "connections")
+			emit(float64(c.Connections(of).Stats().Overflow), "connections")
 		})
-	each("hopscope_circuit_breaker_limit", "How many requests, retries and connections of a cluster a circuit breaker lets through at once, and how many requests may wait for a connection (pending). There is none for retries where a budget bounds them.", metrics.Gauge,
-		[]string{"breaker"}, func(c *cluster.Cluster, emit func(float64, ...string)) {
-			requests, retries, connections, pending := c.Limits()
-			emit(float64(requests), "requests")
-			emit(float64(connections), "connections")
-			emit(float64(pending), "pending")
+	breakers("hopscope_circuit_breaker_limit", "How many requests, retries and connections of a cluster a circuit breaker lets through at once, and how many requests may wait for a connection (pending). There is none for retries where a budget bounds them.", metrics.Gauge,
+		[]string{"breaker"}, func(c *cluster.Cluster, of cluster.Priority, emit func(float64, ...string)) {
+			l := c.Limits(of)
+			emit(float64(l.MaxRequests), "requests")
+			emit(float64(l.MaxConnections), "connections")
+			emit(float64(l.MaxPending), "pending")
 			if r := p.current.Load().retries[c.Name]; r == nil || r.Budget == nil {
-				emit(float64(retries), "retries")
+				emit(float64(l.MaxRetries), "retries")
 			}
 		})
 }

@@ -31,24 +31,40 @@ func (g *generation) mirrors(r *resources.Route, labels *hop.Labels) (all []*for
 	return all
 }
 
-// measureMirrors registers the metric of requests that were not copied.
-func (p *Proxy) measureMirrors() {
+// measureRoutes registers the metrics of what routes do besides sending requests on.
+func (p *Proxy) measureRoutes() {
 	p.metrics.Func("hopscope_mirror_skipped_total", "Requests that were not copied to a mirror's cluster, because as many copies as its max_requests were under way.", metrics.Counter,
-		[]string{"service", "listener", "route", "cluster"}, func(emit func(float64, ...string)) {
-			g := p.current.Load()
-			skipped := map[[3]string]uint64{} // routes may have the same name
-			for _, b := range g.listeners {
-				for i := range b.forwarder.Routes {
-					if a, ok := b.forwarder.Routes[i].Action.(*forward.Forward); ok {
-						for _, m := range a.Mirrors {
-							l := m.Route.Labels
-							skipped[[3]string{l.Listener, l.Route, l.Cluster}] += m.Skipped()
-						}
-					}
+		[]string{"service", "listener", "route", "cluster"}, p.sums(func(_ *hop.Labels, a *forward.Forward, add func(*hop.Labels, string, uint64)) {
+			for _, m := range a.Mirrors {
+				add(m.Route.Labels, m.Route.Labels.Cluster, m.Skipped())
+			}
+		}))
+	p.metrics.Func("hopscope_internal_redirects_total", "Redirects of endpoints that internal_redirects of their route was for: followed, or passed to the client since they could not be.", metrics.Counter,
+		[]string{"service", "listener", "route", "result"}, p.sums(func(l *hop.Labels, a *forward.Forward, add func(*hop.Labels, string, uint64)) {
+			if a.Follow != nil {
+				followed, passed := a.Follow.Counts()
+				add(l, "followed", followed)
+				add(l, "passed", passed)
+			}
+		}))
+}
+
+// sums emits what of finds in the actions of the configuration's routes: numbers, each with
+// the labels of its route and one label more. Routes may have the same name.
+func (p *Proxy) sums(of func(l *hop.Labels, a *forward.Forward, add func(*hop.Labels, string, uint64))) func(emit func(float64, ...string)) {
+	return func(emit func(float64, ...string)) {
+		sums := map[[3]string]uint64{}
+		add := func(l *hop.Labels, label string, n uint64) { sums[[3]string{l.Listener, l.Route, label}] += n }
+		for _, b := range p.current.Load().listeners {
+			for i := range b.forwarder.Routes {
+				r := &b.forwarder.Routes[i]
+				if a, ok := r.Action.(*forward.Forward); ok {
+					of(r.Labels, a, add)
 				}
 			}
-			for of, n := range skipped {
-				emit(float64(n), p.service, of[0], of[1], of[2])
-			}
-		})
+		}
+		for labels, n := range sums {
+			emit(float64(n), p.service, labels[0], labels[1], labels[2])
+		}
+	}
 }

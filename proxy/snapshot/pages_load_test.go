@@ -21,7 +21,8 @@ func TestPagesUnderLoad(t *testing.T) {
 	proxytest.NoLeaks(t)
 	address := proxytest.Serve(t, proxytest.Echo)
 	rig := proxytest.StartConfig(t, proxytest.NewConfig(t, address, func(c *config.Config) { c.Admin.Address = "127.0.0.1:0" }))
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	// The admin server has room for 32 connections, and closes one for every other.
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 30}}
 	defer client.CloseIdleConnections()
 	before := runtime.NumGoroutine()
 

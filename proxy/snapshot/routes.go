@@ -40,8 +40,14 @@ func (g *generation) route(r *resources.Route, lc *config.Listener, labels *hop.
 		Targets: targets, Sticky: sticky(r.Sticky), Held: g.hold(lc, r, targets), ClusterHeader: r.ClusterHeader, Timeout: r.Timeout,
 		Strip: r.Strip, Prepend: r.Prepend, Host: r.Host,
 	}
+	if r.High {
+		a.Priority = cluster.High
+	}
 	if r.Rewrite != nil {
 		rewrite(a, r.Rewrite, &r.Match.Conditions)
+	}
+	if c := r.InternalRedirects; c != nil {
+		a.Follow = &forward.Follow{Most: c.Max, Statuses: c.Codes, CrossScheme: c.CrossScheme, Copy: c.CopyHeaders}
 	}
 	a.Mirrors = g.mirrors(r, labels)
 	a.Request = fieldChanges(header.Request, r.RequestHeaders)

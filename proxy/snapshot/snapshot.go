@@ -177,7 +177,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 	p.measureAdmin()
 	p.measureClusters()
 	p.measureBuffers()
-	p.measureMirrors()
+	p.measureRoutes()
 	p.measureOverload()
 	p.measureLimits()
 	p.measureDescriptors()

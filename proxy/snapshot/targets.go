@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"strings"
+
 	"github.com/hopscope/hopscope/proxy/balance"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
@@ -50,12 +52,22 @@ func (g *generation) target(r *resources.Route, of *resources.Target, retry *for
 		t.Hedge = &forward.Hedge{After: h.After, Attempts: h.Attempts}
 	}
 	if s := r.Session; s != nil {
-		t.Session = &forward.Session{Cookie: s.Cookie.Name, Path: s.Cookie.Path, TTL: s.Cookie.TTL, Strict: s.Strict}
+		t.Session = session(s)
 	}
 	if len(r.Subset) > 0 {
 		t.Subset = balance.NewCriteria(r.Subset)
 	}
 	return t, true
+}
+
+func session(c *config.StatefulSession) *forward.Session {
+	s := &forward.Session{Strict: c.Strict}
+	if h := c.Header; h != nil {
+		s.Header = strings.ToLower(h.Name)
+		return s
+	}
+	s.Cookie, s.Path, s.TTL = c.Cookie.Name, c.Cookie.Path, c.Cookie.TTL
+	return s
 }
 
 func sticky(c *config.Sticky) *forward.HashOn {

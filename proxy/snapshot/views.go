@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hopscope/hopscope/proxy/cluster"
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/upstream"
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
@@ -124,27 +126,28 @@ func (p *Proxy) measure() {
 		[]string{"service", "direction"}, func(emit func(float64, ...string)) {
 			p.active.Slow(time.Now(), func(service string, d hop.Direction, n int) { emit(float64(n), service, d.String()) })
 		})
+	pools := func(emit func(cluster, priority string, s upstream.Stats)) {
+		for _, c := range p.current.Load().measured() {
+			c.Priorities(func(of cluster.Priority) { emit(c.Name, of.String(), c.Connections(of).Stats()) })
+		}
+	}
 	p.metrics.Func("hopscope_upstream_connections", "Connections to a cluster's endpoints, by state.", metrics.Gauge,
-		[]string{"service", "cluster", "state"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().measured() {
-				s := c.Group.Stats()
-				emit(float64(s.Active), service, c.Name, "active")
-				emit(float64(s.Idle), service, c.Name, "idle")
-			}
+		[]string{"service", "cluster", "priority", "state"}, func(emit func(float64, ...string)) {
+			pools(func(cluster, priority string, s upstream.Stats) {
+				emit(float64(s.Active), service, cluster, priority, "active")
+				emit(float64(s.Idle), service, cluster, priority, "idle")
+			})
 		})
 	p.metrics.Func("hopscope_upstream_requests_pending", "Requests that wait for a connection.", metrics.Gauge,
-		[]string{"service", "cluster"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().measured() {
-				emit(float64(c.Group.Stats().Pending), service, c.Name)
-			}
+		[]string{"service", "cluster", "priority"}, func(emit func(float64, ...string)) {
+			pools(func(cluster, priority string, s upstream.Stats) { emit(float64(s.Pending), service, cluster, priority) })
 		})
 	p.metrics.Func("hopscope_upstream_connections_total", "Connections handed to requests, by where they came from.", metrics.Counter,
-		[]string{"service", "cluster", "source"}, func(emit func(float64, ...string)) {
-			for _, c := range p.current.Load().measured() {
-				s := c.Group.Stats()
-				emit(float64(s.Dialled), service, c.Name, "dialled")
-				emit(float64(s.Reused), service, c.Name, "pool")
-				emit(float64(s.Overflow), service, c.Name, "refused")
-			}
+		[]string{"service", "cluster", "priority", "source"}, func(emit func(float64, ...string)) {
+			pools(func(cluster, priority string, s upstream.Stats) {
+				emit(float64(s.Dialled), service, cluster, priority, "dialled")
+				emit(float64(s.Reused), service, cluster, priority, "pool")
+				emit(float64(s.Overflow), service, cluster, priority, "refused")
+			})
 		})
 }

@@ -27,10 +27,12 @@ type Options struct {
 	// LearnIdleTimeout keeps a connection's idle time also below the time after which its
 	// endpoint closes it, as far as that is known.
 	LearnIdleTimeout bool
-	MaxConnections   int          // open at once, to all endpoints
-	MaxPending       int          // callers waiting for a connection
-	MaxIdle          int          // pooled connections of one endpoint
-	Head             http1.Limits // of a response
+	MaxConnections   int // open at once, to all endpoints
+	MaxPending       int // callers waiting for a connection
+	// Breaker is where the configuration has these two, for errors: "circuit_breaker".
+	Breaker string
+	MaxIdle int          // pooled connections of one endpoint
+	Head    http1.Limits // of a response
 	// Protocol is the protocol to speak to the endpoints. HTTP2 has the settings of
 	// HTTP/2 connections; the group itself fills in Shared, Name, Cluster, Scheme and
 	// IdleTimeout.
@@ -116,6 +118,9 @@ func (g *Group) Scheme() string {
 	}
 	return "http"
 }
+
+// breaker is where the configuration has the limits.
+func (g *Group) breaker() string { return cmp.Or(g.options.Breaker, "circuit_breaker") }
 
 // HeadBytes is the maximum size of a response head.
 func (g *Group) HeadBytes() int { return cmp.Or(g.options.Head.HeadBytes, http1.DefaultHeadBytes) }
@@ -288,7 +293,7 @@ func (g *Group) acquire(ctx context.Context, e *Endpoint, now, giveUp time.Durat
 		case mayDial:
 			return g.dial(ctx, e, giveUp)
 		}
-		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending", g.Name, g.options.MaxConnections, g.options.MaxPending))
+		return nil, fault.New(fault.Overflow, fmt.Sprintf("cluster %s has its %d connections open and %d requests waiting; raise max_connections or max_pending of %s", g.Name, g.options.MaxConnections, g.options.MaxPending, g.breaker()))
 	}
 }
 

@@ -69,7 +69,7 @@ func (g *Group) late(e *Endpoint) error {
 	if e.dialling > 0 && g.multiplexes(e) && g.open < g.options.MaxConnections { // it waited for a connection that is being dialled, though there was room to dial its own
 		return fault.New(fault.ConnectTimeout, "no connection to "+e.Address+" was ready before the request timed out")
 	}
-	return fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s became free in time: all %d are in use", g.Name, g.options.MaxConnections))
+	return fault.New(fault.Overflow, fmt.Sprintf("no connection of cluster %s became free in time: all %d are in use, as many as max_connections of %s allows", g.Name, g.options.MaxConnections, g.breaker()))
 }
 
 // leave takes w out of the queue. It returns false if its turn has come already.

@@ -95,7 +95,7 @@ func hereBySeries() []link {
 
 // fullest is the part in use of each limit of a proxy.
 func fullest() string {
-	const on = " / on (job, instance, service, cluster) "
+	const on = " / on (job, instance, service, cluster, priority) "
 	limit := func(breaker string) string {
 		return "(" + of("hopscope_circuit_breaker_limit", `breaker="`+breaker+`"`) + " > 0)"
 	}

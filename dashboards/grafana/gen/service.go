@@ -93,7 +93,7 @@ func service() *board {
 		failing("Refused by a circuit breaker", "Requests and retries that a circuit breaker, or a retry budget, did not let through.", events,
 			query{top(10, sum("cluster, breaker", rate(of("hopscope_circuit_breaker_refused_total", cluster)))), "{{cluster}}: {{breaker}}"}),
 		lines("Circuit breakers, in use", "What part of each circuit breaker's requests is on its way.", ratio,
-			query{top(10, largest("cluster", of("hopscope_upstream_requests_active", cluster)+" / on (job, instance, service, cluster) ("+
+			query{top(10, largest("cluster", of("hopscope_upstream_requests_active", cluster)+" / on (job, instance, service, cluster, priority) ("+
 				of("hopscope_circuit_breaker_limit", cluster, `breaker="requests"`)+" > 0)")), "{{cluster}}"}),
 		lines("Waiting for a connection", "Requests that wait for a connection to an endpoint.", count,
 			query{top(10, sum("cluster", of("hopscope_upstream_requests_pending", cluster))), "{{cluster}}"})))

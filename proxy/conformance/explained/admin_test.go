@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
@@ -20,7 +22,7 @@ listeners:
   - name: edge
     address: "`+proxytest.OwnAddress()+`"
     routes:
-      - {name: beta, match: {headers: {x-user-group: {exact: beta}}}, cluster: web}
+      - {name: beta, match: {headers: {x-user-group: {exact: beta}}}, cluster: web, priority: high}
       - {name: old, match: {path: /old}, redirect: {path: /new}}
 clusters:
   web: {endpoints: ["127.0.0.1:1", "127.0.0.1:2"], circuit_breaker: {max_requests: 1}}
@@ -50,6 +52,9 @@ clusters:
 		_, e, text := post(`{"url": "http://shop.test/cart", "headers": ["x-user-group: beta"]}`)
 		if e.Route == nil || e.Route.Name != "beta" || len(e.Targets) != 1 || len(e.Targets[0].Endpoints) != 2 || e.Targets[0].Sent[0] != "GET /cart HTTP/1.1" {
 			t.Fatalf("answer %s", text)
+		}
+		if !slices.Contains(e.Settings, config.Shown{Key: "priority", Value: "high"}) {
+			t.Errorf("the settings are %v", e.Settings)
 		}
 	}
 	if _, e, text := ask(client.Get(address + "?" + url.Values{"url": {"/old"}, "method": {"PUT"}, "header": {"host: shop.test", "x-a: 1"}}.Encode())); e.Answer == nil || e.Answer.Status != 301 || len(e.Earlier) != 1 || e.Earlier[0].Key != "headers x-user-group" || !e.Earlier[0].Absent {

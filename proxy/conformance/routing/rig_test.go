@@ -44,18 +44,22 @@ func (k kind) protocols() *http.Protocols {
 
 // seen is a request as an endpoint has it.
 type seen struct {
-	Cluster, Method, Target, Host string
-	Header                        http.Header
+	Cluster, Method, Target, Host, Content string // at most 100 bytes
+	Size                                   int    // of the content
+	Header                                 http.Header
 }
 
 // endpoint runs an endpoint of a cluster, which tells what it sees, and answers with the
-// fields that the request asks for by x-answer-NAME, and its x-status and x-content. It fails
-// if x-fail has its name.
+// fields that the request asks for by x-answer-NAME, and its x-status and x-content, unless
+// x-only has the name of another. It fails if x-fail has its name.
 func (k kind) endpoint(t *testing.T, cluster string) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		text, _ := json.Marshal(seen{cluster, r.Method, r.RequestURI, r.Host, r.Header})
+		content, _ := io.ReadAll(r.Body)
+		text, _ := json.Marshal(seen{cluster, r.Method, r.RequestURI, r.Host, string(content[:min(len(content), 100)]), len(content), r.Header.Clone()})
+		if only := r.Header.Get("X-Only"); only != "" && only != cluster {
+			r.Header = http.Header{}
+		}
 		for name, values := range r.Header {
 			if to, ok := strings.CutPrefix(name, "X-Answer-"); ok {
 				w.Header()[to] = values
