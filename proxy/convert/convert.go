@@ -54,6 +54,8 @@ type draft struct {
 	notes []Note
 	// origins has the line of each route, by listener and index.
 	origins map[string][]origin
+	// http2Clusters are the clusters that will speak HTTP/2, where they are converted after the routes.
+	http2Clusters map[string]bool
 }
 
 // origin is where a route comes from.
@@ -63,7 +65,7 @@ type origin struct {
 }
 
 func newDraft(file string) *draft {
-	return &draft{Config: config.New(), file: file, origins: map[string][]origin{}}
+	return &draft{Config: config.New(), file: file, origins: map[string][]origin{}, http2Clusters: map[string]bool{}}
 }
 
 // left notes what has no counterpart.
@@ -79,7 +81,7 @@ func (d *draft) differs(line int, what, format string, args ...any) {
 // note adds a note, once.
 func (d *draft) note(n Note) {
 	n.File = d.file
-	const shown = 160
+	const shown = 240
 	if n.What = oneLine(n.What); len(n.What) > shown {
 		n.What = strings.ToValidUTF8(n.What[:shown], "") + "..."
 	}
@@ -153,6 +155,9 @@ func (d *draft) fits(l *config.Listener, r config.Route) error {
 		cluster, known := d.Clusters[name]
 		if !known { // it is converted later
 			cluster = config.NewCluster("127.0.0.1:1")
+			if d.http2Clusters[name] {
+				cluster.Protocol = "http2"
+			}
 			if len(r.Subset) > 0 {
 				cluster.Balance.Subsets = config.NewSubsets(slices.Sorted(maps.Keys(r.Subset))...)
 			}

@@ -71,6 +71,7 @@ func (e *envoy) bootstrap(root *node) {
 	clusters := static.list("clusters")
 	for _, n := range clusters {
 		e.clusters[n.str("name")] = n
+		e.http2Clusters[n.str("name")] = speaksHTTP2(n)
 		e.budgets[n.str("name")] = n.find("circuit_breakers").firstThreshold().find("retry_budget")
 	}
 	for i, n := range static.list("listeners") {
@@ -184,6 +185,10 @@ func (e *envoy) filterChain(l *config.Listener, chain *node) {
 			manager = f.get("typed_config")
 			continue
 		}
+		if typeOf(f) == "ConnectionLimit" {
+			e.connectionLimit(l, f)
+			continue
+		}
 		f.read = false
 	}
 	if manager == nil {
@@ -219,7 +224,6 @@ func (e *envoy) manager(l *config.Listener, n *node) bool {
 		l.Path.EscapedSlashes = word
 	}
 	e.forwarded(l, n)
-	e.upgrades(n)
 	if !e.opens(l, origin{n.line, l.Name}) {
 		n.readAll()
 		return false
@@ -241,6 +245,7 @@ func (e *envoy) manager(l *config.Listener, n *node) bool {
 		}
 	}
 	e.routeConfig(l, routes, filters, anyPort)
+	filters.finish()
 	return true
 }
 
@@ -269,16 +274,6 @@ func (e *envoy) forwarded(l *config.Listener, n *node) {
 	n.skip("use_remote_address", "skip_xff_append")
 	l.Forwarded.TrustedProxies, l.Forwarded.XForwarded = hops+1, "pass"
 	e.differs(n.line, "use_remote_address", "without it Envoy believes X-Forwarded-For, and so does this listener: set forwarded.trusted_proxies to 0 if it faces the public")
-}
-
-// upgrades lists which upgrades Envoy lets through; hopscope lets all.
-func (e *envoy) upgrades(n *node) {
-	for _, u := range n.list("upgrade_configs") {
-		u.skip("upgrade_type", "enabled")
-		if kind := strings.ToLower(u.str("upgrade_type")); kind != "websocket" {
-			u.read = false
-		}
-	}
 }
 
 // accessLog converts the first log that goes to a file.
@@ -355,7 +350,6 @@ var reasons = map[string]string{
 	"internal_redirect_policy":           "hopscope leaves redirects to the client",
 	"host_rewrite_path_regex":            "a host is rewritten to a name, to a field's value or to the endpoint's address",
 	"append_x_forwarded_host":            "hopscope does not write X-Forwarded-Host",
-	"max_stream_duration":                "a route has a timeout for the whole response",
 	"priority":                           "hopscope has one priority of requests",
 	"require_tls":                        "hopscope's conditions do not have the scheme: add a redirect to the routes of the plain listener",
 	"transport_socket":                   "of transport sockets hopscope has TLS and plain text",
@@ -363,6 +357,7 @@ var reasons = map[string]string{
 	"dynamic_metadata":                   "hopscope has no dynamic metadata",
 	"filter_state":                       "hopscope has no filter state",
 	"tls_context":                        "see identities, for names in the client's certificate",
+	"attributes":                         "the cookie of a session has HttpOnly, and no other attributes but Path and Max-Age",
 	"matcher":                            "hopscope has lists of routes, not trees of matchers",
 	"server_name":                        "the Server field stays the endpoint's",
 	"overload_manager":                   "hopscope protects itself: see overload",
@@ -371,7 +366,12 @@ var reasons = map[string]string{
 	"include_request_attempt_count":      "x-envoy-attempt-count is always there",
 	"request_timeout":                    "hopscope has no timeout for receiving a whole request: see stream_idle_timeout",
 	"response_rate_limit":                "see bandwidth of a route, which is for all its requests together",
-	"upgrade_configs":                    "see upgrades of a route; without it every upgrade is passed on",
+	"thresholds":                         "hopscope has one priority of requests",
+	"retry_host_predicate":               "a retry goes to another endpoint, if there is one; hopscope knows no other wish",
+	"per_try_idle_timeout":               "see per_try_timeout, which is until the response begins",
+	"per_host_thresholds":                "limits are of the cluster, for all endpoints together",
+	"max_connection_pools":               "a cluster has one pool for each endpoint",
+	"overrides":                          "a route has the settings of the filter, or does without it",
 	"retriable_request_headers":          "what is retried does not depend on fields of the request",
 	"rate_limited_retry_back_off":        "the wait before a retry does not depend on fields of the response",
 	"retry_priority":                     "a retry goes to another endpoint of the priority in use",
@@ -391,12 +391,15 @@ var reasons = map[string]string{
 
 // filterReasons say the same of HTTP and network filters, by a part of their type.
 var filterReasons = []struct{ part, why string }{
-	{"lua", "hopscope runs no Lua"}, {"wasm", "hopscope runs no WebAssembly"}, {"jwt", "hopscope does not check tokens"},
-	{"extauthz", "hopscope asks no authorization service"}, {"ext_authz", "hopscope asks no authorization service"},
-	{"rbac", "hopscope has no RBAC: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits"},
-	{"rate_limit", "hopscope has no rate limits"}, {"extproc", "hopscope asks no processing service"}, {"ext_proc", "hopscope asks no processing service"},
+	{"lua", "hopscope runs no Lua"}, {"wasm", "hopscope runs no WebAssembly"}, {"jwt", "hopscope does not check tokens: the routes are open to all"},
+	{"oauth2", "hopscope does not check tokens: the routes are open to all"},
+	{"basic_auth", "hopscope asks for no passwords: the routes are open to all"}, {"api_key_auth", "hopscope asks for no keys: the routes are open to all"},
+	{"extauthz", "hopscope asks no authorization service: the routes are open to all"},
+	{"ext_authz", "hopscope asks no authorization service: the routes are open to all"},
+	{"rbac", "hopscope has no RBAC, and the routes are open to all: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"},
+	{"rate_limit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"}, {"extproc", "hopscope asks no processing service"}, {"ext_proc", "hopscope asks no processing service"},
 	{"tcp_proxy", "hopscope proxies HTTP only"}, {"tcpproxy", "hopscope proxies HTTP only"}, {"proxy_protocol", "hopscope does not read the PROXY protocol"},
-	{"dynamic_forward_proxy", "see forward_proxy of a listener"}, {"transcoder", "hopscope does not translate JSON to gRPC"},
+	{"dynamic_forward_proxy", "see forward_proxy of a listener"},
 }
 
 func reasonOf(n *node) string {

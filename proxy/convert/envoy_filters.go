@@ -1,53 +1,78 @@
 package convert
 
 import (
-	"slices"
-	"strconv"
+	"cmp"
 	"strings"
-	"time"
 
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// filterSet is what the HTTP filters of a connection manager do to its routes. A filter is
-// known by its name, under which routes have what is different for them.
+// filterSet is what the HTTP filters of a connection manager do to its routes.
 type filterSet struct {
 	listener *config.Listener
-	cors     string
-	fault    string
-	body     string
-	compress string
+	filters  []*httpFilter
+	// upgrades are the protocols that requests may change to, unless a route says otherwise.
+	upgrades map[string]bool
+	// byCall is true if requests are translated to calls, by whose path Envoy then finds
+	// their route.
+	byCall bool
+	// maxStream is the time for a whole stream, unless a route says otherwise.
+	maxStream *node
+}
 
-	faults     *node
-	bodies     *node
-	compressor *config.Compress
-	at         *node // the first compressor
+// httpFilter is a filter that does something to routes.
+type httpFilter struct {
+	name     string // under which routes have what is different for them
+	legacy   string // the key under which they had it before; empty if there was none
+	at       *node  // the filter in its list
+	disabled bool   // it does nothing but for routes that say otherwise
+	apply    filterApply
+	used     bool // by a route without a configuration of its own
+}
+
+// filterApply gives a route what a filter does to it, by its configuration. That is shared
+// with other routes unless the route, or what is around it, has another one in its place.
+type filterApply func(s *filterSet, e *envoy, r *config.Route, n *node, shared bool)
+
+// routeFilters are those that do something to routes, by their type.
+var routeFilters = map[string]filterApply{
+	"Cors":                (*filterSet).cors,
+	"HTTPFault":           (*filterSet).fault,
+	"Buffer":              (*filterSet).buffer,
+	"Compressor":          (*filterSet).compress,
+	"Decompressor":        (*filterSet).decompress,
+	"BandwidthLimit":      (*filterSet).bandwidth,
+	"AdmissionControl":    (*filterSet).admission,
+	"AdaptiveConcurrency": (*filterSet).adaptive,
+	"StatefulSession":     (*filterSet).session,
+	"GrpcJsonTranscoder":  (*filterSet).transcode,
 }
 
 // httpFilters reads the HTTP filters.
 func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
-	set := &filterSet{listener: l}
+	set := &filterSet{listener: l, maxStream: manager.get("common_http_protocol_options", "max_stream_duration")}
+	set.upgrades = e.upgrades(manager, nil)
 	l.GRPCWeb = false
 	for _, f := range manager.list("http_filters") {
 		name, kind := f.str("name"), typeOf(f)
 		f.get("typed_config").skip("@type")
-		switch {
+		disabled := f.truth("disabled")
+		if kind == "" && name == "envoy.filters.http.cors" {
+			kind = "Cors"
+		}
+		switch apply := routeFilters[kind]; {
+		case apply != nil:
+			set.filters = append(set.filters, &httpFilter{name: name, legacy: map[string]string{"Cors": "cors"}[kind], at: f, disabled: disabled, apply: apply})
 		case kind == "Router" || kind == "" && name == "envoy.filters.http.router":
 			f.get("typed_config").skip("start_child_span", "suppress_envoy_headers", "dynamic_stats")
-		case kind == "Cors" || kind == "" && name == "envoy.filters.http.cors":
-			set.cors = name
-		case kind == "HTTPFault":
-			set.fault, set.faults = name, f.get("typed_config")
-		case kind == "Buffer":
-			set.body, set.bodies = name, f.get("typed_config")
-		case kind == "Compressor":
-			set.compression(e, f)
+		case kind == "FilterConfig" && name == "envoy.filters.http.grpc_stats":
+			f.readAll()
+		case disabled:
+			f.readAll() // a route that turns it on has a key that is listed
 		case kind == "GrpcWeb" || kind == "" && name == "envoy.filters.http.grpc_web":
 			l.GRPCWeb = true
 		case kind == "HealthCheck":
 			e.healthAnswer(l, f)
-		case kind == "FilterConfig" && name == "envoy.filters.http.grpc_stats":
-			f.readAll()
 		default:
 			f.read = false
 		}
@@ -55,34 +80,98 @@ func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
 	return set
 }
 
-// compression adds the algorithm of a compressor.
-func (s *filterSet) compression(e *envoy, f *node) {
-	t := f.get("typed_config")
-	t.skip("compressor_library", "choose_first")
-	algorithm := map[string]string{"Gzip": "gzip", "Brotli": "br", "Zstd": "zstd"}[typeOf(t.get("compressor_library"))]
-	if algorithm == "" {
-		f.read = false
+// apply gives a route what the filters do to it. levels are the route, its action, and
+// what is around it.
+func (s *filterSet) apply(e *envoy, r *config.Route, levels []*node) {
+	for _, f := range s.filters {
+		own := perFilter(levels, f.name)
+		if f.legacy != "" && own == nil {
+			if n := innermost(levels, f.legacy); n != nil {
+				own = &override{config: n}
+			}
+		}
+		switch {
+		case own == nil && f.disabled, own != nil && own.disabled:
+		case own != nil && own.config != nil:
+			f.apply(s, e, r, own.config, false)
+		default:
+			f.used = true
+			f.apply(s, e, r, f.at.get("typed_config"), true)
+		}
+	}
+	for _, level := range levels {
+		level.skip("cors") // without its filter it does nothing
+	}
+}
+
+// finish takes in the configuration of filters that no route uses.
+func (s *filterSet) finish() {
+	for _, f := range s.filters {
+		if !f.used {
+			f.at.get("typed_config").readAll()
+		}
+	}
+}
+
+// try changes a route if hopscope can have it so, and else says why not.
+func (s *filterSet) try(e *envoy, r *config.Route, at *node, change func(*config.Route)) {
+	changed := *r
+	change(&changed)
+	if err := e.fits(s.listener, changed); err != nil && e.fits(s.listener, *r) == nil {
+		e.left(at.line, at.path, "%v", err)
 		return
 	}
-	direction := t.get("response_direction_config")
-	common := direction.get("common_config")
-	common.skip("enabled")
-	c := &config.Compress{Algorithms: []string{algorithm}, MinBytes: 30, Types: common.strs("content_type")}
-	c.MinBytes = common.integer(t.integer(c.MinBytes, "content_length"), "min_content_length")
-	if c.Types == nil {
-		c.Types = t.strs("content_type")
+	*r = changed
+}
+
+// override is what a route, or what is around it, has for a filter.
+type override struct {
+	config   *node // in place of the filter's own; nil for that
+	disabled bool
+}
+
+// perFilter is what the innermost level has for a filter; nil if none has anything.
+func perFilter(levels []*node, filter string) (innermost *override) {
+	for _, level := range levels {
+		for _, f := range level.get("typed_per_filter_config").allFields() {
+			switch {
+			case f.name != filter:
+			case innermost != nil:
+				f.node.readAll() // the inner one replaces it
+			default:
+				innermost = overrideOf(f.node)
+			}
+		}
 	}
-	if c.Types == nil {
-		c.Types = []string{"application/javascript", "application/json", "application/xhtml+xml", "image/svg+xml", "text/css", "text/html", "text/plain", "text/xml"}
+	return innermost
+}
+
+// overrideOf reads an override. It is a configuration like the filter's, or a message of its
+// own for routes that has one, and either may be in a FilterConfig.
+func overrideOf(n *node) *override {
+	n.read = true
+	o := &override{config: n, disabled: n.truth("disabled")}
+	kind := n.str("@type")
+	if strings.HasSuffix(kind, "route.v3.FilterConfig") {
+		n.skip("is_optional")
+		o.config = n.get("config")
+		kind = o.config.str("@type")
+		o.disabled = o.disabled || o.config.truth("disabled")
+		if len(o.config.allFields()) == 0 {
+			o.config = nil // which is how a route turns a filter on
+		}
 	}
-	if s.compressor == nil {
-		s.compress, s.compressor, s.at = f.str("name"), c, f
-		return
+	if strings.HasSuffix(kind, "PerRoute") {
+		o.config = cmp.Or(o.config.get("buffer"), o.config.get("stateful_session"), o.config.get("transcoder"))
 	}
-	if c.MinBytes != s.compressor.MinBytes || !slices.Equal(c.Types, s.compressor.Types) {
-		e.differs(f.line, f.path, "its length and types are those of the compressor before it: hopscope has one list for all algorithms")
-	}
-	s.compressor.Algorithms = append(s.compressor.Algorithms, algorithm)
+	return o
+}
+
+// turnedOff reports whether a flag of the runtime is off by its default.
+func turnedOff(n *node, flag string) bool {
+	f := n.get(flag)
+	f.skip("runtime_key")
+	return f.str("default_value") == "false"
 }
 
 // healthAnswer converts a health check filter that answers by itself.
@@ -103,194 +192,4 @@ func (e *envoy) healthAnswer(l *config.Listener, f *node) {
 	r := config.NewRoute("")
 	r.Match.Path, r.Answer = text.Exact, config.NewAnswer()
 	e.add(l, r, origin{f.line, f.path})
-}
-
-// apply gives a route what the filters do to it. levels are the route, its action, and
-// what is around it.
-func (s *filterSet) apply(e *envoy, r *config.Route, levels []*node) {
-	s.applyCORS(e, r, levels)
-	if s.fault != "" {
-		n := s.faults
-		if own := perFilter(levels, s.fault); own != nil {
-			n = own
-		}
-		if f, ok := e.faultOf(n); ok {
-			s.try(e, r, n, func(r *config.Route) { r.Fault = f })
-		}
-	}
-	if s.body != "" {
-		n, off := s.bodies, false
-		if own := perFilter(levels, s.body); own != nil {
-			off = own.truth("disabled")
-			if own.has("buffer") {
-				n = own.get("buffer")
-			}
-		}
-		if max := n.str("max_request_bytes"); max != "" && !off && len(r.Targets()) > 0 {
-			s.try(e, r, n, func(r *config.Route) { r.Body = &config.Body{Max: max, Buffer: true} })
-		}
-	}
-	if s.compressor != nil {
-		own := perFilter(levels, s.compress)
-		if !own.truth("disabled") {
-			c := *s.compressor
-			s.try(e, r, s.at, func(r *config.Route) { r.Compress = &c })
-		}
-	}
-}
-
-// try changes a route if hopscope can have it so, and else says why not.
-func (s *filterSet) try(e *envoy, r *config.Route, at *node, change func(*config.Route)) {
-	changed := *r
-	change(&changed)
-	if err := e.fits(s.listener, changed); err != nil && e.fits(s.listener, *r) == nil {
-		e.left(at.line, at.path, "%v", err)
-		return
-	}
-	*r = changed
-}
-
-// perFilter is what the innermost level has for a filter.
-func perFilter(levels []*node, filter string) (innermost *node) {
-	for _, level := range levels {
-		n := level.get("typed_per_filter_config")
-		if n == nil {
-			continue
-		}
-		for _, f := range n.fields {
-			if f.name != filter {
-				continue
-			}
-			f.node.read = true
-			f.node.skip("@type")
-			if innermost == nil {
-				innermost = f.node
-			} else {
-				f.node.readAll() // the inner one replaces it
-			}
-		}
-	}
-	return innermost
-}
-
-func (s *filterSet) applyCORS(e *envoy, r *config.Route, levels []*node) {
-	var n *node
-	for _, level := range levels {
-		own := perFilter([]*node{level}, orNone(s.cors))
-		if own == nil {
-			own = level.get("cors")
-		}
-		if n == nil {
-			n = own
-		} else {
-			own.readAll()
-		}
-	}
-	if n == nil {
-		return
-	}
-	if s.cors == "" {
-		n.read = false // without its filter it does nothing
-		n.readAll()
-		return
-	}
-	n.skip("forward_not_matching_preflights")
-	if f := n.get("filter_enabled"); f != nil {
-		f.skip("runtime_key")
-		if percent(f.get("default_value")) == 0 {
-			n.readAll()
-			return
-		}
-	}
-	c := &config.CORS{
-		AllowMethods: words(n.str("allow_methods")), AllowHeaders: words(n.str("allow_headers")), ExposeHeaders: words(n.str("expose_headers")),
-		AllowCredentials: n.truth("allow_credentials"),
-	}
-	if age, err := strconv.Atoi(n.str("max_age")); err == nil {
-		c.MaxAge = time.Duration(age) * time.Second
-	}
-	for _, o := range n.list("allow_origin_string_match") {
-		t, err := stringMatcher(o)
-		if err != nil {
-			e.left(o.line, o.path, "%v", err)
-			continue
-		}
-		c.AllowOrigins = append(c.AllowOrigins, originOf(t))
-	}
-	e.differs(n.line, n.path, "preflights from other origins are answered, and not sent on")
-	s.try(e, r, n, func(r *config.Route) { r.CORS = c })
-}
-
-func orNone(name string) string {
-	if name == "" {
-		return "\x00" // no filter has it
-	}
-	return name
-}
-
-func originOf(t textMatch) string {
-	fold := ""
-	if t.IgnoreCase {
-		fold = "(?i)"
-	}
-	switch {
-	case t.Exact != "":
-		return t.Exact
-	case t.Prefix != "":
-		return "regex:" + fold + quoteRegex(t.Prefix) + ".*"
-	case t.Suffix != "":
-		return "regex:" + fold + ".*" + quoteRegex(t.Suffix)
-	case t.Contains != "":
-		return "regex:" + fold + ".*" + quoteRegex(t.Contains) + ".*"
-	}
-	return "regex:" + t.Regex
-}
-
-// words are the parts of a list with commas.
-func words(text string) (all []string) {
-	for word := range strings.SplitSeq(text, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			all = append(all, word)
-		}
-	}
-	return all
-}
-
-// faultOf converts an HTTPFault; false if it does nothing.
-func (e *envoy) faultOf(n *node) (*config.Fault, bool) {
-	if n.has("headers") || n.has("upstream_cluster") {
-		n.readAll()
-		e.left(n.line, n.path, "a fault that depends on fields or on the cluster belongs to a route of its own")
-		return nil, false
-	}
-	f := &config.Fault{}
-	if d := n.get("delay"); d != nil {
-		share := 0.0
-		if d.has("percentage") {
-			share = percent(d.get("percentage"))
-		}
-		if d.get("header_delay") != nil {
-			f.Headers = true
-		} else if fixed := d.duration(0, "fixed_delay"); fixed > 0 {
-			f.Delay = &config.FaultDelay{Fixed: fixed, Percent: share}
-		}
-	}
-	if a := n.get("abort"); a != nil {
-		share := 0.0
-		if a.has("percentage") {
-			share = percent(a.get("percentage"))
-		}
-		switch {
-		case a.get("header_abort") != nil:
-			f.Headers = true
-		case a.has("grpc_status"):
-			f.Abort = &config.FaultAbort{Status: 503, GRPCStatus: a.integer(0, "grpc_status"), Percent: share}
-		default:
-			f.Abort = &config.FaultAbort{Status: a.integer(503, "http_status"), Percent: share}
-		}
-	}
-	if f.Headers {
-		e.differs(n.line, n.path, "only trusted_callers of the listener may ask for faults")
-	}
-	return f, f.Delay != nil || f.Abort != nil || f.Headers
 }

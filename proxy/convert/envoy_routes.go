@@ -32,9 +32,12 @@ func (e *envoy) routeConfig(l *config.Listener, n *node, filters *filterSet, any
 // virtualHost converts the routes of a virtual host. With rest, requests that none of them
 // takes must not get to the routes behind.
 func (e *envoy) virtualHost(l *config.Listener, host *node, hosts hostMatch, outer []*node, filters *filterSet, rest bool) {
-	whole := false
+	whole, first := false, len(l.Routes)
 	for _, n := range host.list("routes") {
 		whole = e.route(l, n, hosts, outer, filters)
+	}
+	if !whole && filters.byCall {
+		e.jsonRoute(l, first)
 	}
 	if !rest || whole {
 		return
@@ -77,6 +80,10 @@ func (e *envoy) route(l *config.Listener, n *node, hosts hostMatch, outer []*nod
 	if err != nil {
 		e.left(n.line, n.path, "%v; its requests are answered with 501", err)
 		r = refusal(m.Match, e.file, n.line)
+	}
+	if action := n.find("route"); action != nil && len(r.Targets()) > 0 {
+		filters.upgrade(e, &r, action)
+		e.streamDuration(&r, action, filters.maxStream)
 	}
 	levels := append([]*node{n, n.find("route")}, outer...)
 	filters.apply(e, &r, levels)
@@ -212,7 +219,6 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 	for _, name := range r.Targets() {
 		e.hashPolicy(name, n)
 	}
-	e.upgrades(n)
 	return nil
 }
 
@@ -320,77 +326,6 @@ func (n *node) allItems() []*node {
 	return n.items
 }
 
-// retryOf converts the retry and hedge policies of the innermost level that has them.
-func (e *envoy) retryOf(r *config.Route, levels []*node) {
-	for _, level := range levels {
-		p := level.get("retry_policy")
-		if p == nil {
-			continue
-		}
-		if r.Retry == nil {
-			r.Retry = e.retryPolicy(p, r.Targets())
-		} else {
-			p.readAll()
-		}
-	}
-}
-
-// retryPolicy converts a RetryPolicy; nil if it retries nothing.
-func (e *envoy) retryPolicy(n *node, clusters []string) *config.Retry {
-	n.skip("retry_host_predicate", "host_selection_retry_max_attempts")
-	r := config.NewRetry()
-	for _, word := range strings.FieldsFunc(n.str("retry_on"), func(c rune) bool { return c == ',' || c == ' ' }) {
-		switch word {
-		case "5xx", "gateway-error", "reset", "connect-failure", "refused-stream", "retriable-4xx", "retriable-status-codes", "retriable-headers",
-			"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable":
-			r.On = append(r.On, word)
-		default:
-			at := n.find("retry_on")
-			e.left(at.line, at.path, "%q is not among hopscope's conditions", word)
-		}
-	}
-	r.Attempts = n.integer(1, "num_retries") + 1
-	r.PerTryTimeout = n.duration(0, "per_try_timeout")
-	for _, code := range n.strs("retriable_status_codes") {
-		r.Statuses = append(r.Statuses, number(code))
-	}
-	for _, h := range n.list("retriable_headers") {
-		h.skip("present_match")
-		r.Headers = append(r.Headers, h.str("name"))
-	}
-	if b := n.get("retry_back_off"); b != nil {
-		r.Backoff.Base = b.duration(r.Backoff.Base, "base_interval")
-		r.Backoff.Max = b.duration(10*r.Backoff.Base, "max_interval")
-	}
-	if len(clusters) == 0 {
-		return nil
-	}
-	if b := e.budgets[clusters[0]]; b != nil {
-		r.Budget = config.NewRetryBudget()
-		if b.has("budget_percent") {
-			r.Budget.Percent = percent(b.get("budget_percent"))
-		}
-		r.Budget.Min = b.integer(3, "min_retry_concurrency")
-	}
-	withList := func(word string, given bool) { // Envoy takes either without the other
-		if i := slices.Index(r.On, word); i >= 0 && !given {
-			r.On = slices.Delete(r.On, i, i+1)
-		}
-	}
-	withList("retriable-status-codes", len(r.Statuses) > 0)
-	withList("retriable-headers", len(r.Headers) > 0)
-	if !slices.Contains(r.On, "retriable-status-codes") {
-		r.Statuses = nil
-	}
-	if !slices.Contains(r.On, "retriable-headers") {
-		r.Headers = nil
-	}
-	if len(r.On) == 0 || r.Attempts == 1 {
-		return nil
-	}
-	return r
-}
-
 // hashPolicy gives a cluster the hash policies of a route: hopscope has them in the cluster.
 func (e *envoy) hashPolicy(cluster string, n *node) {
 	policies := n.list("hash_policy")
@@ -409,6 +344,9 @@ func (e *envoy) hashPolicy(cluster string, n *node) {
 			h.Cookie, h.CookieTTL = p.str("cookie", "name"), p.get("cookie").duration(0, "ttl")
 			if path := p.str("cookie", "path"); path != "" {
 				h.CookiePath = path
+			}
+			if !p.get("cookie").has("ttl") {
+				e.differs(p.line, p.path, "who has no such cookie is given one; Envoy does so only with a ttl")
 			}
 		case p.has("connection_properties"):
 			h.Source = p.truth("connection_properties", "source_ip")

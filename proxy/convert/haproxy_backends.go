@@ -33,16 +33,18 @@ func (h *haproxy) backend(s *haSection) {
 		h.differs(s.line, "timeout server", "it is the time for a whole response of a route here, not between two bytes")
 	}
 	servers := h.servers(s)
+	sticks := h.sticks(s)
 	if !h.haEndpoints(&c, s, servers) {
 		return
 	}
-	h.haBalance(&c, s)
+	h.haBalance(&c, s, sticks)
 	h.checks(&c, s, servers)
+	h.haOutlier(&c, servers)
 	h.haRetry(&c, s)
 	if !h.serverTLS(&c, servers) {
 		return
 	}
-	h.limits(&c, servers)
+	h.limits(&c, s, servers)
 	h.addCluster(s.name, c, origin{s.line, s.kind + " " + s.name})
 }
 
@@ -58,10 +60,10 @@ var serverArguments = map[string]bool{
 
 // moot are options of a server that need no word.
 var moot = []string{
-	"check", "ssl", "backup", "init-addr", "resolvers", "resolve-prefer", "resolve-opts", "fastinter", "downinter", "on-marked-down", "on-marked-up", "on-error", "pool-max-conn", "pool-purge-delay",
+	"check", "ssl", "backup", "init-addr", "resolvers", "resolve-prefer", "resolve-opts", "fastinter", "downinter", "on-error", "pool-max-conn", "pool-purge-delay",
 	"pool-low-conn", "id", "max-reuse", "check-ssl", "no-check-ssl", "no-check", "non-stick", "enabled", "check-alpn", "check-proto", "tfo", "no-backup", "no-ssl", "alpn",
 	"weight", "maxconn", "inter", "fall", "rise", "port", "cookie", "ca-file", "crt", "crl-file", "sni", "verify", "proto", "slowstart", "observe", "error-limit", "ssl-min-ver", "ssl-max-ver",
-	"no-sslv3", "no-tlsv10", "no-tlsv11", "check-sni", "minconn", "maxqueue", "disabled", "no-tls-tickets", "no-ssl-reuse", "force-tlsv12", "allow-0rtt", "verifyhost", "ws",
+	"no-sslv3", "no-tlsv10", "no-tlsv11", "check-sni", "disabled", "no-tls-tickets", "no-ssl-reuse", "force-tlsv12", "force-tlsv13", "allow-0rtt", "verifyhost", "ws",
 }
 
 func (h *haproxy) servers(s *haSection) (all []server) {
@@ -97,6 +99,9 @@ func (v *server) has(option string) bool {
 	return ok
 }
 
+// idle reports whether a server gets no traffic.
+func (v *server) idle() bool { return v.has("disabled") || v.options["weight"] == "0" }
+
 // haEndpoints converts where the endpoints are.
 func (h *haproxy) haEndpoints(c *config.Cluster, s *haSection, servers []server) bool {
 	if len(servers) == 1 && servers[0].words[0] == "server-template" {
@@ -115,7 +120,7 @@ func (h *haproxy) haEndpoints(c *config.Cluster, s *haSection, servers []server)
 		case v.words[0] == "server-template":
 			h.left(v.n, v.text, "a cluster has either one server-template or servers")
 			continue
-		case v.has("disabled"), v.options["weight"] == "0":
+		case v.idle():
 			h.left(v.n, v.text, "a server without traffic is left out")
 			continue
 		case strings.HasPrefix(v.address, "/") || strings.Contains(v.address, "@"):
@@ -162,7 +167,7 @@ func (h *haproxy) haEndpoints(c *config.Cluster, s *haSection, servers []server)
 	return true
 }
 
-func (h *haproxy) haBalance(c *config.Cluster, s *haSection) {
+func (h *haproxy) haBalance(c *config.Cluster, s *haSection, sticks []config.HashOn) {
 	b, l := &c.Balance, s.balance
 	on := config.NewHashOn()
 	switch policy, argument, _ := strings.Cut(strings.TrimSuffix(l.word(1), ")"), "("); policy {
@@ -191,15 +196,8 @@ func (h *haproxy) haBalance(c *config.Cluster, s *haSection) {
 		b.Policy, b.Hash = "ring_hash", []config.HashOn{on}
 		h.differs(l.n, l.text, "the same requests stay together, but on another server than before")
 	}
-	if l := s.cookie; l.n > 0 {
-		if !slices.Contains(l.words, "insert") {
-			h.left(l.n, l.text, "only cookies that are inserted can be said")
-		} else {
-			on := config.NewHashOn()
-			on.Cookie = l.word(1)
-			b.Policy, b.Hash = "ring_hash", []config.HashOn{on}
-			h.differs(l.n, l.text, "the cookie has a random value, not the name of the server")
-		}
+	if len(sticks) > 0 {
+		b.Policy, b.Hash = "ring_hash", sticks
 	}
 	if s.factor > 100 && len(b.Hash) > 0 {
 		b.BoundedLoad = float64(s.factor) / 100
@@ -373,68 +371,4 @@ func (h *haproxy) haRetry(c *config.Cluster, s *haSection) {
 		r.Attempts = 1
 	}
 	c.Retry = r
-}
-
-// serverTLS converts the TLS of the servers; false if it can't be had.
-func (h *haproxy) serverTLS(c *config.Cluster, servers []server) bool {
-	v := servers[0]
-	if v.options["proto"] == "h2" {
-		c.Protocol = "http2"
-	}
-	for _, other := range servers[1:] {
-		if other.has("ssl") != v.has("ssl") {
-			h.left(other.n, other.text, "all endpoints of a cluster have TLS, or none: the cluster is left out")
-			return false
-		}
-	}
-	if !v.has("ssl") {
-		return true
-	}
-	t := config.NewClusterTLS()
-	if strings.HasPrefix(v.options["alpn"], "h2") {
-		c.Protocol = "auto"
-	}
-	t.CA, t.CRL = v.options["ca-file"], v.options["crl-file"]
-	if t.CA == "@system-ca" {
-		t.CA = ""
-	}
-	if crt := v.options["crt"]; crt != "" {
-		t.Cert, t.Key = crt, crt
-	}
-	if sni := v.options["sni"]; sni != "" {
-		if name, ok := strings.CutPrefix(strings.TrimSuffix(sni, ")"), "str("); ok {
-			t.SNI = name
-		} else {
-			h.left(v.n, v.text, "sni %s: the name that endpoints are asked for does not depend on the request", sni)
-		}
-	}
-	if host := v.options["verifyhost"]; host != "" {
-		t.SAN = []string{host}
-	}
-	switch {
-	case v.options["verify"] == "none" || v.options["ca-file"] == "":
-		t.InsecureSkipVerify = true
-	case t.SNI == "" && len(t.SAN) == 0:
-		h.differs(v.n, v.text, "HAProxy takes any certificate of the authorities; here it has to be for the endpoint's host")
-	}
-	c.TLS = t
-	return true
-}
-
-// limits converts how much a cluster carries at once.
-func (h *haproxy) limits(c *config.Cluster, servers []server) {
-	b := &c.CircuitBreaker
-	if h.maxconn > b.MaxConnections {
-		b.MaxConnections, b.MaxPending, b.MaxRequests = h.maxconn, h.maxconn, h.maxconn
-	}
-	sum := 0
-	for _, v := range servers {
-		n := number(v.options["maxconn"])
-		if n == 0 {
-			return
-		}
-		sum += n
-	}
-	b.MaxConnections = sum
-	h.differs(servers[0].n, servers[0].text, "maxconn is of the cluster, for all endpoints together: %d", sum)
 }

@@ -15,7 +15,7 @@ func TestHAProxyBindOptions(t *testing.T) {
 		listens       bool
 	}{
 		{"interface eth0", "not on interfaces", false},
-		{"maxconn 10", "max_connections", true},
+		{"maxconn 10", "", true},
 		{"ssl crt a.pem strict-sni", "strict-sni", true},
 		{"accept-proxy", "PROXY protocol", false},
 		{"backlog 100", "", true},

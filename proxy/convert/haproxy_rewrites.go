@@ -16,7 +16,7 @@ func merge(a *config.Rewrite, b config.Rewrite) *config.Rewrite {
 // haRewrite is a rule that changes what the endpoint is asked for.
 type haRewrite struct {
 	haLine
-	terms [][]literal
+	terms haCondition
 	to    config.Rewrite
 	host  bool // it is about the host
 }

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -67,8 +68,7 @@ func (h *haproxy) routes(l *config.Listener, s *haSection) {
 		r.Answer.Body = "<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n"
 		h.add(l, r, origin{s.monitor.n, s.monitor.text})
 	}
-	everything := [][]literal{{}}
-	h.ownAnswers(l, s, everything)
+	h.ownAnswers(l, s, always())
 	for _, use := range s.uses {
 		terms, err := s.condition(use.condition)
 		if err != nil {
@@ -79,9 +79,9 @@ func (h *haproxy) routes(l *config.Listener, s *haSection) {
 	}
 	switch {
 	case s.fallback != "":
-		h.toBackend(l, s, s.fallback, everything, haLine{n: s.line, text: "default_backend " + s.fallback})
+		h.toBackend(l, s, s.fallback, always(), haLine{n: s.line, text: "default_backend " + s.fallback})
 	case s.kind == "listen" && len(s.servers) > 0:
-		h.toBackend(l, s, s.name, everything, haLine{n: s.line, text: "listen " + s.name})
+		h.toBackend(l, s, s.name, always(), haLine{n: s.line, text: "listen " + s.name})
 	default:
 		r := config.NewRoute("")
 		r.Answer = config.NewAnswer()
@@ -91,7 +91,7 @@ func (h *haproxy) routes(l *config.Listener, s *haSection) {
 }
 
 // ownAnswers are the rules of a section whose requests no endpoint gets.
-func (h *haproxy) ownAnswers(l *config.Listener, s *haSection, within [][]literal) {
+func (h *haproxy) ownAnswers(l *config.Listener, s *haSection, within haCondition) {
 	for _, rule := range s.rules {
 		if rule.isRewrite() {
 			continue
@@ -111,7 +111,7 @@ func (h *haproxy) ownAnswers(l *config.Listener, s *haSection, within [][]litera
 				continue
 			}
 		}
-		h.each(l, times(within, terms), rule.haLine, func(m config.Match) config.Route {
+		h.each(l, within.and(terms), rule.haLine, func(m config.Match) config.Route {
 			r := *action
 			r.Match = m
 			return r
@@ -120,7 +120,7 @@ func (h *haproxy) ownAnswers(l *config.Listener, s *haSection, within [][]litera
 }
 
 // each adds a route for each term.
-func (h *haproxy) each(l *config.Listener, terms [][]literal, at haLine, make func(config.Match) config.Route) {
+func (h *haproxy) each(l *config.Listener, terms haCondition, at haLine, make func(config.Match) config.Route) {
 	if len(terms) > maxTerms {
 		h.left(at.n, at.text, "the conditions come to more than %d routes", maxTerms)
 		return
@@ -175,15 +175,18 @@ func (h *haproxy) answerOf(l *config.Listener, rule haRule) (*config.Route, erro
 			}
 		}
 		return &r, nil
-	case "deny", "return", "tarpit", "block":
-		status := map[string]int{"deny": 403, "return": 200, "tarpit": 500, "block": 403}[rule.action[0]]
-		a, err := haAnswer(args, status)
+	case "deny", "return", "tarpit", "block", "reject", "silent-drop":
+		status := map[string]int{"return": 200, "tarpit": 500}[rule.action[0]]
+		a, err := haAnswer(args, cmp.Or(status, 403))
 		if err != nil {
 			stub := refusal(r.Match, h.file, rule.n)
 			return &stub, errorf("%w; its requests are answered with 501", err)
 		}
-		if rule.action[0] == "tarpit" {
+		switch rule.action[0] {
+		case "tarpit":
 			h.differs(rule.n, rule.text, "the answer is not held back")
+		case "reject", "silent-drop":
+			h.differs(rule.n, rule.text, "the client gets 403, and its connection stays open")
 		}
 		r.Answer = a
 		return &r, nil
@@ -194,7 +197,9 @@ func (h *haproxy) answerOf(l *config.Listener, rule haRule) (*config.Route, erro
 		h.left(rule.n, rule.text, "the rules below it are for its requests as well")
 	case "set-header", "add-header", "del-header":
 		h.requestHeader(l, rule)
-	case "set-log-level", "capture", "set-priority-class", "set-priority-offset", "disable-l7-retry", "set-nice", "set-tos", "set-mark":
+	case "set-priority-class", "set-priority-offset":
+		h.left(rule.n, rule.text, "a field of the request says how urgent it is: see queue.priority_header of a route")
+	case "set-log-level", "capture", "disable-l7-retry", "set-nice", "set-tos", "set-mark":
 		h.left(rule.n, rule.text, "hopscope has no such rule; it does not change where requests go")
 	default:
 		h.left(rule.n, rule.text, "hopscope has no such rule")
@@ -220,7 +225,7 @@ func (h *haproxy) requestHeader(l *config.Listener, rule haRule) {
 }
 
 // toBackend adds the routes to a backend: first what its own rules answer.
-func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, terms [][]literal, at haLine) {
+func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, terms haCondition, at haLine) {
 	b := h.backends[name]
 	if field, ok := fieldOf(name); ok && b == nil {
 		h.byField(l, from, field, terms, at)
@@ -247,8 +252,10 @@ func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, te
 		h.headers(l, b, &base)
 	}
 	h.compress(from, b, &base)
+	h.session(l, b, &base)
+	h.queue(b, &base)
 	for i, w := range rewrites {
-		if len(w.terms) == 1 && len(w.terms[0]) == 0 && w.host { // of the host, and always
+		if w.terms.isAlways() && w.host { // of the host, and always
 			base.Rewrite = merge(base.Rewrite, w.to)
 			continue
 		}
@@ -257,8 +264,8 @@ func (h *haproxy) toBackend(l *config.Listener, from *haSection, name string, te
 		}
 		own := base
 		own.Rewrite = merge(base.Rewrite, w.to)
-		h.each(l, times(terms, w.terms), at, func(m config.Match) config.Route { own.Match = m; return own })
-		if len(w.terms) == 1 && len(w.terms[0]) == 0 {
+		h.each(l, terms.and(w.terms), at, func(m config.Match) config.Route { own.Match = m; return own })
+		if w.terms.isAlways() {
 			return // it is for all requests
 		}
 	}
@@ -277,10 +284,10 @@ func fieldOf(name string) (field string, ok bool) {
 }
 
 // byField adds routes to each backend that a field may name.
-func (h *haproxy) byField(l *config.Listener, from *haSection, field string, terms [][]literal, at haLine) {
+func (h *haproxy) byField(l *config.Listener, from *haSection, field string, terms haCondition, at haLine) {
 	for _, name := range slices.Sorted(maps.Keys(h.backends)) {
 		named := literal{atom: atom{on: "header", name: field, how: "str", values: []string{name}}}
-		var own [][]literal
+		var own haCondition
 		for _, term := range terms {
 			term = slices.DeleteFunc(slices.Clone(term), func(l literal) bool { return l.name == field && l.how == "found" && !l.not })
 			own = append(own, append(term, named))

@@ -119,7 +119,11 @@ func (b *treeBuilder) pair(out *node, v *ast.MappingValueNode) {
 		return
 	}
 	name := v.Key.GetToken().Value
-	value := b.build(v.Value, shorter(out.path, name))
+	path := shorter(out.path, name)
+	if name == "typed_config" && isManager(v.Value) {
+		path, _, _ = strings.Cut(out.path, ".filter_chains[0].filters[")
+	}
+	value := b.build(v.Value, path)
 	if keyLine, _ := strictyaml.Position(v.Key); value.fields != nil || value.items != nil {
 		value.line = keyLine
 	}
@@ -129,10 +133,25 @@ func (b *treeBuilder) pair(out *node, v *ast.MappingValueNode) {
 // shorter is the path of a key, without the layers that every file of Envoy's has.
 func shorter(path, name string) string {
 	path = strings.TrimPrefix(path, "static_resources")
-	if name == "typed_config" && strings.HasSuffix(path, ".filters[0]") {
-		return strings.TrimSuffix(strings.TrimSuffix(path, ".filters[0]"), ".filter_chains[0]")
+	if i := strings.LastIndexByte(path, '.'); name == "typed_config" && strings.HasPrefix(path[i+1:], "http_filters[") {
+		return path
 	}
 	return strings.TrimPrefix(path+"."+name, ".")
+}
+
+// isManager reports whether a value is an HTTP connection manager, which a listener that
+// can be said has one of.
+func isManager(n ast.Node) bool {
+	fields, _ := n.(*ast.MappingNode)
+	if fields == nil {
+		return false
+	}
+	for _, v := range fields.Values {
+		if kind, ok := v.Value.(*ast.StringNode); ok && v.Key.GetToken().Value == "@type" {
+			return strings.HasSuffix(kind.Value, ".HttpConnectionManager")
+		}
+	}
+	return false
 }
 
 // find returns the value of a key, in snake case or in camel case.

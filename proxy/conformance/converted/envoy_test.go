@@ -12,7 +12,12 @@ import (
 // envoyRuns runs an example on Envoy and on hopscope, and returns their addresses.
 func envoyRuns(t *testing.T, path, listener string, endpoints map[string]string, fields []string) (original, ours string) {
 	t.Helper()
-	text := example(t, path, endpoints, fields)
+	return envoyPair(t, path, example(t, path, endpoints, fields), listener)
+}
+
+// envoyPair runs a bootstrap on Envoy and on hopscope. name stands for its file.
+func envoyPair(t *testing.T, name, text, listener string) (original, ours string) {
+	t.Helper()
 	var bootstrap struct {
 		Static map[string]any `yaml:"static_resources"`
 	}
@@ -23,7 +28,7 @@ func envoyRuns(t *testing.T, path, listener string, endpoints map[string]string,
 		address := l.(map[string]any)["address"].(map[string]any)["socket_address"].(map[string]any)
 		address["address"], address["port_value"] = "127.0.0.1", 0
 	}
-	r, err := convert.Envoy(path, []byte(text))
+	r, err := convert.Envoy(name, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,10 @@ type outcome struct {
 func endpoint(t *testing.T, name string, fields []string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if protocol := r.Header.Get("Upgrade"); protocol != "" {
+			change(w, protocol)
+			return
+		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		one := seen{name, r.Method, r.RequestURI, r.Host, map[string]string{}}
 		for _, f := range fields {
