@@ -25,6 +25,12 @@ type InternalRedirects struct {
 	CopyHeaders []string `yaml:"copy_headers" format:"field"`
 }
 
+// NewInternalRedirects returns InternalRedirects with every default in place.
+func NewInternalRedirects() *InternalRedirects {
+	r := withDefaults[InternalRedirects]()
+	return &r
+}
+
 // redirectCodes are the statuses of redirects that lead somewhere else.
 var redirectCodes = []int{301, 302, 303, 307, 308}
 

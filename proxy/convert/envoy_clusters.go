@@ -284,12 +284,17 @@ func (e *envoy) subsets(b *config.Balance, n *node) {
 
 func (e *envoy) breakers(c *config.Cluster, n *node) {
 	for _, t := range n.get("circuit_breakers").list("thresholds") {
-		if p := t.str("priority"); p != "" && p != "DEFAULT" {
+		b := &c.CircuitBreaker.Thresholds
+		switch t.str("priority") {
+		case "", "DEFAULT":
+			t.skip("retry_budget") // see firstThreshold
+		case "HIGH":
+			b = &c.CircuitBreaker.High
+		default:
 			t.read = false
 			continue
 		}
-		t.skip("track_remaining", "retry_budget")
-		b := &c.CircuitBreaker
+		t.skip("track_remaining")
 		b.MaxConnections = t.integer(b.MaxConnections, "max_connections")
 		b.MaxPending = t.integer(b.MaxPending, "max_pending_requests")
 		b.MaxRequests = t.integer(b.MaxRequests, "max_requests")

@@ -44,6 +44,7 @@ var routeFilters = map[string]filterApply{
 	"BandwidthLimit":      (*filterSet).bandwidth,
 	"AdmissionControl":    (*filterSet).admission,
 	"AdaptiveConcurrency": (*filterSet).adaptive,
+	"BasicAuth":           (*filterSet).basicAuth,
 	"StatefulSession":     (*filterSet).session,
 	"GrpcJsonTranscoder":  (*filterSet).transcode,
 }
@@ -161,7 +162,7 @@ func overrideOf(n *node) *override {
 			o.config = nil // which is how a route turns a filter on
 		}
 	}
-	if strings.HasSuffix(kind, "PerRoute") {
+	if strings.HasSuffix(kind, "PerRoute") && !strings.HasSuffix(kind, "BasicAuthPerRoute") {
 		o.config = cmp.Or(o.config.get("buffer"), o.config.get("stateful_session"), o.config.get("transcoder"))
 	}
 	return o

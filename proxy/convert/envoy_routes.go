@@ -3,6 +3,7 @@ package convert
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -208,6 +209,10 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 		r.IdleTimeout = e.timeout(n, 0, "idle_timeout")
 	}
 	r.Mirror = e.mirrors(n)
+	if n.str("priority") == "HIGH" {
+		r.Priority = "high"
+	}
+	r.InternalRedirects = e.internalRedirects(n.get("internal_redirect_policy"))
 	e.rewrite(r, n, m)
 	for _, f := range n.get("metadata_match").find("filter_metadata").find("envoy.lb").allFields() {
 		if r.Subset == nil {
@@ -220,6 +225,30 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 		e.hashPolicy(name, n)
 	}
 	return nil
+}
+
+// internalRedirects converts which redirects are followed.
+func (e *envoy) internalRedirects(n *node) *config.InternalRedirects {
+	if n == nil {
+		return nil
+	}
+	if n.has("predicates") {
+		n.readAll()
+		e.left(n.line, n.path, "hopscope has no predicates for redirects: it leaves them to the client")
+		return nil
+	}
+	r := config.NewInternalRedirects()
+	r.Max = n.integer(r.Max, "max_internal_redirects")
+	if codes := n.list("redirect_response_codes"); len(codes) > 0 {
+		r.Codes = nil
+		for _, code := range codes {
+			status, _ := strconv.Atoi(code.text)
+			r.Codes = append(r.Codes, status)
+		}
+	}
+	r.CrossScheme = n.truth("allow_cross_scheme_redirect")
+	r.CopyHeaders = n.strs("response_headers_to_copy")
+	return r
 }
 
 // mirrors converts copies of requests to other clusters.

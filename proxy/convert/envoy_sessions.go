@@ -6,7 +6,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// session converts a StatefulSession with a cookie.
+// session converts a StatefulSession.
 func (s *filterSet) session(e *envoy, r *config.Route, n *node, _ bool) {
 	n.skip("stat_prefix")
 	state := n.get("session_state")
@@ -14,25 +14,32 @@ func (s *filterSet) session(e *envoy, r *config.Route, n *node, _ bool) {
 	if state == nil {
 		return // it does nothing
 	}
-	if kind := typeOf(state); kind != "CookieBasedSessionState" {
-		state.readAll()
-		e.left(n.line, n.path, "a session is kept by a cookie, not by %s", strings.TrimSuffix(kind, "BasedSessionState"))
-		return
-	}
 	t := state.get("typed_config")
 	t.skip("@type")
-	cookie := t.get("cookie")
-	c := config.NewStatefulSession(cookie.str("name"))
-	c.Strict = n.truth("strict")
-	if path := cookie.str("path"); path != "" {
-		c.Cookie.Path = path
+	var c *config.StatefulSession
+	what := "cookie"
+	switch kind := typeOf(state); kind {
+	case "CookieBasedSessionState":
+		cookie := t.get("cookie")
+		c = config.NewStatefulSession(cookie.str("name"))
+		if path := cookie.str("path"); path != "" {
+			c.Cookie.Path = path
+		}
+		c.Cookie.TTL = cookie.duration(0, "ttl")
+	case "HeaderBasedSessionState":
+		what = "field"
+		c = &config.StatefulSession{Header: &config.SessionHeader{Name: t.str("name")}}
+	default:
+		state.readAll()
+		e.left(n.line, n.path, "a session is kept by a cookie or a field, not by %s", strings.TrimSuffix(kind, "BasedSessionState"))
+		return
 	}
-	c.Cookie.TTL = cookie.duration(0, "ttl")
+	c.Strict = n.truth("strict")
 	if len(r.Targets()) == 0 {
 		return
 	}
-	e.differs(n.line, n.path, "the cookie's value is hopscope's own: who comes with one of Envoy's is balanced anew, once")
-	if c.Cookie.Path != "/" {
+	e.differs(n.line, n.path, "the %s's value is hopscope's own: who comes with one of Envoy's is balanced anew, once", what)
+	if c.Cookie != nil && c.Cookie.Path != "/" {
 		e.differs(n.line, n.path, "requests outside of the cookie's path are given the cookie, too")
 	}
 	s.try(e, r, n, func(r *config.Route) { r.StatefulSession = c })
