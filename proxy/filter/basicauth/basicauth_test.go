@@ -149,7 +149,7 @@ func TestRemembered(t *testing.T) {
 	}
 	later := exchange(basic("ann:secret"))
 	later.Began = 2 * basicauth.Remembered
-	for name, x := range map[string]*filter.Exchange{"new": exchange(basic("bob:se:cret")), "wrong": exchange(basic("ann:wrong")), "old": later} {
+	for name, x := range map[string]*filter.Exchange{"new": exchange(basic("bob:se:cret")), "wrong": exchange(basic("ann:wrong")), "nobody": exchange(basic("eve:secret")), "old": later} {
 		a := fault.AnswerTo(h(x))
 		if a == nil || a.HTTPStatus() != 503 || a.Why.Kind != fault.RouteOverflow || !strings.Contains(fmt.Sprint(a.Fields), "{retry-after 1}") {
 			t.Errorf("%s, while there is no room to compare: %+v", name, a)
