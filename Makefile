@@ -149,7 +149,7 @@ fmt: ## gofmt all files
 
 .PHONY: generate
 generate: ## write the generated files: the admin API's pages, proxy/config/comments.txt, docs/{config,flags,metrics}.md, Grafana's dashboards, what Kubernetes has of them
-	go run $(TEMPL) generate -log-level warn -f proxy/admin/pages.templ
+	go run $(TEMPL) generate -include-version=false -log-level warn -f proxy/admin/pages.templ
 	go run ./docs/generate comments >proxy/config/comments.txt.new
 	mv proxy/config/comments.txt.new proxy/config/comments.txt
 	go run . config reference >docs/config.md.new
@@ -163,7 +163,7 @@ generate: ## write the generated files: the admin API's pages, proxy/config/comm
 
 .PHONY: check-generated
 check-generated: check-console ## fail if a generated file is not what make generate writes
-	@go run $(TEMPL) generate -log-level warn -stdout -f proxy/admin/pages.templ | diff -u proxy/admin/pages_templ.go - && \
+	@go run $(TEMPL) generate -include-version=false -log-level warn -stdout -f proxy/admin/pages.templ | diff -u proxy/admin/pages_templ.go - && \
 		go run ./docs/generate comments | diff -u proxy/config/comments.txt - && go run . config reference | diff -u docs/config.md - && go run ./docs/generate | diff -u docs/flags.md - && \
 		go run ./docs/generate metrics | diff -u docs/metrics.md - || \
 		{ echo 'this file is out of date: run make generate and commit it'; exit 1; }
