@@ -68,6 +68,14 @@ var apart = []struct{ from, to string }{
 	{"discovery", "deploy"},
 }
 
+// views are what a recorder feeds. The data plane fills in Hops and knows nothing of them:
+// of proxy, only seeViews import them. They put the views together, check the log's formats
+// and show the store.
+var (
+	views    = []string{"telemetry/accesslog", "telemetry/metrics", "telemetry/record", "telemetry/spans", "telemetry/store"}
+	seeViews = []string{"proxy/snapshot", "proxy/process", "proxy/admin", "proxy/config"}
+)
+
 var meaningless = []string{"util", "common", "types", "base", "helpers"}
 
 // imports maps each package of the module to what it imports. Those of the module are
@@ -154,12 +162,15 @@ func check(found imports) []string {
 		if slices.Contains(meaningless, path.Base(from)) {
 			violations = append(violations, fmt.Sprintf("%s: a package is named after what it provides, and %q says nothing", from, path.Base(from)))
 		}
+		forTest := slices.ContainsFunc(forTests, within(from))
 		for _, to := range direct {
 			if slices.ContainsFunc(pure, within(from)) && !allowedInPure(to) && !slices.Contains(alsoInPure[from], to) {
 				violations = append(violations, fmt.Sprintf("%s is pure and must not import %s", from, to))
 			}
+			if within(from)("proxy") && !forTest && slices.ContainsFunc(views, within(to)) && !slices.ContainsFunc(seeViews, within(from)) {
+				violations = append(violations, fmt.Sprintf("%s -> %s: the data plane fills in Hops, and imports no view of them", from, to))
+			}
 		}
-		forTest := slices.ContainsFunc(forTests, within(from))
 		for to, way := range found.reach(from) {
 			for _, rule := range apart {
 				if !forTest && within(from)(rule.from) && within(to)(rule.to) {
@@ -291,6 +302,21 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		{
+			name: "the data plane sees no view",
+			found: imports{
+				"proxy/header":            {"telemetry/operators", "telemetry/accesslog"},
+				"proxy/forward":           {"telemetry/hop", "telemetry/headers", "telemetry/spans/otlp"},
+				"proxy/config":            {"telemetry/accesslog"},
+				"proxy/snapshot":          {"telemetry/record", "telemetry/accesslog/als"},
+				"proxy/conformance/views": {"telemetry/store"},
+				"telemetry/spans/otlp":    {"telemetry/record"},
+			},
+			want: []string{
+				"proxy/forward -> telemetry/spans/otlp: the data plane fills in Hops, and imports no view of them",
+				"proxy/header -> telemetry/accesslog: the data plane fills in Hops, and imports no view of them",
+			},
+		},
+		{
 			name:  "the product needs no tests",
 			found: imports{"proxy/cluster": {"deploy/demo"}, "cmd": {"proxy/process", "proxy/proxytest"}, "bench": {"proxy/conformance/tls"}, "dashboards": {"cmd/clitest"}},
 			want: []string{
@@ -316,6 +342,7 @@ func TestCheck(t *testing.T) {
 				"proxy/balance is pure and must not import github.com/cespare/xxhash/v2",
 				"proxy/balance is pure and must not import os/exec",
 				"proxy/catalog is pure and must not import discovery/consul",
+				"proxy/fault -> telemetry/store: the data plane fills in Hops, and imports no view of them",
 				"proxy/fault is pure and must not import telemetry/store",
 				"proxy/resources is pure and must not import os",
 				"proxy/route is pure and must not import proxy/config",

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hopscope/hopscope/telemetry/accesslog"
+	"github.com/hopscope/hopscope/telemetry/operators"
 )
 
 // AccessLog has a line for each hop: see docs/access-log.md. Change the lines with one of
@@ -92,13 +93,13 @@ func (a *AccessLog) All() []*AccessLogTo {
 
 // Layout returns what the lines of the log look like; nil for the default. It adds the
 // fields that have to be recorded for them.
-func (a *AccessLogTo) Layout(recorded *accesslog.Recorded) (*accesslog.Layout, error) {
+func (a *AccessLogTo) Layout(recorded *operators.Recorded) (*accesslog.Layout, error) {
 	return accesslog.Format{Fields: a.Fields, Text: a.Format, JSON: string(a.JSONFormat)}.Compile(recorded)
 }
 
 // accessLogs checks what spans the keys of access logs.
 func (v validator) accessLogs() {
-	var recorded accesslog.Recorded
+	var recorded operators.Recorded
 	v.config.eachAccessLog(v.root, func(p *place, a *AccessLogTo) {
 		if a != &v.config.Telemetry.AccessLog.AccessLogTo && a.Path == "off" && !a.elsewhere() {
 			v.errs.add(p.key("path"), `"off" makes this log do nothing: remove it from the list`)
@@ -108,7 +109,7 @@ func (v validator) accessLogs() {
 }
 
 // accessLog checks the lines of one log.
-func (v validator) accessLog(p *place, a *AccessLogTo, recorded *accesslog.Recorded) {
+func (v validator) accessLog(p *place, a *AccessLogTo, recorded *operators.Recorded) {
 	var given []string
 	for _, k := range []struct {
 		name string
@@ -136,6 +137,6 @@ func (v validator) accessLog(p *place, a *AccessLogTo, recorded *accesslog.Recor
 
 // checkLogFormat checks a format string for itself.
 func checkLogFormat(s string) error {
-	_, err := accesslog.Format{Text: s}.Compile(new(accesslog.Recorded))
+	_, err := accesslog.Format{Text: s}.Compile(new(operators.Recorded))
 	return err
 }

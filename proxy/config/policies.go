@@ -76,10 +76,11 @@ type Body struct {
 }
 
 // Decompress decompresses the content of requests whose Content-Encoding is listed, for
-// endpoints that can't. Other codings, several in a row, and gRPC calls are left to the
-// endpoint. Content that is not what it says is answered with 400. What its window takes (up
-// to 16 MiB for br, 8 MiB for zstd, 64 KiB for gzip) is counted for the connection: see
-// overload. A limit of body is one for the content as it is sent on.
+// endpoints that can't. Other codings, several in a row, parts of content (Content-Range) and
+// gRPC calls are left to the endpoint. Fields with digests of the content as it came, such as
+// Content-Digest, are removed. Content that is not what it says is answered with 400. What its
+// window takes (up to 16 MiB for br, 8 MiB for zstd, 64 KiB for gzip) is counted for the
+// connection: see overload. A limit of body is one for the content as it is sent on.
 type Decompress struct {
 	// Algorithms are the codings that are decompressed.
 	Algorithms []string `yaml:"algorithms" default:"zstd,br,gzip" enum:"zstd,br,gzip"`

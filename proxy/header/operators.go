@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/message"
-	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/operators"
 )
 
 // values are what operators read.
@@ -55,7 +55,7 @@ func Operators(side Side) []string {
 
 // parse takes the value of a field apart. isLate reports whether it depends on the endpoint.
 func (f *field) parse(side Side, value string) (isLate bool, err error) {
-	pieces, err := accesslog.Pieces(value)
+	pieces, err := operators.Parse(value)
 	if err != nil {
 		return false, err
 	}
@@ -81,7 +81,7 @@ func (f *field) parse(side Side, value string) (isLate bool, err error) {
 }
 
 // operator returns what appends the value of an operator.
-func operator(side Side, p *accesslog.Piece) (func([]byte, *values) []byte, error) {
+func operator(side Side, p *operators.Piece) (func([]byte, *values) []byte, error) {
 	if !slices.Contains(Operators(side), p.Name) {
 		if side == Request && (p.Name == "RESP" || slices.Contains(afterwards, p.Name)) {
 			return nil, fmt.Errorf("%%%s%% is not known before there is a response", p.Name)
@@ -93,17 +93,20 @@ func operator(side Side, p *accesslog.Piece) (func([]byte, *values) []byte, erro
 	}
 	named := *p
 	if name, ok := ours[p.Name]; ok {
-		named = accesslog.Named(*p, name)
+		named.Name = name
 	}
-	of, err := named.Value()
+	of, err := named.Value(nil)
 	if err != nil {
 		return nil, err
 	}
-	return func(dst []byte, v *values) []byte { return of(dst, v.hop) }, nil
+	return func(dst []byte, v *values) []byte {
+		dst, _ = of(dst, v.hop)
+		return dst
+	}, nil
 }
 
 // fromHead is a field of the request or the response, or another if that is absent: REQ(X?Y).
-func fromHead(p *accesslog.Piece) (func([]byte, *values) []byte, error) {
+func fromHead(p *operators.Piece) (func([]byte, *values) []byte, error) {
 	first, second, _ := strings.Cut(strings.ToLower(p.Argument), "?")
 	for _, name := range []string{first, second} {
 		pseudo := p.Name == "REQ" && slices.Contains([]string{":method", ":path", ":authority", ":scheme"}, name)

@@ -19,6 +19,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter/transcode"
 	"github.com/hopscope/hopscope/proxy/filter/upgrades"
 	"github.com/hopscope/hopscope/proxy/resources"
+	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -155,10 +156,10 @@ func injectFilter(p *config.RoutePolicies) filter.Filter {
 	}
 	o := inject.Options{Headers: f.Headers}
 	if f.Delay != nil {
-		o.Delay, o.DelayPercent = f.Delay.Fixed, f.Delay.Percent
+		o.Delay, o.DelayShare = f.Delay.Fixed, *route.Percent(f.Delay.Percent)
 	}
 	if f.Abort != nil {
-		o.Status, o.AbortPercent = f.Abort.Status, f.Abort.Percent
+		o.Status, o.AbortShare = f.Abort.Status, *route.Percent(f.Abort.Percent)
 		if f.Abort.GRPCStatus > 0 {
 			o.GRPC = hop.GRPCStatusOf(f.Abort.GRPCStatus)
 		}

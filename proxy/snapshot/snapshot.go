@@ -30,6 +30,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/events"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/metrics"
+	"github.com/hopscope/hopscope/telemetry/operators"
 	"github.com/hopscope/hopscope/telemetry/record"
 	"github.com/hopscope/hopscope/telemetry/store"
 	"github.com/hopscope/hopscope/telemetry/tail"
@@ -79,7 +80,7 @@ type Proxy struct {
 	service      string // of the first configuration: no reload changes it
 	metrics      *metrics.Metrics
 	logs         []*accesslog.Log // those that go to files
-	recorded     accesslog.Recorded
+	recorded     operators.Recorded
 	store        *store.Store // nil where it is off
 	tally        *tally.Tally
 	history      *series.Ring // of what was counted

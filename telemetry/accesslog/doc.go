@@ -6,6 +6,6 @@
 // time.
 //
 // It does not log events of the proxy itself. Start reading at [AppendLine], which is the
-// format; then [Log], and writer.go for failed writes. [ReadTrace] finds the hops of a
-// trace in a log.
+// format, and at [Format], which changes it: package operators has the command operators.
+// Then [Log], and writer.go for failed writes. [ReadTrace] finds the hops of a trace in a log.
 package accesslog

@@ -24,11 +24,11 @@ var lineFields = [...]field{
 	{"direction", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Labels.Direction.String()) }},
 	{"client", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Client) }},
 	{"host", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Bytes(h.Host)) }},
-	{"method", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, methodOf(h)) }},
+	{"method", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendMethod(dst, h) }},
 	{"path", (*formatter).appendPath},
 	{"route", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.RouteName()) }},
 	{"cluster", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Labels.Cluster) }},
-	{"upstream", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, upstreamOf(h)) }},
+	{"upstream", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendUpstream(dst, h) }},
 	{"protocol", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendText(dst, h.Version.String()) }},
 	{"status", func(_ *formatter, dst []byte, h *hop.Hop) []byte { return appendInt(dst, int64(h.Status)) }},
 	{"grpc_status", func(_ *formatter, dst []byte, h *hop.Hop) []byte {
@@ -119,27 +119,11 @@ func FieldNames() []string {
 	return names
 }
 
-// fieldNamed returns the value of a key of the default line; nil if there is none.
-func fieldNamed(name string) value {
+// fieldNamed returns a key of the default line; nil if there is none.
+func fieldNamed(name string) *field {
 	i := slices.IndexFunc(lineFields[:], func(f field) bool { return f.name == name })
 	if i < 0 {
 		return nil
 	}
-	return func(f *formatter, dst []byte, h *hop.Hop) ([]byte, kind) { return lineFields[i].append(f, dst, h), raw }
-}
-
-// methodOf is the method as it was sent.
-func methodOf(h *hop.Hop) []byte {
-	if h.MethodText.Len() > 0 {
-		return h.Bytes(h.MethodText)
-	}
-	return []byte(h.Method)
-}
-
-// upstreamOf is the endpoint of the last attempt.
-func upstreamOf(h *hop.Hop) string {
-	if a := h.LastAttempt(); a != nil {
-		return a.Endpoint
-	}
-	return ""
+	return &lineFields[i]
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/operators"
 )
 
 // Format says what a line looks like. At most one of its fields is set; with none, a line
@@ -21,17 +22,14 @@ type Format struct {
 	JSON string
 }
 
-// Recorded lists the fields of requests and responses that lines show beyond those that
-// every Hop has. [hop.Hop.Recorded] has their values, in this order.
-type Recorded []hop.RecordedField
+// ownOperator is the operator that only lines have: %HOP(name)% is a key of the default one.
+const ownOperator = "HOP"
 
-// index returns the place of a field, which it adds if need be.
-func (r *Recorded) index(f hop.RecordedField) int {
-	if i := slices.Index(*r, f); i >= 0 {
-		return i
-	}
-	*r = append(*r, f)
-	return len(*r) - 1
+// Operators returns the names of all command operators that a format may have, sorted.
+func Operators() []string {
+	names := append(operators.Names(), ownOperator)
+	slices.Sort(names)
+	return names
 }
 
 // mostRecorded is how many fields may be recorded of each request.
@@ -41,10 +39,12 @@ const mostRecorded = 32
 // line.
 type Layout struct{ parts []part }
 
-// part is literal text of a line and the value that follows it.
+// part is literal text of a line and the value that follows it, if one does: that of an
+// operator, or a key of the default line.
 type part struct {
 	literal string
-	value   value // nil for none
+	value   operators.Value
+	field   *field
 	mode    mode
 }
 
@@ -52,28 +52,14 @@ type part struct {
 type mode uint8
 
 const (
-	asText   mode = iota // in a line of text: "-" for nothing
-	inside               // inside of a JSON string: "-" for nothing
-	asJSON               // a JSON value
-	verbatim             // a JSON value, which the value already is
-)
-
-// value appends a value of a hop. What it appends is text, unless the kind says otherwise.
-type value func(f *formatter, dst []byte, h *hop.Hop) ([]byte, kind)
-
-// kind is what a value is.
-type kind uint8
-
-const (
-	none   kind = iota // there is no value; nothing was appended
-	text               // text, to be escaped
-	number             // a number, or true or false
-	raw                // JSON
+	asText mode = iota // in a line of text: "-" for nothing
+	inside             // inside of a JSON string: "-" for nothing
+	asJSON             // a JSON value
 )
 
 // Compile returns the layout of a format; nil for the default line. Fields that have to be
 // recorded are added to recorded. The error names what is wrong, and what there is.
-func (f Format) Compile(recorded *Recorded) (*Layout, error) {
+func (f Format) Compile(recorded *operators.Recorded) (*Layout, error) {
 	c := compiler{recorded: recorded}
 	var err error
 	switch {
@@ -105,89 +91,111 @@ func (l *Layout) appendLine(f *formatter, dst []byte, h *hop.Hop) []byte {
 	for i := range l.parts {
 		p := &l.parts[i]
 		dst = append(dst, p.literal...)
-		if p.value != nil {
-			dst = p.append(f, dst, h)
+		switch {
+		case p.value != nil:
+			dst = p.appendValue(f, dst, h)
+		case p.field != nil:
+			dst = p.appendField(f, dst, h)
 		}
 	}
 	return dst
 }
 
-// append appends the value of a part.
-func (p *part) append(f *formatter, dst []byte, h *hop.Hop) []byte {
-	if p.mode == verbatim {
-		dst, _ = p.value(f, dst, h)
-		return dst
-	}
-	b, k := p.value(f, f.value[:0], h)
+// appendValue appends the value of an operator.
+func (p *part) appendValue(f *formatter, dst []byte, h *hop.Hop) []byte {
+	b, kind := p.value(f.value[:0], h)
 	f.value = b[:0]
-	if k == raw {
-		b, k = unquoted(b)
-		if k == text { // it is escaped
-			if p.mode == asJSON {
-				return append(append(append(dst, '"'), b...), '"')
-			}
-			return append(dst, b...)
-		}
-		if p.mode == asJSON && k == raw {
-			return append(dst, b...)
-		}
-	}
 	switch {
-	case p.mode == asJSON && k == none:
+	case p.mode == asJSON && kind == operators.None:
 		return append(dst, "null"...)
-	case p.mode == asJSON && k == text:
+	case p.mode == asJSON && kind == operators.Text:
 		return append(appendEscaped(append(dst, '"'), b), '"')
-	case k == none:
+	case kind == operators.None:
 		return append(dst, '-')
-	case k == number:
+	case kind == operators.Number:
 		return append(dst, b...)
 	}
 	return appendEscaped(dst, b)
 }
 
-// unquoted tells what JSON is: a string without its quotes, nothing, or other JSON.
-func unquoted(b []byte) ([]byte, kind) {
-	switch {
-	case len(b) >= 2 && b[0] == '"':
-		return b[1 : len(b)-1], text
-	case string(b) == "null":
-		return nil, none
-	case len(b) > 0 && (b[0] == '{' || b[0] == '['):
-		return b, raw
+// appendField appends a key of the default line. Its value is JSON.
+func (p *part) appendField(f *formatter, dst []byte, h *hop.Hop) []byte {
+	if p.mode == asJSON {
+		return p.field.append(f, dst, h)
 	}
-	return b, number
+	b := p.field.append(f, f.value[:0], h)
+	f.value = b[:0]
+	switch {
+	case b[0] == '"':
+		return append(dst, b[1:len(b)-1]...) // it is escaped
+	case string(b) == "null":
+		return append(dst, '-')
+	case b[0] == '{' || b[0] == '[':
+		return appendEscaped(dst, b)
+	}
+	return append(dst, b...)
 }
 
 // compiler puts a layout together.
 type compiler struct {
-	recorded *Recorded
+	recorded *operators.Recorded
 	parts    []part
 }
 
 // literal adds text to the line.
 func (c *compiler) literal(s string) {
-	if n := len(c.parts); n > 0 && c.parts[n-1].value == nil {
-		c.parts[n-1].literal += s
+	if last := c.open(); last != nil {
+		last.literal += s
 	} else if s != "" {
 		c.parts = append(c.parts, part{literal: s})
 	}
 }
 
-// add adds a value to the line.
-func (c *compiler) add(v value, m mode) {
-	if n := len(c.parts); n > 0 && c.parts[n-1].value == nil {
-		c.parts[n-1].value, c.parts[n-1].mode = v, m
-		return
+// add adds a value to the line, or a field.
+func (c *compiler) add(v operators.Value, f *field, m mode) {
+	last := c.open()
+	if last == nil {
+		c.parts = append(c.parts, part{})
+		last = &c.parts[len(c.parts)-1]
 	}
-	c.parts = append(c.parts, part{value: v, mode: m})
+	last.value, last.field, last.mode = v, f, m
+}
+
+// open returns the last part if no value follows its text yet, or else nil.
+func (c *compiler) open() *part {
+	if n := len(c.parts); n > 0 && c.parts[n-1].value == nil && c.parts[n-1].field == nil {
+		return &c.parts[n-1]
+	}
+	return nil
+}
+
+// operator adds what an operator says.
+func (c *compiler) operator(p *operators.Piece, m mode) error {
+	if p.Name == ownOperator {
+		f := fieldNamed(p.Argument)
+		if f == nil {
+			return fmt.Errorf("%%%s(%s)%%: there is no such field; there are %s", p.Name, clip(p.Argument), strings.Join(FieldNames(), ", "))
+		}
+		c.add(nil, f, m)
+		return nil
+	}
+	if all := Operators(); !slices.Contains(all, p.Name) {
+		return fmt.Errorf("there is no command operator %%%s%%; there are %s", clip(p.Name), strings.Join(all, ", "))
+	}
+	v, err := p.Value(c.recorded)
+	if err != nil {
+		return err
+	}
+	c.add(v, nil, m)
+	return nil
 }
 
 // fields makes a line of keys of the default one.
 func (c *compiler) fields(names []string) error {
 	for i, name := range names {
-		v := fieldNamed(name)
+		f := fieldNamed(name)
 		switch {
-		case v == nil:
+		case f == nil:
 			return fmt.Errorf("there is no field %q; there are %s", clip(name), strings.Join(FieldNames(), ", "))
 		case slices.Contains(names[:i], name):
 			return fmt.Errorf("the field %s is there twice", name)
@@ -197,7 +205,7 @@ func (c *compiler) fields(names []string) error {
 			separator = "{"
 		}
 		c.literal(separator + `"` + name + `":`)
-		c.add(v, verbatim)
+		c.add(nil, f, asJSON)
 	}
 	c.literal("}\n")
 	return nil

@@ -46,12 +46,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 	dst = append(dst, f.fixed.head...)
 	dst = appendText(append(dst, `,"client":`...), h.Client)
 	dst = appendText(append(dst, `,"host":`...), h.Bytes(h.Host))
-	dst = append(dst, `,"method":`...)
-	if h.MethodText.Len() > 0 {
-		dst = appendText(dst, h.Bytes(h.MethodText))
-	} else {
-		dst = appendText(dst, h.Method)
-	}
+	dst = appendMethod(append(dst, `,"method":`...), h)
 	dst = f.appendPath(append(dst, `,"path":`...), h)
 	if h.Template == "" {
 		dst = append(dst, f.fixed.route...)
@@ -59,7 +54,7 @@ func (f *formatter) appendLine(dst []byte, h *hop.Hop) []byte {
 		dst = appendText(append(dst, `,"route":`...), h.Template)
 	}
 	dst = append(dst, f.fixed.cluster...)
-	dst = appendUpstream(dst, h)
+	dst = appendUpstream(append(dst, `,"upstream":`...), h)
 	dst = appendText(append(dst, `,"protocol":`...), h.Version.String())
 	dst = appendInt(append(dst, `,"status":`...), int64(h.Status))
 	dst = appendGRPC(dst, h)
@@ -152,8 +147,16 @@ func (f *formatter) appendPath(dst []byte, h *hop.Hop) []byte {
 	return append(dst, '"')
 }
 
+// appendMethod appends the method as it was sent.
+func appendMethod(dst []byte, h *hop.Hop) []byte {
+	if h.MethodText.Len() > 0 {
+		return appendText(dst, h.Bytes(h.MethodText))
+	}
+	return appendText(dst, h.Method)
+}
+
+// appendUpstream appends the endpoint of the last attempt.
 func appendUpstream(dst []byte, h *hop.Hop) []byte {
-	dst = append(dst, `,"upstream":`...)
 	if a := h.LastAttempt(); a != nil {
 		return appendText(dst, a.Endpoint)
 	}

@@ -6,92 +6,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
+
+	"github.com/hopscope/hopscope/telemetry/operators"
 )
-
-// command is a command operator of a format string: %NAME(ARGUMENT):LENGTH%.
-type command struct {
-	name     string
-	argument string
-	called   bool // it has parentheses
-	length   int  // of the value at most, in bytes; -1 is any
-}
-
-// next cuts the first command off a format string. before is the text in front of it; ok is
-// false if there is no command. A doubled per cent sign is one.
-func next(format string) (before string, c command, rest string, ok bool, err error) {
-	var literal strings.Builder
-	for {
-		i := strings.IndexByte(format, '%')
-		if i < 0 {
-			literal.WriteString(format)
-			return literal.String(), command{}, "", false, nil
-		}
-		literal.WriteString(format[:i])
-		format = format[i+1:]
-		if strings.HasPrefix(format, "%") {
-			literal.WriteByte('%')
-			format = format[1:]
-			continue
-		}
-		c, rest, err = cutCommand(format)
-		return literal.String(), c, rest, err == nil, err
-	}
-}
-
-// cutCommand reads a command behind its per cent sign.
-func cutCommand(s string) (c command, rest string, err error) {
-	n := 0
-	for n < len(s) && ('A' <= s[n] && s[n] <= 'Z' || '0' <= s[n] && s[n] <= '9' || s[n] == '_') {
-		n++
-	}
-	c.name, c.length, rest = s[:n], -1, s[n:]
-	if n == 0 {
-		return c, "", fmt.Errorf("after %q comes no command operator; write %%%% for a per cent sign", "%"+clip(s))
-	}
-	if argument, ok := strings.CutPrefix(rest, "("); ok {
-		c.argument, rest, c.called = strings.Cut(argument, ")")
-		if !c.called {
-			return c, "", fmt.Errorf("the parenthesis of %%%s( is not closed", c.name)
-		}
-	}
-	if length, ok := strings.CutPrefix(rest, ":"); ok {
-		length, rest, ok = strings.Cut(length, "%")
-		c.length, err = strconv.Atoi(length)
-		if !ok || err != nil || c.length < 0 || c.length > 1<<20 {
-			return c, "", fmt.Errorf("%%%s:%s has no length, a number of bytes before the closing %%", c.name, clip(length))
-		}
-		return c, rest, nil
-	}
-	rest, ok := strings.CutPrefix(rest, "%")
-	if !ok {
-		return c, "", fmt.Errorf("%%%s is not closed by %%; write %%%% for a per cent sign", c.name)
-	}
-	return c, rest, nil
-}
 
 // template adds a format string to the line.
 func (c *compiler) template(format string, m mode) error {
-	for {
-		before, command, rest, ok, err := next(format)
-		if err != nil {
-			return err
-		}
-		if m == inside {
-			before = string(appendEscaped(nil, before))
-		}
-		c.literal(before)
-		if !ok {
-			return nil
-		}
-		v, err := c.value(command)
-		if err != nil {
-			return err
-		}
-		c.add(v, m)
-		format = rest
+	pieces, err := operators.Parse(format)
+	if err != nil {
+		return err
 	}
+	return c.pieces(pieces, m)
+}
+
+// pieces adds the pieces of a format string to the line.
+func (c *compiler) pieces(pieces []operators.Piece, m mode) error {
+	for i := range pieces {
+		p := &pieces[i]
+		if m == inside {
+			c.literal(string(appendEscaped(nil, p.Text)))
+		} else {
+			c.literal(p.Text)
+		}
+		if p.Name == "" {
+			continue
+		}
+		if err := c.operator(p, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxDepth is how deep a JSON format may be nested.
@@ -170,20 +115,15 @@ func (c *compiler) member(d *json.Decoder, token json.Token, depth int) error {
 
 // string adds a format string as a JSON value: that of an operator if it is one alone.
 func (c *compiler) string(format string) error {
-	before, command, rest, ok, err := next(format)
+	pieces, err := operators.Parse(format)
 	if err != nil {
 		return err
 	}
-	if ok && before == "" && rest == "" {
-		v, err := c.value(command)
-		if err != nil {
-			return err
-		}
-		c.add(v, asJSON)
-		return nil
+	if len(pieces) == 2 && pieces[0].Text == "" && pieces[1].Text == "" {
+		return c.operator(&pieces[0], asJSON)
 	}
 	c.literal(`"`)
-	err = c.template(format, inside)
+	err = c.pieces(pieces, inside)
 	c.literal(`"`)
 	return err
 }

@@ -60,6 +60,7 @@ func TestDecompress(t *testing.T) {
 		{name: "without a coding", decompress: all, sent: text, got: text, status: 200},
 		{name: "not listed", decompress: gzipOnly, sent: "as it is", coding: "br", got: "as it is", left: "br", status: 200},
 		{name: "two codings", decompress: all, sent: "as it is", coding: "gzip, br", got: "as it is", left: "gzip, br", status: 200},
+		{name: "a part", decompress: all, sent: "as it is", coding: "gzip", fields: []string{"content-range: bytes 0-7/90"}, got: "as it is", left: "gzip", status: 200},
 		{name: "a call", decompress: all, sent: zipped, coding: "gzip", fields: call, got: zipped, left: "gzip", status: 200},
 		{name: "too large", decompress: &config.Decompress{Algorithms: []string{"gzip"}, Max: "64KiB"}, sent: zipped, coding: "gzip", status: 413, reason: "larger than the 65536 bytes"},
 		{name: "no gzip", decompress: all, sent: text, coding: "gzip", status: 400, reason: "not what its content-encoding says (gzip)"},
@@ -75,7 +76,7 @@ func TestDecompress(t *testing.T) {
 					if !told {
 						body = io.MultiReader(body)
 					}
-					fields := tt.fields
+					fields := append([]string{"content-digest: sha-256=:AA==:"}, tt.fields...)
 					if tt.coding != "" {
 						fields = append([]string{"content-encoding: " + tt.coding}, fields...)
 					}
@@ -91,6 +92,7 @@ func TestDecompress(t *testing.T) {
 						t.Errorf("the endpoint got %d bytes, want %d", len(got.Body), len(tt.got))
 					}
 					proxytest.Same(t, "its coding", got.Header.Get("content-encoding"), tt.left)
+					proxytest.Same(t, "it has a digest", got.Header.Get("content-digest") != "", tt.coding == tt.left)
 				}
 			})
 		})

@@ -172,7 +172,7 @@ func (d *content) cause(err error) error {
 	switch {
 	case d.from.err != nil && !errors.Is(d.from.err, io.EOF):
 		return d.from.err // the client's failure
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), !d.from.any: // no bytes are no content, whatever the coding
 		return io.EOF
 	}
 	return fault.New(fault.BadRequest, "the request's content is not what its content-encoding says ("+d.coding.name+"): "+err.Error())
@@ -182,6 +182,7 @@ func (d *content) cause(err error) error {
 type reader struct {
 	body filter.Body
 	left []byte
+	any  bool  // some bytes were there
 	err  error // of the body, io.EOF too
 }
 
@@ -195,6 +196,6 @@ func (r *reader) Read(b []byte) (int, error) {
 		}
 	}
 	n := copy(b, r.left)
-	r.left = r.left[n:]
+	r.left, r.any = r.left[n:], true
 	return n, nil
 }

@@ -47,7 +47,9 @@ func New(names []string, most int64) filter.Filter {
 				return fault.New(fault.Overload, "there is no memory to decompress the request's content in; see overload.max_memory_bytes")
 			}
 			r := &x.Request
-			r.RemoveName([]byte("content-encoding"))
+			for _, name := range ofCoding {
+				r.RemoveName([]byte(name))
+			}
 			r.Remove(message.ContentLength)
 			r.Framing, r.Length = message.Chunked, -1
 			b := newContent(x.Body, c, most)
@@ -58,6 +60,9 @@ func New(names []string, most int64) filter.Filter {
 	}
 }
 
+// ofCoding are fields that are about the content in its coding: digests of it, too (RFC 9530).
+var ofCoding = [...]string{"content-encoding", "content-md5", "digest", "content-digest", "repr-digest"}
+
 // of is the coding that the request's content is decompressed from, nil for none.
 func of(x *filter.Exchange, names []string) *coding {
 	r := &x.Request
@@ -67,13 +72,18 @@ func of(x *filter.Exchange, names []string) *coding {
 	var said []byte
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if f.Removed || !message.EqualFold(r.Bytes(f.Name), "content-encoding") {
-			continue
+		switch name := r.Bytes(f.Name); {
+		case f.Removed:
+		case message.EqualFold(name, "content-range"):
+			return nil // a part of compressed content (RFC 9110 section 14.5)
+		case message.EqualFold(name, "content-encoding"):
+			if value := bytes.TrimSpace(r.Bytes(f.Value)); len(value) > 0 {
+				if said != nil {
+					return nil // several codings
+				}
+				said = value
+			}
 		}
-		if said != nil {
-			return nil // several codings
-		}
-		said = bytes.TrimSpace(r.Bytes(f.Value))
 	}
 	for i := range codings {
 		c := &codings[i]

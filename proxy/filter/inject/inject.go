@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -16,14 +17,14 @@ import (
 type Options struct {
 	// Delay is how long requests are held back; 0 is not at all.
 	Delay time.Duration
-	// DelayPercent is the share of the requests that are, in per cent.
-	DelayPercent float64
+	// DelayShare is the share of the requests that are.
+	DelayShare route.Share
 	// Status is the HTTP status that requests are answered with; 0 is none.
 	Status int
 	// GRPC is the status for gRPC calls; 0 follows from Status.
 	GRPC hop.GRPCStatus
-	// AbortPercent is the share of the requests that are, in per cent.
-	AbortPercent float64
+	// AbortShare is the share of the requests that are.
+	AbortShare route.Share
 	// Headers heeds Envoy's fields.
 	Headers bool
 }
@@ -46,14 +47,14 @@ func New(o Options) filter.Filter {
 			if o.Headers {
 				this.heed(&x.Request)
 			}
-			if this.Delay > 0 && chosen(x, this.DelayPercent) {
+			if this.Delay > 0 && this.DelayShare.Has(x.Random()) {
 				x.Hop.Flags |= hop.DelayInjected // before: the client may leave meanwhile
 				note(x.Hop, "delay "+this.Delay.String())
 				if err := x.Wait(this.Delay); err != nil {
 					return err
 				}
 			}
-			if this.Status > 0 && chosen(x, this.AbortPercent) {
+			if this.Status > 0 && this.AbortShare.Has(x.Random()) {
 				note(x.Hop, this.abort(x.Hop.GRPC))
 				why := fmt.Sprintf("route %s injects a fault, as a test", x.Hop.Labels.Route)
 				return &fault.Answer{Why: fault.New(fault.Injected, why), Status: this.Status, GRPC: this.GRPC}
@@ -79,17 +80,11 @@ func (o *Options) abort(call bool) string {
 	return "abort " + strconv.Itoa(o.Status)
 }
 
-// chosen decides about one request.
-func chosen(x *filter.Exchange, percent float64) bool {
-	const all = 1 << 53 // what a float64 counts exactly
-	return percent > 0 && x.Random()%all < uint64(percent/100*all)
-}
-
 // heed puts what the request asks for in the place of what the route has, for no larger
 // share of the requests. What is malformed is not heeded.
 func (o *Options) heed(r *message.Head) {
 	if ms, ok := number(r, delay, 0, 1<<31-1); ok {
-		o.DelayPercent = percentage(r, delayPercent, o.Delay > 0, o.DelayPercent)
+		o.DelayShare = share(r, delayPercent, o.Delay > 0, o.DelayShare)
 		o.Delay = time.Duration(ms) * time.Millisecond
 	}
 	status, http := number(r, abort, 200, 599)
@@ -97,7 +92,7 @@ func (o *Options) heed(r *message.Head) {
 	if !http && !grpc {
 		return
 	}
-	o.AbortPercent = percentage(r, abortPercent, o.Status > 0, o.AbortPercent)
+	o.AbortShare = share(r, abortPercent, o.Status > 0, o.AbortShare)
 	o.Status, o.GRPC = status, 0
 	if grpc {
 		o.GRPC = hop.GRPCStatusOf(code)
@@ -107,14 +102,14 @@ func (o *Options) heed(r *message.Head) {
 	}
 }
 
-// percentage is the share that the request asks for; all is the default. It is at most
-// that of the route, where that is bounded.
-func percentage(r *message.Head, name string, bounded bool, most float64) float64 {
+// share is what the request asks for in per cent; all is the default. It is at most that of
+// the route, where that is bounded.
+func share(r *message.Head, name string, bounded bool, most route.Share) route.Share {
 	if !bounded {
-		most = 100
+		most = route.Shares
 	}
 	if n, ok := number(r, name, 0, 100); ok {
-		return min(most, float64(n))
+		return min(most, *route.Percent(float64(n)))
 	}
 	return most
 }

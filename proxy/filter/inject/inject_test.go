@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/filter"
 	"github.com/hopscope/hopscope/proxy/filter/inject"
 	"github.com/hopscope/hopscope/proxy/message"
+	"github.com/hopscope/hopscope/proxy/route"
 	"github.com/hopscope/hopscope/telemetry/hop"
 )
 
@@ -40,7 +41,7 @@ func request(c *client, fields ...string) *filter.Exchange {
 }
 
 func TestInject(t *testing.T) {
-	all := inject.Options{Delay: time.Second, DelayPercent: 100, Status: 503, AbortPercent: 100}
+	all := inject.Options{Delay: time.Second, DelayShare: route.Shares, Status: 503, AbortShare: route.Shares}
 	heeds := inject.Options{Headers: true}
 	both := all
 	both.Headers = true
@@ -57,7 +58,7 @@ func TestInject(t *testing.T) {
 		"nothing":                                {},
 		"delay, then abort":                      {options: all, took: time.Second, flags: "DI", status: 503, kind: fault.Injected},
 		"no share of the requests":               {options: inject.Options{Delay: time.Second, Status: 503}},
-		"a status for calls":                     {options: inject.Options{Status: 500, AbortPercent: 100, GRPC: hop.GRPCStatusOf(8)}, status: 500, grpc: "RESOURCE_EXHAUSTED", kind: fault.Injected},
+		"a status for calls":                     {options: inject.Options{Status: 500, AbortShare: route.Shares, GRPC: hop.GRPCStatusOf(8)}, status: 500, grpc: "RESOURCE_EXHAUSTED", kind: fault.Injected},
 		"the client leaves":                      {options: all, leaves: 60 * time.Millisecond, took: 75 * time.Millisecond, flags: "DI", kind: fault.ClientClosed},
 		"fields that are not heeded":             {fields: []string{"x-envoy-fault-abort-request: 500", "x-envoy-fault-delay-request: 5"}},
 		"fields":                                 {options: heeds, fields: []string{"X-Envoy-Fault-Abort-Request: 418", "X-Envoy-Fault-Delay-Request: 5000"}, took: 5 * time.Second, flags: "DI", status: 418, kind: fault.Injected},
@@ -103,7 +104,7 @@ func TestInject(t *testing.T) {
 func TestShares(t *testing.T) {
 	const n = 20_000
 	x, aborted := request(&client{}), 0
-	handler := filter.Chain(func(*filter.Exchange) error { return nil }, inject.New(inject.Options{Status: 503, AbortPercent: 12.5}))
+	handler := filter.Chain(func(*filter.Exchange) error { return nil }, inject.New(inject.Options{Status: 503, AbortShare: *route.Percent(12.5)}))
 	for range n {
 		if handler(x) != nil {
 			aborted++

@@ -47,13 +47,18 @@ func offer(x *filter.Exchange, allowed []string) error {
 		}
 	}
 	switch {
+	case len(asked) == 0:
+		return refused("the request asks to change protocols, and its field Upgrade names none")
 	case len(kept) == 0:
-		why := fmt.Sprintf("route %s does not let requests change to the protocol %s (upgrades)", x.Hop.Labels.Route, clip(strings.Join(asked, ", ")))
-		return &fault.Answer{Why: fault.New(fault.Forbidden, why), Details: "upgrade_failed"}
+		return refused(fmt.Sprintf("route %s does not let requests change to the protocol %s (upgrades)", x.Hop.Labels.Route, clip(strings.Join(asked, ", "))))
 	case len(kept) < len(asked):
 		r.Replace(message.Upgrade, strings.Join(kept, ", "))
 	}
 	return nil
+}
+
+func refused(why string) *fault.Answer {
+	return &fault.Answer{Why: fault.New(fault.Forbidden, why), Details: "upgrade_failed"}
 }
 
 // clip keeps what a client sent to a length that is fit for a message.

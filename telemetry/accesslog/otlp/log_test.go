@@ -19,6 +19,7 @@ import (
 	"github.com/hopscope/hopscope/telemetry/accesslog"
 	"github.com/hopscope/hopscope/telemetry/collector"
 	"github.com/hopscope/hopscope/telemetry/hop"
+	"github.com/hopscope/hopscope/telemetry/operators"
 	"github.com/hopscope/hopscope/telemetry/otlplogs"
 )
 
@@ -158,7 +159,7 @@ func TestRecords(t *testing.T) {
 
 // A format makes the body, and a selection leaves hops out.
 func TestBodyOfAFormat(t *testing.T) {
-	layout, err := accesslog.Format{Text: "%RESPONSE_CODE% %REQ(:PATH)%"}.Compile(new(accesslog.Recorded))
+	layout, err := accesslog.Format{Text: "%RESPONSE_CODE% %REQ(:PATH)%"}.Compile(new(operators.Recorded))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package accesslog
+package operators
 
 import (
 	"fmt"
@@ -40,19 +40,19 @@ func happened(d time.Duration) time.Duration {
 }
 
 // between is the time from one moment to another, in whole units.
-func between(from, to string, unit time.Duration) value {
+func between(from, to string, unit time.Duration) Value {
 	begin, end := moments[from], moments[to]
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 		a, b := begin(h), end(h)
 		if a < 0 || b < a {
-			return dst, none
+			return dst, None
 		}
-		return appendInt(dst, int64((b-a)/unit)), number
+		return appendInt(dst, int64((b-a)/unit)), Number
 	}
 }
 
 // commonDuration is START:END:PRECISION.
-func (c *compiler) commonDuration(argument string) (value, error) {
+func commonDuration(_ *Recorded, argument string) (Value, error) {
 	parts := strings.Split(argument, ":")
 	if len(parts) == 2 {
 		parts = append(parts, "ms")
@@ -80,10 +80,10 @@ func momentNames() []string {
 
 // startTime is when the request began, in UTC: in a format of strftime, with %3f and the
 // like for fractions of a second, or else with milliseconds.
-func (c *compiler) startTime(format string) (value, error) {
+func startTime(_ *Recorded, format string) (Value, error) {
 	if format == "" {
-		return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
-			return h.Start.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z"), text
+		return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
+			return h.Start.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z"), Text
 		}, nil
 	}
 	var steps []func(dst []byte, t time.Time) []byte
@@ -106,11 +106,11 @@ func (c *compiler) startTime(format string) (value, error) {
 		}
 		steps, format = append(steps, step), rest[1:]
 	}
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 		for _, step := range steps {
 			dst = step(dst, h.Start.UTC())
 		}
-		return dst, text
+		return dst, Text
 	}, nil
 }
 

@@ -1,4 +1,4 @@
-package accesslog
+package operators
 
 import (
 	"fmt"
@@ -15,9 +15,9 @@ import (
 type operator struct {
 	name string
 	// simple is the value of an operator without an argument; nil if it has one.
-	simple value
+	simple Value
 	// compile makes the value by its argument. It may accept none.
-	compile func(c *compiler, argument string) (value, error)
+	compile func(r *Recorded, argument string) (Value, error)
 }
 
 // operators are all that a Hop can answer.
@@ -25,7 +25,7 @@ var operators = []operator{
 	{name: "ACCESS_LOG_TYPE", simple: constant("DownstreamEnd")},
 	{name: "BYTES_RECEIVED", simple: integer(func(h *hop.Hop) int64 { return h.BytesIn })},
 	{name: "BYTES_SENT", simple: integer(func(h *hop.Hop) int64 { return h.BytesOut })},
-	{name: "COMMON_DURATION", compile: (*compiler).commonDuration},
+	{name: "COMMON_DURATION", compile: commonDuration},
 	{name: "DOWNSTREAM_DIRECT_REMOTE_ADDRESS", simple: words(func(h *hop.Hop) string { return h.Peer })},
 	{name: "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", simple: words(func(h *hop.Hop) string { return hostOf(h.Peer) })},
 	{name: "DOWNSTREAM_DIRECT_REMOTE_PORT", simple: digits(func(h *hop.Hop) string { return portOf(h.Peer) })},
@@ -37,16 +37,15 @@ var operators = []operator{
 	{name: "DOWNSTREAM_TLS_CIPHER", simple: ofTLS(downstream, func(t *hop.TLS) string { return t.Cipher })},
 	{name: "DOWNSTREAM_TLS_VERSION", simple: ofTLS(downstream, func(t *hop.TLS) string { return "TLSv" + t.Version })},
 	{name: "DURATION", simple: millis64(func(h *hop.Hop) time.Duration { return h.End })},
-	{name: "ENVIRONMENT", compile: (*compiler).environment},
-	{name: "GRPC_STATUS", compile: (*compiler).grpcStatus},
+	{name: "ENVIRONMENT", compile: environment},
+	{name: "GRPC_STATUS", compile: grpcStatus},
 	{name: "GRPC_STATUS_NUMBER", simple: grpcNumber},
-	{name: "HOP", compile: (*compiler).field},
 	{name: "HOSTNAME", simple: constant(hostname())},
 	{name: "PROTOCOL", simple: words(func(h *hop.Hop) string { return h.Version.String() })},
-	{name: "REQ", compile: (*compiler).request},
-	{name: "REQ_WITHOUT_QUERY", compile: (*compiler).requestWithoutQuery},
+	{name: "REQ", compile: (*Recorded).request},
 	{name: "REQUESTED_SERVER_NAME", simple: ofTLS(downstream, func(t *hop.TLS) string { return t.ServerName })},
-	{name: "RESP", compile: (*compiler).response},
+	{name: "REQ_WITHOUT_QUERY", compile: (*Recorded).requestWithoutQuery},
+	{name: "RESP", compile: (*Recorded).response},
 	{name: "RESPONSE_CODE", simple: integer(func(h *hop.Hop) int64 { return int64(h.Status) })},
 	{name: "RESPONSE_CODE_DETAILS", simple: words(func(h *hop.Hop) string { return h.Details })},
 	{name: "RESPONSE_DURATION", simple: millis64(func(h *hop.Hop) time.Duration { return moments["US_RX_BEG"](h) })},
@@ -54,7 +53,7 @@ var operators = []operator{
 	{name: "RESPONSE_FLAGS_LONG", simple: flagNames},
 	{name: "RESPONSE_TX_DURATION", simple: between("US_RX_BEG", "DS_TX_END", time.Millisecond)},
 	{name: "ROUTE_NAME", simple: words((*hop.Hop).RouteName)},
-	{name: "START_TIME", compile: (*compiler).startTime},
+	{name: "START_TIME", compile: startTime},
 	{name: "TRACE_ID", simple: traceID},
 	{name: "UPSTREAM_CLUSTER", simple: words(func(h *hop.Hop) string { return h.Labels.Cluster })},
 	{name: "UPSTREAM_CLUSTER_RAW", simple: words(func(h *hop.Hop) string { return h.Labels.Cluster })},
@@ -71,90 +70,92 @@ var operators = []operator{
 	{name: "UPSTREAM_TRANSPORT_FAILURE_REASON", simple: words(transportFailure)},
 }
 
-// Operators returns the names of all command operators.
-func Operators() []string {
-	var names []string
+// Names returns the names of all command operators, sorted.
+func Names() []string {
+	names := make([]string, len(operators))
 	for i := range operators {
-		names = append(names, operators[i].name)
+		names[i] = operators[i].name
 	}
 	return names
 }
 
-// value returns the value of a command.
-func (c *compiler) value(command command) (value, error) {
-	i := slices.IndexFunc(operators, func(o operator) bool { return o.name == command.name })
+// Value compiles the operator of a piece. Fields of requests and responses that a Hop does
+// not have by itself are added to recorded; if that is nil, they are an error. The error
+// says what is wrong with the operator.
+func (p *Piece) Value(recorded *Recorded) (Value, error) {
+	i := slices.IndexFunc(operators, func(o operator) bool { return o.name == p.Name })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no command operator %%%s%%; there are %s", clip(command.name), strings.Join(Operators(), ", "))
+		return nil, fmt.Errorf("there is no command operator %%%s%%", clip(p.Name))
 	}
 	o := &operators[i]
 	v := o.simple
 	if o.compile != nil {
 		var err error
-		if v, err = o.compile(c, command.argument); err != nil {
-			return nil, fmt.Errorf("%%%s(%s)%%: %w", o.name, clip(command.argument), err)
+		if v, err = o.compile(recorded, p.Argument); err != nil {
+			return nil, fmt.Errorf("%%%s(%s)%%: %w", o.name, clip(p.Argument), err)
 		}
-	} else if command.called {
+	} else if p.called {
 		return nil, fmt.Errorf("%%%s%% takes no argument", o.name)
 	}
-	if command.length >= 0 {
-		v = limited(v, command.length)
+	if p.Most >= 0 {
+		v = limited(v, p.Most)
 	}
 	return v, nil
 }
 
 // limited cuts a text.
-func limited(v value, length int) value {
-	return func(f *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func limited(v Value, length int) Value {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 		from := len(dst)
-		dst, k := v(f, dst, h)
-		if k == text && len(dst)-from > length {
+		dst, k := v(dst, h)
+		if k == Text && len(dst)-from > length {
 			dst = dst[:from+length]
 		}
 		return dst, k
 	}
 }
 
-func constant(s string) value {
-	return func(_ *formatter, dst []byte, _ *hop.Hop) ([]byte, kind) { return textOf(dst, s) }
+func constant(s string) Value {
+	return func(dst []byte, _ *hop.Hop) ([]byte, Kind) { return textOf(dst, s) }
 }
 
-func words(of func(*hop.Hop) string) value {
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) { return textOf(dst, of(h)) }
+func words(of func(*hop.Hop) string) Value {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) { return textOf(dst, of(h)) }
 }
 
-func digits(of func(*hop.Hop) string) value {
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func digits(of func(*hop.Hop) string) Value {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 		dst, k := textOf(dst, of(h))
-		if k == text {
-			k = number
+		if k == Text {
+			k = Number
 		}
 		return dst, k
 	}
 }
 
-func integer(of func(*hop.Hop) int64) value {
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
-		return appendInt(dst, of(h)), number
+func integer(of func(*hop.Hop) int64) Value {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
+		return appendInt(dst, of(h)), Number
 	}
 }
 
 // millis64 is a duration in whole milliseconds; none if it is negative.
-func millis64(of func(*hop.Hop) time.Duration) value {
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func millis64(of func(*hop.Hop) time.Duration) Value {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 		d := of(h)
 		if d < 0 {
-			return dst, none
+			return dst, None
 		}
-		return appendInt(dst, d.Milliseconds()), number
+		return appendInt(dst, d.Milliseconds()), Number
 	}
 }
 
 // textOf appends s, or nothing if it is empty.
-func textOf[T string | []byte](dst []byte, s T) ([]byte, kind) {
+func textOf[T string | []byte](dst []byte, s T) ([]byte, Kind) {
 	if len(s) == 0 {
-		return dst, none
+		return dst, None
 	}
-	return append(dst, s...), text
+	return append(dst, s...), Text
 }
 
 func hostOf(address string) string {
@@ -183,16 +184,16 @@ func clientPort(h *hop.Hop) string {
 	return "0"
 }
 
-func clientAddress(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func clientAddress(dst []byte, h *hop.Hop) ([]byte, Kind) {
 	if h.Client == "" {
-		return dst, none
+		return dst, None
 	}
 	if strings.IndexByte(h.Client, ':') >= 0 {
 		dst = append(append(append(dst, '['), h.Client...), ']')
 	} else {
 		dst = append(dst, h.Client...)
 	}
-	return append(append(dst, ':'), clientPort(h)...), text
+	return append(append(dst, ':'), clientPort(h)...), Text
 }
 
 func downstream(h *hop.Hop) *hop.TLS { return h.TLS }
@@ -204,7 +205,7 @@ func upstream(h *hop.Hop) *hop.TLS {
 	return nil
 }
 
-func ofTLS(side func(*hop.Hop) *hop.TLS, of func(*hop.TLS) string) value {
+func ofTLS(side func(*hop.Hop) *hop.TLS, of func(*hop.TLS) string) Value {
 	return words(func(h *hop.Hop) string {
 		if t := side(h); t != nil {
 			return of(t)
@@ -217,6 +218,14 @@ func ofTLS(side func(*hop.Hop) *hop.TLS, of func(*hop.TLS) string) value {
 func uriOf(t *hop.TLS) string {
 	if strings.HasPrefix(t.Peer, "spiffe://") {
 		return t.Peer
+	}
+	return ""
+}
+
+// upstreamOf is the endpoint of the last attempt.
+func upstreamOf(h *hop.Hop) string {
+	if a := h.LastAttempt(); a != nil {
+		return a.Endpoint
 	}
 	return ""
 }
@@ -236,11 +245,11 @@ func transportFailure(h *hop.Hop) string {
 	return ""
 }
 
-func flagCodes(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func flagCodes(dst []byte, h *hop.Hop) ([]byte, Kind) {
 	if h.Flags == 0 {
-		return dst, none
+		return dst, None
 	}
-	return h.Flags.Append(dst), text
+	return h.Flags.Append(dst), Text
 }
 
 // longNames are Envoy's, by the code.
@@ -255,7 +264,7 @@ var longNames = map[string]string{
 	"UAEX": "UnauthorizedExternalService", "OM": "OverloadManagerTerminated", "PANIC": "ProxyPanic",
 }
 
-func flagNames(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func flagNames(dst []byte, h *hop.Hop) ([]byte, Kind) {
 	for i, f := 0, h.Flags; f != 0; i, f = i+1, f&(f-1) {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -263,23 +272,23 @@ func flagNames(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
 		dst = append(dst, longNames[f.Code()]...)
 	}
 	if h.Flags == 0 {
-		return dst, none
+		return dst, None
 	}
-	return dst, text
+	return dst, Text
 }
 
-func grpcNumber(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func grpcNumber(dst []byte, h *hop.Hop) ([]byte, Kind) {
 	if h.GRPCStatus == 0 {
-		return dst, none
+		return dst, None
 	}
-	return appendInt(dst, int64(h.GRPCStatus.Code())), number
+	return appendInt(dst, int64(h.GRPCStatus.Code())), Number
 }
 
-func traceID(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func traceID(dst []byte, h *hop.Hop) ([]byte, Kind) {
 	if h.Trace.IsZero() {
-		return dst, none
+		return dst, None
 	}
-	return h.Trace.AppendHex(dst), text
+	return h.Trace.AppendHex(dst), Text
 }
 
 func hostname() string {
@@ -292,7 +301,7 @@ func hostname() string {
 
 // environment is a variable of the environment as it is at the start, or the default
 // behind a colon.
-func (c *compiler) environment(argument string) (value, error) {
+func environment(_ *Recorded, argument string) (Value, error) {
 	name, def, _ := strings.Cut(argument, ":")
 	if name == "" {
 		return nil, fmt.Errorf("expected the name of a variable of the environment")
@@ -303,17 +312,8 @@ func (c *compiler) environment(argument string) (value, error) {
 	return constant(def), nil
 }
 
-// field is a key of the default line.
-func (c *compiler) field(name string) (value, error) {
-	v := fieldNamed(name)
-	if v == nil {
-		return nil, fmt.Errorf("there is no such field; there are %s", strings.Join(FieldNames(), ", "))
-	}
-	return v, nil
-}
-
 // grpcStatus is the status of a call in one of three forms, "Unavailable" by default.
-func (c *compiler) grpcStatus(form string) (value, error) {
+func grpcStatus(_ *Recorded, form string) (Value, error) {
 	switch form {
 	case "NUMBER":
 		return grpcNumber, nil

@@ -1,4 +1,4 @@
-package accesslog
+package operators
 
 import (
 	"errors"
@@ -10,42 +10,42 @@ import (
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
 
-// secrets are fields that hold credentials. No line shows them.
+// secrets are fields that hold credentials. They are never recorded.
 var secrets = []string{"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 
 // request is a field of the request, or another if that is absent: REQ(X?Y).
-func (c *compiler) request(argument string) (value, error) {
-	return c.either(argument, c.requestField)
+func (r *Recorded) request(argument string) (Value, error) {
+	return either(argument, r.requestField)
 }
 
 // requestWithoutQuery is the same, without the query of a path.
-func (c *compiler) requestWithoutQuery(argument string) (value, error) {
-	return c.either(argument, func(name string) (value, error) {
+func (r *Recorded) requestWithoutQuery(argument string) (Value, error) {
+	return either(argument, func(name string) (Value, error) {
 		switch name {
 		case ":path":
-			return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+			return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 				path, _ := seenPath(h)
 				return textOf(dst, h.Bytes(path))
 			}, nil
 		case "x-envoy-original-path":
-			return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+			return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 				if !rewritten(h) {
-					return dst, none
+					return dst, None
 				}
 				return textOf(dst, h.Bytes(h.Path))
 			}, nil
 		}
-		return c.requestField(name)
+		return r.requestField(name)
 	})
 }
 
 // response is a field of the response, or another if that is absent: RESP(X?Y).
-func (c *compiler) response(argument string) (value, error) {
-	return c.either(argument, c.responseField)
+func (r *Recorded) response(argument string) (Value, error) {
+	return either(argument, r.responseField)
 }
 
 // either compiles the one or two names of an argument.
-func (c *compiler) either(argument string, of func(name string) (value, error)) (value, error) {
+func either(argument string, of func(name string) (Value, error)) (Value, error) {
 	first, second, two := strings.Cut(strings.ToLower(argument), "?")
 	v, err := of(first)
 	if err != nil || !two {
@@ -55,29 +55,29 @@ func (c *compiler) either(argument string, of func(name string) (value, error)) 
 	if err != nil {
 		return nil, err
 	}
-	return func(f *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
-		dst, k := v(f, dst, h)
-		if k == none {
-			return w(f, dst, h)
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
+		dst, k := v(dst, h)
+		if k == None {
+			return w(dst, h)
 		}
 		return dst, k
 	}, nil
 }
 
 // requestField is what a Hop has of a field of the request. Others are recorded.
-func (c *compiler) requestField(name string) (value, error) {
+func (r *Recorded) requestField(name string) (Value, error) {
 	switch name {
 	case ":method":
-		return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) { return textOf(dst, methodOf(h)) }, nil
+		return method, nil
 	case ":path":
-		return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+		return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 			path, query := seenPath(h)
 			return appendTarget(dst, h, path, query)
 		}, nil
 	case "x-envoy-original-path":
-		return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+		return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 			if !rewritten(h) {
-				return dst, none
+				return dst, None
 			}
 			return appendTarget(dst, h, h.Path, h.Query)
 		}, nil
@@ -92,11 +92,11 @@ func (c *compiler) requestField(name string) (value, error) {
 	case "tracestate":
 		return ofText(func(h *hop.Hop) hop.Text { return h.TraceState }), nil
 	}
-	return c.recordedField(hop.RecordedField{Name: name})
+	return r.recordedField(hop.RecordedField{Name: name})
 }
 
 // responseField is what a Hop has of a field of the response. Others are recorded.
-func (c *compiler) responseField(name string) (value, error) {
+func (r *Recorded) responseField(name string) (Value, error) {
 	switch name {
 	case ":status":
 		return integer(func(h *hop.Hop) int64 { return int64(h.Status) }), nil
@@ -107,11 +107,11 @@ func (c *compiler) responseField(name string) (value, error) {
 	case "x-envoy-upstream-service-time":
 		return serviceTime, nil
 	}
-	return c.recordedField(hop.RecordedField{Name: name, Response: true})
+	return r.recordedField(hop.RecordedField{Name: name, Response: true})
 }
 
-// recordedField is a field that is recorded for the log.
-func (c *compiler) recordedField(f hop.RecordedField) (value, error) {
+// recordedField is a field that has to be recorded.
+func (r *Recorded) recordedField(f hop.RecordedField) (Value, error) {
 	switch {
 	case f.Name == "":
 		return nil, errors.New("expected the name of a header field")
@@ -119,18 +119,28 @@ func (c *compiler) recordedField(f hop.RecordedField) (value, error) {
 		return nil, fmt.Errorf("%s may hold credentials, and is not logged", f.Name)
 	case strings.Trim(f.Name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") != "":
 		return nil, fmt.Errorf("%q is no name of a header field; there are :method, :path, :authority and :scheme of requests, and :status of responses", clip(f.Name))
+	case r == nil:
+		return nil, errors.New("that is recorded for lines of a log alone")
 	}
-	i := c.recorded.index(f)
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+	i := r.index(f)
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) {
 		if i >= len(h.Recorded) {
-			return dst, none
+			return dst, None
 		}
 		return textOf(dst, h.Bytes(h.Recorded[i]))
 	}, nil
 }
 
-func ofText(of func(*hop.Hop) hop.Text) value {
-	return func(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) { return textOf(dst, h.Bytes(of(h))) }
+// method is the method as it was sent.
+func method(dst []byte, h *hop.Hop) ([]byte, Kind) {
+	if h.MethodText.Len() > 0 {
+		return textOf(dst, h.Bytes(h.MethodText))
+	}
+	return textOf(dst, h.Method)
+}
+
+func ofText(of func(*hop.Hop) hop.Text) Value {
+	return func(dst []byte, h *hop.Hop) ([]byte, Kind) { return textOf(dst, h.Bytes(of(h))) }
 }
 
 // seenPath is the path that the last endpoint saw, or else the one that the request went on
@@ -152,19 +162,19 @@ func rewritten(h *hop.Hop) bool {
 }
 
 // appendTarget appends a path with its query, whose credentials are redacted.
-func appendTarget(dst []byte, h *hop.Hop, path, query hop.Text) ([]byte, kind) {
+func appendTarget(dst []byte, h *hop.Hop, path, query hop.Text) ([]byte, Kind) {
 	dst, k := textOf(dst, h.Bytes(path))
 	if query.Len() > 0 {
-		dst, k = redact.AppendQuery(append(dst, '?'), h.Bytes(query)), text
+		dst, k = redact.AppendQuery(append(dst, '?'), h.Bytes(query)), Text
 	}
 	return dst, k
 }
 
 // serviceTime is how long the last endpoint took to answer, in milliseconds.
-func serviceTime(_ *formatter, dst []byte, h *hop.Hop) ([]byte, kind) {
+func serviceTime(dst []byte, h *hop.Hop) ([]byte, Kind) {
 	a := h.LastAttempt()
 	if a == nil || a.FirstByte == 0 {
-		return dst, none
+		return dst, None
 	}
-	return appendInt(dst, max(a.FirstByte-a.Sent, 0).Milliseconds()), number
+	return appendInt(dst, max(a.FirstByte-a.Sent, 0).Milliseconds()), Number
 }
