@@ -23,7 +23,7 @@ const module = "github.com/hopscope/hopscope"
 // layers is the order of the data plane, the lowest first. A package, and what lies in
 // folders below it, imports its own layer and those under it, nothing of those above.
 var layers = [][]string{
-	{"proxy/message", "proxy/pathtemplate", "proxy/pathform", "proxy/header", "proxy/httprule", "proxy/fault", "proxy/problem", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/evidence", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/guard", "proxy/gate", "proxy/concurrency", "proxy/admission", "proxy/healthcheck", "proxy/handover"},
+	{"proxy/message", "proxy/pathtemplate", "proxy/pathform", "proxy/header", "proxy/httprule", "proxy/htpasswd", "proxy/fault", "proxy/problem", "proxy/descriptors", "proxy/panics", "proxy/overload", "proxy/netio", "proxy/evidence", "proxy/config", "proxy/tlsconf", "proxy/balance", "proxy/outlier", "proxy/guard", "proxy/gate", "proxy/concurrency", "proxy/admission", "proxy/healthcheck", "proxy/handover"},
 	{"proxy/http1", "proxy/http2", "proxy/grpc"},
 	{"proxy/filter", "proxy/explain", "proxy/route", "proxy/catalog", "proxy/resources", "proxy/cluster", "proxy/upstream", "proxy/peers", "proxy/convert"},
 	{"proxy/listener", "proxy/forward", "proxy/stream", "proxy/admin"},

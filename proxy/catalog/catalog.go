@@ -33,6 +33,10 @@ type Options struct {
 	// FabioPrefix is how tags in Fabio's form begin, its registry.consul.tagprefix.
 	// Empty is "urlprefix-".
 	FabioPrefix string
+	// Auth are the names that a tag may ask for passwords by.
+	Auth []string
+	// Register are the names that a tag may have the proxy registered under.
+	Register []string
 }
 
 // ownPrefix is how tags in hopscope's own form begin.
@@ -44,6 +48,9 @@ type Plan struct {
 	Routes []Route
 	// Clusters are sorted by name.
 	Clusters []Cluster
+	// Registers are the names that the proxy is to be registered under: those that a tag of
+	// an instance asks for that can serve. They are sorted.
+	Registers []string
 	// Problems are sorted, and each is told once however many instances have it.
 	Problems []Problem
 }
@@ -59,6 +66,8 @@ type Route struct {
 	// to have it served in a way that hopscope does not know. Its requests are refused with
 	// 403. Without such a route a less specific one would take them.
 	Cluster string
+	// Closed is why such a route is closed, and "" for others.
+	Closed string
 	// Redirect is where clients are sent; nil for a route that is no redirect.
 	Redirect *Redirect
 	// Strip is taken from the front of the path where it is there; what is left
@@ -71,6 +80,19 @@ type Route struct {
 	HostRewrite string
 	// Timeout is the time for a whole response; 0 is the catalog's.
 	Timeout time.Duration
+	// Attempts is how often a request is sent at most: 1 is without retries, 0 is as the
+	// catalog's. RetryOn are the reasons, in Envoy's words; none are
+	// the catalog's.
+	Attempts int
+	RetryOn  []string
+	// Idle is how long a request may go on without a byte moving; 0 is the listener's.
+	Idle time.Duration
+	// MaxRequests is how many requests may be under way at once; 0 is no limit.
+	MaxRequests int
+	// MaxBody is how many bytes the content of a request may have; 0 is no limit.
+	MaxBody int64
+	// Auth is who is asked for passwords: one of the names of the options, or "" for nobody.
+	Auth string
 	// Compress says that responses are compressed.
 	Compress bool
 }

@@ -46,7 +46,7 @@ func lines(p *catalog.Plan) (all []string) {
 		if r.Match.Not != nil {
 			clients += " not " + r.Match.Not.Clients[0].String()
 		}
-		line := fmt.Sprintf("%s: %s%s%s -> %q", r.Name, strings.Join(r.Match.Hosts, ","), r.Match.PathPrefix, clients, r.Cluster)
+		line := fmt.Sprintf("%s: %s%s%s%s -> %q", r.Name, strings.Join(r.Match.Methods, "|"), strings.Join(r.Match.Hosts, ","), r.Match.PathPrefix, clients, r.Cluster)
 		if to := r.Redirect; to != nil {
 			line += fmt.Sprintf(" redirect %d %s %s %s", to.Status, to.Scheme, to.Host, to.Path)
 			if to.Appends {
@@ -58,6 +58,18 @@ func lines(p *catalog.Plan) (all []string) {
 		}
 		if r.Compress {
 			line += " compressed"
+		}
+		if r.Auth != "" {
+			line += " asks " + r.Auth
+		}
+		if r.Attempts > 0 {
+			line += fmt.Sprintf(" %d attempts on %q", r.Attempts, r.RetryOn)
+		}
+		if r.Idle > 0 || r.MaxRequests > 0 || r.MaxBody > 0 {
+			line += fmt.Sprintf(" idle %s, %d requests, %d bytes", r.Idle, r.MaxRequests, r.MaxBody)
+		}
+		if r.Closed != "" {
+			line += " closed: " + r.Closed
 		}
 		for _, option := range [][2]string{{" strip ", r.Strip}, {" prepend ", r.Prepend}, {" host ", r.HostRewrite}} {
 			if option[1] != "" {
@@ -81,6 +93,9 @@ func lines(p *catalog.Plan) (all []string) {
 			}
 		}
 		all = append(all, line)
+	}
+	for _, name := range p.Registers {
+		all = append(all, "registered as "+name)
 	}
 	for _, problem := range p.Problems {
 		all = append(all, fmt.Sprintf("! %s %q %s", problem.Service, problem.Tag, problem.Why))
@@ -176,7 +191,7 @@ func TestCompile(t *testing.T) {
 			name:     "the protocol of a tag that is refused, and of a redirect",
 			services: []catalog.Service{service("s", at("1", "urlprefix-/a proto=grpc redirect=299,http://b/", "urlprefix-/b proto=https", "urlprefix-/c redirect=302,https://c.test/new$path"))},
 			want: []string{
-				byName("s"), `/a: /a -> ""`, `/b: /b -> "s"`, `/c: /c -> "" redirect 302 https c.test /new...`, "s = auto tls 1*1",
+				byName("s"), `/a: /a -> "" closed: redirect: "299,http://b/" is no redirect: write 301,https://www.example.com$path, with 301, 302, 303, 307 or 308`, `/b: /b -> "s"`, `/c: /c -> "" redirect 302 https c.test /new...`, "s = auto tls 1*1",
 				`! s "urlprefix-/a proto=grpc redirect=299,http://b/" requests for /a are refused where no other instance serves it: redirect: "299,http://b/" is no redirect: write 301,https://www.example.com$path, with 301, 302, 303, 307 or 308`,
 			},
 		},
@@ -229,12 +244,88 @@ func TestCompile(t *testing.T) {
 				service("admin", at("2", "urlprefix-/admin auth=basic", "urlprefix-/public")),
 				service("half", at("3", "urlprefix-/half allow=ip:10.0.0.0/8"), at("4", "urlprefix-/half"))},
 			want: []string{
-				byName("open"), `/public: /public -> "admin@/public"`, `/admin: /admin -> ""`, `/half: /half not 10.0.0.0/8 -> ""`, `/half: /half -> "half@/half"`, `/: / -> "open"`,
+				byName("open"), `/public: /public -> "admin@/public"`, `/admin: /admin -> "" closed: auth: catalog.auth of the configuration has no "basic", so that all are refused: add it, or take the option away`, `/half: /half not 10.0.0.0/8 -> "" closed: its tag has allow for other clients`, `/half: /half -> "half@/half"`, `/: / -> "open"`,
 				"admin@/public = auto 2*1", "half@/half = auto 3*1", "open = auto 1*1",
 				`! admin "" it is not served by its name, since its tags close it to some clients`,
-				`! admin "urlprefix-/admin auth=basic" requests for /admin are refused where no other instance serves it: auth: hopscope asks for no passwords, so that all are refused: close the place by other means and take the option away`,
+				`! admin "urlprefix-/admin auth=basic" requests for /admin are refused where no other instance serves it: auth: catalog.auth of the configuration has no "basic", so that all are refused: add it, or take the option away`,
 				`! half "" it is not served by its name, since its tags close it to some clients`,
 				`! half "urlprefix-/half" left out while more instances have other options for /half, or one keeps clients out`,
+			},
+		},
+		{
+			name:    "clients that are asked for passwords",
+			options: catalog.Options{Auth: []string{"shop", "staff"}},
+			services: []catalog.Service{
+				service("admin", at("1", "urlprefix-/admin auth=staff"), at("2", "urlprefix-/admin"), at("3", "urlprefix-/admin")),
+				service("far", at("4", "hopscope-route=/far auth=shop allow=ip:10.0.0.0/8")),
+				service("moved", at("5", "hopscope-route=/old auth=shop redirect=301,https://new.test/")),
+				service("twice", at("6", "hopscope-route=/twice", "urlprefix-/twice auth=staff")),
+			},
+			want: []string{
+				`/admin: /admin -> "admin@/admin" asks staff`, `/twice: /twice -> "twice@/twice" asks staff`,
+				`/far: /far not 10.0.0.0/8 -> "" closed: its tag has allow for other clients`, `/far: /far -> "far@/far" asks shop`,
+				`/old: /old -> "" redirect 301 https new.test / asks shop`,
+				"admin@/admin = auto 1*1", "far@/far = auto 4*1", "twice@/twice = auto 6*1",
+				`! admin "" it is not served by its name, since its tags close it to some clients`,
+				`! admin "urlprefix-/admin" left out while more instances have other options for /admin, or one keeps clients out`,
+				`! far "" it is not served by its name, since its tags close it to some clients`,
+				`! moved "" it is not served by its name, since its tags close it to some clients`,
+				`! twice "" it is not served by its name, since its tags close it to some clients`,
+				`! twice "hopscope-route=/twice" left out where the same address has another tag for /twice`,
+			},
+		},
+		{
+			name: "requests by their method",
+			services: []catalog.Service{
+				service("read", at("1", "hopscope-route=/a methods=GET,HEAD"), at("2", "hopscope-route=/a methods=head,get")),
+				service("write", at("3", "hopscope-route=/a methods=POST deny=ip:10.0.0.0/8"), at("4", "hopscope-route=/a methods=P?ST")),
+				service("rest", at("5", "urlprefix-/a methods=GET")),
+			},
+			want: []string{
+				byName("read"), byName("rest"),
+				`/a POST: POST/a from 10.0.0.0/8 -> "" closed: its tag has deny for these clients`, `/a POST: POST/a -> "write@/a POST"`,
+				`/a GET,HEAD: GET|HEAD/a -> "read"`, `/a: /a -> "rest"`,
+				"read = auto 1*1 2*1", "rest = auto 5*1", "write@/a POST = auto 3*1",
+				`! rest "urlprefix-/a methods=GET" ignored: methods: only tags that begin with hopscope-route= have it`,
+				`! write "" it is not served by its name, since its tags close it to some clients`,
+				`! write "hopscope-route=/a methods=P?ST" requests for /a are refused where no other instance serves it: methods: "P?ST" is no list of methods such as GET,POST`,
+			},
+		},
+		{
+			name: "a restriction that is not understood closes the route",
+			services: []catalog.Service{
+				service("s", at("1", "hopscope-route=/a methods=P?ST", "hopscope-route=/b body=1MB")),
+			},
+			want: []string{
+				byName("s"), `/a: /a -> "" closed: methods: "P?ST" is no list of methods such as GET,POST`,
+				`/b: /b -> "" closed: body: "1MB" is no number of bytes such as 65536, 64KiB or 10MiB`, "s = auto 1*1",
+				`! s "hopscope-route=/a methods=P?ST" requests for /a are refused where no other instance serves it: methods: "P?ST" is no list of methods such as GET,POST`,
+				`! s "hopscope-route=/b body=1MB" requests for /b are refused where no other instance serves it: body: "1MB" is no number of bytes such as 65536, 64KiB or 10MiB`,
+			},
+		},
+		{
+			name: "retries and limits",
+			services: []catalog.Service{
+				service("s", at("1", "hopscope-route=/a retries=2 retry_on=reset,5xx", "hopscope-route=/b retries=0", "hopscope-route=/c retries=1 idle_timeout=1m max_requests=10 body=1KiB")),
+			},
+			want: []string{
+				byName("s"), `/a: /a -> "s" 3 attempts on ["5xx" "reset"]`, `/b: /b -> "s" 1 attempts on []`,
+				`/c: /c -> "s" 2 attempts on [] idle 1m0s, 10 requests, 1024 bytes`, "s = auto 1*1",
+			},
+		},
+		{
+			name:    "names that the proxy is registered under",
+			options: catalog.Options{Register: []string{"edge", "shop", "ailing", "refused"}},
+			services: []catalog.Service{
+				service("a", at("1", "urlprefix-/a register=shop", "urlprefix-/b register=edge"), ailing(discovery.Unhealthy, at("2", "urlprefix-/a register=shop"))),
+				service("b", ailing(discovery.Unhealthy, at("3", "urlprefix-/c register=ailing")), at("4", "urlprefix-/d register=refused weight=x", "urlprefix-/e register=other")),
+			},
+			want: []string{
+				byName("a"), byName("b"), `/a: /a -> "a"`, `/b: /b -> "a@/b"`, `/c: /c -> "b@/c"`, `/d: /d -> "" closed: weight: "x" is no share of traffic: 0.1 is a tenth`, `/e: /e -> "b@/e"`,
+				"a = auto 1*1 2*1", "a@/b = auto 1*1", "b = auto 3*1 4*1", "b@/c = auto 3*1", "b@/e = auto 4*1",
+				"registered as edge", "registered as shop",
+				`! b "urlprefix-/d register=refused weight=x" requests for /d are refused where no other instance serves it: weight: "x" is no share of traffic: 0.1 is a tenth`,
+				`! b "urlprefix-/e register=other" ignored: register: register.consul.names of the configuration does not have "other"`,
 			},
 		},
 		{
@@ -243,7 +334,7 @@ func TestCompile(t *testing.T) {
 				service("s", at("1", "hopscope-route=/a deny=ip:10.1.0.0/16,ip:::1 timeout=3s compress=true")),
 			},
 			want: []string{
-				`/a: /a from 10.1.0.0/16 from ::1/128 -> ""`, `/a: /a -> "s@/a" within 3s compressed`, "s@/a = auto 1*1",
+				`/a: /a from 10.1.0.0/16 from ::1/128 -> "" closed: its tag has deny for these clients`, `/a: /a -> "s@/a" within 3s compressed`, "s@/a = auto 1*1",
 				`! s "" it is not served by its name, since its tags close it to some clients`,
 			},
 		},

@@ -13,11 +13,14 @@ import (
 // tagged makes the route and the cluster of a host and path that tags name.
 func (p *plan) tagged(at hostPath, members []member) {
 	slices.SortFunc(members, func(a, b member) int {
-		return cmp.Or(compareEndpoints(*a.endpoint, *b.endpoint), strings.Compare(a.service, b.service), strings.Compare(a.tag.text, b.tag.text))
+		return cmp.Or(strings.Compare(a.endpoint.Address, b.endpoint.Address), cmp.Compare(b.tag.closes(), a.tag.closes()), compareEndpoints(*a.endpoint, *b.endpoint), strings.Compare(a.service, b.service), strings.Compare(a.tag.text, b.tag.text))
 	})
+	why := members[0].tag.refused
 	members = slices.DeleteFunc(members, func(m member) bool { return m.tag.refused != "" })
 	if len(members) == 0 {
-		p.routes = append(p.routes, taggedRoutes(at, treatment{}, "")...)
+		closed := taggedRoute(at, treatment{}, "")
+		closed.Closed = why
+		p.routes = append(p.routes, closed)
 		return
 	}
 	members = p.alike(at, p.once(members))
@@ -37,7 +40,7 @@ func (p *plan) tagged(at hostPath, members []member) {
 }
 
 // once leaves each address once: the catalog may have it several times, and
-// its tags may name the same host and path several times.
+// its tags may name the same host and path several times. What keeps clients out is left.
 func (p *plan) once(members []member) []member {
 	kept := members[:0]
 	for _, m := range members {
@@ -83,7 +86,7 @@ func (p *plan) alike(at hostPath, members []member) []member {
 
 // closes is 1 for a treatment that keeps clients out, 0 for others.
 func (t treatment) closes() int {
-	if t.allow+t.deny != "" {
+	if t.allow+t.deny+t.auth != "" {
 		return 1
 	}
 	return 0

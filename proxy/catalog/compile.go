@@ -30,6 +30,7 @@ type plan struct {
 	clusters  map[string]Cluster // of hosts and paths, by name
 	problems  map[Problem]struct{}
 	hostPaths map[hostPath][]member
+	registers map[string]struct{}
 }
 
 // Compile makes a plan of a catalog. Services of the same name are one.
@@ -46,6 +47,7 @@ func Compile(services []Service, o Options) *Plan {
 	p := &plan{
 		options: o, routes: make([]ordered, 0, 2*n), services: make(map[string]Cluster, n),
 		clusters: map[string]Cluster{}, problems: map[Problem]struct{}{}, hostPaths: make(map[hostPath][]member, n),
+		registers: map[string]struct{}{},
 	}
 	names := slices.Sorted(maps.Keys(instances))
 	byName := map[string]string{} // hosts to services
@@ -80,7 +82,11 @@ func (p *plan) serve(name string, instances []Instance, byName map[string]string
 			if t.unplaced != "" {
 				continue
 			}
-			p.hostPaths[t.hostPath] = append(p.hostPaths[t.hostPath], member{name, &instance.Endpoint, t})
+			m := member{name, &instance.Endpoint, t}
+			p.hostPaths[t.hostPath] = append(p.hostPaths[t.hostPath], m)
+			if t.register != "" && t.refused == "" && m.serves() {
+				p.registers[t.register] = struct{}{}
+			}
 			if t.refused == "" && t.redirect == "" {
 				transports[t.transport] = struct{}{}
 			}
@@ -137,7 +143,7 @@ func (p *plan) read(service, text, rest string) *tag {
 		p.problem(service, text, "left out: it is longer than %d bytes", maxTag)
 		return &tag{text: text, unplaced: "long"}
 	}
-	t := parse(text, rest, p.options.Datacenter)
+	t := parse(text, rest, strings.HasPrefix(text, ownPrefix), &p.options)
 	switch {
 	case t.unplaced != "":
 		p.problem(service, text, "left out: %s", t.unplaced)
@@ -193,7 +199,7 @@ func (p *plan) hosts(name string) []string {
 
 // done puts all in order.
 func (p *plan) done() *Plan {
-	made := &Plan{Routes: sorted(p.routes)}
+	made := &Plan{Routes: sorted(p.routes), Registers: slices.Sorted(maps.Keys(p.registers))}
 	made.Clusters = slices.AppendSeq(slices.Collect(maps.Values(p.services)), maps.Values(p.clusters))
 	slices.SortFunc(made.Clusters, func(a, b Cluster) int { return strings.Compare(a.Name, b.Name) })
 	made.Problems = slices.SortedFunc(maps.Keys(p.problems), func(a, b Problem) int {

@@ -43,17 +43,18 @@ func taggedRoutes(at hostPath, how treatment, cluster string) []ordered {
 	}
 	closed := taggedRoute(at, treatment{}, "")
 	r.order = 1
-	closed.Match.Clients = networks(how.deny)
+	closed.Match.Clients, closed.Closed = networks(how.deny), "its tag has deny for these clients"
 	if how.allow != "" {
-		closed.Match.Not = &route.Match{Clients: networks(how.allow)}
+		closed.Match.Not, closed.Closed = &route.Match{Clients: networks(how.allow)}, "its tag has allow for other clients"
 	}
 	return []ordered{closed, r}
 }
 
 func taggedRoute(at hostPath, how treatment, cluster string) ordered {
 	r := ordered{rank: exactHost, at: at, Route: Route{
-		Name: at.String(), Match: route.Match{PathPrefix: at.path}, Cluster: cluster,
-		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host, Timeout: how.timeout, Compress: how.compress,
+		Name: at.String(), Match: route.Match{PathPrefix: at.path, Methods: list(at.methods)}, Cluster: cluster,
+		Attempts: how.limits.attempts, RetryOn: list(how.limits.retryOn), Idle: how.limits.idle, MaxRequests: how.limits.maxRequests, MaxBody: how.limits.maxBody,
+		Strip: how.strip, Prepend: how.prepend, HostRewrite: how.host, Timeout: how.timeout, Compress: how.compress, Auth: how.auth,
 	}}
 	switch suffix, below := strings.CutPrefix(at.host, "*"); {
 	case at.host == "":
@@ -70,6 +71,22 @@ func taggedRoute(at hostPath, how treatment, cluster string) ordered {
 	return r
 }
 
+// list are the parts of a text with commas between them.
+func list(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// byMethods puts what is for few methods before what is for many, or for all.
+func byMethods(a, b string) int {
+	if a == "" || b == "" {
+		return strings.Compare(b, a)
+	}
+	return cmp.Or(cmp.Compare(strings.Count(a, ","), strings.Count(b, ",")), strings.Compare(a, b))
+}
+
 // sorted are the routes in the order in which to try them.
 func sorted(routes []ordered) []Route {
 	slices.SortFunc(routes, func(a, b ordered) int {
@@ -78,7 +95,7 @@ func sorted(routes []ordered) []Route {
 			c = cmp.Compare(len(b.at.host), len(a.at.host))
 		}
 		return cmp.Or(c, strings.Compare(a.at.host, b.at.host), cmp.Compare(len(b.at.path), len(a.at.path)), strings.Compare(a.at.path, b.at.path),
-			cmp.Compare(a.order, b.order))
+			byMethods(a.at.methods, b.at.methods), cmp.Compare(a.order, b.order))
 	})
 	all := make([]Route, 0, len(routes))
 	for _, r := range routes {

@@ -29,6 +29,8 @@ type tag struct {
 	// weight is the share of the traffic for an instance; 0 is an equal
 	// part of what those with a share leave.
 	weight float64
+	// register is a name that the proxy is to be registered under, "" for none.
+	register string
 	// refused is why the requests can't be served, empty if they can.
 	refused string
 	// restricted is true for what is closed to some clients.
@@ -39,13 +41,19 @@ type tag struct {
 	ignored []string
 }
 
-// hostPath is what a request asks for: a host and how the path begins.
+// hostPath is what a request asks for: a host and how the path begins, and by which methods.
 type hostPath struct {
-	host string // in lower case; empty is any; "*x" is all that ends with x
-	path string // the beginning of the path
+	host    string // in lower case; empty is any; "*x" is all that ends with x
+	path    string // the beginning of the path
+	methods string // sorted, with commas between them; empty is all
 }
 
-func (p hostPath) String() string { return p.host + p.path }
+func (p hostPath) String() string {
+	if p.methods != "" {
+		return p.host + p.path + " " + p.methods
+	}
+	return p.host + p.path
+}
 
 // treatment is what becomes of the requests for a host and path. Two of them are the same
 // if they are equal.
@@ -54,13 +62,16 @@ type treatment struct {
 	transport            Transport
 	redirect             string // as in the tag
 	allow, deny          string // networks, sorted, with commas between them
+	auth                 string // who is asked for passwords
 	timeout              time.Duration
 	compress             bool
+	limits               limits
 }
 
-// parse reads what follows a tag's prefix: host/path, and options after it. Only
-// one of many errors is told, but a restriction is never missed.
-func parse(text, rest, datacenter string) tag {
+// parse reads what follows a tag's prefix: host/path, and options after it; own says that it
+// is in hopscope's own form. Only one of many errors is told, but a restriction is never
+// missed.
+func parse(text, rest string, own bool, o *Options) tag {
 	t := tag{text: text, treatment: treatment{transport: plain}}
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
@@ -69,24 +80,26 @@ func parse(text, rest, datacenter string) tag {
 	}
 	for _, option := range fields[1:] {
 		name, value, _ := strings.Cut(option, "=")
-		if err := t.option(name, value); err != nil && t.refused == "" {
+		if err := t.option(name, value, own, o); err != nil && t.refused == "" {
 			t.refused = fmt.Sprintf("%s: %v", name, err)
 		}
 	}
 	if t.unplaced != "" {
 		return t
 	}
+	t.limits.settle()
+	methods := t.hostPath.methods
 	var err error
-	t.hostPath, err = parseHostPath(fields[0], datacenter)
+	t.hostPath, err = parseHostPath(fields[0], o.Datacenter)
+	t.hostPath.methods = methods
 	if err != nil && !(t.restricted && errors.Is(err, errPort)) { // what was closed on one port is closed on all
 		t.unplaced = err.Error()
 	}
 	return t
 }
 
-// option takes one option of Fabio's. Those that Fabio does not know either
-// are ignored, as it does.
-func (t *tag) option(name, value string) error {
+// option takes one option. Those that are not known are ignored, as Fabio does.
+func (t *tag) option(name, value string, own bool, o *Options) error {
 	switch name {
 	case "strip":
 		if value != "" && value[0] != '/' {
@@ -117,10 +130,7 @@ func (t *tag) option(name, value string) error {
 	case "deny":
 		return t.restrict(&t.deny, value)
 	case "auth":
-		if value != "" {
-			t.restricted = true
-			return errors.New("hopscope asks for no passwords, so that all are refused: close the place by other means and take the option away")
-		}
+		return t.passwords(value, o.Auth)
 	case "redirect":
 		if t.redirect = value; value != "" {
 			_, err := ParseRedirect(value, "")
@@ -131,12 +141,26 @@ func (t *tag) option(name, value string) error {
 	case "compress":
 		t.compress = value == "" || value == "true"
 	case "register":
-		t.ignored = append(t.ignored, "register: the proxy is not registered under other names")
+		t.registerAs(value, o.Register)
 	case "pxyproto":
 		t.ignored = append(t.ignored, "pxyproto: it is for TCP")
 	default:
-		t.ignored = append(t.ignored, strconv.Quote(name)+" is not known")
+		return t.other(name, value, own)
 	}
+	return nil
+}
+
+// other takes an option that Fabio does not know.
+func (t *tag) other(name, value string, own bool) error {
+	if own {
+		if known, err := t.own(name, value); known {
+			return err
+		}
+	} else if isOwn(name) {
+		t.ignored = append(t.ignored, name+": only tags that begin with "+ownPrefix+" have it")
+		return nil
+	}
+	t.ignored = append(t.ignored, strconv.Quote(name)+" is not known")
 	return nil
 }
 
@@ -206,6 +230,26 @@ func (t *tag) restrict(to *string, value string) error {
 	return nil
 }
 
+// passwords are asked for as the configuration says under a name, which it has to know.
+func (t *tag) passwords(name string, known []string) error {
+	if t.auth = name; name == "" {
+		return nil
+	}
+	if t.restricted = true; !slices.Contains(known, name) {
+		return fmt.Errorf("catalog.auth of the configuration has no %q, so that all are refused: add it, or take the option away", name)
+	}
+	return nil
+}
+
+// registerAs has the proxy registered under a name, which the configuration has to know: else
+// any service could put the proxy in the place of another.
+func (t *tag) registerAs(name string, known []string) {
+	if t.register = name; name != "" && !slices.Contains(known, name) {
+		t.register = ""
+		t.ignored = append(t.ignored, fmt.Sprintf("register: register.consul.names of the configuration does not have %q", name))
+	}
+}
+
 // parseNetwork reads a network, or an address.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
@@ -230,13 +274,11 @@ func networks(text string) (all []netip.Prefix) {
 	return all
 }
 
-func (t *tag) limit(value string) error {
-	d, err := time.ParseDuration(value)
-	if value != "" && (err != nil || d <= 0) {
-		return fmt.Errorf("%q is no duration such as 3s", value)
+func (t *tag) limit(value string) (err error) {
+	if t.timeout = 0; value != "" {
+		t.timeout, err = positive(value)
 	}
-	t.timeout = d
-	return nil
+	return err
 }
 
 func (t *tag) share(value string) error {

@@ -248,6 +248,11 @@ listeners:
         slow_threshold: 1h30m
         traces:
           sample: 0.5
+        basic_auth:
+          file: users.htpasswd
+          realm: "the shop"
+          username_header: x-user
+          forward: false
         bandwidth:
           request: "1MiB"
           response: "2MiB"
@@ -788,6 +793,11 @@ catalog:
   suffixes: [service.consul, mesh]
   like: c.1
   timeout: 0s
+  auth:
+    staff:
+      file: staff.htpasswd
+      realm: admin
+      forward: false
 discovery:
   cache: /var/lib/hopscope/discovery.json
   max_age: 1h
@@ -806,6 +816,7 @@ register:
       interval: 10s
       timeout: 2s
       deregister_after: 1h
+    names: [shop]
     sidecar: false
 locality:
   region: eu

@@ -111,10 +111,10 @@ func (e *Environment) Parse(name string, data []byte) (*Config, error) {
 // Check is [Check] with the variables under the configuration.
 func (e *Environment) Check(path string) (*Config, error) { return check(path, nil, e) }
 
-// CheckWithRoutes is Check that also returns the patterns of routes_from, of a
-// configuration with mistakes, too.
-func (e *Environment) CheckWithRoutes(path string) (*Config, []string, error) {
-	return checkWithRoutes(path, nil, e)
+// CheckWatched is Check that also returns what else is to be watched: the patterns of
+// routes_from, and the files with users. It does so of a configuration with mistakes, too.
+func (e *Environment) CheckWatched(path string) (*Config, []string, error) {
+	return checkWatched(path, nil, e)
 }
 
 // CheckWithEndpoints is [CheckWithEndpoints] with the variables under the configuration.

@@ -62,8 +62,8 @@ type collector struct {
 	file    string
 	list    Errors
 	dropped int
-	// routesFrom are the patterns of the files of routes.
-	routesFrom []string
+	// watched are the patterns of the files whose change is one of the configuration.
+	watched []string
 }
 
 // add reports a mistake at a place, unless that place or one around it is already

@@ -21,7 +21,7 @@ const (
 	listenerKeys = "name, address, tls, http2, request_head_timeout, idle_timeout, stream_idle_timeout, abort_on_close, max_connection_age, max_connection_age_grace, max_connections, max_header_bytes, max_header_fields, " +
 		"direction, path, routes, catalog, trusted_callers, forward_proxy, grpc_web, forwarded, forward_client_cert, via, proxy_status, server_timing, error_pages, trace_link"
 	routeKeys  = "name, match, cluster, split, sticky, guard, cluster_header, allow_clusters, redirect, answer, rewrite, internal_redirects, request_headers, response_headers, mirror, timeout, idle_timeout, priority, retry, hedge, subset, stateful_session, host, slow_threshold, traces, " + policyKeys
-	policyKeys = "bandwidth, body, compress, cors, error_bodies, decompress, fault, upgrades, early_data, max_requests, adaptive_concurrency, admission_control, queue, shed, transcode"
+	policyKeys = "basic_auth, bandwidth, body, compress, cors, error_bodies, decompress, fault, upgrades, early_data, max_requests, adaptive_concurrency, admission_control, queue, shed, transcode"
 	rootKeys   = "service, admin, mesh, listeners, routes_from, clusters, consul, catalog, discovery, register, locality, telemetry, deadlines, overload, drain, log, upgrade_socket, huge_pages"
 )
 

@@ -32,13 +32,14 @@ func CheckWithEndpoints(path string, endpoints func(path string) error) (*Config
 }
 
 func check(path string, endpoints func(path string) error, e *Environment) (*Config, error) {
-	c, _, err := checkWithRoutes(path, endpoints, e)
+	c, _, err := checkWatched(path, endpoints, e)
 	return c, err
 }
 
-// checkWithRoutes also returns the patterns of the files of routes, of a configuration
-// with mistakes, too.
-func checkWithRoutes(path string, endpoints func(path string) error, e *Environment) (*Config, []string, error) {
+// checkWatched also returns the patterns of the files whose change is one of the
+// configuration: those of routes, and those with users. It does so of a configuration with
+// mistakes, too.
+func checkWatched(path string, endpoints func(path string) error, e *Environment) (*Config, []string, error) {
 	data, err := readFile(path, maxBytes+1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)
@@ -46,20 +47,21 @@ func checkWithRoutes(path string, endpoints func(path string) error, e *Environm
 	errs, root := &collector{file: path}, &place{line: 1, column: 1}
 	c, err := parse(errs, root, data, e)
 	if err != nil {
-		return nil, errs.routesFrom, err
+		return nil, errs.watched, err
 	}
+	errs.watched = append(slices.Clone(errs.watched), c.userFiles()...)
 	checkFiles(errs, root, c)
 	if endpoints != nil {
 		checkEndpointFiles(errs, root, c, endpoints)
 	}
 	if err := errs.err(); err != nil {
-		return nil, errs.routesFrom, err
+		return nil, errs.watched, err
 	}
-	return c, errs.routesFrom, nil
+	return c, errs.watched, nil
 }
 
-// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages, answers and
-// descriptors that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
+// CheckFiles reads the certificates, keys, revocation lists, tokens, error pages, answers,
+// users and descriptors that the Config names, and returns [Errors] for unusable ones. It does not check what depends on time
 // or on others, such as expiry, nor the files of endpoints, which may come later.
 func (c *Config) CheckFiles() error {
 	errs := &collector{}
@@ -75,6 +77,7 @@ func checkFiles(errs *collector, root *place, c *Config) {
 			if a := l.Routes[j].Answer; a != nil {
 				f.answer(root.key("listeners").item(i).key("routes").item(j).key("answer").key("file"), a.File)
 			}
+			f.users(root.key("listeners").item(i).key("routes").item(j).key("basic_auth"), l.Routes[j].BasicAuth)
 			if t := l.Routes[j].Transcode; t != nil {
 				f.transcode(root.key("listeners").item(i).key("routes").item(j).key("transcode").key("descriptors"), t)
 			}
@@ -89,6 +92,10 @@ func checkFiles(errs *collector, root *place, c *Config) {
 		}
 		f.certificates(p.key("client_ca"), l.TLS.ClientCA)
 		f.revocations(p.key("crl"), l.TLS.CRL)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Catalog.Auth)) {
+		b := c.Catalog.Auth[name]
+		f.users(root.key("catalog").key("auth").key(name), &b)
 	}
 	c.eachOTLP(root, f.otlp)
 	f.admin(root, c)
@@ -155,6 +162,13 @@ func (f fileChecker) read(p *place, path string) ([]byte, bool) {
 	}
 	f.errs.add(p, "the file %q can not be read: %v%s", clip(path), err, remedy)
 	return nil, false
+}
+
+// lines reports what is wrong with the lines of a file.
+func (f fileChecker) lines(p *place, path string, err error) {
+	for line := range strings.Lines(err.Error()) {
+		f.errs.add(p, "the file %q: %s", clip(path), strings.TrimRight(line, "\n"))
+	}
 }
 
 // pages checks a listener's error pages.

@@ -69,6 +69,7 @@ func writeFiles(t *testing.T) string {
 	write("broken-crl.pem", &pem.Block{Type: "X509 CRL", Bytes: []byte("x")})
 	write("empty.pem")
 	for name, text := range map[string]string{"token": "0b7a\n", "tokens": "t0ps3cret\nt0ps3cret\n", "blank": " \n",
+		"users": "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n", "plain": "# who\nann:secret\nbob\n",
 		"page.html": "<p>%STATUS% %DETAIL%", "broken.html": "<p>%STATUSES%",
 		"endpoints.yaml": "endpoints: [a:80]\n", "broken.yaml": "endpoints\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -88,6 +89,10 @@ func TestCheckFiles(t *testing.T) {
 	transcoded := func(file string) string {
 		return "clusters: {web: {protocol: http2, endpoints: [a:80]}}\n" +
 			"listeners: [{name: in, address: \":80\", routes: [{cluster: web, transcode: {descriptors: " + file + "}}]}]\n"
+	}
+	asking := func(file string) string {
+		return "clusters: {web: {endpoints: [a:80]}}\n" +
+			"listeners: [{name: in, address: \":80\", routes: [{cluster: web, basic_auth: {file: " + file + "}}]}]\n"
 	}
 	const auth = "certificates: [{cert: cert.pem, key: key.pem}]\nclient_auth: require\n"
 	tests := []struct {
@@ -140,6 +145,16 @@ func TestCheckFiles(t *testing.T) {
 			`5:26: listeners[0].error_pages[0].file: the file "broken.html" is no error page: line 1: there is no %STATUSES%; there are %STATUS%, %TITLE%, %REQUEST_ID%, %TRACE_ID%, %DETAIL%, %FAILED_HOP%, %KIND%, %FLAGS%, %SERVICE%, %TRACE_LINK%`},
 		{"an error page that tells the public", with("    proxy_status: cut\n    error_pages: [{file: page.html}]\n"),
 			`6:26: listeners[0].error_pages[0].file: the file "page.html" is no error page: line 1: %DETAIL% tells what is inside the mesh, and the listener's proxy_status is not "append": take it out of the page; there are %STATUS%, %TITLE%, %REQUEST_ID%, %TRACE_ID%`},
+		{"users", asking("users"), ""},
+		{"absent users", asking("no-users"),
+			`2:83: listeners[0].routes[0].basic_auth.file: the file "no-users" can not be read: no such file or directory`},
+		{"users of the catalog", with("") + "catalog: {auth: {staff: {file: users}}}\n", ""},
+		{"users of the catalog in plain text", with("") + "catalog: {auth: {staff: {file: plain}}}\n",
+			`8:32: catalog.auth.staff.file: the file "plain": line 2: user "ann": its password is in plain text, or hashed in a way that is not known: write its hash, with htpasswd -B FILE NAME
+8:32: catalog.auth.staff.file: the file "plain": line 3: expected NAME:HASH, as htpasswd writes it`},
+		{"users in plain text", asking("plain"),
+			`2:83: listeners[0].routes[0].basic_auth.file: the file "plain": line 2: user "ann": its password is in plain text, or hashed in a way that is not known: write its hash, with htpasswd -B FILE NAME
+2:83: listeners[0].routes[0].basic_auth.file: the file "plain": line 3: expected NAME:HASH, as htpasswd writes it`},
 		{"absent descriptors", transcoded("no.pb"),
 			`2:89: listeners[0].routes[0].transcode.descriptors: the file "no.pb" can not be read: no such file or directory`},
 		{"descriptors of something else", transcoded("cert.pem"),

@@ -86,6 +86,8 @@ func formatOf(name string) format {
 			`^(spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/\*)?|(\*\.)?` + hostname + `)$`, checkSAN, suggestSAN}
 	case "spki":
 		return format{"the SHA-256 of a public key, 44 characters of base64", `^[A-Za-z0-9+/]{43}=$`, checkSPKI, suggestSPKI}
+	case "realm":
+		return format{`a text of printable ASCII without " and \\`, `^[ !#-\[\]-~]+$`, checkRealm, nil}
 	case "origin":
 		return format{`an origin such as https://shop.example.com, "regex:https://.*\\.example\\.com" or "*"`,
 			`^(\*|null|regex:.+|[a-z][a-z0-9+.-]*://[^/?#\s]+)$`, checkOrigin, suggestOrigin}

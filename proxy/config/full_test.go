@@ -77,6 +77,7 @@ listeners:
         host: endpoint
         slow_threshold: 1h30m
         traces: {sample: 0.5}
+        basic_auth: {file: users.htpasswd, realm: the shop, username_header: x-user, forward: false}
         body: {max: 10MiB, buffer: true}
         compress: {algorithms: [gzip, br], min_bytes: 0, types: [application/json, "text/*"]}
         error_bodies:
@@ -283,7 +284,11 @@ consul:
   address: agent:8500
   token: t0ps3cret
   tls: {}
-catalog: {suffixes: [service.consul, mesh], like: c.1, timeout: 0}
+catalog:
+  suffixes: [service.consul, mesh]
+  like: c.1
+  timeout: 0
+  auth: {staff: {file: staff.htpasswd, realm: admin, forward: false}}
 discovery: {cache: /var/lib/hopscope/discovery.json, max_age: 1h}
 register:
   consul:
@@ -294,6 +299,7 @@ register:
     tags: [v2]
     meta: {env: prod}
     weight: 10
+    names: [shop]
     check: {http: "http://127.0.0.1:3000/health", interval: 10s, timeout: 2s, deregister_after: 1h}
     sidecar: false
 locality: {region: eu, zone: eu-1}
@@ -414,6 +420,7 @@ func TestParseFull(t *testing.T) {
 				Mirror:            []Mirror{{Cluster: "c.1", Percent: 5.5, Timeout: 2 * time.Second, MaxRequests: 7, MaxBehind: "64KiB"}},
 				StatefulSession:   &StatefulSession{&SessionCookie{"srv", "/cart", time.Hour}, nil, true},
 				RoutePolicies: RoutePolicies{
+					BasicAuth:   &BasicAuth{File: "users.htpasswd", Realm: "the shop", UsernameHeader: "x-user"},
 					Body:        &Body{"10MiB", true},
 					ErrorBodies: []ErrorBody{{Statuses: []string{"503"}, Body: "later\n", ContentType: "text/html", Endpoints: true}, {JSON: `{"error":"sorry"}`}},
 					Compress:    &Compress{Algorithms: []string{"gzip", "br"}, Types: []string{"application/json", "text/*"}},
@@ -496,12 +503,14 @@ func TestParseFull(t *testing.T) {
 			Catalog:        "consul",
 			TrustedCallers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		}}},
-		Clusters:  fullSources(),
-		Consul:    Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
-		Catalog:   Catalog{Suffixes: []string{"service.consul", "mesh"}, Like: "c.1"},
+		Clusters: fullSources(),
+		Consul:   Consul{Address: "agent:8500", Token: "t0ps3cret", TLS: &ConsulTLS{}},
+		Catalog: Catalog{
+			Suffixes: []string{"service.consul", "mesh"}, Like: "c.1", Auth: map[string]BasicAuth{"staff": {File: "staff.htpasswd", Realm: "admin"}},
+		},
 		Discovery: Discovery{Cache: "/var/lib/hopscope/discovery.json", MaxAge: time.Hour},
 		Register: Register{&RegisterConsul{
-			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10,
+			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10, Names: []string{"shop"},
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
 		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",

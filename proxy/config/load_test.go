@@ -44,7 +44,7 @@ func mustParse(t *testing.T, text string) *Config {
 
 // diff compares configurations.
 func diff(want, got *Config) string {
-	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.IgnoreUnexported(Transcode{}))
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.IgnoreUnexported(Transcode{}, BasicAuth{}))
 }
 
 func TestParseExample(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 // RoutePolicies are what a route does besides sending requests on. A filter of its own
 // does each of them. A policy that is absent costs nothing.
 type RoutePolicies struct {
+	// BasicAuth asks clients for a name and a password.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
 	// Bandwidth bounds how fast content passes.
 	Bandwidth *Bandwidth `yaml:"bandwidth"`
 	// Body bounds the content of requests.
@@ -136,6 +138,7 @@ type EarlyData struct {
 
 // policies checks what spans the keys of a route's policies.
 func (v validator) policies(p *place, r *RoutePolicies) {
+	v.basicAuth(p.key("basic_auth"), r.BasicAuth)
 	v.bandwidth(p.key("bandwidth"), r.Bandwidth)
 	v.compress(p.key("compress"), r.Compress)
 	v.cors(p.key("cors"), r.CORS)

@@ -80,6 +80,12 @@ func TestPolicyErrors(t *testing.T) {
 		{"stateful_session: {header: {name: cookie}}", `routes[0].stateful_session.header.name: "cookie" can't have the token of a session: it has a meaning of its own; for a cookie, write cookie: {name: ...}`},
 		{"stateful_session: {cookie: {name: a b}}", "routes[0].stateful_session.cookie.name: expected the name of a header field"},
 		{"early_data: {allow: all}", `routes[0].early_data.allow: expected one of "safe", "none", found "all"`},
+		{"basic_auth: {}", "routes[0].basic_auth.file: required key is missing; expected the path of a file"},
+		{"basic_auth: {file: users, realm: 'a\"b'}", `routes[0].basic_auth.realm: expected a text of printable ASCII without " and \\, found "a\"b": it is sent in quotes`},
+		{"basic_auth: {file: users, realm: Zürich}", "routes[0].basic_auth.realm: expected a text of printable ASCII"},
+		{"basic_auth: {file: users, username_header: a b}", "routes[0].basic_auth.username_header: expected the name of a header field"},
+		{"basic_auth: {file: users, username_header: Content-Length}", `routes[0].basic_auth.username_header: "Content-Length" can't be the field for a name:`},
+		{"basic_auth: {file: users, username_header: Authorization}", `routes[0].basic_auth.username_header: "Authorization" can't be the field for a name: it has the password`},
 		{"shed: {}", "routes[0].shed: has no effect, as the route has no limit; set max_requests, adaptive_concurrency or admission_control, or remove the key"},
 		{"transcode: {descriptors: a.pb}", `routes[0].transcode: gRPC needs HTTP/2, and cluster "a" speaks HTTP/1.1; set clusters.a.protocol to http2`},
 	} {

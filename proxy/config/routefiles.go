@@ -45,7 +45,7 @@ type routeReader struct {
 
 // readRoutes puts the routes of the files in front of those of their listeners.
 func readRoutes(errs *collector, root *place, c *Config) {
-	errs.routesFrom = c.RoutesFrom
+	errs.watched = c.RoutesFrom
 	r := routeReader{errs, root, c, map[int][]Route{}, map[int][]*place{}}
 	seen := map[string]bool{}
 	for i, pattern := range c.RoutesFrom {

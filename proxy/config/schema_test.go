@@ -111,7 +111,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"DNS with times to live the wrong way round", "DNS of an IP address", "Consul without service", "Consul with service and query",
 		"query with the keys of a service", "token and token file", "certificate for Consul without key", "the top level's Consul with what is asked for",
 		"the top level's token and token file", "the top level's key without certificate", "registration with a check of nothing",
-		"registration with two checks", "registration with host and port in one", "catalog like no cluster", "suffix with a dot before it",
+		"registration with two checks", "registration with host and port in one", "catalog like no cluster", "passwords by a name that no tag can have", "names without a catalog", "a name that is registered anyway", "a field for names that is none", "suffix with a dot before it",
 		"socket with a long path", "ring_hash without hash", "maglev with an empty hash", "hash without policy", "hash of nothing", "hash of two",
 		"table that is no prime", "ring sizes the wrong way round", "bounded load below the average", "zone aware nowhere", "fallback to no default",
 		"default without fallback", "subset of a cluster without subsets", "subset that no selector has", "retry on statuses that are not given",

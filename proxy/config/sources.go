@@ -85,6 +85,9 @@ type Catalog struct {
 	// Timeout is the time for a whole response, from the end of the request;
 	// 0 is none.
 	Timeout time.Duration `yaml:"timeout" default:"15s" min:"0"`
+	// Auth is who is asked for passwords where a tag says so: auth=staff stands for the entry
+	// staff. A route whose tag names another is closed to all.
+	Auth map[string]BasicAuth `yaml:"auth"`
 }
 
 // Discovery says what to keep of the last answers of sources of endpoints: Consul, the
@@ -139,6 +142,11 @@ type RegisterConsul struct {
 	// gets no more requests. It connects to "address" if the listener is on every
 	// interface, so that the agent may run elsewhere.
 	Check *RegisterCheck `yaml:"check"`
+	// Names are further services that this proxy is registered as, each while a healthy
+	// instance in the catalog has a tag with register=NAME. It is registered with the port of
+	// the first listener that serves the catalog. Tags with other names are ignored: a tag
+	// could else put this proxy in the place of any service.
+	Names []string `yaml:"names" format:"name"`
 	// Sidecar registers this proxy as well, under the service's name followed by
 	// -sidecar-proxy.
 	Sidecar bool `yaml:"sidecar" default:"true"`

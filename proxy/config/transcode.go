@@ -1,10 +1,6 @@
 package config
 
-import (
-	"strings"
-
-	"github.com/hopscope/hopscope/proxy/httprule"
-)
+import "github.com/hopscope/hopscope/proxy/httprule"
 
 // Transcode lets clients that know only HTTP and JSON call the gRPC methods of the cluster,
 // by the google.api.http options in their descriptors. A request that an option is for
@@ -99,9 +95,7 @@ func (f fileChecker) transcode(p *place, t *Transcode) {
 		return
 	}
 	if _, err := t.WithContent(content).Schema(); err != nil {
-		for line := range strings.Lines(err.Error()) {
-			f.errs.add(p, "the file %q: %s", clip(t.Descriptors), strings.TrimRight(line, "\n"))
-		}
+		f.lines(p, t.Descriptors, err)
 	}
 }
 

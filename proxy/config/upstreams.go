@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -165,9 +166,26 @@ func (v validator) catalogs() {
 			v.errs.add(at.key(k.name), "the top level says which agent to ask, not what to ask for; move the key to clusters.NAME.consul")
 		}
 	}
+	v.catalogAuth(v.root.key("catalog").key("auth"))
+	if r := c.Register.Consul; r != nil && len(r.Names) > 0 {
+		v.registeredNames(v.root.key("register").key("consul").key("names"), r)
+	}
 	if r := c.Register.Consul; r != nil && r.Check != nil {
 		v.oneOf(v.root.key("register").key("consul").key("check"),
 			choice{"http", r.Check.HTTP != ""}, choice{"tcp", r.Check.TCP != ""}, choice{"grpc", r.Check.GRPC != ""})
+	}
+}
+
+// registeredNames checks the services that tags may have this proxy registered as.
+func (v validator) registeredNames(at *place, r *RegisterConsul) {
+	if !slices.ContainsFunc(v.config.Listeners, func(l Listener) bool { return l.Catalog == "consul" }) {
+		v.errs.add(at, `has no effect, as no listener serves the catalog, whose tags ask for it; set catalog: consul of one, or remove the key`)
+	}
+	own := cmp.Or(r.Name, v.config.Service)
+	for i, name := range r.Names {
+		if name == own {
+			v.errs.add(at.item(i), "%q is the service that is registered anyway; remove it here", clip(name))
+		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/catalog"
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -21,7 +20,8 @@ import (
 type fabio struct {
 	*draft
 	targets []*fabioTarget
-	tags    bool // there are tags of Consul's catalog
+	tags    []origin                     // of Consul's catalog
+	known   map[string]*config.BasicAuth // by the names of proxy.auth
 }
 
 // fabioTarget is what route add says.
@@ -39,9 +39,11 @@ type fabioTarget struct {
 func (t *fabioTarget) origin() origin { return origin{t.line, t.text} }
 
 // Fabio converts route commands: route add, del and weight, a line each. Tags that begin
-// with urlprefix- stay in Consul's catalog, which the listener then serves. name stands for the file in notes and errors.
+// with urlprefix- stay in Consul's catalog, which the listener then serves. A line proxy.auth
+// of fabio.properties says whom both may ask for passwords. name stands for the file in notes
+// and errors.
 func Fabio(name string, data []byte) (*Result, error) {
-	f := &fabio{draft: newDraft(name)}
+	f := &fabio{draft: newDraft(name), known: map[string]*config.BasicAuth{}}
 	for i, line := range strings.Split(string(data), "\n") {
 		text := strings.TrimSpace(line)
 		if text == "" || strings.HasPrefix(text, "#") || strings.HasPrefix(text, "//") {
@@ -53,11 +55,12 @@ func Fabio(name string, data []byte) (*Result, error) {
 	}
 	l := config.NewListener("http", "0.0.0.0:9999") // as Fabio has it
 	l.Path = config.Path{EscapedSlashes: "keep"}
-	if f.tags {
+	if len(f.tags) > 0 {
 		l.Catalog = "consul"
 	}
+	f.inCatalog()
 	f.routes(&l)
-	if len(l.Routes) == 0 && !f.tags {
+	if len(l.Routes) == 0 && len(f.tags) == 0 {
 		return nil, fmt.Errorf("%s: no route was found: expected lines such as \"route add web /path http://10.0.0.1:8080/\"%s", name, f.reasons())
 	}
 	f.Listeners = append(f.Listeners, l)
@@ -70,13 +73,15 @@ func (f *fabio) command(line int, text string) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(words[0], "urlprefix-") {
-		f.tags = true
-		f.tag(line, text)
+	switch {
+	case strings.HasPrefix(words[0], "urlprefix-"):
+		f.tags = append(f.tags, origin{line, text})
 		return nil
+	case words[0] == "proxy.auth" || strings.HasPrefix(words[0], "proxy.auth="):
+		return f.auth(line, text)
 	}
 	if len(words) < 3 || words[0] != "route" {
-		return errorf("expected route add, route del, route weight or a tag that begins with urlprefix-")
+		return errorf("expected route add, route del, route weight, proxy.auth or a tag that begins with urlprefix-")
 	}
 	switch words[1] {
 	case "add":
@@ -87,17 +92,6 @@ func (f *fabio) command(line int, text string) error {
 		return f.weigh(line, text, words[2:])
 	}
 	return errorf("there is no command route %s", words[1])
-}
-
-// tag checks a tag, which stays in Consul's catalog.
-func (f *fabio) tag(line int, text string) {
-	instance := catalog.Instance{Endpoint: discovery.Endpoint{Address: "127.0.0.1:1", Weight: 1}, Tags: []string{text}}
-	plan := catalog.Compile([]catalog.Service{{Name: "service", Instances: []catalog.Instance{instance}}}, catalog.Options{})
-	for _, p := range plan.Problems {
-		if p.Tag != "" {
-			f.left(line, text, "%s", p.Why)
-		}
-	}
 }
 
 // fabioWords splits a line; what is in quotes is one word.
@@ -274,10 +268,10 @@ func (f *fabio) routes(l *config.Listener) {
 
 // route makes the routes of a host and path.
 func (f *fabio) route(l *config.Listener, at [2]string, targets []*fabioTarget) {
-	first := targets[0]
-	for _, t := range targets[1:] {
-		if fmt.Sprint(t.treatment()) != fmt.Sprint(first.treatment()) {
-			f.differs(t.line, t.text, "what is done with requests is what the first target of the route says, in line %d", first.line)
+	first := targets[max(slices.IndexFunc(targets, (*fabioTarget).closes), 0)]
+	for _, t := range targets {
+		if t.treatment() != first.treatment() {
+			f.differs(t.line, t.text, "what is done with requests is what one target of the route says, in line %d", first.line)
 		}
 	}
 	r := config.NewRoute("")
@@ -301,12 +295,7 @@ func (f *fabio) route(l *config.Listener, at [2]string, targets []*fabioTarget) 
 			}
 		}
 	}
-	if first.options["auth"] != "" {
-		f.left(first.line, first.text, "auth: hopscope asks for no passwords; its requests are answered with 501, so that nothing is open by mistake")
-		f.draft.add(l, refusal(r.Match, f.file, first.line), first.origin())
-		return
-	}
-	if !f.access(l, &r, first) {
+	if !f.access(l, &r, first) || !f.protected(l, &r, first) {
 		return
 	}
 	if to := first.options["redirect"]; to != "" {
@@ -319,6 +308,11 @@ func (f *fabio) route(l *config.Listener, at [2]string, targets []*fabioTarget) 
 	if f.cluster(r.Cluster, targets) {
 		f.draft.add(l, r, first.origin())
 	}
+}
+
+// closes reports whether a target keeps some clients out.
+func (t *fabioTarget) closes() bool {
+	return t.options["allow"]+t.options["deny"]+t.options["auth"] != ""
 }
 
 // treatment is what is done with requests for a target.

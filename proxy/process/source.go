@@ -57,7 +57,7 @@ func Check(ctx context.Context, location string, e *config.Environment) (*config
 }
 
 // fileSource watches the file by its name: a replaced file or symbolic link is a change,
-// too. It also watches the files of routes that the file names.
+// too. It also watches the files of routes, and those with users, that the file names.
 func fileSource(path string, e *config.Environment) Source {
 	location := path
 	if absolute, err := filepath.Abs(path); err == nil {
@@ -69,8 +69,8 @@ func fileSource(path string, e *config.Environment) Source {
 		Location: location,
 		Read: func(context.Context) (*config.Config, error) {
 			for {
-				c, routes, err := e.CheckWithRoutes(path)
-				if !w.Also(routes, routeFiles) {
+				c, more, err := e.CheckWatched(path)
+				if !w.Also(more, matching) {
 					return c, err
 				}
 			}
@@ -80,8 +80,8 @@ func fileSource(path string, e *config.Environment) Source {
 	}
 }
 
-// routeFiles are the files that a pattern of routes_from names.
-func routeFiles(pattern string) []string {
+// matching are the files that a pattern of routes_from names.
+func matching(pattern string) []string {
 	files, _ := config.MatchRouteFiles(pattern)
 	return files
 }

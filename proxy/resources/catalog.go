@@ -2,6 +2,7 @@ package resources
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,11 +17,13 @@ type Template struct {
 	tls      *config.ClusterTLS
 	zone     string
 	route    Route
+	auth     map[string]*config.BasicAuth // by the names that tags have
 }
 
 // TemplateOf returns the template that a configuration has for its catalog: the
-// cluster that catalog.like names, or else the defaults.
-func TemplateOf(c *config.Config) *Template {
+// cluster that catalog.like names, or else the defaults. base is what the configuration says:
+// it has the users of catalog.auth.
+func TemplateOf(c *config.Config, base *Set) *Template {
 	like, ok := c.Clusters[c.Catalog.Like]
 	if !ok {
 		like = config.NewCluster()
@@ -29,7 +32,7 @@ func TemplateOf(c *config.Config) *Template {
 	settings.Endpoints, settings.Static, settings.Consul, settings.DNS, settings.File = nil, nil, nil, nil, nil
 	settings.TLS = nil
 	return &Template{
-		settings: settings, tls: like.TLS, zone: zone(c, &like),
+		settings: settings, tls: like.TLS, zone: zone(c, &like), auth: base.Auth,
 		route: routeOf(c, &config.Route{Cluster: c.Catalog.Like, Timeout: c.Catalog.Timeout}),
 	}
 }
@@ -60,7 +63,7 @@ func FromCatalog(plan *catalog.Plan, like *Template, stale error, at time.Time) 
 func (t *Template) routeOf(from *catalog.Route) Route {
 	r := t.route
 	m := &from.Match
-	r.Name, r.Cluster = from.Name, ID{Catalog, from.Cluster}
+	r.Name, r.Cluster, r.Closed = from.Name, ID{Catalog, from.Cluster}, from.Closed
 	r.Unnamed = m.Path == ""
 	r.Match = config.NewMatch()
 	r.Match.Path, r.Match.PathPrefix, r.Match.Hosts, r.Match.Methods, r.Match.Clients = m.Path, m.PathPrefix, m.Hosts, m.Methods, m.Clients
@@ -74,10 +77,40 @@ func (t *Template) routeOf(from *catalog.Route) Route {
 	if from.Timeout > 0 {
 		r.Timeout = from.Timeout
 	}
+	t.limits(&r, from)
+	if from.Auth != "" {
+		r.Policies.BasicAuth = t.auth[from.Auth] // the plan was made with its names
+	}
 	if from.Compress {
 		r.Policies.Compress = config.NewCompress()
 	}
 	return r
+}
+
+// limits are what a tag says of the requests of its route. A redirect needs no limit of them.
+func (t *Template) limits(r *Route, from *catalog.Route) {
+	if from.Attempts > 0 {
+		r.Policy.Retry, r.Shares = nil, ""
+	}
+	if from.Attempts > 1 {
+		retry := *config.NewRetry("connect-failure", "refused-stream") // the endpoint has seen nothing of the request
+		if like := t.route.Policy.Retry; like != nil {
+			retry = *like
+		}
+		if retry.Attempts = from.Attempts; from.RetryOn != nil {
+			retry.On = from.RetryOn
+		}
+		r.Policy.Retry = &retry
+	}
+	if from.Idle > 0 {
+		r.Idle = from.Idle
+	}
+	if from.MaxRequests > 0 && from.Redirect == nil {
+		r.Policies.MaxRequests = from.MaxRequests
+	}
+	if from.MaxBody > 0 {
+		r.Policies.Body = &config.Body{Max: strconv.FormatInt(from.MaxBody, 10)}
+	}
 }
 
 // RedirectOf is a redirect of a catalog as a configuration has it.

@@ -1,10 +1,12 @@
 package resources_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hopscope/hopscope/discovery"
 	"github.com/hopscope/hopscope/proxy/catalog"
@@ -26,8 +28,12 @@ func marked(i catalog.Instance) catalog.Instance {
 	return i
 }
 
+func templateOf(c *config.Config) *resources.Template {
+	return resources.TemplateOf(c, resources.FromConfig(c))
+}
+
 func fromCatalog(stale error, services ...catalog.Service) *resources.Set {
-	return resources.FromCatalog(catalog.Compile(services, catalog.Options{}), resources.TemplateOf(config.New()), stale, time.Now())
+	return resources.FromCatalog(catalog.Compile(services, catalog.Options{}), templateOf(config.New()), stale, time.Now())
 }
 
 func TestDiffOfCatalogs(t *testing.T) {
@@ -73,7 +79,7 @@ func TestClustersOfACatalogAreLikeAnother(t *testing.T) {
 		service("other", at("4", "urlprefix-/o proto=https tlsskipverify=true")),
 	}, catalog.Options{})
 	at := time.Now()
-	s := resources.FromCatalog(plan, resources.TemplateOf(c), nil, at)
+	s := resources.FromCatalog(plan, templateOf(c), nil, at)
 	for name, want := range map[string]struct {
 		protocol string
 		tls      *config.ClusterTLS
@@ -147,4 +153,68 @@ func TestPolicyOfARoute(t *testing.T) {
 			t.Errorf("the route is named %q, not %q", got, want)
 		}
 	}
+}
+
+// What tags say of requests becomes what routes of a configuration say of them, and is as
+// valid.
+func TestOptionsOfTags(t *testing.T) {
+	c := mesh(cluster("web", func(c *config.Cluster) { c.Retry = remembering(4, "reset") }))
+	users := config.NewBasicAuth("users")
+	for name, tt := range map[string]struct {
+		like, tag string
+		want      func(*config.Route)
+	}{
+		"nothing": {"", "/a", func(*config.Route) {}},
+		"retries": {"", "/a retries=2", func(r *config.Route) { r.Retry = retrying(3, "connect-failure", "refused-stream") }},
+		"retries on what is listed": {"", "/a retry_on=5xx,gateway-error,reset,connect-failure,refused-stream,retriable-4xx,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable", func(r *config.Route) {
+			r.Retry = retrying(2, "5xx", "cancelled", "connect-failure", "deadline-exceeded", "gateway-error", "internal", "refused-stream", "reset", "resource-exhausted", "retriable-4xx", "unavailable")
+		}},
+		"retries as others":         {"web", "/a", func(r *config.Route) { r.Retry = c.Clusters["web"].Retry }},
+		"more retries than others":  {"web", "/a retries=9", func(r *config.Route) { r.Retry = remembering(10, "reset") }},
+		"other retries than others": {"web", "/a retry_on=5xx", func(r *config.Route) { r.Retry = remembering(2, "5xx") }},
+		"no retries":                {"web", "/a retries=0", func(*config.Route) {}},
+		"limits": {"", "/a idle_timeout=1m max_requests=10 body=1KiB", func(r *config.Route) {
+			r.IdleTimeout, r.MaxRequests, r.Body = time.Minute, 10, &config.Body{Max: "1024"}
+		}},
+		"a redirect": {"", "/a max_requests=10 redirect=301,https://b/", func(*config.Route) {}},
+		"passwords":  {"", "/a auth=staff", func(r *config.Route) { r.BasicAuth = users }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.Catalog.Like, c.Catalog.Auth = tt.like, map[string]config.BasicAuth{"staff": *users}
+			plan := catalog.Compile([]catalog.Service{service("s", at("1", "hopscope-route="+tt.tag))}, catalog.Options{Auth: []string{"staff"}})
+			if slices.ContainsFunc(plan.Problems, func(p catalog.Problem) bool { return p.Tag != "" }) {
+				t.Fatal(plan.Problems)
+			}
+			table := resources.FromCatalog(plan, templateOf(c), nil, time.Now()).Routes[resources.CatalogTable].Routes
+			got, want := table[len(table)-1], config.NewRoute("web")
+			tt.want(&want)
+			if diff := cmp.Diff(want.RoutePolicies, got.Policies, cmpopts.IgnoreUnexported(config.BasicAuth{})); diff != "" || got.Idle != want.IdleTimeout {
+				t.Errorf("idle %s, policies (-want +got):\n%s", got.Idle, diff)
+			}
+			if diff := cmp.Diff(want.Retry, got.Policy.Retry); diff != "" {
+				t.Errorf("retry (-want +got):\n%s", diff)
+			}
+			checked := config.New()
+			checked.Clusters["web"] = config.NewCluster("127.0.0.1:1")
+			l := config.NewListener("in", ":80")
+			l.Routes = []config.Route{want}
+			checked.Listeners = []config.Listener{l}
+			if err := checked.Validate(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func retrying(attempts int, on ...string) *config.Retry {
+	r := config.NewRetry(on...)
+	r.Attempts = attempts
+	return r
+}
+
+// remembering is retrying with little content.
+func remembering(attempts int, on ...string) *config.Retry {
+	r := retrying(attempts, on...)
+	r.MaxBody = 7
+	return r
 }

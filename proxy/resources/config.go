@@ -16,6 +16,12 @@ func FromConfig(c *config.Config) *Set {
 	for name, cc := range c.Clusters {
 		s.add(&Cluster{ID: ID{Configuration, name}, Settings: madeOf(c, &cc), Zone: zone(c, &cc), Written: &cc})
 	}
+	for name, b := range c.Catalog.Auth {
+		if s.Auth == nil {
+			s.Auth = map[string]*config.BasicAuth{}
+		}
+		s.Auth[name] = &b
+	}
 	return s
 }
 
@@ -118,6 +124,8 @@ func zone(c *config.Config, cc *config.Cluster) string {
 // settings are the keys of a configuration that are no resources.
 func settings(c *config.Config) []Setting {
 	t := &c.Telemetry
+	catalog := c.Catalog
+	catalog.Auth = nil // see Set.Auth
 	mesh, peers := c.Mesh, []string(nil)
 	if mesh != nil {
 		rest := *mesh
@@ -130,7 +138,7 @@ func settings(c *config.Config) []Setting {
 		{Key: "mesh", Value: mesh, Fixed: true},
 		{Key: "mesh.peers", Value: peers},
 		{Key: "consul", Value: c.Consul},
-		{Key: "catalog", Value: c.Catalog},
+		{Key: "catalog", Value: catalog},
 		{Key: "register", Value: c.Register},
 		{Key: "discovery", Value: c.Discovery},
 		{Key: "locality", Value: c.Locality},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hopscope/hopscope/discovery"
+	"github.com/hopscope/hopscope/proxy/config"
 )
 
 // Delta is what makes one set of another.
@@ -66,6 +67,9 @@ func Diff(old, now *Set) *Delta {
 	slices.SortFunc(d.Endpoints, ID.Compare)
 	slices.SortFunc(d.Kept, ID.Compare)
 	d.settings(old.Settings, now.Settings)
+	if !maps.EqualFunc(old.Auth, now.Auth, func(a, b *config.BasicAuth) bool { return reflect.DeepEqual(a, b) }) {
+		d.Settings = append(d.Settings, "catalog.auth")
+	}
 	return d
 }
 

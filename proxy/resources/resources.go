@@ -68,6 +68,9 @@ type Set struct {
 	Routes    map[ID]*RouteTable
 	Clusters  map[ID]*Cluster
 	Secrets   map[SecretID]*Secret
+	// Auth is who is asked for passwords where a tag of the catalog says so, by the names
+	// that tags have. Whoever reads files sets the users.
+	Auth map[string]*config.BasicAuth
 	// Settings are all else that the configuration has, in its order.
 	Settings []Setting
 }
@@ -101,6 +104,8 @@ type Route struct {
 	// Cluster is where requests go. Without a name, targets, a redirect and an answer the
 	// route is closed: its requests are refused.
 	Cluster ID
+	// Closed is why a route of the catalog is closed; "" for one that is not.
+	Closed string
 	// Targets are where requests go in the place of Cluster: each gets a share, or the one
 	// whose cluster has the name that the field ClusterHeader of a request says.
 	Targets       []Target
@@ -256,6 +261,7 @@ func (s *Set) Join(other *Set) *Set {
 		maps.Copy(joined.Clusters, part.Clusters)
 		maps.Copy(joined.Secrets, part.Secrets)
 	}
+	joined.Auth = s.Auth
 	return joined
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopscope/hopscope/discovery/consul"
 	"github.com/hopscope/hopscope/proxy/catalog"
+	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -40,8 +41,11 @@ func (g *generation) serveCatalog(old *generation) error {
 		return err
 	}
 	c := &catalogView{
-		follower: f, isNew: isNew, like: resources.TemplateOf(g.config),
-		options:  catalog.Options{Datacenter: f.asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...)},
+		follower: f, isNew: isNew, like: resources.TemplateOf(g.config, g.base),
+		options: catalog.Options{
+			Datacenter: f.asked.Datacenter, Suffixes: append([]string{"service.consul"}, g.config.Catalog.Suffixes...),
+			Auth: slices.Sorted(maps.Keys(g.config.Catalog.Auth)), Register: registerNames(g.config),
+		},
 		problems: map[catalog.Problem]bool{},
 	}
 	if old.catalog != nil {
@@ -53,6 +57,14 @@ func (g *generation) serveCatalog(old *generation) error {
 		f.begin()
 	}
 	return nil
+}
+
+// registerNames are the names that tags may have the proxy registered under.
+func registerNames(c *config.Config) []string {
+	if c.Register.Consul == nil {
+		return nil
+	}
+	return c.Register.Consul.Names
 }
 
 // follower returns the old generation's follower if it asks the same agent the same, or a
@@ -90,6 +102,7 @@ func (g *generation) learn(s *catalogState) {
 	}
 	c.plan = catalog.Compile(services(s.services), c.options)
 	g.tellProblems(c.plan)
+	g.announce()
 	for _, m := range g.apply(g.base.Join(resources.FromCatalog(c.plan, c.like, s.err, s.known))) {
 		g.options.Log.Error("a service of the catalog can't be served", "service", m.of.Name, "error", m.error)
 	}
@@ -106,7 +119,8 @@ func (c *catalogView) names(host string) bool {
 	})
 }
 
-// services returns the services to serve: all but Consul itself and sidecars.
+// services returns the services to serve: all but Consul itself, sidecars, and proxies that
+// are registered because of a tag.
 func services(all map[string][]consul.Instance) []catalog.Service {
 	var kept []catalog.Service
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -114,7 +128,11 @@ func services(all map[string][]consul.Instance) []catalog.Service {
 			continue
 		}
 		s := catalog.Service{Name: name}
-		for _, i := range all[name] {
+		instances := slices.DeleteFunc(slices.Clone(all[name]), func(i consul.Instance) bool { return i.Metadata[metaByTag] != "" })
+		if len(instances) == 0 && len(all[name]) > 0 {
+			continue
+		}
+		for _, i := range instances {
 			s.Instances = append(s.Instances, catalog.Instance{Endpoint: i.Endpoint, Tags: i.Tags})
 		}
 		kept = append(kept, s)

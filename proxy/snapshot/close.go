@@ -35,6 +35,7 @@ func (p *Proxy) Retire(ctx context.Context, registered []string) error {
 		p.reloading.Lock()
 		p.registration.end(ctx, registered)
 		p.registration = nil
+		p.byTag.end(ctx, registered)
 		p.mesh.leave(ctx, registered)
 		p.remembering.Store(false) // it is the other's cache now
 		p.reloading.Unlock()

@@ -12,6 +12,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/basicauth"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/proxy/route"
@@ -31,6 +32,7 @@ type served struct {
 type explainer struct {
 	listeners []served
 	set       *resources.Set
+	passwords *basicauth.Verifier
 	// without says what is not known, "" for nothing.
 	without string
 }
@@ -38,7 +40,7 @@ type explainer struct {
 // explainer is for the generation as it is now.
 func (g *generation) explainer() *explainer {
 	g.applying.Lock()
-	e := &explainer{set: g.set}
+	e := &explainer{set: g.set, passwords: g.passwords}
 	g.applying.Unlock()
 	for _, b := range g.listeners {
 		e.add(g.base, b.config, b.forwarder)
@@ -136,7 +138,7 @@ func (x *explanation) dryRun(chance, seed uint64, target int) (*forward.DryRun, 
 		Info: x.in.info(x.config), Head: x.in.head, Chance: chance, Seed: seed, Target: target,
 		Version: x.spoken, Endpoint: x.anEndpoint,
 	}
-	d.Filters = func(*forward.Route) filter.Handler { return dryChain(&x.routeOf(d).Policies) }
+	d.Filters = func(*forward.Route) filter.Handler { return dryChain(&x.routeOf(d).Policies, x.passwords) }
 	answer, err := x.forwarder.Run(d)
 	return d, answer, err
 }
@@ -238,7 +240,7 @@ func (x *explanation) fill() error {
 	if x.Early = x.run.Request.Head == nil; !x.Early {
 		x.earlier()
 	}
-	x.Filters = explainedFilters(x.config, policies)
+	x.Filters = explainedFilters(x.config, policies, x.passwords)
 	x.answers()
 	if x.run.Action != nil && x.answer == nil {
 		if err := x.targets(); err != nil {

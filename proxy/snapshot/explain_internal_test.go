@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hopscope/hopscope/proxy/config"
+	"github.com/hopscope/hopscope/proxy/filter/basicauth"
 )
 
 func TestExplainedFilters(t *testing.T) {
@@ -14,6 +15,7 @@ listeners:
     address: 127.0.0.1:0
     routes:
       - cluster: web
+        basic_auth: {file: users}
         body: {max: 1KiB}
         compress: {}
         cors: {allow_origins: ["*"]}
@@ -25,7 +27,7 @@ clusters: {web: {endpoints: ["127.0.0.1:1"]}}
 		t.Fatal(err)
 	}
 	var names []string
-	for _, f := range explainedFilters(&c.Listeners[0], &c.Listeners[0].Routes[0].RoutePolicies) {
+	for _, f := range explainedFilters(&c.Listeners[0], &c.Listeners[0].Routes[0].RoutePolicies, basicauth.NewVerifier()) {
 		name := f.Of + " " + f.Name
 		if f.Asked {
 			name += " asked"
@@ -36,7 +38,7 @@ clusters: {web: {endpoints: ["127.0.0.1:1"]}}
 		}
 	}
 	want := []string{"listener forwarded asked", "listener forward_client_cert asked", "listener grpc_web asked",
-		"route compress asked", "route cors asked", "route max_requests", "route fault", "route body asked"}
+		"route compress asked", "route cors asked", "route basic_auth asked", "route max_requests", "route fault", "route body asked"}
 	if !slices.Equal(names, want) {
 		t.Errorf("filters %q, want %q", names, want)
 	}

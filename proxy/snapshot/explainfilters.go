@@ -7,12 +7,13 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/basicauth"
 )
 
 // asked are the keys of the policies whose filters a dry run goes through: what these do
 // follows from the request alone. A filter that waits, draws lots or counts is not among
 // them.
-var asked = map[string]bool{"body": true, "compress": true, "cors": true, "early_data": true, "transcode": true, "upgrades": true}
+var asked = map[string]bool{"basic_auth": true, "body": true, "compress": true, "cors": true, "early_data": true, "transcode": true, "upgrades": true}
 
 // policyFilter is a filter of a route, with the policy that it is made of.
 type policyFilter struct {
@@ -22,8 +23,9 @@ type policyFilter struct {
 
 // filtersOf are the filters of a route in their order, the first outermost. Which policy one
 // is made of is found out by giving it each alone. Policies that no such filter is made of
-// are the route's limits, which come between the outer filters and the inner ones.
-func filtersOf(p *config.RoutePolicies) (all []policyFilter) {
+// are the route's limits, which come between the outer filters and the inner ones, after
+// that of passwords.
+func filtersOf(p *config.RoutePolicies, v *basicauth.Verifier) (all []policyFilter) {
 	left := p.Set()
 	made := func(makers []func(*config.RoutePolicies) filter.Filter) (made []policyFilter) {
 		for _, of := range makers {
@@ -42,7 +44,8 @@ func filtersOf(p *config.RoutePolicies) (all []policyFilter) {
 		}
 		return made
 	}
-	outer, inner := made(routeFilters[:]), made(innerFilters[:])
+	passwords := func(p *config.RoutePolicies) filter.Filter { return basicAuthFilter(p, v) }
+	outer, inner := made(append(routeFilters[:], passwords)), made(innerFilters[:])
 	for _, k := range left {
 		outer = append(outer, policyFilter{Shown: k})
 	}
@@ -63,9 +66,9 @@ func eachAlone(p *config.RoutePolicies) (all []*config.RoutePolicies) {
 }
 
 // dryChain is the chain of a route's filters that a dry run goes through, nil for none.
-func dryChain(p *config.RoutePolicies) filter.Handler {
+func dryChain(p *config.RoutePolicies, v *basicauth.Verifier) filter.Handler {
 	var filters []filter.Filter
-	for _, f := range filtersOf(p) {
+	for _, f := range filtersOf(p, v) {
 		if asked[f.Key] && f.filter != nil {
 			filters = append(filters, f.filter)
 		}
@@ -78,7 +81,7 @@ func dryChain(p *config.RoutePolicies) filter.Handler {
 
 // explainedFilters are the filters that a request goes through: those of the listener, and
 // those of its route, if it has one.
-func explainedFilters(lc *config.Listener, p *config.RoutePolicies) []explain.Filter {
+func explainedFilters(lc *config.Listener, p *config.RoutePolicies, v *basicauth.Verifier) []explain.Filter {
 	all := []explain.Filter{}
 	for _, f := range listenerFilters(lc, nil, "") {
 		all = append(all, explain.Filter{Of: "listener", Name: f.key, Settings: lc.At(f.key), Asked: true})
@@ -86,7 +89,7 @@ func explainedFilters(lc *config.Listener, p *config.RoutePolicies) []explain.Fi
 	if p == nil {
 		return all
 	}
-	for _, f := range filtersOf(p) {
+	for _, f := range filtersOf(p, v) {
 		all = append(all, explain.Filter{Of: "route", Name: f.Key, Settings: f.Value, Asked: asked[f.Key]})
 	}
 	return all

@@ -9,6 +9,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/basicauth"
 	"github.com/hopscope/hopscope/proxy/forward"
 	"github.com/hopscope/hopscope/proxy/netio"
 	"github.com/hopscope/hopscope/proxy/resources"
@@ -32,7 +33,7 @@ func NewExplainer(c *config.Config) (*Explainer, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		options: Options{Log: slog.New(slog.DiscardHandler)}, shared: netio.NewShared(), service: c.Service,
+		options: Options{Log: slog.New(slog.DiscardHandler)}, shared: netio.NewShared(), service: c.Service, passwords: basicauth.NewVerifier(),
 		metrics: metrics.New(metrics.Options{Service: c.Service}), context: context.Background(),
 	}
 	g := &generation{
@@ -40,7 +41,7 @@ func NewExplainer(c *config.Config) (*Explainer, error) {
 		retries: map[string]*forward.Retry{}, chains: map[string]filter.Handler{}, clusters: map[resources.ID]*running{},
 	}
 	p.current.Store(g)
-	made := &Explainer{explainer: &explainer{set: base, without: "the catalog is not asked: its routes come after those of the configuration"}}
+	made := &Explainer{explainer: &explainer{set: base, passwords: p.passwords, without: "the catalog is not asked: its routes come after those of the configuration"}}
 	for name := range c.Clusters {
 		g.retries[name] = retryPolicy(c.Clusters[name].Retry)
 	}

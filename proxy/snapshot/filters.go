@@ -24,7 +24,8 @@ import (
 
 // routeFilters are the filters of a route, the first outermost, and innerFilters those that
 // come behind its limits: the one table of them. Each makes a filter of the route's
-// policies, nil where the route has none of its kind.
+// policies, nil where the route has none of its kind. In between are first the one that asks
+// for passwords, and then the limits: so no request is counted whose client is not let in.
 var (
 	routeFilters = [...]func(*config.RoutePolicies) filter.Filter{
 		upgradesFilter,
@@ -63,6 +64,7 @@ func (g *generation) chain(r *resources.Route, lc *config.Listener) filter.Handl
 	for _, of := range routeFilters {
 		add(of(p))
 	}
+	add(basicAuthFilter(p, g.passwords))
 	filters = append(filters, own.filters()...)
 	for _, of := range innerFilters {
 		add(of(p))

@@ -12,11 +12,12 @@ import (
 	"github.com/hopscope/hopscope/proxy/resources"
 )
 
-// resourcesOf returns what a configuration says, with the error pages, the answers and
-// the descriptors that it names. The error has a line for each file that can't be used.
+// resourcesOf returns what a configuration says, with the error pages, the answers, the users
+// and the descriptors that it names. The error has a line for each file that can't be used.
 func resourcesOf(c *config.Config) (*resources.Set, error) {
 	s := resources.FromConfig(c)
 	var mistakes []error
+	users := userFiles{}
 	for _, l := range s.Listeners {
 		for i := range l.HTTP.ErrorPages {
 			content, err := readStart(l.HTTP.ErrorPages[i].File, problem.MaxPage+1)
@@ -29,10 +30,11 @@ func resourcesOf(c *config.Config) (*resources.Set, error) {
 			l.Pages = append(l.Pages, string(content))
 		}
 		t := s.Routes[l.Tables[0]]
-		if err := errors.Join(readAnswers(t), readDescriptors(t)); err != nil {
+		if err := errors.Join(readAnswers(t), users.routes(t), readDescriptors(t)); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("listener %s: %w", l.Name, err))
 		}
 	}
+	mistakes = append(mistakes, users.catalog(s))
 	return s, errors.Join(mistakes...)
 }
 

@@ -88,18 +88,20 @@ func (p *Proxy) registerAnew(c *config.Config, upgrade bool) error {
 func (p *Proxy) Registered() []string {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
-	return append(p.registration.ids(), p.mesh.ids()...)
+	return slices.Concat(p.registration.ids(), p.byTag.ids(), p.mesh.ids())
 }
 
 // deregister takes the service out of Consul. It is the first step when the proxy ends.
 func (p *Proxy) deregister(ctx context.Context) {
 	r := p.registration
-	if r == nil {
-		return
-	}
 	p.registration = nil
-	r.end(ctx, nil)
-	discovery.Sleep(ctx, deregisterGrace)
+	var own sync.WaitGroup
+	own.Go(func() { r.end(ctx, nil) })
+	named := p.byTag.end(ctx, nil)
+	own.Wait()
+	if r != nil || named {
+		discovery.Sleep(ctx, deregisterGrace)
+	}
 }
 
 // report says what was done, and what could not be.
@@ -174,10 +176,7 @@ func registered(c *config.Config, rc *config.RegisterConsul, asked *config.Consu
 		application = firstEndpoint(c, in)
 	}
 	if address.IsValid() {
-		local = reachable(address)
-		if rc.Address != "" && address.Addr().IsUnspecified() { // the agent may run elsewhere
-			local = net.JoinHostPort(rc.Address, strconv.Itoa(int(address.Port())))
-		}
+		local = checkedAt(rc, address)
 	}
 	name := cmp.Or(rc.Name, c.Service)
 	host, _ := os.Hostname()
@@ -239,6 +238,14 @@ func firstEndpoint(c *config.Config, l *config.Listener) string {
 		}
 	}
 	return ""
+}
+
+// checkedAt returns where the agent, which may run elsewhere, connects to a listening socket.
+func checkedAt(rc *config.RegisterConsul, a netip.AddrPort) string {
+	if rc.Address != "" && a.Addr().IsUnspecified() {
+		return net.JoinHostPort(rc.Address, strconv.Itoa(int(a.Port())))
+	}
+	return reachable(a)
 }
 
 // reachable returns an address on this machine that leads to a listening socket.

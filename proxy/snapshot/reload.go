@@ -70,6 +70,7 @@ func (p *Proxy) Reload(c *config.Config) (Changes, error) {
 	if err := p.registerAnew(c, false); err != nil {
 		p.options.Log.Error("the service can't be registered as the new configuration says; the registration before stays", "error", err)
 	}
+	p.announceNames()
 	p.served.Go(func() { p.outlive(old, g) })
 	p.noteOwn(events.Reload, "a new configuration is in use: "+changes(d).String())
 	return changes(d), nil

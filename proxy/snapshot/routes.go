@@ -101,7 +101,7 @@ func loopback(address string) bool {
 
 // closed returns a route that refuses all requests, because of a tag.
 func closed(labels *hop.Labels) forward.Route {
-	why := fmt.Sprintf("route %s of listener %s is closed: a tag of its service asks for what is not done here; see the log", labels.Route, labels.Listener)
+	why := fmt.Sprintf("route %s of listener %s is closed by a tag of its service; /routes of the admin API says why", labels.Route, labels.Listener)
 	return forward.Route{Labels: labels, Action: &forward.Answer{Why: fault.New(fault.Forbidden, why)}}
 }
 

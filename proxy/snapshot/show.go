@@ -48,6 +48,8 @@ type shownRoute struct {
 	Hits    uint64     `json:"hits"`
 	Failed  uint64     `json:"failed"`
 	LastHit *time.Time `json:"last_hit,omitempty"`
+	// Closed is why a route of the catalog refuses its requests, "" if it does not.
+	Closed string `json:"closed,omitempty"`
 	// Unreachable is why no request can take the route, "" if some can.
 	Unreachable string `json:"unreachable,omitempty"`
 	// Guard is the state of its guard; nil if it has none.
@@ -177,7 +179,7 @@ func (g *generation) shownListeners(hour *used) []shownListener {
 }
 
 func (g *generation) shownRoute(r *resources.Route, lc *config.Listener, hits map[[3]string]tally.Count, hour *used) shownRoute {
-	one := shownRoute{Name: r.Name, Match: r.Match.String(), Cluster: strings.Join(clustersOf(r), ", ")}
+	one := shownRoute{Name: r.Name, Match: r.Match.String(), Closed: r.Closed, Cluster: strings.Join(clustersOf(r), ", ")}
 	for _, cluster := range clustersOf(r) {
 		c := hits[[3]string{lc.Direction, r.Name, cluster}]
 		one.Hits += c.Requests

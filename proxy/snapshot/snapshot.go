@@ -18,6 +18,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/descriptors"
 	"github.com/hopscope/hopscope/proxy/evidence"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/filter/basicauth"
 	"github.com/hopscope/hopscope/proxy/handover"
 	"github.com/hopscope/hopscope/proxy/listener"
 	"github.com/hopscope/hopscope/proxy/netio"
@@ -88,8 +89,10 @@ type Proxy struct {
 	collectorTLS []exporterTLS
 	droppers     []dropper // the recorder, and the views that count what they lost
 	agents       agents    // of Consul
+	passwords    *basicauth.Verifier
 
 	registration *registration // nil where there is none; guarded by reloading
+	byTag        *byTag
 
 	current   atomic.Pointer[generation]
 	reloading sync.Mutex // one reload at a time, and none while the proxy ends
@@ -130,9 +133,10 @@ type Proxy struct {
 func Start(c *config.Config, o Options) (*Proxy, error) {
 	p := &Proxy{
 		options: o, started: time.Now(),
-		shared: netio.NewShared(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
+		shared: netio.NewShared(), passwords: basicauth.NewVerifier(), causes: diagnose.NewCauses(1024), active: new(active.Table), kernel: evidence.New(o.Log), drain: make(chan struct{}),
 		events: events.New(mostEvents), service: c.Service, history: series.New(),
 	}
+	p.byTag = &byTag{agents: &p.agents, log: o.Log, work: &p.served}
 	p.noteOwn(events.Start, "the proxy started, version "+cmp.Or(o.Version, "unknown"))
 	p.panics = panics.New(o.Log, func(text string) { p.noteOwn(events.Panic, text) })
 	p.budget = listener.NewBudget(descriptors.Limit, o.Log)
@@ -200,6 +204,7 @@ func Start(c *config.Config, o Options) (*Proxy, error) {
 		p.Close(context.Background())
 		return nil, err
 	}
+	p.announceNames()
 	p.serveAdmin()
 	if err := p.mesh.register(p); err != nil {
 		p.Close(context.Background())

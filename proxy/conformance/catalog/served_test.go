@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,20 @@ import (
 	"github.com/hopscope/hopscope/deploy/backends"
 	"github.com/hopscope/hopscope/proxy/proxytest"
 )
+
+// guests is a file with ann, whose password is "secret".
+func guests(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "guests")
+	must(t, os.WriteFile(path, []byte("ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"), 0o600))
+	return path
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // Every service of the catalog is served by its name and by its tags, as it comes
 // and goes.
@@ -24,13 +40,14 @@ func TestCatalogIsServed(t *testing.T) {
 	proxytest.Offer(t, a.Register, "moved", "urlprefix-/moved redirect=308,https://new.test/to$path", "urlprefix-/stripped strip=/stripped redirect=302,https://new.test$path")
 	proxytest.Offer(t, a.Register, "inner", "urlprefix-/inner allow=ip:127.0.0.0/8", "urlprefix-/far allow=ip:192.0.2.0/24,ip:2001:db8::/32")
 	proxytest.Offer(t, a.Register, "outer", "urlprefix-/outer deny=ip:127.0.0.0/8")
+	proxytest.Offer(t, a.Register, "asked", "urlprefix-/asked auth=guests", "hopscope-route=/asked-old auth=guests redirect=308,https://new.test/")
 	down := proxytest.Registration("down", "127.0.0.1:1")
 	down.Check = &api.AgentServiceCheck{TTL: "1h"} // critical until it is told otherwise
 	a.Register(t, down)
 	l := proxytest.StartYAML(t, `
 service: mesh
 consul: {address: "`+a.Address+`"}
-catalog: {suffixes: [mesh.test]}
+catalog: {suffixes: [mesh.test], auth: {guests: {file: "`+guests(t)+`", realm: guests}}}
 listeners: [{name: ingress, address: "127.0.0.1:0", catalog: consul, routes: [{match: {hosts: [own.test]}, cluster: own}]}]
 clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "own") })+`"]}}
 `)
@@ -53,6 +70,9 @@ clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _
 		{"inner", "/", 404, "(NR)"}, // its name would lead past the tags
 		{"any", "/far/x", 403, "(UAEX)"},
 		{"any", "/outer/x", 403, "(UAEX)"},
+		{"any", "/asked/x", 401, ""},
+		{"any", "/asked-old", 401, ""},
+		{"asked", "/", 404, "(NR)"},
 		{"down", "/", 503, "(UH)"},
 		{"own.test", "/", 200, "own"},
 	} {
@@ -63,6 +83,16 @@ clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _
 			r := proxytest.Ask(t, l.Ingress(), "GET "+target+" HTTP/1.1\r\nHost: any\r\n\r\n")
 			return r.Header.Get("Location") == want
 		})
+	}
+	const ann = "Authorization: Basic YW5uOnNlY3JldA==\r\n"
+	proxytest.Same(t, "an answer to a guest", proxytest.Ask(t, l.Ingress(), "GET /asked/x HTTP/1.1\r\nHost: any\r\n"+ann+"\r\n").StatusCode, 200)
+	proxytest.Same(t, "a redirect of a guest", proxytest.Ask(t, l.Ingress(), "GET /asked-old HTTP/1.1\r\nHost: any\r\n"+ann+"\r\n").StatusCode, 308)
+	must(t, os.WriteFile(l.Config().Catalog.Auth["guests"].File, []byte("bob:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"), 0o600))
+	_, err := l.Reload(l.Config())
+	must(t, err)
+	proxytest.Same(t, "an answer to who was a guest", proxytest.Ask(t, l.Ingress(), "GET /asked/x HTTP/1.1\r\nHost: any\r\n"+ann+"\r\n").StatusCode, 401)
+	if _, text := l.Call("GET", l.AdminURL()+"routes", ""); !strings.Contains(text, `"closed": "auth: catalog.auth of the configuration has no \"staff\"`) {
+		t.Errorf("/routes does not say why a route is closed: %s", text)
 	}
 	if _, text := l.Call("GET", "http://"+l.AdminAddr().String()+"/catalog", ""); !strings.Contains(text, `"never"`) {
 		t.Errorf("/catalog does not have a service that nobody calls: %s", text)

@@ -1,6 +1,9 @@
 package converted_test
 
 import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,5 +54,34 @@ func TestFabioRoutes(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]int{"web": 40, "canary": 10}, shares); d != "" {
 		t.Errorf("weight 0.8 (-want +got):\n%s", d)
+	}
+}
+
+// TestFabioAuth: routes that ask for passwords do so with the users of the same file.
+func TestFabioAuth(t *testing.T) {
+	users := filepath.Join(t.TempDir(), "staff")
+	if err := os.WriteFile(users, []byte("ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := "proxy.auth = name=staff;type=basic;file=" + users + ";realm=The staff\n" +
+		`route add admin example.test/admin http://` + endpoint(t, "admin", nil) + `/ opts "auth=staff strip=/admin"` + "\n"
+	r, err := convert.Fabio("routes", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, converted(t, r, "http"), nil)
+	for credentials, want := range map[string]outcome{
+		"":           {Status: 401},
+		"ann:wrong":  {Status: 401},
+		"ann:secret": {Status: 200, Seen: seen{Endpoint: "admin", Target: "/x"}},
+	} {
+		fields := map[string]string{}
+		if credentials != "" {
+			fields["authorization"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+		}
+		got := c.ask(t, request{"GET", "example.test", "/admin/x", fields})
+		if got.Status != want.Status || got.Seen.Endpoint != want.Seen.Endpoint || got.Seen.Target != want.Seen.Target {
+			t.Errorf("%q: %+v, want %+v", credentials, got, want)
+		}
 	}
 }
