@@ -49,3 +49,9 @@ func (v validator) redirectCode(p *place, code int) {
 		v.errs.add(p, "expected 301, 302, 303, 307 or 308, found %d", code)
 	}
 }
+
+// NewInternalRedirects returns internal redirects with every default in place.
+func NewInternalRedirects() *InternalRedirects {
+	r := withDefaults[InternalRedirects]()
+	return &r
+}
