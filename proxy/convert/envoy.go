@@ -388,7 +388,7 @@ var reasons = map[string]string{
 var filterReasons = []struct{ part, why string }{
 	{"lua", "hopscope runs no Lua"}, {"wasm", "hopscope runs no WebAssembly"}, {"jwt", "hopscope does not check tokens: the routes are open to all"},
 	{"oauth2", "hopscope does not check tokens: the routes are open to all"},
-	{"basic_auth", "hopscope asks for no passwords: the routes are open to all"}, {"api_key_auth", "hopscope asks for no keys: the routes are open to all"},
+	{"api_key_auth", "hopscope asks for no keys: the routes are open to all"},
 	{"extauthz", "hopscope asks no authorization service: the routes are open to all"},
 	{"ext_authz", "hopscope asks no authorization service: the routes are open to all"},
 	{"rbac", "hopscope has no RBAC, and the routes are open to all: see clients and identities of a match"}, {"ratelimit", "hopscope has no rate limits: max_requests of a route bounds how many are under way"},

@@ -16,6 +16,8 @@ type filterSet struct {
 	// byCall is true if requests are translated to calls, by whose path Envoy then finds
 	// their route.
 	byCall bool
+	// userField is the field that tells the endpoint who has given a password.
+	userField string
 	// maxStream is the time for a whole stream, unless a route says otherwise.
 	maxStream *node
 }
@@ -38,6 +40,7 @@ type filterApply func(s *filterSet, e *envoy, r *config.Route, n *node, shared b
 var routeFilters = map[string]filterApply{
 	"Cors":                (*filterSet).cors,
 	"HTTPFault":           (*filterSet).fault,
+	"BasicAuth":           (*filterSet).basicAuth,
 	"Buffer":              (*filterSet).buffer,
 	"Compressor":          (*filterSet).compress,
 	"Decompressor":        (*filterSet).decompress,
@@ -62,6 +65,9 @@ func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
 		}
 		switch apply := routeFilters[kind]; {
 		case apply != nil:
+			if kind == "BasicAuth" {
+				set.userField = f.get("typed_config").str("forward_username_header")
+			}
 			set.filters = append(set.filters, &httpFilter{name: name, legacy: map[string]string{"Cors": "cors"}[kind], at: f, disabled: disabled, apply: apply})
 		case kind == "Router" || kind == "" && name == "envoy.filters.http.router":
 			f.get("typed_config").skip("start_child_span", "suppress_envoy_headers", "dynamic_stats")
@@ -161,7 +167,7 @@ func overrideOf(n *node) *override {
 			o.config = nil // which is how a route turns a filter on
 		}
 	}
-	if strings.HasSuffix(kind, "PerRoute") {
+	if strings.HasSuffix(kind, "PerRoute") && !o.config.has("users") {
 		o.config = cmp.Or(o.config.get("buffer"), o.config.get("stateful_session"), o.config.get("transcoder"))
 	}
 	return o

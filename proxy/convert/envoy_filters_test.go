@@ -79,7 +79,7 @@ func TestEnvoyFilterSwitches(t *testing.T) {
 
 // Filters that keep requests out, and that hopscope does not have, are told as such.
 func TestEnvoyOpenRoutes(t *testing.T) {
-	for _, kind := range []string{"jwt_authn.v3.JwtAuthentication", "ext_authz.v3.ExtAuthz", "rbac.v3.RBAC", "basic_auth.v3.BasicAuth", "api_key_auth.v3.ApiKeyAuth", "oauth2.v3.OAuth2"} {
+	for _, kind := range []string{"jwt_authn.v3.JwtAuthentication", "ext_authz.v3.ExtAuthz", "rbac.v3.RBAC", "api_key_auth.v3.ApiKeyAuth", "oauth2.v3.OAuth2"} {
 		r, err := convert.Envoy("envoy.yaml", envoyWith(`{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.`+kind+`}}`, "route: {cluster: a}"))
 		if err != nil {
 			t.Fatal(err)
