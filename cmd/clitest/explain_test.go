@@ -40,9 +40,11 @@ listeners:
       - {name: some, match: {path_prefix: /cart/, percent: 10}, cluster: beta}
       - {name: cart, match: {path_prefix: /cart/}, cluster: web, rewrite: {path_prefix: /, host: cart.internal}, timeout: 3s}
       - {name: old, match: {path: /old}, redirect: {path: /new}}
+      - {name: calls, match: {grpc: {service: shop.Cart}}, cluster: calls}
 clusters:
   web: {endpoints: ["127.0.0.1:3000"]}
   beta: {consul: {service: beta}}
+  calls: {endpoints: ["127.0.0.1:3001"], protocol: http2}
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -59,7 +61,14 @@ clusters:
 		{"/cart/7 --chance 5", []string{"Route 2 (some) of listener edge takes it.\n"}},
 		{"/cart/7 -H x-user-group:beta", []string{"Route 1 (beta) of listener edge takes it.\n", "endpoints (consul beta, by round_robin): none are known here\n"}},
 		{"http://shop.test/old?x", []string{"The proxy itself answers 301\n  location: http://shop.test/new?x\n"}},
-		{"/none", []string{"No route of listener edge takes it.\n", "What each route misses\n", "The proxy itself answers 404 (NR)\n", `  4 (old)   it wants path /old; the request has "/none"`}},
+		{"--http2 POST /shop.Cart/Add -H content-type:application/grpc -H te:trailers", []string{
+			"Route 5 (calls) of listener edge takes it.\n", "      POST /shop.Cart/Add HTTP/2\n      host: localhost\n      content-type: application/grpc\n",
+			"    + grpc-timeout: 15000000u\n      te: trailers\n",
+		}},
+		{"--http2 POST /shop.Stock/Add -H content-type:application/grpc", []string{
+			"The proxy itself answers 200 with grpc-status UNIMPLEMENTED (NR)\n", `  5 (calls)  it wants grpc service shop.Cart; the request has "POST /shop.Stock/Add with content-type application/grpc"`,
+		}},
+		{"/none", []string{"No route of listener edge takes it.\n", "What each route misses\n", "The proxy itself answers 404 (NR)\n", `  4 (old)    it wants path /old; the request has "/none"`}},
 	} {
 		stdout, stderr, code := hopscope(t, append([]string{"explain", "-c", file}, strings.Fields(tt.args)...)...)
 		if code != 0 || stderr != "" {

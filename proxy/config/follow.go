@@ -25,6 +25,12 @@ type InternalRedirects struct {
 	CopyHeaders []string `yaml:"copy_headers" format:"field"`
 }
 
+// NewInternalRedirects returns InternalRedirects with every default in place.
+func NewInternalRedirects() *InternalRedirects {
+	r := withDefaults[InternalRedirects]()
+	return &r
+}
+
 // redirectCodes are the statuses of redirects that lead somewhere else.
 var redirectCodes = []int{301, 302, 303, 307, 308}
 
@@ -48,10 +54,4 @@ func (v validator) redirectCode(p *place, code int) {
 	if !slices.Contains(redirectCodes, code) && code > 301 && code < 308 {
 		v.errs.add(p, "expected 301, 302, 303, 307 or 308, found %d", code)
 	}
-}
-
-// NewInternalRedirects returns internal redirects with every default in place.
-func NewInternalRedirects() *InternalRedirects {
-	r := withDefaults[InternalRedirects]()
-	return &r
 }

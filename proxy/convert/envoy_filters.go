@@ -16,8 +16,8 @@ type filterSet struct {
 	// byCall is true if requests are translated to calls, by whose path Envoy then finds
 	// their route.
 	byCall bool
-	// userField is the field that tells the endpoint who has given a password.
-	userField string
+	// passwords is the configuration of the filter that asks for them.
+	passwords *node
 	// maxStream is the time for a whole stream, unless a route says otherwise.
 	maxStream *node
 }
@@ -66,7 +66,7 @@ func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
 		switch apply := routeFilters[kind]; {
 		case apply != nil:
 			if kind == "BasicAuth" {
-				set.userField = f.get("typed_config").str("forward_username_header")
+				set.passwords = f.get("typed_config")
 			}
 			set.filters = append(set.filters, &httpFilter{name: name, legacy: map[string]string{"Cors": "cors"}[kind], at: f, disabled: disabled, apply: apply})
 		case kind == "Router" || kind == "" && name == "envoy.filters.http.router":

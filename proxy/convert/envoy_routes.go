@@ -232,7 +232,7 @@ func (e *envoy) internalRedirects(r *config.Route, action *node) {
 		return
 	case len(n.list("predicates")) > 0:
 		n.readAll()
-		e.left(n.line, n.path, "predicates: redirects are followed wherever they lead, or left to the client, as they are here")
+		e.left(n.line, n.path, "hopscope has no predicates for redirects: it leaves them to the client")
 		return
 	}
 	f := config.NewInternalRedirects()

@@ -101,8 +101,11 @@ type Filter struct {
 
 // Answer is a response of the proxy's own.
 type Answer struct {
-	Status  int      `json:"status"`
-	Headers []string `json:"headers,omitempty"`
+	// Status is the HTTP status. It is 200 for a gRPC call, whose status is GRPCStatus by its
+	// name, such as UNAVAILABLE; "" is no call.
+	Status     int      `json:"status"`
+	GRPCStatus string   `json:"grpc_status,omitempty"`
+	Headers    []string `json:"headers,omitempty"`
 	// Why is the failure that it is about, and Flags its response flags; both are empty for
 	// an answer that is none.
 	Why   string `json:"why,omitempty"`

@@ -3,7 +3,6 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -107,7 +106,7 @@ func (e *Explanation) missed(name string) string {
 func (e *Explanation) outcome() string {
 	switch {
 	case e.Answer != nil:
-		return "the proxy answers " + strconv.Itoa(e.Answer.Status)
+		return "the proxy answers " + e.Answer.status()
 	case len(e.Targets) > 0:
 		var names []string
 		for _, t := range e.Targets {

@@ -127,7 +127,7 @@ func (e *Explanation) answer(b *strings.Builder) {
 	if a == nil {
 		return
 	}
-	fmt.Fprintf(b, "\nThe proxy itself answers %d", a.Status)
+	fmt.Fprintf(b, "\nThe proxy itself answers %s", a.status())
 	if a.Flags != "" {
 		fmt.Fprintf(b, " (%s)", a.Flags)
 	}
@@ -141,6 +141,15 @@ func (e *Explanation) answer(b *strings.Builder) {
 	if a.Body != "" {
 		fmt.Fprintf(b, "  content: %q\n", a.Body)
 	}
+}
+
+// status is the status for people.
+func (a *Answer) status() string {
+	text := strconv.Itoa(a.Status)
+	if a.GRPCStatus != "" {
+		text += " with grpc-status " + a.GRPCStatus
+	}
+	return text
 }
 
 func (e *Explanation) targets(b *strings.Builder) {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
@@ -45,8 +47,11 @@ type DryRun struct {
 	At      int
 	// Egress says that the forward proxy takes the request.
 	Egress bool
+	// Call says that the request is a gRPC call. An answer has GRPCStatus, and 200, then.
+	Call       bool
+	GRPCStatus hop.GRPCStatus
 	// Action is what forwards the request, nil for nothing, and Sent the head as it would go
-	// out, in the form of HTTP/1.
+	// out, in the form of HTTP/1. If the endpoint speaks HTTP/2, it has the fields of that.
 	Action *Forward
 	Sent   string
 	// Chosen is the index of the target that was chosen. It is Sure if that follows from the
@@ -93,10 +98,13 @@ func (f *Forwarder) Run(d *DryRun) (*fault.Answer, error) {
 	c := &dryClient{info: &d.Info, none: !head.HasBody()}
 	x.Connect(c, c, c)
 	dry.open(x)
+	d.Call = x.Hop.GRPC
 	x.Begin(context.Background(), dryRouter{dry})
 	dry.screen(x)
 	if err := filter.Chain(dry.Route, f.Filters...)(x); err != nil && err != errDry {
-		return fault.AnswerTo(err), nil
+		answer := fault.AnswerTo(err)
+		d.GRPCStatus = statusOf(answer)
+		return answer, nil
 	}
 	return nil, nil
 }
@@ -172,6 +180,7 @@ func (dryRouter) Decorate(*filter.Exchange, *message.Head) {}
 // delivered ends the run at the moment at which the first attempt would be made.
 func (d *DryRun) delivered(of *delivery) error {
 	x, l, a := of.x, &of.limits, &of.attempt
+	l.begin(0) // the request has come as a whole, and no time passes
 	record := x.Hop.Attempt()
 	record.Cluster = of.target.Cluster.Name
 	if d.Endpoint != nil {
@@ -195,6 +204,9 @@ func (d *DryRun) delivered(of *delivery) error {
 		return err
 	}
 	d.Sent = string(http1.AppendRequest(nil, &x.Request, x.Request.OriginTarget(), http1.Persist))
+	if spoken == hop.HTTP2 {
+		d.Sent = inHTTP2(d.Sent)
+	}
 	d.Plan = Plan{Timeout: l.timeout, PerTry: l.perTry, CallerWaits: shorter(l.expected, l.expires), Idle: cmp.Or(of.x.Idle, of.f.StreamIdleTimeout), Attempts: of.retry.attempts, Budget: of.retry.budget() != nil, Implied: of.retry.policy == nil}
 	for i, word := range retryWords {
 		if of.retry.on&(1<<i) != 0 {
@@ -202,6 +214,32 @@ func (d *DryRun) delivered(of *delivery) error {
 		}
 	}
 	return errDry
+}
+
+// inHTTP2 is a head of HTTP/1 with what is left of its fields in HTTP/2, in the order in which
+// they are sent there: Host, which is :authority, then the others with their names in lower
+// case, and TE and Content-Length at the end (RFC 9113 section 8.2).
+func inHTTP2(head string) string {
+	lines := strings.Split(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n")
+	first := []string{strings.TrimSuffix(lines[0], " HTTP/1.1") + " HTTP/2"}
+	var fields, last []string
+	for _, line := range lines[1:] {
+		name, value, _ := strings.Cut(line, ":")
+		name = strings.ToLower(name)
+		line = name + ":" + value
+		switch message.FieldByName([]byte(name)) {
+		case message.Host:
+			first = append(first, line)
+		case message.Connection, message.KeepAlive, message.ProxyConnection, message.TransferEncoding, message.Upgrade:
+		case message.TE:
+			last = slices.Insert(last, 0, line)
+		case message.ContentLength:
+			last = append(last, line)
+		default:
+			fields = append(fields, line)
+		}
+	}
+	return strings.Join(slices.Concat(first, fields, last), "\r\n") + "\r\n\r\n"
 }
 
 // pretended is the stream of an attempt that is not made.

@@ -517,8 +517,11 @@ func (c *http1Conn) Flush() error {
 	return c.write(nil)
 }
 
-// End ends the response.
+// End ends the response, unless it was cut.
 func (c *http1Conn) End(trailers *message.Head) error {
+	if c.aborted {
+		return nil
+	}
 	if c.sends == message.Chunked {
 		c.out = http1.AppendLastChunk(c.out, trailers)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -293,7 +294,13 @@ func (x *explanation) answers() {
 		return
 	}
 	x.Answer = &explain.Answer{Status: a.HTTPStatus(), Flags: a.Flag().String(), Body: clip(string(a.Body))}
+	if x.run.Call {
+		x.Answer.Status, x.Answer.GRPCStatus, x.Answer.Body = http.StatusOK, x.run.GRPCStatus.String(), ""
+	}
 	for _, f := range a.Fields {
+		if x.run.Call && strings.EqualFold(f.Name, "content-type") {
+			continue // it is that of gRPC
+		}
 		x.Answer.Headers = append(x.Answer.Headers, f.Name+": "+f.Value)
 	}
 	if a.Why != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/hopscope/hopscope/proxy/explain"
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
+	"github.com/hopscope/hopscope/proxy/grpc"
 	"github.com/hopscope/hopscope/proxy/http1"
 	"github.com/hopscope/hopscope/proxy/message"
 	"github.com/hopscope/hopscope/telemetry/hop"
@@ -68,30 +69,51 @@ func readRequest(asked *explain.Request) (*request, error) {
 	target, _, _ = strings.Cut(target, "#") // no client sends it
 	_, in.port, _ = net.SplitHostPort(host)
 	in.line = method + " " + asked.URL
-	in.lines = []string{method + " " + target + " HTTP/1.1"}
+	in.lines = []string{method + " " + target + endHTTP11}
+	if in.http2 {
+		in.lines[0] = method + " " + target + endHTTP2
+	}
 	named := slices.ContainsFunc(asked.Headers, func(line string) bool {
 		name, _, _ := strings.Cut(line, ":")
 		return strings.EqualFold(strings.TrimSpace(name), "host")
 	})
 	if !named {
-		in.lines = append(in.lines, "Host: "+cmp.Or(host, "localhost"))
+		in.add("Host", cmp.Or(host, "localhost"))
 	}
 	for _, line := range asked.Headers {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
 			return nil, fmt.Errorf("headers: expected a line such as \"x-user: beta\", found %q", line)
 		}
-		in.lines = append(in.lines, strings.TrimSpace(name)+": "+strings.TrimSpace(value))
+		in.add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
 	_, err = in.head()
 	return in, err
 }
 
+// add adds a field. In HTTP/2 its name is in lower case (RFC 9113 section 8.2.1).
+func (in *request) add(name, value string) {
+	if in.http2 {
+		name = strings.ToLower(name)
+	}
+	in.lines = append(in.lines, name+": "+value)
+}
+
+// How the first line of a request ends.
+const (
+	endHTTP11 = " HTTP/1.1"
+	endHTTP2  = " HTTP/2"
+)
+
 // head decodes the request's head as a connection does.
 func (in *request) head() (*message.Head, error) {
 	var d http1.HeadDecoder
 	h := new(message.Head)
-	n, err := d.Request([]byte(strings.Join(in.lines, "\r\n")+"\r\n\r\n"), h)
+	lines := slices.Clone(in.lines)
+	if in.http2 {
+		lines[0] = strings.TrimSuffix(lines[0], endHTTP2) + endHTTP11
+	}
+	n, err := d.Request([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"), h)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("this is no request: %s", fault.Of(err).Reason)
@@ -100,6 +122,9 @@ func (in *request) head() (*message.Head, error) {
 	}
 	if in.http2 {
 		h.Version = hop.HTTP2
+		if grpc.IsCall(h) && !h.HasBody() { // every call has content
+			h.Framing, h.Length = message.Chunked, -1
+		}
 	}
 	return h, nil
 }

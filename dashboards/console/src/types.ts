@@ -221,7 +221,7 @@ export interface Explanation {
   others?: ExplainedRoute[];
   earlier: ExplainedEarlier[];
   filters: { of: string; name: string; settings?: string; asked: boolean }[];
-  answer?: { status: number; headers?: string[]; why?: string; flags?: string };
+  answer?: { status: number; grpc_status?: string; headers?: string[]; why?: string; flags?: string };
   targets?: ExplainedTarget[];
   timeouts?: Shown[];
   retry?: { attempts: number; on: string[] };

@@ -12,7 +12,7 @@ import (
 // TestEnvoyPasswords sends right passwords and wrong ones, and names that are not the
 // client's to set.
 func TestEnvoyPasswords(t *testing.T) {
-	text := example(t, "envoy/passwords.in", map[string]string{"3001": "a"}, []string{"x-user"})
+	text := example(t, "envoy/basic-auth.in", map[string]string{"3001": "a"}, []string{"x-user"})
 	for file, user := range map[string]string{"users.htpasswd": "ann", "admins.htpasswd": "root"} {
 		sum := sha1.Sum([]byte("secret"))
 		path := filepath.Join(t.TempDir(), file)
@@ -21,7 +21,7 @@ func TestEnvoyPasswords(t *testing.T) {
 		}
 		text = strings.ReplaceAll(text, file, path)
 	}
-	original, ours := envoyPair(t, "passwords.in", text, "web")
+	original, ours := envoyPair(t, "basic-auth.in", text, "web")
 	login := func(user, password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 	}

@@ -29,17 +29,18 @@ const batch = 100
 // for the differences that stay.
 func TestSameAsEnvoy(t *testing.T) {
 	backends.Require(t, "envoy")
-	clusters := startEndpoints(t)
+	endpoints := startEndpoints(t)
 	counts := map[string]int{}
 	for from := 0; from < *tablesFlag; from += batch {
 		var tables []*table
 		for i := from; i < min(from+batch, *tablesFlag); i++ {
 			tables = append(tables, newTable(i, rand.New(rand.NewPCG(*seedFlag, uint64(i)))))
 		}
+		clusters := upstreams{endpoints, protocols[from/batch%len(protocols)]}
 		envoy := backends.Envoy(t, theirs(tables, clusters))
 		proxy := proxytest.StartConfig(t, ours(t, tables, clusters))
 		for _, table := range tables {
-			p := &pair{table: table, theirs: client{address: envoy.Addr(table.name())}, ours: client{address: proxy.Addr(table.name()).String()}}
+			p := &pair{table: table, protocol: clusters.protocol, theirs: client{address: envoy.Addr(table.name())}, ours: client{address: proxy.Addr(table.name()).String()}}
 			p.compare(t, counts)
 			p.theirs.close()
 			p.ours.close()
@@ -48,14 +49,27 @@ func TestSameAsEnvoy(t *testing.T) {
 		proxy.Stop()
 	}
 	t.Logf("requests: %v", counts)
-	if all := *tablesFlag * *requestsFlag; counts["to a cluster"] < all/4 || counts["redirected"] < all/40 || counts["answered"] < all/80 {
-		t.Errorf("%d requests say too little", all)
+	all := *tablesFlag * *requestsFlag
+	for what, least := range map[string]int{"to a cluster": all / 4, "calls to a cluster": all / 40, "redirected": all / 40, "answered": all / 80, overHTTP1: all / 4, overHTTP2: all / 8, asCall: all / 8} {
+		if counts[what] < least {
+			t.Errorf("%d requests say too little: %s are %d", all, what, counts[what])
+		}
 	}
+}
+
+// protocols are those that the proxies speak with the endpoints, by turns.
+var protocols = []string{"http1", "http2"}
+
+// upstreams are the endpoints' addresses by the names of their clusters.
+type upstreams struct {
+	addresses map[string]string
+	protocol  string // that endpoints are spoken to in, as clusters have it
 }
 
 // pair are both proxies with a table.
 type pair struct {
 	table        *table
+	protocol     string // that endpoints are spoken to in
 	theirs, ours client
 }
 
@@ -69,6 +83,9 @@ func (p *pair) compare(t *testing.T, counts map[string]int) {
 			t.Fatalf("table %d: %v\n%s", p.table.number, err, q.String())
 		}
 		counts[got.kind()]++
+		if counts[q.form]++; q.form == asCall && got.Cluster != "" {
+			counts["calls to a cluster"]++
+		}
 		diff := cmp.Diff(want, got)
 		if diff == "" {
 			continue
@@ -92,7 +109,7 @@ func (p *pair) ask(q *request) (want, got outcome, err error) {
 }
 
 func (p *pair) explained(q request, want, got outcome) (string, bool) {
-	c := comparison{q: q, want: want, got: got, route: p.table.route(max(got.Route, want.Route)), path: &p.table.path}
+	c := comparison{q: q, want: want, got: got, route: p.table.route(max(got.Route, want.Route)), path: &p.table.path, protocol: p.protocol}
 	c.alike = func(q request) bool {
 		want, got, err := p.ask(&q)
 		if err != nil || cmp.Equal(want, got) {

@@ -11,12 +11,14 @@ import (
 )
 
 // ours is hopscope's configuration of tables, each behind a listener of its own.
-func ours(t *testing.T, tables []*table, clusters map[string]string) *config.Config {
+func ours(t *testing.T, tables []*table, clusters upstreams) *config.Config {
 	t.Helper()
 	c := config.New()
 	c.Admin.Address, c.Telemetry.AccessLog.Path = "off", "off"
-	for name, address := range clusters {
-		c.Clusters[name] = config.NewCluster(address)
+	for name, address := range clusters.addresses {
+		cluster := config.NewCluster(address)
+		cluster.Protocol = clusters.protocol
+		c.Clusters[name] = cluster
 	}
 	for _, table := range tables {
 		l := config.NewListener(table.name(), "127.0.0.1:0")

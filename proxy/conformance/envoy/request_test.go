@@ -1,6 +1,7 @@
 package envoy_test
 
 import (
+	"cmp"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -9,14 +10,23 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// request is one of HTTP/1.1, as it is sent.
+// request is one as it is sent.
 type request struct {
+	form                 string // one of the forms
 	method, target, host string
 	fields               []string // "name: value"
+	crumbs               bool     // each cookie has a line of its own, which HTTP/2 allows (RFC 9113 section 8.2.3)
 }
 
+// The forms of requests: those of HTTP/1.1 and HTTP/2, and gRPC calls, over HTTP/2 as well.
+const (
+	overHTTP1 = "HTTP/1.1"
+	overHTTP2 = "HTTP/2"
+	asCall    = "gRPC"
+)
+
 func (q *request) String() string {
-	return q.method + " " + q.target + " HTTP/1.1\r\nHost: " + q.host + "\r\n" + strings.Join(append(slices.Clip(q.fields), "\r\n"), "\r\n")
+	return q.form + ": " + q.method + " " + q.target + "\r\nHost: " + q.host + "\r\n" + strings.Join(append(slices.Clip(q.fields), "\r\n"), "\r\n")
 }
 
 var (
@@ -29,6 +39,8 @@ var (
 		"/a%2fb", "/a%2Fb", "/%61", "/a;p=1", "//", "//a", "//a/b", "/a//b", "/./a", "/../a", "/a/../b", "/7", "/a/items/b.mp4", "/a/items/.mp4", "/a,b", "/a/b/7", "/a+b",
 		"/a:b@c", "/a~b", "/aé", "/a'b", "/a!$&()*", "/.", "/..", "/b/a/a", "/aa",
 	}
+	// calls are paths of gRPC, or nearly.
+	calls = []string{"/shop.Cart/Add", "/shop.Cart/Add", "/shop.Cart/Get", "/shop.Stock/Add", "/shop.Cart/Other", "/Cart/Get", "/shop.CartX/Add", "/shop.Cart", "/shop.Cart/", "/shop.Cart/Add/x", "/shop.cart/Add"}
 	// tricks are other ways to write a path.
 	tricks = []string{
 		`/a\b`, "/a/%2e%2e/b", "/a%5cb", "/%2e", "/%2e%2e/", "/a/./b", "/a/..", "/../../a", "/a%00b", "/a/..;x/b", "/%61/%62", "/a%252fb", "/a/%2E%2e/b", "/a%zz", "/a%", "/a?b=%2f/../c",
@@ -44,8 +56,11 @@ var (
 // newRequest makes a request to a table: every other meets the conditions of a route, or
 // all but one.
 func newRequest(t *table, r *rand.Rand) request {
-	q := request{method: one(r, methods), target: one(r, targets) + one(r, queries), host: one(r, hosts)}
-	if in(5, r) {
+	q := request{form: one(r, []string{overHTTP1, overHTTP1, overHTTP2, asCall}), method: one(r, methods), target: one(r, targets) + one(r, queries), host: one(r, hosts)}
+	switch {
+	case q.form == asCall && !in(4, r):
+		q.target = one(r, calls)
+	case in(5, r):
 		q.target = one(r, tricks)
 	}
 	if in(4, r) {
@@ -68,12 +83,28 @@ func newRequest(t *table, r *rand.Rand) request {
 		route := one(r, h.routes)
 		q.aim(&h, &route.Match, r)
 	}
+	if q.form == asCall {
+		q.call(r)
+	}
+	q.crumbs = q.form != overHTTP1 && in(2, r)
 	q.fields = slices.DeleteFunc(q.fields, func(f string) bool { return strings.HasPrefix(f, "host:") })
 	slices.SortStableFunc(q.fields, func(a, b string) int { return strings.Compare(nameOf(a), nameOf(b)) })
 	if in(8, r) {
 		q.fields = append(q.fields, one(r, names[:5])+": "+one(r, values)) // another line of one, perhaps
 	}
 	return q
+}
+
+// call makes a request a gRPC call.
+func (q *request) call(r *rand.Rand) {
+	q.method = "POST"
+	if !strings.HasPrefix(q.field("content-type"), "application/grpc") {
+		q.set("content-type", one(r, []string{"application/grpc", "application/grpc", "application/grpc+proto"}))
+	}
+	q.set("te", "trailers")
+	if in(4, r) {
+		q.set("grpc-timeout", one(r, []string{"5S", "3000m"}))
+	}
 }
 
 func nameOf(field string) string {
@@ -153,6 +184,8 @@ func (q *request) aimPath(m *config.Match, r *rand.Rand) {
 		q.target = sample(expressions, m.PathRegex) + query
 	case m.PathTemplate != "":
 		q.target = sample(templates, m.PathTemplate) + query
+	case m.GRPC != nil && m.GRPC.Service != "":
+		q.target = "/" + m.GRPC.Service + "/" + cmp.Or(m.GRPC.Method, one(r, []string{"Add", "Other", ""}))
 	}
 }
 

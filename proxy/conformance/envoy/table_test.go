@@ -98,8 +98,10 @@ var (
 		{"/cart/{id}", "/cart/7"}, {"/cart/{id}/items", "/cart/7/items"}, {"/{x}/{y}", "/a/b"}, {"/a/**", "/a/b/c"}, {"/{x}/*", "/a/b"},
 		{"/a/{rest=**}", "/a/b/c"}, {"/*", "/a"}, {"/**", "/a/b"}, {"/{x=a/*}/{y}", "/a/b/7"}, {"/{x}/items/*.mp4", "/a/items/b.mp4"},
 	}
-	names  = []string{"x-a", "x-b", "user-agent", "accept", "x-num", "content-type", "host", "cookie"}
-	values = []string{"a", "b", "ab", "A", "aB", "b,c", "7", "100", "150", "-3", "007", "a b", "application/grpc", "shop.test", "a=1"}
+	services    = []string{"shop.Cart", "shop.Stock", "Cart"}
+	grpcMethods = []string{"Add", "Get", ""} // "" is all
+	names       = []string{"x-a", "x-b", "user-agent", "accept", "x-num", "content-type", "host", "cookie"}
+	values      = []string{"a", "b", "ab", "A", "aB", "b,c", "7", "100", "150", "-3", "007", "a b", "application/grpc", "shop.test", "a=1"}
 	// valueExpressions are for values, with one that each matches.
 	valueExpressions = [][2]string{{"a.*", "ab"}, {"[0-9]+", "100"}, {"a|b", "b"}, {"(?i)AB", "aB"}, {".*b", "ab"}, {".+", "7"}, {"a b|b,c", "b,c"}}
 	ranges           = [][]int{{0, 10}, {100, 200}, {-5, 0}, {7, 8}}
@@ -174,7 +176,7 @@ func newChanges(r *rand.Rand, operators []string) *config.HeaderChanges {
 }
 
 func newMatch(m *config.Match, r *rand.Rand) {
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0, 1:
 		m.PathPrefix = one(r, prefixes)
 	case 2:
@@ -185,12 +187,14 @@ func newMatch(m *config.Match, r *rand.Rand) {
 		m.PathRegex = one(r, expressions)[0]
 	case 5:
 		m.PathTemplate = one(r, templates)[0]
+	case 6:
+		m.GRPC = &config.GRPCMatch{Service: one(r, services), Method: one(r, grpcMethods)}
 	default:
 	}
 	if in(4, r) {
 		m.Methods = some(r, methods)
 	}
-	if in(12, r) {
+	if m.GRPC == nil && in(8, r) {
 		m.GRPC = &config.GRPCMatch{}
 	}
 	if in(20, r) {

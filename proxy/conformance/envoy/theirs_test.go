@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,17 +19,20 @@ func typed(name string, o object) object {
 }
 
 // theirs is Envoy's configuration of tables, each behind a listener of its own.
-func theirs(tables []*table, clusters map[string]string) object {
+func theirs(tables []*table, clusters upstreams) object {
 	var listeners, all []object
 	for _, t := range tables {
 		listeners = append(listeners, t.listener())
 	}
-	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		host, port, _ := strings.Cut(clusters[name], ":")
+	explicit := map[string]object{"http1": {"http_protocol_options": object{"enable_trailers": true}}, "http2": {"http2_protocol_options": object{}}}[clusters.protocol]
+	spoken := object{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed("extensions.upstreams.http.v3.HttpProtocolOptions", object{"explicit_http_config": explicit})}
+	for _, name := range slices.Sorted(maps.Keys(clusters.addresses)) {
+		address := clusters.addresses[name]
+		host, port, _ := strings.Cut(address, ":")
 		n, _ := strconv.Atoi(port)
-		endpoint := object{"endpoint": object{"hostname": clusters[name], "address": object{"socket_address": object{"address": host, "port_value": n}}}}
+		endpoint := object{"endpoint": object{"hostname": address, "address": object{"socket_address": object{"address": host, "port_value": n}}}}
 		all = append(all, object{
-			"name": name, "type": "STATIC", "load_assignment": object{"cluster_name": name, "endpoints": []object{{"lb_endpoints": []object{endpoint}}}},
+			"name": name, "type": "STATIC", "typed_extension_protocol_options": spoken, "load_assignment": object{"cluster_name": name, "endpoints": []object{{"lb_endpoints": []object{endpoint}}}},
 		})
 	}
 	return object{"listeners": listeners, "clusters": all}
@@ -44,7 +48,7 @@ func (t *table) listener() object {
 		hosts = append(hosts, object{"name": strconv.Itoa(i), "domains": h.domains, "routes": routes})
 	}
 	manager := typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
-		"stat_prefix": t.name(), "codec_type": "HTTP1", "normalize_path": t.path.Normalize, "merge_slashes": t.path.MergeSlashes,
+		"stat_prefix": t.name(), "codec_type": "AUTO", "http_protocol_options": object{"enable_trailers": true}, "normalize_path": t.path.Normalize, "merge_slashes": t.path.MergeSlashes,
 		"path_with_escaped_slashes_action": map[string]string{
 			"keep": "KEEP_UNCHANGED", "reject": "REJECT_REQUEST", "unescape": "UNESCAPE_AND_FORWARD", "redirect": "UNESCAPE_AND_REDIRECT",
 		}[t.path.EscapedSlashes],
@@ -118,6 +122,10 @@ func theirMatch(m *config.Match) object {
 			"name":         "envoy.path.match.uri_template.uri_template_matcher",
 			"typed_config": typed("extensions.path.match.uri_template.v3.UriTemplateMatchConfig", object{"path_template": m.PathTemplate}),
 		}
+	case m.GRPC != nil && m.GRPC.Method != "":
+		o["path"] = "/" + m.GRPC.Service + "/" + m.GRPC.Method
+	case m.GRPC != nil && m.GRPC.Service != "":
+		o["safe_regex"] = object{"regex": "/" + regexp.QuoteMeta(m.GRPC.Service) + "/[^/]*"}
 	default:
 		o["prefix"] = max(m.PathPrefix, "/")
 	}

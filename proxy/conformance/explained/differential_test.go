@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,19 +23,11 @@ import (
 func TestWhatIsExplainedHappens(t *testing.T) {
 	proxytest.NoLeaks(t)
 	got := make(chan []string, 1)
-	endpoint := proxytest.Endpoint(t, func(_ int, p *proxytest.Peer) {
-		for {
-			lines, err := p.TryReadHead()
-			if err != nil || len(lines) == 0 {
-				return
-			}
-			got <- lines
-			p.Send(proxytest.OKResponse)
-		}
-	})
-	for seed := range uint64(5) {
+	ends := endpoints(t, got)
+	calls := map[string]int{} // by what became of them
+	for seed := range uint64(7) {
 		r := rand.New(rand.NewPCG(seed, 3))
-		text := table(r, endpoint)
+		text := table(r, ends)
 		p := proxytest.StartYAML(t, text)
 		c, err := config.Parse("test.yaml", []byte(text))
 		if err != nil {
@@ -44,14 +37,17 @@ func TestWhatIsExplainedHappens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := p.Dial()
-		for n := range 30 {
+		sender := &client{p, p.Dial(), proxytest.DialHTTP2(t, p.Ingress())}
+		for n := range 40 {
 			asked := request(r)
 			live := explained(t, p.Explain, asked)
 			if before := explained(t, offline.Explain, asked); shown(t, before) != shown(t, live) {
 				t.Fatalf("seed %d, request %d: by the file\n%s\nby the running proxy\n%s", seed, n, before.Text(true), live.Text(true))
 			}
-			response, took, head := send(t, p, client, asked, got, n+1)
+			response, took, head := sender.send(asked, got, n+1)
+			if took.GRPC {
+				calls[outcome(live)]++
+			}
 			if why := contradiction(live, took, response, head); why != "" {
 				t.Fatalf("seed %d, request %d, %s\n%s\n%s", seed, n, why, live.Text(true), text)
 			}
@@ -59,6 +55,17 @@ func TestWhatIsExplainedHappens(t *testing.T) {
 		offline.Close()
 		p.Stop()
 	}
+	if calls["forwarded"] < 20 || calls["answered"] < 20 {
+		t.Errorf("the calls say too little: %v", calls)
+	}
+}
+
+// outcome is what becomes of a request, in a word.
+func outcome(e *explain.Explanation) string {
+	if e.Answer != nil {
+		return "answered"
+	}
+	return "forwarded"
 }
 
 func explained(t *testing.T, by func(explain.Request) (*explain.Explanation, error), asked explain.Request) *explain.Explanation {
@@ -80,19 +87,6 @@ func shown(t *testing.T, e *explain.Explanation) string {
 	return string(text)
 }
 
-// send sends a request, and returns its response, its Hop and the head that an endpoint got.
-func send(t *testing.T, p *proxytest.Proxy, client *proxytest.Peer, asked explain.Request, got chan []string, n int) (*http.Response, *hop.Hop, []string) {
-	t.Helper()
-	client.Send(asked.Method + " " + asked.URL + " HTTP/1.1\r\n" + strings.Join(asked.Headers, "\r\n") + "\r\n\r\n")
-	response, _ := client.ReadResponse(asked.Method)
-	select {
-	case head := <-got:
-		return response, p.LatestHop(n), head
-	default:
-		return response, p.LatestHop(n), nil
-	}
-}
-
 // contradiction says in what an explanation is not what happened, "" for nothing.
 func contradiction(e *explain.Explanation, took *hop.Hop, response *http.Response, head []string) string {
 	name := ""
@@ -106,6 +100,8 @@ func contradiction(e *explain.Explanation, took *hop.Hop, response *http.Respons
 		return fmt.Sprintf("the endpoint got %q, which is not what is explained", head)
 	case e.Answer != nil && (e.Answer.Status != response.StatusCode || header(e.Answer.Headers, "location") != response.Header.Get("Location")):
 		return fmt.Sprintf("the response is %d to %q, which is not explained", response.StatusCode, response.Header.Get("Location"))
+	case e.Answer != nil && e.Answer.GRPCStatus != grpcStatus(response):
+		return fmt.Sprintf("the response has grpc-status %s, which is not explained", grpcStatus(response))
 	case e.Answer != nil:
 		return ""
 	}
@@ -114,12 +110,16 @@ func contradiction(e *explain.Explanation, took *hop.Hop, response *http.Respons
 		return fmt.Sprintf("the request went to cluster %s, which is not explained", took.Labels.Cluster)
 	}
 	sent := e.Targets[at].Sent
+	if took.GRPC {
+		sent, head = timeless(sent, took), timeless(head, took)
+	}
 	if len(sent) != len(head) {
 		return fmt.Sprintf("the endpoint got\n%s\nwhich is not explained", strings.Join(head, "\n"))
 	}
 	for i := range head {
-		timed := strings.HasPrefix(head[i], "x-envoy-expected-rq-timeout-ms:") // the time that went by counts
-		if name, made := strings.CutSuffix(sent[i], ": ..."); made && strings.HasPrefix(head[i], name+":") || timed && strings.HasPrefix(sent[i], "x-envoy-expected") {
+		name, _, _ := strings.Cut(head[i], ": ")
+		timed := name == "x-envoy-expected-rq-timeout-ms" || name == "grpc-timeout" // the time that went by counts
+		if sent[i] == name+": ..." || timed && strings.HasPrefix(sent[i], name+": ") {
 			continue
 		}
 		if sent[i] != head[i] {
@@ -127,6 +127,30 @@ func contradiction(e *explain.Explanation, took *hop.Hop, response *http.Respons
 		}
 	}
 	return ""
+}
+
+// timeless is the head of a call without what depends on whether its content was there as a
+// whole when it was sent: how that is framed, and, if it has content, the time that is left
+// of the route's timeout, which does not run before.
+func timeless(lines []string, took *hop.Hop) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		switch name, _, _ := strings.Cut(line, ":"); strings.ToLower(name) {
+		case "content-length", "transfer-encoding":
+			return true
+		case "grpc-timeout":
+			return took.BytesIn > 0
+		}
+		return false
+	})
+}
+
+// grpcStatus is the name of the gRPC status of a response, "" for none.
+func grpcStatus(response *http.Response) string {
+	n, err := strconv.Atoi(response.Header.Get("Grpc-Status"))
+	if err != nil {
+		return ""
+	}
+	return hop.GRPCStatusOf(n).String()
 }
 
 func header(lines []string, name string) string {
@@ -141,7 +165,7 @@ func header(lines []string, name string) string {
 func one(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
 
 // table is a configuration of random routes.
-func table(r *rand.Rand, endpoint string) string {
+func table(r *rand.Rand, ends map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "listeners:\n- name: ingress\n  address: %q\n  path: {normalize: true, merge_slashes: true, escaped_slashes: %s}\n  routes:\n", proxytest.OwnAddress(), one(r, "keep", "reject", "redirect"))
 	for i := range 12 {
@@ -167,7 +191,8 @@ func table(r *rand.Rand, endpoint string) string {
 		}
 		fmt.Fprintf(&b, "  - {name: r%d, match: {%s}, %s}\n", i, match, does)
 	}
-	fmt.Fprintf(&b, "clusters:\n  web: {endpoints: [%q]}\n  beta: {endpoints: [%q]}\n", endpoint, endpoint)
+	protocol := one(r, "http1", "http2")
+	fmt.Fprintf(&b, "clusters:\n  web: {protocol: %s, endpoints: [%q]}\n  beta: {endpoints: [%q]}\n", protocol, ends[protocol], ends["http1"])
 	return b.String()
 }
 
@@ -193,6 +218,7 @@ func conditions(r *rand.Rand) (string, []string) {
 		"headers: {x-a: {" + one(r, "exact: '1'", "present: true", "absent: true", "not: {exact: '1'}", "range: [1, 3]", "regex: '[a-z]+'") + "}}",
 		"query: {v: {" + one(r, "exact: '2'", "present: true", "prefix: b") + "}}",
 		"cookies: {c: {" + one(r, "exact: '2'", "absent: true", "suffix: b") + "}}",
+		"grpc: " + one(r, "true", "{service: shop.Cart}", "{service: shop.Cart, method: Add}"),
 		"clients: [" + one(r, "127.0.0.0/8", "10.0.0.0/8") + "]",
 		"not: {" + one(r, "path: /a", "methods: [GET]", "headers: {x-a: {present: true}}") + "}",
 	} {
@@ -214,8 +240,24 @@ func request(r *rand.Rand) explain.Request {
 			q.Headers = append(q.Headers, line)
 		}
 	}
-	if q.Method != "GET" {
+	switch r.IntN(4) {
+	case 0:
+		q.HTTP2 = true
+	case 1:
+		q.HTTP2, q.Method = true, "POST"
+		q.Headers = append(q.Headers, "Content-Type: "+one(r, "application/grpc", "application/grpc+proto"), "TE: trailers")
+		if r.IntN(3) > 0 {
+			q.URL = one(r, "/shop.Cart/Add", "/shop.Cart/Get", "/shop.Stock/Add")
+		}
+		if r.IntN(3) == 0 {
+			q.Headers = append(q.Headers, "grpc-timeout: 5S")
+		}
+	}
+	if q.Method != "GET" && !q.HTTP2 {
 		q.Headers = append(q.Headers, "Content-Length: 0")
+		if r.IntN(6) == 0 {
+			q.Headers = append(q.Headers, "Content-Type: application/grpc")
+		}
 	}
 	q.Headers = slices.Clip(q.Headers)
 	return q

@@ -160,7 +160,7 @@ func (t *transcoder) call(b *httprule.Binding, values []httprule.Value, query st
 		return err
 	}
 	if b.Method.IsStreamingClient() && b.HasBody {
-		if err := each(content, add); err != nil || !first {
+		if array, err := each(content, add); err != nil || array || !first {
 			return frames, err
 		}
 	}
@@ -168,25 +168,25 @@ func (t *transcoder) call(b *httprule.Binding, values []httprule.Value, query st
 }
 
 // each takes apart the messages to a method that takes a stream: an array of them, or one
-// after the other.
-func each(content []byte, do func([]byte) error) error {
+// after the other. It reports whether they are in an array, which may be empty.
+func each(content []byte, do func([]byte) error) (array bool, err error) {
 	d := json.NewDecoder(bytes.NewReader(content))
 	if text := bytes.TrimLeft(content, " \t\r\n"); len(text) > 0 && text[0] == '[' {
-		if !json.Valid(content) {
-			return errors.New("the content: it is no JSON array")
+		if array = true; !json.Valid(content) {
+			return array, errors.New("the content: it is no JSON array")
 		}
 		_, _ = d.Token() // the bracket
 	}
 	var one json.RawMessage
 	for d.More() {
 		if err := d.Decode(&one); err != nil {
-			return errors.New("the content: it is neither a JSON array of messages nor messages one after the other")
+			return array, errors.New("the content: it is neither a JSON array of messages nor messages one after the other")
 		}
 		if err := do(one); err != nil {
-			return err
+			return array, err
 		}
 	}
-	return nil
+	return array, nil
 }
 
 // body takes the content, which is a field or, if that is nil, the whole message.
@@ -205,7 +205,7 @@ func (t *transcoder) body(m *dynamicpb.Message, field protoreflect.FieldDescript
 		return errors.New("it is no JSON")
 	default:
 		object := append(append(append(append([]byte(`{"`), field.JSONName()...), `":`...), content...), '}')
-		return plain(t.parse.Unmarshal(object, m))
+		return t.parseJSON(object, m)
 	}
 	if isHTTPBody(target.Descriptor()) {
 		fields := target.Descriptor().Fields()
@@ -216,7 +216,7 @@ func (t *transcoder) body(m *dynamicpb.Message, field protoreflect.FieldDescript
 	if len(content) == 0 {
 		return nil
 	}
-	return plain(t.parse.Unmarshal(content, target.Interface()))
+	return t.parseJSON(content, target)
 }
 
 // plain is an error of the library in words that stay the same from build to build.

@@ -202,8 +202,9 @@ func (w *response) fail(status hop.GRPCStatus, text string, from *message.Head) 
 func (w *response) breakOff(failure []byte) error {
 	switch {
 	case w.raw:
+		err := w.Writer.Flush() // the client may have what came
 		w.Cut()
-		return nil
+		return err
 	case w.events:
 		return w.write(append(append([]byte("event: error\ndata: "), failure...), "\n\n"...))
 	}

@@ -2,6 +2,7 @@ package transcode_test
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -36,65 +37,15 @@ import (
 )
 
 // shop is a service with a method for each thing that an option can say.
-const shop = `
-name: "shop.proto" package: "shop" syntax: "proto3"
-dependency: ["google/protobuf/timestamp.proto", "google/protobuf/duration.proto", "google/protobuf/wrappers.proto",
-	"google/protobuf/field_mask.proto", "google/protobuf/struct.proto", "google/protobuf/any.proto", "google/api/httpbody.proto"]
-enum_type { name: "Color" value { name: "NONE" number: 0 } value { name: "RED" number: 1 } }
-message_type {
-	name: "Item"
-	field { name: "id" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL json_name: "id" }
-	field { name: "unit_price" number: 2 type: TYPE_INT64 label: LABEL_OPTIONAL json_name: "unitPrice" }
-	field { name: "tags" number: 3 type: TYPE_STRING label: LABEL_REPEATED json_name: "tags" }
-	field { name: "color" number: 4 type: TYPE_ENUM type_name: ".shop.Color" label: LABEL_OPTIONAL json_name: "color" }
-	field { name: "parent" number: 5 type: TYPE_MESSAGE type_name: ".shop.Item" label: LABEL_OPTIONAL json_name: "parent" }
-	field { name: "parts" number: 6 type: TYPE_MESSAGE type_name: ".shop.Item" label: LABEL_REPEATED json_name: "parts" }
-	field { name: "at" number: 7 type: TYPE_MESSAGE type_name: ".google.protobuf.Timestamp" label: LABEL_OPTIONAL json_name: "at" }
-	field { name: "lasts" number: 8 type: TYPE_MESSAGE type_name: ".google.protobuf.Duration" label: LABEL_OPTIONAL json_name: "lasts" }
-	field { name: "size" number: 9 type: TYPE_MESSAGE type_name: ".google.protobuf.Int32Value" label: LABEL_OPTIONAL json_name: "size" }
-	field { name: "mask" number: 10 type: TYPE_MESSAGE type_name: ".google.protobuf.FieldMask" label: LABEL_OPTIONAL json_name: "mask" }
-	field { name: "extra" number: 11 type: TYPE_MESSAGE type_name: ".google.protobuf.Struct" label: LABEL_OPTIONAL json_name: "extra" }
-	field { name: "more" number: 12 type: TYPE_MESSAGE type_name: ".google.protobuf.Any" label: LABEL_OPTIONAL json_name: "more" }
-	field { name: "data" number: 13 type: TYPE_BYTES label: LABEL_OPTIONAL json_name: "data" }
-	field { name: "good" number: 14 type: TYPE_BOOL label: LABEL_OPTIONAL json_name: "good" }
-	field { name: "weight" number: 15 type: TYPE_DOUBLE label: LABEL_OPTIONAL json_name: "weight" }
-	field { name: "numbers" number: 16 type: TYPE_UINT32 label: LABEL_REPEATED json_name: "numbers" }
-	field { name: "ratio" number: 17 type: TYPE_FLOAT label: LABEL_OPTIONAL json_name: "ratio" }
-	field { name: "serial" number: 18 type: TYPE_FIXED64 label: LABEL_OPTIONAL json_name: "serial" }
-	field { name: "stock" number: 19 type: TYPE_MESSAGE type_name: ".shop.Item.StockEntry" label: LABEL_REPEATED json_name: "stock" }
-	field { name: "sizes" number: 20 type: TYPE_MESSAGE type_name: ".google.protobuf.Int32Value" label: LABEL_REPEATED json_name: "sizes" }
-	nested_type {
-		name: "StockEntry" options { map_entry: true }
-		field { name: "key" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL json_name: "key" }
-		field { name: "value" number: 2 type: TYPE_INT32 label: LABEL_OPTIONAL json_name: "value" }
-	}
-}
-service {
-	name: "Shop"
-	method { name: "Get" input_type: ".shop.Item" output_type: ".shop.Item" options { [google.api.http] {
-		get: "/items/{id}" additional_bindings { get: "/parents/{parent.id}/items/{id}" } additional_bindings { custom { kind: "HEAD" path: "/items/{id}" } }
-	} } }
-	method { name: "Make" input_type: ".shop.Item" output_type: ".shop.Item" options { [google.api.http] { post: "/items" body: "*" } } }
-	method { name: "Put" input_type: ".shop.Item" output_type: ".shop.Item" options { [google.api.http] { put: "/items/{id}" body: "parent" response_body: "parent" } } }
-	method { name: "Tag" input_type: ".shop.Item" output_type: ".shop.Item" options { [google.api.http] {
-		post: "/items/{id}/tags" body: "tags" response_body: "tags"
-		additional_bindings { post: "/items/{id}/price" body: "unit_price" response_body: "unit_price" }
-		additional_bindings { post: "/items/{id}/stock" body: "stock" response_body: "stock" }
-		additional_bindings { post: "/items/{id}/parts" body: "parts" response_body: "parts" }
-		additional_bindings { post: "/items/{id}/color" body: "color" response_body: "color" }
-	} } }
-	method { name: "Watch" input_type: ".shop.Item" output_type: ".shop.Item" server_streaming: true options { [google.api.http] { get: "/watch/{id}" } } }
-	method { name: "Load" input_type: ".shop.Item" output_type: ".shop.Item" client_streaming: true options { [google.api.http] { post: "/load/{color}" body: "*" } } }
-	method { name: "File" input_type: ".google.api.HttpBody" output_type: ".google.api.HttpBody" options { [google.api.http] { post: "/file" body: "*" } } }
-	method { name: "Files" input_type: ".shop.Item" output_type: ".google.api.HttpBody" server_streaming: true options { [google.api.http] { get: "/files" } } }
-	method { name: "Bare" input_type: ".shop.Item" output_type: ".shop.Item" }
-}`
+//
+//go:embed testdata/shop.txtpb
+var shop []byte
 
 // set is the descriptor set of the shop.
 func set(t testing.TB) []byte {
 	t.Helper()
 	var file descriptorpb.FileDescriptorProto
-	if err := prototext.Unmarshal([]byte(shop), &file); err != nil {
+	if err := prototext.Unmarshal(shop, &file); err != nil {
 		t.Fatal(err)
 	}
 	var all descriptorpb.FileDescriptorSet

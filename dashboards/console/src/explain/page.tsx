@@ -59,7 +59,7 @@ function Answer({ asked, of }: { asked: Asked; of: Member }) {
         </section>
         {e.answer && (
           <section>
-            <h2>The proxy itself answers {e.answer.status} {e.answer.flags && <Badge tone="bad">{e.answer.flags}</Badge>}</h2>
+            <h2>The proxy itself answers {e.answer.status} {e.answer.grpc_status && `with grpc-status ${e.answer.grpc_status} `}{e.answer.flags && <Badge tone="bad">{e.answer.flags}</Badge>}</h2>
             {e.answer.why && <p>{sentence(e.answer.why)}</p>}
             {e.answer.headers && <pre class="panel">{e.answer.headers.join('\n')}</pre>}
           </section>
