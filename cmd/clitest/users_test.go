@@ -85,8 +85,8 @@ func TestExplainPasswords(t *testing.T) {
 		fields []string
 		want   []string
 	}{
-		{nil, []string{"basic_auth", "The proxy itself answers 401\n", `www-authenticate: Basic realm="shop"`}},
-		{[]string{"-H", "authorization: Basic YW5uOndyb25n"}, []string{"The proxy itself answers 401\n"}},
+		{nil, []string{"basic_auth", "The proxy itself answers 401\n  no_credential_for_basic_auth\n", `www-authenticate: Basic realm="shop"`}},
+		{[]string{"-H", "authorization: Basic YW5uOndyb25n"}, []string{"The proxy itself answers 401\n  invalid_credential_for_basic_auth\n"}},
 		{[]string{"-H", "authorization: Basic YW5uOnNlY3JldA=="}, []string{"The proxy itself answers 200\n"}},
 	} {
 		stdout, stderr, code := hopscope(t, append([]string{"explain", "-c", path, "GET", "http://shop.test/"}, tt.fields...)...)

@@ -106,8 +106,8 @@ type Answer struct {
 	Status     int      `json:"status"`
 	GRPCStatus string   `json:"grpc_status,omitempty"`
 	Headers    []string `json:"headers,omitempty"`
-	// Why is the failure that it is about, and Flags its response flags; both are empty for
-	// an answer that is none.
+	// Why is the failure that it is about, or the detail of another refusal, and Flags its
+	// response flags; both are empty for an answer that is none.
 	Why   string `json:"why,omitempty"`
 	Flags string `json:"flags,omitempty"`
 	Body  string `json:"body,omitempty"`

@@ -254,6 +254,9 @@ func (x *explanation) fill() error {
 	if x.in.scheme == "https" && x.config.TLS == nil || x.in.scheme == "http" && x.config.TLS != nil {
 		x.note("the URL says %s; listener %s takes it as what it speaks itself", x.in.scheme, x.config.Name)
 	}
+	if r != nil && r.Closed != "" {
+		x.note("the route is closed: %s", r.Closed)
+	}
 	if policies != nil && policies.Fault != nil {
 		x.note("fault injection is not part of this: it draws lots for each request")
 	}
@@ -303,7 +306,7 @@ func (x *explanation) answers() {
 		}
 		x.Answer.Headers = append(x.Answer.Headers, f.Name+": "+f.Value)
 	}
-	if a.Why != nil {
+	if x.Answer.Why = a.Details; a.Why != nil {
 		x.Answer.Why = a.Why.Reason
 	}
 }

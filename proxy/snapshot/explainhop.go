@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopscope/hopscope/proxy/config"
 	"github.com/hopscope/hopscope/proxy/explain"
+	"github.com/hopscope/hopscope/proxy/resources"
 	"github.com/hopscope/hopscope/telemetry/hop"
 	"github.com/hopscope/hopscope/telemetry/redact"
 )
@@ -27,7 +28,7 @@ func (p *Proxy) explainHops(trace hop.TraceID, headers []string) (all []*explain
 
 // explainHop explains one request that happened, by what was recorded of it.
 func (p *Proxy) explainHop(e *explainer, h *hop.Hop, headers []string) *explain.Explanation {
-	asked := p.askedBy(h, headers)
+	asked := p.askedBy(h, h.GRPC && !e.transcoded(h), headers)
 	x, err := e.explain(asked)
 	if err != nil {
 		x = &explain.Explanation{Request: asked.Method + " " + asked.URL, Listener: asked.Listener, Notes: []string{"it can't be explained by the present configuration: " + err.Error()}}
@@ -56,8 +57,20 @@ func routeOrNone(name string) string {
 	return "route " + name
 }
 
-// askedBy is the question that a recorded request is.
-func (p *Proxy) askedBy(h *hop.Hop, headers []string) explain.Request {
+// transcoded reports whether a request became a gRPC call by the route that it took. What came
+// as a call keeps its path there.
+func (e *explainer) transcoded(h *hop.Hop) bool {
+	if h.RewrittenPath.Len() == 0 {
+		return false
+	}
+	at := slices.IndexFunc(e.listeners, func(s served) bool { return s.config.Name == h.Labels.Listener })
+	return at >= 0 && slices.ContainsFunc(slices.Concat(e.listeners[at].routes, e.listeners[at].catalog), func(r resources.Route) bool {
+		return r.Name == h.Labels.Route && r.Policies.Transcode != nil
+	})
+}
+
+// askedBy is the question that a recorded request is. call says that it came as a gRPC call.
+func (p *Proxy) askedBy(h *hop.Hop, call bool, headers []string) explain.Request {
 	r := explain.Request{Listener: h.Labels.Listener, Method: h.Method, Client: h.Client, HTTP2: h.Version == hop.HTTP2}
 	if text := h.String(h.MethodText); text != "" {
 		r.Method = text
@@ -82,7 +95,7 @@ func (p *Proxy) askedBy(h *hop.Hop, headers []string) explain.Request {
 	}
 	add("user-agent", h.String(h.UserAgent))
 	add("x-request-id", h.String(h.RequestID))
-	if h.GRPC {
+	if call {
 		add("content-type", "application/grpc")
 	}
 	for i, f := range p.recorded {

@@ -94,6 +94,9 @@ clusters: {own: {endpoints: ["`+proxytest.Serve(t, func(w http.ResponseWriter, _
 	if _, text := l.Call("GET", l.AdminURL()+"routes", ""); !strings.Contains(text, `"closed": "auth: catalog.auth of the configuration has no \"staff\"`) {
 		t.Errorf("/routes does not say why a route is closed: %s", text)
 	}
+	if _, text := l.Call("GET", l.AdminURL()+"explain?url=/adm/x", ""); !strings.Contains(text, `the route is closed: auth: catalog.auth`) {
+		t.Errorf("/explain does not say why a route is closed: %s", text)
+	}
 	if _, text := l.Call("GET", "http://"+l.AdminAddr().String()+"/catalog", ""); !strings.Contains(text, `"never"`) {
 		t.Errorf("/catalog does not have a service that nobody calls: %s", text)
 	}

@@ -87,11 +87,11 @@ func (a *asker) check(x *filter.Exchange) error {
 		return a.refuse(invalidFormat)
 	}
 	h, known := a.Users.Of(name)
-	if right, err := a.verifier.verify(x, h, password); err != nil || !right || !known {
-		if err == nil {
-			err = a.refuse(invalidCredential)
-		}
+	switch right, err := a.verifier.verify(x, h, known, password); {
+	case err != nil:
 		return err
+	case !right:
+		return a.refuse(invalidCredential)
 	}
 	if !a.Forward {
 		r.RemoveName([]byte("authorization"))

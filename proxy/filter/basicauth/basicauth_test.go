@@ -149,7 +149,7 @@ func TestRemembered(t *testing.T) {
 	}
 	later := exchange(basic("ann:secret"))
 	later.Began = 2 * basicauth.Remembered
-	for name, x := range map[string]*filter.Exchange{"new": exchange(basic("bob:se:cret")), "wrong": exchange(basic("ann:wrong")), "old": later} {
+	for name, x := range map[string]*filter.Exchange{"new": exchange(basic("bob:se:cret")), "wrong": exchange(basic("ann:wrong")), "nobody": exchange(basic("eve:secret")), "old": later} {
 		a := fault.AnswerTo(h(x))
 		if a == nil || a.HTTPStatus() != 503 || a.Why.Kind != fault.RouteOverflow || !strings.Contains(fmt.Sprint(a.Fields), "{retry-after 1}") {
 			t.Errorf("%s, while there is no room to compare: %+v", name, a)
@@ -235,6 +235,50 @@ func TestBoundedMemory(t *testing.T) {
 	if err := h(exchange(basic(fmt.Sprintf("u%d:%d", n-1, n-1)))); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestAllocations: a request whose password was right before allocates nothing.
+func TestAllocations(t *testing.T) {
+	h := filter.Chain(func(*filter.Exchange) error { return nil },
+		basicauth.New(basicauth.Options{Users: users(t), UsernameField: "x-user"}, basicauth.NewVerifier()))
+	x, right := exchange(), basic("ann:secret")
+	ask := func() {
+		x.Request.Begin(nil)
+		name, value, _ := strings.Cut(right, ": ")
+		x.Request.Add(message.Unknown, name, value)
+		if err := h(x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	if n := testing.AllocsPerRun(100, ask); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzAuthorization: whatever the field holds, nobody comes in but with a name and its
+// password.
+func FuzzAuthorization(f *testing.F) {
+	for _, value := range []string{"", "Basic", "Basic YW5uOnNlY3JldA==", "basic  Ym9iOnNlOmNyZXQ=", "Bearer x", "Basic YW5uOnNlY3JldA==\n", "Basic OjA="} {
+		f.Add(value)
+	}
+	v, u := basicauth.NewVerifier(), users(f)
+	h := filter.Chain(func(*filter.Exchange) error { return nil }, basicauth.New(basicauth.Options{Users: u, Realm: "r", UsernameField: "x-user"}, v))
+	f.Fuzz(func(t *testing.T, value string) {
+		x := exchange()
+		x.Request.Add(message.Unknown, "authorization", value)
+		if err := h(x); err != nil {
+			if a := fault.AnswerTo(err); a.Status != 401 || a.Details == "" {
+				t.Errorf("%q: %+v", value, a)
+			}
+			return
+		}
+		_, text, _ := strings.Cut(value, " ")
+		credentials, err := base64.StdEncoding.DecodeString(strings.TrimLeft(text, " "))
+		if got := string(credentials); err != nil || got != "ann:secret" && got != "bob:se:cret" {
+			t.Errorf("%q comes in", value)
+		}
+	})
 }
 
 // BenchmarkRemembered is what a request costs whose password was right before. It allocates

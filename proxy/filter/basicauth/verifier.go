@@ -50,11 +50,13 @@ func NewVerifier() *Verifier {
 	return v
 }
 
-// verify reports whether a password is that of a hash. The error says why it is not known: too
-// many are being compared, or the request is not worth waiting for.
-func (v *Verifier) verify(x *filter.Exchange, h htpasswd.Hash, password []byte) (right bool, err error) {
+// verify reports whether a password is that of a hash. If the user is not known, it is not, but
+// is compared all the same, remembered or not: the time that it takes tells nothing. The error
+// says why it is not clear: too many are being compared, or the request is not worth waiting
+// for.
+func (v *Verifier) verify(x *filter.Exchange, h htpasswd.Hash, known bool, password []byte) (right bool, err error) {
 	d := v.digest(h.Text(), password)
-	if v.knows(d, x.Now()) {
+	if known && v.knows(d, x.Now()) {
 		return true, nil
 	}
 	waiter, in := v.gate.Enter(v.atOnce, room, gate.DefaultUrgency)
@@ -66,11 +68,11 @@ func (v *Verifier) verify(x *filter.Exchange, h htpasswd.Hash, password []byte) 
 	if !in {
 		return false, busy(x)
 	}
-	defer v.gate.Leave()     // also where it panics
-	if v.knows(d, x.Now()) { // of the request that was compared before
+	defer v.gate.Leave()              // also where it panics
+	if known && v.knows(d, x.Now()) { // of the request that was compared before
 		return true, nil
 	}
-	if right = h.Matches(string(password)); right {
+	if right = h.Matches(string(password)) && known; right {
 		v.remember(d, x.Now())
 	}
 	return right, nil
