@@ -16,7 +16,6 @@ type envoy struct {
 	clusters map[string]*node           // by name
 	hashes   map[string][]config.HashOn // hash policies of routes, by cluster
 	hashedAt map[string]int             // the line of the first, by cluster
-	budgets  map[string]*node           // retry budgets, by cluster
 }
 
 // Envoy converts a bootstrap in YAML or JSON: its static resources. name stands for the
@@ -32,7 +31,7 @@ func Envoy(name string, data []byte) (*Result, error) {
 	}
 	e := &envoy{
 		draft: newDraft(name), secrets: map[string]*node{}, clusters: map[string]*node{},
-		hashes: map[string][]config.HashOn{}, hashedAt: map[string]int{}, budgets: map[string]*node{},
+		hashes: map[string][]config.HashOn{}, hashedAt: map[string]int{},
 	}
 	e.bootstrap(root)
 	root.unread(func(n *node) { e.left(n.line, n.path, "%s", reasonOf(n)) })
@@ -72,7 +71,6 @@ func (e *envoy) bootstrap(root *node) {
 	for _, n := range clusters {
 		e.clusters[n.str("name")] = n
 		e.http2Clusters[n.str("name")] = speaksHTTP2(n)
-		e.budgets[n.str("name")] = n.find("circuit_breakers").firstThreshold().find("retry_budget")
 	}
 	for i, n := range static.list("listeners") {
 		e.listener(i, n)
@@ -364,7 +362,6 @@ var reasons = map[string]string{
 	"include_request_attempt_count":      "x-envoy-attempt-count is always there",
 	"request_timeout":                    "hopscope has no timeout for receiving a whole request: see stream_idle_timeout",
 	"response_rate_limit":                "see bandwidth of a route, which is for all its requests together",
-	"retry_budget":                       "a budget is the route's, the same for both priorities",
 	"retry_host_predicate":               "a retry goes to another endpoint, if there is one; hopscope knows no other wish",
 	"per_try_idle_timeout":               "see per_try_timeout, which is until the response begins",
 	"per_host_thresholds":                "limits are of the cluster, for all endpoints together",

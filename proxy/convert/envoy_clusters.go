@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"encoding/hex"
 	"net/netip"
 	"slices"
@@ -9,15 +10,18 @@ import (
 	"github.com/hopscope/hopscope/proxy/config"
 )
 
-// firstThreshold is the circuit breakers of the default priority.
-func (n *node) firstThreshold() *node {
-	for _, t := range n.find("thresholds").allItems() {
-		if p := t.find("priority").scalarText(); p == "" || p == "DEFAULT" {
+// thresholds are the circuit breakers of a priority, default or high.
+func (n *node) thresholds(priority string) *node {
+	for _, t := range n.find("circuit_breakers").find("thresholds").allItems() {
+		if priorityOf(t.find("priority").scalarText()) == priority {
 			return t
 		}
 	}
 	return nil
 }
+
+// priorityOf is a RoutingPriority as hopscope has it.
+func priorityOf(text string) string { return strings.ToLower(cmp.Or(text, "default")) }
 
 // cluster converts a cluster.
 func (e *envoy) cluster(n *node) {
@@ -285,16 +289,10 @@ func (e *envoy) subsets(b *config.Balance, n *node) {
 func (e *envoy) breakers(c *config.Cluster, n *node) {
 	for _, t := range n.get("circuit_breakers").list("thresholds") {
 		b := &c.CircuitBreaker.Thresholds
-		switch t.str("priority") {
-		case "", "DEFAULT":
-			t.skip("retry_budget") // see firstThreshold
-		case "HIGH":
+		if priorityOf(t.str("priority")) == "high" {
 			b = &c.CircuitBreaker.High
-		default:
-			t.read = false
-			continue
 		}
-		t.skip("track_remaining")
+		t.skip("track_remaining", "retry_budget")
 		b.MaxConnections = t.integer(b.MaxConnections, "max_connections")
 		b.MaxPending = t.integer(b.MaxPending, "max_pending_requests")
 		b.MaxRequests = t.integer(b.MaxRequests, "max_requests")

@@ -16,6 +16,8 @@ type filterSet struct {
 	// byCall is true if requests are translated to calls, by whose path Envoy then finds
 	// their route.
 	byCall bool
+	// passwords is the configuration of the filter that asks for them.
+	passwords *node
 	// maxStream is the time for a whole stream, unless a route says otherwise.
 	maxStream *node
 }
@@ -38,13 +40,13 @@ type filterApply func(s *filterSet, e *envoy, r *config.Route, n *node, shared b
 var routeFilters = map[string]filterApply{
 	"Cors":                (*filterSet).cors,
 	"HTTPFault":           (*filterSet).fault,
+	"BasicAuth":           (*filterSet).basicAuth,
 	"Buffer":              (*filterSet).buffer,
 	"Compressor":          (*filterSet).compress,
 	"Decompressor":        (*filterSet).decompress,
 	"BandwidthLimit":      (*filterSet).bandwidth,
 	"AdmissionControl":    (*filterSet).admission,
 	"AdaptiveConcurrency": (*filterSet).adaptive,
-	"BasicAuth":           (*filterSet).basicAuth,
 	"StatefulSession":     (*filterSet).session,
 	"GrpcJsonTranscoder":  (*filterSet).transcode,
 }
@@ -63,6 +65,9 @@ func (e *envoy) httpFilters(l *config.Listener, manager *node) *filterSet {
 		}
 		switch apply := routeFilters[kind]; {
 		case apply != nil:
+			if kind == "BasicAuth" {
+				set.passwords = f.get("typed_config")
+			}
 			set.filters = append(set.filters, &httpFilter{name: name, legacy: map[string]string{"Cors": "cors"}[kind], at: f, disabled: disabled, apply: apply})
 		case kind == "Router" || kind == "" && name == "envoy.filters.http.router":
 			f.get("typed_config").skip("start_child_span", "suppress_envoy_headers", "dynamic_stats")
@@ -162,7 +167,7 @@ func overrideOf(n *node) *override {
 			o.config = nil // which is how a route turns a filter on
 		}
 	}
-	if strings.HasSuffix(kind, "PerRoute") && !strings.HasSuffix(kind, "BasicAuthPerRoute") {
+	if strings.HasSuffix(kind, "PerRoute") && !o.config.has("users") {
 		o.config = cmp.Or(o.config.get("buffer"), o.config.get("stateful_session"), o.config.get("transcoder"))
 	}
 	return o

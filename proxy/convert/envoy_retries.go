@@ -10,7 +10,7 @@ import (
 // retryOf converts the retry and hedge policies of the innermost level that has them.
 func (e *envoy) retryOf(r *config.Route, levels []*node) {
 	if p := innermost(levels, "retry_policy"); p != nil {
-		r.Retry = e.retryPolicy(p, r.Targets())
+		r.Retry = e.retryPolicy(p, r.Targets(), r.Priority)
 	}
 	if p := innermost(levels, "hedge_policy"); p != nil {
 		e.hedge(r, p)
@@ -45,7 +45,7 @@ func (e *envoy) hedge(r *config.Route, n *node) {
 }
 
 // retryPolicy converts a RetryPolicy; nil if it retries nothing.
-func (e *envoy) retryPolicy(n *node, clusters []string) *config.Retry {
+func (e *envoy) retryPolicy(n *node, clusters []string, priority string) *config.Retry {
 	n.skip("host_selection_retry_max_attempts")
 	for _, p := range n.list("retry_host_predicate") {
 		p.read = typeOf(p) == "PreviousHostsPredicate" || strings.HasSuffix(p.str("name"), "previous_hosts")
@@ -80,7 +80,7 @@ func (e *envoy) retryPolicy(n *node, clusters []string) *config.Retry {
 	if len(clusters) == 0 {
 		return nil
 	}
-	if b := e.budgets[clusters[0]]; b != nil {
+	if b := e.clusters[clusters[0]].thresholds(priority).find("retry_budget"); b != nil {
 		r.Budget = config.NewRetryBudget()
 		if b.has("budget_percent") {
 			r.Budget.Percent = percent(b.get("budget_percent"))

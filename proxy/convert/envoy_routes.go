@@ -3,7 +3,6 @@ package convert
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hopscope/hopscope/proxy/config"
@@ -208,11 +207,9 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 	if n.has("idle_timeout") {
 		r.IdleTimeout = e.timeout(n, 0, "idle_timeout")
 	}
+	r.Priority = priorityOf(n.str("priority"))
 	r.Mirror = e.mirrors(n)
-	if n.str("priority") == "HIGH" {
-		r.Priority = "high"
-	}
-	r.InternalRedirects = e.internalRedirects(n.get("internal_redirect_policy"))
+	e.internalRedirects(r, n)
 	e.rewrite(r, n, m)
 	for _, f := range n.get("metadata_match").find("filter_metadata").find("envoy.lb").allFields() {
 		if r.Subset == nil {
@@ -227,28 +224,32 @@ func (e *envoy) forward(r *config.Route, n *node, m matching, outer []*node) err
 	return nil
 }
 
-// internalRedirects converts which redirects are followed.
-func (e *envoy) internalRedirects(n *node) *config.InternalRedirects {
-	if n == nil {
-		return nil
-	}
-	if n.has("predicates") {
+// internalRedirects converts which redirects of endpoints the proxy follows itself.
+func (e *envoy) internalRedirects(r *config.Route, action *node) {
+	n := action.get("internal_redirect_policy")
+	switch {
+	case n == nil:
+		return
+	case len(n.list("predicates")) > 0:
 		n.readAll()
 		e.left(n.line, n.path, "hopscope has no predicates for redirects: it leaves them to the client")
-		return nil
+		return
 	}
-	r := config.NewInternalRedirects()
-	r.Max = n.integer(r.Max, "max_internal_redirects")
-	if codes := n.list("redirect_response_codes"); len(codes) > 0 {
-		r.Codes = nil
+	f := config.NewInternalRedirects()
+	if f.Max = n.integer(f.Max, "max_internal_redirects"); f.Max == 0 {
+		n.readAll()
+		return
+	}
+	if codes := n.strs("redirect_response_codes"); len(codes) > 0 {
+		f.Codes = nil
 		for _, code := range codes {
-			status, _ := strconv.Atoi(code.text)
-			r.Codes = append(r.Codes, status)
+			f.Codes = append(f.Codes, number(code))
 		}
 	}
-	r.CrossScheme = n.truth("allow_cross_scheme_redirect")
-	r.CopyHeaders = n.strs("response_headers_to_copy")
-	return r
+	f.CrossScheme = n.truth("allow_cross_scheme_redirect")
+	f.CopyHeaders = n.strs("response_headers_to_copy")
+	r.InternalRedirects = f
+	e.differs(n.line, n.path, "a Location without a host is followed as well, and x-envoy-original-url is the URL of the first request, not of the one before")
 }
 
 // mirrors converts copies of requests to other clusters.

@@ -78,6 +78,7 @@ func (e *envoy) transcodeNotes(t *config.Transcode, n *node) {
 	if rejects := n.truth("request_validation_options", "reject_unknown_query_parameters"); !rejects && !t.IgnoreUnknownQueryParameters {
 		e.differs(n.line, n.path, "a request with a parameter that is no field is answered with 400; Envoy sends it on as it is")
 	}
+	e.differs(n.line, n.path, "JSON and queries are taken by the letter of their standards, and more of what is wrong is refused: see docs/from-envoy.md, \"The same transcoding, but for\"")
 	if !n.truth("query_param_unescape_plus") {
 		e.differs(n.line, n.path, "a plus sign in a query is a space")
 	}

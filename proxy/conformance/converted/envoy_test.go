@@ -65,3 +65,16 @@ func TestEnvoyFilters(t *testing.T) {
 		"access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers", "access-control-max-age", "access-control-allow-credentials",
 	})
 }
+
+// TestEnvoyRedirects has an endpoint that redirects: to another route, and to one whose
+// endpoint redirects as well.
+func TestEnvoyRedirects(t *testing.T) {
+	original, ours := envoyRuns(t, "envoy/redirects.in", "web", map[string]string{"3001": "a", "3002": "b"}, []string{"x-token"})
+	targets := []string{"/followed", "/other", "/off"}
+	for _, code := range []string{"301", "302", "303", "307"} {
+		for _, from := range []string{"/followed", "/other", "/off", "/"} {
+			targets = append(targets, from+"?code="+code+"&to=http://web.test/there", from+"?code="+code+"&to=http://web.test/other?code=303%26to=http://web.test/x?y")
+		}
+	}
+	same(t, original, ours, product([]string{"web.test"}, targets, []map[string]string{nil}, "GET", "HEAD"), nil)
+}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,6 +41,12 @@ func endpoint(t *testing.T, name string, fields []string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if protocol := r.Header.Get("Upgrade"); protocol != "" {
 			change(w, protocol)
+			return
+		}
+		if code, to := r.URL.Query().Get("code"), r.URL.Query().Get("to"); code != "" {
+			status, _ := strconv.Atoi(code)
+			w.Header().Set("X-Token", "t")
+			http.Redirect(w, r, to, status)
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -13,23 +13,28 @@ type session struct {
 	// Cookie is the cookie that it is given, without the value and with what every proxy
 	// knows of its attributes.
 	Cookie http.Cookie
-	// Kept is true if the client, with its cookies, stays at one endpoint.
+	// Field is true if it is given x-session, a field that it sends back.
+	Field bool
+	// Kept is true if the client, with what it is given, stays at one endpoint.
 	Kept bool
 	// Endpoints is how many it comes to without.
 	Endpoints int
 }
 
-// sessionOf asks a proxy with three endpoints for a path, with cookies and without, and with
+// sessionOf asks a proxy with three endpoints for a path, with what it gives and without, and with
 // a field in both cases.
 func sessionOf(t *testing.T, address, path, field string) (s session) {
 	t.Helper()
-	c := newClient(t, address, []string{"set-cookie"})
+	c := newClient(t, address, []string{"set-cookie", "x-session"})
 	free, kept := map[string]bool{}, map[string]bool{}
-	cookies := map[string]string{"x-user": field}
+	given := map[string]string{"x-user": field}
 	for range 12 {
 		free[c.ask(t, request{"GET", "web.test", path, map[string]string{"x-user": field}}).Seen.Endpoint] = true
-		o := c.ask(t, request{"GET", "web.test", path, cookies})
+		o := c.ask(t, request{"GET", "web.test", path, given})
 		kept[o.Seen.Endpoint] = true
+		if value := o.Fields["x-session"]; value != "" {
+			given["x-session"], s.Field = value, true
+		}
 		if text := o.Fields["set-cookie"]; text != "" {
 			cookie, err := http.ParseSetCookie(text)
 			if err != nil {
@@ -38,7 +43,7 @@ func sessionOf(t *testing.T, address, path, field string) (s session) {
 			if cookie.Value == "" { // which takes it away
 				continue
 			}
-			cookies["cookie"] = cookie.Name + "=" + cookie.Value
+			given["cookie"] = cookie.Name + "=" + cookie.Value
 			s.Cookie = http.Cookie{Name: cookie.Name, Path: cookie.Path, MaxAge: cookie.MaxAge, HttpOnly: cookie.HttpOnly}
 		}
 	}
@@ -52,11 +57,12 @@ func TestEnvoySessions(t *testing.T) {
 	original, ours := envoyRuns(t, "envoy/sessions.in", "web", map[string]string{"3001": "a", "3002": "b", "3003": "c"}, nil)
 	global := http.Cookie{Name: "global-session", Path: "/", MaxAge: int((2 * time.Minute).Seconds()), HttpOnly: true}
 	for path, want := range map[string]session{
-		"/":     {global, true, 3},
-		"/x?y":  {global, true, 3},
-		"/free": {Endpoints: 3},
-		"/off":  {Endpoints: 3},
-		"/own":  {http.Cookie{Name: "own", Path: "/own", HttpOnly: true}, true, 3},
+		"/":      {Cookie: global, Kept: true, Endpoints: 3},
+		"/x?y":   {Cookie: global, Kept: true, Endpoints: 3},
+		"/free":  {Endpoints: 3},
+		"/off":   {Endpoints: 3},
+		"/own":   {Cookie: http.Cookie{Name: "own", Path: "/own", HttpOnly: true}, Kept: true, Endpoints: 3},
+		"/field": {Field: true, Kept: true, Endpoints: 3},
 	} {
 		for name, address := range map[string]string{"Envoy": original, "hopscope": ours} {
 			if d := cmp.Diff(want, sessionOf(t, address, path, "")); d != "" {
@@ -73,7 +79,7 @@ func TestHAProxySessions(t *testing.T) {
 		path, field string
 		want        session
 	}{
-		{"/", "", session{http.Cookie{Name: "SRV", Path: "/", HttpOnly: true}, true, 3}},
+		{"/", "", session{Cookie: http.Cookie{Name: "SRV", Path: "/", HttpOnly: true}, Kept: true, Endpoints: 3}},
 		{"/table", "", session{Kept: true, Endpoints: 1}},
 		{"/field", "u1", session{Kept: true, Endpoints: 1}},
 		{"/field?user=2", "", session{Kept: true, Endpoints: 1}},
