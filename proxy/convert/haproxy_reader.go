@@ -137,7 +137,7 @@ func beginsSection(word string) bool {
 // haSectionReasons say why hopscope can't have a section.
 var haSectionReasons = map[string]string{
 	"program": "hopscope runs no other programs", "peers": "hopscope shares no state with others", "resolvers": "names are resolved by the system, or by dns.resolver of a cluster",
-	"userlist": "hopscope asks for no passwords", "mailers": "hopscope sends no mail: see the alerts for Prometheus", "cache": "hopscope caches nothing",
+	"userlist": "users are in a file, which basic_auth of a route names", "mailers": "hopscope sends no mail: see the alerts for Prometheus", "cache": "hopscope caches nothing",
 	"ring": "hopscope has no rings", "http-errors": "see error_pages", "fcgi-app": "hopscope speaks no FastCGI", "log-forward": "hopscope forwards no logs",
 }
 

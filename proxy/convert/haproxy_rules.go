@@ -192,7 +192,7 @@ func (h *haproxy) answerOf(l *config.Listener, rule haRule) (*config.Route, erro
 		return &r, nil
 	case "auth":
 		stub := refusal(r.Match, h.file, rule.n)
-		return &stub, errorf("hopscope asks for no passwords; its requests are answered with 501, so that nothing is open by mistake")
+		return &stub, errorf("hopscope reads users from a file, as basic_auth says: write them there; until then its requests are answered with 501, so that nothing is open by mistake")
 	case "allow":
 		h.left(rule.n, rule.text, "the rules below it are for its requests as well")
 	case "set-header", "add-header", "del-header":

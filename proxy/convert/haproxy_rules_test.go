@@ -21,7 +21,7 @@ func TestHAProxyRefusals(t *testing.T) {
 		{"reject", 403, "connection stays open"},
 		{"silent-drop", 403, "connection stays open"},
 		{"silent-drop rst-ttl 1", 501, "answered with 501"},
-		{"auth realm x", 501, "asks for no passwords"},
+		{"auth realm x", 501, "reads users from a file"},
 	} {
 		text := "defaults\n mode http\n maxconn 1000\nfrontend f\n bind :80\n http-request " + tt.rule + " if { path /x }\n default_backend b\nbackend b\n server a 127.0.0.1:1\n"
 		r, err := convert.HAProxy("haproxy.cfg", []byte(text))
