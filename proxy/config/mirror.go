@@ -20,7 +20,8 @@ type Mirror struct {
 	MaxRequests int `yaml:"max_requests" default:"100" min:"1"`
 	// MaxBehind is how much content may wait for a copy's endpoint, such as 1MiB. The copy is
 	// cut off where its endpoint takes the content more slowly: the request does not wait. The
-	// memory counts as that of clients does: see overload.
+	// memory counts as that of clients does (see overload), and where it begins to be short,
+	// copies are cut off before clients are refused anything.
 	MaxBehind string `yaml:"max_behind" default:"1MiB" format:"size"`
 }
 

@@ -82,14 +82,22 @@ func (c *copied) add(piece []byte) {
 	case len(c.given)+len(c.waiting)+len(piece) > c.most:
 		c.lose(fault.New(fault.Overflow, fmt.Sprintf("its endpoint takes the content too slowly: more than %d bytes wait for it, see max_behind of the mirror", c.most)))
 		return
-	case c.account != nil && c.account.Level() >= overload.Streams:
-		c.lose(fault.New(fault.Overload, "there is no memory for what its endpoint has yet to take of the content; see overload.max_memory_bytes"))
+	case c.short():
+		c.lose(noMemory())
 		return
 	}
 	c.waiting = append(c.waiting, piece...)
 	c.came += int64(len(piece))
 	c.count()
 	c.moved.Broadcast()
+}
+
+// short reports whether memory begins to be short. Copies are the first to go: at this level
+// clients get smaller windows, and beyond it they would be refused for what copies hold.
+func (c *copied) short() bool { return c.account != nil && c.account.Level() >= overload.Shrink }
+
+func noMemory() error {
+	return fault.New(fault.Overload, "there is no memory for what its endpoint has yet to take of the content; see overload.max_memory_bytes")
 }
 
 // lose gives the content up.
@@ -138,7 +146,16 @@ func (c *copied) why() error {
 	return c.err
 }
 
-func (c *copied) lost() bool { return c.why() != nil }
+// lost reports whether no more comes. Whoever waits for the endpoint asks now and then: so one
+// that holds content gives it up when memory is short.
+func (c *copied) lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && !c.closed && c.held > 0 && c.short() {
+		c.lose(noMemory())
+	}
+	return c.err != nil
+}
 
 // close forgets what is left, and returns how many bytes came.
 func (c *copied) close() int64 {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +53,25 @@ func BenchmarkForward(b *testing.B) {
 		filters []filter.Filter
 	}{{"views", true, nil}, {"bare", false, nil}, {"policies", true, policies()}} {
 		b.Run(bb.name, func(b *testing.B) { benchmarkForward(b, bb.all, bb.filters...) })
+	}
+}
+
+// BenchmarkMirror is what a mirror costs the client of a request: nothing to compare with, a
+// shadow that answers nothing, which has as many copies as may be under way, and one that
+// answers all.
+func BenchmarkMirror(b *testing.B) {
+	hang := func(c net.Conn) { io.Copy(io.Discard, c) }
+	for _, bb := range []struct {
+		name  string
+		serve func(net.Conn) // the shadow's connections; nil for no mirror
+	}{{"none", nil}, {"hanging", hang}, {"answering", answer}} {
+		b.Run(bb.name, func(b *testing.B) {
+			do := inMemory(b, true, special{shadow: bb.serve})
+			b.ReportAllocs()
+			for b.Loop() {
+				do()
+			}
+		})
 	}
 }
 
@@ -134,6 +155,7 @@ type special struct {
 	changed *header.Changes        // of the request and of its response
 	change  func(*forward.Forward) // changes what the route does
 	filters []filter.Filter        // the route's
+	shadow  func(net.Conn)         // serves the connections for copies of requests; nil for no copies
 }
 
 // inMemory returns a func that makes one request through a listener and its
@@ -154,16 +176,13 @@ func inMemory(b testing.TB, all bool, e special) func() {
 	b.Cleanup(func() { recorder.Close(context.Background()) })
 	labels := &hop.Labels{Service: "web", Listener: "ingress", Route: "default", Cluster: "web", Slow: time.Second}
 	labels.Metrics = m.Series(labels)
-	limits := cluster.Limits{MaxConnections: 10, MaxRequests: 10}
-	cl := cluster.New("web", []discovery.Endpoint{{Address: "127.0.0.1:1", Weight: 1}}, cluster.Options{Limits: limits, High: limits, Upstream: upstream.Options{
-		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxIdle: 10,
-		Dial: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			go answer(far)
-			return near, nil
-		},
-	}}, shared)
-	b.Cleanup(cl.Close)
+	var f *forward.Forwarder
+	b.Cleanup(func() { // the copies of requests end with their connections
+		for f.Active.Load() > 0 {
+			runtime.Gosched()
+		}
+	})
+	cl := pipes(b, "web", shared, answer)
 	propagation, err := tracecontext.NewPropagation([]string{"w3c", "b3"}, []string{"w3c"})
 	if err != nil {
 		b.Fatal(err)
@@ -173,11 +192,18 @@ func inMemory(b testing.TB, all bool, e special) func() {
 	if e.change != nil {
 		e.change(action)
 	}
+	if e.shadow != nil {
+		own := *labels
+		own.Direction, own.Cluster = hop.Mirror, "shadow"
+		own.Metrics = m.Series(&own)
+		to := []forward.Target{{Labels: &own, Cluster: pipes(b, "shadow", shared, e.shadow)}}
+		action.Mirrors = []*forward.Mirror{{Route: &forward.Route{Labels: &own, Action: &forward.Forward{Targets: to}}, Share: *route.Percent(100), Most: 100, Behind: 1 << 20}}
+	}
 	found := forward.Route{Labels: labels, Response: e.changed, Action: action}
 	if len(e.filters) > 0 {
 		found.Handler = filter.Chain(filter.Act, e.filters...)
 	}
-	f := forward.New(forward.Options{
+	f = forward.New(forward.Options{
 		Labels: labels, Routes: []forward.Route{found},
 		Paths: pathform.Rules{Normalize: true, MergeSlashes: true, EscapedSlashes: pathform.Reject},
 		Table: route.Compile([]route.Match{{}}), Filters: []filter.Filter{forwarded.New(forwarded.Options{Via: "web", Forwarded: forwarded.Pass})},
@@ -214,6 +240,33 @@ func inMemory(b testing.TB, all bool, e special) func() {
 		do()
 	}
 	return do
+}
+
+// pipes is a cluster whose connections are in memory, and end with the test.
+func pipes(b testing.TB, name string, shared *netio.Shared, serve func(net.Conn)) *cluster.Cluster {
+	var mu sync.Mutex
+	var all []net.Conn
+	limits := cluster.Limits{MaxConnections: 100, MaxRequests: 100}
+	cl := cluster.New(name, []discovery.Endpoint{{Address: "127.0.0.1:1", Weight: 1}}, cluster.Options{Limits: limits, High: limits, Upstream: upstream.Options{
+		ConnectTimeout: time.Second, IdleTimeout: time.Hour, MaxIdle: 10,
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go serve(far)
+			mu.Lock()
+			all = append(all, far)
+			mu.Unlock()
+			return near, nil
+		},
+	}}, shared)
+	b.Cleanup(func() {
+		cl.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range all {
+			c.Close()
+		}
+	})
+	return cl
 }
 
 // answer is an endpoint that allocates nothing either.
