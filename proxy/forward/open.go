@@ -84,8 +84,9 @@ var traceFields = message.SetOf(message.Traceparent, message.Tracestate, message
 // fill puts the request's trace fields into the carrier.
 func fill(c *tracecontext.Carrier, r *message.Head) {
 	c.Reset()
-	for i := range r.Fields {
-		field := &r.Fields[i]
+	fields := r.Fields
+	for i := range fields {
+		field := &fields[i]
 		if field.Removed {
 			continue
 		}

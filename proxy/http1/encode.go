@@ -100,8 +100,9 @@ func appendFields(dst []byte, h *message.Head, framing message.Framing, p Persis
 	var run []byte    // the storage of the lines that are not written yet
 	var at, to uint32 // where in it they are
 	own := false      // whether it is the head's own
-	for i := range h.Fields {
-		f := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		f := &fields[i]
 		if f.Removed || encoded.Has(f.ID) && !e.sendsOn(f) {
 			continue
 		}

@@ -86,8 +86,9 @@ func appendStatus(dst []byte, status int) []byte {
 // appendTrailers appends the header list of trailers, without what may stand in
 // no trailers at all.
 func appendTrailers(dst []byte, h *message.Head) []byte {
-	for i := range h.Fields {
-		f := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		f := &fields[i]
 		name := h.Bytes(f.Name)
 		switch {
 		case f.Removed || !message.OfCall.Allows(name):
@@ -109,8 +110,9 @@ var notSent = message.SetOf(message.Connection, message.KeepAlive, message.Proxy
 // the framing has it.
 func appendFields(dst []byte, h *message.Head, framing message.Framing) []byte {
 	te := false
-	for i := range h.Fields {
-		f := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		f := &fields[i]
 		switch {
 		case f.Removed:
 		case f.ID == message.Unknown:

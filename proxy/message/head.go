@@ -140,8 +140,9 @@ func (h *Head) Detach() Head {
 		}
 	}
 	reach(h.method, h.target, h.scheme, h.authority, h.path, h.query, h.reason)
-	for i := range h.Fields {
-		reach(h.Fields[i].Name, h.Fields[i].Value)
+	fields := h.Fields
+	for i := range fields {
+		reach(fields[i].Name, fields[i].Value)
 	}
 	c.wire = slices.Clone(h.wire[:min(int(end), len(h.wire))])
 	return c
@@ -234,8 +235,9 @@ func (h *Head) Get(id FieldID) ([]byte, bool) {
 	if !h.Has(id) {
 		return nil, false
 	}
-	for i := range h.Fields {
-		if f := &h.Fields[i]; f.ID == id && !f.Removed {
+	fields := h.Fields
+	for i := range fields {
+		if f := &fields[i]; f.ID == id && !f.Removed {
 			return h.Bytes(f.Value), true
 		}
 	}
@@ -244,8 +246,9 @@ func (h *Head) Get(id FieldID) ([]byte, bool) {
 
 // Lookup returns the value of the first field of that name, whatever its case.
 func (h *Head) Lookup(name string) ([]byte, bool) {
-	for i := range h.Fields {
-		if f := &h.Fields[i]; !f.Removed && EqualFold(h.Bytes(f.Name), name) {
+	fields := h.Fields
+	for i := range fields {
+		if f := &fields[i]; !f.Removed && EqualFold(h.Bytes(f.Name), name) {
 			return h.Bytes(f.Value), true
 		}
 	}
@@ -256,8 +259,9 @@ func (h *Head) Lookup(name string) ([]byte, bool) {
 func (h *Head) Count(id FieldID) int {
 	n := 0
 	if h.Has(id) {
-		for i := range h.Fields {
-			if f := &h.Fields[i]; f.ID == id && !f.Removed {
+		fields := h.Fields
+		for i := range fields {
+			if f := &fields[i]; f.ID == id && !f.Removed {
 				n++
 			}
 		}
@@ -269,8 +273,9 @@ func (h *Head) Count(id FieldID) int {
 // removes the others; it adds the field where there is none.
 func (h *Head) Replace(id FieldID, value string) {
 	first := true
-	for i := range h.Fields {
-		f := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		f := &fields[i]
 		if f.ID != id || f.Removed {
 			continue
 		}
@@ -289,9 +294,10 @@ func (h *Head) Remove(id FieldID) {
 	if !h.Has(id) {
 		return
 	}
-	for i := range h.Fields {
-		if h.Fields[i].ID == id {
-			h.Fields[i].Removed = true
+	fields := h.Fields
+	for i := range fields {
+		if fields[i].ID == id {
+			fields[i].Removed = true
 		}
 	}
 	h.known.remove(id)
@@ -303,8 +309,9 @@ func (h *Head) RemoveName(name []byte) {
 		h.Remove(id)
 		return
 	}
-	for i := range h.Fields {
-		if f := &h.Fields[i]; f.ID == Unknown && EqualFold(h.Bytes(f.Name), name) {
+	fields := h.Fields
+	for i := range fields {
+		if f := &fields[i]; f.ID == Unknown && EqualFold(h.Bytes(f.Name), name) {
 			f.Removed = true
 		}
 	}
@@ -416,8 +423,9 @@ func (h *Head) Redirect(m Method, host, path, query string) {
 
 // DropContent makes the request one without content.
 func (h *Head) DropContent() {
-	for i := range h.Fields {
-		f := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		f := &fields[i]
 		if name := h.Bytes(f.Name); len(name) > 8 && EqualFold(name[:8], "content-") {
 			f.Removed = true
 			if f.ID != Unknown {

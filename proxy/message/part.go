@@ -8,8 +8,9 @@ func (h *Head) CookieValue(name string) ([]byte, bool) {
 	if !h.Has(Cookie) {
 		return nil, false
 	}
-	for i := range h.Fields {
-		field := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		field := &fields[i]
 		if field.ID != Cookie || field.Removed {
 			continue
 		}

@@ -168,8 +168,9 @@ func (v *value) field(h *message.Head) (text []byte, there bool) {
 		return nil, false
 	}
 	own := len(h.Scratch())
-	for i := range h.Fields {
-		f := &h.Fields[i]
+	fields := h.Fields
+	for i := range fields {
+		f := &fields[i]
 		if f.ID != v.id || f.Removed || f.ID == message.Unknown && (int(f.Name.Len) != len(v.name) || !message.EqualFold(h.Bytes(f.Name), v.name)) {
 			continue
 		}
