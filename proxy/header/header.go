@@ -29,16 +29,27 @@ const (
 
 // Changes is a compiled [Spec]. It never changes, and nil changes nothing.
 type Changes struct {
-	remove [][]byte // names
-	fields []field  // in order
-	late   []field  // what depends on the endpoint of an attempt
+	remove []name
+	fields []field // in order
+	late   []field // what depends on the endpoint of an attempt
+}
+
+// name is the name of a field, in lower case, and its number.
+type name struct {
+	id   message.FieldID
+	text []byte
+}
+
+func newName(text string) name {
+	n := name{text: []byte(strings.ToLower(text))}
+	n.id = message.FieldByName(n.text)
+	return n
 }
 
 // field is a field with the value that it gets.
 type field struct {
-	id      message.FieldID
-	name    string
-	removed []byte // the name
+	name
+	title   string // the name
 	beside  bool   // those that are there stay
 	literal string // the value, if there are no pieces
 	pieces  []piece
@@ -48,16 +59,14 @@ type field struct {
 func Compile(side Side, s Spec) (*Changes, error) {
 	c := &Changes{}
 	for _, name := range s.Remove {
-		c.remove = append(c.remove, []byte(strings.ToLower(name)))
+		c.remove = append(c.remove, newName(name))
 	}
 	for _, part := range []struct {
 		values map[string]string
 		beside bool
 	}{{s.Set, false}, {s.Add, true}} {
 		for _, name := range slices.Sorted(maps.Keys(part.values)) {
-			f := field{name: strings.ToLower(name), beside: part.beside}
-			f.removed = []byte(f.name)
-			f.id = message.FieldByName(f.removed)
+			f := field{name: newName(name), title: strings.ToLower(name), beside: part.beside}
 			late, err := f.parse(side, part.values[name])
 			switch {
 			case err != nil:
@@ -97,8 +106,9 @@ func (c *Changes) Apply(to *message.Head, h *hop.Hop, request, response *message
 	if c == nil {
 		return
 	}
-	for _, name := range c.remove {
-		to.RemoveName(name)
+	for i := range c.remove {
+		n := &c.remove[i]
+		to.RemoveField(n.id, n.text)
 	}
 	for i := range c.fields {
 		c.fields[i].apply(to, h, request, response)
@@ -117,7 +127,7 @@ func (c *Changes) ApplyLate(request *message.Head, h *hop.Hop) {
 }
 
 func (f *field) apply(to *message.Head, h *hop.Hop, request, response *message.Head) {
-	line := to.BeginField(f.name)
+	line := to.BeginField(f.title)
 	before := len(line)
 	if f.pieces == nil {
 		line = append(line, f.literal...)
@@ -125,7 +135,7 @@ func (f *field) apply(to *message.Head, h *hop.Hop, request, response *message.H
 		line = f.append(line, h, request, response)
 	}
 	if !f.beside {
-		to.RemoveName(f.removed)
+		to.RemoveField(f.id, f.text)
 	}
 	if len(line) > before {
 		to.EndField(f.id, line)

@@ -248,7 +248,7 @@ func (h *Head) Get(id FieldID) ([]byte, bool) {
 func (h *Head) Lookup(name string) ([]byte, bool) {
 	fields := h.Fields
 	for i := range fields {
-		if f := &fields[i]; !f.Removed && EqualFold(h.Bytes(f.Name), name) {
+		if f := &fields[i]; !f.Removed && int(f.Name.Len) == len(name) && EqualFold(h.Bytes(f.Name), name) {
 			return h.Bytes(f.Value), true
 		}
 	}
@@ -304,14 +304,17 @@ func (h *Head) Remove(id FieldID) {
 }
 
 // RemoveName marks every field of that name as removed, whatever its case.
-func (h *Head) RemoveName(name []byte) {
-	if id := FieldByName(name); id != Unknown {
+func (h *Head) RemoveName(name []byte) { h.RemoveField(FieldByName(name), name) }
+
+// RemoveField is [Head.RemoveName] for a name whose number is known; that may be Unknown.
+func (h *Head) RemoveField(id FieldID, name []byte) {
+	if id != Unknown {
 		h.Remove(id)
 		return
 	}
 	fields := h.Fields
 	for i := range fields {
-		if f := &fields[i]; f.ID == Unknown && EqualFold(h.Bytes(f.Name), name) {
+		if f := &fields[i]; f.ID == Unknown && int(f.Name.Len) == len(name) && EqualFold(h.Bytes(f.Name), name) {
 			f.Removed = true
 		}
 	}
