@@ -41,7 +41,7 @@ func startEndpoint() (*endpoint, error) {
 		return nil, err
 	}
 	e.stalled = e.silent.Addr().String()
-	if e.refused, err = freeAddress(); err != nil {
+	if err := freeAddresses(&e.refused); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -49,11 +49,8 @@ type places struct {
 // row makes the attack on one proxy and prints what came of it: whether that is well.
 func (s *scenario) row(ctx context.Context, out io.Writer, dir, name string, argv []string, config string, e *endpoint, d time.Duration) (bool, error) {
 	p := places{Endpoint: e.address, Stalled: e.stalled, Refused: e.refused, Echo: e.echo, Endless: e.endless, Dir: dir}
-	for _, at := range []*string{&p.Listen, &p.Other, &p.Echoing, &p.Interim, &p.Forward, &p.Admin} {
-		var err error
-		if *at, err = freeAddress(); err != nil {
-			return false, err
-		}
+	if err := freeAddresses(&p.Listen, &p.Other, &p.Echoing, &p.Interim, &p.Forward, &p.Admin); err != nil {
+		return false, err
 	}
 	file := filepath.Join(dir, strings.ToLower(name)+".conf")
 	if err := write(file, config, p); err != nil {
@@ -118,12 +115,15 @@ func fifo(dir string) (string, error) {
 	return path, syscall.Mkfifo(path, 0o600)
 }
 
-// freeAddress is one that nothing listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddresses finds addresses that nothing listens on, each another.
+func freeAddresses(at ...*string) error {
+	for _, address := range at {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close() // at the end, so that none comes twice
+		*address = l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return nil
 }
