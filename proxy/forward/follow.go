@@ -79,7 +79,7 @@ func (d *delivery) follow() *onward {
 	}
 	r.Redirect(method, to.Host, to.EscapedPath(), to.RawQuery)
 	uninvite(r)
-	if _, ok := r.Lookup(originalURL); !ok {
+	if x.Followed == 0 { // else it has the first; a client's own counts for nothing
 		keep(r, originalURL, []byte(was))
 	}
 	for _, name := range p.Copy {

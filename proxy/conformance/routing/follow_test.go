@@ -46,7 +46,7 @@ func TestInternalRedirects(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		x := k.start(t, following)
 		for _, tt := range tests {
-			a := x.ask(t, "GET http://web.test/a/7?q", leadsTo(302, tt.location)...)
+			a := x.ask(t, "GET http://web.test/a/7?q", leadsTo(302, tt.location, "X-Envoy-Original-Url: http://mine.test/")...)
 			if tt.cluster == "" {
 				proxytest.Same(t, tt.location+": status", a.StatusCode, 302)
 				proxytest.Same(t, tt.location+": location", a.Header.Get("Location"), tt.location)
