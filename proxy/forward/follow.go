@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/hopscope/hopscope/proxy/fault"
 	"github.com/hopscope/hopscope/proxy/filter"
@@ -122,10 +123,24 @@ func (d *delivery) location(p *Follow) *url.URL {
 	return u
 }
 
-// kept is all of the content, if it has come and is kept.
+// mostImminent is how long to wait until content has been read that has arrived.
+const mostImminent = 2 * time.Second
+
+// kept is all of the content, if it has come and is kept. An endpoint that has all of it may
+// answer before the upload has read that there is no more.
 func (c content) kept() (all []byte, ok bool) {
 	if c.from == nil {
 		return c.here, true
+	}
+	wait := lookEvery
+	if c.from.look() {
+		wait = mostImminent
+	}
+	if c.from.complete() {
+		select {
+		case <-c.from.over:
+		case <-time.After(wait):
+		}
 	}
 	if _, ended := c.ended(); !ended || !c.from.ended() || !c.from.complete() {
 		return nil, false
