@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,15 +127,17 @@ func TestTLS(t *testing.T) {
 	trusted.AddCert(s.Certificate())
 	nobody := x509.NewCertPool()
 	for _, o := range []Options{{HTTP: true, Endpoint: s.URL}, {Endpoint: l.Addr().String()}} {
-		roots := nobody
-		o.TLS = func() *tls.Config { return &tls.Config{RootCAs: roots, ServerName: "example.com"} }
+		var roots atomic.Pointer[x509.CertPool] // a connection may still be tried when its client has been closed
+		roots.Store(nobody)
+		o.TLS = func() *tls.Config { return &tls.Config{RootCAs: roots.Load(), ServerName: "example.com"} }
 		o.Timeout = 5 * time.Second // over gRPC it is tried again until then
 		c := client(t, Traces, o)
 		if err := c.ExportTraces(t.Context(), spans(1)); err == nil || !strings.Contains(err.Error(), "unknown authority") {
 			t.Errorf("%+v: %v, want that the certificate is not trusted", o, err)
 		}
 		c.Close()
-		roots, o.Timeout = trusted, time.Minute
+		roots.Store(trusted)
+		o.Timeout = time.Minute
 		if err := client(t, Traces, o).ExportTraces(t.Context(), spans(1)); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
