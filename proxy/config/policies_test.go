@@ -103,6 +103,7 @@ func TestTranscodeErrors(t *testing.T) {
 		{"cluster: a, transcode: {descriptors: a.pb, max_message: 1MB}", "routes[0].transcode.max_message: expected a number of bytes"},
 		{"cluster: a, transcode: {descriptors: a.pb}, rewrite: {path_prefix: /}", "routes[0].transcode: does not go with a rewrite of the path"},
 		{"cluster: a, transcode: {descriptors: a.pb}, rewrite: {host: b.test}", ""},
+		{"cluster: a, transcode: {descriptors: a.pb}, internal_redirects: {}", "routes[0].transcode: does not go with internal_redirects"},
 		{"transcode: {descriptors: a.pb}, answer: {status: 200}", "routes[0].transcode: has no effect, as the proxy itself answers the requests of this route"},
 	} {
 		_, err := Parse("test.yaml", []byte("listeners: [{name: in, address: \":0\", routes: [{"+tt.keys+"}]}]\nclusters: {a: {protocol: http2, endpoints: [\"a:1\"]}}\n"))

@@ -73,6 +73,9 @@ func (v validator) transcode(p *place, r *Route) {
 	if w := r.Rewrite; w != nil && w.PathPrefix+w.PathRegex+w.PathTemplate != "" {
 		v.errs.add(p.key("transcode"), "does not go with a rewrite of the path: the path of a call is its method's; remove one of the two")
 	}
+	if r.InternalRedirects != nil {
+		v.errs.add(p.key("transcode"), "does not go with internal_redirects: what follows a redirect would be a call, and the client would get no JSON; remove one of the two")
+	}
 }
 
 // WithContent returns a Transcode that has the content of its file. Whoever reads files sets
