@@ -920,7 +920,7 @@ drain:
 log:
   level: debug
 upgrade_socket: "@hopscope"
-huge_pages: never
+huge_pages: true
 `
 	want = strings.ReplaceAll(want, "    ...\n", dumpOfDefaults)
 	if d := cmp.Diff(want, string(c.DumpYAML())); d != "" {

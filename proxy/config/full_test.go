@@ -343,7 +343,7 @@ overload: {max_memory_bytes: 67108864}
 drain: {timeout: 0s}
 log: {level: debug}
 upgrade_socket: "@hopscope"
-huge_pages: never
+huge_pages: true
 `
 
 func fullAction(set func(*Route)) Route {
@@ -513,7 +513,7 @@ func TestParseFull(t *testing.T) {
 			Name: "shop-web", ID: "shop-web-1", Address: "10.0.0.7", Port: 8443, Tags: []string{"v2"}, Meta: map[string]string{"env": "prod"}, Weight: 10, Names: []string{"shop"},
 			Check: &RegisterCheck{HTTP: "http://127.0.0.1:3000/health", Interval: 10 * time.Second, Timeout: 2 * time.Second, DeregisterAfter: time.Hour},
 		}},
-		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: "never",
+		Locality: Locality{"eu", "eu-1"}, UpgradeSocket: "@hopscope", HugePages: true,
 		Telemetry: Telemetry{
 			Traces: Traces{
 				OTLP: &OTLP{Protocol: "http/protobuf", Endpoint: "https://collector/otlp/v1/traces",
