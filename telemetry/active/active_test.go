@@ -227,11 +227,42 @@ func TestEverythingAtOnce(t *testing.T) {
 // TestCrowdedBucket: a trace id that everybody uses costs nobody a long search.
 func TestCrowdedBucket(t *testing.T) {
 	table, start := new(Table), time.Now()
-	for range farthest + 1 {
+	for range room + farthest + 1 {
 		under(table, inbound, 1, 1, 0, start, Limits{Whole: time.Second})
 	}
 	if _, ok := table.Enter(new(Entry), &hop.Hop{Labels: outbound, Trace: hop.TraceID{15: 1}, Start: start}, Limits{}, nil, hop.SpanID{}, ""); ok {
 		t.Error("a search went through all of them")
+	}
+}
+
+// TestManyHops: hops that the first buckets have no room for are found like others.
+func TestManyHops(t *testing.T) {
+	table, start := new(Table), time.Now()
+	var all []*Entry
+	for i := range byte(3 * room) { // the same bucket, another trace each
+		h := &hop.Hop{Labels: inbound, Trace: hop.TraceID{0: i, 15: 1}, Span: hop.SpanID{i}, Start: start}
+		e := new(Entry)
+		table.Enter(e, h, Limits{Whole: time.Second}, nil, hop.SpanID{}, "")
+		all = append(all, e)
+	}
+	for i := range byte(3 * room) {
+		call, e := &hop.Hop{Labels: outbound, Trace: hop.TraceID{0: i, 15: 1}, Span: hop.SpanID{100}, Start: start}, new(Entry)
+		if by, ok := table.Enter(e, call, Limits{}, nil, hop.SpanID{}, ""); by != time.Second || !ok || e.Caller().Span != (hop.SpanID{i}) {
+			t.Errorf("the call of request %d has %v, %t of %v", i, by, ok, e.Caller())
+		}
+		if h, ok := table.Waiting(call.Trace, hop.SpanID{}, start); !ok || h.Span != call.Span {
+			t.Errorf("request %d waits for %v, %t", i, h.Span, ok)
+		}
+		e.Leave()
+	}
+	if n := len(table.Longest(100)); n != len(all) || table.Serving("web", 100) != n {
+		t.Errorf("%d of %d are listed, %d served", n, len(all), table.Serving("web", 100))
+	}
+	for _, e := range all {
+		e.Leave()
+	}
+	if n := len(table.Longest(100)); n != 0 || table.crowded.Load() != 0 {
+		t.Errorf("%d are left, %d of them counted as crowded", n, table.crowded.Load())
 	}
 }
 

@@ -82,13 +82,25 @@ func (t *Table) Slow(now time.Time, emit func(service string, d hop.Direction, s
 
 // each calls f for every entry, under its bucket's lock.
 func (t *Table) each(f func(*Entry)) {
-	for i := range t.buckets {
-		b := &t.buckets[i]
-		b.mu.Lock()
+	t.buckets(func(b *bucket) bool {
 		for e := b.first; e != nil; e = e.next {
 			f(e)
 		}
-		b.mu.Unlock()
+		return true
+	})
+}
+
+// buckets calls f for all buckets that have hops, under the bucket's lock, until it returns
+// false.
+func (t *Table) buckets(f func(*bucket) bool) {
+	for _, part := range [...][]bucket{t.few[:], t.many[:]} {
+		for i := range part {
+			goOn := true
+			part[i].visit(func(b *bucket) { goOn = b.first == nil || f(b) })
+			if !goOn {
+				return
+			}
+		}
 	}
 }
 

@@ -11,25 +11,21 @@ import (
 // parent is the attempt of the inbound hop comes before all others. ok is false if the
 // inbound hop waits for none that is known.
 func (t *Table) Waiting(trace hop.TraceID, attempt hop.SpanID, since time.Time) (h Hop, ok bool) {
-	b := t.bucket(trace)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var found *Entry
-	own, n := false, 0
-	for e := b.first; e != nil && n < farthest; e = e.next {
-		n++
-		if e.hop.Trace != trace || e.hop.Labels.Direction != hop.Outbound || e.kind != hop.KindRequest || e.begun() || e.hop.Start.Before(since) {
-			continue
+	own := false
+	t.ofTrace(trace, func(b *bucket) {
+		n := 0
+		for e := b.first; e != nil && n < farthest; e = e.next {
+			n++
+			if e.hop.Trace != trace || e.hop.Labels.Direction != hop.Outbound || e.kind != hop.KindRequest || e.begun() || e.hop.Start.Before(since) {
+				continue
+			}
+			child := e.hop.Parent == attempt && !attempt.IsZero()
+			if !ok || child && !own || child == own && e.hop.Start.Before(h.Start) {
+				h, own, ok = e.look(), child, true
+			}
 		}
-		child := e.hop.Parent == attempt && !attempt.IsZero()
-		if found == nil || child && !own || child == own && e.hop.Start.Before(found.hop.Start) {
-			found, own = e, child
-		}
-	}
-	if found == nil {
-		return Hop{}, false
-	}
-	return found.look(), true
+	})
+	return h, ok
 }
 
 // Lost returns the oldest outbound hop of a service that began after since, has no response
@@ -48,28 +44,20 @@ func (t *Table) Lost(service string, since time.Time) (h Hop, ok bool) {
 
 // Serving counts the inbound hops of a service that are under way, up to most.
 func (t *Table) Serving(service string, most int) (n int) {
-	for i := range t.buckets {
-		b := &t.buckets[i]
-		b.mu.Lock()
+	t.buckets(func(b *bucket) bool {
 		for e := b.first; e != nil; e = e.next {
 			if e.hop.Labels.Direction == hop.Inbound && e.hop.Labels.Service == service && e.kind == hop.KindRequest {
 				n++
 			}
 		}
-		b.mu.Unlock()
-		if n >= most {
-			return most
-		}
-	}
-	return n
+		return n < most
+	})
+	return min(n, most)
 }
 
 // Calls reports whether an outbound hop is a call for an inbound one of its trace that is
 // under way. It is for one that ended before it could enter; [Entry.Caller] knows of others.
 func (t *Table) Calls(out *hop.Hop) bool {
-	b := t.bucket(out.Trace)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	in, _ := b.caller(out)
-	return in != nil
+	_, ok := t.caller(out)
+	return ok
 }
