@@ -143,8 +143,7 @@ func (a *Forward) act(f *Forwarder, x *filter.Exchange) error {
 	}
 	var asked *message.Head
 	if a.Follow != nil && f.dry == nil {
-		head := x.Request.Detach() // what follows changes it
-		asked = &head
+		asked = x.Request.Detach() // what follows changes it
 	}
 	x.Hop.Labels = t.Labels
 	if x.Followed == 0 {

@@ -45,7 +45,7 @@ func (a *attempt) try(e *cluster.Endpoint) (err error) {
 	d := a.d
 	defer d.f.rescue(a.x, "an attempt", &err)
 	for n := 1; ; n++ {
-		*a = attempt{d: d, x: a.x, race: a.race, endpoint: e}
+		a.begin(e)
 		if err = a.open(n == 1); err == nil {
 			err = a.carryOut()
 		}
@@ -63,6 +63,13 @@ func (a *attempt) try(e *cluster.Endpoint) (err error) {
 			}
 		}
 	}
+}
+
+// begin makes it a new attempt at an endpoint.
+func (a *attempt) begin(e *cluster.Endpoint) {
+	d, x, race := a.d, a.x, a.race
+	*a = attempt{} // with its fields in the literal, all of it would be made on the stack and copied
+	a.d, a.x, a.race, a.endpoint = d, x, race, e
 }
 
 // untouched reports whether the request may be sent again at once, without any policy:

@@ -123,8 +123,7 @@ func (c *copied) end(trailers *message.Head) {
 		return
 	}
 	if trailers != nil {
-		own := trailers.Detach()
-		c.trailers = &own
+		c.trailers = trailers.Detach()
 	}
 	c.ended = true
 	c.moved.Broadcast()

@@ -51,7 +51,8 @@ func (f *Forwarder) deliver(x *filter.Exchange, action *Forward, target *Target,
 		d = new(delivery)
 		x.Scratch = d
 	}
-	*d = delivery{f: f, x: x, action: action, target: target, fixed: fixed}
+	*d = delivery{} // with its fields in the literal, all of it would be made on the stack and copied
+	d.f, d.x, d.action, d.target, d.fixed = f, x, action, target, fixed
 	d.attempt.d, d.attempt.x = d, x
 	return d
 }

@@ -124,7 +124,7 @@ func (a *Forward) shadow(f *Forwarder, x *filter.Exchange, m *Mirror) *shadow {
 		s.info.Account, s.content.account = &s.account, &s.account
 	}
 	to := &s.x
-	to.Request = x.Request.Detach()
+	to.Request = *x.Request.Detach()
 	uninvite(&to.Request)
 	h, from := s.info.Sink.Open(), x.Hop
 	h.Labels, h.Start = m.Route.Labels, time.Now()

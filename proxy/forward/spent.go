@@ -93,9 +93,16 @@ func (f *Forwarder) wentWell(x *filter.Exchange, r *message.Head) {
 		}
 		return
 	}
-	if f.Causes == nil {
-		return
+	if f.Causes != nil && f.Causes.Since(h.Start) {
+		f.recoveredInside(h)
 	}
+}
+
+// recoveredInside notes which call the application went well in spite of, if there is one. It
+// is not inlined: what it needs of the stack is no part of every request.
+//
+//go:noinline
+func (f *Forwarder) recoveredInside(h *hop.Hop) {
 	if c, ok := f.Causes.Longest(h.Trace, h.Span, h.Start); ok {
 		h.Recovered = &hop.Recovered{Failure: c.Failure, Took: c.Took}
 		h.Recovered.Origin = hop.OriginRelayed

@@ -109,7 +109,8 @@ const (
 // Reset empties h, keeping its storage.
 func (h *Head) Reset() {
 	fields, extra := h.Fields[:0], h.extra[:0]
-	*h = Head{Fields: fields, extra: extra}
+	*h = Head{} // with its fields in the literal, all of it would be made on the stack and copied
+	h.Fields, h.extra = fields, extra
 }
 
 // Begin empties h and gives it the bytes that its spans will point into. A
@@ -129,7 +130,7 @@ func (h *Head) Clone() Head {
 
 // Detach returns a head of its own that borrows nothing, so that it outlives the bytes that
 // h was decoded from.
-func (h *Head) Detach() Head {
+func (h *Head) Detach() *Head {
 	c := h.Clone()
 	var end uint32
 	reach := func(spans ...Span) {
@@ -145,7 +146,7 @@ func (h *Head) Detach() Head {
 		reach(fields[i].Name, fields[i].Value)
 	}
 	c.wire = slices.Clone(h.wire[:min(int(end), len(h.wire))])
-	return c
+	return &c
 }
 
 // Rebase replaces the received bytes by the same bytes at another place.

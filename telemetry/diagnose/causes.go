@@ -219,14 +219,14 @@ func (c *Causes) Find(h *hop.Hop) (cause Cause, ok bool) {
 	return Cause{Lost(latest.failure, h.Labels.Service), latest.at.Sub(latest.start), latest.at, latest.among}, true
 }
 
+// Since reports whether any failure was noted since then. It costs next to nothing.
+func (c *Causes) Since(t time.Time) bool { return c.noted.Load() >= int64(t.Sub(c.began)) }
+
 // Longest returns the failure that took the most time since an inbound hop started, of those
 // that were noted for it, those included that did not fail a request. request is the hop's
 // span. The failure may be why others had no time left, and is to be blamed for nothing
-// else. It costs next to nothing if nothing failed since then.
+// else.
 func (c *Causes) Longest(trace hop.TraceID, request hop.SpanID, since time.Time) (cause Cause, ok bool) {
-	if c.noted.Load() < int64(since.Sub(c.began)) {
-		return Cause{}, false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.of(trace, request, since)

@@ -333,18 +333,20 @@ type Pool struct{ pool sync.Pool }
 // Get returns an empty Hop.
 func (p *Pool) Get() *Hop {
 	if h, ok := p.pool.Get().(*Hop); ok {
+		attempts, recorded, text := h.Attempts[:0], h.Recorded[:0], h.text[:0]
+		*h = Hop{} // with its fields in the literal, all of it would be made on the stack and copied
+		h.Attempts, h.Recorded, h.text = attempts, recorded, text
 		return h
 	}
 	return &Hop{Attempts: make([]Attempt, 0, 1), text: make([]byte, 0, 512)}
 }
 
-// Put empties h and keeps it. It leaves a Hop that grew large to the garbage collector.
+// Put keeps h. It leaves a Hop that grew large to the garbage collector. Get empties it: what a
+// Hop has is long out of the processor's cache when it comes back, and there again when it is
+// used next.
 func (p *Pool) Put(h *Hop) {
 	if cap(h.text) > 4096 || cap(h.Attempts) > 8 {
 		return
 	}
-	attempts, recorded, text := h.Attempts, h.Recorded, h.text
-	clear(attempts)
-	*h = Hop{Attempts: attempts[:0], Recorded: recorded[:0], text: text[:0]}
 	p.pool.Put(h)
 }
