@@ -36,45 +36,43 @@ type Conn struct {
 	raw    syscall.RawConn // nil: use nc
 	tls    *wire           // nil without TLS
 	shared *Shared
-
 	// Account counts what the connection holds of Shared's Memory: its read buffer, and
 	// what its user adds.
 	Account overload.Account
 
 	// The read buffer: data[r:w] has the received bytes. small or large is set while data
 	// is a borrowed buffer. If neither is, data has grown.
-	data   []byte
-	small  *[BufferSize]byte
-	large  *[]byte
-	r, w   int
-	grade  grade         // of large; usual if large is nil
-	want   grade         // of the next buffer
-	filled time.Duration // when the present buffer was filled, on Shared's clock
+	data  []byte
+	r, w  int
+	small *[BufferSize]byte
+	grade grade // of large; usual if large is nil
+	want  grade // of the next buffer
 
-	out    [2][]byte // what Exchange sends
-	sent   int       // how many bytes of it went out, -1 before the first try
-	err    error     // why a closure below gave up
-	handle func() bool
-	early  bool  // bytes are here already: call handle before waiting
-	calls  calls // the closures, and memory for system calls
-
-	start    sync.Once
-	timer    *time.Timer
-	armed    atomic.Int64 // when the timer fires, on Shared's clock
-	deadline atomic.Int64 // when the present wait ends
-	limit    atomic.Int64 // when all waits end
-	noticed  atomic.Int64 // the deadline that the timer saw last
-
-	blocked time.Duration // how long writes waited, since TakeBlocked; of the writer
-
-	// WriteTimeout is how long a write may go without a byte moving; 0 is for ever.
-	WriteTimeout time.Duration
-
+	early bool // bytes are here already: call handle before waiting
 	// Apart says that another goroutine writes than the one within Turns. Set it before
 	// either begins.
-	Apart bool
+	Apart  bool
+	handle func() bool
 
-	watch   func() bool // reports that nobody needs the answer any more
+	deadline atomic.Int64 // when the present wait ends
+	limit    atomic.Int64 // when all waits end
+	armed    atomic.Int64 // when the timer fires, on Shared's clock
+	watch    func() bool  // reports that nobody needs the answer any more
+	// WriteTimeout is how long a write may go without a byte moving; 0 is for ever.
+	WriteTimeout time.Duration
+	blocked      time.Duration // how long writes waited, since TakeBlocked; of the writer
+	err          error         // why a closure below gave up
+
+	out   [2][]byte // what Exchange sends
+	sent  int       // how many bytes of it went out, -1 before the first try
+	calls calls     // the closures, and memory for system calls
+
+	// What a request has no use for, if nothing special happens.
+	large   *[]byte
+	filled  time.Duration // when the present buffer was filled, on Shared's clock
+	start   sync.Once
+	timer   *time.Timer
+	noticed atomic.Int64 // the deadline that the timer saw last
 	aborted atomic.Bool
 }
 

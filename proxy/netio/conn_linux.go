@@ -12,25 +12,26 @@ import (
 // calls has a connection's closures over its descriptor, made once, and the memory for
 // its system calls.
 type calls struct {
-	more, turn, swap, push func(fd uintptr) bool
-	peek, look, probe      func(fd uintptr)
-	quick                  func(fd uintptr)
+	more, turn, swap func(fd uintptr) bool
 
 	fd      uintptr // the descriptor while turning, or while crypto/tls reads
+	stamps  *stamps // nil without Stamp
 	turning bool    // handle of Turns runs, and may write but not read
 	drained bool    // crypto/tls has emptied the socket, and no wait has begun since
+	timed   bool    // the present write has a deadline
+	offers  bool    // the write does not wait
+	silent  bool    // the last peek or probe found nothing
 
-	vec      [2]syscall.Iovec
-	msg      syscall.Msghdr
-	write    [2][]byte // what transmit has still to send
-	werr     error
-	patience time.Duration // how long the write may be stuck, 0 for ever
-	timed    bool          // the present write has a deadline
-	stuck    time.Duration // when it began to wait for the socket, on Shared's clock; 0 if it does not
-	offers   bool          // the write does not wait
-	silent   bool          // the last peek or probe found nothing
-	stamps   *stamps       // nil without Stamp
-	peer     Peer          // what the last look found
+	push              func(fd uintptr) bool
+	write             [2][]byte // what transmit has still to send
+	werr              error
+	patience          time.Duration // how long the write may be stuck, 0 for ever
+	stuck             time.Duration // when it began to wait for the socket, on Shared's clock; 0 if it does not
+	vec               [2]syscall.Iovec
+	msg               syscall.Msghdr
+	peek, look, probe func(fd uintptr)
+	quick             func(fd uintptr)
+	peer              Peer // what the last look found
 }
 
 // open makes the closures, if the connection is a socket.

@@ -11,19 +11,23 @@ import (
 //
 // Instants are durations since Start on the monotonic clock; zero means that it did not
 // happen.
+//
+// What every request has comes first, and what few have comes last: so the views of a
+// request that went well read few lines of the processor's cache.
 type Hop struct {
 	// Labels is what the configuration says about the request. It is never nil; it is the
 	// listener's until a route is chosen.
 	Labels *Labels
+	// Attempts has one entry for each try at an endpoint, in order.
+	Attempts []Attempt
+
+	text []byte // what each Text is a piece of
+
 	// Kind tells requests from tunnels and from connections that ended
 	// before a request could be understood.
 	Kind Kind
-
-	// Trace, Span and Parent are the identity of the hop. Parent is zero for a
-	// root. [Hop.ExportedSpan] is the id that others know.
-	Trace  TraceID
-	Span   SpanID
-	Parent SpanID
+	// Version is the protocol spoken downstream.
+	Version Version
 	// Sampled is the sampling decision that was received or, at a root, made; it is sent
 	// upstream. Keep says why the spans of this hop are exported.
 	Sampled bool
@@ -32,6 +36,10 @@ type Hop struct {
 	// proxy: no other proxy of the mesh has seen it before. Requests that others make for it
 	// have none. It is not found out for other hops.
 	Entry bool
+	// GRPC is true for a gRPC call. GRPCStatus is its status, and GRPCMessage its
+	// message, percent-decoded.
+	GRPC       bool
+	GRPCStatus GRPCStatus
 
 	// Start is when the first byte of the request arrived.
 	Start     time.Time
@@ -39,12 +47,6 @@ type Hop struct {
 	FirstByte time.Duration // first byte of the response sent downstream
 	End       time.Duration // last byte sent, or given up
 
-	// Method is the request's method if it is a known one, else "_OTHER".
-	Method string
-	// Version is the protocol spoken downstream.
-	Version Version
-	// Scheme is "http" or "https", as the client used it.
-	Scheme string
 	// Status is the status sent downstream, 0 if no response began.
 	Status int
 	// Flags says what went wrong, if anything did.
@@ -52,27 +54,53 @@ type Hop struct {
 	// ProxyError is the error type of RFC 9209 section 2.3, empty if this proxy made no
 	// error.
 	ProxyError string
-	// Details is a short machine-readable cause in Envoy's manner, such as
-	// "upstream_reset_before_response_started{connection_refused}" or
-	// "via_upstream".
-	Details string
-	// Failure says who made the failure; zero if nothing failed.
-	Failure Failure
-	// Recovered is a failure that did not fail the request; nil if there is none. It is not
-	// changed once it is set.
-	Recovered *Recovered
+	// Method is the request's method if it is a known one, else "_OTHER".
+	Method string
 	// Template is the route that was learned from the request's path, such as
 	// "/product/{id}". It is empty until the Hop is recorded, and where the
 	// configuration itself names a template.
 	Template string
-	// Timeout is how long the response may take by the configuration of the route, all
-	// attempts together; 0 is no limit. The caller may allow less.
-	Timeout time.Duration
+
+	// Trace, Span and Parent are the identity of the hop. Parent is zero for a
+	// root. [Hop.ExportedSpan] is the id that others know.
+	Parent SpanID
+	Span   SpanID
+	Trace  TraceID
 
 	// BytesIn and BytesOut count the content received from and sent to the client, in
 	// bytes on its connection, without framing (chunks, frames): before filters on the
 	// way in, and after filters on the way out. For a tunnel they count all bytes.
 	BytesIn, BytesOut int64
+
+	// Texts of the request, in the Hop's own storage; read them with [Hop.String] or
+	// [Hop.Bytes].
+	Path      Text
+	Host      Text
+	Query     Text // without the question mark
+	UserAgent Text
+	RequestID Text
+
+	// Scheme is "http" or "https", as the client used it.
+	Scheme string
+	// Client is the address of the client, after trusted proxies; Peer is
+	// the address at the other end of the connection ("host:port").
+	Client, Peer string
+	// TLS is what the client's connection is encrypted with, nil for a plain
+	// one.
+	TLS *TLS
+	// Timeout is how long the response may take by the configuration of the route, all
+	// attempts together; 0 is no limit. The caller may allow less.
+	Timeout time.Duration
+
+	// Recovered is a failure that did not fail the request; nil if there is none. It is not
+	// changed once it is set.
+	Recovered *Recovered
+	// Failure says who made the failure; zero if nothing failed.
+	Failure Failure
+	// Details is a short machine-readable cause in Envoy's manner, such as
+	// "upstream_reset_before_response_started{connection_refused}" or
+	// "via_upstream".
+	Details string
 	// WriteBlocked is how long the proxy waited for the client to take the response: what
 	// was sent filled the connection, as the client did not read. It is 0 where that can't
 	// be told (systems other than Linux, HTTP/1).
@@ -81,57 +109,45 @@ type Hop struct {
 	// it found room at once.
 	Queued time.Duration
 
-	// GRPC is true for a gRPC call. GRPCStatus is its status, and GRPCMessage its
-	// message, percent-decoded.
-	GRPC        bool
-	GRPCStatus  GRPCStatus
+	// Texts that few requests have.
 	GRPCMessage Text
-
-	// TLS is what the client's connection is encrypted with, nil for a plain
-	// one.
-	TLS *TLS
-
-	// Client is the address of the client, after trusted proxies; Peer is
-	// the address at the other end of the connection ("host:port").
-	Client, Peer string
-
-	// Texts of the request, in the Hop's own storage; read them with [Hop.String] or
-	// [Hop.Bytes].
-	MethodText Text // the method as sent, only where Method is "_OTHER"
-	Host       Text
-	Path       Text
-	Query      Text // without the question mark
+	MethodText  Text // the method as sent, only where Method is "_OTHER"
 	// RewrittenPath is the path that the request went on with, in its normal form and after
 	// rewrites; empty where that is Path. [Hop.Rewrite] sets it.
 	RewrittenPath Text
-	UserAgent     Text
-	RequestID     Text
 	TraceState    Text
 	UpstreamHop   Text // the Proxy-Status that came back from upstream, joined by ", "
-
 	// Mirrored are the clusters that got a copy of the request, joined by ", ".
 	Mirrored Text
 	// Injected is the fault that was injected on purpose, such as "delay 300ms, abort 503";
 	// empty for none.
 	Injected Text
-
 	// Recorded are the values of further fields, which only the configuration asks for; it
 	// knows which they are. It is empty if nobody asks for any.
 	Recorded []Text
-
-	// Attempts has one entry for each try at an endpoint, in order.
-	Attempts []Attempt
-
-	text []byte
 }
 
-// Attempt is one try at one endpoint.
+// Attempt is one try at one endpoint. Its fields are ordered as those of a Hop are.
 type Attempt struct {
-	// Span is the id that went out: the endpoint sees it as its parent.
-	Span SpanID
 	// Endpoint is the address that was tried, "host:port"; Cluster is the
 	// cluster it was picked from.
 	Endpoint, Cluster string
+	// Status is the response's status, 0 if none came.
+	Status int
+	// Flags and ProxyError say why the attempt failed, as on the Hop.
+	Flags      Flags
+	ProxyError string
+
+	Start     time.Duration
+	Connected time.Duration // connection in hand, dialled or reused
+	Sent      time.Duration // request head written
+	FirstByte time.Duration // first byte of the response head received
+	End       time.Duration
+
+	// BytesSent and BytesReceived count the content sent to and received from the
+	// endpoint in the same way, even for a response that was not used.
+	BytesSent, BytesReceived int64
+
 	// Reused is true if the connection came from the pool.
 	Reused bool
 	// Cold is true if this is the first request of the proxy to the endpoint since it knows
@@ -140,41 +156,28 @@ type Attempt struct {
 	Cold bool
 	// Version is the protocol spoken upstream.
 	Version Version
+	// GRPCStatus is the status that the endpoint gave a gRPC call.
+	GRPCStatus GRPCStatus
+
+	// Span is the id that went out: the endpoint sees it as its parent.
+	Span SpanID
 	// Scheme, Host, Path and Query are what the attempt asked for, as the endpoint saw
 	// it: after rewrites, and with the route's Host if it sets one. [Hop.Ask] sets them.
 	Scheme            string
 	Host, Path, Query Text
+	// TLS is what the connection to the endpoint is encrypted with, nil for a
+	// plain one.
+	TLS *TLS
 
-	Start     time.Duration
-	Connected time.Duration // connection in hand, dialled or reused
-	Sent      time.Duration // request head written
-	FirstByte time.Duration // first byte of the response head received
-	End       time.Duration
-
-	// Status is the response's status, 0 if none came.
-	Status int
-	// Flags and ProxyError say why the attempt failed, as on the Hop.
-	Flags      Flags
-	ProxyError string
-	Details    string
-	// Reason says the same in words, such as "connection refused".
+	// WriteBlocked is how long the proxy waited for the endpoint to take the request's
+	// content, as on the Hop.
+	WriteBlocked time.Duration
+	Details      string
+	// Reason says in words why the attempt failed, such as "connection refused".
 	Reason string
 	// Evidence is what else was found out about an attempt that failed or was slow, in
 	// words, such as what the kernel says of its connection. It is empty for others.
 	Evidence string
-
-	// BytesSent and BytesReceived count the content sent to and received from the
-	// endpoint in the same way, even for a response that was not used.
-	BytesSent, BytesReceived int64
-	// WriteBlocked is how long the proxy waited for the endpoint to take the request's
-	// content, as on the Hop.
-	WriteBlocked time.Duration
-
-	// GRPCStatus is the status that the endpoint gave a gRPC call.
-	GRPCStatus GRPCStatus
-	// TLS is what the connection to the endpoint is encrypted with, nil for a
-	// plain one.
-	TLS *TLS
 }
 
 // Labels is what the configuration says about requests of a route before they arrive. All
