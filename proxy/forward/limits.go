@@ -96,7 +96,8 @@ func (d *delivery) expect() {
 	l, r := &d.limits, &d.x.Request
 	d.retry = d.target.Retry.plan()
 	d.x.Hop.Timeout = d.action.Timeout
-	*l = limits{timeout: d.action.Timeout}
+	*l = limits{}
+	l.timeout = d.action.Timeout
 	if l.called = callTimeout(d.x); l.called > 0 {
 		l.expires = d.f.Deadlines.within(l.called)
 	}
