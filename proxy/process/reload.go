@@ -62,12 +62,14 @@ func (p *process) apply(ctx context.Context) (snapshot.Changes, error) {
 }
 
 // follow reloads when the source changes and at each SIGHUP, in a goroutine of its own:
-// a reload may take seconds, and nothing else waits for it. stop does not wait for a reload
-// that is under way.
+// a reload may take seconds, and nothing else waits for it. stop ends a reload that is under
+// way, and waits a moment for what it logs.
 func (p *process) follow(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	changed, unwatch := p.watch(ctx)
-	quit := make(chan struct{})
+	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(ended)
 		var again <-chan time.Time
 		for {
 			why := ""
@@ -89,7 +91,12 @@ func (p *process) follow(ctx context.Context) (stop func()) {
 	}()
 	return func() {
 		close(quit)
+		cancel()
 		unwatch()
+		select {
+		case <-ended:
+		case <-time.After(lastMoment):
+		}
 	}
 }
 
