@@ -52,11 +52,11 @@ type Config struct {
 	// is off or on port 0.
 	UpgradeSocket string `yaml:"upgrade_socket" format:"socket"`
 	// HugePages moves hopscope's own code to pages of 2 MiB as it starts, on Linux with
-	// x86-64. Measure before you set it: of two kinds of virtual machines that it was tried
-	// on, a request took 4 % less of the processor's time on one, and 5 to 8 % more on the
-	// other. It costs 12 MiB of memory, which processes of the same program do not share. perf
-	// and eBPF find no symbols in code that was moved; pprof does. If the kernel has no
-	// transparent huge pages, or forbids to make memory executable, as systemd's
+	// x86-64. Measure before you set it: what is a gain on one machine may be a loss on
+	// another, and on a virtual machine with an AMD EPYC a request took 5 to 8 % more of the
+	// processor's time. It costs 12 MiB of memory, which processes of the same program do not
+	// share. perf and eBPF find no symbols in code that was moved; pprof does. If the kernel
+	// has no transparent huge pages, or forbids to make memory executable, as systemd's
 	// MemoryDenyWriteExecute does, the code stays where it is, and the log says so.
 	HugePages bool `yaml:"huge_pages" default:"false"`
 }

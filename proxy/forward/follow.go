@@ -126,8 +126,8 @@ func (d *delivery) location(p *Follow) *url.URL {
 // mostImminent is how long to wait until content has been read that has arrived.
 const mostImminent = 2 * time.Second
 
-// kept is all of the content, if it has come and is kept. An endpoint that has all of it may
-// answer before the upload has read that there is no more.
+// kept is all of the content, if it has come and is kept. An endpoint may answer as soon as it
+// has all of it, and the upload may not have read the end by then.
 func (c content) kept() (all []byte, ok bool) {
 	if c.from == nil {
 		return c.here, true
